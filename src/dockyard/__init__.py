@@ -1,0 +1,1 @@
+"""Dockyard: build, verify, launch and keep Linux operating system images."""

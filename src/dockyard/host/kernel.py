@@ -1,0 +1,80 @@
+"""System calls that Python 3.11 has no name for: mount, umount2, unshare, openat2.
+
+Numbers and flags follow the Linux UAPI headers (linux/mount.h, linux/sched.h, linux/openat2.h); the numbers used are the
+same on x86_64 and aarch64.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+
+MNT_DETACH = 2
+
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_IN_ROOT = 0x10
+
+_SYS_OPENAT2 = 437
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = (
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_ulong,
+    ctypes.c_char_p,
+)
+
+
+def _check(result: int, path: str | bytes | None = None) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return result
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by flags for new ones (unshare(2)); raises OSError."""
+    _check(_libc.unshare(flags))
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount a file system (mount(2)); raises OSError with the target's path."""
+    _check(
+        _libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode()),
+        target,
+    )
+
+
+def unmount(target: str, flags: int = MNT_DETACH) -> None:
+    """Unmount (umount2(2)); raises OSError with the target's path."""
+    _check(_libc.umount2(target.encode(), flags), target)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
+    """Open a path below a directory's descriptor under resolution rules (openat2(2)); raises OSError."""
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    return _check(
+        _libc.syscall(
+            _SYS_OPENAT2, directory, ctypes.c_char_p(path), ctypes.byref(how), ctypes.sizeof(how)
+        ),
+        path,
+    )

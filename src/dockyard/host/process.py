@@ -1,0 +1,120 @@
+"""Starts programs: a clean environment, output captured, quiet unless the program fails.
+
+Nothing of the caller's environment reaches a program except what is named here; the locale is C and the zone UTC, so
+that a program's output does not depend on who runs it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from dockyard.errors import DockyardError, Problem
+
+BASE_ENVIRONMENT: Mapping[str, str] = {
+    "LC_ALL": "C",
+    "TZ": "UTC",
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/nonexistent",
+}
+
+TAIL_LINES = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that has ended: its exit status (negative: the signal that ended it) and its output."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode(errors="replace")
+
+
+class ProcessFailed(DockyardError):
+    """A program ended with a status other than zero. `completed` has the whole output."""
+
+    def __init__(self, completed: Completed, shown: Sequence[str] | None = None) -> None:
+        argv = tuple(shown or completed.argv)
+        output = (completed.stderr or completed.stdout).decode(errors="replace").splitlines()
+        ending = (
+            f"was ended by signal {-completed.status}"
+            if completed.status < 0
+            else f"failed with status {completed.status}"
+        )
+        no_space = any("No space left on device" in line for line in output)
+        super().__init__(
+            Problem(
+                code="host.no-space" if no_space else "host.process-failed",
+                what=f"{argv[0]} {ending}",
+                why="no space is left on the device that it wrote to" if no_space else "",
+                fix=(
+                    "free space there, or move the store with --store"
+                    if no_space
+                    else f"to see it alone, run: {shlex.join(argv)}"
+                ),
+                excerpt=tuple(output[-TAIL_LINES:]),
+            )
+        )
+        self.completed = completed
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: bytes | IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    check: bool = True,
+    shown: Sequence[str] | None = None,
+    pass_fds: Sequence[int] = (),
+    timeout: float | None = None,
+) -> Completed:
+    """Run a program to its end.
+
+    stdin: bytes to feed, an open file, or None for no input. stdout: an open file, or None to capture.
+    env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is wrapped.
+    timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
+    Raises ProcessFailed when check is set and the status is not zero; DockyardError when the program does not exist.
+    """
+    feed = stdin if isinstance(stdin, bytes) else None
+    source = subprocess.PIPE if feed is not None else (stdin or subprocess.DEVNULL)
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=source,  # type: ignore[arg-type]
+            stdout=stdout or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**BASE_ENVIRONMENT, **(env or {})},
+            cwd=cwd,
+            pass_fds=pass_fds,
+        )
+    except FileNotFoundError as error:
+        raise DockyardError(
+            Problem(
+                code="host.program-missing",
+                what=f"the program {argv[0]} is not there",
+                fix="run: dockyard doctor",
+            )
+        ) from error
+    try:
+        out, err = process.communicate(feed, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    completed = Completed(tuple(argv), process.returncode, out or b"", err or b"")
+    if check and completed.status:
+        raise ProcessFailed(completed, shown)
+    return completed
