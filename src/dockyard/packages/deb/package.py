@@ -1,0 +1,268 @@
+"""Reads a Debian binary package, deb(5) format 2.0, without any program of the host.
+
+The file is an `ar` archive of `debian-binary`, `control.tar[.gz|.xz|.zst]` and
+`data.tar[.gz|.xz|.bz2|.lzma|.zst]`, in this order.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import posixpath
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.packages import compression
+from dockyard.packages.deb import control
+
+_AR_MAGIC = b"!<arch>\n"
+_AR_HEADER = 60
+_BUFFER = 1 << 20
+_DAMAGE: tuple[type[Exception], ...] = (*compression.ERRORS, tarfile.TarError)
+
+SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
+
+
+class Kind(enum.StrEnum):
+    """What an entry of the data archive is."""
+
+    DIRECTORY = "directory"
+    FILE = "file"
+    SYMLINK = "symlink"
+    HARDLINK = "hardlink"
+    CHARACTER = "character"
+    BLOCK = "block"
+    FIFO = "fifo"
+
+
+_KINDS: Mapping[bytes, Kind] = {
+    tarfile.REGTYPE: Kind.FILE,
+    tarfile.AREGTYPE: Kind.FILE,
+    tarfile.CONTTYPE: Kind.FILE,
+    tarfile.GNUTYPE_SPARSE: Kind.FILE,
+    tarfile.DIRTYPE: Kind.DIRECTORY,
+    tarfile.SYMTYPE: Kind.SYMLINK,
+    tarfile.LNKTYPE: Kind.HARDLINK,
+    tarfile.CHRTYPE: Kind.CHARACTER,
+    tarfile.BLKTYPE: Kind.BLOCK,
+    tarfile.FIFOTYPE: Kind.FIFO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DebEntry:
+    """One entry of the data archive, in the package's order.
+
+    path: relative, without a leading `./` or a trailing slash; "" is the root. Bytes that are not
+    UTF-8 stand as surrogates (os.fsencode gives them back). mode: the 07777 bits. target: the
+    text of a symbolic link, or the path of a hard link's target in the form of `path`. data: the
+    content of a FILE, else empty. device: major and minor number of a device node.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    size: int
+    target: str
+    uname: str
+    gname: str
+    data: bytes
+    device: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DebPackage:
+    """A .deb file: its control data is read at once, its entries when they are asked for.
+
+    control: the fields of the control file. conffiles: absolute paths, in order.
+    control_members: every file of the control archive by name (`postinst`, `md5sums`, …).
+    """
+
+    path: Path
+    control: Mapping[str, str]
+    conffiles: tuple[str, ...]
+    control_members: Mapping[str, bytes]
+    _data_member: _Member
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """The names of the maintainer scripts that the package has."""
+        return tuple(name for name in SCRIPTS if name in self.control_members)
+
+    def entries(self) -> Iterator[DebEntry]:
+        """The entries of the data archive, streamed: only one file's content is held at a time.
+
+        Raises DockyardError (`deb.malformed`) when the archive is damaged or has a path that
+        leads out of the root.
+        """
+        with self.path.open("rb") as source:
+            for member, stream in _tar(self.path, source, self._data_member):
+                yield _entry(self.path, member, stream)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """Where a member of the ar archive lies in the file, in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+    @property
+    def suffix(self) -> str:
+        return posixpath.splitext(self.name)[1] if not self.name.endswith(".tar") else ""
+
+
+def read_deb(path: Path) -> DebPackage:
+    """Open a .deb file. Raises DockyardError (`deb.malformed`) when it is not one."""
+    with path.open("rb") as source:
+        members = {member.name: member for member in _ar_members(path, source)}
+        if "debian-binary" not in members:
+            raise _malformed(path, "it has no member debian-binary")
+        source.seek(members["debian-binary"].offset)
+        version = source.read(members["debian-binary"].size)
+        if not version.startswith(b"2."):
+            raise _malformed(path, f"its format is {version[:20]!r}, not 2.x")
+        control_member = _find(path, members, "control.tar")
+        data_member = _find(path, members, "data.tar")
+        files: dict[str, bytes] = {}
+        for info, stream in _tar(path, source, control_member):
+            if info.isreg():
+                files[info.name.removeprefix("./")] = _content(path, info, stream)
+    found = next(control.paragraphs(files.get("control", b"").decode(errors="replace")), None)
+    if not found or "Package" not in found or "Version" not in found:
+        raise _malformed(path, "its control file names no package and version")
+    return DebPackage(path, found, _conffiles(files.get("conffiles", b"")), files, data_member)
+
+
+def _conffiles(text: bytes) -> tuple[str, ...]:
+    # A line may carry a flag before the path (`remove-on-upgrade /etc/x`): no file of this package.
+    lines = (line.strip() for line in text.decode(errors="surrogateescape").splitlines())
+    return tuple(line for line in lines if line.startswith("/"))
+
+
+def _ar_members(path: Path, source: IO[bytes]) -> Iterator[_Member]:
+    if source.read(len(_AR_MAGIC)) != _AR_MAGIC:
+        raise _malformed(path, "it does not begin as an ar archive does")
+    end = path.stat().st_size
+    offset = len(_AR_MAGIC)
+    while offset < end:
+        source.seek(offset)
+        header = source.read(_AR_HEADER)
+        if len(header) < _AR_HEADER or header[58:60] != b"`\n":
+            raise _malformed(path, f"the ar header at byte {offset} is damaged")
+        try:
+            size = int(header[48:58])
+        except ValueError:
+            raise _malformed(path, f"the ar header at byte {offset} has no size") from None
+        name = header[:16].decode("ascii", "replace").strip().removesuffix("/")
+        if offset + _AR_HEADER + size > end:
+            raise _malformed(path, f"it ends within its member {name}")
+        yield _Member(name, offset + _AR_HEADER, size)
+        offset += _AR_HEADER + size + size % 2
+
+
+def _find(path: Path, members: Mapping[str, _Member], stem: str) -> _Member:
+    for suffix in compression.SUFFIXES:
+        if stem + suffix in members:
+            return members[stem + suffix]
+    raise _malformed(path, f"it has no member {stem} in a compression that is known")
+
+
+class _Window(io.RawIOBase):
+    """A part of an open file, as a stream of its own."""
+
+    def __init__(self, source: IO[bytes], member: _Member) -> None:
+        source.seek(member.offset)
+        self._source = source
+        self._left = member.size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        block = self._source.read(min(len(buffer), self._left))
+        buffer[: len(block)] = block
+        self._left -= len(block)
+        return len(block)
+
+
+def _tar(
+    path: Path, source: IO[bytes], member: _Member
+) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    plain = compression.decompressed(
+        io.BufferedReader(_Window(source, member), _BUFFER), member.suffix
+    )
+    try:
+        with tarfile.open(
+            fileobj=plain,
+            mode="r|",
+            bufsize=_BUFFER,
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as archive:
+            for info in archive:
+                # The list of all members is not wanted: only one is looked at, once.
+                archive.members = []  # type: ignore[attr-defined]
+                yield info, archive
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _malformed(path, f"its member {member.name} is damaged: {error}") from error
+
+
+def _content(path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile) -> bytes:
+    stream = archive.extractfile(info)
+    data = stream.read() if stream else b""
+    if len(data) != info.size:
+        raise _malformed(path, f"it ends within {info.name}")
+    return data
+
+
+def _entry(path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile) -> DebEntry:
+    kind = _KINDS.get(info.type)
+    if kind is None:
+        raise _malformed(path, f"{info.name} is of a kind that is not known: {info.type!r}")
+    target = info.linkname if kind is Kind.SYMLINK else ""
+    if kind is Kind.HARDLINK:
+        target = _inside(path, info.linkname)
+    return DebEntry(
+        path=_inside(path, info.name),
+        kind=kind,
+        mode=info.mode & 0o7777,
+        uid=info.uid,
+        gid=info.gid,
+        mtime=int(info.mtime),
+        size=info.size if kind is Kind.FILE else 0,
+        target=target,
+        uname=info.uname,
+        gname=info.gname,
+        data=_content(path, info, archive) if kind is Kind.FILE else b"",
+        device=(info.devmajor, info.devminor) if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0),
+    )
+
+
+def _inside(path: Path, name: str) -> str:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise _malformed(path, f"the path {name} leads out of the root")
+    return "/".join(parts)
+
+
+def _malformed(path: Path, why: str) -> DockyardError:
+    return DockyardError(
+        Problem(
+            code="deb.malformed",
+            what=f"{path.name} is not a whole Debian package",
+            where=str(path),
+            why=why,
+            fix="remove the file; it will be fetched again",
+        )
+    )
