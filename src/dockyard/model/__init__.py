@@ -1,0 +1,1 @@
+"""Frozen types of what a user wants: image, storage, packages, distro. No I/O."""

@@ -1,0 +1,151 @@
+"""What a lock says: pins, the request that they answer, and the repositories that they came from.
+
+A pin names one package so exactly that its bytes can be checked wherever they are found: by the
+digest of the whole file, or, for repositories whose files differ between signers, by the digest
+of its content (RPM header and payload without the signature header). A lock holds no host name
+and no time: repositories appear by id and by the rules that guard them, never by address.
+
+Frozen data, no I/O. `packages.lock` writes and reads the text form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dockyard.errors import Position
+
+LOCK_VERSION = 1
+DEFAULT_PRIORITY = 99
+DEFAULT_COST = 1000
+
+
+class PackageKind(StrEnum):
+    """The package format that a pin names."""
+
+    RPM = "rpm"
+    DEB = "deb"
+
+
+class PinBy(StrEnum):
+    """What a repository's pins hold fast.
+
+    digest: sha256 of the package file, as the repository's metadata says it.
+    content: sha256 of the RPM's header and payload; for repositories that are built and signed
+    locally, where the same content carries another signature on every machine.
+    """
+
+    DIGEST = "digest"
+    CONTENT = "content"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pin:
+    """One package of a lock.
+
+    evr: `[epoch:]version-release` for RPM (epoch 0 left out), the whole version for Debian.
+    size: bytes of the file; 0 when only the content is pinned, as signatures differ in length.
+    digest: `sha256:<hex>` of the file, or "" when `content` is what holds.
+    path: relative to the repository's base; never starts with `/`, never contains `..`.
+    """
+
+    name: str
+    evr: str
+    arch: str
+    repository: str
+    path: str
+    kind: PackageKind = PackageKind.RPM
+    size: int = 0
+    digest: str = ""
+    content: str | None = None
+
+    @property
+    def nevra(self) -> str:
+        """`name-[epoch:]version-release.arch` (RPM) or `name_version_arch` (Debian)."""
+        if self.kind is PackageKind.DEB:
+            return f"{self.name}_{self.evr}_{self.arch}"
+        return f"{self.name}-{self.evr}.{self.arch}"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes a pin this package and no other: name, version, architecture, repository."""
+        return (self.name, self.evr, self.arch, self.repository)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedRepository:
+    """How a repository's packages were chosen and verified when the lock was made.
+
+    keys: fingerprints (upper-case hex) of the OpenPGP keys that its signatures must come from.
+    """
+
+    id: str
+    kind: PackageKind = PackageKind.RPM
+    pin: PinBy = PinBy.DIGEST
+    check_packages: bool = True
+    check_metadata: bool = False
+    keys: tuple[str, ...] = ()
+    priority: int = DEFAULT_PRIORITY
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked of the solver. Two equal requests over equal repositories need one lock.
+
+    install: names, globs, NEVRAs, provides or absolute paths, sorted, each once.
+    wanted_by: where each item was asked for, so that errors can point there; not compared.
+    """
+
+    install: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    architecture: str = "x86_64"
+    weak: bool = False
+    wanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Every package of one image, and of the tools that make it.
+
+    subject: the name of the image, distro or set of tools that is locked.
+    request: None for a lock that carries tools alone.
+    tools: the pins of the tools tree that the lock was made with.
+    """
+
+    subject: str
+    request: Request | None = None
+    repositories: tuple[LockedRepository, ...] = ()
+    packages: tuple[Pin, ...] = ()
+    tools: tuple[Pin, ...] = ()
+    version: int = LOCK_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A source of RPM packages, with everything that shapes what is taken from it.
+
+    base_urls: mirrors in order: `http(s)://…/`, `file:///…/`. A directory of RPMs without
+    metadata is a `file://` base too; it is recognized when it is read.
+    mirror_list / metalink: addresses that give more mirrors when the repository is used.
+    keys: where the OpenPGP keys are: absolute paths, `file://` or `http(s)://` addresses.
+    check_packages / check_metadata: `gpgcheck` and `repo_gpgcheck` of a .repo file.
+    exclude / include: globs over names or NEVRAs; an empty `include` takes everything.
+    position: where it was declared, for errors.
+    """
+
+    id: str
+    base_urls: tuple[str, ...] = ()
+    mirror_list: str | None = None
+    metalink: str | None = None
+    keys: tuple[str, ...] = ()
+    check_packages: bool = True
+    check_metadata: bool = False
+    priority: int = DEFAULT_PRIORITY
+    cost: int = DEFAULT_COST
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    pin: PinBy = PinBy.DIGEST
+    title: str = ""
+    position: Position | None = field(default=None, compare=False)

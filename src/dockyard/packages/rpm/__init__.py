@@ -1,0 +1,1 @@
+"""The RPM format and the repositories that serve it."""
