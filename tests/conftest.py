@@ -19,7 +19,9 @@ def namespace() -> None:
 
 @pytest.fixture(scope="session")
 def tools(namespace: None) -> Tools:
-    """The tools tree: DOCKYARD_TEST_TOOLS, or the one of the shipped lock, resolved into the store."""
+    """The tools tree: DOCKYARD_TEST_TOOLS, or the one of the shipped lock, resolved into the
+    store.
+    """
     override = os.environ.get("DOCKYARD_TEST_TOOLS")
     if override:
         return Tools(Path(override))

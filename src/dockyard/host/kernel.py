@@ -1,7 +1,7 @@
 """System calls that Python 3.11 has no name for: mount, umount2, unshare, openat2.
 
-Numbers and flags follow the Linux UAPI headers (linux/mount.h, linux/sched.h, linux/openat2.h); the numbers used are the
-same on x86_64 and aarch64.
+Numbers and flags follow the Linux UAPI headers (linux/mount.h, linux/sched.h, linux/openat2.h);
+the numbers used are the same on x86_64 and aarch64.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class _OpenHow(ctypes.Structure):
 
 
 def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
-    """Open a path below a directory's descriptor under resolution rules (openat2(2)); raises OSError."""
+    """Open a path below a directory's descriptor under resolution rules (openat2(2)); raises
+    OSError.
+    """
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     return _check(
         _libc.syscall(

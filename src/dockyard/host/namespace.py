@@ -1,11 +1,12 @@
 """The user and mount namespace in which all work on trees is done.
 
-`enter` moves the calling process into it. Inside, the process is uid 0 with every capability over its own mounts and over
-65536 ids: id 0 is the user that called, ids 1 to 65535 are the user's subordinate ids (subuid(5), newuidmap(1)). Root
-enters it in the same way as anyone else, so that what a build makes never depends on who builds.
+`enter` moves the calling process into it. Inside, the process is uid 0 with every capability over
+its own mounts and over 65536 ids: id 0 is the user that called, ids 1 to 65535 are the user's
+subordinate ids (subuid(5), newuidmap(1)). Root enters it in the same way as anyone else, so that
+what a build makes never depends on who builds.
 
-Files that are made inside belong to subordinate ids outside: only code inside the namespace may read their owners or
-capabilities, or remove them.
+Files that are made inside belong to subordinate ids outside: only code inside the namespace may
+read their owners or capabilities, or remove them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class SubordinateRange:
 
 
 def subordinate_range(file: Path, user: str, uid: int) -> SubordinateRange | None:
-    """The first range of at least 65535 ids that subuid(5) or subgid(5) gives to a user, or None."""
+    """The first range of at least 65535 ids that subuid(5) or subgid(5) gives to a user, or
+    None.
+    """
     try:
         lines = file.read_text().splitlines()
     except OSError:
@@ -56,7 +59,8 @@ def entered() -> bool:
 
 
 def enter() -> None:
-    """Move this process into a new user and mount namespace; does nothing when it is in one already.
+    """Move this process into a new user and mount namespace; does nothing when it is in one
+    already.
 
     Must be called before the first thread is started. Raises DockyardError with what to mend.
     """

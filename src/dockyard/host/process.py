@@ -1,7 +1,7 @@
 """Starts programs: a clean environment, output captured, quiet unless the program fails.
 
-Nothing of the caller's environment reaches a program except what is named here; the locale is C and the zone UTC, so
-that a program's output does not depend on who runs it.
+Nothing of the caller's environment reaches a program except what is named here; the locale is C
+and the zone UTC, so that a program's output does not depend on who runs it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ TAIL_LINES = 25
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A program that has ended: its exit status (negative: the signal that ended it) and its output."""
+    """A program that has ended: its exit status (negative: the signal that ended it) and its
+    output.
+    """
 
     argv: tuple[str, ...]
     status: int
@@ -80,10 +82,11 @@ def run(
 ) -> Completed:
     """Run a program to its end.
 
-    stdin: bytes to feed, an open file, or None for no input. stdout: an open file, or None to capture.
-    env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is wrapped.
-    timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
-    Raises ProcessFailed when check is set and the status is not zero; DockyardError when the program does not exist.
+    stdin: bytes to feed, an open file, or None for no input. stdout: an open file, or None to
+    capture. env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is
+    wrapped. timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
+    Raises ProcessFailed when check is set and the status is not zero; DockyardError when the
+    program does not exist.
     """
     feed = stdin if isinstance(stdin, bytes) else None
     source = subprocess.PIPE if feed is not None else (stdin or subprocess.DEVNULL)

@@ -1,7 +1,8 @@
 """Runs programs of a tools tree, or of an image's tree, in a bubblewrap sandbox without network.
 
-`Tools` runs programs that Dockyard brought itself: the tree is read-only, and a program sees of the host only the paths
-that are named, at the same paths. `run_in_tree` runs a program of an image inside that image's own tree.
+`Tools` runs programs that Dockyard brought itself: the tree is read-only, and a program sees of
+the host only the paths that are named, at the same paths. `run_in_tree` runs a program of an image
+inside that image's own tree.
 
 Both need `namespace.enter()` before, because a program may give files to any id.
 """
@@ -72,7 +73,8 @@ class Tools:
         cwd: Path | None,
         overlays: Sequence[tuple[Path, str]],
     ) -> list[str]:
-        # The root is a fresh tmpfs, so that any mount point can be made without touching the tools tree.
+        # The root is a fresh tmpfs, so that any mount point can be made without touching the tools
+        # tree.
         argv = [*_BWRAP, "--tmpfs", "/"]
         for name in ("usr", "etc", "var", "opt"):
             if (self.root / name).is_dir():
@@ -102,10 +104,11 @@ def run_in_tree(
     read: Sequence[tuple[Path, str]] = (),
     timeout: float | None = None,
 ) -> Completed:
-    """Run a program of an image inside its tree, writable, with /dev, /proc, /tmp and /run of its own and no network.
+    """Run a program of an image inside its tree, writable, with /dev, /proc, /tmp and /run of its
+    own and no network.
 
-    read: (host path, path in the tree) pairs bound read-only; the mount points must be below /run or /tmp.
-    Raises ProcessFailed as `process.run` does.
+    read: (host path, path in the tree) pairs bound read-only; the mount points must be below /run
+    or /tmp. Raises ProcessFailed as `process.run` does.
     """
     wrapped = [*_BWRAP, "--hostname", "localhost", "--bind", str(tree), "/"]
     wrapped += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]
