@@ -1,0 +1,1 @@
+"""Plan, store, run, events: how work is explained, done once, and survives being killed."""

@@ -1,0 +1,65 @@
+"""What the engine says while it works. One renderer turns events into what a person or a program
+reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step began to run, for a reason."""
+
+    step: str
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepReused:
+    """A step's result was taken from the store."""
+
+    step: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """How far a running step is: `done` of `total` units (total 0: unknown), and what it does
+    now.
+    """
+
+    step: str
+    note: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step's result is in the store. seconds: wall time."""
+
+    step: str
+    title: str
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A step did not come to a result; the error that ends the run says why."""
+
+    step: str
+    title: str
+    seconds: float
+
+
+Event = StepStarted | StepReused | StepProgress | StepFinished | StepFailed
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener for callers that want no events."""

@@ -1,0 +1,186 @@
+"""Steps and plans: what would be done, in which order, and why.
+
+A step is named by its id: the hash of its kind, of everything that shapes its output, and of the
+ids of the steps whose results it reads. Planning looks only at the store's contents and at the
+record of the last plan; it changes nothing. Steps that no running step needs are not run, even
+when their results have gone from the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Work(Protocol):
+    """What a step gets when it runs."""
+
+    @property
+    def out(self) -> Path:
+        """The empty directory to fill; it becomes the result as it is."""
+
+    def result(self, step: Step) -> Path:
+        """The result directory of one of the step's inputs."""
+
+    def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        """Say how far the step is."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One piece of work with one result.
+
+    kind: what sort of step it is, unique in a plan. title: one line for people. identity: all that
+    shapes the output beside the inputs, as JSON values; a key that changes is named in the reason.
+    details: lines for `plan`.
+    """
+
+    kind: str
+    title: str
+    identity: Mapping[str, Any]
+    inputs: tuple[Step, ...]
+    work: Callable[[Work], None] = field(repr=False, compare=False)
+    details: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """The step's id: `<kind>-<40 hexadecimal digits of SHA-256>`."""
+        shaped = {
+            "kind": self.kind,
+            "identity": self.identity,
+            "inputs": [step.id for step in self.inputs],
+        }
+        text = json.dumps(shaped, sort_keys=True, separators=(",", ":"))
+        return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+    @cached_property
+    def published_identity(self) -> dict[str, Any]:
+        """The identity with the ids of the inputs, as the store keeps it."""
+        return {"identity": dict(self.identity), "inputs": {s.kind: s.id for s in self.inputs}}
+
+
+class Action(StrEnum):
+    """What a plan does with a step."""
+
+    RUN = "run"
+    REUSE = "reuse"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A step, what is done with it, and why."""
+
+    step: Step
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Decisions in an order in which every step comes after its inputs. The last is the goal."""
+
+    decisions: tuple[Decision, ...]
+
+    @property
+    def to_run(self) -> tuple[Step, ...]:
+        return tuple(d.step for d in self.decisions if d.action is Action.RUN)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What to keep of this plan, so that the next one can say what changed."""
+        return {d.step.kind: d.step.published_identity for d in self.decisions}
+
+
+def in_order(goal: Step) -> tuple[Step, ...]:
+    """A goal and all that it needs, inputs first; the order depends on nothing but the steps."""
+    ordered: dict[str, Step] = {}
+
+    def visit(step: Step) -> None:
+        if step.id in ordered:
+            return
+        for needed in step.inputs:
+            visit(needed)
+        ordered[step.id] = step
+
+    visit(goal)
+    return tuple(ordered.values())
+
+
+def make_plan(goal: Step, has: Callable[[str], bool], last: Mapping[str, Any]) -> Plan:
+    """Decide for every step below a goal whether it runs.
+
+    has: whether the store holds a step's result. last: the `record` of the plan before, for the
+    reasons.
+    """
+    steps = in_order(goal)
+    present = {step.id: has(step.id) for step in steps}
+    wanted = {goal.id}
+    for step in reversed(steps):
+        if step.id in wanted and not present[step.id]:
+            wanted.update(needed.id for needed in step.inputs)
+    running: set[str] = set()
+    decisions = []
+    for step in steps:
+        if present[step.id]:
+            decisions.append(Decision(step, Action.REUSE, "nothing that shapes it has changed"))
+        elif step.id not in wanted:
+            decisions.append(Decision(step, Action.SKIP, "no step that runs needs it"))
+        else:
+            running.add(step.kind)
+            decisions.append(Decision(step, Action.RUN, _reason(step, last, running)))
+    return Plan(tuple(decisions))
+
+
+def _reason(step: Step, last: Mapping[str, Any], running: set[str]) -> str:
+    before = last.get(step.kind)
+    if not isinstance(before, dict):
+        return "it has not been made before"
+    changes = list(differences(before.get("identity", {}), step.published_identity["identity"]))
+    if changes:
+        more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
+        return "; ".join(changes[:3]) + more
+    inputs = before.get("inputs", {})
+    moved = [s.kind for s in step.inputs if inputs.get(s.kind) != s.id]
+    if moved:
+        return f"its input changed: {', '.join(moved)}"
+    return "its result is no longer in the store"
+
+
+def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
+    """Say in words what differs between two JSON values."""
+    if before == after:
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            path = f"{where}.{key}" if where else str(key)
+            if key not in before:
+                yield f"{path} was added"
+            elif key not in after:
+                yield f"{path} was removed"
+            else:
+                yield from differences(before[key], after[key], path)
+    elif _is_list(before) and _is_list(after):
+        gone = [item for item in before if item not in after]
+        new = [item for item in after if item not in before]
+        yield from (f"{where}: {_short(item)} was removed" for item in gone)
+        yield from (f"{where}: {_short(item)} was added" for item in new)
+        if not gone and not new:
+            yield f"{where}: the order changed"
+    else:
+        yield f"{where} was {_short(before)}, is {_short(after)}"
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text if len(text) <= 60 else f"{text[:57]}…"

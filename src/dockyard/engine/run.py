@@ -1,0 +1,111 @@
+"""Runs a plan: independent steps side by side, every result published whole, failures told
+together.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.engine.events import (
+    Listener,
+    StepFailed,
+    StepFinished,
+    StepProgress,
+    StepReused,
+    StepStarted,
+)
+from dockyard.engine.plan import Action, Decision, Plan, Step
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import clock
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a running step holds; see plan.Work."""
+
+    step: Step
+    out: Path
+    store: Store
+    listener: Listener
+
+    def result(self, step: Step) -> Path:
+        return self.store.path(step.id)
+
+    def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        self.listener(StepProgress(self.step.id, note, done, total, unit))
+
+
+def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> Path:
+    """Run a plan's steps, at most `jobs` at a time. Returns the goal's result directory.
+
+    When a step fails, steps that run already are finished (their results are kept), no other is
+    begun, and one DockyardError carries the problems of all that failed.
+    """
+    for decision in plan.decisions:
+        if decision.action is Action.REUSE:
+            listener(StepReused(decision.step.id, decision.step.title))
+    waiting = [d for d in plan.decisions if d.action is Action.RUN]
+    unfinished = {d.step.id for d in waiting}
+    running: dict[Future[None], Decision] = {}
+    failures: list[DockyardError] = []
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="step") as pool:
+        while waiting or running:
+            for decision in _ready(waiting, unfinished, jobs - len(running)):
+                waiting.remove(decision)
+                running[pool.submit(_run_step, decision, store, listener)] = decision
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                unfinished.discard(running.pop(future).step.id)
+                error = future.exception()
+                if isinstance(error, DockyardError):
+                    failures.append(error)
+                elif error is not None:
+                    raise error
+            if failures:
+                waiting.clear()
+    if failures:
+        raise DockyardError(*(problem for error in failures for problem in error.problems))
+    return store.path(plan.decisions[-1].step.id)
+
+
+def _ready(waiting: list[Decision], unfinished: set[str], free: int) -> list[Decision]:
+    ready = [d for d in waiting if not any(s.id in unfinished for s in d.step.inputs)]
+    return ready[: max(free, 0)]
+
+
+def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
+    step = decision.step
+    began = clock.monotonic()
+    listener(StepStarted(step.id, step.title, decision.reason))
+    try:
+        with store.claim(step.id) as out:
+            if out is not None:
+                _no_space_told(lambda: step.work(_Work(step, out, store, listener)), store)
+                store.publish(step.id, step.published_identity)
+    except BaseException:
+        listener(StepFailed(step.id, step.title, clock.monotonic() - began))
+        raise
+    listener(StepFinished(step.id, step.title, clock.monotonic() - began))
+
+
+def _no_space_told(work: Callable[[], None], store: Store) -> None:
+    """Turn the kernel's ENOSPC and EDQUOT into a problem that a person can act on."""
+    try:
+        work()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DockyardError(
+            Problem(
+                code="host.no-space",
+                what="no space is left in the store",
+                where=str(store.root),
+                why=str(error),
+                fix="free space there, or choose another place with --store DIR",
+            )
+        ) from error

@@ -1,0 +1,111 @@
+"""The store: results of steps, addressed by what shaped them.
+
+    <store>/
+      results/<step id>/      a whole result; it appears by one rename and is never changed
+      afterwards results/<step id>.json  beside it: the step's identity, for explanations
+      work/<step id>/         what a running step fills locks/<step id>         held (flock) by the
+      process that runs the step records/<name>.json     the steps of the last plan of an image, to
+      say what changed since blobs/ tools/ repositories/ …   belong to the rooms that fill them
+
+Rules: whoever wants to run a step holds its lock, so a work directory that is found under a lock
+just taken was left by a process that died, and is removed. A result exists or it does not:
+rename(2) publishes it. This holds against processes that are killed at any instant; after a loss
+of power, a file system that reorders writes may keep a name without its data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dockyard.host import files
+
+
+def default_root(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the store is unless a user says otherwise: $DOCKYARD_STORE, or below the cache
+    directory.
+    """
+    if chosen := environment.get("DOCKYARD_STORE"):
+        return Path(chosen).absolute()
+    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/")) / ".cache")
+    return Path(cache).absolute() / "dockyard"
+
+
+class Store:
+    """A store at a directory, which is made when it is not there. Safe for many processes and
+    threads.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        for name in ("results", "work", "locks", "records"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    def path(self, step_id: str) -> Path:
+        """Where the result of a step is, or would be."""
+        return self.root / "results" / step_id
+
+    def has(self, step_id: str) -> bool:
+        """Whether the store holds the result of a step."""
+        return self.path(step_id).is_dir()
+
+    @contextmanager
+    def claim(self, step_id: str) -> Iterator[Path | None]:
+        """Take a step's lock and give an empty work directory; None when the result came meanwhile.
+
+        The caller fills the directory and calls `publish` inside the block. What is left
+        unpublished is removed.
+        """
+        with files.exclusive(self.root / "locks" / step_id):
+            if self.has(step_id):
+                yield None
+                return
+            work = self.root / "work" / step_id
+            files.remove_tree(work)
+            work.mkdir()
+            try:
+                yield work
+            finally:
+                files.remove_tree(work)
+
+    def publish(self, step_id: str, identity: Mapping[str, Any]) -> Path:
+        """Make the filled work directory of a claimed step its result. Returns the result's
+        path.
+        """
+        target = self.path(step_id)
+        text = json.dumps(identity, indent=1, sort_keys=True)
+        work = self.root / "work" / step_id
+        (work / ".step.json").write_text(text)
+        work.rename(target)
+        return target
+
+    def sweep(self) -> list[str]:
+        """Remove what dead processes left in work/. Returns the ids of those steps."""
+        swept = []
+        for left in sorted((self.root / "work").iterdir()):
+            if not files.held(self.root / "locks" / left.name):
+                files.remove_tree(left)
+                swept.append(left.name)
+        return swept
+
+    def record(self, name: str) -> dict[str, Any]:
+        """What `keep_record` last kept under a name; empty when there is nothing, or it is
+        damaged.
+        """
+        try:
+            loaded = json.loads(self._record_path(name).read_text())
+        except (OSError, ValueError):
+            return {}
+        return loaded if isinstance(loaded, dict) else {}
+
+    def keep_record(self, name: str, record: Mapping[str, Any]) -> None:
+        """Keep a small JSON record under a name, in place of the one before."""
+        text = json.dumps(record, indent=1, sort_keys=True)
+        files.write_atomic(self._record_path(name), text.encode())
+
+    def _record_path(self, name: str) -> Path:
+        return self.root / "records" / f"{name.replace('/', '_')}.json"

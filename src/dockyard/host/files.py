@@ -1,0 +1,270 @@
+"""Files of the host and of trees: writing whole or not at all, and never outside a root.
+
+`InRoot` is the only way in which a step touches a path that a user or an image names. Every path
+is resolved by the kernel with openat2(2) and RESOLVE_IN_ROOT: `..` and absolute symbolic links
+stay inside the root. The last component is never followed: writing to a symbolic link replaces it,
+as install(1) does.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import kernel
+
+_RESOLVE = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file of the host so that a reader sees the old or the new content, never a part."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory and all below it, whatever its modes; needs the namespace for trees of
+    images.
+    """
+
+    def unlock(function: object, name: str, error: object) -> None:
+        Path(name).parent.chmod(0o700)
+        child = Path(name)
+        if child.is_dir() and not child.is_symlink():
+            child.chmod(0o700)
+            shutil.rmtree(child)
+        else:
+            child.unlink(missing_ok=True)
+
+    if path.exists():
+        shutil.rmtree(path, onerror=unlock)
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy a file with its holes, by reflink where the file system can; target must not exist.
+
+    Raises OSError (ENOSPC among others).
+    """
+    with source.open("rb") as reader, target.open("xb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        os.ftruncate(writer.fileno(), size)
+        for start, end in data_ranges(reader.fileno(), size):
+            while start < end:
+                done = os.copy_file_range(
+                    reader.fileno(), writer.fileno(), end - start, start, start
+                )
+                if not done:
+                    break
+                start += done
+
+
+def data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """The (start, end) byte ranges of a file that are not holes, in order (lseek(2) SEEK_DATA)."""
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(descriptor, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, end
+        position = end
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file (flock(2)) while the block runs; waits for other holders."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def held(path: Path) -> bool:
+    """Whether some living process holds the lock of `exclusive` on this file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+class InRoot:
+    """A directory as the root of all paths. Paths are absolute or relative; both start at the
+    root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> InRoot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._root)
+
+    def read(self, path: str) -> bytes:
+        """The content of a file; symbolic links are followed inside the root. Raises OSError."""
+        descriptor = kernel.openat2(self._root, _encode(path), os.O_RDONLY, resolve=_RESOLVE)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
+
+    def read_text(self, path: str, default: str = "") -> str:
+        """The text of a file, or the default when it does not exist."""
+        try:
+            return self.read(path).decode(errors="surrogateescape")
+        except FileNotFoundError:
+            return default
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        """The attributes of a path, its last component not followed; None when it does not
+        exist.
+        """
+        try:
+            with self._parent(path) as (directory, name):
+                return os.stat(name or ".", dir_fd=directory, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def names(self, path: str) -> list[str]:
+        """The sorted names in a directory; empty when there is none."""
+        try:
+            descriptor = self._directory(path, os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        try:
+            with os.scandir(descriptor) as found:
+                return sorted(entry.name for entry in found)
+        finally:
+            os.close(descriptor)
+
+    def write(
+        self, path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0
+    ) -> None:
+        """Write a file, whole; missing directories above it are made, 0755 and root's."""
+        self.make_directories(str(PurePosixPath(path).parent))
+        with self._parent(path) as (directory, name):
+            self._require_name(path, name)
+            part = f".{name}.part"[-255:]
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(part, flags, 0o600, dir_fd=directory)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                os.fchown(file.fileno(), uid, gid)
+                os.fchmod(file.fileno(), mode)
+            try:
+                os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except IsADirectoryError as error:
+                os.unlink(part, dir_fd=directory)
+                raise DockyardError(
+                    Problem(
+                        "tree.is-a-directory",
+                        f"{path} is a directory in the image; a file cannot take its place",
+                    )
+                ) from error
+
+    def make_directories(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
+        """Make a directory and those above it; the given attributes go to those that are made."""
+        done = PurePosixPath("/")
+        for part in PurePosixPath("/", path).parts[1:]:
+            done = done / part
+            try:
+                os.close(self._directory(str(done)))
+                continue
+            except FileNotFoundError:
+                pass
+            except (NotADirectoryError, OSError) as error:
+                raise self._not_a_directory(path, str(done)) from error
+            with self._parent(str(done)) as (directory, name):
+                try:
+                    os.mkdir(name, 0o700, dir_fd=directory)
+                except FileExistsError as error:  # a symbolic link that leads nowhere
+                    raise self._not_a_directory(path, str(done)) from error
+                os.chown(name, uid, gid, dir_fd=directory)
+                os.chmod(name, mode, dir_fd=directory)
+
+    def symlink(self, path: str, target: str) -> None:
+        """Make a symbolic link, in place of a file or link that is there."""
+        self.make_directories(str(PurePosixPath(path).parent))
+        with self._parent(path) as (directory, name):
+            self._require_name(path, name)
+            part = f".{name}.part"[-255:]
+            os.symlink(target, part, dir_fd=directory)
+            os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or link; nothing happens when it is not there."""
+        try:
+            with self._parent(path) as (directory, name):
+                self._require_name(path, name)
+                os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            return
+
+    def set_attributes(self, path: str, *, mode: int, uid: int, gid: int) -> None:
+        """Set owner and mode of a file or directory; a symbolic link at the end is not followed."""
+        with self._parent(path) as (directory, name):
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+            if not stat.S_ISLNK(found.st_mode):
+                os.chmod(name, mode, dir_fd=directory)
+
+    def _directory(self, path: str, flags: int = os.O_PATH) -> int:
+        return kernel.openat2(self._root, _encode(path), flags | os.O_DIRECTORY, resolve=_RESOLVE)
+
+    @contextmanager
+    def _parent(self, path: str) -> Iterator[tuple[int, str]]:
+        """A descriptor of the directory that holds a path, and the path's last name in it."""
+        clean = PurePosixPath("/", path)
+        if ".." in (clean.name,):
+            raise DockyardError(Problem("tree.path", f"{path} does not end in a name"))
+        descriptor = self._directory(str(clean.parent), os.O_RDONLY)
+        try:
+            yield descriptor, clean.name
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _require_name(path: str, name: str) -> None:
+        if not name:
+            raise DockyardError(Problem("tree.path", f"{path} is the root directory itself"))
+
+    @staticmethod
+    def _not_a_directory(path: str, part: str) -> DockyardError:
+        return DockyardError(
+            Problem(
+                "tree.not-a-directory",
+                f"{path} cannot be made in the image: {part} is not a directory there",
+                fix="choose another destination, or a package set without that file",
+            )
+        )
+
+
+def _encode(path: str) -> bytes:
+    return os.fsencode(str(PurePosixPath("/", path)))

@@ -1,0 +1,123 @@
+"""A path inside a root never leads out of it; files are written whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from dockyard.errors import DockyardError
+from dockyard.host.files import InRoot, copy_sparse, remove_tree, write_atomic
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    tree = tmp_path / "root"
+    (tree / "etc").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    return tree
+
+
+def write(root: Path, path: str, data: bytes = b"x") -> None:
+    with InRoot(root) as inside:
+        inside.write(path, data, uid=os.getuid(), gid=os.getgid())
+
+
+@pytest.mark.parametrize(
+    "path", ["../../etc/passwd", "/../../../etc/passwd", "etc/../../../etc/passwd"]
+)
+def test_dots_stay_inside(root: Path, path: str) -> None:
+    write(root, path)
+    assert (root / "etc/passwd").read_bytes() == b"x"
+    assert not (root.parent / "etc").exists()
+
+
+@pytest.mark.parametrize("target", ["/outside", "../../outside", "{outside}"])
+def test_links_of_the_image_stay_inside(root: Path, target: str) -> None:
+    outside = root.parent / "outside"
+    (root / "link").symlink_to(target.format(outside=outside))
+    (root / "outside").mkdir()
+    inner = root / str(outside).lstrip("/")
+    inner.mkdir(parents=True, exist_ok=True)
+    write(root, "/link/file")
+    assert list(outside.iterdir()) == []
+    assert (root / "outside/file").exists() or (inner / "file").exists()
+
+
+def test_a_link_at_the_end_is_replaced(root: Path) -> None:
+    victim = root.parent / "outside/victim"
+    victim.write_text("safe")
+    (root / "etc/conf").symlink_to(victim)
+    write(root, "/etc/conf", b"new")
+    assert victim.read_text() == "safe"
+    assert not (root / "etc/conf").is_symlink()
+
+
+def test_a_link_that_leads_nowhere_is_told(root: Path) -> None:
+    (root / "etc/gone").symlink_to("/nowhere")
+    with pytest.raises(DockyardError, match="not a directory"):
+        write(root, "/etc/gone/file")
+
+
+def test_a_file_in_the_way_is_told(root: Path) -> None:
+    (root / "etc/file").write_text("")
+    with pytest.raises(DockyardError, match="not a directory"):
+        write(root, "/etc/file/below")
+    (root / "etc/dir").mkdir()
+    with pytest.raises(DockyardError, match="is a directory"):
+        write(root, "/etc/dir")
+    assert list((root / "etc/dir").iterdir()) == []
+
+
+def test_modes_do_not_depend_on_the_umask(root: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        write(root, "/a/b/c")
+        with InRoot(root) as inside:
+            inside.make_directories("/d/e", mode=0o1777)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((root / "a/b").stat().st_mode) == 0o755
+    assert stat.S_IMODE((root / "a/b/c").stat().st_mode) == 0o644
+    assert stat.S_IMODE((root / "d/e").stat().st_mode) == 0o1777
+
+
+def test_reading_follows_links_inside(root: Path) -> None:
+    (root / "etc/real").write_text("text")
+    (root / "etc/link").symlink_to("/etc/real")
+    with InRoot(root) as inside:
+        assert inside.read_text("/etc/link") == "text"
+        assert inside.read_text("/etc/none", "default") == "default"
+        assert inside.lstat("/etc/none") is None
+        assert inside.names("/etc") == ["link", "real"]
+        inside.remove("/etc/real")
+        inside.remove("/etc/real")
+        assert inside.names("/etc") == ["link"]
+
+
+def test_sparse_copies_keep_holes_and_content(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.seek(8 << 20)
+        file.write(b"data")
+        file.truncate(20 << 20)
+    copy_sparse(source, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    assert (tmp_path / "copy").stat().st_blocks <= source.stat().st_blocks + 16
+
+
+def test_atomic_write_leaves_no_part(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "file", b"one")
+    write_atomic(tmp_path / "file", b"two")
+    assert (tmp_path / "file").read_bytes() == b"two"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_trees_without_permissions_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "t/a/b").mkdir(parents=True)
+    (tmp_path / "t/a").chmod(0o500)
+    (tmp_path / "t").chmod(0o500)
+    remove_tree(tmp_path / "t")
+    assert not (tmp_path / "t").exists()
