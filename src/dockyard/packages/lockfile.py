@@ -1,0 +1,334 @@
+"""The text form of a lock: JSON with one package per line.
+
+Keys in fixed order, packages sorted by name, fields at their defaults left out, a final line feed:
+the same lock is the same text, and a changed package is one changed line in a diff. JSON because
+reading it takes about a millisecond and the unchanged build reads it every time. Nothing of where
+or when the lock was made goes in: no host, no mirror, no time.
+
+Reading trusts nothing: a lock decides which bytes are installed, so every field is checked, and a
+mistake is reported with its line, all mistakes together.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dockyard.errors import DockyardError, Position, Problem, Problems
+from dockyard.model.packages import (
+    LOCK_VERSION,
+    Lock,
+    LockedRepository,
+    PackageKind,
+    Pin,
+    PinBy,
+    Request,
+)
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@-]*\Z")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:~^@(){}&-]*\Z")
+_E = TypeVar("_E", PackageKind, PinBy)
+_RELOCK = "make it anew with `dockyard lock`, or take the file from version control"
+
+
+def dump(lock: Lock) -> str:
+    """The lock as text: stable and sorted, whatever the order of what it was made from."""
+    lines = [
+        "{",
+        f' "lock": {lock.version},',
+        f' "subject": {_json(lock.subject)},',
+    ]
+    if lock.request is not None:
+        lines += _request_lines(lock.request)
+    repositories = [_repository_fields(entry) for entry in sorted(lock.repositories)]
+    lines += [' "repositories": [', *_one_per_line(repositories), " ],"]
+    lines += [' "packages": [', *_one_per_line(_pin_rows(lock.packages)), " ],"]
+    lines += [' "tools": [', *_one_per_line(_pin_rows(lock.tools)), " ]"]
+    return "\n".join([*lines, "}", ""])
+
+
+def load(path: Path) -> Lock:
+    """Read and check a lock.
+
+    Raises lock.missing, lock.damaged (every mistake with its line) or lock.too-new.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        what = f"there is no lock {path}"
+        problem = Problem("lock.missing", what, fix="make it with `dockyard lock`")
+        raise DockyardError(problem) from None
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"the lock {path} cannot be read"
+        raise DockyardError(Problem("lock.damaged", what, why=str(error), fix=_RELOCK)) from None
+    return loads(text, str(path))
+
+
+def loads(text: str, file: str = "image.lock") -> Lock:
+    """Check the text of a lock; `file` names it in errors."""
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        where = Position(file, error.lineno, error.colno)
+        merge = bool(re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE))
+        why = "it holds the marks of an unfinished merge" if merge else error.msg
+        what = "the lock is not whole"
+        raise DockyardError(Problem("lock.damaged", what, where, why, _RELOCK)) from None
+    except (_RepeatedKey, RecursionError) as error:
+        what = f"the lock cannot be read: {error}"
+        problem = Problem("lock.damaged", what, Position(file), fix=_RELOCK)
+        raise DockyardError(problem) from None
+    version = data.get("lock") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > LOCK_VERSION:
+        what = f"the lock has version {version}, this Dockyard reads version {LOCK_VERSION}"
+        fix = "use the Dockyard that made it, or newer"
+        raise DockyardError(Problem("lock.too-new", what, Position(file), fix=fix))
+    return _Reader(text, file).lock(data)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _one_per_line(rows: Sequence[dict[str, object]]) -> Iterator[str]:
+    for number, row in enumerate(rows, 1):
+        yield f"  {_json(row)}{',' if number < len(rows) else ''}"
+
+
+def _request_lines(request: Request) -> list[str]:
+    items = sorted(set(request.install))
+    rows = [f"  {_json(item)}{',' if n < len(items) else ''}" for n, item in enumerate(items, 1)]
+    return [
+        f' "architecture": {_json(request.architecture)},',
+        f' "weak": {_json(request.weak)},',
+        f' "exclude": {_json(sorted(set(request.exclude)))},',
+        ' "install": [',
+        *rows,
+        " ],",
+    ]
+
+
+def _repository_fields(entry: LockedRepository) -> dict[str, object]:
+    plain = LockedRepository("")
+    row: dict[str, object] = {"id": entry.id}
+    for field in ("kind", "pin", "check_packages", "check_metadata", "priority"):
+        value = getattr(entry, field)
+        if value != getattr(plain, field):
+            row[field] = value
+    for field in ("keys", "exclude", "include"):
+        if getattr(entry, field):
+            row[field] = sorted(getattr(entry, field))
+    return row
+
+
+def _pin_rows(pins: Sequence[Pin]) -> list[dict[str, object]]:
+    rows = []
+    for pin in sorted(pins):
+        row: dict[str, object] = {"name": pin.name, "evr": pin.evr, "arch": pin.arch}
+        if pin.kind is not PackageKind.RPM:
+            row["kind"] = pin.kind
+        row |= {"repository": pin.repository, "path": pin.path}
+        for field in ("size", "digest", "content"):
+            if value := getattr(pin, field):
+                row[field] = value
+        rows.append(row)
+    return rows
+
+
+class _RepeatedKey(ValueError):
+    """A JSON object has a key twice; which value is meant cannot be known."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise _RepeatedKey(f"a key stands twice in {sorted({key for key, _ in pairs})}")
+    return result
+
+
+class _Reader:
+    """Turns checked JSON into a lock, collecting mistakes."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self._file = file
+        self._problems = Problems()
+        self._lines: dict[tuple[str, int], Position] | None = None
+
+    def lock(self, data: object) -> Lock:
+        known = {"lock", "subject", "architecture", "weak", "exclude", "install"}
+        known |= {"repositories", "packages", "tools"}
+        row = self._object(data, ("", 0), known, {"lock", "subject", "packages"})
+        subject = self._text_field(row, "subject", ("", 0))
+        request = None
+        if "install" in row:
+            request = Request(
+                install=self._texts(row, "install", ("", 0)),
+                exclude=self._texts(row, "exclude", ("", 0)),
+                architecture=self._text_field(row, "architecture", ("", 0), default="x86_64"),
+                weak=self._flag(row, "weak", ("", 0), default=False),
+            )
+        repositories = tuple(
+            self._repository(entry, ("repositories", number))
+            for number, entry in enumerate(self._list(row, "repositories"))
+        )
+        packages = self._pins(row, "packages", {entry.id for entry in repositories})
+        tools = self._pins(row, "tools", None)
+        self._problems.raise_any()
+        return Lock(subject, request, repositories, packages, tools, LOCK_VERSION)
+
+    def _repository(self, data: object, where: tuple[str, int]) -> LockedRepository:
+        flags = {"check_packages", "check_metadata"}
+        known = {"id", "kind", "pin", "priority", "keys", "exclude", "include"} | flags
+        row = self._object(data, where, known, {"id"})
+        priority = row.get("priority", LockedRepository("").priority)
+        if type(priority) is not int:
+            self._wrong(where, f"priority is {priority!r}, not a number")
+            priority = 0
+        return LockedRepository(
+            id=self._text_field(row, "id", where),
+            kind=self._choice(row, "kind", PackageKind, PackageKind.RPM, where),
+            pin=self._choice(row, "pin", PinBy, PinBy.DIGEST, where),
+            check_packages=self._flag(row, "check_packages", where, default=True),
+            check_metadata=self._flag(row, "check_metadata", where, default=False),
+            keys=self._texts(row, "keys", where),
+            priority=priority,
+            exclude=self._texts(row, "exclude", where),
+            include=self._texts(row, "include", where),
+        )
+
+    def _pins(self, row: dict[str, Any], key: str, known: set[str] | None) -> tuple[Pin, ...]:
+        pins: list[Pin] = []
+        seen: dict[tuple[str, str, str, str], int] = {}
+        for number, entry in enumerate(self._list(row, key)):
+            where = (key, number)
+            pin = self._pin(entry, where)
+            if pin.key in seen:
+                self._wrong(where, f"{pin.nevra} is pinned twice")
+            seen[pin.key] = number
+            if known is not None and pin.repository not in known:
+                self._wrong(where, f"repository {pin.repository!r} is not declared in the lock")
+            pins.append(pin)
+        return tuple(pins)
+
+    def _pin(self, data: object, where: tuple[str, int]) -> Pin:
+        needed = {"name", "evr", "arch", "repository", "path"}
+        row = self._object(data, where, needed | {"kind", "size", "digest", "content"}, needed)
+        size = row.get("size", 0)
+        if type(size) is not int or size < 0:
+            self._wrong(where, f"size is {size!r}, not a number of bytes")
+            size = 0
+        texts = {
+            key: self._text_field(row, key, where, _NAME if key == "name" else _WORD)
+            for key in ("name", "evr", "arch", "repository")
+        }
+        path = self._text_field(row, "path", where)
+        if path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or "\0" in path:
+            self._wrong(where, f"path {path!r} is not a plain relative path")
+        digest = self._text_field(row, "digest", where, _DIGEST, default="")
+        content = self._text_field(row, "content", where, _DIGEST, default="")
+        if row and not digest and not content:
+            self._wrong(where, "neither digest nor content is pinned")
+        kind = self._choice(row, "kind", PackageKind, PackageKind.RPM, where)
+        return Pin(**texts, path=path, kind=kind, size=size, digest=digest, content=content or None)
+
+    # Checks of single values.
+
+    def _object(
+        self, data: object, where: tuple[str, int], known: set[str], needed: set[str]
+    ) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self._wrong(where, "here a mapping in braces should stand")
+            return {}
+        for key in sorted(data.keys() - known):
+            self._wrong(where, f"unknown field {key!r}")
+        for key in sorted(needed - data.keys()):
+            self._wrong(where, f"field {key!r} is missing")
+        return data
+
+    def _list(self, row: dict[str, Any], key: str) -> list[Any]:
+        value = row.get(key, [])
+        if isinstance(value, list):
+            return value
+        self._wrong((key, 0), f"{key} is not a list")
+        return []
+
+    def _text_field(
+        self,
+        row: dict[str, Any],
+        key: str,
+        where: tuple[str, int],
+        pattern: re.Pattern[str] | None = None,
+        default: str | None = None,
+    ) -> str:
+        value = row.get(key, default)
+        if value is None and key not in row:
+            return ""  # reported as missing already
+        bad = not isinstance(value, str) or (value == "" and key in row)
+        if bad or (pattern is not None and value and not pattern.match(str(value))):
+            self._wrong(where, f"{key} is {value!r}, which is no {key}")
+            return ""
+        return str(value)
+
+    def _texts(self, row: dict[str, Any], key: str, where: tuple[str, int]) -> tuple[str, ...]:
+        value = row.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+            self._wrong(where, f"{key} is not a list of texts")
+            return ()
+        return tuple(sorted(set(value)))
+
+    def _flag(
+        self, row: dict[str, Any], key: str, where: tuple[str, int], *, default: bool
+    ) -> bool:
+        value = row.get(key, default)
+        if not isinstance(value, bool):
+            self._wrong(where, f"{key} is {value!r}, neither true nor false")
+            return default
+        return value
+
+    def _choice(
+        self, row: dict[str, Any], key: str, kind: type[_E], default: _E, where: tuple[str, int]
+    ) -> _E:
+        value = row.get(key, default)
+        try:
+            return kind(value)
+        except ValueError:
+            self._wrong(where, f"{key} is {value!r}, not one of {', '.join(kind)}")
+            return default
+
+    def _wrong(self, where: tuple[str, int], what: str) -> None:
+        if self._lines is None:
+            self._lines = dict(_positions(self._text, self._file))
+        place = self._lines.get(where, Position(self._file))
+        self._problems.add("lock.damaged", f"the lock is damaged: {what}", place, fix=_RELOCK)
+
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|,')
+
+
+def _positions(text: str, file: str) -> Iterator[tuple[tuple[str, int], Position]]:
+    """Where the elements of the top-level lists stand: (key, index) -> position."""
+    depth, key, index = 0, "", 0
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        if mark in "]}":
+            depth -= 1
+            continue
+        if depth == 1 and mark[0] == '"':
+            key, index = json.loads(mark), 0
+            yield (key, 0), _position(text, token.start(), file)
+        elif depth == 2 and mark == ",":
+            index += 1
+        elif depth == 2:
+            yield (key, index), _position(text, token.start(), file)
+        if mark in "[{":
+            depth += 1
+
+
+def _position(text: str, index: int, file: str) -> Position:
+    line = text.count("\n", 0, index) + 1
+    return Position(file, line, index - text.rfind("\n", 0, index))

@@ -1,0 +1,145 @@
+"""The text form of a lock: stable, one package per line, and every mistake with its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockyard.errors import DockyardError, Position
+from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, PinBy, Request
+from dockyard.packages import lockfile
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+def pin(name: str = "bash", evr: str = "5.2-1", **fields: object) -> Pin:
+    values = {"arch": "x86_64", "repository": "base", "path": f"Packages/{name}.rpm"} | fields
+    if "content" not in values:
+        values |= {"digest": DIGEST, "size": 12}
+    return Pin(name, evr, **values)  # type: ignore[arg-type]
+
+
+LOCK = Lock(
+    "web",
+    Request(("bash", "/usr/bin/awk"), weak=True),
+    (LockedRepository("base", pin=PinBy.CONTENT, keys=("AA", "BB"), exclude=("kernel*",)),),
+    (pin(), pin("zlib", content=DIGEST), pin("awk", "1:2~rc1-3")),
+    (pin("rpm", "4.20", arch="amd64", kind=PackageKind.DEB, repository="tools"),),
+)
+
+
+def test_a_lock_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "image.lock"
+    path.write_text(lockfile.dump(LOCK))
+    back = lockfile.load(path)
+    assert sorted(back.packages) == sorted(LOCK.packages)
+    assert back.tools == LOCK.tools
+    assert back.repositories == LOCK.repositories
+    assert back.request == Request(("/usr/bin/awk", "bash"), weak=True)
+
+
+def test_every_package_is_one_line_and_order_does_not_matter() -> None:
+    text = lockfile.dump(LOCK)
+    backwards = Lock(LOCK.subject, LOCK.request, LOCK.repositories, LOCK.packages[::-1], LOCK.tools)
+    assert lockfile.dump(backwards) == text
+    for each in (*LOCK.packages, *LOCK.tools):
+        assert sum(f'"name": "{each.name}"' in line for line in text.splitlines()) == 1
+    assert text.endswith("}\n")
+
+
+words = st.from_regex(r"[a-z0-9][a-z0-9._+~^]{0,8}", fullmatch=True)
+paths = st.lists(words, min_size=1, max_size=3).map("/".join)
+digests = st.binary(min_size=32, max_size=32).map(lambda raw: f"sha256:{raw.hex()}")
+pins = st.builds(
+    Pin,
+    name=words,
+    evr=words,
+    arch=words,
+    repository=st.just("base"),
+    path=paths,
+    kind=st.sampled_from(PackageKind),
+    size=st.integers(0, 2**40),
+    digest=digests,
+    content=st.none() | digests,
+)
+texts = st.lists(st.text(min_size=1, max_size=8), max_size=4).map(lambda v: tuple(sorted(set(v))))
+locks = st.builds(
+    Lock,
+    subject=words,
+    request=st.none() | st.builds(Request, texts, texts, words, st.booleans(), st.just({})),
+    repositories=st.just((LockedRepository("base"),)),
+    packages=st.lists(pins, max_size=5, unique_by=lambda p: p.key).map(lambda v: tuple(sorted(v))),
+    tools=st.lists(pins, max_size=3, unique_by=lambda p: p.key).map(lambda v: tuple(sorted(v))),
+)
+
+
+@given(locks)
+def test_any_lock_survives_the_round_trip(lock: Lock) -> None:
+    text = lockfile.dump(lock)
+    assert lockfile.loads(text) == lock
+    assert lockfile.dump(lockfile.loads(text)) == text
+
+
+@given(st.text(max_size=60) | st.recursive(st.none() | st.text(), st.lists).map(json.dumps))
+def test_no_text_makes_anything_but_a_lock_or_an_error_with_words(text: str) -> None:
+    with pytest.raises(DockyardError):
+        lockfile.loads(text)
+
+
+def damage(old: str, new: str) -> list[tuple[str, Position | str | None]]:
+    text = lockfile.dump(LOCK)
+    assert old in text
+    with pytest.raises(DockyardError) as caught:
+        lockfile.loads(text.replace(old, new, 1))
+    return [(problem.what, problem.where) for problem in caught.value.problems]
+
+
+def test_a_bad_value_is_reported_with_its_line() -> None:
+    [(what, where)] = damage('"evr": "5.2-1"', '"evr": 5.2')
+    line = 1 + next(
+        n
+        for n, row in enumerate(lockfile.dump(LOCK).splitlines())
+        if '"bash",' in row and "evr" in row
+    )
+    assert what == "the lock is damaged: evr is 5.2, which is no evr"
+    assert where == Position("image.lock", line, 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("Packages/bash.rpm", "../bash.rpm", "not a plain relative path"),
+        ("Packages/bash.rpm", "/etc/shadow", "not a plain relative path"),
+        ('"digest": "sha256:ab', '"digest": "md5:ab', "which is no digest"),
+        (f', "digest": "{DIGEST}"', "", "neither digest nor content"),
+        ('"size": 12', '"size": -1', "not a number of bytes"),
+        ('"name": "zlib"', '"nam": "zlib"', "unknown field 'nam'"),
+        ('"weak": true', '"weak": 1', "neither true nor false"),
+        ('"pin": "content"', '"pin": "luck"', "not one of digest, content"),
+        ('"id": "base"', '"id": "other"', "'base' is not declared"),
+    ],
+)
+def test_damage_is_named(old: str, new: str, words: str) -> None:
+    assert any(words in what for what, _ in damage(old, new))
+
+
+def test_a_lock_with_merge_marks_says_so() -> None:
+    with pytest.raises(DockyardError) as caught:
+        lockfile.loads(lockfile.dump(LOCK).replace(' "packages"', '<<<<<<< HEAD\n "packages"'))
+    assert "unfinished merge" in caught.value.problems[0].why
+
+
+def test_a_newer_version_is_refused() -> None:
+    with pytest.raises(DockyardError) as caught:
+        lockfile.loads(lockfile.dump(LOCK).replace('"lock": 1', '"lock": 2'))
+    assert caught.value.problems[0].code == "lock.too-new"
+
+
+def test_a_missing_lock_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as caught:
+        lockfile.load(tmp_path / "image.lock")
+    assert caught.value.problems[0].code == "lock.missing"
