@@ -1,0 +1,38 @@
+"""Options that several verbs share, so that they are named and described once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dockyard.cli.terminal import PROGRESS_MODES
+from dockyard.engine.store import default_root
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def store_option(command: Command) -> Command:
+    """`--store DIR`: where results, downloads and tools are kept."""
+    return click.option(
+        "--store",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=lambda: default_root(),
+        show_default="$DOCKYARD_STORE or ~/.cache/dockyard",
+        help="Where results, downloads and tools are kept.",
+    )(command)
+
+
+def progress_option(command: Command) -> Command:
+    """`--progress MODE`: how the work is shown."""
+    return click.option(
+        "--progress",
+        type=click.Choice(PROGRESS_MODES),
+        default="auto",
+        show_default=True,
+        help="How to show the work: bars on a terminal, plain lines, JSON lines, or nothing.",
+    )(command)

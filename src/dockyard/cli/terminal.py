@@ -1,0 +1,152 @@
+"""What a person or a program reads: problems on one screen, and the progress of steps.
+
+Colours follow the terminal and NO_COLOR. Progress goes to standard error, so that standard output
+holds answers only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from dockyard.engine import events
+from dockyard.errors import DockyardError, Problem
+
+PROGRESS_MODES = ("auto", "plain", "json", "quiet")
+
+
+def fail(error: DockyardError) -> None:
+    """Print every problem of an error to standard error."""
+    for number, problem in enumerate(error.problems):
+        if number:
+            click.echo(err=True)
+        click.echo(render(problem), err=True)
+    if len(error.problems) > 1:
+        click.echo(f"\n{len(error.problems)} problems; nothing was changed", err=True)
+
+
+def render(problem: Problem) -> str:
+    """A problem as text: what, where, the lines that prove it, why, and what to do."""
+    head = click.style(f"error[{problem.code}]", fg="red", bold=True)
+    lines = [f"{head}: {click.style(problem.what, bold=True)}"]
+    if problem.where is not None:
+        lines.append(f"  {click.style('where', fg='cyan')}  {problem.where}")
+    lines += [f"  {click.style('│', fg='cyan')} {line}" for line in problem.excerpt]
+    for label, text in (("why", problem.why), ("fix", problem.fix)):
+        first, *rest = text.splitlines() or [""]
+        if first:
+            lines.append(f"  {click.style(label.ljust(5), fg='cyan')}  {first}")
+            lines += [f"         {line}" for line in rest]
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: 0.31 s, 12 s, 2 min 5 s."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def size(octets: int) -> str:
+    """A size in bytes as a person reads it, in powers of 1024."""
+    amount = float(octets)
+    for unit in ("B", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+@contextmanager
+def progress(mode: str) -> Iterator[events.Listener]:
+    """A listener that shows the engine's events in the given mode while the block runs."""
+    if mode == "quiet":
+        yield events.ignore
+    elif mode == "json":
+        yield _json
+    elif mode == "auto" and sys.stderr.isatty():
+        with _live() as listener:
+            yield listener
+    else:
+        yield _Plain()
+
+
+def _json(event: events.Event) -> None:
+    shown = {"event": type(event).__name__, **dataclasses.asdict(event)}
+    click.echo(json.dumps(shown, sort_keys=True), err=True)
+
+
+class _Plain:
+    """One line when a step begins, one when it ends; reused steps are counted in one line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self, event: events.Event) -> None:
+        with self._lock:
+            line = self._line(event)
+            if line:
+                click.echo(line, err=True)
+
+    @staticmethod
+    def _line(event: events.Event) -> str:
+        match event:
+            case events.StepStarted(title=title, reason=reason):
+                return f"  …  {title} ({reason})"
+            case events.StepFinished(title=title, seconds=seconds, note=note):
+                return f"  ok {title}, {duration(seconds)}{f', {note}' if note else ''}"
+            case events.StepFailed(title=title, seconds=seconds):
+                return f"  -- {title} failed after {duration(seconds)}"
+            case events.StepReused(title=title):
+                return f"  =  {title} (from the store)"
+            case _:
+                return ""
+
+
+@contextmanager
+def _live() -> Iterator[events.Listener]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("[dim]{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as shown:
+        tasks: dict[str, int] = {}
+
+        def listener(event: events.Event) -> None:
+            match event:
+                case events.StepReused(title=title):
+                    console.print(f"[dim]= {title} (from the store)")
+                case events.StepStarted(step=step, title=title):
+                    tasks[step] = shown.add_task(title, total=None, note="")
+                case events.StepProgress(step=step, note=note, done=done, total=total):
+                    if step in tasks:
+                        shown.update(
+                            tasks[step],  # type: ignore[arg-type]
+                            note=note,
+                            completed=done,
+                            total=total or None,
+                        )
+                case events.StepFinished(step=step, title=title, seconds=seconds, note=note):
+                    shown.remove_task(tasks.pop(step))  # type: ignore[arg-type]
+                    told = f" [dim]{note}" if note else ""
+                    console.print(f"[green]✓[/] {title} [dim]{duration(seconds)}[/]{told}")
+                case events.StepFailed(step=step, title=title, seconds=seconds):
+                    shown.remove_task(tasks.pop(step))  # type: ignore[arg-type]
+                    console.print(f"[red]✗[/] {title} [dim]{duration(seconds)}")
+
+        yield listener
