@@ -1,0 +1,1 @@
+"""The steps on a root tree, one module per setting, and the checks of what they made."""

@@ -1,0 +1,30 @@
+"""A check: one fact about a running image, and how to ask for it.
+
+Every setting of an image file has checks. A check's script runs inside the booted guest as root,
+under the guest's own /bin/sh, with no input; it prints the fact to stdout, and the setting holds
+when that is exactly what is expected, white space at both ends aside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockyard.errors import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question to a booted image.
+
+    id: dotted and unique within an image, such as `users.alice.shell`.
+    title: what is checked, for a person, as a statement: `alice's shell is /bin/bash`.
+    script: POSIX sh that prints the fact to stdout, using what is in the image alone.
+    expect: the stdout that makes the check pass, stripped.
+    setting: where the user asked for it; None for what every image promises.
+    """
+
+    id: str
+    title: str
+    script: str
+    expect: str
+    setting: Position | None = None
