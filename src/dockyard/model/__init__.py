@@ -1,1 +1,4 @@
-"""Frozen types of what a user wants: image, storage, packages, distro. No I/O."""
+"""What the user wants, as frozen data: image files, disks, packages, distributions. No I/O.
+
+The names are those of the YAML keys in snake case; the aliases are the keys themselves.
+"""

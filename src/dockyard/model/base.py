@@ -1,0 +1,98 @@
+"""The foundation of the configuration models: naming, strictness, and how a model states a rule.
+
+A model says what a value may be in its annotations. What values may stand together is said by
+`Model.mistakes`, which looks at one object and yields one `Mistake` per broken rule. It names the
+offending value by its path below the object; whoever read the text turns the path into a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+Step: TypeAlias = str | int
+KIB = 1 << 10
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A broken rule. `path` leads from the object to the value, by YAML keys and indices."""
+
+    path: tuple[Step, ...]
+    code: str
+    what: str
+    fix: str = ""
+    why: str = ""
+
+    def below(self, *steps: Step) -> Mistake:
+        return Mistake((*steps, *self.path), self.code, self.what, self.fix, self.why)
+
+
+class Model(BaseModel):
+    """One mapping of a configuration file. Frozen; unknown keys are errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        defer_build=True,
+    )
+
+    # The key that a bare string stands for, where the mapping has a short form.
+    shorthand: ClassVar[str | None] = None
+
+    def mistakes(self) -> Iterable[Mistake]:
+        """The broken rules of this object alone; its members speak for themselves."""
+        return ()
+
+
+class Reading(StrEnum):
+    """How the text of a scalar becomes a value, where the type alone does not say it."""
+
+    SIZE = "size"
+    SIZE_OR_GROW = "size-or-grow"
+    PERMISSIONS = "permissions"
+    LOCAL_PATH = "local-path"
+
+
+# Bytes. In YAML `<number>(K|M|G|T)`, always whole mebibytes.
+Size: TypeAlias = Annotated[int, Reading.SIZE]
+# Permission bits. In YAML octal digits, quoted or not: "755", 0644.
+Permissions: TypeAlias = Annotated[int, Reading.PERMISSIONS]
+# A path on the machine that builds, relative to the file that says it.
+LocalPath: TypeAlias = Annotated[str, Reading.LOCAL_PATH]
+
+
+def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
+    """The rules of a path inside the image: absolute, and it stays inside."""
+    if not path:
+        yield Mistake(at, "config.empty", f"{at[-1]} is empty", "give an absolute path")
+    elif not path.startswith("/"):
+        yield Mistake(
+            at,
+            "config.path-relative",
+            f"{path!r} is not an absolute path",
+            f"write {'/' + path!r}",
+            "paths inside the image are absolute",
+        )
+    elif ".." in path.split("/"):
+        yield Mistake(
+            at,
+            "config.path-escapes",
+            f"{path!r} contains '..'",
+            "write the path without '..'",
+            "a path inside the image must not be able to lead out of it",
+        )
+
+
+def has_blank(text: str) -> bool:
+    """Whether the text holds a space, tab or newline (what breaks a line of fstab)."""
+    return any(character in text for character in " \t\n\r")

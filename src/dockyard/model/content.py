@@ -1,0 +1,166 @@
+"""What is copied into the image or run in it: files, directories, scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from dockyard.model.base import LocalPath, Mistake, Model, Permissions, absolute_path_mistakes
+
+
+def permission_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
+    if value is not None and value & ~0o777:
+        yield Mistake(
+            (key,),
+            "config.permissions",
+            f"{key} {value:o} has bits beyond 777",
+            "give up to three octal digits, such as 644",
+            "set-user-id, set-group-id and sticky bits cannot be set here",
+        )
+
+
+class AdditionalFile(Model):
+    """A file to put into the image."""
+
+    source: LocalPath = Field(
+        default="", description="File to copy. Excludes `content`.", examples=["files/app.conf"]
+    )
+    content: str | None = Field(
+        default=None,
+        description="Text of the file. Excludes `source`.",
+        examples=["key = value\n"],
+    )
+    destination: str = Field(
+        default="", description="Absolute path in the image.", examples=["/etc/app.conf"]
+    )
+    permissions: Permissions | None = Field(
+        default=None,
+        description="Permission bits, octal. Default: those of `source`, or 644.",
+        examples=["664"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.source and self.content is not None:
+            yield Mistake(
+                ("content",),
+                "config.exclusive",
+                "`source` and `content` exclude each other",
+                "keep one of them",
+            )
+        if not self.source and self.content is None:
+            yield Mistake(
+                (),
+                "config.required",
+                "the file has neither `source` nor `content`",
+                "add `source: <path>` or `content: <text>`",
+            )
+        yield from absolute_path_mistakes(self.destination, "destination")
+        yield from permission_mistakes(self.permissions, "permissions")
+
+
+class AdditionalDir(Model):
+    """A directory to copy into the image."""
+
+    source: LocalPath = Field(default="", description="Directory to copy.", examples=["files/site"])
+    destination: str = Field(
+        default="",
+        description="Absolute path in the image; it need not exist.",
+        examples=["/srv/www"],
+    )
+    new_dir_permissions: Permissions | None = Field(
+        default=None,
+        description="Permission bits of directories that are created. Default: 755.",
+        examples=["755"],
+    )
+    merged_dir_permissions: Permissions | None = Field(
+        default=None,
+        description=(
+            "Permission bits of directories that exist already. Default: they keep theirs."
+        ),
+        examples=["755"],
+    )
+    child_file_permissions: Permissions | None = Field(
+        default=None,
+        description="Permission bits of the files. Default: those of the source.",
+        examples=["644"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.source:
+            yield Mistake(
+                ("source",), "config.required", "the directory has no `source`", "add `source`"
+            )
+        yield from absolute_path_mistakes(self.destination, "destination")
+        yield from permission_mistakes(self.new_dir_permissions, "newDirPermissions")
+        yield from permission_mistakes(self.merged_dir_permissions, "mergedDirPermissions")
+        yield from permission_mistakes(self.child_file_permissions, "childFilePermissions")
+
+
+class Script(Model):
+    """A script that runs in the image."""
+
+    # The script is copied beside nothing: only its own directory tree is at hand.
+    confined: ClassVar[bool] = True
+
+    path: LocalPath = Field(
+        default="",
+        description="Script to run, below the directory of the file. Excludes `content`.",
+        examples=["scripts/harden.sh"],
+    )
+    content: str = Field(
+        default="",
+        description="Text of the script. Excludes `path`.",
+        examples=['echo "Hello"\n'],
+    )
+    interpreter: str = Field(
+        default="",
+        description="Program that runs the script. Default: the one in its `#!` line, or /bin/sh.",
+        examples=["python3"],
+    )
+    arguments: tuple[str, ...] = Field(
+        default=(), description="Arguments of the script.", examples=[["--fast"]]
+    )
+    environment_variables: dict[str, str] = Field(
+        default_factory=dict,
+        description="Environment variables of the script.",
+        examples=[{"ROLE": "worker"}],
+    )
+    name: str = Field(default="", description="Name of the script in reports.", examples=["harden"])
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.path and self.content:
+            yield Mistake(
+                ("content",),
+                "config.exclusive",
+                "`path` and `content` exclude each other",
+                "keep one of them",
+            )
+        if not self.path and not self.content:
+            yield Mistake(
+                (),
+                "config.required",
+                "the script has neither `path` nor `content`",
+                "add `path: <file>` or `content: <text>`",
+            )
+        for name in self.environment_variables:
+            if not name or "=" in name or "\0" in name:
+                yield Mistake(
+                    ("environmentVariables", name),
+                    "config.variable-name",
+                    f"{name!r} is not the name of an environment variable",
+                    "use letters, digits and '_'",
+                )
+
+
+class Scripts(Model):
+    """Scripts that run in the image, in the order given."""
+
+    post_customization: tuple[Script, ...] = Field(
+        default=(), description="Scripts that run after all other settings are applied."
+    )
+    finalize_customization: tuple[Script, ...] = Field(
+        default=(),
+        description="Scripts that run last, after the package manager's files may be gone.",
+    )

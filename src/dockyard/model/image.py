@@ -1,0 +1,164 @@
+"""The top of an image file, and the two small files beside it.
+
+An image file is a superset of the configuration of Image Customizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from pydantic import Field
+
+from dockyard.model import image_rules
+from dockyard.model.base import LocalPath, Mistake, Model, absolute_path_mistakes
+from dockyard.model.content import Script, Scripts
+from dockyard.model.input import Input
+from dockyard.model.live import Iso, Pxe
+from dockyard.model.os import Os
+from dockyard.model.output import Output
+from dockyard.model.storage import Storage
+
+__all__ = [
+    "BaseConfig",
+    "Image",
+    "InjectFile",
+    "InjectFilesConfig",
+    "InjectPartition",
+    "PackageList",
+    "PreviewFeature",
+    "Script",
+    "Scripts",
+]
+
+
+class PreviewFeature(StrEnum):
+    """Switches of Image Customizer; here they are accepted and never needed."""
+
+    UKI = "uki"
+    OUTPUT_ARTIFACTS = "output-artifacts"
+    INJECT_FILES = "inject-files"
+    REINITIALIZE_VERITY = "reinitialize-verity"
+    PACKAGE_SNAPSHOT_TIME = "package-snapshot-time"
+    KDUMP_BOOT_FILES = "kdump-boot-files"
+    PREVIEW_DISTRO_VERSION = "preview-distro-version"
+    UNSUPPORTED_DISTRO_VERSION = "unsupported-distro-version"
+    BASE_CONFIGS = "base-configs"
+    INPUT_IMAGE_OCI = "input-image-oci"
+    OUTPUT_SELINUX_POLICY = "output-selinux-policy"
+    BTRFS = "btrfs"
+    CREATE = "create"
+    TOOLS_DIR = "tools-dir"
+    REMOVE_PACKAGE_MANAGER = "remove-package-manager"
+
+
+class BaseConfig(Model):
+    """An image file that this one builds on."""
+
+    path: LocalPath = Field(default="", description="The image file.", examples=["./base.yaml"])
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.path.strip():
+            yield Mistake(
+                ("path",), "config.empty", "the base config has no path", "name an image file"
+            )
+
+
+class Image(Model):
+    """One image."""
+
+    name: str = Field(
+        default="",
+        description="Name of the image. Default: the name of the file without its suffix.",
+        examples=["web-node"],
+    )
+    distro: LocalPath | None = Field(
+        default=None,
+        description="Distribution file that packages come from, for an image made from nothing.",
+        examples=["../distros/harbor/distro.yaml"],
+    )
+    base_configs: tuple[BaseConfig, ...] = Field(
+        default=(), description="Image files that this one builds on, in order."
+    )
+    input: Input = Field(default_factory=Input, description="The image that is customized.")
+    storage: Storage = Field(default_factory=Storage, description="Disk layout.")
+    os: Os = Field(default_factory=Os, description="The operating system inside the image.")
+    scripts: Scripts = Field(default_factory=Scripts, description="Scripts that run in the image.")
+    iso: Iso | None = Field(default=None, description="What goes on a live ISO.")
+    pxe: Pxe | None = Field(default=None, description="What goes to a network boot server.")
+    output: Output = Field(default_factory=Output, description="What a build writes.")
+    preview_features: tuple[PreviewFeature, ...] = Field(
+        default=(),
+        description="Switches of Image Customizer. Accepted, and never needed.",
+        examples=[["uki"]],
+    )
+
+    def mistakes(self) -> Iterable[Mistake]:
+        return image_rules.image(self)
+
+
+class InjectPartition(Model):
+    """A partition of the image that files are put into."""
+
+    id_type: image_rules.InjectIdType | None = Field(
+        default=None, description="How the partition is named.", examples=["part-uuid"]
+    )
+    id: str = Field(
+        default="",
+        description="The partition's UUID or label.",
+        examples=["b9f59ced-d1a6-44a7-91d9-4d623a39b032"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.id_type is None:
+            yield Mistake(("idType",), "config.required", "no `idType`", "add `idType: part-uuid`")
+        if not self.id:
+            yield Mistake(("id",), "config.required", "no `id`", "add the partition's `id`")
+
+
+class InjectFile(Model):
+    """A file to put into a finished image."""
+
+    partition: InjectPartition = Field(
+        default_factory=InjectPartition, description="The partition."
+    )
+    destination: str = Field(
+        default="",
+        description="Absolute path on the partition.",
+        examples=["/EFI/BOOT/bootx64.efi"],
+    )
+    source: LocalPath = Field(
+        default="", description="File to copy.", examples=["./shim/bootx64.efi"]
+    )
+    type: str = Field(
+        default="",
+        description="What the file is, as `output.artifacts` calls it.",
+        examples=["shim"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.source:
+            yield Mistake(("source",), "config.required", "no `source`", "add `source`")
+        yield from absolute_path_mistakes(self.destination, "destination")
+
+
+class InjectFilesConfig(Model):
+    """Files to put into a finished image."""
+
+    inject_files: tuple[InjectFile, ...] = Field(default=(), description="The files.")
+    preview_features: tuple[PreviewFeature, ...] = Field(
+        default=(),
+        description="Switches of Image Customizer. Accepted, and never needed.",
+        examples=[["inject-files"]],
+    )
+
+
+class PackageList(Model):
+    """Names of packages, for `installLists`, `removeLists` and `updateLists`."""
+
+    packages: tuple[str, ...] = Field(
+        default=(), description="Names of packages.", examples=[["openssh-server"]]
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        return image_rules.package_names(self.packages, "packages")

@@ -1,0 +1,118 @@
+"""The image that is customized (`input`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from dockyard.model.base import LocalPath, Mistake, Model
+
+# The grammar of OCI distribution: host with a dot, a port or "localhost", then a path, then a tag
+# or a digest. A reference without a registry's host has no meaning in an image file.
+_HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?|[A-Za-z0-9-]+:\d+|localhost)"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+OCI_REFERENCE = re.compile(
+    rf"{_HOST}/{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?::[\w][\w.-]{0,127})?(?:@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
+)
+_VARIANT = re.compile(_COMPONENT)
+_VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
+
+
+class OciPlatform(Model):
+    """Which image of an OCI index to take. A bare string is `OS[/ARCHITECTURE]`."""
+
+    shorthand: ClassVar[str | None] = "os"
+
+    os: str = Field(default="", description="Operating system.", examples=["linux"])
+    architecture: str = Field(default="", description="Processor.", examples=["amd64"])
+
+
+class OciImage(Model):
+    """An image in an OCI registry. A bare string is its `uri`."""
+
+    shorthand: ClassVar[str | None] = "uri"
+
+    uri: str = Field(
+        default="",
+        description="Reference of the image: registry, repository, tag or digest.",
+        examples=["registry.example.com/images/minimal:3.0"],
+    )
+    platform: OciPlatform | None = Field(
+        default=None,
+        description="Platform, where the reference is an index. Default: the builder's.",
+        examples=["linux/amd64"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not OCI_REFERENCE.fullmatch(self.uri):
+            yield Mistake(
+                ("uri",),
+                "config.oci-reference",
+                f"{self.uri!r} is not the reference of an OCI image" if self.uri else "no `uri`",
+                "write it as registry.example.com/repository:tag or …@sha256:<digest>",
+            )
+
+
+class AzureLinuxImage(Model):
+    """A published Azure Linux image."""
+
+    variant: str = Field(default="", description="Variant.", examples=["minimal-os"])
+    version: str = Field(
+        default="", description="Version: two or three numbers.", examples=["3.0.20250910"]
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not _VARIANT.fullmatch(self.variant):
+            yield Mistake(
+                ("variant",),
+                "config.azure-linux-variant",
+                f"{self.variant!r} is not the name of a variant",
+                "use lower-case letters and digits with single separators, such as minimal-os",
+            )
+        if not _VERSION.fullmatch(self.version):
+            yield Mistake(
+                ("version",),
+                "config.azure-linux-version",
+                f"{self.version!r} is not a version",
+                "give two or three numbers, such as 3.0 or 3.0.20250910",
+            )
+
+
+class InputImage(Model):
+    """Where the input image comes from: one of its three keys."""
+
+    path: LocalPath = Field(default="", description="Image file.", examples=["./base.vhdx"])
+    oci: OciImage | None = Field(default=None, description="Image in an OCI registry.")
+    azure_linux: AzureLinuxImage | None = Field(
+        default=None, description="A published Azure Linux image."
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        given = [
+            key
+            for key, value in (
+                ("path", self.path),
+                ("oci", self.oci),
+                ("azureLinux", self.azure_linux),
+            )
+            if value
+        ]
+        for key in given[1:]:
+            yield Mistake(
+                (key,),
+                "config.exclusive",
+                f"`{given[0]}` and `{key}` exclude each other",
+                "keep one of `path`, `oci` and `azureLinux`",
+            )
+
+
+class Input(Model):
+    """The image that is customized."""
+
+    image: InputImage = Field(
+        default_factory=InputImage, description="Where the input image comes from."
+    )

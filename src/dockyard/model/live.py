@@ -1,0 +1,103 @@
+"""Live media: what goes on an ISO (`iso`) or to a network boot server (`pxe`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from dockyard.model.base import Mistake, Model
+from dockyard.model.content import AdditionalFile
+from dockyard.model.os import KernelCommandLine
+
+URL_SCHEMES = ("ftp", "http", "https", "nfs", "tftp")
+
+
+class InitramfsType(StrEnum):
+    BOOTSTRAP = "bootstrap"
+    FULL_OS = "full-os"
+
+
+class KdumpBootFiles(StrEnum):
+    NONE = "none"
+    KEEP = "keep"
+
+
+class Iso(Model):
+    """What goes on a live ISO."""
+
+    kernel_command_line: KernelCommandLine = Field(
+        default_factory=KernelCommandLine, description="Kernel command line of the medium."
+    )
+    additional_files: tuple[AdditionalFile, ...] = Field(
+        default=(), description="Files to put on the medium, outside the root file system."
+    )
+    initramfs_type: InitramfsType | None = Field(
+        default=None,
+        description=(
+            "`bootstrap`: a small initramfs finds the root file system on the medium. "
+            "`full-os`: the initramfs is the whole system."
+        ),
+        examples=["bootstrap"],
+    )
+    kdump_boot_files: KdumpBootFiles | None = Field(
+        default=None,
+        description="`keep`: leave kernel and initramfs for kdump in the root file system.",
+        examples=["keep"],
+    )
+
+
+class Pxe(Iso):
+    """What goes to a network boot server."""
+
+    bootstrap_base_url: str = Field(
+        default="",
+        description="URL of the directory that has the image. Excludes `bootstrapFileUrl`.",
+        examples=["http://boot.example.com/images"],
+    )
+    bootstrap_file_url: str = Field(
+        default="",
+        description="URL of the image itself. Excludes `bootstrapBaseUrl`.",
+        examples=["http://boot.example.com/images/node.iso"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        urls = {
+            "bootstrapBaseUrl": self.bootstrap_base_url,
+            "bootstrapFileUrl": self.bootstrap_file_url,
+        }
+        if all(urls.values()):
+            yield Mistake(
+                ("bootstrapFileUrl",),
+                "config.exclusive",
+                "`bootstrapBaseUrl` and `bootstrapFileUrl` exclude each other",
+                "keep one of them",
+            )
+        for key, url in urls.items():
+            if not url:
+                continue
+            if self.initramfs_type == InitramfsType.FULL_OS:
+                yield Mistake(
+                    (key,),
+                    "config.exclusive",
+                    f"`{key}` has no meaning with `initramfsType: full-os`",
+                    f"remove `{key}`",
+                    "a full-os initramfs fetches nothing after it started",
+                )
+            if not _is_url(url):
+                yield Mistake(
+                    (key,),
+                    "config.url",
+                    f"{url!r} is not a URL that a boot loader can fetch",
+                    f"start it with one of {', '.join(f'{scheme}://' for scheme in URL_SCHEMES)}",
+                )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in URL_SCHEMES and bool(parts.netloc)

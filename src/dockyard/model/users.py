@@ -1,0 +1,177 @@
+"""Users and groups of the image (`os.users`, `os.groups`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from pydantic import Field
+
+from dockyard.model.base import LocalPath, Mistake, Model, absolute_path_mistakes
+
+# What useradd(8) accepts by default, and `$` at the end for machine accounts.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
+LARGEST_ID = 60000
+
+
+class PasswordType(StrEnum):
+    LOCKED = "locked"
+    PLAIN_TEXT = "plain-text"
+    HASHED = "hashed"
+    PLAIN_TEXT_FILE = "plain-text-file"
+    HASHED_FILE = "hashed-file"
+
+
+class Password(Model):
+    """How a user may log in with a password."""
+
+    type: PasswordType = Field(
+        default=PasswordType.LOCKED,
+        description=(
+            "`locked`: no password opens the account. `hashed`: `value` is a crypt(5) hash. "
+            "`plain-text`: `value` is the password. The `-file` forms name a file that holds it."
+        ),
+        examples=["locked"],
+    )
+    value: str = Field(
+        default="",
+        description="The hash, the password, or the path of the file; empty when locked.",
+        examples=["$6$rounds=656000$…"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.type == PasswordType.LOCKED and self.value:
+            yield Mistake(
+                ("value",),
+                "config.password-value",
+                "a locked password has no value",
+                "remove `value`, or set `type: hashed`",
+            )
+        if self.type != PasswordType.LOCKED and not self.value:
+            yield Mistake(
+                ("type",),
+                "config.password-value",
+                f"a password of type {self.type} needs a value",
+                "add `value`, or set `type: locked`",
+            )
+        # A colon or a line's end would break /etc/shadow into other fields.
+        if self.type == PasswordType.HASHED and re.search(r"[:\n]", self.value):
+            yield Mistake(
+                ("value",),
+                "config.password-value",
+                "the password hash contains a colon or a newline",
+                "give one hash as `mkpasswd` or `openssl passwd -6` print it",
+            )
+
+
+def _name_mistakes(name: str, kind: str) -> Iterator[Mistake]:
+    if not name.strip():
+        yield Mistake(
+            ("name",), "config.empty", f"the {kind} has no name", f"give the {kind} a `name`"
+        )
+    elif not _NAME.fullmatch(name):
+        yield Mistake(
+            ("name",),
+            f"config.{kind}-name",
+            f"{name!r} is not a valid {kind} name",
+            "use up to 32 letters, digits, '_', '.' and '-', starting with a letter or '_'",
+        )
+
+
+def _id_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
+    if value is not None and not 0 <= value <= LARGEST_ID:
+        yield Mistake(
+            (key,),
+            "config.out-of-range",
+            f"{key} {value} is out of range",
+            f"give a number from 0 to {LARGEST_ID}",
+        )
+
+
+class User(Model):
+    """A user to create or to change."""
+
+    name: str = Field(default="", description="Login name.", examples=["alice"])
+    uid: int | None = Field(
+        default=None,
+        description="Numeric user id, 0 to 60000. Default: the next free one.",
+        examples=[1000],
+    )
+    password: Password | None = Field(
+        default=None, description="Password of the user. Default: locked."
+    )
+    password_expires_days: int | None = Field(
+        default=None,
+        description="Days until the password expires, -1 (never) to 99999.",
+        examples=[120],
+    )
+    ssh_public_keys: tuple[str, ...] = Field(
+        default=(),
+        description="Keys for ~/.ssh/authorized_keys, one line each.",
+        examples=[["ssh-ed25519 AAAA… alice@example.com"]],
+    )
+    ssh_public_key_paths: tuple[LocalPath, ...] = Field(
+        default=(),
+        description="Files with such keys.",
+        examples=[["id_ed25519.pub"]],
+    )
+    primary_group: str = Field(
+        default="",
+        description="Primary group. Default: a group with the user's name.",
+        examples=["staff"],
+    )
+    secondary_groups: tuple[str, ...] = Field(
+        default=(), description="Further groups.", examples=[["sudo"]]
+    )
+    startup_command: str = Field(default="", description="Login shell.", examples=["/sbin/nologin"])
+    home_directory: str = Field(
+        default="", description="Home directory.", examples=["/var/home/alice"]
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from _name_mistakes(self.name, "user")
+        yield from _id_mistakes(self.uid, "uid")
+        if self.password_expires_days is not None and not -1 <= self.password_expires_days <= 99999:
+            yield Mistake(
+                ("passwordExpiresDays",),
+                "config.out-of-range",
+                f"passwordExpiresDays {self.password_expires_days} is out of range",
+                "give a number from -1 (never) to 99999",
+            )
+        for index, key in enumerate(self.ssh_public_keys):
+            if len(key.split()) < 2 or "\n" in key.strip():
+                yield Mistake(
+                    ("sshPublicKeys", index),
+                    "config.ssh-key",
+                    "not an SSH public key",
+                    "give one line such as `ssh-ed25519 AAAA… name`",
+                )
+        for key, path in (
+            ("startupCommand", self.startup_command),
+            ("homeDirectory", self.home_directory),
+        ):
+            if path:
+                yield from absolute_path_mistakes(path, key)
+                if ":" in path or "\n" in path:
+                    yield Mistake(
+                        (key,),
+                        "config.path-characters",
+                        f"{key} contains a colon or a newline",
+                        "choose a path without it: /etc/passwd cannot hold it",
+                    )
+
+
+class Group(Model):
+    """A group to create."""
+
+    name: str = Field(default="", description="Group name.", examples=["staff"])
+    gid: int | None = Field(
+        default=None,
+        description="Numeric group id, 0 to 60000. Default: the next free one.",
+        examples=[1000],
+    )
+
+    def mistakes(self) -> Iterable[Mistake]:
+        yield from _name_mistakes(self.name, "group")
+        yield from _id_mistakes(self.gid, "gid")
