@@ -1,0 +1,202 @@
+"""The account files of a tree: passwd(5), group(5), shadow(5), gshadow(5), subuid(5).
+
+Written by us rather than by the image's useradd: the same lines whatever the distribution, no
+clock, no lock files, no back-ups. Lines that are not touched keep their bytes. Numbers are chosen
+as shadow-utils does: the lowest that is free from 1000 up; a user's own group gets the user's
+number when that is free.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass, field
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.files import InRoot
+
+FIRST_ID = 1000
+LAST_ID = 60000
+FIRST_SUBORDINATE = 100_000
+SUBORDINATE_COUNT = 65536
+
+
+@dataclass(slots=True)
+class _Table:
+    """One colon-separated file: its rows in order."""
+
+    path: str
+    rows: list[list[str]]
+    mode: int
+    gid: int
+    present: bool
+
+    @classmethod
+    def read(cls, files: InRoot, path: str, mode: int) -> _Table:
+        found = files.lstat(path)
+        rows = [line.split(":") for line in files.read_text(path).splitlines() if line]
+        if found is None:
+            return cls(path, rows, mode, 0, False)
+        return cls(path, rows, stat.S_IMODE(found.st_mode), found.st_gid, True)
+
+    def find(self, name: str) -> list[str] | None:
+        return next((row for row in self.rows if row[0] == name), None)
+
+    def text(self) -> bytes:
+        return "".join(":".join(row) + "\n" for row in self.rows).encode(errors="surrogateescape")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of the tree as passwd(5) has it."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+
+
+@dataclass(slots=True)
+class Accounts:
+    """The account files of one tree, read once, changed in memory, written by `save`."""
+
+    files: InRoot
+    day: int  # days since 1970-01-01 that a changed password is dated with
+    _passwd: _Table = field(init=False)
+    _group: _Table = field(init=False)
+    _shadow: _Table = field(init=False)
+    _gshadow: _Table = field(init=False)
+    _sub: tuple[_Table, _Table] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._passwd = _Table.read(self.files, "/etc/passwd", 0o644)
+        self._group = _Table.read(self.files, "/etc/group", 0o644)
+        self._shadow = _Table.read(self.files, "/etc/shadow", 0o640)
+        self._gshadow = _Table.read(self.files, "/etc/gshadow", 0o640)
+        self._sub = (
+            _Table.read(self.files, "/etc/subuid", 0o644),
+            _Table.read(self.files, "/etc/subgid", 0o644),
+        )
+
+    def save(self) -> None:
+        """Write the files back; gshadow, subuid and subgid only where the tree has them."""
+        for table in (self._passwd, self._group, self._shadow):
+            self.files.write(table.path, table.text(), mode=table.mode, gid=table.gid)
+        for table in (self._gshadow, *self._sub):
+            if table.present:
+                self.files.write(table.path, table.text(), mode=table.mode, gid=table.gid)
+
+    def user(self, name: str) -> Account | None:
+        """A user by name."""
+        row = self._passwd.find(name)
+        if row is None:
+            return None
+        return Account(name, int(row[2]), int(row[3]), row[5], row[6])
+
+    def group_id(self, name: str) -> int | None:
+        """A group's number by name."""
+        row = self._group.find(name)
+        return None if row is None else int(row[2])
+
+    def add_group(self, name: str, gid: int | None = None) -> int:
+        """Add a group, or find it. Raises DockyardError when it has another number already."""
+        have = self.group_id(name)
+        if have is not None:
+            if gid is not None and gid != have:
+                raise _taken(f"the group {name} has the number {have} in the packages, not {gid}")
+            return have
+        number = self._free(self._group, gid, f"group {name}")
+        self._group.rows.append([name, "x", str(number), ""])
+        self._gshadow.rows.append([name, "!", "", ""])
+        return number
+
+    def add_member(self, group: str, user: str) -> None:
+        """Add a user to a group's members; the group must exist."""
+        for table in (self._group, self._gshadow):
+            row = table.find(group)
+            if row is not None:
+                members = [member for member in row[3].split(",") if member]
+                if user not in members:
+                    row[3] = ",".join([*members, user])
+
+    def add_user(
+        self, name: str, *, uid: int | None, group: str | None, home: str | None, shell: str | None
+    ) -> Account:
+        """Add a user, locked and without a password, or change one that is there where told.
+
+        group: the primary group's name, which must exist; None: a group of the user's own.
+        """
+        row = self._passwd.find(name)
+        if row is not None:
+            if uid is not None and uid != int(row[2]):
+                raise _taken(f"the user {name} has the number {row[2]} in the packages, not {uid}")
+            row[3] = row[3] if group is None else str(self.group_id(group))
+            row[5] = home or row[5]
+            row[6] = shell or row[6]
+        else:
+            number = self._free(self._passwd, uid, f"user {name}")
+            gid = self.group_id(group) if group else self._own_group(name, number)
+            self._passwd.rows.append(
+                [
+                    name,
+                    "x",
+                    str(number),
+                    str(gid),
+                    "",
+                    home or f"/home/{name}",
+                    shell or "/bin/bash",
+                ]
+            )
+            self._shadow.rows.append([name, "!", str(self.day), "0", "99999", "7", "", "", ""])
+            self._add_subordinate(name)
+        account = self.user(name)
+        assert account is not None
+        return account
+
+    def set_password(self, name: str, hashed: str) -> None:
+        """Set the second field of a user's shadow line; "!" locks."""
+        row = self._shadow_row(name)
+        row[1] = hashed
+        row[2] = str(self.day)
+
+    def set_expiry(self, name: str, days: int) -> None:
+        """Set after how many days the password must be changed; -1: never."""
+        self._shadow_row(name)[4] = "" if days < 0 else str(days)
+
+    def _shadow_row(self, name: str) -> list[str]:
+        row = self._shadow.find(name)
+        if row is None:
+            row = [name, "!", str(self.day), "0", "99999", "7", "", "", ""]
+            self._shadow.rows.append(row)
+        return row
+
+    def _own_group(self, name: str, number: int) -> int:
+        have = self.group_id(name)
+        if have is not None:
+            return have
+        taken = {int(row[2]) for row in self._group.rows}
+        return self.add_group(name, None if number in taken else number)
+
+    @staticmethod
+    def _free(table: _Table, wanted: int | None, what: str) -> int:
+        taken = {int(row[2]): row[0] for row in table.rows}
+        if wanted is not None:
+            if wanted in taken:
+                raise _taken(f"the number {wanted} of {what} belongs to {taken[wanted]} already")
+            return wanted
+        return next(number for number in range(FIRST_ID, LAST_ID) if number not in taken)
+
+    def _add_subordinate(self, name: str) -> None:
+        for table in self._sub:
+            if table.present and table.find(name) is None:
+                used = [int(row[1]) + int(row[2]) for row in table.rows if len(row) == 3]
+                first = max([FIRST_SUBORDINATE, *used])
+                table.rows.append([name, str(first), str(SUBORDINATE_COUNT)])
+
+
+def _taken(what: str) -> DockyardError:
+    return DockyardError(
+        Problem(
+            "tree.id-taken", what, fix="choose another number, or leave it out to get a free one"
+        )
+    )

@@ -1,0 +1,103 @@
+"""Kernel modules: loaded at boot, kept from loading, and their options (modules-load.d(5),
+modprobe.d(5)).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.tree.check import Check
+from dockyard.tree.setting import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One of `os.modules`. mode: always, auto, disable or inherit. options: sorted (name, value)
+    pairs.
+    """
+
+    name: str
+    mode: str = "inherit"
+    options: tuple[tuple[str, str], ...] = ()
+    position: Position | None = None
+
+    @property
+    def load_file(self) -> str:
+        return f"/etc/modules-load.d/{self.name}.conf"
+
+    @property
+    def settings_file(self) -> str:
+        return f"/etc/modprobe.d/{self.name}.conf"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"module": self.name, "loadMode": self.mode, "options": dict(self.options)}
+
+    def describe(self) -> str:
+        told = " ".join(f"{key}={value}" for key, value in self.options)
+        return f"kernel module {self.name}: {self.mode}{f', {told}' if told else ''}"
+
+    def apply(self, tree: Tree) -> None:
+        self._require_module(tree)
+        settings = []
+        if self.mode == "always":
+            tree.files.write(self.load_file, f"{self.name}\n".encode())
+        elif self.mode in ("auto", "disable"):
+            tree.files.remove(self.load_file)
+        if self.mode == "disable":
+            settings.append(f"blacklist {self.name}")
+        if self.options:
+            told = " ".join(f"{key}={value}" for key, value in self.options)
+            settings.append(f"options {self.name} {told}")
+        if settings:
+            tree.files.write(self.settings_file, "".join(f"{line}\n" for line in settings).encode())
+        elif self.mode == "auto":
+            tree.files.remove(self.settings_file)
+
+    def _require_module(self, tree: Tree) -> None:
+        if self.mode == "disable":
+            return  # to forbid a module that the kernel does not have is harmless
+        known: set[str] = set()
+        for kernel in tree.files.names("/usr/lib/modules"):
+            for listing in ("modules.dep", "modules.builtin"):
+                text = tree.files.read_text(f"/usr/lib/modules/{kernel}/{listing}")
+                known.update(_module_name(line) for line in text.splitlines())
+        if self.name.replace("-", "_") not in known:
+            near = difflib.get_close_matches(self.name, sorted(known), 3)
+            raise DockyardError(
+                Problem(
+                    "tree.no-module",
+                    f"the image's kernel has no module {self.name}",
+                    self.position,
+                    fix=f"did you mean {' or '.join(near)}?" if near else "",
+                )
+            )
+
+    def checks(self) -> list[Check]:
+        found = []
+        plain = self.name.replace("-", "_")
+        if self.mode == "always":
+            script = f"test -d /sys/module/{plain} && echo loaded"
+            found.append(self._check("loaded", f"{self.name} is loaded", script, "loaded"))
+        elif self.mode == "disable":
+            script = f"test -d /sys/module/{plain} && echo loaded || echo absent"
+            found.append(self._check("absent", f"{self.name} is not loaded", script, "absent"))
+        if self.options:
+            expect = "\n".join(f"{key}={value}" for key, value in self.options)
+            script = f"modprobe -c | sed -n 's/^options {plain} //p' | tr ' ' '\\n' | sort"
+            found.append(self._check("options", f"{self.name}'s options are set", script, expect))
+        return found
+
+    def _check(self, part: str, title: str, script: str, expect: str) -> Check:
+        return Check(f"modules.{self.name}.{part}", title, script, expect, self.position)
+
+
+def _module_name(line: str) -> str:
+    """The module's name of a line of modules.dep or modules.builtin (`kernel/fs/x/x-y.ko.xz:
+    …`).
+    """
+    path = line.partition(":")[0]
+    return path.rpartition("/")[2].partition(".ko")[0].replace("-", "_")

@@ -1,0 +1,181 @@
+"""Users and groups of an image file, with their passwords, SSH keys and home directories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.tree.accounts import Account, Accounts
+from dockyard.tree.check import Check
+from dockyard.tree.setting import Tree, fingerprint
+
+_DAY = 86400
+LOCKED = "!"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One of `os.groups`."""
+
+    name: str
+    gid: int | None = None
+    position: Position | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {"group": self.name, "gid": self.gid}
+
+    def describe(self) -> str:
+        return f"group {self.name}" + (f" with number {self.gid}" if self.gid is not None else "")
+
+    def apply(self, tree: Tree) -> None:
+        accounts = Accounts(tree.files, tree.epoch // _DAY)
+        accounts.add_group(self.name, self.gid)
+        accounts.save()
+
+    def checks(self) -> list[Check]:
+        if self.gid is None:
+            script, expect = f"getent group {self.name} | cut -d: -f1", self.name
+        else:
+            script, expect = f"getent group {self.name} | cut -d: -f1,3", f"{self.name}:{self.gid}"
+        return [
+            Check(
+                f"groups.{self.name}", f"the group {expect} exists", script, expect, self.position
+            )
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One of `os.users`.
+
+    password: the hash for shadow(5), LOCKED, or None to leave it. ssh_keys: whole authorized_keys
+    lines.
+    """
+
+    name: str
+    uid: int | None = None
+    password: str | None = None
+    expires_days: int | None = None
+    ssh_keys: tuple[str, ...] = ()
+    primary_group: str | None = None
+    secondary_groups: tuple[str, ...] = ()
+    shell: str | None = None
+    home: str | None = None
+    position: Position | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {
+            "user": self.name,
+            "uid": self.uid,
+            "password": None if self.password is None else fingerprint(self.password),
+            "passwordExpiresDays": self.expires_days,
+            "sshPublicKeys": list(self.ssh_keys),
+            "primaryGroup": self.primary_group,
+            "secondaryGroups": list(self.secondary_groups),
+            "startupCommand": self.shell,
+            "homeDirectory": self.home,
+        }
+
+    def describe(self) -> str:
+        groups = f" in {', '.join(self.secondary_groups)}" if self.secondary_groups else ""
+        keys = (
+            f", {len(self.ssh_keys)} SSH key{'s'[: len(self.ssh_keys) != 1]}"
+            if self.ssh_keys
+            else ""
+        )
+        return f"user {self.name}{groups}{keys}"
+
+    def apply(self, tree: Tree) -> None:
+        accounts = Accounts(tree.files, tree.epoch // _DAY)
+        for group in filter(None, (self.primary_group, *self.secondary_groups)):
+            if accounts.group_id(group) is None:
+                raise DockyardError(self._no_group(group))
+        account = accounts.add_user(
+            self.name, uid=self.uid, group=self.primary_group, home=self.home, shell=self.shell
+        )
+        for group in self.secondary_groups:
+            accounts.add_member(group, self.name)
+        if self.password is not None:
+            accounts.set_password(self.name, self.password)
+        if self.expires_days is not None:
+            accounts.set_expiry(self.name, self.expires_days)
+        accounts.save()
+        self._make_home(tree, account)
+        if self.ssh_keys:
+            self._write_keys(tree, account)
+
+    def _no_group(self, group: str) -> Problem:
+        return Problem(
+            "tree.no-group",
+            f"the user {self.name} is to be in the group {group}, which does not exist",
+            self.position,
+            fix=f"add {group} to os.groups, or install the package that brings it",
+        )
+
+    @staticmethod
+    def _make_home(tree: Tree, account: Account) -> None:
+        """Make the home directory from /etc/skel, unless it is there."""
+        if tree.files.lstat(account.home) is not None:
+            return
+        tree.files.make_directories(account.home, mode=0o700, uid=account.uid, gid=account.gid)
+        for name in tree.files.names("/etc/skel"):
+            data = tree.files.read(f"/etc/skel/{name}")
+            path = f"{account.home}/{name}"
+            tree.files.write(path, data, mode=0o644, uid=account.uid, gid=account.gid)
+
+    def _write_keys(self, tree: Tree, account: Account) -> None:
+        directory = f"{account.home}/.ssh"
+        tree.files.make_directories(directory, mode=0o700, uid=account.uid, gid=account.gid)
+        tree.files.write(
+            f"{directory}/authorized_keys",
+            self._key_file(),
+            mode=0o600,
+            uid=account.uid,
+            gid=account.gid,
+        )
+
+    def _key_file(self) -> bytes:
+        return "".join(f"{key.strip()}\n" for key in self.ssh_keys).encode()
+
+    def checks(self) -> list[Check]:
+        found = [self._passwd_check()]
+        if self.secondary_groups:
+            wanted = sorted({*self.secondary_groups})
+            pattern = " ".join(f"-e {group}" for group in wanted)
+            script = f"id -nG {self.name} | tr ' ' '\\n' | grep -Fx {pattern} | sort"
+            title = f"{self.name} is in {', '.join(wanted)}"
+            found.append(self._check("groups", title, script, "\n".join(wanted)))
+        if self.password is not None:
+            # The hash itself must not appear in a report; its digest tells as much.
+            script = (
+                f"getent shadow {self.name} | cut -d: -f2 | tr -d '\\n' | sha256sum | cut -d' ' -f1"
+            )
+            state = "locked" if self.password == LOCKED else "set as given"
+            title = f"{self.name}'s password is {state}"
+            expect = fingerprint(self.password).removeprefix("sha256:")
+            found.append(self._check("password", title, script, expect))
+        if self.ssh_keys:
+            script = (
+                f"cd ~{self.name}/.ssh && stat -c '%U %a' . authorized_keys"
+                " && sha256sum authorized_keys | cut -d' ' -f1"
+            )
+            digest = fingerprint(self._key_file()).removeprefix("sha256:")
+            expect = f"{self.name} 700\n{self.name} 600\n{digest}"
+            found.append(
+                self._check("ssh-keys", f"{self.name}'s SSH keys are as given", script, expect)
+            )
+        return found
+
+    def _passwd_check(self) -> Check:
+        fields = {1: self.name, 3: self.uid, 6: self.home, 7: self.shell}
+        chosen = {number: str(value) for number, value in fields.items() if value is not None}
+        script = f"getent passwd {self.name} | cut -d: -f{','.join(map(str, chosen))}"
+        return self._check(
+            "account", f"the user {self.name} exists", script, ":".join(chosen.values())
+        )
+
+    def _check(self, part: str, title: str, script: str, expect: str) -> Check:
+        return Check(f"users.{self.name}.{part}", title, script, expect, self.position)
