@@ -1,0 +1,239 @@
+"""Reads RPM packages: lead, signature header, main header, and the files of the payload.
+
+Any RPM of format 4 is read, whoever made it: payloads of gzip, xz, lzma, bzip2, zstd and none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.packages import compression
+from dockyard.packages.rpm.contents import (
+    FileFlag,
+    PackagedFile,
+    Relation,
+    Sense,
+)
+from dockyard.packages.rpm.header import Header, MalformedHeader, Tag, parse
+from dockyard.packages.rpm.payload import MalformedPayload, read_cpio
+
+LEAD_SIZE = 96
+_DAMAGE: tuple[type[Exception], ...] = (*compression.ERRORS, MalformedPayload)
+_LEAD_MAGIC = b"\xed\xab\xee\xdb"
+_HEAD = 1 << 20
+_SUFFIXES = {
+    "": ".gz",
+    "gzip": ".gz",
+    "xz": ".xz",
+    "lzma": ".lzma",
+    "bzip2": ".bz2",
+    "zstd": ".zst",
+}
+_RELATIONS: dict[str, tuple[Tag, Tag, Tag]] = {
+    "requires": (Tag.REQUIRENAME, Tag.REQUIREFLAGS, Tag.REQUIREVERSION),
+    "provides": (Tag.PROVIDENAME, Tag.PROVIDEFLAGS, Tag.PROVIDEVERSION),
+    "conflicts": (Tag.CONFLICTNAME, Tag.CONFLICTFLAGS, Tag.CONFLICTVERSION),
+    "obsoletes": (Tag.OBSOLETENAME, Tag.OBSOLETEFLAGS, Tag.OBSOLETEVERSION),
+    "recommends": (Tag.RECOMMENDNAME, Tag.RECOMMENDFLAGS, Tag.RECOMMENDVERSION),
+    "suggests": (Tag.SUGGESTNAME, Tag.SUGGESTFLAGS, Tag.SUGGESTVERSION),
+    "supplements": (Tag.SUPPLEMENTNAME, Tag.SUPPLEMENTFLAGS, Tag.SUPPLEMENTVERSION),
+    "enhances": (Tag.ENHANCENAME, Tag.ENHANCEFLAGS, Tag.ENHANCEVERSION),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RpmFile:
+    """An RPM that has been opened: its headers, and where its parts lie in the file (bytes)."""
+
+    path: Path
+    signature: Header
+    header: Header
+    header_offset: int
+    payload_offset: int
+
+    @property
+    def name(self) -> str:
+        return self.header.text(Tag.NAME)
+
+    @property
+    def evr(self) -> str:
+        """`[epoch:]version-release`; epoch 0 is left out."""
+        epoch = self.header.number(Tag.EPOCH)
+        prefix = f"{epoch}:" if epoch else ""
+        return f"{prefix}{self.header.text(Tag.VERSION)}-{self.header.text(Tag.RELEASE)}"
+
+    @property
+    def architecture(self) -> str:
+        return self.header.text(Tag.ARCH)
+
+    @property
+    def nevra(self) -> str:
+        return f"{self.name}-{self.evr}.{self.architecture}"
+
+    def relations(self, kind: str) -> tuple[Relation, ...]:
+        """The relations of a kind: requires, provides, conflicts, obsoletes, recommends, …"""
+        names, flags, versions = _RELATIONS[kind]
+        return tuple(
+            Relation(name, Sense(flag), version)
+            for name, flag, version in zip(
+                self.header.texts(names),
+                self.header.numbers(flags),
+                self.header.texts(versions),
+                strict=True,
+            )
+        )
+
+    def files(self) -> tuple[PackagedFile, ...]:
+        """The files as the header lists them, without data."""
+        return files_of(self.header)
+
+    def contents(self) -> Iterator[PackagedFile]:
+        """The files of the payload, in the header's order, with their data.
+
+        Ghosts come without data. Members of a hard-link group share theirs. Everything is read
+        into memory. Raises DockyardError (`rpm.malformed`) when the payload is damaged.
+        """
+        data: dict[str, bytes] = {}
+        groups: dict[int, bytes] = {}
+        inode_of: dict[str, int] = {}
+        for path, _mode, inode, content in self._entries():
+            data[f"/{path}"] = content
+            inode_of[f"/{path}"] = inode
+            if content:
+                groups[inode] = content
+        for file in self.files():
+            content = data.get(file.path, b"")
+            if file.link and file.path in inode_of:
+                content = groups.get(inode_of[file.path], b"")
+            if file.is_regular and content and not file.flags & FileFlag.GHOST:
+                file = _with_data(file, content)
+            yield file
+
+    def _entries(self) -> Iterator[tuple[str, int, int, bytes]]:
+        name = self.header.text(Tag.PAYLOADCOMPRESSOR)
+        suffix = _SUFFIXES.get(name)
+        if suffix is None:
+            raise _malformed(self.path, f"its payload has the unknown compression {name}")
+        with self.path.open("rb") as source:
+            source.seek(self.payload_offset)
+            try:
+                yield from read_cpio(
+                    io.BufferedReader(compression.decompressed(source, suffix))  # type: ignore[type-var]
+                )
+            except _DAMAGE as error:
+                raise _malformed(self.path, str(error)) from error
+
+
+def _with_data(file: PackagedFile, data: bytes) -> PackagedFile:
+    return PackagedFile(
+        file.path,
+        file.mode,
+        data,
+        file.target,
+        file.owner,
+        file.group,
+        file.mtime,
+        file.flags,
+        file.verify,
+        file.capabilities,
+        file.link,
+    )
+
+
+def files_of(header: Header) -> tuple[PackagedFile, ...]:
+    """The files that a main header lists, without data."""
+    names = header.texts(Tag.BASENAMES)
+    if not names:
+        return ()
+    count = len(names)
+    directories = header.texts(Tag.DIRNAMES)
+    capabilities = header.texts(Tag.FILECAPS) or ("",) * count
+    inodes = header.numbers(Tag.FILEINODES)
+    many = {inode for inode in inodes if inodes.count(inode) > 1} if _shared(inodes) else set()
+    columns = zip(
+        names,
+        header.numbers(Tag.DIRINDEXES),
+        header.numbers(Tag.FILEMODES),
+        header.texts(Tag.FILELINKTOS),
+        header.texts(Tag.FILEUSERNAME),
+        header.texts(Tag.FILEGROUPNAME),
+        header.numbers(Tag.FILEMTIMES),
+        header.numbers(Tag.FILEFLAGS),
+        header.numbers(Tag.FILEVERIFYFLAGS) or (0xFFFFFFFF,) * count,
+        capabilities,
+        inodes,
+        strict=True,
+    )
+    return tuple(
+        PackagedFile(
+            path=directories[index] + name,
+            mode=mode,
+            target=target,
+            owner=owner,
+            group=group,
+            mtime=mtime,
+            flags=FileFlag(flags),
+            verify=verify,
+            capabilities=caps,
+            link=inode if inode in many else 0,
+        )
+        for name, index, mode, target, owner, group, mtime, flags, verify, caps, inode in columns
+    )
+
+
+def _shared(inodes: tuple[int, ...]) -> bool:
+    return len(set(inodes)) != len(inodes)
+
+
+def read_package(path: Path) -> RpmFile:
+    """Open an RPM. Raises DockyardError (`rpm.malformed`) when it is not one."""
+    with path.open("rb") as source:
+        try:
+            return _read(path, source)
+        except MalformedHeader as error:
+            raise _malformed(path, str(error)) from error
+
+
+def _read(path: Path, source: IO[bytes]) -> RpmFile:
+    data = source.read(_HEAD)
+    if data[:4] != _LEAD_MAGIC:
+        raise MalformedHeader("it does not begin with the lead of an RPM")
+    while True:
+        try:
+            signature, end = parse(data, LEAD_SIZE)
+            start = end + -end % 8
+            header, payload = parse(data, start)
+            return RpmFile(path, signature, header, start, payload)
+        except MalformedHeader:
+            more = source.read(len(data))
+            if not more:
+                raise
+            data += more
+
+
+def content_digest(path: Path) -> str:
+    """`sha256:<hex>` of main header and payload: the package without its signatures, so the same
+    for every signer.
+    """
+    package = read_package(path)
+    with path.open("rb") as source:
+        source.seek(package.header_offset)
+        return f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+
+
+def _malformed(path: Path, why: str) -> DockyardError:
+    return DockyardError(
+        Problem(
+            code="rpm.malformed",
+            what=f"{path.name} is not a whole RPM package",
+            where=str(path),
+            why=why,
+            fix="remove the file; it will be made or fetched again",
+        )
+    )
