@@ -1,0 +1,207 @@
+"""An archive: the entries of a root tree in canonical order, and where the data of its files lies.
+
+The data are not copied: each file's bytes stay in the tree, the stream or the memory where they
+were found, which must not change while the archive is in use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from dockyard.archive.entry import XATTR_SELINUX, Entry, Kind, order, shown
+from dockyard.errors import DockyardError, Problem
+
+
+class Source(Protocol):
+    """Something that holds the data of files by path."""
+
+    def open(self, path: bytes) -> BinaryIO:
+        """Open a file's data from the beginning; raises OSError or KeyError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSource:
+    """A directory tree on the host."""
+
+    root: Path
+
+    def open(self, path: bytes) -> BinaryIO:
+        number = os.open(os.fsencode(self.root) + b"/" + path, os.O_RDONLY | os.O_NOFOLLOW)
+        return cast(BinaryIO, io.FileIO(number, "rb"))
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSource:
+    """Bytes in memory, or files that lie anywhere on the host."""
+
+    data: Mapping[bytes, bytes | Path]
+
+    def open(self, path: bytes) -> BinaryIO:
+        found = self.data[path]
+        if isinstance(found, bytes):
+            return io.BytesIO(found)
+        return cast(BinaryIO, io.FileIO(found, "rb"))
+
+
+class Archive:
+    """Entries in canonical order over the sources of their data. Never changed once made."""
+
+    __slots__ = ("_positions", "entries", "lies", "sources")
+
+    def __init__(
+        self, entries: Sequence[Entry], sources: Sequence[Source] = (), lies: Sequence[int] = ()
+    ) -> None:
+        """entries: in canonical order, each path once, parents and hard-link targets there.
+        lies: for each entry the index in sources of its data; empty when all lie in the first.
+        """
+        self.entries = tuple(entries)
+        self.sources = tuple(sources)
+        self.lies = array("H", lies) if len(lies) else array("H", bytes(2 * len(self.entries)))
+        self._positions: dict[bytes, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    @property
+    def positions(self) -> dict[bytes, int]:
+        """For each path the index of its entry."""
+        if self._positions is None:
+            self._positions = {entry.path: index for index, entry in enumerate(self.entries)}
+        return self._positions
+
+    def find(self, path: bytes) -> Entry | None:
+        """The entry of a path, or None."""
+        index = self.positions.get(path)
+        return None if index is None else self.entries[index]
+
+    def open(self, path: bytes) -> BinaryIO:
+        """Open the data of a file; a hard link's is that of its target. Raises KeyError for a
+        path that is not there, DockyardError when the data cannot be read.
+        """
+        index = self.positions[path]
+        entry = self.entries[index]
+        if entry.kind is Kind.HARDLINK:
+            return self.open(entry.target)
+        return self.open_at(index)
+
+    def open_at(self, index: int) -> BinaryIO:
+        """Open the data of the file that is the index-th entry."""
+        path = self.entries[index].path
+        try:
+            return self.sources[self.lies[index]].open(path)
+        except (OSError, KeyError) as error:
+            raise DockyardError(unreadable(path, error)) from error
+
+    def read(self, path: bytes) -> bytes:
+        """The data of a file."""
+        with self.open(path) as data:
+            return data.read()
+
+    def total_size(self) -> int:
+        """Bytes of data of all files, hard links counted once."""
+        return sum(entry.size for entry in self.entries if entry.kind is Kind.FILE)
+
+    def changed(self, change: Callable[[Entry], Entry]) -> Archive:
+        """The same archive with every entry passed through `change`, which keeps paths and
+        kinds.
+        """
+        return Archive([change(entry) for entry in self.entries], self.sources, self.lies)
+
+    def labelled(self, label: Callable[[Entry], bytes | None]) -> Archive:
+        """The same archive with the SELinux labels that `label` gives; None: no label. The names
+        of a hard-link group get the label of the first.
+        """
+        first: dict[bytes, bytes | None] = {}
+
+        def change(entry: Entry) -> Entry:
+            if entry.kind is Kind.HARDLINK:
+                value = first[entry.target]
+            else:
+                value = first[entry.path] = label(entry)
+            others = [pair for pair in entry.xattrs if pair[0] != XATTR_SELINUX]
+            added = [] if value is None else [(XATTR_SELINUX, value)]
+            return replace(entry, xattrs=tuple(sorted(others + added)))
+
+        return self.changed(change)
+
+    @classmethod
+    def from_entries(
+        cls, entries: Iterable[Entry], data: Mapping[bytes, bytes | Path] | None = None
+    ) -> Archive:
+        """An archive of what is given in memory. Directories that are missing are added, mode 0755,
+        with the times of the first entry in them. Sizes and digests are taken from the data.
+        """
+        given = dict(data or {})
+        found: dict[bytes, Entry] = {}
+        for entry in sorted(entries, key=lambda entry: order(entry.path)):
+            if entry.path in found:
+                raise ValueError(f"{shown(entry.path)} is given twice")
+            for parent in _missing_parents(entry, found):
+                found[parent] = Entry(parent, Kind.DIRECTORY, 0o755, mtime_ns=entry.mtime_ns)
+            if entry.kind is Kind.FILE:
+                entry = _measured(entry, given.setdefault(entry.path, b""))
+            elif entry.kind is Kind.HARDLINK:
+                target = found.get(entry.target)
+                if target is None or target.kind in (Kind.DIRECTORY, Kind.HARDLINK):
+                    raise ValueError(f"{shown(entry.path)} is not linked to an entry before it")
+                entry = linked(entry.path, target)
+            found[entry.path] = entry
+        ordered = sorted(found.values(), key=lambda entry: order(entry.path))
+        return cls(ordered, (GivenSource(given),))
+
+
+def linked(path: bytes, target: Entry) -> Entry:
+    """A further name of a file: a HARDLINK entry with the attributes of its target."""
+    return replace(target, path=path, kind=Kind.HARDLINK, target=target.path, rdev=(0, 0))
+
+
+def unreadable(path: bytes, error: Exception) -> Problem:
+    """What is wrong when something of a tree cannot be read."""
+    why = error.strerror or str(error) if isinstance(error, OSError) else "there are no data for it"
+    return Problem(
+        code="archive.unreadable",
+        what="a file of the image could not be read",
+        where=shown(path),
+        why=str(why),
+        fix="see that nothing else changes the tree while it is being packed",
+    )
+
+
+def changed_meanwhile(path: bytes, expected: int, found: int) -> Problem:
+    """What is wrong when a file has not the number of bytes that it had before."""
+    return Problem(
+        code="archive.changed-meanwhile",
+        what="a file of the image changed while it was being packed",
+        where=shown(path),
+        why=f"it had {expected} bytes, then {found}",
+        fix="see that nothing else changes the tree while it is being packed",
+    )
+
+
+def _missing_parents(entry: Entry, found: Mapping[bytes, Entry]) -> list[bytes]:
+    missing, parent = [], entry.parent
+    while entry.path and parent not in found:
+        missing.append(parent)
+        if not parent:
+            break
+        parent = parent.rpartition(b"/")[0]
+    return missing
+
+
+def _measured(entry: Entry, data: bytes | Path) -> Entry:
+    if isinstance(data, bytes):
+        return replace(entry, size=len(data), digest=hashlib.sha256(data).hexdigest())
+    with open(data, "rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        return replace(entry, size=opened.tell(), digest=digest)

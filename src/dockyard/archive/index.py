@@ -1,0 +1,162 @@
+"""The index of an archive in a file: every entry, not the data.
+
+Layout: `DYARCH1\\n`, then one zlib stream of: the number of entries; a table of distinct sets of
+extended attributes; then one column per attribute. Numbers are little-endian; paths and targets are
+ended by NUL, which neither can contain. Written by this module only, for this module only: it lies
+in the store beside the tree, and is made anew when it cannot be read.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from pathlib import Path
+
+from dockyard.archive.archive import Archive, TreeSource
+from dockyard.archive.entry import Entry, Kind, Xattrs
+from dockyard.errors import DockyardError, Problem
+
+_MAGIC = b"DYARCH1\n"
+_KINDS = tuple(Kind)
+_COUNTS = struct.Struct("<QQQ")
+_NO_DIGEST = bytes(32)
+_NUMBERS = ("B", "H", "I", "I", "q", "Q", "I", "I", "I", "H")
+
+
+def save(archive: Archive, path: Path) -> None:
+    """Write the index of an archive whose data lie in trees. The caller publishes the file."""
+    for source in archive.sources:
+        if not isinstance(source, TreeSource):
+            raise TypeError("only an archive of trees has an index")
+    roots = [str(source.root).encode() for source in archive.sources]  # type: ignore[attr-defined]
+    tables: dict[Xattrs, int] = {}
+    numbers = [array(code) for code in _NUMBERS]
+    for entry, lies in zip(archive.entries, archive.lies, strict=True):
+        row = (
+            _KINDS.index(entry.kind), entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.size,
+            *entry.rdev, tables.setdefault(entry.xattrs, len(tables)), lies,
+        )  # fmt: skip
+        for column, value in zip(numbers, row, strict=True):
+            column.append(value)
+    parts = [_COUNTS.pack(len(archive.entries), len(tables), len(roots))]
+    parts += [_text(roots), *(_xattrs(table) for table in tables)]
+    parts += [_little(column) for column in numbers]
+    parts.append(b"".join(_digest(entry) for entry in archive.entries))
+    parts.append(_text(entry.path for entry in archive.entries))
+    parts.append(_text(entry.target for entry in archive.entries))
+    path.write_bytes(_MAGIC + zlib.compress(b"".join(parts), 1))
+
+
+def load(path: Path, roots: Sequence[Path] | None = None) -> Archive:
+    """Read an index. roots: where the trees lie now, when they have moved since.
+
+    Raises DockyardError `archive.index-broken` when the file is not an index of this version.
+    """
+    try:
+        raw = path.read_bytes()
+        if not raw.startswith(_MAGIC):
+            raise ValueError("it does not begin as one")
+        return _parse(zlib.decompress(raw[len(_MAGIC) :]), roots)
+    except (ValueError, IndexError, struct.error, zlib.error) as error:
+        raise DockyardError(
+            Problem(
+                code="archive.index-broken",
+                what="the index of a tree could not be read",
+                where=str(path),
+                why=str(error),
+                fix="remove it; the next build makes it anew",
+            )
+        ) from error
+
+
+def _parse(data: bytes, roots: Sequence[Path] | None) -> Archive:
+    reader = _Reader(data)
+    count, tables, trees = _COUNTS.unpack(reader.take(_COUNTS.size))
+    named = reader.texts(trees)
+    xattrs = [reader.xattrs() for _ in range(tables)]
+    numbers = [reader.column(code, count) for code in _NUMBERS]
+    kinds, modes, uids, gids, times, sizes, majors, minors, shared, lies = numbers
+    raw = reader.take(32 * count).hex()
+    none = _NO_DIGEST.hex()
+    digests = [
+        None if (digest := raw[at : at + 64]) == none else digest for at in range(0, len(raw), 64)
+    ]
+    paths = reader.texts(count)
+    targets = reader.texts(count)
+    devices = (
+        zip(majors, minors, strict=True) if any(majors) or any(minors) else repeat((0, 0), count)
+    )
+    entries = list(
+        map(
+            Entry, paths, map(_KINDS.__getitem__, kinds), modes, uids, gids, times, sizes, digests,
+            targets, devices, map(xattrs.__getitem__, shared),
+        )
+    )  # fmt: skip
+    places = roots if roots is not None else [Path(name.decode()) for name in named]
+    if len(places) != trees or reader.at != len(data):
+        raise ValueError("it does not fit together")
+    return Archive(entries, [TreeSource(place) for place in places], lies)
+
+
+class _Reader:
+    """Takes the parts of an index in their order."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        piece = self.data[self.at : self.at + size]
+        if len(piece) != size:
+            raise ValueError("it is cut short")
+        self.at += size
+        return piece
+
+    def number(self) -> int:
+        return int.from_bytes(self.take(4), "little")
+
+    def texts(self, count: int) -> list[bytes]:
+        pieces = self.take(self.number()).split(b"\0")
+        if len(pieces) != count + 1:
+            raise ValueError("it has the wrong number of names")
+        return pieces[:-1]
+
+    def column(self, code: str, count: int) -> array[int]:
+        column = array(code)
+        column.frombytes(self.take(column.itemsize * count))
+        if sys.byteorder == "big":
+            column.byteswap()
+        return column
+
+    def xattrs(self) -> Xattrs:
+        return tuple(
+            (self.take(self.number()), self.take(self.number())) for _ in range(self.number())
+        )
+
+
+def _text(texts: Iterable[bytes]) -> bytes:
+    joined = b"".join(text + b"\0" for text in texts)
+    return len(joined).to_bytes(4, "little") + joined
+
+
+def _xattrs(table: Xattrs) -> bytes:
+    parts = [len(table).to_bytes(4, "little")]
+    for pair in table:
+        for value in pair:
+            parts += [len(value).to_bytes(4, "little"), value]
+    return b"".join(parts)
+
+
+def _digest(entry: Entry) -> bytes:
+    return bytes.fromhex(entry.digest) if entry.digest else _NO_DIGEST
+
+
+def _little(column: array[int]) -> bytes:
+    if sys.byteorder == "big":
+        column = array(column.typecode, column)
+        column.byteswap()
+    return column.tobytes()
