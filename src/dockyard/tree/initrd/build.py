@@ -1,0 +1,182 @@
+"""Builds the systemd initrd of an image from the files of its root.
+
+Result: one zstd-compressed newc archive. The bytes depend on the root's contents, the options and
+the epoch only: not on the order, times, owners or links of the files on disk.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.errors import DockyardError
+from dockyard.tree.initrd import cpio, modules, udev, units
+from dockyard.tree.initrd.contents import Contents
+from dockyard.tree.initrd.modules import Kernel, Module
+from dockyard.tree.initrd.options import Feature, InitrdOptions
+from dockyard.tree.initrd.parts import BASE, FEATURES, FILESYSTEMS, Part
+from dockyard.tree.initrd.rooted import Rooted
+
+if TYPE_CHECKING or sys.version_info < (3, 14):
+    from backports import zstd
+else:
+    from compression import zstd
+
+_FOLDERS = ("proc", "sys", "dev", "run", "tmp", "sysroot", "var", "root", "etc")
+_MERGED = ("bin", "sbin", "lib", "lib64", "usr/sbin", "usr/lib64")
+_MODPROBE = ("/usr/lib/modprobe.d", "/etc/modprobe.d")
+_REPART = ("/usr/lib/repart.d", "/etc/repart.d")
+_SULOGIN_DROP_IN = "[Service]\nEnvironment=SYSTEMD_SULOGIN_FORCE=1\n"
+_REPART_DROP_IN = "[Unit]\nAfter=sysroot.mount modprobe@loop.service\nWants=modprobe@loop.service\n"
+
+
+@dataclass(frozen=True, slots=True)
+class InitrdReport:
+    """What an initrd holds. Sizes are bytes: of the archive, and compressed.
+
+    missing: modules that would have been taken had the kernel them; none of them was asked for.
+    """
+
+    entries: int
+    units: tuple[str, ...]
+    modules: tuple[str, ...]
+    missing: tuple[str, ...]
+    content_size: int
+    size: int
+
+
+def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> InitrdReport:
+    """Write the initrd of a root tree to a new file.
+
+    root: a tree with merged /usr. epoch: seconds since 1970, the time of every member.
+    Raises DockyardError naming everything wanted that the root lacks; nothing is written then.
+    """
+    tree = Rooted(root)
+    wanted = _parts(options)
+    contents = Contents(tree, (name for part in wanted for name in part.libraries))
+    kernel = Kernel(tree, options.kernel)
+    _add_frame(contents)
+    names = units.add_units(contents, (unit for part in wanted for unit in part.units))
+    for part in wanted:
+        for program in part.programs:
+            contents.require(program, "its programs and generators")
+        for program in part.wanted_programs:
+            contents.program(program)
+    groups = udev.add_rules(contents)
+    _add_accounts(contents, groups)
+    _add_features(contents, options.features)
+    chosen, missing = _add_modules(contents, kernel, options, wanted)
+    contents.finish()
+    if contents.missing:
+        raise DockyardError(*contents.missing)
+    content_size, size = _write(contents.entries(), out, options.level, epoch)
+    return InitrdReport(
+        len(contents.entries()),
+        names,
+        tuple(module.name for module in chosen),
+        missing,
+        content_size,
+        size,
+    )
+
+
+def _parts(options: InitrdOptions) -> list[Part]:
+    """The parts that the options ask for, in a fixed order."""
+    found = [BASE]
+    for name in sorted(set(options.filesystems)):
+        # A kind without an entry of its own is just the kernel module of its name.
+        found.append(FILESYSTEMS.get(name, Part(modules=(name,))))
+    found += [FEATURES[feature] for feature in Feature if feature in options.features]
+    return found
+
+
+def _add_frame(contents: Contents) -> None:
+    """The folders, links, device nodes and identity that every initrd starts from."""
+    for name in _MERGED:
+        trail = contents.root.resolve(f"/{name}")
+        if trail is not None and trail.links:
+            contents.add(f"/{name}")
+    for name in _FOLDERS:
+        contents.directory(name, 0o700 if name == "root" else 0o755)
+    contents.node("dev/console", 0o600, 5, 1)
+    contents.node("dev/null", 0o666, 1, 3)
+    contents.node("dev/kmsg", 0o644, 1, 11)
+    contents.link("init", "usr/lib/systemd/systemd")
+    release = contents.root.read("/etc/os-release") or contents.root.read("/usr/lib/os-release")
+    if release is None:
+        contents.lacks("/usr/lib/os-release", "/etc/initrd-release")
+        return
+    contents.write("etc/initrd-release", release)
+    contents.link("etc/os-release", "initrd-release")
+
+
+def _add_accounts(contents: Contents, groups: frozenset[str]) -> None:
+    """Root without a password, nobody, and the groups that udev's rules name."""
+    shell = "/bin/sh"
+    contents.write(
+        "etc/passwd",
+        f"root:x:0:0:root:/root:{shell}\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+    )
+    contents.write("etc/shadow", "root:*:::::::\nnobody:!*:::::::\n", 0o400)
+    lines = ["root:x:0:"]
+    for line in (contents.root.text("/etc/group") or "").splitlines():
+        fields = line.split(":")
+        if len(fields) >= 3 and fields[0] in groups and fields[0] != "root":
+            lines.append(f"{fields[0]}:x:{fields[2]}:")
+    contents.write("etc/group", "".join(f"{line}\n" for line in sorted(lines)))
+
+
+def _add_features(contents: Contents, features: frozenset[Feature]) -> None:
+    """The files of features beyond their units, programs and modules."""
+    if Feature.EMERGENCY_SHELL in features:
+        for unit in ("emergency", "rescue"):
+            contents.write(f"etc/systemd/system/{unit}.service.d/shell.conf", _SULOGIN_DROP_IN)
+    if Feature.REPART in features:
+        contents.write("etc/systemd/system/systemd-repart.service.d/root.conf", _REPART_DROP_IN)
+        for folder in _REPART:
+            for name in contents.root.names(folder):
+                contents.add(f"{folder}/{name}")
+                for key, value in units.settings(contents.root.text(f"{folder}/{name}") or ""):
+                    if key == "Format" and value not in ("swap", "squashfs", "erofs"):
+                        contents.require(f"mkfs.{value}", f"{folder}/{name}")
+
+
+def _add_modules(
+    contents: Contents, kernel: Kernel, options: InitrdOptions, wanted: list[Part]
+) -> tuple[tuple[Module, ...], tuple[str, ...]]:
+    required = [*options.modules, *(name for part in wanted for name in part.modules)]
+    optional = [name for part in wanted for name in part.wanted_modules]
+    chosen = kernel.choose([*required, *optional])
+    needed = {modules.module_name(name) for name in required}
+    for name in chosen.missing:
+        if name in needed:
+            contents.lacks(f"the kernel module {name}", f"kernel {options.kernel}")
+    for module in chosen.modules:
+        contents.write(f"{kernel.folder}/{module.path}", module.data)
+    for name, data in modules.indexes(kernel, chosen.modules).items():
+        contents.write(f"{kernel.folder}/{name}", data)
+    for folder in _MODPROBE:
+        for name in contents.root.names(folder):
+            if name.endswith(".conf"):
+                contents.add(f"{folder}/{name}")
+    missing = tuple(name for name in chosen.missing if name not in needed)
+    return chosen.modules, missing
+
+
+def _write(entries: list[cpio.Entry], out: Path, level: int, epoch: int) -> tuple[int, int]:
+    """Write the compressed archive; returns its plain and its compressed size.
+
+    With at least one worker libzstd cuts its jobs by size alone, so that the bytes do not depend on
+    the number of workers; with none it writes other bytes. The kernel needs no checksum.
+    """
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {
+        parameter.compression_level: level,
+        parameter.nb_workers: 2,
+        parameter.checksum_flag: 0,
+    }
+    with zstd.open(out, "wb", options=options) as compressed:
+        content_size = cpio.write(entries, compressed, epoch)
+    return content_size, out.stat().st_size

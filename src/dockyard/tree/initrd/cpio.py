@@ -1,0 +1,83 @@
+"""Writes cpio archives in the newc form that the kernel unpacks as an initramfs.
+
+Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel: a header of
+ASCII hexadecimal numbers, the name, the data, both padded to four bytes. Every number is
+derived from the entries alone: they are sorted by name, inodes count up from 1, the owner is 0:0
+and all times are the epoch that is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+_BLOCK = 512
+_TRAILER = b"TRAILER!!!"
+
+
+class Sink(Protocol):
+    """What an archive is written to."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member: name without a leading slash, full mode with its type, and data (a symbolic
+    link's target). device: (major, minor) of a device node.
+    """
+
+    name: bytes
+    mode: int
+    data: bytes = b""
+    device: tuple[int, int] = (0, 0)
+
+
+def write(entries: Iterable[Entry], out: Sink, epoch: int) -> int:
+    """Write an archive; returns its size in bytes.
+
+    Regular files of equal content become hard links of one another, whatever they are on disk:
+    a copy of a tree may have lost its links. Their data follows the last name, as cpio(1) has it.
+    """
+    members = sorted(entries, key=lambda entry: entry.name)
+    groups: dict[tuple[int, bytes], list[bytes]] = defaultdict(list)
+    keys: dict[bytes, tuple[int, bytes]] = {}
+    for entry in members:
+        if stat.S_ISREG(entry.mode) and entry.data:
+            key = (entry.mode, hashlib.sha256(entry.data).digest())
+            groups[key].append(entry.name)
+            keys[entry.name] = key
+    inodes: dict[tuple[int, bytes], int] = {}
+    size = 0
+    for number, entry in enumerate(members, 1):
+        inode, links, data = number, 1, entry.data
+        if entry.name in keys:
+            names = groups[keys[entry.name]]
+            inode = inodes.setdefault(keys[entry.name], number)
+            links = len(names)
+            data = entry.data if names[-1] == entry.name else b""
+        elif stat.S_ISDIR(entry.mode):
+            links = 2
+        size += _put(out, entry, inode, links, data, epoch)
+    size += _put(out, Entry(_TRAILER, 0), 0, 1, b"", 0)
+    padding = -size % _BLOCK
+    out.write(bytes(padding))
+    return size + padding
+
+
+def _put(out: Sink, entry: Entry, inode: int, links: int, data: bytes, epoch: int) -> int:
+    fields = (
+        *(inode, entry.mode, 0, 0, links, epoch, len(data)),
+        *(0, 0, *entry.device, len(entry.name) + 1, 0),
+    )
+    head = b"070701" + b"".join(b"%08X" % field for field in fields) + entry.name + b"\0"
+    head += bytes(-len(head) % 4)
+    out.write(head)
+    out.write(data)
+    tail = -len(data) % 4
+    out.write(bytes(tail))
+    return len(head) + len(data) + tail

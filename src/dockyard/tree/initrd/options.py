@@ -1,0 +1,34 @@
+"""What an initrd is asked to be able to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Feature(StrEnum):
+    """A part of an initrd beyond finding, checking and mounting a plain root file system."""
+
+    VERITY = "verity"  # root or usr on dm-verity, by roothash= or usrhash=
+    VOLATILE = "volatile"  # systemd.volatile=: a root in memory or under an overlay
+    REPART = "repart"  # grow and make partitions by the root's repart.d at first boot
+    CRYPT = "crypt"  # root on LUKS
+    TPM = "tpm"  # secrets and measurements of a TPM 2.0
+    GPT_AUTO = "gpt-auto"  # find the root partition by its type where root= names none
+    EMERGENCY_SHELL = "emergency-shell"  # an emergency shell without a password: test images only
+
+
+@dataclass(frozen=True, slots=True)
+class InitrdOptions:
+    """What one initrd holds.
+
+    kernel: the version whose modules are taken (a directory below /usr/lib/modules).
+    filesystems: kinds that the initrd mounts; the module and the checker of each are taken.
+    modules: further kernel modules by name; all must exist. level: zstd's compression level.
+    """
+
+    kernel: str
+    filesystems: tuple[str, ...] = ("ext4",)
+    modules: tuple[str, ...] = ()
+    features: frozenset[Feature] = frozenset()
+    level: int = 3

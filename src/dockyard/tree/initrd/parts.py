@@ -1,0 +1,182 @@
+"""What goes into an initrd, as data: units, programs and modules per feature and file system, and
+the packages in which distributions keep them.
+
+Names only; which libraries, rules and further units those need is found out from the root.
+Sources: bootup(7) and the unit files of systemd, the kernel's Kconfig names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dockyard.tree.initrd.options import Feature
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A set of names. Those in `wanted_*` are taken where the root has them."""
+
+    units: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    wanted_programs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    wanted_modules: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()  # features of dlopen notes
+
+
+BASE = Part(
+    units=(
+        *("initrd.target", "initrd-fs.target", "initrd-root-device.target"),
+        *("initrd-root-fs.target", "initrd-usr-fs.target", "initrd-switch-root.target"),
+        *("initrd-cleanup.service", "initrd-parse-etc.service", "initrd-switch-root.service"),
+        "initrd-udevadm-cleanup-db.service",
+        *("basic.target", "sysinit.target", "local-fs.target", "local-fs-pre.target"),
+        *("paths.target", "slices.target", "sockets.target", "timers.target", "swap.target"),
+        *("emergency.target", "emergency.service", "rescue.target", "rescue.service"),
+        *("shutdown.target", "umount.target", "final.target", "ctrl-alt-del.target"),
+        *("poweroff.target", "reboot.target", "halt.target"),
+        *("systemd-poweroff.service", "systemd-reboot.service", "systemd-halt.service"),
+        *("systemd-fsck@.service", "systemd-fsck-root.service"),
+        *("systemd-growfs@.service", "systemd-growfs-root.service"),
+        *("modprobe@.service", "systemd-modules-load.service", "debug-shell.service"),
+        *("systemd-journald.service", "systemd-journald.socket"),
+        "systemd-journald-dev-log.socket",
+        *("systemd-udevd.service", "systemd-udevd-control.socket"),
+        *("systemd-udevd-kernel.socket", "systemd-udev-trigger.service"),
+    ),
+    programs=(
+        "/usr/lib/systemd/systemd",
+        "/usr/lib/systemd/systemd-shutdown",
+        "/usr/lib/systemd/systemd-sulogin-shell",
+        "/usr/lib/systemd/systemd-fsck",
+        "/usr/lib/systemd/systemd-sysroot-fstab-check",
+        "/usr/lib/systemd/system-generators/systemd-fstab-generator",
+        *("sh", "systemctl", "udevadm", "kmod", "modprobe", "mount", "umount"),
+    ),
+    wanted_programs=(
+        "/usr/lib/systemd/systemd-executor",
+        "/usr/lib/systemd/system-generators/systemd-debug-generator",
+        "/usr/lib/systemd/system-generators/systemd-run-generator",
+        *("journalctl", "sulogin", "fsck", "insmod", "rmmod", "lsmod", "blkid", "dmesg"),
+        *("cat", "ls", "cp", "ln", "mkdir", "mv", "rm", "sleep", "echo", "bash"),
+    ),
+    wanted_modules=(
+        # where the root lies: virtio, NVMe, SATA, SCSI, Hyper-V, Xen, VMware, USB
+        *("virtio_blk", "virtio_pci", "virtio_mmio", "virtio_scsi", "virtio_console"),
+        *("nvme", "ahci", "ata_piix", "sd_mod", "sr_mod", "megaraid_sas", "mpt3sas"),
+        *("hv_vmbus", "hv_storvsc", "xen_blkfront", "xen_scsifront", "vmw_pvscsi", "mptspi"),
+        *("xhci_pci", "usb_storage", "uas", "sdhci_pci", "mmc_block"),
+        # what systemd asks for, and where credentials come from
+        *("autofs4", "efivarfs", "dmi_sysfs", "qemu_fw_cfg"),
+    ),
+    libraries=("kmod", "blkid", "mount", "acl", "zstd"),
+)
+
+FEATURES: Mapping[Feature, Part] = {
+    Feature.VERITY: Part(
+        units=(
+            *("veritysetup.target", "veritysetup-pre.target", "remote-veritysetup.target"),
+            "system-systemd\\x2dveritysetup.slice",
+        ),
+        programs=(
+            "/usr/lib/systemd/systemd-veritysetup",
+            "/usr/lib/systemd/system-generators/systemd-veritysetup-generator",
+            "dmsetup",
+        ),
+        modules=("dm_mod", "dm_verity"),
+        libraries=("cryptsetup",),
+    ),
+    Feature.VOLATILE: Part(
+        units=("systemd-volatile-root.service",),
+        programs=("/usr/lib/systemd/systemd-volatile-root",),
+        modules=("overlay",),
+    ),
+    Feature.REPART: Part(
+        units=("systemd-repart.service",),
+        programs=("systemd-repart",),
+        modules=("loop",),
+        libraries=("fdisk", "cryptsetup"),
+    ),
+    Feature.CRYPT: Part(
+        units=(
+            *("cryptsetup.target", "cryptsetup-pre.target", "remote-cryptsetup.target"),
+            "system-systemd\\x2dcryptsetup.slice",
+            *("systemd-ask-password-console.path", "systemd-ask-password-console.service"),
+        ),
+        programs=(
+            "/usr/lib/systemd/systemd-cryptsetup",
+            "/usr/lib/systemd/systemd-reply-password",
+            "/usr/lib/systemd/system-generators/systemd-cryptsetup-generator",
+            *("dmsetup", "systemd-tty-ask-password-agent"),
+        ),
+        modules=("dm_mod", "dm_crypt"),
+        wanted_modules=("aesni_intel", "aes_ce_blk", "xts"),
+        libraries=("cryptsetup",),
+    ),
+    Feature.TPM: Part(
+        programs=("libtss2-tcti-device.so.0",),
+        wanted_modules=("tpm_tis", "tpm_crb"),
+        libraries=("tpm",),
+    ),
+    Feature.GPT_AUTO: Part(
+        programs=("/usr/lib/systemd/system-generators/systemd-gpt-auto-generator",)
+    ),
+    Feature.EMERGENCY_SHELL: Part(programs=("sulogin",)),
+}
+
+FILESYSTEMS: Mapping[str, Part] = {
+    "btrfs": Part(modules=("btrfs",), wanted_programs=("fsck.btrfs",)),
+    "erofs": Part(modules=("erofs",)),
+    "ext4": Part(modules=("ext4",), programs=("fsck", "fsck.ext4")),
+    "overlay": Part(modules=("overlay",)),
+    "squashfs": Part(modules=("squashfs",)),
+    "vfat": Part(
+        modules=("vfat",),
+        wanted_modules=("nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"),
+        wanted_programs=("fsck.vfat",),
+    ),
+    "xfs": Part(modules=("xfs",), wanted_programs=("fsck.xfs",)),
+}
+
+UDEV_RULES = (
+    *("50-udev-default.rules", "55-dm.rules", "60-block.rules", "60-persistent-storage.rules"),
+    *("60-persistent-storage-dm.rules", "64-btrfs.rules", "80-drivers.rules"),
+    *("95-dm-notify.rules", "99-systemd.rules"),
+)
+REQUIRED_UDEV_RULES = frozenset(
+    ("50-udev-default.rules", "60-persistent-storage.rules", "80-drivers.rules", "99-systemd.rules")
+)
+
+_RPM_FAMILY = frozenset(("fedora", "azurelinux", "mariner", "rhel", "centos", "almalinux"))
+
+# The package that brings a name: (Debian and what is imported from it, Fedora and Azure Linux).
+_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "dmsetup": ("dmsetup", "device-mapper"),
+    "fsck": ("util-linux", "util-linux"),
+    "fsck.ext4": ("e2fsprogs", "e2fsprogs"),
+    "kmod": ("kmod", "kmod"),
+    "modprobe": ("kmod", "kmod"),
+    "libcryptsetup.so.12": ("libcryptsetup12", "cryptsetup-libs"),
+    "libfdisk.so.1": ("libfdisk1", "libfdisk"),
+    "libkmod.so.2": ("libkmod2", "kmod-libs"),
+    "libtss2-esys.so.0": ("libtss2-esys-3.0.2-0t64", "tpm2-tss"),
+    "libtss2-tcti-device.so.0": ("libtss2-tcti-device0t64", "tpm2-tss"),
+    "mount": ("mount", "util-linux-core"),
+    "sulogin": ("util-linux", "util-linux"),
+    "systemd": ("systemd", "systemd"),
+    "systemd-cryptsetup": ("systemd-cryptsetup", "systemd-udev"),
+    "systemd-repart": ("systemd-repart", "systemd-udev"),
+    "systemd-veritysetup": ("systemd-cryptsetup", "systemd-udev"),
+    "systemd-veritysetup-generator": ("systemd-cryptsetup", "systemd-udev"),
+    "udevadm": ("udev", "systemd-udev"),
+    "umount": ("mount", "util-linux-core"),
+}
+
+
+def package_of(name: str, distribution: frozenset[str]) -> str | None:
+    """The package that brings a program or library, for a distribution's ids (os-release(5))."""
+    names = _PACKAGES.get(name.rpartition("/")[2])
+    if names is None:
+        return None
+    return names[1] if distribution & _RPM_FAMILY else names[0]
