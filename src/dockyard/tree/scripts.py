@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.process import ProcessFailed
 from dockyard.tree.check import Check
-from dockyard.tree.setting import Tree, fingerprint, source_digest
+from dockyard.tree.setting import Tree, fingerprint, missing_source
 
 CONFIG_IN_TREE = "/run/dockyard/config"
+SCRIPT_IN_TREE = "/run/dockyard/script"
 
 
 @dataclass(frozen=True)
@@ -34,20 +36,37 @@ class Script:
     directory: Path
     path: Path | None = None
     content: str | None = None
-    interpreter: str = "/bin/sh"
+    interpreter: str = ""
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     hidden: tuple[Path, ...] = ()
     position: Position | None = None
 
     @cached_property
+    def body(self) -> bytes:
+        """The script's text; raises DockyardError when its file cannot be read."""
+        if self.path is None:
+            return (self.content or "").encode()
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise DockyardError(missing_source(self.path, self.position, error)) from error
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """What runs the script: the interpreter given, else that of its `#!` line, else /bin/sh."""
+        if self.interpreter:
+            return tuple(self.interpreter.split())
+        first = self.body.split(b"\n", 1)[0].decode(errors="replace")
+        return tuple(first[2:].split(maxsplit=1)) if first.startswith("#!") else ("/bin/sh",)
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """Environment values may be secrets, so only their digests appear."""
-        body = fingerprint(self.content) if self.content is not None else None
         return {
             "script": self.name,
-            "body": source_digest(self.path, self.position) if self.path else body,
-            "interpreter": self.interpreter,
+            "body": fingerprint(self.body),
+            "interpreter": list(self.program),
             "arguments": list(self.arguments),
             "environment": {key: fingerprint(value) for key, value in self.environment},
             "beside": directory_digest(self.directory, self.hidden),
@@ -57,21 +76,22 @@ class Script:
         return f"script {self.name}"
 
     def apply(self, tree: Tree) -> None:
-        if self.content is not None:
-            argv = [self.interpreter, "-c", self.content, self.name, *self.arguments]
-        else:
-            assert self.path is not None
-            inside = f"{CONFIG_IN_TREE}/{self.path.relative_to(self.directory)}"
-            argv = [self.interpreter, inside, *self.arguments]
-        try:
-            tree.run(
-                argv,
-                env=dict(self.environment),
-                read=[(self.directory, CONFIG_IN_TREE), *self._nothing_over_hidden()],
-                cwd=CONFIG_IN_TREE,
-            )
-        except ProcessFailed as error:
-            raise DockyardError(self._failed(error)) from error
+        with NamedTemporaryFile(prefix="script-") as given:
+            given.write(self.body)
+            given.flush()
+            try:
+                tree.run(
+                    [*self.program, SCRIPT_IN_TREE, *self.arguments],
+                    env=dict(self.environment),
+                    read=[
+                        (Path(given.name), SCRIPT_IN_TREE),
+                        (self.directory, CONFIG_IN_TREE),
+                        *self._nothing_over_hidden(),
+                    ],
+                    cwd=CONFIG_IN_TREE,
+                )
+            except ProcessFailed as error:
+                raise DockyardError(self._failed(error)) from error
 
     def _nothing_over_hidden(self) -> list[tuple[Path, str]]:
         return [
