@@ -40,7 +40,7 @@ def test_first_plan_runs_all_in_order() -> None:
 
 def test_nothing_runs_when_the_goal_is_there() -> None:
     goal = chain()[2]
-    plan = make_plan(goal, lambda step_id: step_id == goal.id, {})
+    plan = make_plan(goal, lambda step: step.id == goal.id, {})
     assert actions(plan) == [
         ("packages", Action.SKIP),
         ("settings", Action.SKIP),
@@ -51,7 +51,7 @@ def test_nothing_runs_when_the_goal_is_there() -> None:
 def test_the_reason_names_the_value_that_changed() -> None:
     before = make_plan(chain()[2], lambda _: False, {}).record
     first, _, goal = chain("bye")
-    plan = make_plan(goal, lambda step_id: step_id == first.id, before)
+    plan = make_plan(goal, lambda step: step.id == first.id, before)
     assert actions(plan) == [
         ("packages", Action.REUSE),
         ("settings", Action.RUN),

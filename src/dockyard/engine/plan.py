@@ -38,7 +38,8 @@ class Step:
 
     kind: what sort of step it is, unique in a plan. title: one line for people. identity: all that
     shapes the output beside the inputs, as JSON values; a key that changes is named in the reason.
-    details: lines for `plan`.
+    details: lines for `plan`. place: where the result is when another room keeps it; then `work`
+    makes it there, whole or not at all, and its work directory is thrown away.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Step:
     inputs: tuple[Step, ...]
     work: Callable[[Work], None] = field(repr=False, compare=False)
     details: tuple[str, ...] = ()
+    place: Path | None = None
 
     @cached_property
     def id(self) -> str:
@@ -113,14 +115,14 @@ def in_order(goal: Step) -> tuple[Step, ...]:
     return tuple(ordered.values())
 
 
-def make_plan(goal: Step, has: Callable[[str], bool], last: Mapping[str, Any]) -> Plan:
+def make_plan(goal: Step, has: Callable[[Step], bool], last: Mapping[str, Any]) -> Plan:
     """Decide for every step below a goal whether it runs.
 
     has: whether the store holds a step's result. last: the `record` of the plan before, for the
     reasons.
     """
     steps = in_order(goal)
-    present = {step.id: has(step.id) for step in steps}
+    present = {step.id: has(step) for step in steps}
     wanted = {goal.id}
     for step in reversed(steps):
         if step.id in wanted and not present[step.id]:

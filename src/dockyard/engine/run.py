@@ -34,7 +34,7 @@ class _Work:
     listener: Listener
 
     def result(self, step: Step) -> Path:
-        return self.store.path(step.id)
+        return self.store.path(step)
 
     def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
         self.listener(StepProgress(self.step.id, note, done, total, unit))
@@ -70,7 +70,7 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
                 waiting.clear()
     if failures:
         raise DockyardError(*(problem for error in failures for problem in error.problems))
-    return store.path(plan.decisions[-1].step.id)
+    return store.path(plan.decisions[-1].step)
 
 
 def _ready(waiting: list[Decision], unfinished: set[str], free: int) -> list[Decision]:
@@ -83,10 +83,10 @@ def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
     began = clock.monotonic()
     listener(StepStarted(step.id, step.title, decision.reason))
     try:
-        with store.claim(step.id) as out:
+        with store.claim(step) as out:
             if out is not None:
                 _no_space_told(lambda: step.work(_Work(step, out, store, listener)), store)
-                store.publish(step.id, step.published_identity)
+                store.publish(step)
     except BaseException:
         listener(StepFailed(step.id, step.title, clock.monotonic() - began))
         raise

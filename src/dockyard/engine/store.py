@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dockyard.engine.plan import Step
 from dockyard.host import files
 
 
@@ -45,26 +46,26 @@ class Store:
         for name in ("results", "work", "locks", "records"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
 
-    def path(self, step_id: str) -> Path:
+    def path(self, step: Step) -> Path:
         """Where the result of a step is, or would be."""
-        return self.root / "results" / step_id
+        return step.place or self.root / "results" / step.id
 
-    def has(self, step_id: str) -> bool:
-        """Whether the store holds the result of a step."""
-        return self.path(step_id).is_dir()
+    def has(self, step: Step) -> bool:
+        """Whether the result of a step is there."""
+        return self.path(step).is_dir()
 
     @contextmanager
-    def claim(self, step_id: str) -> Iterator[Path | None]:
+    def claim(self, step: Step) -> Iterator[Path | None]:
         """Take a step's lock and give an empty work directory; None when the result came meanwhile.
 
         The caller fills the directory and calls `publish` inside the block. What is left
         unpublished is removed.
         """
-        with files.exclusive(self.root / "locks" / step_id):
-            if self.has(step_id):
+        with files.exclusive(self.root / "locks" / step.id):
+            if self.has(step):
                 yield None
                 return
-            work = self.root / "work" / step_id
+            work = self.root / "work" / step.id
             files.remove_tree(work)
             work.mkdir()
             try:
@@ -72,16 +73,14 @@ class Store:
             finally:
                 files.remove_tree(work)
 
-    def publish(self, step_id: str, identity: Mapping[str, Any]) -> Path:
-        """Make the filled work directory of a claimed step its result. Returns the result's
-        path.
-        """
-        target = self.path(step_id)
-        text = json.dumps(identity, indent=1, sort_keys=True)
-        work = self.root / "work" / step_id
+    def publish(self, step: Step) -> None:
+        """Make the filled work directory of a claimed step its result."""
+        if step.place is not None:
+            return
+        work = self.root / "work" / step.id
+        text = json.dumps(step.published_identity, indent=1, sort_keys=True)
         (work / ".step.json").write_text(text)
-        work.rename(target)
-        return target
+        work.rename(self.path(step))
 
     def sweep(self) -> list[str]:
         """Remove what dead processes left in work/. Returns the ids of those steps."""
