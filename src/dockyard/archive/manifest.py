@@ -1,6 +1,6 @@
 """The manifest of a tree: one JSON object per line and entry, in canonical order.
 
-Made for reading by people, jq(1) and auditors, and for comparison with the running system. In a path
+Made for people, jq(1) and auditors, and for comparison with the running system. In a path
 or target that is not UTF-8 the odd bytes are lone surrogates, as Python and other programs write
 them; JSON itself knows no bytes.
 """
