@@ -13,6 +13,7 @@ from dockyard.archive.merge import merge
 from dockyard.archive.scan import scan
 from dockyard.archive.stream import streamed, write_stream
 from dockyard.archive.stream_reader import read_stream, scan_stream
+from dockyard.archive.unpack import unpack
 
 __all__ = [
     "Archive",
@@ -31,5 +32,6 @@ __all__ = [
     "scan",
     "scan_stream",
     "streamed",
+    "unpack",
     "write_stream",
 ]

@@ -1,0 +1,250 @@
+"""Scanning a tree, laying changes over it, the index, the manifest and the features."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dockyard.archive import (
+    Archive,
+    Entry,
+    Kind,
+    features,
+    load,
+    manifest,
+    merge,
+    save,
+    scan,
+    unpack,
+)
+from dockyard.archive.entry import XATTR_SELINUX, plain_capability, shown
+from dockyard.errors import DockyardError
+from dockyard.host import mounts
+from nasty_archive import DATA, LABEL, T, directory, file, nasty, plain, plain_entries, same
+
+pytestmark = pytest.mark.usefixtures("namespace")
+
+
+@pytest.fixture
+def memory(tmp_path: Path, namespace: None) -> object:
+    """A directory on a tmpfs of the namespace, where every attribute can be set."""
+    with mounts.tmpfs(tmp_path):
+        yield tmp_path
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_tree_is_scanned_as_it_was_unpacked(memory: Path, reverse: bool) -> None:
+    tree = memory / "tree"
+    tree.mkdir()
+    unpack(plain(), tree, reverse=reverse)
+    same(scan(tree), plain())
+    assert (tree / "a/holes").stat().st_blocks * 512 < 1 << 20
+
+
+def test_times_are_clamped_and_exclusions_left_out(memory: Path) -> None:
+    unpack(
+        Archive.from_entries(
+            [file(b"late", mtime_ns=T + 5), file(b"early", mtime_ns=-1), file(b"run/x")]
+        ),
+        memory,
+    )
+    found = scan(memory, epoch=T // 10**9, exclude=[b"run"])
+    assert [(entry.path, entry.mtime_ns) for entry in found][1:] == [(b"early", 0), (b"late", T)]
+
+
+def test_sockets_are_left_out(memory: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(memory / "socket"))
+    assert [entry.path for entry in scan(memory)] == [b""]
+
+
+def test_labels_can_be_left_out_and_given(memory: Path) -> None:
+    unpack(plain(), memory)
+    bare = scan(memory, exclude_xattrs=[XATTR_SELINUX])
+    assert features(bare).labels == []
+    labelled = bare.labelled(lambda entry: b"t:" + entry.path)
+    link = labelled.find(b"m/third")
+    assert link is not None
+    assert link.xattr(XATTR_SELINUX) == b"t:h/first"
+    same(labelled.labelled(lambda _: None), bare)
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as caught:
+        scan(tmp_path / "missing")
+    assert caught.value.problems[0].code == "archive.unreadable"
+
+
+def _change(tree: Path) -> None:
+    """Every kind of change that an overlay marks in its own way."""
+    (tree / "a/one").write_text("changed")
+    (tree / "new").mkdir()
+    (tree / "new/file").write_text("new")
+    os.link(tree / "new/file", tree / "new/linked")
+    (tree / "a/large").unlink()
+    for name in (b"m/0000", b"x/many"):
+        os.unlink(os.fsencode(tree) + b"/" + name)  # noqa: PTH108
+    (tree / "h/first").unlink()  # the first name of a hard-link group
+    (tree / "m/sgid").rmdir()
+    (tree / "m/sgid").write_text("a file in place of a directory")
+    (tree / "a/empty").unlink()
+    (tree / "a/empty").mkdir()  # a directory in place of a file
+    (tree / "a/empty/below").write_text("x")
+    for path in sorted((tree / "l").iterdir()):
+        path.unlink()
+    (tree / "l").rmdir()
+    (tree / "l").mkdir()  # an opaque directory
+    (tree / "l/only").write_text("only")
+    os.chmod(tree / "t", 0o700)  # noqa: PTH101
+    os.setxattr(tree / "t/ns", "user.new", b"1")
+
+
+def test_a_merge_equals_the_scan_of_the_merged_tree(memory: Path) -> None:
+    epoch = T // 10**9 + 5
+    base, upper, work, second, at = (memory / name for name in ("b", "u", "w", "s", "at"))
+    for each in (base, upper, work, second, at):
+        each.mkdir()
+    unpack(plain(), base)
+    archive = scan(base, epoch=epoch)
+    with mounts.overlay([base], upper, work, at):
+        _change(at)
+        expected = scan(at, epoch=epoch)
+        found = merge(archive, upper, epoch=epoch)
+        same(found, expected)
+        for entry in expected:
+            if entry.kind is Kind.FILE:
+                assert found.read(entry.path) == expected.read(entry.path)
+    assert {b"l/only", b"h/second", b"a/empty/below"} <= {entry.path for entry in found}
+    # A second layer over the first.
+    work = memory / "w2"
+    work.mkdir()
+    with mounts.overlay([upper, base], second, work, at):
+        (at / "a/empty/below").unlink()
+        (at / "h/second").unlink()
+        (at / "l/only").write_text("changed again")
+        (at / "a/large").write_text("back")
+        expected = scan(at, epoch=epoch)
+        again = merge(found, second, epoch=epoch)
+        same(again, expected)
+        assert again.read(b"m/third") == DATA[b"h/first"]
+        assert again.read(b"a/large") == b"back"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_changes_merge_as_the_kernel_shows_them(memory: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    base, upper, work, at = (memory / name for name in ("b", "u", "w", "at"))
+    for each in (base, upper, work, at):
+        each.mkdir()
+
+    def play(tree: Path, steps: int) -> None:
+        for _ in range(steps):
+            path = tree.joinpath(*(chance.choice("abc") for _ in range(chance.randint(1, 3))))
+            act = chance.choice(["file", "mkdir", "remove", "link", "chmod"])
+            try:
+                if act == "file":
+                    path.write_text(str(chance.random()))
+                elif act == "mkdir":
+                    path.mkdir()
+                elif act == "remove":
+                    path.rmdir() if path.is_dir() else path.unlink()
+                elif act == "link":
+                    os.link(tree.joinpath(chance.choice("abc"), chance.choice("abc")), path)
+                else:
+                    path.chmod(chance.choice([0o700, 0o755]))
+            except OSError:
+                continue
+
+    play(base, 60)
+    archive = scan(base, epoch=0)
+    with mounts.overlay([base], upper, work, at):
+        play(at, 30)
+        same(merge(archive, upper, epoch=0), scan(at, epoch=0))
+
+
+def test_a_layer_over_another_tree_is_refused(memory: Path) -> None:
+    (memory / "layer/a").mkdir(parents=True)
+    os.setxattr(memory / "layer/a", "user.overlay.redirect", b"/b")
+    with pytest.raises(DockyardError) as caught:
+        merge(Archive.from_entries([directory(b"")]), memory / "layer")
+    assert caught.value.problems[0].code == "archive.overlay-mark"
+
+
+def test_the_index_holds_every_entry(memory: Path) -> None:
+    tree, index = memory / "tree", memory / "index"
+    tree.mkdir()
+    unpack(plain(), tree)
+    archive = scan(tree)
+    every = Archive(nasty().entries, archive.sources)
+    save(every, index)
+    same(load(index), every)
+    assert load(index).read(b"a/one") == b"1"
+    assert load(index, [memory / "moved"]).sources != archive.sources
+    index.write_bytes(index.read_bytes()[:-20])
+    with pytest.raises(DockyardError) as caught:
+        load(index)
+    assert caught.value.problems[0].code == "archive.index-broken"
+
+
+def test_the_manifest_is_one_json_object_a_line() -> None:
+    lines = [json.loads(line) for line in manifest(nasty(), {b"x/cap": "ping"}).splitlines()]
+    found = {line["path"]: line for line in lines}
+    assert [line["path"] for line in lines][:3] == ["/", "/a", "/a/empty"]
+    assert found["/x/cap"]["package"] == "ping"
+    assert found["/x/cap"]["mode"] == "0755"
+    assert found["/x/labelled"]["xattrs"] == {"security.selinux": LABEL[:-1].decode()}
+    assert found["/dev/far"]["device"] == "259:70000"
+    assert found["/h/second"]["target"] == "/h/first"
+    assert found["/t/ns"]["mtime"] == "2023-11-14T22:13:20.123456789Z"
+    assert found["/odd-\udcff\udcfe"]["size"] == 3
+
+
+def test_features_name_the_paths() -> None:
+    found = features(nasty())
+    assert found.devices == [b"dev/far", b"dev/null", b"dev/sda"]
+    assert found.unmapped_ids == [b"i-70000", b"i-last"]
+    assert found.acls == [b"x/acl", b"x/acls"]
+    assert found.trusted_xattrs == [b"x/trusted"]
+    assert found.empty_xattrs == [b"x/void"]
+    assert found.odd_names == [b"odd-\xff\xfe"]
+    assert found.times_after_2038 == [b"t/2040"]
+    assert found.times_before_1970 == [b"t/before"]
+    assert found.fractional_times == [b"t/ns"]
+    assert features(plain()).devices == []
+
+
+def test_entries_given_in_memory_get_parents_sizes_and_digests() -> None:
+    made = Archive.from_entries([file(b"EFI/BOOT/BOOTX64.EFI")], {b"EFI/BOOT/BOOTX64.EFI": b"MZ"})
+    assert [entry.path for entry in made] == [b"", b"EFI", b"EFI/BOOT", b"EFI/BOOT/BOOTX64.EFI"]
+    assert made.entries[-1].size == 2
+    with pytest.raises(ValueError, match="twice"):
+        Archive.from_entries([file(b"a"), file(b"a")])
+    with pytest.raises(ValueError, match="not linked"):
+        Archive.from_entries([Entry(b"a", Kind.HARDLINK, target=b"b")])
+
+
+def test_a_capability_of_a_namespace_becomes_a_plain_one() -> None:
+    third = bytes.fromhex("0100000300040000000000000000000000000000e9030000")
+    assert plain_capability(third).hex() == "0100000200040000000000000000000000000000"
+    assert plain_capability(third[:20]) == third[:20]
+
+
+def test_paths_are_shown_escaped() -> None:
+    assert shown(b"a\n\xff\\\xc3\xbc") == "/a\\x0a\\xff\\x5cü"
+
+
+def test_equal_trees_make_equal_archives_whatever_was_made_first(memory: Path) -> None:
+    trees = [memory / "one", memory / "two"]
+    for tree, backwards in zip(trees, (False, True), strict=True):
+        tree.mkdir()
+        unpack(Archive.from_entries(plain_entries(), DATA), tree, reverse=backwards)
+    one, two = (scan(tree) for tree in trees)
+    same(one, two)
+    assert manifest(one) == manifest(two)
+    assert replace(one.entries[0], mode=0) != two.entries[0]
