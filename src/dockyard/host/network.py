@@ -1,0 +1,266 @@
+"""HTTP and file transfers: opens an address at an offset and streams its bytes.
+
+The only module that opens sockets. It speaks HTTP/1.1 (RFC 9110) with ranges and keeps
+connections; `file://` addresses work in the same way, so that everything above can run against a
+directory. Proxies are taken from the environment (http_proxy, https_proxy, no_proxy), as other
+tools do. What is fetched is trusted by its digest or signature, never by the connection.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import urllib3
+
+from dockyard.errors import DockyardError, Problem
+
+CHUNK = 1 << 18
+CONNECT_SECONDS = 15.0
+READ_SECONDS = 60.0
+_AGENT = "dockyard"
+_GONE = (403, 404, 410, 451)
+
+
+class TransferFailed(DockyardError):
+    """An address gave no bytes, or not all. `gone`: its server answered that it has no such file;
+    otherwise the server or the way to it failed, and another try may help.
+    """
+
+    def __init__(self, url: str, why: str, *, gone: bool = False) -> None:
+        super().__init__(
+            Problem(
+                code="network.not-there" if gone else "network.failed",
+                what=f"{shown(url)} could not be fetched",
+                why=why,
+                fix="" if gone else "check the network and the proxy settings, and try again",
+            )
+        )
+        self.gone = gone
+        self.why = why
+
+
+def shown(url: str) -> str:
+    """An address as it may be printed: without user, password and query."""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit(
+        (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
+    )
+
+
+def host_of(url: str) -> str:
+    """What serves an address: its host and port, or "" for a file."""
+    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+
+
+class Transfer:
+    """An open transfer. start: the offset of the first byte that comes, which is 0 when the
+    server does not do ranges. size: the whole file's size in bytes, or None when it is not said.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        source: urllib3.BaseHTTPResponse | IO[bytes],
+        start: int,
+        size: int | None,
+    ) -> None:
+        self.url = url
+        self.start = start
+        self.size = size
+        self._source = source
+
+    def __enter__(self) -> Transfer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if isinstance(self._source, urllib3.BaseHTTPResponse):
+            # A connection with bytes left in it cannot be used again.
+            self._source.close()
+            self._source.release_conn()
+        else:
+            self._source.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes as they come. Raises TransferFailed when they end too early."""
+        try:
+            if isinstance(self._source, urllib3.BaseHTTPResponse):
+                yield from self._source.stream(CHUNK, decode_content=False)
+            else:
+                while block := self._source.read(CHUNK):
+                    yield block
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise TransferFailed(self.url, _reason(error)) from error
+
+
+class Network:
+    """Connections to servers, kept open and shared by threads."""
+
+    def __init__(self, connections: int = 8) -> None:
+        self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+        self._retries = urllib3.Retry(
+            connect=1, read=0, status=0, other=0, redirect=5, backoff_factor=0.5
+        )
+        self._connections = connections
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+
+    def __enter__(self) -> Network:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for pool in self._pools.values():
+            pool.clear()
+
+    def open(self, url: str, start: int = 0) -> Transfer:
+        """Open an address, at an offset where its server can. Raises TransferFailed."""
+        if url.startswith("file://"):
+            return _open_file(url, start)
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        response = self._request("GET", url, headers)
+        if response.status in (200, 206):
+            begin, size = _extent(response)
+            return Transfer(url, response, begin, size)
+        status, reason = response.status, response.reason or ""
+        response.close()
+        if status == 416 and start:
+            # The range begins at or behind the end: the file is not what the partial one was.
+            return self.open(url)
+        raise TransferFailed(
+            url, f"the server answered {status} {reason}".rstrip(), gone=status in _GONE
+        )
+
+    def read(self, url: str, limit: int = 1 << 28) -> bytes:
+        """The whole of a small file. limit: bytes that it may have. Raises TransferFailed."""
+        parts: list[bytes] = []
+        count = 0
+        with self.open(url) as transfer:
+            for block in transfer.chunks():
+                parts.append(block)
+                count += len(block)
+                if count > limit:
+                    raise TransferFailed(url, f"it is larger than {limit} bytes")
+        return b"".join(parts)
+
+    def exists(self, url: str) -> bool:
+        """Whether an address has a file, without fetching it. Raises TransferFailed when its
+        server cannot be asked.
+        """
+        if url.startswith("file://"):
+            return file_path(url).is_file()
+        with closing(self._request("HEAD", url, {})) as response:
+            if response.status == 200:
+                return True
+            if response.status in _GONE:
+                return False
+            raise TransferFailed(url, f"the server answered {response.status}")
+
+    def _request(self, method: str, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        address, auth = _credentials(url)
+        try:
+            return self._pool(url).request(
+                method,
+                address,
+                headers={
+                    "User-Agent": _AGENT,
+                    "Accept-Encoding": "identity",
+                    **headers,
+                    **auth,
+                },
+                preload_content=False,
+                decode_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise TransferFailed(url, _reason(error)) from error
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        parts = urllib.parse.urlsplit(url)
+        proxy = urllib.request.getproxies().get(parts.scheme)
+        if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
+            proxy = None
+        if proxy not in self._pools:
+            settings = {
+                "num_pools": 32,
+                "maxsize": self._connections,
+                "timeout": self._timeout,
+                "retries": self._retries,
+            }
+            self._pools[proxy] = (
+                urllib3.ProxyManager(proxy, **settings)  # type: ignore[arg-type]
+                if proxy
+                else urllib3.PoolManager(**settings)  # type: ignore[arg-type]
+            )
+        return self._pools[proxy]
+
+
+def file_path(url: str) -> Path:
+    """The path of a `file://` address."""
+    return Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
+
+
+def _open_file(url: str, start: int) -> Transfer:
+    path = file_path(url)
+    try:
+        source = path.open("rb")
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise TransferFailed(url, "there is no such file", gone=True) from error
+    except OSError as error:
+        raise TransferFailed(url, _reason(error)) from error
+    begin = start if start <= size else 0
+    source.seek(begin)
+    return Transfer(url, source, begin, size)
+
+
+def _extent(response: urllib3.BaseHTTPResponse) -> tuple[int, int | None]:
+    """The first byte's offset and the whole size, by Content-Range or Content-Length."""
+    if response.status == 206:
+        # bytes FIRST-LAST/SIZE
+        span, _, size = response.headers.get("Content-Range", "").partition("/")
+        first = span.removeprefix("bytes").strip().partition("-")[0]
+        if first.isdigit():
+            return int(first), int(size) if size.isdigit() else None
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdigit() else None
+
+
+def _credentials(url: str) -> tuple[str, dict[str, str]]:
+    """An address without user and password, and the header that carries them."""
+    parts = urllib.parse.urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    header = urllib3.make_headers(basic_auth=urllib.parse.unquote(user))
+    return urllib.parse.urlunsplit(parts._replace(netloc=host)), dict(header)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in one line: what a person can act on."""
+    seen: BaseException = error
+    for _ in range(6):
+        inner = getattr(seen, "reason", None) or seen.__cause__
+        if not isinstance(inner, BaseException):
+            break
+        seen = inner
+    text = str(seen)
+    # urllib3 puts the object before the text: <… object at 0x…>: text
+    if text.startswith("<") and ">: " in text:
+        text = text.partition(">: ")[2]
+    return text or type(seen).__name__

@@ -1,0 +1,122 @@
+"""Fetched files by content: `<root>/sha256/<first two hex digits>/<64 hex digits>`.
+
+A blob is there whole or not at all: it is written beside its place, synced and renamed. The same
+layout in any directory serves as an offline mirror of a lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from dockyard.errors import DockyardError, Problem
+
+_ALGORITHM = "sha256"
+_BLOCK = 1 << 20
+
+
+def split_digest(digest: str) -> str:
+    """The hex digits of `sha256:<hex>`. Raises ValueError for any other form."""
+    algorithm, _, value = digest.partition(":")
+    if algorithm != _ALGORITHM or len(value) != 64 or set(value) - set("0123456789abcdef"):
+        raise ValueError(f"not a digest of the form sha256:<64 hex digits>: {digest!r}")
+    return value
+
+
+def digest_of(data: bytes) -> str:
+    """`sha256:<hex>` of some bytes."""
+    return f"{_ALGORITHM}:{hashlib.sha256(data).hexdigest()}"
+
+
+def digest_of_file(path: Path) -> str:
+    """`sha256:<hex>` of a file."""
+    with path.open("rb") as source:
+        return f"{_ALGORITHM}:{hashlib.file_digest(source, _ALGORITHM).hexdigest()}"
+
+
+class Blobs:
+    """A directory of blobs. Several processes may use it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> Path:
+        """Where a blob is, or would be."""
+        value = split_digest(digest)
+        return self.root / _ALGORITHM / value[:2] / value
+
+    def has(self, digest: str) -> bool:
+        return self.path(digest).is_file()
+
+    def partial(self, digest: str) -> Path:
+        """Where the beginning of a blob lies while it is fetched. Its directory is made."""
+        directory = self.root / "partial"
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / f"{split_digest(digest)}.part"
+
+    def read(self, digest: str) -> bytes:
+        return self.path(digest).read_bytes()
+
+    def add_bytes(self, data: bytes) -> str:
+        """Keep some bytes; gives their digest."""
+        digest = digest_of(data)
+        if not self.has(digest):
+            with self._temporary() as file:
+                file.write(data)
+                self._publish(file, digest)
+        return digest
+
+    def add_file(self, path: Path, digest: str | None = None) -> str:
+        """Keep a copy of a file; gives its digest.
+
+        digest: what it must be. Raises DockyardError (`fetch.digest-mismatch`) when it is not,
+        and keeps nothing then.
+        """
+        if digest is not None and self.has(digest):
+            return digest
+        running = hashlib.sha256()
+        with path.open("rb") as source, self._temporary() as file:
+            while block := source.read(_BLOCK):
+                running.update(block)
+                file.write(block)
+            found = f"{_ALGORITHM}:{running.hexdigest()}"
+            if digest is not None and found != digest:
+                Path(file.name).unlink()
+                raise DockyardError(mismatch(path.name, digest, found, str(path)))
+            self._publish(file, found)
+        return found
+
+    def adopt(self, path: Path, digest: str) -> None:
+        """Move a file of this file system, that is known to have the digest, to its place."""
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        path.chmod(0o644)
+        place = self.path(digest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+
+    def _temporary(self) -> IO[bytes]:
+        directory = self.root / "partial"
+        directory.mkdir(parents=True, exist_ok=True)
+        return tempfile.NamedTemporaryFile(dir=directory, prefix="new-", delete=False)
+
+    def _publish(self, file: IO[bytes], digest: str) -> None:
+        file.flush()
+        self.adopt(Path(file.name), digest)
+
+
+def mismatch(label: str, expected: str, found: str, where: str) -> Problem:
+    """The problem of a file that is not what its pin says."""
+    return Problem(
+        code="fetch.digest-mismatch",
+        what=f"{label} is not the file that was pinned",
+        where=where,
+        why=f"expected {expected}, found {found}",
+        fix=(
+            "do not use that source before you know why the file changed; "
+            "if it was replaced on purpose, run: dockyard lock --refresh-missing"
+        ),
+    )

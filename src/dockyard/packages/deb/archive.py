@@ -1,0 +1,220 @@
+"""A Debian archive: the signed `InRelease` of a suite and the package indexes that it names.
+
+Layout and fields follow the Debian repository format: `dists/<suite>/InRelease` is clear-signed and
+lists size and SHA256 of every index; an index is fetched by that digest and kept as a blob. The
+certificates that a suite must be signed with are part of Dockyard. `Valid-Until` is not enforced:
+what is chosen goes into a lock, and mirrors and snapshots of old states must stay usable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import pysequoia
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.network import Network, TransferFailed, shown
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.control import paragraphs
+from dockyard.packages.fetch import Progress, Wanted, fetch
+
+ARCHITECTURE = "amd64"
+_INDEX_SUFFIXES = (".xz", ".gz", "")
+_LIMIT = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Suite:
+    """One component of a suite for one architecture: what a lock calls a repository."""
+
+    name: str
+    component: str = "main"
+    architecture: str = ARCHITECTURE
+
+    @property
+    def id(self) -> str:
+        """`debian/<suite>/<component>`: the repository id of the suite's pins."""
+        return f"debian/{self.name}/{self.component}"
+
+    @classmethod
+    def from_id(cls, text: str) -> Suite:
+        """The suite of a repository id. Raises ValueError when it is not one."""
+        archive, _, rest = text.partition("/")
+        name, _, component = rest.rpartition("/")
+        if archive != "debian" or not name or not component:
+            raise ValueError(f"not a Debian repository id: {text!r}")
+        return cls(name, component)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A verified InRelease file. files: path below `dists/<suite>/` → (digest, size).
+
+    signed_by: fingerprints of the certificates, upper-case hex.
+    """
+
+    suite: str
+    codename: str
+    files: Mapping[str, tuple[str, int]]
+    signed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackagesFile:
+    """A `Packages` index that has been fetched. suffix: how the blob is compressed."""
+
+    suite: Suite
+    digest: str
+    suffix: str
+    signed_by: tuple[str, ...] = ()
+
+
+@lru_cache
+def archive_certificates() -> tuple[pysequoia.Cert, ...]:
+    """The certificates that Debian signs its current suites with."""
+    directory = resources.files("dockyard") / "data" / "debian-archive"
+    texts = sorted((item.name, item.read_bytes()) for item in directory.iterdir())
+    return tuple(pysequoia.Cert.from_bytes(text) for _, text in texts)
+
+
+class Archive:
+    """An archive as its mirrors give it. Everything it returns has been verified."""
+
+    def __init__(
+        self,
+        mirrors: Sequence[str],
+        blobs: Blobs,
+        *,
+        certificates: Sequence[pysequoia.Cert] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.mirrors = tuple(mirrors)
+        self._blobs = blobs
+        self._certificates = certificates
+        self._progress = progress
+
+    def release(self, suite: str) -> Release:
+        """Fetch and verify a suite's InRelease, from the first mirror that has a good one.
+
+        Raises DockyardError: `debian.bad-signature`, `debian.wrong-suite`, `debian.no-suite`.
+        """
+        failures: list[str] = []
+        refused: DockyardError | None = None
+        with Network() as network:
+            for mirror in self.mirrors:
+                url = f"{mirror}/dists/{suite}/InRelease"
+                try:
+                    return read_release(
+                        network.read(url, _LIMIT), suite, shown(url), self._trusted()
+                    )
+                except TransferFailed as error:
+                    failures.append(f"{shown(url)}: {error.why}")
+                except DockyardError as error:
+                    refused = refused or error
+        if refused:
+            raise refused
+        raise DockyardError(
+            Problem(
+                code="debian.no-suite",
+                what=f"the suite {suite} could not be fetched from any Debian mirror",
+                fix="check the network, or name another mirror with --debian-mirror",
+                excerpt=tuple(failures),
+            )
+        )
+
+    def packages(self, suites: Sequence[Suite]) -> list[PackagesFile]:
+        """Fetch the package indexes of suites by the digests of their releases."""
+        found: list[PackagesFile] = []
+        wanted: list[Wanted] = []
+        releases = {name: self.release(name) for name in dict.fromkeys(s.name for s in suites)}
+        for suite in suites:
+            release = releases[suite.name]
+            path, suffix = _index_path(release, suite)
+            digest, size = release.files[path]
+            wanted.append(
+                Wanted(digest, size, self._urls(suite, path, digest), f"{suite.id} index")
+            )
+            found.append(PackagesFile(suite, digest, suffix, release.signed_by))
+        fetch(wanted, self._blobs, progress=self._progress)
+        return found
+
+    def _trusted(self) -> Sequence[pysequoia.Cert]:
+        return archive_certificates() if self._certificates is None else self._certificates
+
+    def _urls(self, suite: Suite, path: str, digest: str) -> tuple[str, ...]:
+        # By hash first: a mirror in the middle of an update still has the index of the old release.
+        directory = path.rpartition("/")[0]
+        by_hash = f"{directory}/by-hash/SHA256/{digest.partition(':')[2]}"
+        return tuple(
+            f"{mirror}/dists/{suite.name}/{name}"
+            for mirror in self.mirrors
+            for name in (by_hash, path)
+        )
+
+
+def _index_path(release: Release, suite: Suite) -> tuple[str, str]:
+    stem = f"{suite.component}/binary-{suite.architecture}/Packages"
+    for suffix in _INDEX_SUFFIXES:
+        if stem + suffix in release.files:
+            return stem + suffix, suffix
+    raise DockyardError(
+        Problem(
+            code="debian.no-component",
+            what=f"the suite {suite.name} has no {suite.component} for {suite.architecture}",
+            why="its release file names no such index",
+            fix="correct the component or the architecture",
+        )
+    )
+
+
+def read_release(
+    text: bytes, suite: str, where: str, certificates: Sequence[pysequoia.Cert]
+) -> Release:
+    """Verify a clear-signed release and read it.
+
+    suite: what it must be, by its Suite or Codename field: a good signature on another suite's
+    release does not count. Raises DockyardError.
+    """
+    try:
+        verified = pysequoia.verify(bytes=text, store=lambda ids: list(certificates))
+    except (RuntimeError, ValueError) as error:
+        # The library adds a backtrace of its own below the first line.
+        reason = str(error).partition("\n")[0] or "it is not a signed file"
+        raise DockyardError(
+            Problem(
+                code="debian.bad-signature",
+                what=f"the release of {suite} is not signed by Debian's archive keys",
+                where=where,
+                why=reason,
+                fix="use another mirror: what this one gives must not be trusted",
+            )
+        ) from error
+    fields = next(paragraphs((verified.bytes or b"").decode(errors="replace")), {})
+    names = {fields.get("Suite", ""), fields.get("Codename", "")}
+    if suite not in names:
+        raise DockyardError(
+            Problem(
+                code="debian.wrong-suite",
+                what=f"the mirror gave the release of {'/'.join(sorted(names))} for {suite}",
+                where=where,
+                fix="use another mirror",
+            )
+        )
+    return Release(
+        suite=suite,
+        codename=fields.get("Codename", ""),
+        files=_digests(fields.get("SHA256", "")),
+        signed_by=tuple(sorted({sig.certificate.upper() for sig in verified.valid_sigs})),
+    )
+
+
+def _digests(text: str) -> dict[str, tuple[str, int]]:
+    found: dict[str, tuple[str, int]] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and len(words[0]) == 64 and words[1].isdigit():
+            found[words[2]] = (f"sha256:{words[0]}", int(words[1]))
+    return found
