@@ -1,0 +1,196 @@
+"""Settings against a small tree: what they write, and that their checks would see it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dockyard.errors import DockyardError
+from dockyard.host.files import InRoot
+from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.hostname import Hostname
+from dockyard.tree.modules import Module
+from dockyard.tree.scripts import Script, directory_digest
+from dockyard.tree.services import Service
+from dockyard.tree.setting import Tree, fingerprint
+from dockyard.tree.users import LOCKED, Group, User
+
+EPOCH = 1_700_000_000
+DAY = EPOCH // 86400
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== alice@example.com"
+
+
+@pytest.fixture
+def tree(tmp_path: Path, namespace: None) -> Iterator[Tree]:
+    root = tmp_path / "root"
+    (root / "etc/skel").mkdir(parents=True)
+    (root / "etc/skel/.bashrc").write_text("# bashrc\n")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
+    (root / "etc/group").write_text("root:x:0:\nsudo:x:27:\n")
+    (root / "etc/shadow").write_text("root:*:19000:0:99999:7:::\n")
+    (root / "etc/gshadow").write_text("root:*::\nsudo:*::\n")
+    os.chown(root / "etc/shadow", 0, 42)
+    (root / "etc/shadow").chmod(0o640)
+    (root / "etc/subuid").write_text("")
+    with InRoot(root) as files:
+        yield Tree(root, files, EPOCH)
+
+
+def text(tree: Tree, path: str) -> str:
+    return tree.files.read_text(path)
+
+
+def test_hostname(tree: Tree) -> None:
+    Hostname("node-1").apply(tree)
+    assert text(tree, "/etc/hostname") == "node-1\n"
+
+
+def test_a_new_user_is_locked_and_has_a_group_and_a_home(tree: Tree) -> None:
+    User("alice", secondary_groups=("sudo",), ssh_keys=(KEY,)).apply(tree)
+    assert "alice:x:1000:1000::/home/alice:/bin/bash\n" in text(tree, "/etc/passwd")
+    assert "sudo:x:27:alice\n" in text(tree, "/etc/group")
+    assert "alice:x:1000:\n" in text(tree, "/etc/group")
+    assert f"alice:!:{DAY}:0:99999:7:::\n" in text(tree, "/etc/shadow")
+    assert "sudo:*::alice\n" in text(tree, "/etc/gshadow")
+    assert text(tree, "/etc/subuid") == "alice:100000:65536\n"
+    keys = tree.files.lstat("/home/alice/.ssh/authorized_keys")
+    assert keys is not None
+    assert (stat.S_IMODE(keys.st_mode), keys.st_uid, keys.st_gid) == (0o600, 1000, 1000)
+    assert text(tree, "/home/alice/.bashrc") == "# bashrc\n"
+
+
+def test_attributes_of_account_files_stay(tree: Tree) -> None:
+    User("alice", password="$6$x$y").apply(tree)
+    found = tree.files.lstat("/etc/shadow")
+    assert found is not None
+    assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, 42)
+    assert "alice:$6$x$y:" in text(tree, "/etc/shadow")
+
+
+def test_a_user_that_exists_keeps_what_is_not_told(tree: Tree) -> None:
+    User("root", password=LOCKED, expires_days=-1).apply(tree)
+    assert text(tree, "/etc/passwd") == "root:x:0:0:root:/root:/bin/bash\n"
+    assert text(tree, "/etc/shadow") == f"root:!:{DAY}:0::7:::\n"
+
+
+def test_numbers_that_are_taken_are_refused(tree: Tree) -> None:
+    with pytest.raises(DockyardError, match="belongs to root"):
+        User("alice", uid=0).apply(tree)
+    with pytest.raises(DockyardError, match="number 27"):
+        Group("sudo", 28).apply(tree)
+    with pytest.raises(DockyardError, match="group wheel"):
+        User("alice", secondary_groups=("wheel",)).apply(tree)
+
+
+def test_the_same_user_twice_changes_nothing_more(tree: Tree) -> None:
+    user = User("alice", uid=1500, secondary_groups=("sudo",), ssh_keys=(KEY,))
+    user.apply(tree)
+    before = {name: text(tree, f"/etc/{name}") for name in ("passwd", "group", "shadow", "subuid")}
+    user.apply(tree)
+    assert before == {name: text(tree, f"/etc/{name}") for name in before}
+
+
+def test_no_secret_is_in_an_identity_or_a_check() -> None:
+    user = User("alice", password="$6$salt$secret")
+    assert "secret" not in str(user.identity)
+    assert all("secret" not in check.script + check.expect for check in user.checks())
+
+
+def test_files_take_their_mode_from_the_executable_bit_alone(tree: Tree, tmp_path: Path) -> None:
+    source = tmp_path / "tool"
+    source.write_text("#!/bin/sh\n")
+    source.chmod(0o770)
+    AdditionalFile("/usr/bin/tool", source=source).apply(tree)
+    AdditionalFile("/etc/a/b", content="text", permissions=0o600).apply(tree)
+    tool, conf = tree.files.lstat("/usr/bin/tool"), tree.files.lstat("/etc/a/b")
+    assert tool is not None and stat.S_IMODE(tool.st_mode) == 0o755
+    assert conf is not None and stat.S_IMODE(conf.st_mode) == 0o600
+    check = AdditionalFile("/etc/a/b", content="text", permissions=0o600).checks()[0]
+    assert check.expect == f"600 root:root\n{fingerprint('text').removeprefix('sha256:')}"
+
+
+def test_a_directory_is_merged(tree: Tree, tmp_path: Path) -> None:
+    source = tmp_path / "site"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub/page").write_text("page")
+    (source / "link").symlink_to("sub/page")
+    (tree.path / "srv").mkdir(mode=0o700)
+    AdditionalDirectory(source, "/srv", merged_directory_mode=0o750, file_mode=0o640).apply(tree)
+    assert text(tree, "/srv/link") == "page"
+    found = tree.files.lstat("/srv")
+    assert found is not None and stat.S_IMODE(found.st_mode) == 0o750
+    page = tree.files.lstat("/srv/sub/page")
+    assert page is not None and stat.S_IMODE(page.st_mode) == 0o640
+
+
+def test_sources_that_are_missing_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError, match="cannot be read"):
+        _ = AdditionalFile("/x", source=tmp_path / "none").identity
+    with pytest.raises(DockyardError, match="cannot be read"):
+        _ = AdditionalDirectory(tmp_path / "none", "/x").identity
+
+
+def test_modules(tree: Tree) -> None:
+    listing = tree.path / "usr/lib/modules/6.1"
+    listing.mkdir(parents=True)
+    (listing / "modules.dep").write_text("kernel/net/bridge/br_netfilter.ko.xz: kernel/x.ko.xz\n")
+    (listing / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko\n")
+    Module("br_netfilter", "always", (("a", "1"), ("b", "2"))).apply(tree)
+    assert text(tree, "/etc/modules-load.d/br_netfilter.conf") == "br_netfilter\n"
+    assert text(tree, "/etc/modprobe.d/br_netfilter.conf") == "options br_netfilter a=1 b=2\n"
+    Module("ext4", "always").apply(tree)
+    Module("floppy", "disable").apply(tree)
+    assert text(tree, "/etc/modprobe.d/floppy.conf") == "blacklist floppy\n"
+    Module("br_netfilter", "auto").apply(tree)
+    assert (
+        text(
+            tree,
+            "/etc/modules-load.d/br_netfilter.conf",
+        )
+        == ""
+    )
+    with pytest.raises(DockyardError) as caught:
+        Module("br_netfiltr", "always").apply(tree)
+    assert "br_netfilter" in caught.value.problems[0].fix
+
+
+def test_a_unit_that_is_missing_is_told_with_near_names(tree: Tree) -> None:
+    units = tree.path / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    (units / "sshd.service").write_text("")
+    with pytest.raises(DockyardError) as caught:
+        Service("shd", True).apply(tree)
+    assert "sshd.service" in caught.value.problems[0].fix
+
+
+def test_a_script_is_shaped_by_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("one")
+    lock = tmp_path / "image.lock"
+    lock.write_text("one")
+    script = Script(
+        "s", tmp_path, content="true", environment=(("TOKEN", "secret"),), hidden=(lock,)
+    )
+    before = dict(script.identity)
+    assert "secret" not in str(before)
+    lock.write_text("two")
+    assert directory_digest(tmp_path, (lock,)) == before["beside"]
+    (tmp_path / "data").write_text("two")
+    assert directory_digest(tmp_path, (lock,)) != before["beside"]
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "content", "program"),
+    [
+        ("", "echo", ("/bin/sh",)),
+        ("", "#!/usr/bin/env -S python3 -I\n", ("/usr/bin/env", "-S python3 -I")),
+        ("python3 -I", "#!/bin/sh\n", ("python3", "-I")),
+    ],
+)
+def test_what_runs_a_script(
+    interpreter: str, content: str, program: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert Script("s", tmp_path, content=content, interpreter=interpreter).program == program
