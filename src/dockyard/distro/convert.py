@@ -1,0 +1,236 @@
+"""Makes an RPM of a Debian binary package under its declaration.
+
+Files, modes, links and times are the upstream's (times no newer than the distribution's epoch),
+/usr is merged, conffiles are configuration. Maintainer scripts are left out: what they would do
+is declared as attributes, links, files and a few scriptlets. The result depends on nothing but
+the `Conversion`: same input, same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.distro import upstream
+from dockyard.distro.paths import MERGED, Globs, merged, moved_target
+from dockyard.distro.payload import Payload
+from dockyard.distro.relations import Relations, rpm_evr
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.distro import Component
+from dockyard.packages.deb.package import DebEntry, DebPackage, Kind, read_deb
+from dockyard.packages.rpm.contents import (
+    Change,
+    FileFlag,
+    FileTrigger,
+    PackagedFile,
+    PackageScriptlet,
+    RpmPackage,
+)
+from dockyard.packages.rpm.writer import write_package
+
+VERSION = "1"
+"""Part of every conversion's key: raise it when the same input gives other bytes."""
+
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "all": "noarch"}
+_KINDS = {
+    Kind.DIRECTORY: stat.S_IFDIR,
+    Kind.FILE: stat.S_IFREG,
+    Kind.HARDLINK: stat.S_IFREG,
+    Kind.SYMLINK: stat.S_IFLNK,
+    Kind.FIFO: stat.S_IFIFO,
+}
+# base-passwd's fixed ids, for archives that carry numbers only.
+_GROUPS = {0: "root", 4: "adm", 5: "tty", 6: "disk", 8: "mail", 42: "shadow", 43: "utmp"}
+_USERS = {0: "root", 6: "man", 8: "mail"}
+
+
+@dataclass(frozen=True, slots=True)
+class DistroFacts:
+    """What every package of a distribution carries, and what is left out of all imported ones."""
+
+    title: str
+    vendor: str
+    epoch: int
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One package to be converted; it can be sent to another process.
+
+    name: of the RPM. deb: the upstream file. directory: of the distribution's files.
+    where: the declaration's place. strict: each path of the declaration must fit this package.
+    """
+
+    name: str
+    deb: Path
+    declaration: Component
+    relations: Relations
+    scriptlets: tuple[PackageScriptlet, ...]
+    triggers: tuple[FileTrigger, ...]
+    facts: DistroFacts
+    directory: Path
+    where: Position | None = None
+    strict: bool = True
+
+
+def convert(conversion: Conversion, out: Path) -> tuple[Problem, ...]:
+    """Write the RPM, whole or not at all; returns what is wrong instead of raising it."""
+    try:
+        package = build(conversion)
+    except DockyardError as error:
+        return error.problems
+    return write_whole(package, out, conversion.where)
+
+
+def write_whole(package: RpmPackage, out: Path, where: Position | None) -> tuple[Problem, ...]:
+    """Write a package under its final name only when it is whole."""
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            write_package(package, file)
+        part.rename(out)
+    except ValueError as error:
+        return (Problem("distro.not-packable", f"{package.name}: {error}", where),)
+    finally:
+        part.unlink(missing_ok=True)
+    return ()
+
+
+def build(conversion: Conversion) -> RpmPackage:
+    """The RPM's contents. Raises DockyardError with every problem of the package."""
+    deb = read_deb(conversion.deb)
+    declaration, facts, control = conversion.declaration, conversion.facts, deb.control
+    payload = Payload(conversion.name, conversion.where, facts.epoch)
+    _import(deb, payload)
+    imported = dict(payload.files)
+    payload.move(declaration.move)
+    payload.drop(declaration.drop, conversion.strict)
+    payload.drop_everywhere(Globs(facts.drop), Globs(facts.keep))
+    payload.mark_documents()
+
+    def read(source: str) -> bytes:
+        return (conversion.directory / source).read_bytes()
+
+    payload.apply(declaration, read, imported, strict=conversion.strict)
+    files = payload.result()
+    summary, description = upstream.description(control)
+    epoch, version, release = rpm_evr(control["Version"])
+    relations = conversion.relations
+    return RpmPackage(
+        name=conversion.name,
+        epoch=epoch,
+        version=version,
+        release=release,
+        architecture=ARCHITECTURES[control["Architecture"]],
+        summary=declaration.summary or summary,
+        description=description,
+        license=declaration.license or _license(deb, imported),
+        url=control.get("Homepage", ""),
+        vendor=facts.vendor,
+        distribution=facts.title,
+        group=control.get("Section", "misc"),
+        source=upstream.source_rpm(control),
+        build_time=facts.epoch,
+        requires=(*relations.requires, *payload.owners()),
+        provides=relations.provides,
+        conflicts=relations.conflicts,
+        obsoletes=relations.obsoletes,
+        recommends=relations.recommends,
+        suggests=relations.suggests,
+        supplements=relations.supplements,
+        enhances=relations.enhances,
+        files=files,
+        scriptlets=conversion.scriptlets,
+        triggers=conversion.triggers,
+        changelog=_changelog(deb, imported),
+    )
+
+
+def _import(deb: DebPackage, payload: Payload) -> None:
+    """Take over the entries of the data archive."""
+    configuration = {merged(path.lstrip("/")) for path in deb.conffiles}
+    links: dict[str, int] = {}
+    for entry in deb.entries():
+        merging = entry.path in MERGED and entry.kind in (Kind.SYMLINK, Kind.DIRECTORY)
+        if merging or not entry.path:
+            # The root and the links of merged /usr belong to the distribution's own packages.
+            continue
+        if entry.kind not in _KINDS:
+            payload.problem("device-node", f"/{entry.path} is a device node", fix="drop it")
+            continue
+        if entry.kind is Kind.HARDLINK:
+            _hard_link(entry, payload, links)
+            continue
+        path = merged(entry.path)
+        flags = FileFlag.NONE
+        if path in configuration and entry.kind is Kind.FILE:
+            flags = FileFlag.CONFIG | FileFlag.NOREPLACE
+        payload.add(
+            PackagedFile(
+                path=path,
+                mode=_KINDS[entry.kind] | entry.mode,
+                data=entry.data,
+                target=moved_target(entry.target, f"/{entry.path}", path),
+                owner=_owner(entry.uname, entry.uid, _USERS, payload),
+                group=_owner(entry.gname, entry.gid, _GROUPS, payload),
+                mtime=max(0, entry.mtime),
+                flags=flags,
+            )
+        )
+
+
+def _hard_link(entry: DebEntry, payload: Payload, links: dict[str, int]) -> None:
+    """Give the link and its target the number of one group."""
+    target, path = merged(entry.target), merged(entry.path)
+    first = payload.files.get(target)
+    if first is None or not first.is_regular:
+        payload.problem("upstream-malformed", f"{path} is a link to {target}, which does not exist")
+        return
+    number = links.setdefault(target, len(links) + 1)
+    links[path] = number
+    for name in (target, path):
+        payload.files[name] = PackagedFile(
+            path=name,
+            mode=first.mode,
+            data=first.data,
+            owner=first.owner,
+            group=first.group,
+            mtime=first.mtime,
+            flags=first.flags,
+            link=number,
+        )
+
+
+def _owner(name: str, number: int, known: dict[int, str], payload: Payload) -> str:
+    found = name or known.get(number, "")
+    if not found:
+        payload.problem("unknown-owner", f"a file belongs to the id {number}, which has no name")
+    return found or "root"
+
+
+def _document(deb: DebPackage, files: dict[str, PackagedFile], name: str) -> bytes:
+    """A file of the package's documentation; its directory may be a link within the package."""
+    directory = f"/usr/share/doc/{deb.control['Package']}"
+    link = files.get(directory)
+    if link and stat.S_ISLNK(link.mode):
+        directory = f"/usr/share/doc/{link.target.rstrip('/').rpartition('/')[2]}"
+    file = files.get(f"{directory}/{name}")
+    if file and stat.S_ISLNK(file.mode):
+        file = files.get(os.path.normpath(f"{directory}/{file.target}"))
+    return bytes(file.data) if file else b""
+
+
+def _license(deb: DebPackage, files: dict[str, PackagedFile]) -> str:
+    text = _document(deb, files, "copyright").decode(errors="replace")
+    return upstream.license_expression(text) if text else upstream.UNKNOWN_LICENSE
+
+
+def _changelog(deb: DebPackage, files: dict[str, PackagedFile]) -> tuple[Change, ...]:
+    for name in ("changelog.Debian.gz", "changelog.gz"):
+        if changes := upstream.changelog(_document(deb, files, name)):
+            return changes
+    return ()
