@@ -68,6 +68,41 @@ class ProcessFailed(DockyardError):
         self.completed = completed
 
 
+def start(
+    argv: Sequence[str],
+    *,
+    stdin: IO[bytes] | int | None = None,
+    stdout: IO[bytes] | int | None = None,
+    stderr: IO[bytes] | int | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program and return while it runs. A stream that is None is /dev/null for input, and
+    is dropped for output.
+
+    env: added to BASE_ENVIRONMENT. Raises DockyardError when the program does not exist.
+    """
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.DEVNULL if stdout is None else stdout,
+            stderr=subprocess.DEVNULL if stderr is None else stderr,
+            env={**BASE_ENVIRONMENT, **(env or {})},
+            cwd=cwd,
+            pass_fds=pass_fds,
+        )
+    except FileNotFoundError as error:
+        raise DockyardError(
+            Problem(
+                code="host.program-missing",
+                what=f"the program {argv[0]} is not there",
+                fix="run: dockyard doctor",
+            )
+        ) from error
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -89,25 +124,15 @@ def run(
     program does not exist.
     """
     feed = stdin if isinstance(stdin, bytes) else None
-    source = subprocess.PIPE if feed is not None else (stdin or subprocess.DEVNULL)
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=source,  # type: ignore[arg-type]
-            stdout=stdout or subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**BASE_ENVIRONMENT, **(env or {})},
-            cwd=cwd,
-            pass_fds=pass_fds,
-        )
-    except FileNotFoundError as error:
-        raise DockyardError(
-            Problem(
-                code="host.program-missing",
-                what=f"the program {argv[0]} is not there",
-                fix="run: dockyard doctor",
-            )
-        ) from error
+    process = start(
+        argv,
+        stdin=subprocess.PIPE if feed is not None else stdin,  # type: ignore[arg-type]
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd=cwd,
+        pass_fds=pass_fds,
+    )
     try:
         out, err = process.communicate(feed, timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -4,29 +4,31 @@
 the host only the paths that are named, at the same paths. `run_in_tree` runs a program of an image
 inside that image's own tree.
 
-Both need `namespace.enter()` before, because a program may give files to any id.
+Both need `namespace.enter()` before, because a program may give files to any id. `Tools.start` is
+for programs that only read and write files of the caller's: it works without the namespace, and
+inside it.
 """
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dockyard.host.process import Completed, run
+from dockyard.host.process import Completed, run, start
 
-_BWRAP = (
+# With a process namespace of its own, whatever ends bwrap ends all that runs inside.
+_APART = (
     "bwrap",
     "--die-with-parent",
     "--unshare-ipc",
     "--unshare-pid",
-    "--unshare-net",
     "--unshare-uts",
     "--unshare-cgroup-try",
-    "--cap-add",
-    "ALL",
 )
+_BWRAP = (*_APART, "--unshare-net", "--cap-add", "ALL")
 _LINKS = (("usr/bin", "/bin"), ("usr/sbin", "/sbin"), ("usr/lib", "/lib"), ("usr/lib64", "/lib64"))
 
 
@@ -57,7 +59,7 @@ class Tools:
         Raises ProcessFailed as `process.run` does.
         """
         return run(
-            [*self._bwrap(read, write, cwd, overlays), *argv],
+            [*_BWRAP, *self._bindings(read, write, cwd, overlays), *argv],
             stdin=stdin,
             stdout=stdout,
             env=env,
@@ -66,7 +68,45 @@ class Tools:
             timeout=timeout,
         )
 
-    def _bwrap(
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        read: Sequence[Path] = (),
+        write: Sequence[Path] = (),
+        devices: Sequence[Path] = (),
+        network: bool = False,
+        stdin: IO[bytes] | int | None = None,
+        stdout: IO[bytes] | int | None = None,
+        stderr: IO[bytes] | int | None = None,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start a program of the tree as the calling user and return while it runs.
+
+        devices: device nodes of the host that the program may use. network: leave it the host's
+        network. The program dies with the thread that started it; killing the returned process
+        kills the program. Streams and pass_fds are as in `process.start`.
+        """
+        wrapped = [*_APART, "--unshare-user", *(() if network else ("--unshare-net",))]
+        wrapped += self._bindings(read, write, None, self._resolver() if network else ())
+        for device in devices:
+            wrapped += ["--dev-bind", str(device), str(device)]
+        return start(
+            [*wrapped, *argv],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            pass_fds=pass_fds,
+        )
+
+    def _resolver(self) -> tuple[tuple[Path, str], ...]:
+        """The host's list of name servers, laid over the tree's own where it has one."""
+        inside = "/etc/resolv.conf"
+        return ((Path(inside), inside),) if (self.root / inside[1:]).is_file() else ()
+
+    def _bindings(
         self,
         read: Sequence[Path],
         write: Sequence[Path],
@@ -75,7 +115,7 @@ class Tools:
     ) -> list[str]:
         # The root is a fresh tmpfs, so that any mount point can be made without touching the tools
         # tree.
-        argv = [*_BWRAP, "--tmpfs", "/"]
+        argv = ["--tmpfs", "/"]
         for name in ("usr", "etc", "var", "opt"):
             if (self.root / name).is_dir():
                 argv += ["--ro-bind", str(self.root / name), f"/{name}"]

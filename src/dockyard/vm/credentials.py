@@ -1,0 +1,77 @@
+"""What the host tells the guest's systemd, without a trace in the image.
+
+systemd reads credentials from the SMBIOS type 11 strings of the machine (systemd.system-credentials(7),
+since 256): extra units, drop-ins for units, and text of our own. systemd-boot and systemd-stub read
+additions to the kernel's command line there (smbios-type-11(7)).
+
+The unit that answers is started by multi-user.target as soon as the port is there. It is of type
+exec: the script waits for the system to be up, which a oneshot unit would itself prevent. A second
+unit speaks from emergency mode.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+
+from dockyard.vm.qemu import REPORT_PORT
+
+PORT = f"/dev/virtio-ports/{REPORT_PORT}"
+_DEVICE = "dev-virtio\\x2dports-" + REPORT_PORT.replace("-", "\\x2d") + ".device"
+_DIRECTORY = "/run/credentials/@system"
+
+# Without the order after the device, a quick boot comes before udev has made the port, and the
+# answer goes into a plain file of that name.
+_UNIT = """\
+[Unit]
+Description={description}
+Wants={device}
+After={device}
+{more}
+[Service]
+Type=exec
+ExecStart=/bin/sh {directory}/{script}
+StandardOutput=null
+StandardError=null
+"""
+
+
+def _unit(description: str, script: str, more: str = "") -> str:
+    return _UNIT.format(
+        description=description, device=_DEVICE, directory=_DIRECTORY, script=script, more=more
+    )
+
+
+def _credential(name: str, text: str) -> str:
+    return f"io.systemd.credential.binary:{name}={b64encode(text.encode()).decode()}"
+
+
+def for_checks(hello: str, emergency: str) -> list[str]:
+    """SMBIOS strings that make the guest run `hello` when it is up, and `emergency` in emergency
+    mode. Both are scripts for sh.
+    """
+    units: Mapping[str, str] = {
+        "dockyard-check.service": _unit("Answers about this image", "dockyard.hello"),
+        "dockyard-emergency.service": _unit(
+            "Says why this boot failed", "dockyard.emergency", "DefaultDependencies=no"
+        ),
+    }
+    strings = [_credential(f"systemd.extra-unit.{name}", text) for name, text in units.items()]
+    for target, unit in (
+        ("multi-user.target", "dockyard-check.service"),
+        ("emergency.target", "dockyard-emergency.service"),
+    ):
+        strings.append(_credential(f"systemd.unit-dropin.{target}", f"[Unit]\nWants={unit}\n"))
+    strings.append(_credential("dockyard.hello", hello))
+    strings.append(_credential("dockyard.emergency", emergency))
+    return strings
+
+
+def for_console() -> list[str]:
+    """SMBIOS strings that add the serial port to the kernel's consoles. They have no effect under
+    Secure Boot, or with a boot loader other than systemd's.
+    """
+    return [
+        f"io.systemd.{loader}.kernel-cmdline-extra=console=ttyS0,115200"
+        for loader in ("stub", "boot")
+    ]

@@ -1,0 +1,341 @@
+"""One boot with questions: start the image, follow it, ask, and give a verdict.
+
+The image is never changed. Nothing is needed in it but systemd (256 or newer), sh, coreutils and a
+kernel with virtio. A boot that cannot succeed is given up as soon as the console, the guest or QEMU
+says so, with the last lines of the console.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.sandbox import Tools
+from dockyard.host.session import Session, open_session
+from dockyard.tree.check import Check
+from dockyard.vm import credentials, monitor, script
+from dockyard.vm.accel import KVM
+from dockyard.vm.boot_log import BootLog, Stage
+from dockyard.vm.qemu import (
+    Accel,
+    Disk,
+    Firmware,
+    Machine,
+    command,
+    copy_writable,
+    find_firmware,
+)
+from dockyard.vm.report import Kind, Record, Report
+
+TIMEOUT_SECONDS = 300.0
+_POLL_SECONDS = 0.5
+_SETTLE_SECONDS = 1.5  # what a dying guest may still print
+_REPLY_SECONDS = 60.0  # that the guest needs, after its own limit, to say what it waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a boot is: the stage, seconds since the start, and what is going on."""
+
+    stage: Stage
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The answer to one check. actual: stripped stdout. status: of the script (124: it took too
+    long). errors: the end of its stderr.
+    """
+
+    check: Check
+    passed: bool
+    actual: str
+    seconds: float
+    status: int = 0
+    errors: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedUnit:
+    """A unit that failed, with systemctl's status and the end of its journal."""
+
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a booted image turned out to be.
+
+    system_state: as systemctl is-system-running names it; `running` is good. boot_seconds: from
+    the start of QEMU until the system was up, by the host's clock; guest_seconds: from the start
+    of the guest's kernel, by the guest's. console: everything the guest printed.
+    """
+
+    results: tuple[CheckResult, ...]
+    system_state: str
+    failed_units: tuple[FailedUnit, ...]
+    console: Path
+    boot_seconds: float
+    guest_seconds: float
+    total_seconds: float
+    accel: Accel
+    times: str = ""
+    waiting_for: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the system came up whole and every check passed."""
+        return self.system_state == "running" and all(result.passed for result in self.results)
+
+
+def ask(
+    image: Path,
+    format: str,
+    checks: Sequence[Check],
+    tools: Tools,
+    *,
+    machine: Machine | None = None,
+    console: Path,
+    timeout: float = TIMEOUT_SECONDS,
+    show_kernel: bool = False,
+    power_off: bool = False,
+    firmware_variables: Path | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Verdict:
+    """Boot an image and ask it.
+
+    console: a file that receives all that the guest prints. timeout: seconds from the start until
+    the system must be up; a system that is not up by then is asked what it waits for, and checked
+    as it is. show_kernel: put the serial port on the kernel's command line, which then differs from
+    the image's own. power_off: shut the guest down in order at the end instead of stopping it.
+    firmware_variables: the store to start from, with keys for Secure Boot.
+    Raises DockyardError when the guest does not come so far as to answer.
+    """
+    machine = machine or Machine()
+    smbios = credentials.for_checks(script.HELLO, script.EMERGENCY)
+    smbios += credentials.for_console() if show_kernel else []
+    found = find_firmware(tools.root, machine.secure_boot)
+    with TemporaryDirectory(prefix="dockyard-boot-", dir=console.parent) as name:
+        work = Path(name)
+        firmware = Firmware(found.code, work / "variables")
+        copy_writable(firmware_variables or found.variables, firmware.variables)
+        errors = work / "errors"
+
+        def launch(channels: Mapping[str, int]) -> subprocess.Popen[bytes]:
+            with errors.open("wb") as stderr:
+                return tools.start(
+                    command(
+                        machine, Disk(image, format), firmware, channels=channels, smbios=smbios
+                    ),
+                    read=[image],
+                    write=[work],
+                    devices=[KVM] if machine.accel is Accel.KVM else [],
+                    network=machine.network or bool(machine.forwards),
+                    stderr=stderr,
+                    env={"TMPDIR": str(work)},
+                    pass_fds=tuple(channels.values()),
+                )
+
+        with console.open("wb") as log:
+            talk = _Talk(checks, timeout, show_kernel, power_off, progress, log.write, errors)
+            with open_session(("console", "report", "monitor"), launch) as session:
+                return talk.follow(session, console, machine.accel)
+
+
+@dataclass
+class _Talk:
+    """The state of one boot."""
+
+    checks: Sequence[Check]
+    timeout: float
+    show_kernel: bool
+    power_off: bool
+    progress: Callable[[Progress], None]
+    write_log: Callable[[bytes], object]
+    errors: Path
+    log: BootLog = field(default_factory=BootLog)
+    report: Report = field(default_factory=Report)
+    events: monitor.Monitor = field(default_factory=monitor.Monitor)
+    results: dict[int, CheckResult] = field(default_factory=dict)
+    failed: list[FailedUnit] = field(default_factory=list)
+    check_errors: dict[int, str] = field(default_factory=dict)
+    state: str = ""
+    jobs: str = ""
+    times: str = ""
+    up: float = 0.0
+    uptime: float = 0.0
+    begun: tuple[int, float] = (-1, 0.0)
+    deadline: float = 0.0
+    answered: bool = False
+    ended: bool = False
+    detail: str = ""
+
+    def follow(self, session: Session, console: Path, accel: Accel) -> Verdict:
+        session.send("monitor", monitor.GREETING)
+        self.deadline = self.timeout
+        looked = 0.0
+        gone = ""
+        while not (self.ended and (not self.power_off or session.status is not None)):
+            came = session.wait(_POLL_SECONDS)
+            self._take(session, came)
+            for event in self.events.feed(came.get("monitor", b"")):
+                gone = _fatal(event) or gone
+            if self.ended:
+                if session.elapsed > self.deadline:
+                    raise DockyardError(self._problem(*_NO_SHUTDOWN))
+                continue
+            if session.elapsed - looked >= _POLL_SECONDS:
+                looked = session.elapsed
+                self.progress(Progress(self.log.stage, looked, self.detail))
+                if not self.answered and self.log.ending():
+                    self._settle(session)
+                    self._give_up_by_console()
+            if gone or session.status is not None:
+                self._settle(session)
+                self._give_up_by_console()
+                raise DockyardError(self._gone(gone, session.status))
+            if session.elapsed > self.deadline:
+                raise DockyardError(self._late())
+        return Verdict(
+            results=tuple(self.results[place] for place in sorted(self.results)),
+            system_state=self.state,
+            failed_units=tuple(self.failed),
+            console=console,
+            boot_seconds=self.up,
+            guest_seconds=self.uptime,
+            total_seconds=session.elapsed,
+            accel=accel,
+            times=self.times,
+            waiting_for=self.jobs,
+        )
+
+    def _take(self, session: Session, came: Mapping[str, bytes]) -> None:
+        if printed := came.get("console"):
+            self.write_log(printed)
+            self.log.feed(printed)
+        for record in self.report.feed(came.get("report", b"")):
+            self._record(session, record)
+
+    def _record(self, session: Session, record: Record) -> None:
+        now, place = session.elapsed, int(record.id) if record.id.isdigit() else -1
+        match record.kind:
+            case Kind.HELLO:
+                self.answered = True
+                self.log.stage = Stage.SERVICES
+                left = self.timeout - now
+                questions = script.questions(self.checks, left, power_off=self.power_off)
+                session.send("report", questions)
+                self.deadline = self.timeout + _REPLY_SECONDS
+            case Kind.EMERGENCY:
+                lines = tuple(record.text.strip().splitlines()[-25:])
+                raise DockyardError(self._problem(*_EMERGENCY, excerpt=lines))
+            case Kind.UPTIME:
+                self.up, self.uptime = now, float(record.text or 0)
+            case Kind.JOBS:
+                self.jobs = record.text.strip()
+            case Kind.STATE:
+                self.state = record.text.strip()
+                self.log.stage = Stage.CHECKS
+                self.deadline = now + _REPLY_SECONDS
+            case Kind.FAILED:
+                self.failed.append(FailedUnit(record.id, record.text.strip()))
+            case Kind.TIMES:
+                self.times = record.text.strip()
+            case Kind.BEGIN:
+                self.begun = place, now
+                self.detail = f"{place + 1} of {len(self.checks)}"
+                self.deadline = now + script.CHECK_SECONDS + _REPLY_SECONDS
+            case Kind.ERRORS:
+                self.check_errors[place] = record.text.strip()
+            case Kind.CHECK if 0 <= place < len(self.checks):
+                self.results[place] = self._result(place, record, now)
+            case Kind.END:
+                self.ended = True
+                self.deadline = now + 2 * _REPLY_SECONDS
+
+    def _result(self, place: int, record: Record, now: float) -> CheckResult:
+        check, actual = self.checks[place], record.text.strip()
+        errors = self.check_errors.get(place, "")
+        if record.status == 124:
+            errors = f"{errors}\nstopped after {script.CHECK_SECONDS} s".strip()
+        began = self.begun[1] if self.begun[0] == place else now
+        passed = actual == check.expect.strip() and record.status != 124
+        return CheckResult(check, passed, actual, now - began, record.status, errors)
+
+    def _settle(self, session: Session) -> None:
+        end = session.elapsed + _SETTLE_SECONDS
+        while session.elapsed < end and session.status is None:
+            self._take(session, session.wait(end - session.elapsed))
+
+    def _give_up_by_console(self) -> None:
+        if found := self.log.ending():
+            ending, group = found
+            raise DockyardError(
+                self._problem(ending.code, ending.what.format(group), ending.fix)
+            )
+
+    def _gone(self, event: str, status: int | None) -> Problem:
+        told = self.errors.read_text(errors="replace").strip().splitlines()
+        if event == "internal-error" or (status and status != 0):
+            return Problem(
+                code="vm.qemu-failed",
+                what="QEMU could not run the guest",
+                why=told[0] if told else f"it ended with status {status}",
+                fix="boot it without the host's processor: --accel tcg",
+                excerpt=tuple(told[1:10]),
+            )
+        return self._problem(*_GONE.get(event, _GONE[""]))
+
+    def _late(self) -> Problem:
+        if self.answered:
+            return self._problem(*_SILENT)
+        code, what, fix = _NEVER
+        if not (self.log.kernel_seen or self.show_kernel):
+            fix = "its kernel prints nothing to the serial port: see what it does with --console"
+        return self._problem(code, what.format(self.log.stage.title), fix)
+
+    def _problem(
+        self, code: str, what: str, fix: str, excerpt: tuple[str, ...] = ()
+    ) -> Problem:
+        stage = f"{self.log.stage.title} stage of the boot"
+        return Problem(code, what, stage, fix=fix, excerpt=excerpt or self.log.tail())
+
+
+def _fatal(event: monitor.Event) -> str:
+    """The reason for which a guest is gone, when an event says so."""
+    match event:
+        case monitor.Event("SHUTDOWN", reason):
+            return reason
+        case monitor.Event("GUEST_PANICKED", _):
+            return "guest-panic"
+        case monitor.Event("STOP", _):
+            return "internal-error"
+        case _:
+            return ""
+
+
+_SEE = "the console's last lines are above; the file that holds all of it is named by --log"
+_NO_SHUTDOWN = ("vm.no-shutdown", "the guest answered, but did not shut down in time", _SEE)
+_EMERGENCY = (
+    "vm.emergency-mode",
+    "the boot ended in emergency mode",
+    "the guest's own words are above: the unit that failed, and the journal",
+)
+_SILENT = ("vm.silent", "the guest stopped answering", _SEE)
+_NEVER = (
+    "vm.too-slow",
+    "the guest did not answer in time; it came to the {0} stage",
+    "give it more time with --timeout; an image with a systemd older than 256 never answers",
+)
+_GONE = {
+    "": ("vm.guest-gone", "the guest ended before it had answered", _SEE),
+    "guest-shutdown": ("vm.guest-gone", "the guest shut itself down during the boot", _SEE),
+    "guest-reset": ("vm.guest-reset", "the guest restarted during the boot", _SEE),
+    "guest-panic": ("vm.kernel-panic", "the guest's kernel panicked", _SEE),
+}

@@ -1,0 +1,233 @@
+"""The command line of QEMU: a q35 machine with UEFI firmware, one disk, and nothing that is not
+asked for.
+
+The disk is opened with `snapshot=on` unless it is to be kept: what the guest writes goes to a
+temporary file and the image never changes. Options are documented in qemu-system(1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from dockyard.errors import DockyardError, Problem
+
+PROGRAM = "qemu-system-x86_64"
+REPORT_PORT = "dockyard.report"
+MEBIBYTE = 1 << 20
+
+# Where distributions put edk2's firmware and its empty variable store.
+_FIRMWARE = (
+    ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("usr/share/edk2/ovmf/OVMF_CODE_4M.fd", "usr/share/edk2/ovmf/OVMF_VARS_4M.fd"),
+    ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),
+)
+_SECURE_FIRMWARE = (
+    ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("usr/share/edk2/ovmf/OVMF_CODE_4M.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS_4M.fd"),
+)
+
+# The driver of QEMU, with its options, for each format of ours. A fixed VHD has its true size in
+# the footer; QEMU would round it down to the geometry's.
+_DRIVERS = {
+    "raw": "format=raw",
+    "qcow2": "format=qcow2",
+    "vhd": "format=vpc,force_size_calc=current_size",
+    "vhd-fixed": "format=vpc,force_size_calc=current_size",
+    "vhdx": "format=vhdx",
+}
+_BUSES = {
+    "virtio": "virtio-blk-pci,drive=disk,bootindex=1",
+    "nvme": "nvme,drive=disk,serial=dockyard,bootindex=1",
+    "sata": "ide-hd,drive=disk,bootindex=1",
+}
+BUSES = tuple(_BUSES)
+
+
+class Accel(StrEnum):
+    """How the guest's processor is run: by the host's, or by translation."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A TCP port of the host's loopback address that leads to a port of the guest's."""
+
+    host: int
+    guest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The hardware of a guest.
+
+    memory: bytes. cpu: a processor model of QEMU's; empty for the one that suits the accelerator:
+    the host's under KVM, and the plain qemu64 under TCG, where every feature is paid for in time.
+    network: a user-mode network with a way out. forwards alone give a network without a way out.
+    """
+
+    accel: Accel = Accel.TCG
+    memory: int = 2048 * MEBIBYTE
+    cpus: int = 2
+    cpu: str = ""
+    bus: str = "virtio"
+    network: bool = False
+    forwards: tuple[Forward, ...] = ()
+    secure_boot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk image and its format; kept: whether what the guest writes stays in it."""
+
+    path: Path
+    format: str
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """UEFI code, as a path inside the tools tree's sandbox, and a store of variables."""
+
+    code: Path
+    variables: Path
+
+
+def find_firmware(tools_root: Path, secure_boot: bool = False) -> Firmware:
+    """The firmware of a tools tree: code as the sandbox sees it, variables as the host sees them.
+
+    Raises DockyardError when the tree has none.
+    """
+    for code, variables in _SECURE_FIRMWARE if secure_boot else _FIRMWARE:
+        if (tools_root / code).is_file() and (tools_root / variables).is_file():
+            return Firmware(Path("/") / code, tools_root / variables)
+    raise DockyardError(
+        Problem(
+            code="vm.no-firmware",
+            what="the tools tree has no UEFI firmware",
+            where=str(tools_root),
+            fix="fetch the tools anew: dockyard tools",
+        )
+    )
+
+
+def copy_writable(variables: Path, target: Path) -> None:
+    """Copy a store of variables for one guest to write to."""
+    target.write_bytes(variables.read_bytes())
+
+
+def check_format(disk: Disk) -> None:
+    """Raise DockyardError when QEMU cannot start a disk of this format."""
+    if disk.format not in _DRIVERS:
+        raise DockyardError(
+            Problem(
+                code="vm.format-not-bootable",
+                what=f"an image of format {disk.format} cannot be started",
+                where=str(disk.path),
+                fix=f"boot one of these formats: {', '.join(sorted(_DRIVERS))}",
+            )
+        )
+
+
+def detect_format(path: Path) -> str:
+    """The format of a disk image by its first and last bytes; raw when they name no other."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 512))
+        foot = file.read(8)
+    if head.startswith(b"QFI\xfb"):
+        return "qcow2"
+    if head == b"vhdxfile":
+        return "vhdx"
+    return "vhd" if b"conectix" in (head, foot) else "raw"
+
+
+def command(
+    machine: Machine,
+    disk: Disk | None,
+    firmware: Firmware,
+    *,
+    channels: Mapping[str, int],
+    smbios: Sequence[str] = (),
+) -> list[str]:
+    """QEMU's command line.
+
+    channels: descriptors of connected sockets: `console` (the serial port; without it the terminal
+    is the console), `report` (a virtio port in the guest), `monitor` (QMP). smbios: values of the
+    SMBIOS type 11 table, which the guest's systemd reads as credentials.
+    """
+    argv = [PROGRAM, "-nodefaults", "-no-user-config", "-display", "none"]
+    argv += _processor(machine)
+    argv += _firmware(machine, firmware)
+    argv += _disk(machine, disk) if disk else []
+    argv += ["-device", "virtio-rng-pci", "-device", "pvpanic-pci"]
+    argv += _network(machine)
+    argv += _channels(channels)
+    for value in smbios:
+        argv += ["-smbios", f"type=11,value={_escaped(value)}"]
+    return argv
+
+
+def _processor(machine: Machine) -> list[str]:
+    model = machine.cpu or ("host" if machine.accel is Accel.KVM else "qemu64")
+    secure = ",smm=on" if machine.secure_boot else ""
+    return [
+        *("-machine", f"q35{secure}", "-accel", machine.accel.value, "-cpu", model),
+        *("-smp", str(machine.cpus), "-m", f"{machine.memory // MEBIBYTE}M"),
+    ]
+
+
+def _firmware(machine: Machine, firmware: Firmware) -> list[str]:
+    code, variables = _escaped(str(firmware.code)), _escaped(str(firmware.variables))
+    argv = ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}"]
+    argv += ["-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
+    if machine.secure_boot:
+        argv += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+    return argv
+
+
+def _disk(machine: Machine, disk: Disk) -> list[str]:
+    check_format(disk)
+    snapshot = "off" if disk.kept else "on"
+    where = f"if=none,id=disk,snapshot={snapshot},cache=unsafe,{_DRIVERS[disk.format]}"
+    path = _escaped(str(disk.path))
+    return ["-drive", f"{where},file={path}", "-device", _BUSES[machine.bus]]
+
+
+def _network(machine: Machine) -> list[str]:
+    if not (machine.network or machine.forwards):
+        return []
+    lines = "".join(f",hostfwd=tcp:127.0.0.1:{f.host}-:{f.guest}" for f in machine.forwards)
+    restrict = "off" if machine.network else "on"
+    # Without an option ROM the firmware does not try to boot from the network.
+    return [
+        *("-netdev", f"user,id=net,restrict={restrict}{lines}"),
+        *("-device", "virtio-net-pci,netdev=net,romfile="),
+    ]
+
+
+def _channels(channels: Mapping[str, int]) -> list[str]:
+    argv = []
+    for name, descriptor in channels.items():
+        argv += ["-chardev", f"socket,id={name},fd={descriptor}"]
+    if "console" in channels:
+        argv += ["-serial", "chardev:console"]
+    else:
+        argv += ["-chardev", "stdio,id=console,mux=on,signal=off", "-serial", "chardev:console"]
+        argv += ["-mon", "chardev=console,mode=readline"]
+    if "report" in channels:
+        argv += ["-device", "virtio-serial-pci"]
+        argv += ["-device", f"virtserialport,chardev=report,name={REPORT_PORT}"]
+    if "monitor" in channels:
+        argv += ["-mon", "chardev=monitor,mode=control"]
+    return argv
+
+
+def _escaped(text: str) -> str:
+    """A value inside one of QEMU's comma-separated options."""
+    return text.replace(",", ",,")

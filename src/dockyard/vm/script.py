@@ -1,0 +1,90 @@
+"""What the guest runs: greet, take the questions from the port, answer one by one.
+
+The guest needs sh, coreutils and systemd, nothing else. The greeting travels in the machine's
+firmware tables and is small; the questions come over the port, where size has no limit.
+
+Protocol, both ways over one virtio-serial port. The guest sends records:
+
+    @KIND ID STATUS LENGTH\n
+    LENGTH bytes of text\n
+
+and the host sends one line with the length of the script, then the script. Kinds are those of
+`report.Kind`. Lengths count bytes: the C locale makes `${#text}` do so in every shell. Only
+builtins write records, because each process that is started costs milliseconds under translation.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from dockyard.tree.check import Check
+from dockyard.vm.credentials import PORT
+
+CHECK_SECONDS = 30
+"""How long one check may take inside the guest."""
+
+_SAY = f"""\
+export LC_ALL=C
+umask 077
+exec 3<>{PORT} || exit 1
+say() {{
+    printf '@%s %s %s %s\\n%s\\n' "$1" "$2" "$3" "${{#4}}" "$4" >&3
+}}
+"""
+
+HELLO = f"""\
+{_SAY}
+mkdir -p /run/dockyard
+read -r uptime _ </proc/uptime
+say hello - 0 "$uptime"
+read -r size <&3
+head -c "$size" <&3 >/run/dockyard/questions
+. /run/dockyard/questions
+"""
+"""The first script: asks the host for the questions, and goes on with them."""
+
+EMERGENCY = f"""\
+{_SAY}
+say emergency - 0 "$(systemctl list-units --failed --plain --no-legend --no-pager 2>&1
+journalctl -b -p warning -n 25 --no-pager -o cat 2>/dev/null)"
+"""
+"""The script of emergency mode: says which units failed and what was logged."""
+
+_STATE = """\
+state=$(timeout {limit} systemctl is-system-running --wait 2>/dev/null)
+status=$?
+read -r uptime _ </proc/uptime
+say uptime - 0 "$uptime"
+[ $status != 124 ] ||
+    say jobs - 0 "$(systemctl list-jobs --no-legend --no-pager --plain 2>&1)"
+say state - $status "${{state:-$(systemctl is-system-running)}}"
+for unit in $(systemctl list-units --failed --plain --no-legend --no-pager | cut -d ' ' -f 1); do
+    say failed "$unit" 0 "$(systemctl status --no-pager --lines=20 --full "$unit" 2>&1)"
+done
+say times - 0 "$(systemd-analyze time 2>&1)"
+"""
+
+_CHECKS = """\
+ask() {{
+    say begin "$1" 0 ''
+    text=$(timeout {limit} sh -c "$2" 2>/run/dockyard/errors </dev/null 3>&-)
+    status=$?
+    [ ! -s /run/dockyard/errors ] || say errors "$1" 0 "$(tail -n 20 /run/dockyard/errors)"
+    say check "$1" $status "$text"
+}}
+cd /
+"""
+
+
+def questions(checks: Sequence[Check], seconds: float, *, power_off: bool) -> bytes:
+    """The second script: wait at most these seconds until the system is up, tell its state, and
+    answer every check, by its place in the sequence. What is then sent ends the conversation.
+    """
+    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS.format(limit=CHECK_SECONDS)]
+    lines += [f"ask {place} {shlex.quote(check.script)}" for place, check in enumerate(checks)]
+    lines.append("say end - 0 ''")
+    if power_off:
+        lines.append("systemctl poweroff --no-block")
+    script = "\n".join(lines).encode() + b"\n"
+    return b"%d\n%s" % (len(script), script)
