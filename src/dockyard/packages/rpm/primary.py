@@ -12,46 +12,36 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
+from dockyard.packages.rpm.contents import FileFlag, Relation, Sense
 from dockyard.packages.rpm.header import Header, Tag
+from dockyard.packages.rpm.reader import RpmFile
 
-_LESS, _GREATER, _EQUAL = 2, 4, 8
 _COMPARISONS = {
-    _LESS: "LT",
-    _GREATER: "GT",
-    _EQUAL: "EQ",
-    _LESS | _EQUAL: "LE",
-    _GREATER | _EQUAL: "GE",
+    Sense.LESS: "LT",
+    Sense.GREATER: "GT",
+    Sense.EQUAL: "EQ",
+    Sense.LESS | Sense.EQUAL: "LE",
+    Sense.GREATER | Sense.EQUAL: "GE",
 }
-# RPMSENSE_PREREQ, _SCRIPT_PRE and _SCRIPT_POST: needed in place before files or a scriptlet.
-_PRE = 1 << 6 | 1 << 9 | 1 << 10
+# Needed in place before files are unpacked or a scriptlet runs.
+_PRE = Sense.PREREQ | Sense.SCRIPT_PRE | Sense.SCRIPT_POST
 _DIRECTORY = 0o040000
 _FORMAT_BITS = 0o170000
-_GHOST = 1 << 6
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<metadata xmlns="http://linux.duke.edu/metadata/common"'
     ' xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="%d">\n'
 )
 _RELATIONS = (
-    ("provides", Tag.PROVIDENAME, Tag.PROVIDEFLAGS, Tag.PROVIDEVERSION),
-    ("requires", Tag.REQUIRENAME, Tag.REQUIREFLAGS, Tag.REQUIREVERSION),
-    ("conflicts", Tag.CONFLICTNAME, Tag.CONFLICTFLAGS, Tag.CONFLICTVERSION),
-    ("obsoletes", Tag.OBSOLETENAME, Tag.OBSOLETEFLAGS, Tag.OBSOLETEVERSION),
-    ("recommends", Tag.RECOMMENDNAME, Tag.RECOMMENDFLAGS, Tag.RECOMMENDVERSION),
-    ("suggests", Tag.SUGGESTNAME, Tag.SUGGESTFLAGS, Tag.SUGGESTVERSION),
-    ("supplements", Tag.SUPPLEMENTNAME, Tag.SUPPLEMENTFLAGS, Tag.SUPPLEMENTVERSION),
-    ("enhances", Tag.ENHANCENAME, Tag.ENHANCEFLAGS, Tag.ENHANCEVERSION),
+    "provides",
+    "requires",
+    "conflicts",
+    "obsoletes",
+    "recommends",
+    "suggests",
+    "supplements",
+    "enhances",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """`name`, or `name comparison evr`. comparison: LT, LE, EQ, GE, GT or "". pre: see _PRE."""
-
-    name: str
-    comparison: str = ""
-    evr: str = ""
-    pre: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +66,13 @@ class Listed:
     files: Sequence[tuple[str, str]] = ()
 
 
-def listed(header: Header, location: str, digest: str, size: int) -> Listed:
-    """A package by its main header. digest: `sha256:<hex>` of the file, size: its bytes."""
-    epoch = header.number(Tag.EPOCH)
-    evr = f"{header.text(Tag.VERSION)}-{header.text(Tag.RELEASE)}"
+def listed(package: RpmFile, location: str, digest: str, size: int) -> Listed:
+    """A package by its headers. digest: `sha256:<hex>` of the file, size: its bytes."""
+    header = package.header
     return Listed(
-        name=header.text(Tag.NAME),
-        evr=f"{epoch}:{evr}" if epoch else evr,
-        arch=header.text(Tag.ARCH) if Tag.SOURCERPM in header else "src",
+        name=package.name,
+        evr=package.evr,
+        arch=package.architecture if Tag.SOURCERPM in header else "src",
         location=location,
         digest=digest,
         size=size,
@@ -91,16 +80,21 @@ def listed(header: Header, location: str, digest: str, size: int) -> Listed:
         license=header.text(Tag.LICENSE),
         source=header.text(Tag.SOURCERPM),
         installed_size=header.number(Tag.LONGSIZE) or header.number(Tag.SIZE),
-        relations={kind: tuple(_relations(header, *tags)) for kind, *tags in _RELATIONS},
+        relations={kind: package.relations(kind) for kind in _RELATIONS},
         files=tuple(_files(header)),
     )
 
 
 def primary_xml(packages: Iterable[Listed]) -> bytes:
     """primary.xml of these packages, in an order of its own."""
-    chunks = sorted(_package(package) for package in packages)
-    text = _HEAD % len(chunks) + "".join(chunks) + "</metadata>\n"
-    return text.encode("utf-8", "surrogateescape")
+    return from_chunks(chunk(package) for package in packages)
+
+
+def from_chunks(chunks: Iterable[str]) -> bytes:
+    """primary.xml of packages that `chunk` has written."""
+    ordered = sorted(chunks)
+    text = _HEAD % len(ordered) + "".join(ordered) + "</metadata>\n"
+    return text.encode("utf-8", "replace")
 
 
 _PACKAGE = re.compile(rb"<package\b.*?</package\s*>\s*", re.DOTALL)
@@ -120,17 +114,6 @@ def in_order(primary: bytes) -> bytes:
     return b"".join((primary[:start], *chunks, primary[end:]))
 
 
-def _relations(header: Header, names: Tag, flags: Tag, versions: Tag) -> Iterator[Relation]:
-    numbers, evrs = header.numbers(flags), header.texts(versions)
-    for index, name in enumerate(header.texts(names)):
-        flag = numbers[index] if index < len(numbers) else 0
-        evr = evrs[index] if index < len(evrs) else ""
-        if name.startswith("rpmlib("):
-            continue  # features of rpm itself, not packages
-        comparison = _COMPARISONS.get(flag & (_LESS | _GREATER | _EQUAL), "") if evr else ""
-        yield Relation(name, comparison, evr if comparison else "", bool(flag & _PRE))
-
-
 def _files(header: Header) -> Iterator[tuple[str, str]]:
     directories = header.texts(Tag.DIRNAMES)
     indexes, names = header.numbers(Tag.DIRINDEXES), header.texts(Tag.BASENAMES)
@@ -139,7 +122,7 @@ def _files(header: Header) -> Iterator[tuple[str, str]]:
         if index >= len(directories):
             continue
         mode = modes[number] if number < len(modes) else 0
-        ghost = number < len(flags) and flags[number] & _GHOST
+        ghost = number < len(flags) and flags[number] & FileFlag.GHOST
         kind = "dir" if mode & _FORMAT_BITS == _DIRECTORY else "ghost" if ghost else ""
         yield directories[index] + name, kind
 
@@ -153,7 +136,8 @@ def _version(evr: str) -> str:
     return f"{text} rel={quoteattr(release)}" if release else text
 
 
-def _package(package: Listed) -> str:
+def chunk(package: Listed) -> str:
+    """The element of one package."""
     digest = package.digest.removeprefix("sha256:")
     lines = [
         '<package type="rpm">',
@@ -169,6 +153,8 @@ def _package(package: Listed) -> str:
         f"<rpm:sourcerpm>{_text(package.source)}</rpm:sourcerpm>",
     ]
     for kind, relations in package.relations.items():
+        # rpmlib() relations name features of rpm itself, not packages.
+        relations = [each for each in relations if not each.name.startswith("rpmlib(")]
         if relations:
             lines.append(f"<rpm:{kind}>")
             lines += [_entry(relation) for relation in relations]
@@ -180,15 +166,19 @@ def _package(package: Listed) -> str:
 
 
 def _entry(relation: Relation) -> str:
-    text = f"<rpm:entry name={quoteattr(relation.name)}"
-    if relation.comparison:
-        text += f' flags="{relation.comparison}" {_version(relation.evr)}'
-    return text + (' pre="1"/>' if relation.pre else "/>")
+    text = f"<rpm:entry name={quoteattr(_plain(relation.name))}"
+    if relation.version and (comparison := _COMPARISONS.get(relation.sense.comparison)):
+        text += f' flags="{comparison}" {_version(relation.version)}'
+    return text + (' pre="1"/>' if relation.sense & _PRE else "/>")
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
-def _text(text: str) -> str:
+def _plain(text: str) -> str:
     # XML 1.0 has no way to write these; such file names cannot be required by name.
-    return escape(_CONTROL.sub("\ufffd", text))
+    return _CONTROL.sub("\ufffd", text)
+
+
+def _text(text: str) -> str:
+    return escape(_plain(text))

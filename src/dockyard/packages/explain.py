@@ -1,0 +1,274 @@
+"""Says in plain words why packages cannot be chosen.
+
+libsolv gives, for each independent problem, the rules that contradict each other. They are put in
+the order in which a person would follow them: from what was asked for, along what it needs, to
+what is not there or does not go together.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import solv
+
+from dockyard.errors import Problem
+from dockyard.packages.pool import PackagePool
+
+_MOST_LINES = 12
+_BINARIES = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPath(Problem):
+    """A problem that may vanish when the repositories' lists of files are read."""
+
+
+def not_found(item: str, packages: PackagePool) -> Problem:
+    """The problem of an item that no package fits, with what may have been meant."""
+    where = packages.request.wanted_by.get(item)
+    kind = MissingPath if item.startswith("/") else Problem
+    code = "solve.not-found"
+    for solvable in packages.pool.solvables:
+        left_out = packages.left_out.get(solvable.id)
+        if left_out and item in (solvable.name, f"{solvable.name}.{solvable.arch}", str(solvable)):
+            what = f"package {item} may not be installed"
+            why = f"{_named(solvable, packages)} {left_out.why}"
+            return kind(code, what, where, why, "take away the exclude, or the request")
+    hints = list(dict.fromkeys(_hints(item, packages)))[:4]
+    names = sorted({repo.name for repo in packages.pool.repos if repo.name})
+    why = f"it is in none of the repositories {', '.join(names)}"
+    if hints:
+        why += ", but " + "; ".join(hints)
+    fix = "correct the name, or add the repository that has it"
+    return kind(code, f"there is no package {item}", where, why, fix)
+
+
+def unsatisfiable(
+    problems: Iterable[Any], wanted: Mapping[str, frozenset[int]], packages: PackagePool
+) -> list[Problem]:
+    """One problem for each of libsolv's, with its chain of rules in words."""
+    found = (_Chain(problem, wanted, packages).problem() for problem in problems)
+    unique = {(each.what, each.why): each for each in found}
+    return list(unique.values())
+
+
+def _hints(item: str, packages: PackagePool) -> Iterator[str]:
+    """What a mistaken item may have meant, the likeliest first."""
+    plain = item.split()[0]
+    pool, kinds = packages.pool, solv.Selection
+    if any(sign in item for sign in "<>="):
+        exact = pool.select(plain, kinds.SELECTION_NAME).solvables()
+        versions = sorted(f"{_version(each, packages)}" for each in exact)
+        if versions:
+            yield f"there is {_listing(versions)}"
+            return
+    if plain.startswith("/"):
+        return
+    names = sorted({each.name for each in packages.available()})
+    lower = plain.lower()
+    near = [name for name in names if name.lower() == lower]
+    near += difflib.get_close_matches(plain, names, 3, 0.75)
+    if near:
+        yield f"there is {_listing(list(dict.fromkeys(near)))}"
+    commands = {
+        each.name: f"{directory}/{plain}"
+        for directory in _BINARIES
+        for each in pool.select(f"{directory}/{plain}", kinds.SELECTION_FILELIST).solvables()
+    }
+    for name, path in sorted(commands.items())[:2]:
+        yield f"{path} is provided by {name}"
+    if not set("*?[") & set(plain):
+        providers = pool.select(f"{plain}(*", kinds.SELECTION_PROVIDES | kinds.SELECTION_GLOB)
+        for name in sorted({each.name for each in providers.solvables()})[:2]:
+            yield f"something of that name is provided by {name}"
+        inside = [name for name in names if len(plain) > 3 and lower in name.lower()]
+        if inside and not near:
+            yield f"there is {_listing(inside[:3])}"
+
+
+class _Chain:
+    """The contradicting rules of one problem."""
+
+    def __init__(
+        self, problem: Any, wanted: Mapping[str, frozenset[int]], packages: PackagePool
+    ) -> None:
+        self._packages = packages
+        self._wanted = wanted
+        self._infos: list[Any] = []
+        seen: set[tuple[int, int, int, int]] = set()
+        for rule in problem.findallproblemrules():
+            for info in rule.allinfos():
+                key = (info.type, *(_id(each) for each in (info.solvable, info.othersolvable)))
+                if (mark := (*key, info.dep_id)) not in seen:
+                    seen.add(mark)
+                    self._infos.append(info)
+
+    def problem(self) -> Problem:
+        items = self._items()
+        where = next(
+            (place for item in items if (place := self._packages.request.wanted_by.get(item))), None
+        )
+        lines = list(dict.fromkeys(line for info in self._ordered() if (line := self._line(info))))
+        missing = [info for info in self._infos if _is(info, "PKG_NOTHING_PROVIDES_DEP")]
+        what = f"{_listing(items) or 'what was asked for'} cannot be installed"
+        if len(items) > 1 and not missing:
+            what += " together"
+        more = len(lines) - _MOST_LINES
+        if more > 0:
+            lines = [*lines[:_MOST_LINES], f"and {more} more reasons of this kind"]
+        kind = MissingPath if any(info.dep.str().find("/") >= 0 for info in missing) else Problem
+        if missing:
+            fix = "add the repository that has what is missing, or leave out what needs it"
+        else:
+            fix = "leave out one of the packages that do not go together"
+        why = "\n".join(lines)
+        return kind("solve.unsatisfiable", what, where, why, fix)
+
+    def _items(self) -> list[str]:
+        """The items of the request that the rules are about."""
+        ids = {info.solvable.id for info in self._infos if info.solvable}
+        ids |= {info.othersolvable.id for info in self._infos if info.othersolvable}
+        asked = [item for item, candidates in self._wanted.items() if candidates & ids]
+        needed = {
+            provider.id
+            for info in self._infos
+            if _is(info, "PKG_REQUIRES")
+            for provider in self._packages.pool.whatprovides(info.dep_id)
+        }
+        # What something else needs is no starting point, unless nothing else is.
+        roots = [item for item in asked if not self._wanted[item] <= needed]
+        return sorted(roots or asked)
+
+    def _ordered(self) -> list[Any]:
+        """The rules from what was asked for along what it needs."""
+        roots = frozenset[int]().union(*(self._wanted[item] for item in self._items()))
+        left = sorted(self._infos, key=self._sort_key)
+        reached: set[int] = set(roots)
+        ordered: list[Any] = []
+        while left:
+            info = next((one for one in left if _id(one.solvable) in reached), left[0])
+            left.remove(info)
+            ordered.append(info)
+            if _is(info, "PKG_REQUIRES"):
+                reached |= {each.id for each in self._packages.pool.whatprovides(info.dep_id)}
+            if info.othersolvable:
+                reached.add(info.othersolvable.id)
+        return ordered
+
+    def _sort_key(self, info: Any) -> tuple[bool, str, str, str]:
+        final = not _is(info, "PKG_REQUIRES")
+        return (
+            final,
+            str(info.solvable),
+            str(info.othersolvable),
+            info.dep.str() if info.dep else "",
+        )
+
+    def _line(self, info: Any) -> str:
+        one = _named(info.solvable, self._packages) if info.solvable else ""
+        other = _named(info.othersolvable, self._packages) if info.othersolvable else ""
+        dep = info.dep.str() if info.dep else ""
+        match _NAMES.get(info.type):
+            case "PKG_NOTHING_PROVIDES_DEP":
+                return f"{one} needs {dep}, {self._instead(dep)}"
+            case "PKG_REQUIRES":
+                return f"{one} needs {dep}"
+            case "PKG_CONFLICTS":
+                return f"{one} conflicts with {_fulfilled(dep, info.othersolvable)}{other}"
+            case "PKG_OBSOLETES" | "PKG_IMPLICIT_OBSOLETES" | "YUMOBS":
+                return f"{one} replaces {dep}, so {other} cannot be installed beside it"
+            case "PKG_SAME_NAME":
+                return f"{one} and {other} are two versions of one package"
+            case "PKG_SELF_CONFLICT":
+                return f"{one} conflicts with {dep}, which it provides itself"
+            case "PKG_NOT_INSTALLABLE":
+                return f"{one} cannot be installed on {self._packages.request.architecture}"
+            case "INFARCH":
+                return f"{one} is of an inferior architecture"
+            case "BEST":
+                return ""  # the rules beside it say why the newest version does not go
+            case _:
+                return str(info.problemstr())
+
+    def _instead(self, dep: str) -> str:
+        """What there is in place of a missing dependency."""
+        name = dep.split()[0]
+        if name.startswith("("):
+            return "which nothing in the repositories fulfils"
+        usable, unusable = [], []
+        for solvable in self._packages.pool.solvables:
+            if solvable.name == name:
+                left_out = self._packages.left_out.get(solvable.id)
+                if left_out:
+                    unusable.append(f"{_version(solvable, self._packages)} {left_out.why}")
+                else:
+                    usable.append(_version(solvable, self._packages))
+        for provider in self._packages.pool.whatprovides(self._packages.pool.Dep(name)):
+            if provider.name != name:
+                usable.append(f"{_provided(provider, name)}of {_named(provider, self._packages)}")
+        if usable:
+            extra = f"; {_listing(sorted(unusable))}" if unusable else ""
+            return f"but only {_listing(sorted(usable))} is there{extra}"
+        if unusable:
+            return f"but {_listing(sorted(unusable))}"
+        return "which no package in the repositories provides"
+
+
+_NAMES = {
+    getattr(solv.Solver, f"SOLVER_RULE_{name}"): name
+    for name in (
+        "PKG_NOTHING_PROVIDES_DEP",
+        "PKG_REQUIRES",
+        "PKG_CONFLICTS",
+        "PKG_OBSOLETES",
+        "PKG_IMPLICIT_OBSOLETES",
+        "YUMOBS",
+        "PKG_SAME_NAME",
+        "PKG_SELF_CONFLICT",
+        "PKG_NOT_INSTALLABLE",
+        "INFARCH",
+        "BEST",
+    )
+}
+
+
+def _is(info: Any, name: str) -> bool:
+    return _NAMES.get(info.type) == name
+
+
+def _id(solvable: Any) -> int:
+    return solvable.id if solvable else 0
+
+
+def _version(solvable: Any, packages: PackagePool) -> str:
+    return f"{solvable.name} {solvable.evr}{_of(solvable, packages)}"
+
+
+def _named(solvable: Any, packages: PackagePool) -> str:
+    return f"{solvable}{_of(solvable, packages)}"
+
+
+def _of(solvable: Any, packages: PackagePool) -> str:
+    name = packages.repository(solvable)
+    return f" (repository {name})" if name else " (pinned before)"
+
+
+def _fulfilled(dep: str, other: Any) -> str:
+    return "" if other and dep.split()[0] == other.name else f"{dep}, which is provided by "
+
+
+def _provided(provider: Any, name: str) -> str:
+    """The version of a provide, in words that go before `of PACKAGE`."""
+    deps = (each.str() for each in provider.lookup_deparray(solv.SOLVABLE_PROVIDES))
+    found = next((dep for dep in deps if dep.split()[0] == name), name)
+    return f"{found} "
+
+
+def _listing(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,214 @@
+"""The packages that can be chosen: repositories loaded into libsolv, with what is left out.
+
+Metadata that has been read once is kept in libsolv's own binary form under the identity of the
+repository's contents, so loading it again takes milliseconds. Repositories are loaded in the order
+of priority, cost and id, and their packages in an order of their own, so that the same
+repositories give the same pool however they were declared or made.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import solv
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.model.packages import Pin, Repository, Request
+from dockyard.packages.rpm.primary import in_order
+from dockyard.packages.rpm.repository import Metadata
+
+_CACHE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why a package may not be chosen, in words that follow its name."""
+
+    why: str
+
+
+class PackagePool:
+    """All packages of some repositories, and which of them a request may use.
+
+    kept: pins whose packages the repositories no longer list, with the primary.xml of just them.
+    """
+
+    def __init__(
+        self,
+        opened: Sequence[Metadata],
+        request: Request,
+        cache: Path,
+        *,
+        filelists: bool = False,
+        kept: Callable[[], bytes] | None = None,
+    ) -> None:
+        self.pool: Any = solv.Pool()
+        self.pool.setdisttype(solv.Pool.DISTTYPE_RPM)
+        self.pool.setarch(request.architecture)
+        self.request = request
+        self.left_out: dict[int, LeftOut] = {}
+        self.filelists = filelists
+        self._repositories: dict[int, Repository] = {}
+        self._kept = -1
+        if kept is not None:
+            repo = self.pool.add_repo("")
+            _add_xml(repo, kept(), "primary.xml", None)
+            self._kept = repo.id
+        order = sorted(opened, key=lambda one: _rank(one.repository))
+        for metadata in order:
+            self._add(metadata, cache)
+        self._leave_out()
+        self.pool.addfileprovides()
+        self.pool.createwhatprovides()
+
+    def repository(self, solvable: Any) -> str:
+        """The id of the repository that a package is in; "" for one that only the lock knows."""
+        found = self._repositories.get(solvable.repo.id)
+        return found.id if found else ""
+
+    def available(self) -> Iterable[Any]:
+        """Every package that may be chosen."""
+        return (each for each in self.pool.solvables if each.id not in self.left_out)
+
+    def pin(self, solvable: Any) -> Pin:
+        """The pin of a package as its repository's metadata describes it, by file digest."""
+        repository = self._repositories[solvable.repo.id]
+        location, _ = solvable.lookup_location()
+        checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
+        if checksum is None or checksum.typestr() != "sha256":
+            kind = checksum.typestr() if checksum else "no"
+            what = f"repository {repository.id} has {kind} digests of its packages"
+            fix = "use a repository whose metadata has sha256 digests"
+            problem = Problem("repository.weak-digest", what, repository.position, fix=fix)
+            raise DockyardError(problem)
+        return Pin(
+            name=solvable.name,
+            evr=solvable.evr,
+            arch=solvable.arch,
+            repository=repository.id,
+            path=_plain_path(location, repository),
+            size=solvable.lookup_num(solv.SOLVABLE_DOWNLOADSIZE),
+            digest=f"sha256:{checksum.hex()}",
+        )
+
+    def _add(self, metadata: Metadata, cache: Path) -> None:
+        repository = metadata.repository
+        repo = self.pool.add_repo(repository.id)
+        repo.priority = -repository.priority  # libsolv: the higher number wins
+        repo.subpriority = -repository.cost
+        self._repositories[repo.id] = repository
+        filelists = metadata.filelists if self.filelists else None
+        files = "-files" if filelists else ""
+        name = f"{metadata.identity.replace(':', '-')}{files}.{_CACHE_FORMAT}.solv"
+        kept = cache / "solv" / name
+        if _read_cache(repo, kept):
+            return
+        good = _add_xml(repo, in_order(metadata.primary()), "primary.xml", None)
+        if good and filelists:
+            flags = solv.Repo.REPO_EXTEND_SOLVABLES
+            good = _add_xml(repo, filelists(), "filelists.xml", "FL", flags)
+        if not good:
+            what = f"the metadata of repository {repository.id} cannot be read"
+            why = str(self.pool.errstr)
+            raise DockyardError(Problem("repository.damaged", what, repository.position, why))
+        _write_cache(repo, kept)
+
+    def _leave_out(self) -> None:
+        """Mark what architecture, excludes and includes keep from being chosen."""
+        architectures = {self.request.architecture, "noarch"}
+        for repo in self.pool.repos:
+            repository = self._repositories.get(repo.id) or Repository("")
+            excludes = _matcher((*repository.exclude, *self.request.exclude))
+            includes = _matcher(repository.include)
+            for solvable in repo.solvables:
+                if solvable.arch not in architectures:
+                    self.left_out[solvable.id] = LeftOut(f"is for {solvable.arch}")
+                elif excludes and repo.id != self._kept and excludes(solvable):
+                    self.left_out[solvable.id] = LeftOut("is excluded")
+                elif includes and not includes(solvable):
+                    self.left_out[solvable.id] = LeftOut("is not among the included packages")
+        if self.left_out:
+            self.pool.set_disabled_list(sorted(self.left_out))
+
+
+def _rank(repository: Repository) -> tuple[int, int, str]:
+    return repository.priority, repository.cost, repository.id
+
+
+def _plain_path(location: str, repository: Repository) -> str:
+    path = location.removeprefix("./")
+    if path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or "://" in path:
+        what = f"repository {repository.id} lists a package at {location!r}"
+        why = "a package must lie below the repository's address"
+        problem = Problem("repository.damaged", what, repository.position, why)
+        raise DockyardError(problem)
+    return path
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[Any], bool] | None:
+    """Whether a package matches one of some globs over its name, name.arch, or parts of NEVRA."""
+    if not globs:
+        return None
+    names = {glob for glob in globs if not set("*?[") & set(glob)}
+    patterns = [glob for glob in globs if glob not in names]
+
+    def matches(solvable: Any) -> bool:
+        name, evr, arch = solvable.name, solvable.evr, solvable.arch
+        short = evr.partition(":")[2] or evr
+        forms = {name, f"{name}.{arch}"}
+        for version in {evr, short, short.rpartition("-")[0]}:
+            forms |= {f"{name}-{version}", f"{name}-{version}.{arch}"}
+        if forms & names:
+            return True
+        return any(fnmatch.fnmatchcase(form, pattern) for pattern in patterns for form in forms)
+
+    return matches
+
+
+def _add_xml(repo: Any, data: bytes, name: str, language: str | None, flags: int = 0) -> bool:
+    descriptor = os.memfd_create(name)
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        source = solv.xfopen_fd(name, descriptor)
+        good = bool(repo.add_rpmmd(source, language, flags))
+        source.close()
+        return good
+    finally:
+        os.close(descriptor)
+
+
+def _read_cache(repo: Any, path: Path) -> bool:
+    if not path.is_file():
+        return False
+    source = solv.xfopen(str(path))
+    if not source:
+        return False
+    good = bool(repo.add_solv(source))
+    source.close()
+    if not good:
+        repo.empty()
+    return good
+
+
+def _write_cache(repo: Any, path: Path) -> None:
+    """Keep a loaded repository; a cache that cannot be written is no harm."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        target = solv.xfopen(str(part), "w")
+        good = bool(target) and repo.write(target)
+        if target:
+            target.close()
+        if good:
+            part.rename(path)
+        else:
+            part.unlink(missing_ok=True)
+    except OSError:
+        return

@@ -1,0 +1,80 @@
+"""OpenPGP keys of a repository, and the detached signature of its repomd.xml.
+
+A signature counts when one of the repository's own keys made it; a key that the user's keyring or
+a key server knows is never asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pysequoia
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.network import Network, TransferFailed
+from dockyard.model.packages import Repository
+
+_LIMIT = 4 << 20
+
+
+class BadSignature(ValueError):
+    """No key of the repository made this signature over these bytes."""
+
+
+def load(repository: Repository, network: Network) -> tuple[pysequoia.Cert, ...]:
+    """The keys of a repository. Raises DockyardError (`repository.no-key`, `.bad-key`)."""
+    certificates: list[pysequoia.Cert] = []
+    for source in repository.keys:
+        try:
+            if source.startswith("/"):
+                data = Path(source).read_bytes()
+            else:
+                data = network.read(source, _LIMIT)
+        except (OSError, TransferFailed) as error:
+            why = error.why if isinstance(error, TransferFailed) else str(error)
+            what = f"a key of {repository.id} is not to be had: {source}"
+            raise _problem(repository, "no-key", what, why) from None
+        try:
+            certificates += pysequoia.Cert.split_bytes(data)
+        except (RuntimeError, ValueError) as error:
+            what = f"a key of {repository.id} is no OpenPGP key: {source}"
+            raise _problem(repository, "bad-key", what, first_line(error)) from None
+    if not certificates:
+        what = f"{repository.id} is to be verified, but names no key"
+        raise _problem(repository, "no-key", what, "")
+    return tuple(certificates)
+
+
+def fingerprints(certificates: Sequence[pysequoia.Cert]) -> tuple[str, ...]:
+    """The fingerprints of keys, upper-case hex, sorted."""
+    return tuple(sorted({cert.fingerprint.upper() for cert in certificates}))
+
+
+def verify_detached(
+    data: bytes, signature: bytes, certificates: Sequence[pysequoia.Cert]
+) -> tuple[str, ...]:
+    """The fingerprints of the keys that signed the data. Raises BadSignature."""
+    try:
+        checked = pysequoia.verify(
+            bytes=data,
+            store=lambda _wanted: list(certificates),
+            signature=pysequoia.Sig.from_bytes(signature),
+        )
+    except (RuntimeError, ValueError) as error:
+        raise BadSignature(first_line(error)) from None
+    signers = tuple(sorted({found.certificate.upper() for found in checked.valid_sigs}))
+    if not signers:
+        raise BadSignature("it has no valid signature")
+    return signers
+
+
+def first_line(error: BaseException) -> str:
+    """The message of a library's error without the backtrace that may follow it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _problem(repository: Repository, code: str, what: str, why: str) -> DockyardError:
+    fix = "name the key that the repository's owner publishes with gpgkey"
+    where = repository.position
+    return DockyardError(Problem(f"repository.{code}", what, where, why=why, fix=fix))
