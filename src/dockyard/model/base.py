@@ -22,16 +22,19 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A broken rule. `path` leads from the object to the value, by YAML keys and indices."""
+    """A broken rule.
+
+    path: leads from the object to the offending value, by YAML keys and indices.
+    reads: the parts of the object that the rule looked at; where one of them could not be read,
+    the mistake may be none and is not reported. Default: the whole object.
+    """
 
     path: tuple[Step, ...]
     code: str
     what: str
     fix: str = ""
     why: str = ""
-
-    def below(self, *steps: Step) -> Mistake:
-        return Mistake((*steps, *self.path), self.code, self.what, self.fix, self.why)
+    reads: tuple[tuple[Step, ...], ...] = ((),)
 
 
 class Model(BaseModel):
@@ -48,6 +51,11 @@ class Model(BaseModel):
 
     # The key that a bare string stands for, where the mapping has a short form.
     shorthand: ClassVar[str | None] = None
+
+    @classmethod
+    def split_shorthand(cls, text: str) -> dict[str, str]:
+        """The keys and values that a bare string stands for."""
+        return {cls.shorthand: text} if cls.shorthand else {}
 
     def mistakes(self) -> Iterable[Mistake]:
         """The broken rules of this object alone; its members speak for themselves."""
@@ -74,14 +82,17 @@ LocalPath: TypeAlias = Annotated[str, Reading.LOCAL_PATH]
 def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
     """The rules of a path inside the image: absolute, and it stays inside."""
     if not path:
-        yield Mistake(at, "config.empty", f"{at[-1]} is empty", "give an absolute path")
+        yield Mistake(
+            at, "config.empty", f"`{_key(at)}` is empty", "give an absolute path", reads=(at,)
+        )
     elif not path.startswith("/"):
         yield Mistake(
             at,
             "config.path-relative",
             f"{path!r} is not an absolute path",
-            f"write {'/' + path!r}",
+            f"write {'/' + path.removeprefix('./')!r}",
             "paths inside the image are absolute",
+            reads=(at,),
         )
     elif ".." in path.split("/"):
         yield Mistake(
@@ -90,7 +101,12 @@ def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
             f"{path!r} contains '..'",
             "write the path without '..'",
             "a path inside the image must not be able to lead out of it",
+            reads=(at,),
         )
+
+
+def _key(path: tuple[Step, ...]) -> str:
+    return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
 def has_blank(text: str) -> bool:

@@ -18,6 +18,7 @@ def permission_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
             f"{key} {value:o} has bits beyond 777",
             "give up to three octal digits, such as 644",
             "set-user-id, set-group-id and sticky bits cannot be set here",
+            reads=((key,),),
         )
 
 

@@ -10,14 +10,14 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dockyard.model import image_rules
+from dockyard.model import image_rules, os_rules
 from dockyard.model.base import LocalPath, Mistake, Model, absolute_path_mistakes
 from dockyard.model.content import Script, Scripts
 from dockyard.model.input import Input
 from dockyard.model.live import Iso, Pxe
 from dockyard.model.os import Os
 from dockyard.model.output import Output
-from dockyard.model.storage import Storage
+from dockyard.model.storage import MountIdType, Storage
 
 __all__ = [
     "BaseConfig",
@@ -100,7 +100,7 @@ class Image(Model):
 class InjectPartition(Model):
     """A partition of the image that files are put into."""
 
-    id_type: image_rules.InjectIdType | None = Field(
+    id_type: MountIdType | None = Field(
         default=None, description="How the partition is named.", examples=["part-uuid"]
     )
     id: str = Field(
@@ -161,4 +161,4 @@ class PackageList(Model):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        return image_rules.package_names(self.packages, "packages")
+        return os_rules.package_names(self.packages, "packages")

@@ -30,6 +30,20 @@ class OciPlatform(Model):
     os: str = Field(default="", description="Operating system.", examples=["linux"])
     architecture: str = Field(default="", description="Processor.", examples=["amd64"])
 
+    @classmethod
+    def split_shorthand(cls, text: str) -> dict[str, str]:
+        system, slash, architecture = text.partition("/")
+        return {"os": system, "architecture": architecture} if slash else {"os": system}
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if "/" in self.os or "/" in self.architecture:
+            yield Mistake(
+                (),
+                "config.oci-platform",
+                "the platform has more than two parts",
+                "write `os/architecture`, such as linux/amd64",
+            )
+
 
 class OciImage(Model):
     """An image in an OCI registry. A bare string is its `uri`."""

@@ -5,7 +5,6 @@ Users, groups, files and directories have modules of their own and are found her
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Annotated
@@ -290,10 +289,3 @@ class Os(Model):
 
     def mistakes(self) -> Iterable[Mistake]:
         return os_rules.os(self)
-
-
-# RFC 1123 labels: letters, digits and inner hyphens, up to 63 characters each.
-HOSTNAME = re.compile(
-    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-    r"(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?"
-)

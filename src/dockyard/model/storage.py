@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from dockyard.model import storage_rules
+from dockyard.model import storage_rules, storage_tree
 from dockyard.model.base import Mistake, Model, Reading, Size
 
 
@@ -141,6 +141,11 @@ class Disk(Model):
     partitions: tuple[Partition, ...] = Field(
         default=(), description="The partitions, in the order in which they lie on the disk."
     )
+
+    @property
+    def extents(self) -> tuple[tuple[int, int | None], ...]:
+        """Start and end of each partition in bytes; the end is None where it grows."""
+        return storage_rules.extents(self)
 
     def mistakes(self) -> Iterable[Mistake]:
         return storage_rules.disk(self)
@@ -334,4 +339,4 @@ class Storage(Model):
     )
 
     def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.storage(self)
+        return storage_tree.storage(self)

@@ -68,7 +68,11 @@ class Password(Model):
 def _name_mistakes(name: str, kind: str) -> Iterator[Mistake]:
     if not name.strip():
         yield Mistake(
-            ("name",), "config.empty", f"the {kind} has no name", f"give the {kind} a `name`"
+            ("name",),
+            "config.empty",
+            f"the {kind} has no name",
+            f"give the {kind} a `name`",
+            reads=(("name",),),
         )
     elif not _NAME.fullmatch(name):
         yield Mistake(
@@ -76,6 +80,7 @@ def _name_mistakes(name: str, kind: str) -> Iterator[Mistake]:
             f"config.{kind}-name",
             f"{name!r} is not a valid {kind} name",
             "use up to 32 letters, digits, '_', '.' and '-', starting with a letter or '_'",
+            reads=(("name",),),
         )
 
 
@@ -86,6 +91,7 @@ def _id_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
             "config.out-of-range",
             f"{key} {value} is out of range",
             f"give a number from 0 to {LARGEST_ID}",
+            reads=((key,),),
         )
 
 
@@ -138,6 +144,7 @@ class User(Model):
                 "config.out-of-range",
                 f"passwordExpiresDays {self.password_expires_days} is out of range",
                 "give a number from -1 (never) to 99999",
+                reads=(("passwordExpiresDays",),),
             )
         for index, key in enumerate(self.ssh_public_keys):
             if len(key.split()) < 2 or "\n" in key.strip():
@@ -146,6 +153,7 @@ class User(Model):
                     "config.ssh-key",
                     "not an SSH public key",
                     "give one line such as `ssh-ed25519 AAAA… name`",
+                    reads=(("sshPublicKeys", index),),
                 )
         for key, path in (
             ("startupCommand", self.startup_command),

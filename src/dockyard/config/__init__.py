@@ -1,0 +1,32 @@
+"""YAML -> model: positions, strictness, base configs, JSON schema, messages.
+
+load_image(path)        an image file, merged with its base configs
+parse_image(text)       the same from text
+load_inject_files(path) the configuration of `inject-files`
+load_package_list(path) a list of packages
+package_names(loaded)   what to install, remove and update, with positions
+check_files(loaded)     which local files are missing
+"""
+
+from dockyard.config.load import (
+    LoadedImage,
+    load_image,
+    load_inject_files,
+    load_model,
+    load_package_list,
+    parse_image,
+)
+from dockyard.config.resources import PackageName, PackageNames, check_files, package_names
+
+__all__ = [
+    "LoadedImage",
+    "PackageName",
+    "PackageNames",
+    "check_files",
+    "load_image",
+    "load_inject_files",
+    "load_model",
+    "load_package_list",
+    "package_names",
+    "parse_image",
+]

@@ -1,0 +1,265 @@
+"""Tree -> model: types, unknown keys, rules; every mistake found in one walk.
+
+A value that cannot be read is left out and its place remembered, so that the rules which look
+at it stay silent and the others still speak.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from collections.abc import Mapping as Map
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from dockyard.config.report import Report
+from dockyard.config.scalars import READERS, Unreadable
+from dockyard.config.shape import Field, Kind, Shape, fields_of
+from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, kind_of
+from dockyard.model.base import Mistake, Model, Step
+
+M = TypeVar("M", bound=Model)
+Path_ = tuple[Step, ...]
+
+
+class _Broken:
+    """Stands for a value that could not be read."""
+
+
+BROKEN: Final = _Broken()
+
+
+def dotted(path: Iterable[Step]) -> str:
+    """`os.users[0].name` of ("os", "users", 0, "name")."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text
+
+
+class Decoder:
+    """Reads one tree. Afterwards `spans` has the place of every value, by its path."""
+
+    def __init__(self, report: Report, main: str) -> None:
+        self.report = report
+        self.main = main
+        self.spans: dict[Path_, Span] = {}
+        self.broken: list[Path_] = []
+
+    def read(self, model: type[M], root: Node) -> M | None:
+        """The model, or None when the report has something to say about it."""
+        before = len(self.report)
+        self.spans[()] = root.at
+        value = self.model(model, root, ())
+        return value if isinstance(value, model) and len(self.report) == before else None
+
+    def fail(self, at: Span, path: Path_, code: str, what: str, fix: str, why: str = "") -> _Broken:
+        self.report.add(code, what, at, why=why, fix=fix)
+        self.broken.append(path)
+        return BROKEN
+
+    def value(self, shape: Shape, node: Node, path: Path_) -> Any:
+        match shape.kind:
+            case Kind.MODEL:
+                assert shape.model is not None
+                return self.model(shape.model, node, path)
+            case Kind.LIST:
+                assert shape.item is not None
+                return self.list(shape.item, node, path)
+            case Kind.MAPPING:
+                return self.mapping(node, path)
+            case _:
+                return self.scalar(shape, node, path)
+
+    def scalar(self, shape: Shape, node: Node, path: Path_) -> Any:
+        if not isinstance(node, Scalar):
+            return self.fail(
+                node.at,
+                path,
+                "config.wrong-type",
+                f"{_last(path)} is {kind_of(node)}; one value is wanted",
+                f"write `{_last(path, bare=True)}: <value>`",
+            )
+        try:
+            value = READERS[shape.kind](node, shape)
+        except Unreadable as error:
+            return self.fail(
+                node.at, path, error.code, error.what.format(key=_last(path)), error.fix, error.why
+            )
+        if shape.kind == Kind.LOCAL_PATH:
+            return self.local_path(node, path)
+        return value
+
+    def local_path(self, node: Scalar, path: Path_) -> Any:
+        text = "" if node.is_null else node.text
+        if "\0" in text:
+            return self.fail(node.at, path, "config.path", "a path cannot hold NUL", "remove it")
+        file = node.at.position.file
+        if text.strip() and file != self.main:
+            return str(Path(file).absolute().parent / text)
+        return text
+
+    def list(self, item: Shape, node: Node, path: Path_) -> Any:
+        if isinstance(node, Scalar) and node.is_null:
+            return ()
+        if not isinstance(node, Sequence):
+            return self.fail(
+                node.at,
+                path,
+                "config.wrong-type",
+                f"{_last(path)} is {kind_of(node)}; a list is wanted",
+                "start each item with `- `",
+            )
+        values = []
+        for index, child in enumerate(node.items):
+            here = (*path, index)
+            self.spans[here] = child.at
+            if isinstance(child, Scalar) and child.is_null:
+                what = "the item is empty"
+                self.fail(child.at, here, "config.empty-item", what, "fill or remove it")
+                continue
+            value = self.value(item, child, here)
+            if value is None:
+                what = "the item is empty"
+                self.fail(child.at, here, "config.empty-item", what, "fill or remove it")
+            elif value is not BROKEN:
+                values.append(value)
+        return tuple(values)
+
+    def mapping(self, node: Node, path: Path_) -> Any:
+        if isinstance(node, Scalar) and node.is_null:
+            return {}
+        if not isinstance(node, Mapping):
+            return self.fail(
+                node.at,
+                path,
+                "config.wrong-type",
+                f"{_last(path)} is {kind_of(node)}; a mapping is wanted",
+                "write one `name: value` per line",
+            )
+        values = {}
+        for key, child in node.entries:
+            here = (*path, key.text)
+            self.spans[here] = child.at
+            value = self.scalar(Shape(Kind.TEXT), child, here)
+            if value is not BROKEN:
+                values[key.text] = value
+        return values
+
+    def model(self, model: type[Model], node: Node, path: Path_) -> Any:
+        if isinstance(node, Scalar) and not node.is_null and model.shorthand:
+            node = expand_shorthand(model, node)
+        if isinstance(node, Scalar) and node.is_null:
+            node = Mapping((), node.at)
+        if not isinstance(node, Mapping):
+            keys = ", ".join(f"`{key}`" for key in fields_of(model))
+            return self.fail(
+                node.at,
+                path,
+                "config.wrong-type",
+                f"{_last(path)} is {kind_of(node)}; a mapping is wanted",
+                f"write `key: value` lines beneath; the keys are {keys}",
+            )
+        values = {}
+        fields = fields_of(model)
+        for key, child in node.entries:
+            here = (*path, key.text)
+            field = fields.get(key.text)
+            if field is None:
+                self.unknown(key, path, fields)
+                continue
+            self.spans[here] = child.at if isinstance(child, Scalar) and child.text else key.at
+            if isinstance(child, Scalar) and child.is_null:
+                continue  # a key without a value is a key that is not there
+            value = self.value(field.shape, child, here)
+            if value is not BROKEN and value is not None:
+                values[field.name] = value
+        return self.build(model, values, path)
+
+    def build(self, model: type[Model], values: dict[str, Any], path: Path_) -> Any:
+        try:
+            made = model(**values)
+        except ValidationError as error:  # the readers above leave nothing to find
+            return self.fail(
+                self.span(path),
+                path,
+                "config.invalid",
+                f"{_last(path)} is not valid",
+                "",
+                "; ".join(sorted({detail["type"] for detail in error.errors()})),
+            )
+        for mistake in made.mistakes():
+            if not self.reads_broken(mistake, path):
+                self.report.add(
+                    mistake.code,
+                    mistake.what,
+                    self.span((*path, *mistake.path)),
+                    why=mistake.why,
+                    fix=mistake.fix,
+                )
+        return made
+
+    def reads_broken(self, mistake: Mistake, path: Path_) -> bool:
+        reads = [(*path, *read) for read in mistake.reads]
+        return any(_touch(bad, read) for bad in self.broken for read in reads)
+
+    def unknown(self, key: Scalar, path: Path_, fields: Map[str, Field]) -> None:
+        near = nearest(key.text, fields)
+        if near:  # rules that miss the meant key would only repeat the mistake
+            self.broken.append((*path, near))
+        self.fail(
+            key.at,
+            (*path, key.text),
+            "config.unknown-key",
+            f"unknown key `{key.text}`" + (f" in {_last(path)}" if path else ""),
+            f"did you mean `{near}`?"
+            if near
+            else "the keys here are " + ", ".join(f"`{name}`" for name in fields),
+        )
+
+    def span(self, path: Path_) -> Span:
+        """The place of a value, or of the nearest thing around it that is there."""
+        while path and path not in self.spans:
+            path = path[:-1]
+        return self.spans[path]
+
+
+def _touch(one: Path_, other: Path_) -> bool:
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that the writer most likely meant."""
+    lowered = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
+
+
+def expand_shorthand(model: type[Model], node: Scalar) -> Node:
+    """The mapping that a bare string stands for."""
+    assert model.shorthand is not None
+    parts = model.split_shorthand(node.text)
+    return Mapping(
+        tuple(
+            (Scalar(key, True, node.at), Scalar(text, False, node.at))
+            for key, text in parts.items()
+        ),
+        node.at,
+    )
+
+
+def _last(path: Path_, *, bare: bool = False) -> str:
+    """The key that a message speaks of."""
+    if not path:
+        return "the file"
+    step = path[-1]
+    if isinstance(step, int):
+        name = next((part for part in reversed(path) if isinstance(part, str)), "list")
+        return name if bare else f"item {step + 1} of `{name}`"
+    return step if bare else f"`{step}`"

@@ -1,0 +1,200 @@
+"""Image files from disk: read, checked one by one, merged with the files that they build on.
+
+Every file of a chain must be right by itself. All mistakes of all files are reported together.
+A file that is reached twice counts once, where it is reached first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from dockyard.config.decode import Decoder, dotted
+from dockyard.config.merge import merge_files
+from dockyard.config.report import Report
+from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, parse, read_text
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.base import Model
+from dockyard.model.image import Image, InjectFilesConfig, PackageList
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """An image file, merged with its bases.
+
+    image: the merged model. Local paths are relative to `directory`; those that a base config
+    says are absolute.
+    positions: where each value stands, by its path, such as `os.users[0].name`.
+    files: every image file that was read, the bases first.
+    """
+
+    image: Image
+    path: Path
+    positions: Map[str, Position]
+    files: tuple[Path, ...]
+    _spans: Map[str, Span] = field(repr=False)
+    _report: Report = field(repr=False)
+
+    @property
+    def directory(self) -> Path:
+        return self.path.absolute().parent
+
+    @property
+    def name(self) -> str:
+        """The image's name: what the file says, or the file's own name."""
+        return self.image.name or self.path.stem
+
+    def local(self, path: str) -> Path:
+        """A local path of the model as a path that can be opened."""
+        return self.directory / path
+
+    def position(self, at: str) -> Position:
+        """Where a value stands, or the nearest thing around it that is written."""
+        return self._span(at).position
+
+    def problem(self, at: str, code: str, what: str, *, why: str = "", fix: str = "") -> Problem:
+        """A problem with the value at a path, with its line shown."""
+        return self._report.problem(code, what, self._span(at), why=why, fix=fix)
+
+    def _span(self, at: str) -> Span:
+        while at and at not in self._spans:
+            at = at[: max(at.rfind("."), at.rfind("["), 0)]
+        return self._spans[at]
+
+
+def load_image(path: Path) -> LoadedImage:
+    """Read an image file and all that it builds on. Raises a DockyardError with every mistake."""
+    return _load(path, read_text(path))
+
+
+def parse_image(text: str, file: str = "image.yaml") -> LoadedImage:
+    """An image file from its text, as if it stood in `file`."""
+    return _load(Path(file), text)
+
+
+def load_inject_files(path: Path) -> InjectFilesConfig:
+    """Read the configuration of `inject-files`."""
+    return load_model(InjectFilesConfig, path)
+
+
+def load_package_list(path: Path) -> PackageList:
+    """Read a list of packages."""
+    return load_model(PackageList, path)
+
+
+def load_model(model: type[M], path: Path) -> M:
+    """Read a file that holds one model and builds on no other."""
+    report = Report()
+    value, _ = read_model(model, path, report)
+    report.raise_any()
+    assert value is not None
+    return value
+
+
+def read_model(model: type[M], path: Path, report: Report) -> tuple[M | None, Decoder]:
+    """The same, with the mistakes left in a report."""
+    file = str(path)
+    decoder = Decoder(report, file)
+    root = parse(read_text(path), file, report)
+    return (decoder.read(model, root) if root is not None else None), decoder
+
+
+def _load(path: Path, text: str) -> LoadedImage:
+    chain = _Chain()
+    chain.add(path, text, ())
+    report = chain.report
+    report.raise_any()
+    merged = chain.trees[0]
+    for tree in chain.trees[1:]:
+        merged = merge_files(merged, tree, report)
+    report.raise_any()
+    decoder = Decoder(report, str(path))
+    image = decoder.read(Image, merged)
+    report.raise_any()
+    assert image is not None
+    spans = {dotted(at): span for at, span in decoder.spans.items()}
+    positions = {at: span.position for at, span in spans.items()}
+    return LoadedImage(image, path, positions, tuple(chain.files), spans, report)
+
+
+class _Chain:
+    """The files of one image, the bases first."""
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self.trees: list[Node] = []
+        self.files: list[Path] = []
+        self.seen: set[str] = set()
+
+    def add(self, path: Path, text: str, above: tuple[Path, ...]) -> None:
+        self.seen.add(os.path.realpath(path))
+        root = parse(text, str(path), self.report)
+        if root is None:
+            return
+        decoder = Decoder(self.report, str(path))
+        image = decoder.read(Image, root)
+        if image is not None:
+            self.confine_scripts(image, decoder)
+        for at, base in _bases(root):
+            self.add_base(path.parent / base, at, (*above, path))
+        self.trees.append(root)
+        self.files.append(path)
+
+    def add_base(self, path: Path, at: Span, above: tuple[Path, ...]) -> None:
+        real = os.path.realpath(path)
+        reached = [os.path.realpath(file) for file in above]
+        if real in reached:
+            ring = [*above[reached.index(real) :], path]
+            self.report.add(
+                "config.base-cycle",
+                "the base configs form a cycle",
+                at,
+                why=" builds on ".join(str(file) for file in ring),
+                fix="remove one of these base configs",
+            )
+            return
+        if real in self.seen:
+            return
+        try:
+            text = read_text(path)
+        except DockyardError as error:
+            reason = "; ".join(f"{it.what}: {it.why}".rstrip(": ") for it in error.problems)
+            self.report.add(
+                "config.base-unreadable",
+                f"the base config {str(path)!r} cannot be read",
+                at,
+                why=reason,
+                fix="correct the path; it is relative to the file that says it",
+            )
+            return
+        self.add(path, text, above)
+
+    def confine_scripts(self, image: Image, decoder: Decoder) -> None:
+        for kind, scripts in (
+            ("postCustomization", image.scripts.post_customization),
+            ("finalizeCustomization", image.scripts.finalize_customization),
+        ):
+            for index, script in enumerate(scripts):
+                path = os.path.normpath(script.path)
+                if script.path and (path.startswith(("/", "../")) or path == ".."):
+                    self.report.add(
+                        "config.script-outside",
+                        f"the script {script.path!r} lies outside the directory of this file",
+                        decoder.span(("scripts", kind, index, "path")),
+                        why="this directory is all of the machine that scripts can see",
+                        fix="move it below the file's directory and write a relative path",
+                    )
+
+
+def _bases(root: Node) -> Iterator[tuple[Span, str]]:
+    bases = root.get("baseConfigs") if isinstance(root, Mapping) else None
+    for item in bases.items if isinstance(bases, Sequence) else ():
+        path = item.get("path") if isinstance(item, Mapping) else None
+        if isinstance(path, Scalar) and path.text.strip() and "\0" not in path.text:
+            yield path.at, path.text

@@ -1,0 +1,133 @@
+"""What an image file refers to on this machine: whether it is there, and what its lists say."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.config.load import LoadedImage, read_model
+from dockyard.config.report import Report
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.image import PackageList
+
+_LISTS = (
+    ("install", "installLists", "install_lists"),
+    ("remove", "removeLists", "remove_lists"),
+    ("update", "updateLists", "update_lists"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageName:
+    """A package that the user names, and where."""
+
+    name: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class PackageNames:
+    """All packages that an image file names, those of its lists first, each once."""
+
+    install: tuple[PackageName, ...]
+    remove: tuple[PackageName, ...]
+    update: tuple[PackageName, ...]
+
+
+def package_names(loaded: LoadedImage) -> PackageNames:
+    """The packages to install, remove and update. Raises what is wrong with the lists."""
+    report = Report()
+    found: dict[str, tuple[PackageName, ...]] = {}
+    for key, lists_key, lists_field in _LISTS:
+        names: dict[str, PackageName] = {}
+        for index, path in enumerate(getattr(loaded.image.os.packages, lists_field)):
+            at = f"os.packages.{lists_key}[{index}]"
+            for name in _read_list(loaded, loaded.local(path), at, report):
+                names.setdefault(name.name, name)
+        for index, text in enumerate(getattr(loaded.image.os.packages, key)):
+            position = loaded.position(f"os.packages.{key}[{index}]")
+            names.setdefault(text, PackageName(text, position))
+        found[key] = tuple(names.values())
+    report.raise_any()
+    return PackageNames(found["install"], found["remove"], found["update"])
+
+
+def _read_list(loaded: LoadedImage, path: Path, at: str, report: Report) -> Iterator[PackageName]:
+    try:
+        listed, decoder = read_model(PackageList, path, report)
+    except DockyardError as error:
+        report.extend(tuple(_missing(loaded, at, str(path), error.problems[0].why)))
+        return
+    for index, name in enumerate(listed.packages if listed else ()):
+        yield PackageName(name, decoder.span(("packages", index)).position)
+
+
+def check_files(loaded: LoadedImage) -> list[Problem]:
+    """Every local file that the image file names and that is not there, or not of its kind."""
+    problems: list[Problem] = []
+    for at, path, directory in _references(loaded):
+        local = loaded.local(path)
+        try:
+            mode = local.stat().st_mode
+        except OSError as error:
+            problems += _missing(loaded, at, path, error.strerror or "")
+            continue
+        if stat.S_ISDIR(mode) != directory:
+            problems.append(
+                loaded.problem(
+                    at,
+                    "config.wrong-file-kind",
+                    f"{path!r} is {'not ' if directory else ''}a directory",
+                    fix="use `additionalFiles` for a file"
+                    if directory
+                    else "use `additionalDirs` for a directory",
+                )
+            )
+    try:
+        package_names(loaded)
+    except DockyardError as error:
+        problems += error.problems
+    return problems
+
+
+def _missing(loaded: LoadedImage, at: str, path: str, why: str) -> Iterator[Problem]:
+    yield loaded.problem(
+        at,
+        "config.file-missing",
+        f"{path!r} cannot be read",
+        why=why,
+        fix="correct the path; it is relative to the file that says it",
+    )
+
+
+def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:
+    """Place, path, and whether it is to be a directory."""
+    image = loaded.image
+    if image.distro:
+        yield "distro", image.distro, False
+    if image.input.image.path:
+        yield "input.image.path", image.input.image.path, False
+    for at, files in (
+        ("os", image.os.additional_files),
+        ("iso", image.iso.additional_files if image.iso else ()),
+        ("pxe", image.pxe.additional_files if image.pxe else ()),
+    ):
+        for index, file in enumerate(files):
+            if file.source:
+                yield f"{at}.additionalFiles[{index}].source", file.source, False
+    for index, directory in enumerate(image.os.additional_dirs):
+        yield f"os.additionalDirs[{index}].source", directory.source, True
+    for index, user in enumerate(image.os.users):
+        for number, path in enumerate(user.ssh_public_key_paths):
+            yield f"os.users[{index}].sshPublicKeyPaths[{number}]", path, False
+        if user.password and user.password.type.endswith("-file"):
+            yield f"os.users[{index}].password.value", user.password.value, False
+    for kind, scripts in (
+        ("postCustomization", image.scripts.post_customization),
+        ("finalizeCustomization", image.scripts.finalize_customization),
+    ):
+        for index, script in enumerate(scripts):
+            if script.path:
+                yield f"scripts.{kind}[{index}].path", script.path, False

@@ -1,0 +1,178 @@
+"""How the text of a scalar becomes a value, one reader per kind.
+
+A reader raises `Unreadable` with what is wrong and what would be right; `{key}` in the text is
+replaced by the key that it is about. Quoted and plain text are told apart where it matters.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+
+from dockyard.config.shape import Kind, Shape
+from dockyard.config.source import Scalar
+from dockyard.model.base import MIB
+
+_TRUE = frozenset({"true", "True", "TRUE"})
+_FALSE = frozenset({"false", "False", "FALSE"})
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
+_SIZE = re.compile(r"(0|[1-9][0-9]*)([KMGT])")
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+# What a signed 64-bit file offset can say.
+_LARGEST = (1 << 63) - 1
+_GUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+
+
+class Unreadable(Exception):
+    def __init__(self, code: str, what: str, fix: str, why: str = "") -> None:
+        super().__init__(what)
+        self.code, self.what, self.fix, self.why = code, what, fix, why
+
+
+def _shown(text: str) -> str:
+    """The text as a message may show it, safe for `str.format`."""
+    short = text if len(text) <= 60 else text[:59] + "…"
+    return repr(short).replace("{", "{{").replace("}", "}}")
+
+
+def read_text(node: Scalar, shape: Shape) -> str:
+    return "" if node.is_null else node.text
+
+
+def read_boolean(node: Scalar, shape: Shape) -> bool:
+    if node.plain and node.text in _TRUE:
+        return True
+    if node.plain and node.text in _FALSE:
+        return False
+    raise Unreadable(
+        "config.wrong-type",
+        f"{{key}} is {_shown(node.text)}; true or false is wanted",
+        "write `true` or `false`, without quotes",
+    )
+
+
+def read_integer(node: Scalar, shape: Shape) -> int:
+    text = node.text
+    if node.plain and len(text) < 40 and _INTEGER.fullmatch(text):
+        value = int(text, 0)
+        if abs(value) <= _LARGEST:
+            return value
+    fix = "write a whole number, such as 10"
+    why = ""
+    if not node.plain and _INTEGER.fullmatch(text):
+        fix = f"remove the quotes: {text}" if len(text) < 40 else fix
+    elif re.fullmatch(r"0[0-9]+", text):
+        why = "a leading zero means octal to some readers and nothing to others"
+        fix = f"write {text.lstrip('0') or '0'}, or 0o… for an octal number"
+    raise Unreadable(
+        "config.wrong-type", f"{{key}} is {_shown(text)}; a whole number is wanted", fix, why
+    )
+
+
+def read_size(node: Scalar, shape: Shape) -> int:
+    text = node.text
+    match = _SIZE.fullmatch(text) if len(text) < 40 else None
+    if match is None:
+        why, fix = "", "write a number and one of K, M, G, T, such as 512M"
+        if re.fullmatch(r"[0-9]+", text):
+            why, fix = "the unit is missing", f"write {text[:20]}M, {text[:20]}G, …"
+        elif re.fullmatch(r"0[0-9]+[KMGT]", text):
+            why = "a leading zero means octal to some readers"
+            fix = f"write {text.lstrip('0')}"
+        raise Unreadable("config.size", f"{{key}} is {_shown(text)}, not a size", fix, why)
+    value = int(match[1]) * _UNITS[match[2]]
+    if value > _LARGEST:
+        raise Unreadable("config.size", f"{_shown(text)} is too large", "write a smaller size")
+    if value % MIB:
+        raise Unreadable(
+            "config.size",
+            f"{_shown(text)} is not a multiple of 1 MiB",
+            f"write {value // MIB + 1}M",
+            "partitions and disks are aligned to 1 MiB",
+        )
+    return value
+
+
+def read_size_or_grow(node: Scalar, shape: Shape) -> int | str:
+    if node.text == "grow":
+        return "grow"
+    try:
+        return read_size(node, shape)
+    except Unreadable as error:
+        error.fix += ", or `grow`"
+        raise
+
+
+def read_permissions(node: Scalar, shape: Shape) -> int:
+    """Octal whatever the quotes: 755, "0755" and 0o755 are the same."""
+    match = re.fullmatch(r"(?:0o)?([0-7]{1,10})", node.text)
+    if match is None:
+        raise Unreadable(
+            "config.permissions",
+            f"{{key}} is {_shown(node.text)}; octal digits are wanted",
+            'write them as in "644"',
+        )
+    return int(match[1], 8)
+
+
+def read_enum(node: Scalar, shape: Shape) -> object:
+    if node.text in shape.choices:
+        return shape.make(node.text)
+    if node.text == "":
+        return None
+    lowered = {choice.lower(): choice for choice in shape.choices}
+    near = difflib.get_close_matches(node.text.lower(), list(lowered), n=1)
+    choices = ", ".join(f"`{choice}`" for choice in shape.choices)
+    raise Unreadable(
+        "config.unknown-value",
+        f"{{key}} does not know {_shown(node.text)}",
+        (f"did you mean `{lowered[near[0]]}`? " if near else "")
+        + (f"The values are {choices}" if len(shape.choices) > 1 else f"the value is {choices}"),
+    )
+
+
+def read_enum_or_guid(node: Scalar, shape: Shape) -> object:
+    if _GUID.fullmatch(node.text):
+        return node.text.lower()
+    try:
+        return read_enum(node, shape)
+    except Unreadable as error:
+        error.fix += ", or a GUID"
+        raise
+
+
+def read_date(node: Scalar, shape: Shape) -> str:
+    text = node.text
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            date.fromisoformat(text)
+            return text
+        if _RFC3339.fullmatch(text):
+            datetime.fromisoformat(text)
+            return text
+    except ValueError:
+        pass
+    if text == "":
+        return text
+    raise Unreadable(
+        "config.time",
+        f"{_shown(text)} is not a time",
+        "write 2025-05-20, or 2025-05-20T23:59:59Z",
+    )
+
+
+READERS: dict[Kind, Callable[[Scalar, Shape], object]] = {
+    Kind.TEXT: read_text,
+    Kind.LOCAL_PATH: read_text,
+    Kind.INTEGER: read_integer,
+    Kind.BOOLEAN: read_boolean,
+    Kind.SIZE: read_size,
+    Kind.SIZE_OR_GROW: read_size_or_grow,
+    Kind.PERMISSIONS: read_permissions,
+    Kind.ENUM: read_enum,
+    Kind.ENUM_OR_GUID: read_enum_or_guid,
+    Kind.DATE: read_date,
+}

@@ -1,0 +1,256 @@
+"""YAML text -> a tree of nodes that know where they stand.
+
+The language is YAML 1.2 without what makes a configuration hard to read: no anchors and aliases,
+no tags, no merge keys, no repeated keys, one document per file. Scalars keep their text; whoever
+knows the wanted type reads it, so that 0644, 1.10 and 2024-05-20 mean what they look like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import yaml
+
+from dockyard.errors import DockyardError, Position, Problem
+
+if TYPE_CHECKING:
+    from dockyard.config.report import Report
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+# Deeper than any configuration, shallower than what would exhaust a walk.
+_MAX_DEPTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place and how many characters of its line belong to it."""
+
+    position: Position
+    width: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    text: str
+    plain: bool
+    at: Span
+
+    @property
+    def is_null(self) -> bool:
+        return self.plain and self.text in _NULLS
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    items: tuple[Node, ...]
+    at: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    entries: tuple[tuple[Scalar, Node], ...]
+    at: Span
+
+    def get(self, key: str) -> Node | None:
+        for name, value in self.entries:
+            if name.text == key:
+                return value
+        return None
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def kind_of(node: Node) -> str:
+    """What a person calls the node."""
+    if isinstance(node, Sequence):
+        return "a list"
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if node.is_null:
+        return "nothing"
+    return "text" if not node.plain else f"`{node.text}`"
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; raises a DockyardError that says why it cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        where = Position(str(path), before.count(b"\n") + 1)
+        raise DockyardError(
+            Problem("config.not-utf8", "the file is not UTF-8 text", where, fix="save it as UTF-8")
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DockyardError(
+            Problem("config.unreadable", "the file cannot be read", str(path), reason)
+        ) from error
+
+
+def parse(text: str, file: str, report: Report) -> Node | None:
+    """The root node of the first and only document. Mistakes go to the report; None: no tree."""
+    report.add_source(file, text)
+    before = len(report)
+    try:
+        root = _Builder(file, report).build(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        _syntax(report, file, line, column, error.problem or error.context or "")
+        return None
+    except (yaml.YAMLError, UnicodeError) as error:
+        line, column = _forbidden_character(text)
+        _syntax(report, file, line, column, getattr(error, "reason", "") or str(error))
+        return None
+    return root if len(report) == before else None
+
+
+def _syntax(report: Report, file: str, line: int, column: int, reason: str) -> None:
+    fix = "look at this line and the one before: indentation, quotes, brackets, `key: value`"
+    if "tab" in reason or "cannot start any token" in reason:
+        fix = "indent with spaces, and quote text that starts with a special character"
+    span = Span(Position(file, line + 1, column + 1))
+    report.add("config.syntax", "this is not valid YAML", span, why=reason, fix=fix)
+
+
+def _forbidden_character(text: str) -> tuple[int, int]:
+    for line_number, line in enumerate(text.split("\n")):
+        for column, character in enumerate(line):
+            code = ord(character)
+            if (code < 32 and character not in "\t\r") or code == 127 or 0xD800 <= code < 0xE000:
+                return line_number, column
+    return 0, 0
+
+
+class _Builder:
+    """Builds the tree from the parser's events, without recursion."""
+
+    def __init__(self, file: str, report: Report) -> None:
+        self.file = file
+        self.report = report
+
+    def span(self, event: yaml.Event) -> Span:
+        start, end = event.start_mark, event.end_mark
+        assert start is not None and end is not None  # the C parser marks every event
+        width = end.column - start.column if end.line == start.line else 1
+        return Span(Position(self.file, start.line + 1, start.column + 1), max(width, 1))
+
+    def build(self, text: str) -> Node | None:
+        root: Node | None = None
+        stack: list[tuple[yaml.Event, list[Node]]] = []
+        documents = 0
+        for event in self.events(text):
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents == 2:
+                    self.report.add(
+                        "config.several-documents",
+                        "the file has a second document",
+                        self.span(event),
+                        why="only one would be read",
+                        fix="keep one document per file; remove the `---`",
+                    )
+                    return None
+            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+                if len(stack) >= _MAX_DEPTH:
+                    self.report.add(
+                        "config.too-deep", "too many levels of nesting", self.span(event)
+                    )
+                    return None
+                self.refuse_decoration(event)
+                stack.append((event, []))
+            else:
+                node = self.leaf(event, stack)
+                if node is None:
+                    continue
+                if stack:
+                    stack[-1][1].append(node)
+                else:
+                    root = node
+        if root is None or (isinstance(root, Scalar) and root.is_null):
+            self.report.add(
+                "config.empty-file",
+                "the file is empty",
+                Span(Position(self.file, 1, 1)),
+                fix="write at least one key, such as `os:`",
+            )
+            return None
+        return root
+
+    def events(self, text: str) -> Iterator[yaml.Event]:
+        return yaml.parse(text, Loader=_Loader)
+
+    def leaf(self, event: yaml.Event, stack: list[tuple[yaml.Event, list[Node]]]) -> Node | None:
+        if isinstance(event, yaml.ScalarEvent):
+            self.refuse_decoration(event)
+            plain = event.style is None or event.style == ""
+            return Scalar(event.value, plain, self.span(event))
+        if isinstance(event, yaml.AliasEvent):
+            self.report.add(
+                "config.alias",
+                f"aliases (`*{event.anchor}`) are not read",
+                self.span(event),
+                why="a value stands where it is used, so that a reader sees it",
+                fix="write the value out",
+            )
+            return Scalar("", True, self.span(event))
+        if isinstance(event, yaml.SequenceEndEvent):
+            start, children = stack.pop()
+            return Sequence(tuple(children), self.span(start))
+        if isinstance(event, yaml.MappingEndEvent):
+            start, children = stack.pop()
+            return self.mapping(children, self.span(start))
+        return None
+
+    def refuse_decoration(self, event: yaml.NodeEvent) -> None:
+        if event.anchor is not None:
+            self.report.add(
+                "config.anchor",
+                f"anchors (`&{event.anchor}`) are not read",
+                self.span(event),
+                why="a value stands where it is used, so that a reader sees it",
+                fix=f"remove `&{event.anchor}` and write the value where it is needed",
+            )
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            tag = tag.replace("tag:yaml.org,2002:", "!!")
+            self.report.add(
+                "config.tag",
+                f"tags (`{tag}`) are not read",
+                self.span(event),
+                why="the key decides the type of its value",
+                fix="remove the tag",
+            )
+
+    def mapping(self, children: list[Node], at: Span) -> Mapping:
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        for key, value in zip(children[::2], children[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                self.report.add(
+                    "config.key", f"{kind_of(key)} cannot be a key", key.at, fix="use a plain word"
+                )
+            elif key.plain and key.text == "<<":
+                self.report.add(
+                    "config.merge-key",
+                    "merge keys (`<<`) are not read",
+                    key.at,
+                    fix="write the keys out, or use `baseConfigs` to share settings",
+                )
+            elif key.text in entries:
+                first = entries[key.text][0].at.position
+                self.report.add(
+                    "config.duplicate-key",
+                    f"`{key.text}` is given twice",
+                    key.at,
+                    why=f"it stands already in line {first.line}",
+                    fix="merge the two into one",
+                )
+            else:
+                entries[key.text] = (key, value)
+        return Mapping(tuple(entries.values()), at)

@@ -1,0 +1,302 @@
+"""The rules of `storage` across its parts: which device is used by what, and mounted where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from dockyard.model.base import Mistake, Step
+from dockyard.model.storage_rules import VERITY_MOUNTS, normal
+
+if TYPE_CHECKING:
+    from dockyard.model import storage as m
+
+EVERYTHING: tuple[tuple[Step, ...], ...] = (("disks",), ("filesystems",), ("verity",))
+
+
+class Mount(NamedTuple):
+    """A mount point of a file system or of one of its subvolumes."""
+
+    path: tuple[Step, ...]
+    file_system: m.FileSystem
+    point: m.MountPoint
+
+
+def mounts(storage: m.Storage) -> Iterator[Mount]:
+    """Every mount point, in the order of the file."""
+    for index, item in enumerate(storage.filesystems):
+        at: tuple[Step, ...] = ("filesystems", index)
+        if item.mount_point:
+            yield Mount((*at, "mountPoint"), item, item.mount_point)
+        for number, subvolume in enumerate(item.btrfs.subvolumes if item.btrfs else ()):
+            if subvolume.mount_point:
+                path = (*at, "btrfs", "subvolumes", number, "mountPoint")
+                yield Mount(path, item, subvolume.mount_point)
+
+
+def storage(value: m.Storage) -> Iterator[Mistake]:
+    yield from _presence(value)
+    yield from _unique_ids(value)
+    yield from _uses(value)
+    yield from _mount_paths(value)
+    yield from _labels(value)
+    yield from _boot_partitions(value)
+    yield from _verity_mounts(value)
+
+
+def _presence(value: m.Storage) -> Iterator[Mistake]:
+    disks = bool(value.disks)
+    if len(value.disks) > 1:
+        yield Mistake(
+            ("disks", 1),
+            "config.several-disks",
+            "there is more than one disk",
+            "keep one; an image is one disk",
+            reads=(("disks",),),
+        )
+    if disks and value.boot_type is None:
+        yield Mistake(
+            ("disks",),
+            "config.required",
+            "`disks` needs `bootType`",
+            "add `bootType: efi` to `storage`",
+            reads=(("disks",), ("bootType",)),
+        )
+    if disks and value.reset_partitions_uuids_type:
+        yield Mistake(
+            ("resetPartitionsUuidsType",),
+            "config.exclusive",
+            "`resetPartitionsUuidsType` and `disks` exclude each other",
+            "remove `resetPartitionsUuidsType`: a new disk has new ids",
+            reads=(("disks",),),
+        )
+    for key, given in (("bootType", value.boot_type), ("filesystems", value.filesystems)):
+        if given and not disks:
+            yield Mistake(
+                (key,),
+                "config.required",
+                f"`{key}` needs `disks`",
+                f"add `disks`, or remove `{key}` to keep the disk of the input image",
+                reads=(("disks",),),
+            )
+    for index, device in enumerate(value.verity):
+        ids = device.data_device_id or device.hash_device_id
+        if ids and not disks:
+            yield Mistake(
+                ("verity", index),
+                "config.required",
+                "`dataDeviceId` and `hashDeviceId` need `disks`",
+                "add `disks`, or name the input image's partitions by `dataDevice` and "
+                "`hashDevice`",
+                reads=(("disks",), ("verity", index)),
+            )
+        if disks and (device.data_device or device.hash_device):
+            yield Mistake(
+                ("verity", index),
+                "config.exclusive",
+                "`dataDevice` and `hashDevice` exclude `disks`",
+                "use `dataDeviceId` and `hashDeviceId`",
+                reads=(("disks",), ("verity", index)),
+            )
+
+
+def _unique_ids(value: m.Storage) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for number, disk in enumerate(value.disks):
+        for index, partition in enumerate(disk.partitions):
+            if partition.id in seen:
+                path = ("disks", number, "partitions", index, "id")
+                yield _duplicate(path, f"id {partition.id!r}")
+            seen.add(partition.id)
+    names: set[str] = set()
+    for index, device in enumerate(value.verity):
+        if device.id in seen:
+            yield _duplicate(("verity", index, "id"), f"id {device.id!r}")
+        if device.name in names:
+            yield _duplicate(("verity", index, "name"), f"verity name {device.name!r}")
+        seen.add(device.id)
+        names.add(device.name)
+
+
+def _duplicate(path: tuple[Step, ...], what: str) -> Mistake:
+    return Mistake(
+        path, "config.duplicate", f"{what} is used twice", "choose another", reads=EVERYTHING
+    )
+
+
+def _uses(value: m.Storage) -> Iterator[Mistake]:
+    """Every device that is named exists, and has one user."""
+    partitions = {partition.id for disk in value.disks for partition in disk.partitions}
+    devices = partitions | {device.id for device in value.verity}
+    used: set[str] = set()
+    wanted: list[tuple[tuple[Step, ...], str, set[str]]] = []
+    for index, device in enumerate(value.verity):
+        wanted.append((("verity", index, "dataDeviceId"), device.data_device_id, partitions))
+        if not device.inline:
+            wanted.append((("verity", index, "hashDeviceId"), device.hash_device_id, partitions))
+    for index, item in enumerate(value.filesystems):
+        wanted.append((("filesystems", index, "deviceId"), item.device_id, devices))
+    for path, name, known in wanted:
+        if not name or not value.disks:
+            continue
+        if name not in known:
+            choices = ", ".join(f"`{choice}`" for choice in sorted(known - {""}))
+            yield Mistake(
+                path,
+                "config.unknown-device",
+                f"there is no {'partition' if known is partitions else 'device'} {name!r}",
+                f"the ids are {choices}" if choices else "add a partition with this id",
+                reads=EVERYTHING,
+            )
+        elif name in used:
+            yield Mistake(
+                path,
+                "config.device-in-use",
+                f"device {name!r} is used by two things",
+                "use each partition and each verity device once",
+                reads=EVERYTHING,
+            )
+        used.add(name)
+
+
+def _mount_paths(value: m.Storage) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for mount in mounts(value):
+        path = normal(mount.point.path)
+        if mount.point.path and path in seen:
+            yield Mistake(
+                mount.path,
+                "config.duplicate",
+                f"two file systems are mounted at {path}",
+                "choose another path for one of them",
+                reads=(("filesystems",),),
+            )
+        seen.add(path)
+
+
+def _labels(value: m.Storage) -> Iterator[Mistake]:
+    partitions = {part.id: part for disk in value.disks for part in disk.partitions}
+    counts = Counter(part.label for disk in value.disks for part in disk.partitions)
+    verity = {device.id for device in value.verity}
+    for mount in mounts(value):
+        device = mount.file_system.device_id
+        if device in verity and mount.point.id_type:
+            yield Mistake(
+                (*mount.path, "idType"),
+                "config.verity-mount",
+                "the mount point of a verity device has no `idType`",
+                "remove `idType`",
+                "a verity device is mounted by its own name",
+                reads=EVERYTHING,
+            )
+        if mount.point.id_type != "part-label" or device not in partitions:
+            continue
+        label = partitions[device].label
+        if not label or counts[label] > 1:
+            yield Mistake(
+                (*mount.path, "idType"),
+                "config.partition-label",
+                f"several partitions have the label {label!r}"
+                if label
+                else f"partition {device!r} has no label",
+                "give the partition a `label` of its own, or use another `idType`",
+                reads=EVERYTHING,
+            )
+
+
+def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
+    by_device = {item.device_id: (index, item) for index, item in enumerate(value.filesystems)}
+    types = set()
+    for number, disk in enumerate(value.disks):
+        for index, partition in enumerate(disk.partitions):
+            at: tuple[Step, ...] = ("disks", number, "partitions", index)
+            types.add(partition.type)
+            place, item = by_device.get(partition.id, (0, None))
+            if partition.type == "esp":
+                yield from _esp(partition.id, item, ("filesystems", place) if item else at)
+            if partition.type == "bios-grub" and item and (item.type or item.mount_point):
+                yield Mistake(
+                    ("filesystems", place),
+                    "config.boot-partition",
+                    "a bios-grub partition holds no file system",
+                    "remove `type` and `mountPoint`",
+                    reads=EVERYTHING,
+                )
+    if not value.disks:
+        return
+    for boot_type, needed in (("efi", "esp"), ("legacy", "bios-grub")):
+        if value.boot_type == boot_type and needed not in types:
+            yield Mistake(
+                ("bootType",),
+                "config.boot-partition",
+                f"`bootType: {boot_type}` needs a partition of type `{needed}`",
+                f"add a partition with `type: {needed}`, first on the disk",
+                reads=(("disks",), ("bootType",)),
+            )
+
+
+def _esp(name: str, item: m.FileSystem | None, at: tuple[Step, ...]) -> Iterator[Mistake]:
+    if item is None or item.type not in ("fat32", "vfat"):
+        yield Mistake(
+            (*at, "type"),
+            "config.boot-partition",
+            f"the ESP {name!r} has no FAT file system",
+            f"add a file system with `deviceId: {name}` and `type: fat32`"
+            if item is None
+            else "set `type: fat32`",
+            "firmware reads nothing else",
+            reads=EVERYTHING,
+        )
+    elif item.mount_point is None or item.mount_point.path != "/boot/efi":
+        yield Mistake(
+            (*at, "mountPoint"),
+            "config.boot-partition",
+            f"the ESP {name!r} is not mounted at /boot/efi",
+            "set `mountPoint: /boot/efi`",
+            reads=EVERYTHING,
+        )
+
+
+def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
+    if not value.disks:
+        return
+    for index, device in enumerate(value.verity):
+        if device.data_device or device.hash_device or not device.id:
+            continue
+        found = [mount for mount in mounts(value) if mount.file_system.device_id == device.id]
+        if len(found) > 1:
+            yield Mistake(
+                found[1].path,
+                "config.verity-mount",
+                f"verity device {device.id!r} has several mount points",
+                "keep one",
+                reads=EVERYTHING,
+            )
+            continue
+        path = found[0].point.path if found else ""
+        if path not in VERITY_MOUNTS:
+            yield Mistake(
+                found[0].path if found else ("verity", index),
+                "config.verity-mount",
+                f"verity device {device.id!r} is not mounted at / or /usr",
+                f"add a file system with `deviceId: {device.id}` and a `mountPoint`",
+                reads=EVERYTHING,
+            )
+            continue
+        if device.name != VERITY_MOUNTS[path]:
+            yield Mistake(
+                ("verity", index, "name"),
+                "config.verity-name",
+                f"the verity device at {path} is named {device.name!r}",
+                f"set `name: {VERITY_MOUNTS[path]}`",
+                reads=EVERYTHING,
+            )
+        if "ro" not in found[0].point.options.split(","):
+            yield Mistake(
+                found[0].path,
+                "config.verity-mount",
+                f"the verity device at {path} is not mounted read-only",
+                "add `ro` to the mount point's `options`",
+                reads=EVERYTHING,
+            )
