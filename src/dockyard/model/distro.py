@@ -346,6 +346,7 @@ class Distro(_Frozen):
     epoch: seconds since 1970 (SOURCE_DATE_EPOCH) that clamp every time in what is built.
     vendor: default: the title. drop: globs left out of every imported package (they need not
     match): documentation, translations and the like. keep: globs that `drop` does not touch.
+    dropRequires: names that no imported package requires, whatever upstream says.
     """
 
     name: Name
@@ -362,6 +363,7 @@ class Distro(_Frozen):
     scriptlets: OwnFile | None = None
     drop: tuple[SystemPath, ...] = ()
     keep: tuple[SystemPath, ...] = ()
+    drop_requires: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_kind(self) -> Distro:
