@@ -1,0 +1,1 @@
+"""Disks: partition table, command line, boot files, and a disk put together from its partitions."""

@@ -1,0 +1,40 @@
+"""The content of an EFI system partition that boots UKIs with systemd-boot.
+
+Layout: UAPI Boot Loader Specification and systemd-boot(7): the loader at the path where firmware
+looks without being told (EFI/BOOT) and at its own, its configuration, and the UKIs in EFI/Linux,
+which the loader finds by itself and sorts by version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dockyard.disk import efi
+from dockyard.host.sandbox import Tools
+
+LOADER_CONFIGURATION = b"timeout 0\n"  # boots at once; a key held down brings the menu
+
+
+def uki_name(name: str, kernel: str) -> str:
+    """The file name of a UKI: the image's name, then the version that the loader sorts by."""
+    return f"{name}-{kernel}.efi"
+
+
+def esp_content(
+    root: Path, tools: Tools, ukis: Mapping[str, Path], architecture: str = "x86_64"
+) -> dict[str, bytes | Path]:
+    """What the partition holds, by path below it; a Path is a file of the host to copy.
+
+    root: the image's tree, for its own boot loader. ukis: files by name (`uki_name`).
+    """
+    suffix = efi.suffix(architecture)
+    loader = efi.loader(root, tools, architecture)
+    content: dict[str, bytes | Path] = {
+        f"EFI/BOOT/BOOT{suffix.upper()}.EFI": loader,
+        f"EFI/systemd/systemd-boot{suffix}.efi": loader,
+        "loader/entries.srel": b"type1\n",
+        "loader/loader.conf": LOADER_CONFIGURATION,
+        **{f"EFI/Linux/{name}": path for name, path in ukis.items()},
+    }
+    return dict(sorted(content.items()))

@@ -1,0 +1,60 @@
+"""The table of file systems that an image mounts: fstab(5), six fields a line.
+
+A source is named by the id that the image file asks for, by default the partition's GUID. Lines are
+in the order in which mounts depend on one another: what is mounted above comes first.
+"""
+
+from __future__ import annotations
+
+from dockyard.disk.layout import FAT_TYPES, DiskLayout, FileSystemLayout, PartitionLayout
+from dockyard.model.storage import FileSystemType, MountIdType, MountPoint
+
+# Kinds that fsck(8) has something to do for at boot.
+_CHECKED = frozenset((FileSystemType.EXT4, *FAT_TYPES))
+
+
+def source(partition: PartitionLayout, id_type: MountIdType | None) -> str:
+    """How fstab and the kernel command line name a partition: `PARTUUID=…`, `UUID=…`, …"""
+    if id_type is MountIdType.PART_LABEL:
+        return f"PARTLABEL={partition.label}"
+    if id_type is MountIdType.UUID and partition.filesystem is not None:
+        return f"UUID={partition.filesystem.uuid_text}"
+    return f"PARTUUID={partition.guid}"
+
+
+def fstab(layout: DiskLayout) -> str:
+    """The text of /etc/fstab for a disk."""
+    lines: list[tuple[str, str]] = []
+    for partition in layout.partitions:
+        if partition.filesystem is None:
+            continue
+        for mount, subvolume in partition.filesystem.mounts:
+            lines.append((mount.path, _line(partition, partition.filesystem, mount, subvolume)))
+    # Paths in order of their parts: a mount point follows those above it.
+    lines.sort(key=lambda item: [part for part in item[0].split("/") if part])
+    return "".join(f"{line}\n" for _, line in lines)
+
+
+def _line(
+    partition: PartitionLayout,
+    filesystem: FileSystemLayout,
+    mount: MountPoint,
+    subvolume: str | None,
+) -> str:
+    device = (
+        f"/dev/mapper/{partition.verity.name}"
+        if partition.verity
+        else source(partition, mount.id_type)
+    )
+    kind = "vfat" if filesystem.type in FAT_TYPES else filesystem.type.value
+    options = [option for option in mount.options.split(",") if option]
+    if subvolume is not None:
+        options.append(f"subvol={subvolume}")
+    if (partition.verity or filesystem.type is FileSystemType.EROFS) and "ro" not in options:
+        options.append("ro")
+    check = 0
+    if filesystem.type in _CHECKED and not partition.verity:
+        check = 1 if mount.path == "/" else 2
+    # fstab(5): a blank within a field is written in octal.
+    device = device.replace(" ", "\\040")
+    return " ".join((device, mount.path, kind, ",".join(options) or "defaults", "0", str(check)))

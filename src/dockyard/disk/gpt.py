@@ -1,0 +1,166 @@
+"""GUID partition tables with a protective MBR: written and read.
+
+Layout: UEFI 2.10, chapter 5: LBA 0 the MBR, LBA 1 the header, from LBA 2 the 128 entries of 128
+bytes; at the end of the disk the same entries and a header of their own. Sectors are 512 bytes. All
+numbers are little-endian; a GUID's first three fields too.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+from uuid import UUID
+
+from dockyard.errors import DockyardError, Problem
+
+SECTOR = 512
+ENTRY_SIZE = 128
+ENTRIES = 128
+ENTRIES_SECTORS = ENTRIES * ENTRY_SIZE // SECTOR
+FIRST_USABLE = 2 + ENTRIES_SECTORS
+TAIL_SECTORS = ENTRIES_SECTORS + 1
+
+_SIGNATURE = b"EFI PART"
+_REVISION = 0x00010000
+_HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
+_ENTRY = struct.Struct("<16s16sQQQ72s")
+_MBR_TABLE = 446
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One partition. start, size: bytes, multiples of 512. number: its place in the table, from
+    1.
+    """
+
+    number: int
+    type_guid: UUID
+    guid: UUID
+    start: int
+    size: int
+    name: str = ""
+    attributes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A partition table. size: bytes of the whole disk."""
+
+    guid: UUID
+    size: int
+    entries: tuple[Entry, ...]
+
+
+def write(table: Table, out: IO[bytes]) -> None:
+    """Write both copies of a table into a disk file that has its full size already."""
+    sectors = table.size // SECTOR
+    entries = _entries(table.entries)
+    last = sectors - 1
+    out.seek(0)
+    out.write(_mbr(sectors))
+    out.write(_header(table.guid, entries, 1, last, 2, last))
+    out.write(entries)
+    out.seek((sectors - TAIL_SECTORS) * SECTOR)
+    out.write(entries)
+    out.write(_header(table.guid, entries, last, 1, sectors - TAIL_SECTORS, last))
+
+
+def _mbr(sectors: int) -> bytes:
+    """The MBR that keeps tools without knowledge of GPT away from the disk."""
+    sector = bytearray(SECTOR)
+    entry = struct.pack(
+        "<B3sB3sII", 0, b"\x00\x02\x00", 0xEE, b"\xff\xff\xff", 1, min(sectors - 1, 0xFFFFFFFF)
+    )
+    sector[_MBR_TABLE : _MBR_TABLE + len(entry)] = entry
+    sector[510:] = b"\x55\xaa"
+    return bytes(sector)
+
+
+def _entries(entries: Sequence[Entry]) -> bytes:
+    table = bytearray(ENTRIES * ENTRY_SIZE)
+    for entry in entries:
+        _ENTRY.pack_into(
+            table,
+            (entry.number - 1) * ENTRY_SIZE,
+            entry.type_guid.bytes_le,
+            entry.guid.bytes_le,
+            entry.start // SECTOR,
+            (entry.start + entry.size) // SECTOR - 1,
+            entry.attributes,
+            entry.name.encode("utf-16-le"),
+        )
+    return bytes(table)
+
+
+def _header(guid: UUID, entries: bytes, at: int, other: int, entries_at: int, last: int) -> bytes:
+    fields = (
+        *(at, other, FIRST_USABLE, last - TAIL_SECTORS, guid.bytes_le, entries_at),
+        *(ENTRIES, ENTRY_SIZE, zlib.crc32(entries)),
+    )
+    plain = _HEADER.pack(_SIGNATURE, _REVISION, _HEADER.size, 0, 0, *fields)
+    summed = _HEADER.pack(_SIGNATURE, _REVISION, _HEADER.size, zlib.crc32(plain), 0, *fields)
+    return summed.ljust(SECTOR, b"\0")
+
+
+def read(disk: IO[bytes]) -> Table:
+    """Read the table of a disk file: the first copy, or the second where the first is damaged.
+
+    Raises DockyardError when neither is sound.
+    """
+    size = disk.seek(0, os.SEEK_END)
+    for sector in (1, size // SECTOR - 1):
+        found = _read_copy(disk, sector, size)
+        if found is not None:
+            return found
+    raise DockyardError(
+        Problem(
+            code="disk.no-gpt",
+            what="the disk has no GUID partition table that is sound",
+            where=str(getattr(disk, "name", "")) or None,
+            fix="check that the file is a raw disk image",
+        )
+    )
+
+
+def _read_copy(disk: IO[bytes], sector: int, size: int) -> Table | None:
+    if sector < 1:
+        return None
+    disk.seek(sector * SECTOR)
+    raw = disk.read(SECTOR)
+    if len(raw) < SECTOR or raw[:8] != _SIGNATURE:
+        return None
+    _, _, length, crc, _, at, _, _, _, guid, entries_at, count, entry_size, entries_crc = (
+        _HEADER.unpack_from(raw)
+    )
+    if not _HEADER.size <= length <= SECTOR or at != sector or entry_size < _ENTRY.size:
+        return None
+    if zlib.crc32(raw[:16] + bytes(4) + raw[20:length]) != crc or count * entry_size > 1 << 24:
+        return None
+    disk.seek(entries_at * SECTOR)
+    entries = disk.read(count * entry_size)
+    if zlib.crc32(entries) != entries_crc:
+        return None
+    found = [_read_entry(entries, number, entry_size) for number in range(1, count + 1)]
+    return Table(
+        UUID(bytes_le=guid), size, tuple(entry for entry in found if entry.type_guid.int != 0)
+    )
+
+
+def _read_entry(entries: bytes, number: int, entry_size: int) -> Entry:
+    kind, guid, first, last, attributes, name = _ENTRY.unpack_from(
+        entries, (number - 1) * entry_size
+    )
+    text = name.decode("utf-16-le", errors="replace").partition("\0")[0]
+    return Entry(
+        number,
+        UUID(bytes_le=kind),
+        UUID(bytes_le=guid),
+        first * SECTOR,
+        (last + 1 - first) * SECTOR,
+        text,
+        attributes,
+    )

@@ -1,0 +1,47 @@
+"""Finds a format by the name that an image file gives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.formats import qcow2, raw, vhd_fixed
+from dockyard.host.sandbox import Tools
+
+
+class Format(Protocol):
+    """A way of writing a disk to a file."""
+
+    name: str
+    extension: str
+
+    def write(self, disk: Path, out: Path, tools: Tools, *, seed: bytes, epoch: int) -> None:
+        """Write a new file from a raw disk. seed: decides every id. epoch: seconds since 1970, the
+        time that a format notes. out appears when it is whole; its directory may hold scratch
+        files before.
+        """
+
+
+_FORMATS: dict[str, Format] = {
+    format_.name: format_ for format_ in (raw.Raw(), qcow2.Qcow2(), vhd_fixed.VhdFixed())
+}
+
+
+def supported() -> tuple[str, ...]:
+    """The names of the formats that can be written, sorted."""
+    return tuple(sorted(_FORMATS))
+
+
+def by_name(name: str, where: Position | None = None) -> Format:
+    """The format of a name; raises DockyardError that lists the names there are."""
+    if name not in _FORMATS:
+        raise DockyardError(
+            Problem(
+                code="formats.unknown",
+                what=f"the format {name} cannot be written",
+                where=where,
+                fix=f"use one of: {', '.join(supported())}",
+            )
+        )
+    return _FORMATS[name]
