@@ -13,6 +13,7 @@ from dockyard.archive.merge import merge
 from dockyard.archive.scan import scan
 from dockyard.archive.stream import streamed, write_stream
 from dockyard.archive.stream_reader import read_stream, scan_stream
+from dockyard.archive.subtree import subtree
 from dockyard.archive.unpack import unpack
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "scan",
     "scan_stream",
     "streamed",
+    "subtree",
     "unpack",
     "write_stream",
 ]

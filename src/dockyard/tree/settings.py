@@ -7,12 +7,11 @@ round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-from dockyard.errors import DockyardError, Position, Problems
-from dockyard.model.image import Image
-from dockyard.model.image import Script as ScriptModel
+from dockyard.config import LoadedImage
+from dockyard.errors import DockyardError, Problems
 from dockyard.model.os import AdditionalDir, AdditionalFile, PasswordType
 from dockyard.model.os import User as UserModel
 from dockyard.tree.additional import AdditionalDirectory
@@ -24,64 +23,62 @@ from dockyard.tree.services import Service
 from dockyard.tree.setting import Setting, missing_source
 from dockyard.tree.users import LOCKED, Group, User
 
-Positions = Mapping[str, Position]
 
-
-def settings_of(image: Image, positions: Positions) -> tuple[Setting, ...]:
+def settings_of(loaded: LoadedImage) -> tuple[Setting, ...]:
     """All settings of an image file but packages, storage and scripts.
 
     Raises DockyardError with every source file that cannot be read.
     """
     problems = Problems()
     found: list[Setting] = []
-    chosen = image.os
+    chosen, at = loaded.image.os, loaded.position
     if chosen.hostname:
-        found.append(Hostname(chosen.hostname, positions.get("os.hostname")))
+        found.append(Hostname(chosen.hostname, at("os.hostname")))
     for index, group in enumerate(chosen.groups):
-        found.append(Group(group.name, group.gid, positions.get(f"os.groups[{index}]")))
+        found.append(Group(group.name, group.gid, at(f"os.groups[{index}]")))
     for index, user in enumerate(chosen.users):
-        found.append(_user(user, f"os.users[{index}]", positions, problems))
+        found.append(_user(user, f"os.users[{index}]", loaded, problems))
     for index, directory in enumerate(chosen.additional_dirs):
-        found.append(_directory(directory, positions.get(f"os.additionalDirs[{index}]")))
+        found.append(_directory(directory, f"os.additionalDirs[{index}]", loaded))
     for index, file in enumerate(chosen.additional_files):
-        found.append(_file(file, positions.get(f"os.additionalFiles[{index}]")))
+        found.append(_file(file, f"os.additionalFiles[{index}]", loaded))
     for verb, names in (("enable", chosen.services.enable), ("disable", chosen.services.disable)):
         for index, name in enumerate(names):
-            at = positions.get(f"os.services.{verb}[{index}]")
-            found.append(Service(name, verb == "enable", at))
+            place = at(f"os.services.{verb}[{index}]")
+            found.append(Service(name, verb == "enable", place))
     for index, module in enumerate(chosen.modules):
         mode = str(module.load_mode or "inherit")
         options = tuple(sorted(module.options.items()))
-        found.append(Module(module.name, mode, options, positions.get(f"os.modules[{index}]")))
+        found.append(Module(module.name, mode, options, at(f"os.modules[{index}]")))
     _require_readable(found, problems)
     problems.raise_any()
     return tuple(found)
 
 
-def scripts_of(
-    scripts: tuple[ScriptModel, ...],
-    key: str,
-    directory: Path,
-    hidden: tuple[Path, ...],
-    positions: Positions,
-) -> tuple[Script, ...]:
-    """The scripts below one key (`scripts.postCustomization`, …). Raises as settings_of does."""
+def scripts_of(loaded: LoadedImage, key: str, hidden: tuple[Path, ...]) -> tuple[Script, ...]:
+    """The scripts below one key of `scripts`: `postCustomization` or `finalizeCustomization`.
+
+    hidden: files of the image file's directory that no script sees. Raises as settings_of does.
+    """
     problems = Problems()
+    chosen = loaded.image.scripts
+    post = key == "postCustomization"
     found = []
-    for index, script in enumerate(scripts):
-        path = Path(script.path) if script.path else None
+    for index, script in enumerate(
+        chosen.post_customization if post else chosen.finalize_customization
+    ):
+        path = loaded.local(script.path) if script.path else None
         found.append(
             Script(
-                name=script.name
-                or (path.name if path else f"{key.rpartition('.')[2]} {index + 1}"),
-                directory=directory,
+                name=script.name or (path.name if path else f"{key} {index + 1}"),
+                directory=loaded.directory,
                 path=path,
                 content=script.content or None,
                 interpreter=script.interpreter,
                 arguments=script.arguments,
                 environment=tuple(sorted(script.environment_variables.items())),
                 hidden=hidden,
-                position=positions.get(f"{key}[{index}]"),
+                position=loaded.position(f"scripts.{key}[{index}]"),
             )
         )
     _require_readable(found, problems)
@@ -89,7 +86,7 @@ def scripts_of(
     return tuple(found)
 
 
-def _require_readable(settings: list[Setting] | list[Script], problems: Problems) -> None:
+def _require_readable(settings: Iterable[Setting], problems: Problems) -> None:
     for setting in settings:
         try:
             _ = setting.identity
@@ -97,26 +94,26 @@ def _require_readable(settings: list[Setting] | list[Script], problems: Problems
             problems.extend(error.problems)
 
 
-def _user(user: UserModel, key: str, positions: Positions, problems: Problems) -> User:
+def _user(user: UserModel, key: str, loaded: LoadedImage, problems: Problems) -> User:
     keys = [*user.ssh_public_keys]
     for index, name in enumerate(user.ssh_public_key_paths):
-        at = positions.get(f"{key}.sshPublicKeyPaths[{index}]")
-        keys += [line for line in _text(name, at, problems).splitlines() if line.strip()]
+        text = _text(name, f"{key}.sshPublicKeyPaths[{index}]", loaded, problems)
+        keys += [line for line in text.splitlines() if line.strip()]
     return User(
         name=user.name,
         uid=user.uid,
-        password=_password(user, key, positions, problems),
+        password=_password(user, key, loaded, problems),
         expires_days=user.password_expires_days,
         ssh_keys=tuple(keys),
         primary_group=user.primary_group or None,
         secondary_groups=user.secondary_groups,
         shell=user.startup_command or None,
         home=user.home_directory or None,
-        position=positions.get(key),
+        position=loaded.position(key),
     )
 
 
-def _password(user: UserModel, key: str, positions: Positions, problems: Problems) -> str | None:
+def _password(user: UserModel, key: str, loaded: LoadedImage, problems: Problems) -> str | None:
     if user.password is None:
         return None
     match user.password.type:
@@ -125,43 +122,44 @@ def _password(user: UserModel, key: str, positions: Positions, problems: Problem
         case PasswordType.HASHED:
             return user.password.value
         case PasswordType.HASHED_FILE:
-            at = positions.get(f"{key}.password.value")
-            return _text(user.password.value, at, problems).strip()
+            return _text(user.password.value, f"{key}.password.value", loaded, problems).strip()
         case _:
-            problems.add(
+            problem = loaded.problem(
+                f"{key}.password.type",
                 "tree.plain-password",
                 f"the password of {user.name} is given in clear",
-                positions.get(f"{key}.password.type"),
                 why="a hash needs a random salt, and nothing in an image may be random",
                 fix="give `type: hashed` and what `openssl passwd -6` or `mkpasswd` prints",
             )
+            problems.extend([problem])
             return None
 
 
-def _text(name: str, position: Position | None, problems: Problems) -> str:
+def _text(name: str, at: str, loaded: LoadedImage, problems: Problems) -> str:
+    path = loaded.local(name)
     try:
-        return Path(name).read_text()
+        return path.read_text()
     except OSError as error:
-        problems.extend([missing_source(Path(name), position, error)])
+        problems.extend([missing_source(path, loaded.position(at), error)])
         return ""
 
 
-def _file(file: AdditionalFile, position: Position | None) -> File:
+def _file(file: AdditionalFile, key: str, loaded: LoadedImage) -> File:
     return File(
         destination=file.destination,
-        source=Path(file.source) if file.source else None,
+        source=loaded.local(file.source) if file.source else None,
         content=file.content,
         permissions=file.permissions,
-        position=position,
+        position=loaded.position(key),
     )
 
 
-def _directory(directory: AdditionalDir, position: Position | None) -> AdditionalDirectory:
+def _directory(directory: AdditionalDir, key: str, loaded: LoadedImage) -> AdditionalDirectory:
     return AdditionalDirectory(
-        source=Path(directory.source),
+        source=loaded.local(directory.source),
         destination=directory.destination,
         new_directory_mode=directory.new_dir_permissions,
         merged_directory_mode=directory.merged_dir_permissions,
         file_mode=directory.child_file_permissions,
-        position=position,
+        position=loaded.position(key),
     )

@@ -1,0 +1,57 @@
+"""Cuts an archive where file systems are mounted: the part below a directory, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from dockyard.archive.archive import Archive, Source
+from dockyard.archive.entry import Entry, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """A source seen from a directory in it."""
+
+    source: Source
+    directory: bytes
+
+    def open(self, path: bytes) -> BinaryIO:
+        return self.source.open(self.directory + b"/" + path)
+
+
+def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Archive:
+    """The archive of what lies below a directory, which becomes the root.
+
+    at: a path in the archive; b"" is its root. without: directories below it that stay as empty directories, because
+    other file systems are mounted there. A hard link whose first name lies outside becomes the
+    first name.
+    """
+    prefix = at + b"/" if at else b""
+    cuts = tuple(path + b"/" for path in without)
+    entries: list[Entry] = []
+    lies: list[int] = []
+    # The first name inside, by the first name in the whole archive.
+    first: dict[bytes, Entry] = {}
+    for entry, source in zip(archive.entries, archive.lies, strict=True):
+        if entry.path != at and not entry.path.startswith(prefix) or entry.path.startswith(cuts):
+            continue
+        moved = replace(entry, path=entry.path[len(prefix) :])
+        if entry.kind is Kind.FILE:
+            first[entry.path] = moved
+        elif entry.kind is Kind.HARDLINK:
+            known = first.get(entry.target)
+            if known is None:
+                original = archive.entries[archive.positions[entry.target]]
+                moved = replace(original, path=moved.path)
+                first[entry.target] = moved
+            else:
+                moved = replace(moved, target=known.path)
+        entries.append(moved)
+        lies.append(source)
+    if not entries or entries[0].path:
+        entries.insert(0, Entry(b"", Kind.DIRECTORY, 0o755))
+        lies.insert(0, 0)
+    sources = archive.sources if not at else tuple(_Below(s, at) for s in archive.sources)
+    return Archive(entries, sources, lies)
