@@ -24,9 +24,9 @@ class _Below:
 def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Archive:
     """The archive of what lies below a directory, which becomes the root.
 
-    at: a path in the archive; b"" is its root. without: directories below it that stay as empty directories, because
-    other file systems are mounted there. A hard link whose first name lies outside becomes the
-    first name.
+    at: a path in the archive; empty for its root. without: directories below it that stay as empty
+    directories, because other file systems are mounted there. A hard link whose first name lies
+    outside becomes the first name.
     """
     prefix = at + b"/" if at else b""
     cuts = tuple(path + b"/" for path in without)
@@ -35,12 +35,11 @@ def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Arc
     # The first name inside, by the first name in the whole archive.
     first: dict[bytes, Entry] = {}
     for entry, source in zip(archive.entries, archive.lies, strict=True):
-        if entry.path != at and not entry.path.startswith(prefix) or entry.path.startswith(cuts):
+        inside = entry.path == at or entry.path.startswith(prefix)
+        if not inside or entry.path.startswith(cuts):
             continue
         moved = replace(entry, path=entry.path[len(prefix) :])
-        if entry.kind is Kind.FILE:
-            first[entry.path] = moved
-        elif entry.kind is Kind.HARDLINK:
+        if entry.kind is Kind.HARDLINK:
             known = first.get(entry.target)
             if known is None:
                 original = archive.entries[archive.positions[entry.target]]
@@ -48,6 +47,8 @@ def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Arc
                 first[entry.target] = moved
             else:
                 moved = replace(moved, target=known.path)
+        elif entry.kind is not Kind.DIRECTORY:
+            first[entry.path] = moved
         entries.append(moved)
         lies.append(source)
     if not entries or entries[0].path:
