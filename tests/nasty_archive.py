@@ -118,7 +118,7 @@ def same(found: Archive, expected: Archive) -> None:
     """Assert that two archives have equal entries, naming the first that differ."""
     left = {entry.path: entry for entry in found}
     right = {entry.path: entry for entry in expected}
-    assert sorted(left) == sorted(right)
+    assert sorted(left) == sorted(right), set(left) ^ set(right)
     for path, entry in right.items():
-        assert left[path] == entry
+        assert left[path] == entry, f"{left[path]}\n{entry}"
     assert found.entries == expected.entries

@@ -1,0 +1,19 @@
+"""ext4: written by mke2fs and debugfs of e2fsprogs, read by our own reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockyard.archive import Archive
+from dockyard.filesystems.ext4 import reader
+from dockyard.filesystems.ext4.writer import minimum_size, refuse, write
+from dockyard.host.sandbox import Tools
+
+__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+
+needs = "main"
+
+
+def read(image: Path, tools: Tools | None = None) -> Archive:
+    """The archive of an image. Needs no tools."""
+    return reader.read(image)

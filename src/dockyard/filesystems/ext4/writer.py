@@ -1,0 +1,253 @@
+"""Writes ext4: mke2fs fed with the canonical stream, then debugfs for what mke2fs drops.
+
+mke2fs takes from a stream only `security.capability` of all extended attributes, and cuts times to
+whole seconds before 2038, both without a word; debugfs sets them by inode number afterwards, ACLs
+in the kernel's form among them. Blocks are always of 4 KiB, so that larger attributes fit.
+
+Options: `features` (as mke2fs -O), `reserved_percent` (as mke2fs -m).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from dockyard.archive import Archive, Entry, Kind, streamed
+from dockyard.archive.entry import NANOSECONDS, XATTR_CAPABILITY
+from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems.ext4.reader import inode_numbers
+from dockyard.filesystems.ext4.volume import Volume
+from dockyard.filesystems.spec import (
+    FilesystemSpec,
+    Rule,
+    refusals,
+    too_small,
+    whole_mebibytes,
+)
+from dockyard.host.process import ProcessFailed
+from dockyard.host.sandbox import Tools
+
+_BLOCK = 4096
+_INODE_SIZE = 256
+_BYTES_PER_INODE = 16384
+_GROUP = 8 * _BLOCK * _BLOCK
+_SPARE_INODES = 64
+_NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
+_SAFE_NAME = re.compile(rb"[A-Za-z0-9._@+:,/=-]+")
+_LAST_OF_32_BITS = (1 << 31) - 1
+_VERSION = re.compile(r"debugfs \d\S* \(.*\)")
+
+_FIX_XATTR = "remove the attributes in a script of the image"
+RULES = (
+    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
+    Rule("long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095),
+    Rule(
+        "time",
+        "times before 1901-12-14 or after 2446-05-10",
+        lambda e: not -(1 << 31) <= e.mtime_ns // NANOSECONDS < (1 << 34) - (1 << 31),
+    ),
+    Rule(
+        "device-number",
+        "devices with a major number over 4095 or a minor number over 1048575",
+        lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
+    ),
+    Rule(
+        "xattr-name",
+        "extended attributes with these names",
+        lambda e: (
+            not all(
+                name.startswith(_NAMESPACES) and len(name) < 256 and _SAFE_NAME.fullmatch(name)
+                for name, _ in e.xattrs
+            )
+        ),
+        _FIX_XATTR,
+    ),
+    Rule(
+        "xattr-size",
+        "more than about 4000 bytes of extended attributes of one file",
+        lambda e: sum(_attribute_size(*pair) for pair in e.xattrs) > _BLOCK - 32 - 4,
+        _FIX_XATTR,
+    ),
+    Rule("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - _BLOCK),
+)
+
+
+def refuse(archive: Archive) -> list[Problem]:
+    """What ext4 cannot hold."""
+    return refusals(archive, "ext4", RULES)
+
+
+def _attribute_size(name: bytes, value: bytes) -> int:
+    return 16 + (len(name) + 3 & ~3) + (len(value) + 3 & ~3)
+
+
+def minimum_size(archive: Archive) -> int:
+    """Bytes that an image of the archive surely fits in: data, directories, attributes, inodes,
+    journal and group descriptors, each at the worst, and a fiftieth more.
+    """
+    blocks = 0
+    directories: dict[bytes, int] = {}
+    for entry in archive:
+        if entry.path:
+            directories[entry.parent] = directories.get(entry.parent, 0) + len(entry.name) + 12
+        if entry.kind is Kind.FILE:
+            # One block of extents for each 340 MiB and more than four.
+            data = -(-entry.size // _BLOCK)
+            blocks += data + (data // 80_000 + 1 if data > 4 * 32768 else 0)
+        elif entry.kind is Kind.SYMLINK and len(entry.target) >= 60:
+            blocks += 1
+        blocks += 1 if entry.xattrs and entry.kind is not Kind.HARDLINK else 0
+    # Names of a directory fill three quarters of its blocks at the worst, and some hash blocks.
+    blocks += sum(
+        -(-size * 4 // 3 // _BLOCK) + 1 + size // 100_000 for size in directories.values()
+    )
+    blocks += sum(entry.kind is Kind.DIRECTORY for entry in archive)
+    size = blocks * _BLOCK
+    size += max(_inodes(archive), size // _BYTES_PER_INODE) * _INODE_SIZE
+    for _ in range(2):
+        # Both grow with the whole.
+        total = size + _journal(size) + _descriptors(size)
+        total = total * 51 // 50 + (4 << 20)
+        total += total // _BYTES_PER_INODE * _INODE_SIZE - size // _BYTES_PER_INODE * _INODE_SIZE
+    return whole_mebibytes(total)
+
+
+def _journal(size: int) -> int:
+    """What mke2fs takes for a journal (ext2fs_default_journal_size), a step further on."""
+    for limit, journal in (
+        (120, 4),
+        (950, 16),
+        (1900, 32),
+        (15000, 64),
+        (30000, 128),
+        (60000, 256),
+    ):
+        if size < limit << 20:
+            return journal << 20
+    return (512 if size < 120 << 30 else 1024) << 20
+
+
+def _descriptors(size: int) -> int:
+    """Bitmaps of each group, and descriptors with room to grow in some groups."""
+    groups = size // _GROUP + 1
+    reserved = min(1024, groups * 64 * 1024 // _BLOCK + 1) + groups * 64 // _BLOCK + 2
+    copies = min(groups, 3 + 3 * len(bin(groups)))
+    return (groups * 2 + reserved * copies) * _BLOCK
+
+
+def _inodes(archive: Archive) -> int:
+    return sum(entry.kind is not Kind.HARDLINK for entry in archive) + _SPARE_INODES
+
+
+def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
+    """Write an image of `size` bytes. Raises DockyardError when it does not fit."""
+    out.unlink(missing_ok=True)
+    out.touch()
+    epoch = {"SOURCE_DATE_EPOCH": str(spec.epoch)}
+    try:
+        with streamed(archive) as stream:
+            tools.run(_mke2fs(archive, out, size, spec), write=[out], stdin=stream, env=epoch)
+    except ProcessFailed as error:
+        if _did_not_fit(error):
+            raise too_small("ext4", out, size, minimum_size(archive)) from error
+        raise
+    _mend(archive, out, epoch, tools)
+
+
+def _mke2fs(archive: Archive, out: Path, size: int, spec: FilesystemSpec) -> list[str]:
+    seed = spec.hash_seed or spec.derived("hash seed")
+    # A new file is all zeros: the inode tables need no zeroing, now or at the first boot.
+    extended = f"hash_seed={seed},assume_storage_prezeroed=1"
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(_BLOCK), "-I", str(_INODE_SIZE)]
+    argv += ["-N", str(max(size // _BYTES_PER_INODE, _inodes(archive) * 21 // 20))]
+    argv += ["-U", str(spec.uuid), "-E", extended]
+    argv += ["-L", spec.label] if spec.label else []
+    argv += ["-O", spec.options["features"]] if "features" in spec.options else []
+    if "reserved_percent" in spec.options:
+        argv += ["-m", spec.options["reserved_percent"]]
+    return [*argv, "-d", "-", str(out), f"{size // 1024}k"]
+
+
+def _did_not_fit(error: ProcessFailed) -> bool:
+    return any(
+        reason in error.completed.stderr
+        for reason in (
+            b"Could not allocate block",
+            b"Could not allocate inode",
+            b"No space left",
+            b"too small",
+            b"Not enough space",
+            b"inode table is full",
+        )
+    )
+
+
+def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> None:
+    """Set with debugfs what mke2fs did not take from the stream."""
+    wanting = [entry for entry in archive if _needs_mending(entry)]
+    if not wanting:
+        return
+    volume = Volume(out)
+    try:
+        numbers = inode_numbers(volume)
+    finally:
+        volume.close()
+    work = out.with_name(out.name + ".attributes")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        files: dict[bytes, str] = {}
+        lines: list[bytes] = []
+        for entry in wanting:
+            number = numbers[entry.path]
+            lines += _time_commands(entry, number)
+            for name, value in entry.xattrs:
+                if name == XATTR_CAPABILITY:
+                    continue
+                file = files.setdefault(value, f"v{len(files)}")
+                lines.append(b"ea_set -f %b <%d> %b" % (file.encode(), number, name))
+        for value, file in files.items():
+            (work / file).write_bytes(value)
+        (work / "commands").write_bytes(b"\n".join(lines) + b"\n")
+        argv = ["debugfs", "-w", "-f", "commands", str(out)]
+        done = tools.run(argv, read=[work], write=[out], cwd=work, env=epoch)
+    finally:
+        shutil.rmtree(work)
+    # debugfs ends with status 0 whatever happened; only its version is no complaint.
+    complaints = [
+        line for line in done.stderr.decode(errors="replace").splitlines()
+        if line.strip() and not _VERSION.fullmatch(line.strip())
+    ]  # fmt: skip
+    if complaints:
+        raise DockyardError(
+            Problem(
+                code="filesystems.attributes-not-set",
+                what="debugfs could not set the attributes of some files",
+                where=out.name,
+                excerpt=tuple(complaints[:20]),
+            )
+        )
+
+
+def _needs_mending(entry: Entry) -> bool:
+    if entry.kind is Kind.HARDLINK:
+        return False
+    return bool(
+        entry.mtime_ns % NANOSECONDS
+        or entry.mtime_ns // NANOSECONDS > _LAST_OF_32_BITS
+        or any(name != XATTR_CAPABILITY for name, _ in entry.xattrs)
+    )
+
+
+def _time_commands(entry: Entry, number: int) -> list[bytes]:
+    seconds, fraction = divmod(entry.mtime_ns, NANOSECONDS)
+    commands = []
+    # Seconds go on in two bits of the extra field, counted from the signed 32 bits (ext4_inode).
+    low = (seconds + (1 << 31)) % (1 << 32) - (1 << 31)
+    extra = fraction << 2 | (seconds - low) >> 32
+    if seconds > _LAST_OF_32_BITS or (seconds < 0 and fraction):
+        commands.append(b"sif <%d> mtime @%d" % (number, seconds))
+    if extra:
+        commands.append(b"sif <%d> mtime_extra %#x" % (number, extra))
+    return commands

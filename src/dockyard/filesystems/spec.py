@@ -1,0 +1,140 @@
+"""What every file system module is given, what it offers, and how it refuses.
+
+A module of this room turns an archive into an image of one file system with that file system's own
+programs, makes good what these drop, and reads an image back by another way than it was written.
+What cannot be held is refused by path before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID, uuid5
+
+from dockyard.archive import Archive, Entry
+from dockyard.archive.entry import shown
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.sandbox import Tools
+
+_PATHS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemSpec:
+    """The identity of a file system. All of it is given, so that nothing is drawn at random.
+
+    uuid: of the file system. label: its name, or "". epoch: seconds since 1970, its birth and the
+    latest time in it. hash_seed: of directory hashes, where there are such; without it derived
+    from uuid. options: what the module documents as its own.
+    """
+
+    uuid: UUID
+    label: str = ""
+    epoch: int = 0
+    hash_seed: UUID | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def derived(self, purpose: str) -> UUID:
+        """A further UUID that depends on nothing but this file system's and the purpose."""
+        return uuid5(self.uuid, purpose)
+
+
+class Filesystem(Protocol):
+    """What a module of this room offers.
+
+    needs: which tools tree its programs come from, "main" or "testing".
+    """
+
+    @property
+    def needs(self) -> str: ...
+
+    def refuse(self, archive: Archive) -> list[Problem]:
+        """What the file system, or the program that writes it, cannot hold: a problem for each
+        reason, with the paths.
+        """
+        ...
+
+    def minimum_size(self, archive: Archive) -> int:
+        """Bytes that an image of the archive surely fits in, in whole MiB."""
+        ...
+
+    def write(
+        self, archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools
+    ) -> None:
+        """Write an image of `size` bytes. Inside the namespace. Raises DockyardError."""
+        ...
+
+    def read(self, image: Path, tools: Tools) -> Archive:
+        """What an image holds, read by another way than it was written. Raises DockyardError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A limit of a file system: `breaks` is true for the entries that it cannot hold."""
+
+    code: str
+    what: str
+    breaks: Callable[[Entry], object]
+    fix: str = ""
+
+
+def refusals(archive: Archive, name: str, rules: Iterable[Rule]) -> list[Problem]:
+    """One problem for each rule that some entry breaks."""
+    broken: dict[str, list[bytes]] = {}
+    known = tuple(rules)
+    for entry in archive:
+        for rule in known:
+            if rule.breaks(entry):
+                broken.setdefault(rule.code, []).append(entry.path)
+    return [
+        _refusal(name, rule, [shown(path) for path in broken[rule.code]])
+        for rule in known
+        if rule.code in broken
+    ]
+
+
+def _refusal(name: str, rule: Rule, paths: list[str]) -> Problem:
+    more = len(paths) - _PATHS_SHOWN
+    listed = paths[:_PATHS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+    return Problem(
+        code=f"filesystems.{rule.code}",
+        what=f"{name} cannot hold {rule.what}",
+        where=paths[0],
+        fix=rule.fix or "remove them from the image, or choose ext4 or erofs for this file system",
+        excerpt=tuple(listed) if len(paths) > 1 else (),
+    )
+
+
+def whole_mebibytes(size: int) -> int:
+    """A size rounded up to MiB."""
+    return -(-size // (1 << 20)) << 20
+
+
+def too_small(name: str, out: Path, available: int, needed: int) -> DockyardError:
+    """The error of a file system that does not fit the space that it was given."""
+    mib = 1 << 20
+    return DockyardError(
+        Problem(
+            code="filesystems.too-small",
+            what=f"the {name} file system does not fit: {available / mib:.0f} MiB are there, "
+            f"about {whole_mebibytes(needed) // mib} MiB are needed",
+            where=out.name,
+            fix="give the partition a larger size, or take packages out of the image",
+        )
+    )
+
+
+def broken_image(name: str, image: Path, why: str, fix: str = "") -> DockyardError:
+    """The error of an image that is not a sound file system of its kind."""
+    return DockyardError(
+        Problem(
+            code="filesystems.unreadable-image",
+            what=f"the {name} file system could not be read",
+            where=str(image),
+            why=why,
+            fix=fix or "make or fetch the image again",
+        )
+    )

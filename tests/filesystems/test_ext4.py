@@ -1,0 +1,167 @@
+"""ext4: what is written is read back, twice the same bytes, and what cannot be held is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from pathlib import Path
+
+import pytest
+
+from dockyard.archive import Archive, Entry, Kind, scan, unpack
+from dockyard.errors import DockyardError
+from dockyard.filesystems import FilesystemSpec, by_name, ext4
+from dockyard.filesystems.acl import from_disk
+from dockyard.host import mounts
+from dockyard.host.sandbox import Tools
+from nasty_archive import SECOND, T, directory, file, nasty, plain, same
+
+SPEC = FilesystemSpec(
+    uuid.UUID("0a0b0c0d-0000-4000-8000-000000000001"), label="root", epoch=1_767_225_600
+)
+build = pytest.mark.build
+
+
+def digest(path: Path) -> str:
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@build
+def test_everything_comes_back(tools: Tools, tmp_path: Path) -> None:
+    archive, image = nasty(), tmp_path / "image"
+    assert ext4.refuse(archive) == []
+    ext4.write(archive, image, 96 << 20, SPEC, tools)
+    assert image.stat().st_size == 96 << 20
+    found = ext4.read(image)
+    same(found, archive)
+    for entry in archive:
+        if entry.kind is Kind.FILE:
+            assert found.read(entry.path) == archive.read(entry.path)
+    tools.run(["e2fsck", "-fn", str(image)], read=[image])
+    shown = tools.run(["dumpe2fs", "-h", str(image)], read=[image]).text
+    assert str(SPEC.uuid) in shown
+    assert "root" in shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image"]
+
+
+@build
+def test_the_same_bytes_from_trees_made_in_another_order(tools: Tools, tmp_path: Path) -> None:
+    images = []
+    for name, reverse in (("one", False), ("two", True)):
+        at, image = tmp_path / name, tmp_path / f"{name}.img"
+        at.mkdir()
+        with mounts.tmpfs(at):
+            unpack(plain(), at, reverse=reverse)
+            ext4.write(scan(at, epoch=SPEC.epoch), image, 64 << 20, SPEC, tools)
+        images.append(digest(image))
+    assert images[0] == images[1]
+
+
+@build
+@pytest.mark.parametrize("files", [1, 3000])
+def test_the_minimum_size_is_enough(tools: Tools, tmp_path: Path, files: int) -> None:
+    data = {b"d%d/f%05d" % (at % 7, at): bytes([at % 251 + 1]) * (at % 9000) for at in range(files)}
+    archive = Archive.from_entries(
+        [file(path, xattrs=((b"user.x", b"x" * 200),)) for path in data], data
+    )
+    image = tmp_path / "image"
+    ext4.write(archive, image, ext4.minimum_size(archive), SPEC, tools)
+    same(ext4.read(image), archive)
+
+
+@build
+def test_hashed_directories_and_many_extents_are_read(tools: Tools, tmp_path: Path) -> None:
+    holes = b"".join(b"x" * 4096 + bytes(4096) for _ in range(700))
+    names = [b"d/%05d-%b" % (at, b"n" * 80) for at in range(3000)]
+    archive = Archive.from_entries(
+        [directory(b"d"), file(b"holes"), *(file(name) for name in names)], {b"holes": holes}
+    )
+    image = tmp_path / "image"
+    ext4.write(archive, image, 64 << 20, SPEC, tools)
+    same(ext4.read(image), archive)
+
+
+@build
+@pytest.mark.parametrize("kind", ["ext2", "ext3", "inline"])
+def test_older_and_inline_layouts_are_read(tools: Tools, tmp_path: Path, kind: str) -> None:
+    holes = bytes(4096) * 20 + b"x" * (6 << 20)
+    archive = Archive.from_entries(
+        [
+            # mke2fs gives the root of a tree that it reads from a directory its own time.
+            directory(b"", mtime_ns=SPEC.epoch * SECOND),
+            file(b"small"),
+            file(b"middle"),
+            file(b"holes"),
+            Entry(b"link", Kind.SYMLINK, 0o777, mtime_ns=T, target=b"x" * 70),
+            directory(b"directory"),
+            file(b"directory/" + b"n" * 100),
+        ],
+        {b"small": b"abc", b"middle": b"m" * 100, b"holes": holes},
+    )
+    tree, image = tmp_path / "tree", tmp_path / "image"
+    tree.mkdir()
+    unpack(archive, tree)
+    image.touch()
+    options = ["-t", "ext4", "-O", "inline_data"] if kind == "inline" else ["-t", kind]
+    argv = ["mke2fs", "-q", "-F", *options, "-I", "256", "-d", str(tree), str(image), "64m"]
+    tools.run(argv, read=[tree], write=[image], env={"SOURCE_DATE_EPOCH": str(SPEC.epoch)})
+    same(ext4.read(image), archive)
+
+
+@build
+def test_a_file_system_that_is_too_small_says_what_it_needs(tools: Tools, tmp_path: Path) -> None:
+    archive = Archive.from_entries([file(b"f")], {b"f": b"x" * (30 << 20)})
+    with pytest.raises(DockyardError) as caught:
+        ext4.write(archive, tmp_path / "image", 16 << 20, SPEC, tools)
+    problem = caught.value.problems[0]
+    assert problem.code == "filesystems.too-small"
+    assert "16 MiB are there" in problem.what
+
+
+def test_what_cannot_be_held_is_refused_by_path() -> None:
+    archive = Archive.from_entries(
+        [
+            file(b"big", xattrs=((b"user.a", b"x" * 4000), (b"user.b", b"x" * 100))),
+            file(b"named", xattrs=((b"btrfs.compression", b"x"),)),
+            file(b"old", mtime_ns=-(1 << 40) * SECOND),
+            Entry(b"link", Kind.SYMLINK, target=b"x" * 4096),
+            file(b"fine", uid=4294967294, mtime_ns=2_208_988_800 * SECOND),
+        ]
+    )
+    found = {problem.code: problem.where for problem in ext4.refuse(archive)}
+    assert found == {
+        "filesystems.xattr-size": "/big",
+        "filesystems.xattr-name": "/named",
+        "filesystems.time": "/old",
+        "filesystems.long-target": "/link",
+    }
+
+
+def test_many_paths_are_cut_short() -> None:
+    archive = Archive.from_entries([file(b"%02d" % at, mtime_ns=-(1 << 70)) for at in range(30)])
+    (problem,) = ext4.refuse(archive)
+    assert problem.excerpt[-1] == "and 21 more"
+
+
+def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"x" * 10_000):
+        (tmp_path / "image").write_bytes(content)
+        with pytest.raises(DockyardError) as caught:
+            ext4.read(tmp_path / "image")
+        assert caught.value.problems[0].code == "filesystems.unreadable-image"
+
+
+def test_a_damaged_acl_is_an_error() -> None:
+    assert from_disk(bytes.fromhex("01000000 01000700 02000500 e8030000")).hex() == (
+        "0200000001000700ffffffff02000500e8030000"
+    )
+    with pytest.raises(ValueError, match="cut short"):
+        from_disk(bytes.fromhex("01000000 02000500"))
+
+
+def test_file_systems_are_known_by_the_names_of_configurations() -> None:
+    assert by_name("ext4") is ext4
+    with pytest.raises(DockyardError) as caught:
+        by_name("ntfs")
+    assert caught.value.problems[0].code == "filesystems.unknown"
