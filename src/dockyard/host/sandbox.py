@@ -51,15 +51,20 @@ class Tools:
         check: bool = True,
         timeout: float | None = None,
         overlays: Sequence[tuple[Path, str]] = (),
+        chroots: Sequence[Path] = (),
     ) -> Completed:
         """Run a program of the tree.
 
         read, write: host paths that the program sees, at the same paths, read-only or writable.
+        chroots: trees below `write` that the program enters with chroot(2): their existing
+        directories dev and proc are in use while it runs, and empty again afterwards.
         overlays: (host path, path in the sandbox) pairs, read-only, laid over the tree's own files.
         Raises ProcessFailed as `process.run` does.
         """
+        inner = [part for tree in chroots for part in ("--dev", f"{tree}/dev")]
+        inner += [part for tree in chroots for part in ("--proc", f"{tree}/proc")]
         return run(
-            [*_BWRAP, *self._bindings(read, write, cwd, overlays), *argv],
+            [*_BWRAP, *self._bindings(read, write, cwd, overlays), *inner, *argv],
             stdin=stdin,
             stdout=stdout,
             env=env,

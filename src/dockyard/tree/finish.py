@@ -1,0 +1,204 @@
+"""The pass over a tree after its packages are in: makes what the packages' files imply, and
+leaves nothing behind that differs from build to build.
+
+Works for any RPM distribution: each step runs the image's own program, if the tree has it, unless a
+scriptlet has made the outcome already. Presets are applied here and the first boot is told that
+nothing is left to do (`/etc/.updated`, an empty machine-id), which saves it seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.files import InRoot, remove_tree
+from dockyard.host.process import ProcessFailed
+from dockyard.host.sandbox import run_in_tree
+
+_TMPFILES_NOT = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp")
+# systemd-tmpfiles(8): EX_DATAERR, lines were passed over, such as those of users who do not exist.
+_PASSED_OVER = 65
+
+_UPDATED = b"# The age of this file says that /usr is not newer: systemd-update-done.service(8)\n"
+
+# Paths (globs in the last part) that hold times, numbers of inodes, secrets or nothing at all.
+_VOLATILE = (
+    "/etc/.pwd.lock",
+    "/etc/passwd-",
+    "/etc/group-",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/etc/subuid-",
+    "/etc/subgid-",
+    "/etc/ssh/ssh_host_*_key",
+    "/etc/ssh/ssh_host_*_key.pub",
+    "/var/cache/ldconfig/aux-cache",
+    "/var/lib/dbus/machine-id",
+    "/var/lib/rpm/.rpm.lock",
+    "/var/lib/systemd/credential.secret",
+    "/var/lib/systemd/random-seed",
+    "/var/log/dnf*.log",
+    "/var/log/hawkey.log",
+    "/var/log/tdnf.log",
+)
+_EMPTIED = ("run", "tmp", "var/tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A program of the image that the pass runs.
+
+    program: its path in the tree; the step is left out without it. unless: a path whose existence
+    shows that it has run. given: a path without which there is nothing to do. passed: statuses
+    that are no failure.
+    """
+
+    program: str
+    arguments: tuple[str, ...] = ()
+    given: str = ""
+    unless: str = ""
+    passed: tuple[int, ...] = (0,)
+
+
+_STEPS = (
+    Step("/usr/bin/systemd-sysusers"),
+    Step(
+        "/usr/bin/systemd-tmpfiles",
+        ("--create", *(f"--exclude-prefix={prefix}" for prefix in _TMPFILES_NOT)),
+        passed=(0, _PASSED_OVER),
+    ),
+    Step("/usr/sbin/ldconfig", given="/etc/ld.so.conf"),
+    Step(
+        "/usr/bin/systemd-hwdb",
+        ("update", "--usr", "--strict"),
+        given="/usr/lib/udev/hwdb.d",
+        unless="/usr/lib/udev/hwdb.bin",
+    ),
+    Step(
+        "/usr/bin/journalctl",
+        ("--update-catalog",),
+        given="/usr/lib/systemd/catalog",
+        unless="/var/lib/systemd/catalog/database",
+    ),
+    Step(
+        "/usr/bin/update-ca-trust",
+        given="/usr/share/pki/ca-trust-source",
+        unless="/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    ),
+)
+_PRESETS = (
+    Step("/usr/bin/systemctl", ("preset-all",)),
+    Step("/usr/bin/systemctl", ("--global", "preset-all")),
+)
+
+
+def finish(root: Path, epoch: int, *, presets: bool = True) -> tuple[str, ...]:
+    """Run the pass over a tree and return the commands that ran.
+
+    epoch: seconds; no time in the tree is later afterwards, and every directory has it. presets:
+    apply the presets to all units, which undoes what was enabled by hand: only for a tree made
+    from nothing. Call `namespace.enter()` before. Raises DockyardError.
+    """
+    with InRoot(root) as files:
+        steps = [*_STEPS, *_module_indices(files), *(_PRESETS if presets else ())]
+        ran = [step for step in steps if _is_due(step, files)]
+        for step in ran:
+            _run(step, root, epoch)
+        _settle_first_boot(files)
+        _remove_volatile(root, files)
+    clamp_times(root, epoch)
+    return tuple(" ".join((step.program, *step.arguments)) for step in ran)
+
+
+def _module_indices(files: InRoot) -> list[Step]:
+    return [
+        Step(
+            "/usr/sbin/depmod",
+            (kernel,),
+            given=f"/usr/lib/modules/{kernel}/modules.builtin",
+            unless=f"/usr/lib/modules/{kernel}/modules.dep.bin",
+        )
+        for kernel in files.names("/usr/lib/modules")
+    ]
+
+
+def _is_due(step: Step, files: InRoot) -> bool:
+    if not files.lstat(step.program) or (step.given and not files.lstat(step.given)):
+        return False
+    return not (step.unless and files.lstat(step.unless))
+
+
+def _run(step: Step, root: Path, epoch: int) -> None:
+    argv: Sequence[str] = [step.program, *step.arguments]
+    env = {"SOURCE_DATE_EPOCH": str(epoch), "SYSTEMD_OFFLINE": "1", "HOME": "/root"}
+    done = run_in_tree(root, argv, env=env, check=False)
+    if done.status not in step.passed:
+        (failed,) = ProcessFailed(done, argv).problems
+        raise DockyardError(
+            Problem(
+                "tree.finish-failed",
+                f"{step.program} failed in the image after its packages were installed",
+                why=failed.what,
+                fix="its package, or one whose files it reads, is at fault",
+                excerpt=failed.excerpt,
+            )
+        )
+
+
+def _settle_first_boot(files: InRoot) -> None:
+    """An empty machine-id is filled at each first boot without calling it one (machine-id(5))."""
+    if not files.lstat("/usr/lib/systemd/systemd"):
+        return
+    files.write("/etc/machine-id", b"", mode=0o444)
+    files.write("/etc/.updated", _UPDATED)
+    files.write("/var/.updated", _UPDATED)
+
+
+def _remove_volatile(root: Path, files: InRoot) -> None:
+    for path in _VOLATILE:
+        directory, _, pattern = path.rpartition("/")
+        for name in files.names(directory):
+            if fnmatchcase(name, pattern):
+                found = files.lstat(f"{directory}/{name}")
+                if found and stat.S_ISREG(found.st_mode):
+                    files.remove(f"{directory}/{name}")
+    for name in _EMPTIED:
+        _empty(root, name)
+
+
+def _empty(root: Path, name: str) -> None:
+    """Remove all below a directory of the tree, unless a link leads there: perhaps out of the
+    tree.
+    """
+    directory = root
+    for part in name.split("/"):
+        directory = directory / part
+        if directory.is_symlink() or not directory.is_dir():
+            return
+    for child in directory.iterdir():
+        if child.is_dir() and not child.is_symlink():
+            remove_tree(child)
+        else:
+            child.unlink()
+
+
+def clamp_times(root: Path, epoch: int) -> None:
+    """Set the time of every directory, and of whatever is newer, to the epoch (seconds)."""
+    limit = epoch * 1_000_000_000
+    pending = [str(root)]
+    while pending:
+        directory = pending.pop()
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif entry.stat(follow_symlinks=False).st_mtime_ns > limit:
+                    os.utime(entry.path, ns=(limit, limit), follow_symlinks=False)
+        # What is done within a directory changes its time: set it when nothing more is made in it.
+        if os.lstat(directory).st_mtime_ns != limit:
+            os.utime(directory, ns=(limit, limit))

@@ -1,0 +1,149 @@
+"""Installs RPM packages into a tree with the rpm of the tools tree: one transaction, no network.
+
+The tree may be empty or hold packages already. rpm reports two kinds of failure with a mere warning
+and status 0: a scriptlet that failed, and a file whose owner does not exist (it is given to root,
+and loses its set-id bits). Both are errors here. The database comes out in canonical form, see
+`rpmdb`. Signatures are no matter of this module: packages are checked against the lock, and the
+lock against the repository's keys, before they come here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.process import Completed, ProcessFailed
+from dockyard.host.sandbox import Tools
+from dockyard.tree import rpmdb
+
+DBPATH = "/var/lib/rpm"
+
+# The directories in which programs find the kernel, and those that rpm needs. A distribution's own
+# package cannot make them: they are in use while it is installed.
+_MOUNT_POINTS = (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777))
+_COMMAND = ("rpm", "--noplugins", "--nosignature")
+_NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
+_SCRIPTLET = re.compile(r"scriptlet failed|^error: lua script failed")
+_EXCERPT = 25
+
+
+@dataclass(frozen=True, slots=True)
+class InstallReport:
+    """What a transaction said on the way that is no error (scriptlets' output among it)."""
+
+    messages: tuple[str, ...] = ()
+
+
+def install(
+    packages: Sequence[Path],
+    root: Path,
+    tools: Tools,
+    epoch: int,
+    *,
+    dbpath: str = DBPATH,
+    documents: bool = True,
+) -> InstallReport:
+    """Install or upgrade packages in one transaction.
+
+    packages: RPM files; their order does not matter. root: the tree, an existing directory; call
+    `namespace.enter()` before. epoch: seconds, the time that rpm and scriptlets are told. dbpath:
+    the rpm database's directory in the tree. documents: also install what is marked as
+    documentation. Raises DockyardError when rpm refuses, a scriptlet fails or an owner is unknown.
+    """
+    # By name, for the paths of a store say nothing: ties in rpm's order are decided by this one.
+    ordered = sorted(packages, key=lambda path: (path.name, str(path)))
+    argv = ["-U", *([] if documents else ["--excludedocs"]), *map(str, ordered)]
+    folders = sorted({path.parent for path in packages})
+    report = _transaction(argv, root, tools, epoch, dbpath, read=folders)
+    rpmdb.canonicalise(root, tools, epoch, dbpath)
+    return report
+
+
+def erase(
+    names: Sequence[str], root: Path, tools: Tools, epoch: int, *, dbpath: str = DBPATH
+) -> InstallReport:
+    """Remove packages by name in one transaction; what still needs them makes it an error."""
+    report = _transaction(["-e", *sorted(names)], root, tools, epoch, dbpath)
+    rpmdb.canonicalise(root, tools, epoch, dbpath)
+    return report
+
+
+def verify(root: Path, tools: Tools, *, dbpath: str = DBPATH) -> tuple[str, ...]:
+    """What differs between the tree and its packages, a line each as `rpm -Va` has them."""
+    argv = [*_COMMAND, "--root", str(root), "--dbpath", dbpath, "-Va", "--noscripts"]
+    done = tools.run(argv, write=[root], check=False)
+    return tuple(line for line in (done.text + _text(done.stderr)).splitlines() if line.strip())
+
+
+def _transaction(
+    argv: Sequence[str],
+    root: Path,
+    tools: Tools,
+    epoch: int,
+    dbpath: str,
+    read: Sequence[Path] = (),
+) -> InstallReport:
+    _make_mount_points(root)
+    command = [*_COMMAND, "--root", str(root), "--dbpath", dbpath, *argv]
+    env = {"SOURCE_DATE_EPOCH": str(epoch), "SYSTEMD_OFFLINE": "1", "HOME": "/root"}
+    done = tools.run(command, read=read, write=[root], chroots=[root], env=env, check=False)
+    lines = [line for line in _text(done.stderr).splitlines() if line.strip()]
+    _raise_failures(done, lines)
+    return InstallReport((*lines, *_text(done.stdout).splitlines()))
+
+
+def _make_mount_points(root: Path) -> None:
+    for name, mode in _MOUNT_POINTS:
+        path = root / name
+        if not path.exists() and not path.is_symlink():
+            path.mkdir()
+            path.chmod(mode)
+
+
+def _raise_failures(done: Completed, lines: Sequence[str]) -> None:
+    unknown = [found["name"] for line in lines if (found := _NOT_THERE.match(line))]
+    scriptlets = [line for line in lines if _SCRIPTLET.search(line)]
+    problems = []
+    if scriptlets:
+        problems.append(
+            Problem(
+                "tree.scriptlet-failed",
+                "a scriptlet of a package failed while the packages were installed",
+                why="; ".join(line.partition(": ")[2] for line in scriptlets),
+                fix="mend the package, or leave it out",
+                excerpt=tuple(lines[-_EXCERPT:]),
+            )
+        )
+    if unknown:
+        names = ", ".join(sorted(set(unknown)))
+        problems.append(
+            Problem(
+                "tree.unknown-owner",
+                f"packages have files of users or groups that do not exist: {names}",
+                why="rpm would give the files to root and drop their set-id bits",
+                fix="install the package that makes them, and let the package require it (pre)",
+                excerpt=tuple(line for line in lines if _NOT_THERE.match(line)),
+            )
+        )
+    if problems:
+        raise DockyardError(*problems)
+    if done.status or any(line.startswith("error:") for line in lines):
+        failed = ProcessFailed(done, done.argv)
+        if any(problem.code == "host.no-space" for problem in failed.problems):
+            raise failed
+        raise DockyardError(
+            Problem(
+                "tree.install-failed",
+                "rpm refuses the packages",
+                why=next((line for line in lines if line.startswith("error:")), ""),
+                fix="a package that another one needs may be missing from the lock",
+                excerpt=tuple(lines[:_EXCERPT]),
+            )
+        )
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")

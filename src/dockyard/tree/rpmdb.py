@@ -1,0 +1,112 @@
+"""The rpm database of a tree in canonical form: one file that depends on the packages alone.
+
+rpm numbers headers in the order of installation and notes when each was installed, so two ways to
+the same set of packages give different bytes; `--rebuilddb` keeps that order. Here all headers are
+exported (rpmdb(8), `--exportdb`: a sequence of headers as in rpm-format(5)), given one time of
+installation, sorted, and imported into an empty database, which is then taken out of WAL mode: in
+that mode it could not be opened on a read-only root.
+
+Only programs of the tools tree touch the database: the file holds the version of the SQLite that
+wrote it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.sandbox import Tools
+
+_MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
+_INTRO = struct.Struct(">8sII")
+_ENTRY = struct.Struct(">IIII")
+_NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022
+_INSTALL_TIME, _INSTALL_TID = 1008, 1128
+
+# $1: the tree. $2: the database's directory in it. Both steps run where nothing of the host but the
+# tree can be reached, whatever links the tree has.
+_IMPORT = """
+set -eu
+umask 022
+cd "$1/$2"
+rm -rf .canonical
+mkdir .canonical
+rpmdb --dbpath "$PWD/.canonical" --importdb
+sqlite3 .canonical/rpmdb.sqlite 'PRAGMA journal_mode=DELETE' > /dev/null
+chmod 0644 .canonical/rpmdb.sqlite
+mv -f .canonical/rpmdb.sqlite rpmdb.sqlite
+rm -rf .canonical rpmdb.sqlite-wal rpmdb.sqlite-shm .rpm.lock
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    data: bytearray
+    key: tuple[bytes, ...]
+
+
+def canonicalise(root: Path, tools: Tools, epoch: int, dbpath: str = "/var/lib/rpm") -> None:
+    """Rewrite the tree's rpm database in canonical form.
+
+    epoch: seconds, noted as the time of installation of every package. dbpath: the database's
+    directory in the tree (`%_dbpath` of the distribution). Raises DockyardError.
+    """
+    env = {"SOURCE_DATE_EPOCH": str(epoch)}
+    exported = tools.run(
+        ["rpmdb", "--root", str(root), "--dbpath", dbpath, "--exportdb"], write=[root], env=env
+    )
+    headers = sorted(_headers(exported.stdout, epoch), key=lambda header: header.key)
+    tools.run(
+        ["sh", "-c", _IMPORT, "sh", str(root), dbpath.lstrip("/")],
+        write=[root],
+        stdin=b"".join(bytes(header.data) for header in headers),
+        env=env,
+    )
+
+
+def _headers(data: bytes, epoch: int) -> Iterator[_Header]:
+    """The headers of an export, with times of installation set."""
+    position = 0
+    while position < len(data):
+        if len(data) - position < _INTRO.size:
+            raise _malformed()
+        magic, number, size = _INTRO.unpack_from(data, position)
+        end = position + _INTRO.size + number * _ENTRY.size + size
+        if magic != _MAGIC or end > len(data):
+            raise _malformed()
+        yield _header(bytearray(data[position:end]), number, epoch)
+        position = end
+
+
+def _header(data: bytearray, number: int, epoch: int) -> _Header:
+    store = _INTRO.size + number * _ENTRY.size
+    found: dict[int, int] = {}
+    for index in range(number):
+        tag, _, where, _ = _ENTRY.unpack_from(data, _INTRO.size + index * _ENTRY.size)
+        # An entry of the dribble behind the immutable region comes last and counts.
+        found[tag] = store + where
+    for tag in (_INSTALL_TIME, _INSTALL_TID):
+        # Both stand outside of the immutable region: the header's digest and signature stay good.
+        if tag in found:
+            struct.pack_into(">I", data, found[tag], epoch)
+
+    def text(tag: int) -> bytes:
+        where = found.get(tag)
+        return bytes(data[where : data.index(0, where)]) if where is not None else b""
+
+    epoch_number = struct.unpack_from(">I", data, found[_EPOCH])[0] if _EPOCH in found else 0
+    identity = (text(_NAME), b"%010d" % epoch_number, text(_VERSION), text(_RELEASE), text(_ARCH))
+    return _Header(data, (*identity, bytes(data)))
+
+
+def _malformed() -> DockyardError:
+    return DockyardError(
+        Problem(
+            "tree.rpmdb-malformed",
+            "the rpm database cannot be read back as a sequence of headers",
+            fix="see that the image's packages were made by rpm 4.16 or newer",
+        )
+    )

@@ -1,0 +1,175 @@
+"""Installing small RPMs: what counts as a failure, and what the database depends on."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dockyard.errors import DockyardError
+from dockyard.host.sandbox import Tools
+from dockyard.packages.rpm.contents import (
+    PackagedFile,
+    PackageScriptlet,
+    Relation,
+    RpmPackage,
+)
+from dockyard.packages.rpm.writer import write_package
+from dockyard.tree.install import erase, install, verify
+
+pytestmark = pytest.mark.build
+
+EPOCH = 1_700_000_000
+
+
+def make(
+    directory: Path,
+    name: str,
+    *files: PackagedFile,
+    requires: Sequence[str] = (),
+    scriptlets: Sequence[PackageScriptlet] = (),
+) -> Path:
+    package = RpmPackage(
+        name=name,
+        version="1",
+        release="1",
+        summary=f"The package {name}",
+        license="MIT",
+        build_time=EPOCH,
+        files=files,
+        requires=[Relation(text) for text in requires],
+        provides=[Relation(name)],
+        scriptlets=scriptlets,
+    )
+    path = directory / package.file_name
+    with path.open("wb") as out:
+        write_package(package, out)
+    return path
+
+
+def text_file(path: str, text: str = "text\n", **attributes: object) -> PackagedFile:
+    return PackagedFile(path, stat.S_IFREG | 0o644, text.encode(), **attributes)  # type: ignore[arg-type]
+
+
+def several(directory: Path) -> list[Path]:
+    return [
+        make(directory, f"package{number}", text_file(f"/usr/share/{number}"))
+        for number in range(12)
+    ]
+
+
+def new_root(directory: Path, name: str) -> Path:
+    root = directory / name
+    root.mkdir()
+    return root
+
+
+def database(root: Path) -> bytes:
+    return (root / "var/lib/rpm/rpmdb.sqlite").read_bytes()
+
+
+def test_files_come_with_their_attributes(tools: Tools, tmp_path: Path) -> None:
+    file = PackagedFile("/usr/bin/tool", stat.S_IFREG | 0o4755, b"#!\n", mtime=EPOCH - 5)
+    root = new_root(tmp_path, "root")
+    install([make(tmp_path, "tool", file)], root, tools, EPOCH)
+    found = (root / "usr/bin/tool").stat()
+    assert stat.S_IMODE(found.st_mode) == 0o4755
+    assert (found.st_uid, found.st_gid, found.st_mtime) == (0, 0, EPOCH - 5)
+    assert verify(root, tools) == ()
+
+
+def test_changed_file_is_seen_by_verify(tools: Tools, tmp_path: Path) -> None:
+    root = new_root(tmp_path, "root")
+    install([make(tmp_path, "tool", text_file("/usr/tool"))], root, tools, EPOCH)
+    (root / "usr/tool").write_text("else\n")
+    assert [line.split()[-1] for line in verify(root, tools)] == ["/usr/tool"]
+
+
+def test_database_depends_on_neither_order_nor_history(tools: Tools, tmp_path: Path) -> None:
+    packages = several(tmp_path)
+    extra = make(tmp_path, "extra", text_file("/usr/share/extra"))
+    one, other, third = (new_root(tmp_path, name) for name in ("one", "other", "third"))
+    install(packages, one, tools, EPOCH)
+    # A store's names follow digests: an order that has nothing to do with the packages' names.
+    shuffled = []
+    for number, package in enumerate(random.Random(3).sample(packages, len(packages))):
+        shuffled.append(tmp_path / f"{number:064x}")
+        os.link(package, shuffled[-1])
+    install(shuffled, other, tools, EPOCH)
+    install([*packages[6:], extra], third, tools, EPOCH - 1000)
+    install(packages[:6], third, tools, EPOCH)
+    erase(["extra"], third, tools, EPOCH)
+    assert database(one) == database(other) == database(third)
+    assert [path.name for path in (one / "var/lib/rpm").iterdir()] == ["rpmdb.sqlite"]
+
+
+def test_database_depends_on_the_set(tools: Tools, tmp_path: Path) -> None:
+    packages = several(tmp_path)
+    one, other = new_root(tmp_path, "one"), new_root(tmp_path, "other")
+    install(packages, one, tools, EPOCH)
+    install(packages[1:], other, tools, EPOCH)
+    assert database(one) != database(other)
+
+
+def test_failing_scriptlet_is_an_error(tools: Tools, tmp_path: Path) -> None:
+    bad = PackageScriptlet("post", ("<lua>",), 'print("words of the scriptlet") error("broken")')
+    package = make(tmp_path, "bad", text_file("/usr/bad"), scriptlets=[bad])
+    with pytest.raises(DockyardError) as caught:
+        install([package], new_root(tmp_path, "root"), tools, EPOCH)
+    (problem,) = caught.value.problems
+    assert problem.code == "tree.scriptlet-failed"
+    assert "bad-1-1" in problem.why
+    assert any("broken" in line for line in problem.excerpt)
+
+
+def test_unknown_owner_is_an_error(tools: Tools, tmp_path: Path) -> None:
+    package = make(tmp_path, "owned", text_file("/usr/owned", owner="ghost", group="crew"))
+    accounts = (
+        text_file("/etc/passwd", "root:x:0:0::/:/bin/sh\n"),
+        text_file("/etc/group", "root:x:0:\n"),
+    )
+    root = new_root(tmp_path, "root")
+    install([make(tmp_path, "accounts", *accounts)], root, tools, EPOCH)
+    with pytest.raises(DockyardError) as caught:
+        install([package], root, tools, EPOCH)
+    (problem,) = caught.value.problems
+    assert problem.code == "tree.unknown-owner"
+    assert "crew, ghost" in problem.what
+
+
+def test_missing_dependency_names_it(tools: Tools, tmp_path: Path) -> None:
+    package = make(tmp_path, "needy", text_file("/usr/needy"), requires=["what-is-not-there"])
+    root = new_root(tmp_path, "root")
+    with pytest.raises(DockyardError) as caught:
+        install([package], root, tools, EPOCH)
+    (problem,) = caught.value.problems
+    assert problem.code == "tree.install-failed"
+    assert any("what-is-not-there is needed by needy" in line for line in problem.excerpt)
+    assert not (root / "usr/needy").exists()
+
+
+def test_file_conflict_is_an_error(tools: Tools, tmp_path: Path) -> None:
+    packages = [
+        make(tmp_path, "one", text_file("/usr/same", "one\n")),
+        make(tmp_path, "two", text_file("/usr/same", "two\n")),
+    ]
+    with pytest.raises(DockyardError) as caught:
+        install(packages, new_root(tmp_path, "root"), tools, EPOCH)
+    assert caught.value.problems[0].code == "tree.install-failed"
+    assert "/usr/same" in "".join(caught.value.problems[0].excerpt)
+
+
+def test_link_in_the_tree_does_not_reach_the_host(tools: Tools, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = PackagedFile("/opt", stat.S_IFLNK | 0o777, target=str(outside))
+    root = new_root(tmp_path, "root")
+    install([make(tmp_path, "link", link)], root, tools, EPOCH)
+    package = make(tmp_path, "through", text_file("/opt/file"))
+    with pytest.raises(DockyardError):
+        install([package], root, tools, EPOCH)
+    assert not list(outside.iterdir())
