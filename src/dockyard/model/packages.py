@@ -149,3 +149,21 @@ class Repository:
     pin: PinBy = PinBy.DIGEST
     title: str = ""
     position: Position | None = field(default=None, compare=False)
+
+
+def recorded(repository: Repository, fingerprints: tuple[str, ...] = ()) -> LockedRepository:
+    """How a lock records a repository whose keys have these fingerprints.
+
+    A repository that pins content is signed by whoever builds it, with a key of their own, so its
+    keys are not recorded.
+    """
+    return LockedRepository(
+        id=repository.id,
+        pin=repository.pin,
+        check_packages=repository.check_packages,
+        check_metadata=repository.check_metadata,
+        keys=() if repository.pin is PinBy.CONTENT else tuple(sorted(fingerprints)),
+        priority=repository.priority,
+        exclude=tuple(sorted(set(repository.exclude))),
+        include=tuple(sorted(set(repository.include))),
+    )

@@ -212,3 +212,9 @@ def _write_cache(repo: Any, path: Path) -> None:
             part.unlink(missing_ok=True)
     except OSError:
         return
+
+
+def every_pin(opened: Sequence[Metadata], cache: Path) -> list[Pin]:
+    """Every package that repositories list, whether it may be chosen or not."""
+    packages = PackagePool(opened, Request(()), cache)
+    return [packages.pin(solvable) for solvable in packages.pool.solvables]

@@ -18,7 +18,7 @@ import pysequoia
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.network import Network, TransferFailed, file_path, shown
-from dockyard.model.packages import LockedRepository, PackageKind, Repository
+from dockyard.model.packages import LockedRepository, Repository, recorded
 from dockyard.packages import compression
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.fetch import Progress, Wanted, fetch
@@ -65,22 +65,7 @@ class Metadata:
 
     def locked(self) -> LockedRepository:
         """How a lock records this repository."""
-        return locked(self.repository, keys.fingerprints(self.keys))
-
-
-def locked(repository: Repository, fingerprints: tuple[str, ...] = ()) -> LockedRepository:
-    """How a lock records a repository whose keys have these fingerprints."""
-    return LockedRepository(
-        id=repository.id,
-        kind=PackageKind.RPM,
-        pin=repository.pin,
-        check_packages=repository.check_packages,
-        check_metadata=repository.check_metadata,
-        keys=tuple(sorted(fingerprints)),
-        priority=repository.priority,
-        exclude=tuple(sorted(set(repository.exclude))),
-        include=tuple(sorted(set(repository.include))),
-    )
+        return recorded(self.repository, keys.fingerprints(self.keys))
 
 
 def open_repository(repository: Repository, access: Access) -> Metadata:

@@ -1,0 +1,222 @@
+"""Makes locks, tells whether a lock still fits what is asked for, and moves only what is gone.
+
+A lock that does not fit stops a build with the difference in words; nothing is ever solved anew
+behind a user's back. `check` reads no metadata and opens no connection: it is on the path of a
+build that has nothing to do. Everything that solves is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dockyard.errors import DockyardError, Problem, Problems
+from dockyard.model.packages import (
+    Lock,
+    LockedRepository,
+    Pin,
+    Repository,
+    Request,
+    recorded,
+)
+from dockyard.packages.lockfile import dump, load, loads
+
+if TYPE_CHECKING:
+    from dockyard.packages.rpm.repository import Access, Metadata
+
+__all__ = ["check", "diff", "dump", "load", "loads", "make_lock", "refresh_missing", "require"]
+
+_SHOWN = 12
+
+
+def make_lock(
+    subject: str,
+    request: Request,
+    repositories: Sequence[Repository],
+    access: Access,
+    tools: Iterable[Pin] = (),
+) -> Lock:
+    """Choose the packages of a request from repositories as they are now, and pin them.
+
+    Raises DockyardError (`repository.…`, `fetch.…`, `solve.…`) with every problem.
+    """
+    from dockyard.packages.pinning import pin_by_content
+    from dockyard.packages.solve import solve
+
+    opened = open_all(repositories, access)
+    chosen = solve(request, opened, access.cache)
+    packages = pin_by_content(chosen, opened, access)
+    recorded = tuple(sorted(each.locked() for each in opened))
+    return Lock(subject, request, recorded, tuple(sorted(packages)), tuple(sorted(tools)))
+
+
+def open_all(repositories: Sequence[Repository], access: Access) -> list[Metadata]:
+    """Open repositories; the problems of all are reported together."""
+    from dockyard.packages.rpm.repository import open_repository
+
+    problems = Problems()
+    opened = []
+    for repository in repositories:
+        try:
+            opened.append(open_repository(repository, access))
+        except DockyardError as error:
+            problems.extend(error.problems)
+    if not repositories:
+        what = "there is no repository to take packages from"
+        problems.add("repository.none", what, fix="name one with --rpm-source")
+    problems.raise_any()
+    return opened
+
+
+def check(
+    lock: Lock,
+    request: Request,
+    repositories: Sequence[Repository],
+    tools: Iterable[Pin] | None = None,
+) -> list[str]:
+    """How a lock differs from what is asked for now, in words; empty when it fits.
+
+    tools: the pins of the tools that would be used, compared when they are given.
+    """
+    if lock.request is None:
+        return ["the lock has no packages of an image"]
+    words = _requests(lock.request, request)
+    words += _repositories(lock.repositories, [recorded(each) for each in repositories])
+    if tools is not None:
+        changed = diff_pins(lock.tools, tuple(tools))
+        words += [f"tools: {line}" for line in changed]
+    return words
+
+
+def require(
+    lock: Lock,
+    request: Request,
+    repositories: Sequence[Repository],
+    name: str,
+    tools: Iterable[Pin] | None = None,
+) -> None:
+    """Raise DockyardError (`lock.stale`) with the differences when a lock does not fit.
+
+    name: the lock's file, for the message.
+    """
+    if words := check(lock, request, repositories, tools):
+        more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
+        raise DockyardError(
+            Problem(
+                "lock.stale",
+                f"the lock {name} does not fit what is asked for",
+                why="it was made for another request",
+                fix="take the changes in with: dockyard lock IMAGE",
+                excerpt=(*words[:_SHOWN], *more),
+            )
+        )
+
+
+def diff(old: Lock, new: Lock) -> list[str]:
+    """What changed between two locks, in words, packages first."""
+    words = diff_pins(old.packages, new.packages)
+    words += _repositories(old.repositories, new.repositories, keys=True)
+    if old.request and new.request:
+        words += _requests(old.request, new.request)
+    return words + [f"tools: {line}" for line in diff_pins(old.tools, new.tools)]
+
+
+def diff_pins(old: Sequence[Pin], new: Sequence[Pin]) -> list[str]:
+    """Added, removed and changed pins, in words, by name."""
+    before, after = _by_name(old), _by_name(new)
+    words = []
+    for key in sorted(before.keys() | after.keys()):
+        gone = [pin for pin in before.get(key, ()) if pin not in after.get(key, ())]
+        come = [pin for pin in after.get(key, ()) if pin not in before.get(key, ())]
+        if len(gone) == len(come) == 1:
+            words.append(_change(gone[0], come[0]))
+        else:
+            words += [f"removed {pin.nevra}" for pin in gone]
+            words += [f"added {pin.nevra} from {pin.repository}" for pin in come]
+    return words
+
+
+def refresh_missing(
+    lock: Lock,
+    repositories: Sequence[Repository],
+    access: Access,
+) -> tuple[Lock, list[str]]:
+    """Move the pins whose bytes nobody has any more to the current packages, and nothing else.
+
+    Other pins move only when a new package needs them to. Gives the lock and the moves in words;
+    the same lock and no moves when everything is still to be had.
+    Raises DockyardError when a repository cannot be asked, or no answer exists.
+    """
+    from dockyard.packages.pinning import Availability, pin_by_content
+    from dockyard.packages.solve import solve
+
+    if lock.request is None:
+        return lock, []
+    opened = open_all(repositories, access)
+    found = Availability.of(lock.packages, opened, access)
+    if not found.gone:
+        return lock, []
+    chosen = solve(lock.request, opened, access.cache, keep=found.listed, kept=found.unlisted())
+    # A pin that stays is taken over as it is, so that not one byte of its line changes.
+    kept = {pin.key: pin for pin in lock.packages if pin not in found.gone}
+    stay = [kept.get(pin.key) for pin in chosen]
+    fresh = [pin for pin, same in zip(chosen, stay, strict=True) if same is None]
+    packages = [pin for pin in stay if pin] + pin_by_content(fresh, opened, access)
+    recorded = tuple(sorted(each.locked() for each in opened))
+    new = replace(lock, packages=tuple(sorted(packages)), repositories=recorded)
+    return new, diff_pins(lock.packages, new.packages)
+
+
+def _requests(old: Request, new: Request) -> list[str]:
+    words = [f"{item} is asked for now" for item in sorted(set(new.install) - set(old.install))]
+    words += [
+        f"{item} is not asked for any more" for item in sorted(set(old.install) - set(new.install))
+    ]
+    if set(old.exclude) != set(new.exclude):
+        words.append(f"excluded: {_either(old.exclude)} before, {_either(new.exclude)} now")
+    if old.architecture != new.architecture:
+        words.append(f"architecture: {old.architecture} before, {new.architecture} now")
+    if old.weak != new.weak:
+        words.append(f"weak dependencies: {'with' if new.weak else 'without'} them now")
+    return words
+
+
+def _repositories(
+    old: Iterable[LockedRepository], new: Iterable[LockedRepository], *, keys: bool = False
+) -> list[str]:
+    before, after = {each.id: each for each in old}, {each.id: each for each in new}
+    words = [f"repository {name} is new" for name in sorted(after.keys() - before.keys())]
+    words += [f"repository {name} is gone" for name in sorted(before.keys() - after.keys())]
+    fields = ("pin", "check_packages", "check_metadata", "priority", "exclude", "include")
+    for name in sorted(before.keys() & after.keys()):
+        for field in (*fields, "keys") if keys else fields:
+            was, now = getattr(before[name], field), getattr(after[name], field)
+            if was != now:
+                title = field.replace("_", " ")
+                words.append(f"repository {name}: {title} was {_either(was)}, is {_either(now)}")
+    return words
+
+
+def _either(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(sorted(map(str, value))) or "nothing"
+    return {True: "on", False: "off"}.get(value, str(value)) if type(value) is bool else str(value)
+
+
+def _by_name(pins: Sequence[Pin]) -> dict[tuple[str, str], list[Pin]]:
+    found: dict[tuple[str, str], list[Pin]] = {}
+    for pin in sorted(pins):
+        found.setdefault((pin.name, pin.arch), []).append(pin)
+    return found
+
+
+def _change(old: Pin, new: Pin) -> str:
+    if old.evr != new.evr:
+        moved = f", from {new.repository}" if old.repository != new.repository else ""
+        return f"{old.name} {old.evr} -> {new.evr}{moved}"
+    if old.repository != new.repository:
+        return f"{old.nevra} comes from {new.repository}, not {old.repository}"
+    if (old.digest, old.content) != (new.digest, new.content):
+        return f"{old.nevra} has other bytes, though the same version"
+    return f"{old.nevra} lies at {new.path}"
