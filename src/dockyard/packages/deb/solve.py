@@ -1,0 +1,309 @@
+"""Chooses Debian packages for a request, as apt would.
+
+Two steps. A walk takes, from the request on, everything that is certain, then for each group of
+alternatives that nothing satisfies yet the first one that the archive has (for a virtual name: the
+provider of the highest priority, then the first by name). libsolv then says whether these packages
+can be there together. Where they cannot, it solves the request itself and favours them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import solv
+
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.packages.deb.index import Candidate, Index
+from dockyard.packages.deb.relations import Relation, group
+from dockyard.packages.deb.version import satisfies
+
+_JOB = solv.Job
+_RULES = solv.Solver
+_DEP = re.compile(r"^(=?)(\S+)(?: ([<=>]+) (\d+))?$")
+_PLAIN = {"<": "<<", ">": ">>"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One thing that is asked for: `name`, `name=version` or `name (>= version)`; a virtual name
+    will do. where: who asks.
+    """
+
+    text: str
+    where: Position | str | None = None
+
+    @property
+    def relation(self) -> Relation:
+        name, equals, version = self.text.partition("=")
+        if equals and "(" not in name:
+            return Relation(name.strip(), "=", version.strip())
+        found = group(self.text)
+        return found[0] if found else Relation(self.text)
+
+
+def solve(
+    index: Index,
+    wishes: Sequence[Wish],
+    *,
+    essential: bool = False,
+    exclude: Iterable[str] = (),
+) -> list[Candidate]:
+    """The packages that satisfy all wishes and their dependencies, sorted by name.
+
+    essential: take the essential packages too, which dependencies do not name. exclude: names
+    that must not be taken. Recommended packages are never taken. Raises DockyardError
+    (`debian.no-package`, `debian.conflict`) with every problem that was found.
+    """
+    wanted = [*wishes, *(Wish(name, "essential packages") for name in _essential(index, essential))]
+    excluded = frozenset(exclude)
+    choices = [_choices(index, wish, excluded) for wish in wanted]
+    problems = [
+        _no_package(index, wish, wish.text in excluded)
+        if not found
+        else _ambiguous(wish, [solvable.name for solvable in found])
+        for wish, found in zip(wanted, choices, strict=True)
+        if not found or _unclear(wish, found)
+    ]
+    if problems:
+        raise DockyardError(*problems)
+    walked = _Walk(index, excluded).run(choices)
+    solver = index.pool.Solver()
+    solver.set_flag(_RULES.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
+    if solver.solve(_install([[solvable] for solvable in walked], index, excluded)):
+        favoured = [_job(index, _JOB.SOLVER_FAVOR, solvable) for solvable in walked]
+        failed = solver.solve([*_install(choices, index, excluded), *favoured])
+        if failed:
+            raise DockyardError(*(_explain(index, problem) for problem in failed))
+    return sorted(
+        (index.candidate(solvable) for solvable in solver.transaction().newsolvables()),
+        key=lambda found: (found.name, found.architecture),
+    )
+
+
+def _essential(index: Index, wanted: bool) -> list[str]:
+    return index.essential() if wanted else []
+
+
+def _choices(index: Index, wish: Wish, excluded: frozenset[str]) -> list[solv.XSolvable]:
+    """The solvables that fulfil a wish, the best first."""
+    relation = wish.relation
+    found = list(index.pool.whatprovides(index.pool.Dep(relation.name)))
+    if relation.operator:
+        found = [
+            solvable
+            for solvable in found
+            if solvable.name == relation.name
+            and satisfies(index.candidate(solvable).version, relation.operator, relation.version)
+        ]
+    elif any(solvable.name == relation.name for solvable in found):
+        found = [solvable for solvable in found if solvable.name == relation.name]
+    found = [solvable for solvable in found if solvable.name not in excluded]
+    return _ranked(index, relation.name, found)
+
+
+def _ranked(index: Index, name: str, found: Iterable[solv.XSolvable]) -> list[solv.XSolvable]:
+    """A package of that very name first, the highest version of it; then by priority and name."""
+
+    def order(solvable: solv.XSolvable) -> tuple[bool, int, str, int, int]:
+        candidate = index.candidate(solvable)
+        own = solvable.name == name
+        # The rank is the version's place in dpkg's order.
+        return (not own, candidate.priority, solvable.name, -int(solvable.evr), solvable.id)
+
+    return sorted(found, key=order)
+
+
+@dataclass
+class _Walk:
+    """Follows dependencies the way apt marks packages."""
+
+    index: Index
+    excluded: frozenset[str]
+    chosen: dict[str, solv.XSolvable] = field(default_factory=dict)
+    _sure: deque[solv.XSolvable] = field(default_factory=deque)
+    _open: deque[str] = field(default_factory=deque)
+
+    def run(self, choices: Sequence[Sequence[solv.XSolvable]]) -> list[solv.XSolvable]:
+        for found in sorted(choices, key=len):
+            if not any(self._has(solvable) for solvable in found):
+                self._take(found[0])
+        while self._sure or self._open:
+            while self._sure:
+                self._open.extend(self._needs(self._sure.popleft()))
+            if self._open:
+                self._settle(self._open.popleft())
+        return list(self.chosen.values())
+
+    def _needs(self, solvable: solv.XSolvable) -> list[str]:
+        """Take what a package needs without a choice; gives the groups with one."""
+        later: list[str] = []
+        for dep in solvable.lookup_deparray(solv.SOLVABLE_REQUIRES):
+            found = [item for item in self._providers(dep) if item.name not in self.excluded]
+            names = {item.name for item in found}
+            if len(names) == 1:
+                if not any(self._has(item) for item in found):
+                    self._take(_ranked(self.index, names.pop(), found)[0])
+            elif names:
+                later.append(str(dep))
+        return later
+
+    def _settle(self, text: str) -> None:
+        """Choose for a group, unless what is chosen already satisfies it."""
+        alternatives = [self._parse(part) for part in _split(text)]
+        options = [
+            (name, [item for item in self._providers(dep) if item.name not in self.excluded])
+            for name, dep in alternatives
+        ]
+        if any(self._has(item) for _, found in options for item in found):
+            return
+        for name, found in options:
+            if found:
+                self._take(_ranked(self.index, name, found)[0])
+                return
+
+    def _parse(self, text: str) -> tuple[str, solv.Dep]:
+        match = _DEP.match(text)
+        if match is None:
+            return text, self.index.pool.Dep(text)
+        exact, name, operator, rank = match.groups()
+        dep = self.index.pool.Dep(exact + name)
+        if operator:
+            flags = (
+                (solv.REL_LT if "<" in operator else 0)
+                | (solv.REL_EQ if "=" in operator else 0)
+                | (solv.REL_GT if ">" in operator else 0)
+            )
+            dep = dep.Rel(flags, self.index.pool.Dep(rank))
+        return name, dep
+
+    def _providers(self, dep: solv.Dep) -> list[solv.XSolvable]:
+        return list(self.index.pool.whatprovides(dep))
+
+    def _has(self, solvable: solv.XSolvable) -> bool:
+        found = self.chosen.get(solvable.name)
+        return found is not None and found.id == solvable.id
+
+    def _take(self, solvable: solv.XSolvable) -> None:
+        if solvable.name not in self.chosen:
+            self.chosen[solvable.name] = solvable
+            self._sure.append(solvable)
+
+
+def _split(text: str) -> list[str]:
+    """The alternatives of a group as libsolv prints it: `(a or =b >= 12 or c)`."""
+    return text.strip("()").split(" or ")
+
+
+def _install(
+    choices: Sequence[Sequence[solv.XSolvable]], index: Index, excluded: frozenset[str]
+) -> list[solv.Job]:
+    """Jobs that install one of each choice and none of the excluded names."""
+    pool = index.pool
+    jobs = []
+    for found in choices:
+        if len(found) == 1:
+            jobs.append(_job(index, _JOB.SOLVER_INSTALL, found[0]))
+        else:
+            ids = pool.towhatprovides([solvable.id for solvable in found])
+            jobs.append(pool.Job(_JOB.SOLVER_INSTALL | _JOB.SOLVER_SOLVABLE_ONE_OF, ids))
+    for name in sorted(excluded):
+        jobs.append(pool.Job(_JOB.SOLVER_LOCK | _JOB.SOLVER_SOLVABLE_NAME, pool.str2id(name)))
+    return jobs
+
+
+def _job(index: Index, action: int, solvable: solv.XSolvable) -> solv.Job:
+    return index.pool.Job(action | _JOB.SOLVER_SOLVABLE, solvable.id)
+
+
+def _unclear(wish: Wish, found: Sequence[solv.XSolvable]) -> bool:
+    """Whether a wish names only something that several packages provide."""
+    names = {solvable.name for solvable in found}
+    return len(names) > 1 and wish.relation.name not in names
+
+
+def _ambiguous(wish: Wish, names: Sequence[str]) -> Problem:
+    listed = list(dict.fromkeys(names))
+    shown = ", ".join(listed[:8]) + (", …" if len(listed) > 8 else "")
+    return Problem(
+        code="debian.ambiguous",
+        what=f"{wish.text} is not a package; several packages provide it",
+        where=wish.where,
+        why=f"provided by {shown}",
+        fix="name one of them",
+    )
+
+
+def _no_package(index: Index, wish: Wish, excluded: bool) -> Problem:
+    relation = wish.relation
+    there = index.named(relation.name)
+    if excluded:
+        why, fix = "it is asked for and excluded", "drop one of the two"
+    elif there:
+        why = "there is only " + ", ".join(sorted({item.version for item in there}))
+        fix = "ask for another version"
+    else:
+        why = ""
+        names = {solvable.name for solvable in index.pool.solvables}
+        close = difflib.get_close_matches(relation.name, sorted(names), 3, 0.8)
+        fix = f"did you mean {' or '.join(close)}?" if close else "correct the name"
+    return Problem(
+        code="debian.no-package",
+        what=f"no Debian package provides {relation}",
+        where=wish.where,
+        why=why,
+        fix=fix,
+    )
+
+
+def _explain(index: Index, problem: solv.Problem) -> Problem:
+    """A solver's problem in plain words."""
+    lines: dict[str, None] = {}
+    for rule in problem.findallproblemrules():
+        for info in rule.allinfos():
+            if text := _words(index, info):
+                lines[text] = None
+    return Problem(
+        code="debian.conflict",
+        what="the packages that are asked for cannot be there together",
+        why="\n".join(sorted(lines)),
+        fix="leave out one of those that are named",
+    )
+
+
+def _words(index: Index, info: solv.Ruleinfo) -> str:
+    def shown(solvable: solv.XSolvable | None) -> str:
+        return f"{solvable.name} {index.candidate(solvable).version}" if solvable else "?"
+
+    need = _plain(index, str(info.dep)) if info.dep_id else ""
+    kind = info.type
+    if kind == _RULES.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
+        return f"{shown(info.solvable)} needs {need}, which no package provides"
+    if kind == _RULES.SOLVER_RULE_PKG_REQUIRES:
+        return f"{shown(info.solvable)} needs {need}"
+    if kind == _RULES.SOLVER_RULE_PKG_CONFLICTS:
+        return f"{shown(info.solvable)} conflicts with {shown(info.othersolvable)} ({need})"
+    if kind == _RULES.SOLVER_RULE_PKG_SAME_NAME:
+        pair = sorted((shown(info.solvable), shown(info.othersolvable)))
+        return f"only one of {pair[0]} and {pair[1]} can be there"
+    return ""
+
+
+def _plain(index: Index, text: str) -> str:
+    """A relation with its version in place of the rank."""
+    words = []
+    for part in _split(text):
+        match = _DEP.match(part)
+        if match is None:
+            words.append(part)
+            continue
+        _, name, operator, rank = match.groups()
+        if not operator:
+            words.append(name)
+            continue
+        version = index.version_of(name, rank)
+        words.append(f"{name} ({_PLAIN.get(operator, operator)} {version})")
+    return " or ".join(words)
