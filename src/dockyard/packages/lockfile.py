@@ -30,6 +30,8 @@ from dockyard.model.packages import (
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@-]*\Z")
+# Suites of Debian are called `debian/<suite>/<component>`.
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@/-]*\Z")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:~^@(){}&-]*\Z")
 _E = TypeVar("_E", PackageKind, PinBy)
 _RELOCK = "make it anew with `dockyard lock`, or take the file from version control"
@@ -223,8 +225,13 @@ class _Reader:
             self._wrong(where, f"size is {size!r}, not a number of bytes")
             size = 0
         texts = {
-            key: self._text_field(row, key, where, _NAME if key == "name" else _WORD)
-            for key in ("name", "evr", "arch", "repository")
+            key: self._text_field(row, key, where, pattern)
+            for key, pattern in (
+                ("name", _NAME),
+                ("evr", _WORD),
+                ("arch", _WORD),
+                ("repository", _REPOSITORY),
+            )
         }
         path = self._text_field(row, "path", where)
         if path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or "\0" in path:
