@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
 Step: TypeAlias = str | int
@@ -51,6 +51,8 @@ class Model(BaseModel):
 
     # The key that a bare string stands for, where the mapping has a short form.
     shorthand: ClassVar[str | None] = None
+    # Rules of the whole mapping that a JSON schema can say.
+    schema_rules: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def split_shorthand(cls, text: str) -> dict[str, str]:
@@ -70,6 +72,10 @@ class Reading(StrEnum):
     PERMISSIONS = "permissions"
     LOCAL_PATH = "local-path"
 
+
+# What a JSON schema can say of a path inside the image.
+TARGET_PATH: dict[str, JsonValue] = {"pattern": r"^/(?!(.*/)?\.\.(/|$))"}
+NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
 
 # Bytes. In YAML `<number>(K|M|G|T)`, always whole mebibytes.
 Size: TypeAlias = Annotated[int, Reading.SIZE]

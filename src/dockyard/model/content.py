@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dockyard.model.base import LocalPath, Mistake, Model, Permissions, absolute_path_mistakes
+from dockyard.model.base import (
+    TARGET_PATH,
+    LocalPath,
+    Mistake,
+    Model,
+    Permissions,
+    absolute_path_mistakes,
+)
 
 
 def permission_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
@@ -25,6 +32,11 @@ def permission_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
 class AdditionalFile(Model):
     """A file to put into the image."""
 
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "oneOf": [{"required": ["source"]}, {"required": ["content"]}],
+        "required": ["destination"],
+    }
+
     source: LocalPath = Field(
         default="", description="File to copy. Excludes `content`.", examples=["files/app.conf"]
     )
@@ -34,7 +46,10 @@ class AdditionalFile(Model):
         examples=["key = value\n"],
     )
     destination: str = Field(
-        default="", description="Absolute path in the image.", examples=["/etc/app.conf"]
+        default="",
+        description="Absolute path in the image.",
+        examples=["/etc/app.conf"],
+        json_schema_extra=TARGET_PATH,
     )
     permissions: Permissions | None = Field(
         default=None,
@@ -64,11 +79,14 @@ class AdditionalFile(Model):
 class AdditionalDir(Model):
     """A directory to copy into the image."""
 
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["source", "destination"]}
+
     source: LocalPath = Field(default="", description="Directory to copy.", examples=["files/site"])
     destination: str = Field(
         default="",
         description="Absolute path in the image; it need not exist.",
         examples=["/srv/www"],
+        json_schema_extra=TARGET_PATH,
     )
     new_dir_permissions: Permissions | None = Field(
         default=None,
@@ -102,8 +120,9 @@ class AdditionalDir(Model):
 class Script(Model):
     """A script that runs in the image."""
 
-    # The script is copied beside nothing: only its own directory tree is at hand.
-    confined: ClassVar[bool] = True
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "oneOf": [{"required": ["path"]}, {"required": ["content"]}]
+    }
 
     path: LocalPath = Field(
         default="",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -55,6 +56,8 @@ class PreviewFeature(StrEnum):
 class BaseConfig(Model):
     """An image file that this one builds on."""
 
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["path"]}
+
     path: LocalPath = Field(default="", description="The image file.", examples=["./base.yaml"])
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -100,6 +103,8 @@ class Image(Model):
 class InjectPartition(Model):
     """A partition of the image that files are put into."""
 
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["idType", "id"]}
+
     id_type: MountIdType | None = Field(
         default=None, description="How the partition is named.", examples=["part-uuid"]
     )
@@ -118,6 +123,8 @@ class InjectPartition(Model):
 
 class InjectFile(Model):
     """A file to put into a finished image."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["partition", "destination", "source"]}
 
     partition: InjectPartition = Field(
         default_factory=InjectPartition, description="The partition."

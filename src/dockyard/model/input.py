@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -48,6 +48,8 @@ class OciPlatform(Model):
 class OciImage(Model):
     """An image in an OCI registry. A bare string is its `uri`."""
 
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["uri"]}
+
     shorthand: ClassVar[str | None] = "uri"
 
     uri: str = Field(
@@ -74,7 +76,14 @@ class OciImage(Model):
 class AzureLinuxImage(Model):
     """A published Azure Linux image."""
 
-    variant: str = Field(default="", description="Variant.", examples=["minimal-os"])
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["variant", "version"]}
+
+    variant: str = Field(
+        default="",
+        description="Variant.",
+        examples=["minimal-os"],
+        json_schema_extra={"pattern": f"^{_COMPONENT}$"},
+    )
     version: str = Field(
         default="", description="Version: two or three numbers.", examples=["3.0.20250910"]
     )
@@ -98,6 +107,8 @@ class AzureLinuxImage(Model):
 
 class InputImage(Model):
     """Where the input image comes from: one of its three keys."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {"maxProperties": 1}
 
     path: LocalPath = Field(default="", description="Image file.", examples=["./base.vhdx"])
     oci: OciImage | None = Field(default=None, description="Image in an OCI registry.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -171,7 +171,14 @@ class Services(Model):
 class Module(Model):
     """A kernel module."""
 
-    name: str = Field(default="", description="Name of the module.", examples=["br_netfilter"])
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["name"]}
+
+    name: str = Field(
+        default="",
+        description="Name of the module.",
+        examples=["br_netfilter"],
+        json_schema_extra={"pattern": r"^[^\s/]+$"},
+    )
     load_mode: LoadMode | None = Field(
         default=None,
         description=(
@@ -192,6 +199,10 @@ class Module(Model):
 
 class Overlay(Model):
     """An overlayfs mount: a writable layer above read-only directories."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "required": ["lowerDirs", "upperDir", "workDir", "mountPoint"]
+    }
 
     lower_dirs: tuple[str, ...] = Field(
         default=(), description="Directories beneath, topmost first.", examples=[["/etc"]]
@@ -259,7 +270,10 @@ class Os(Model):
     """The operating system inside the image."""
 
     hostname: str = Field(
-        default="", description="Host name written to /etc/hostname.", examples=["node-1"]
+        default="",
+        description="Host name written to /etc/hostname.",
+        examples=["node-1"],
+        json_schema_extra={"pattern": r"^[A-Za-z0-9.-]*$"},
     )
     packages: Packages = Field(default_factory=Packages, description="Packages.")
     selinux: Selinux = Field(default_factory=Selinux, description="SELinux settings.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -34,7 +35,10 @@ class CosiCompression(Model):
     """Compression of a COSI file."""
 
     level: int | None = Field(
-        default=None, description="Level of zstd, 1 to 22. Default: 9.", examples=[9]
+        default=None,
+        description="Level of zstd, 1 to 22. Default: 9.",
+        examples=[9],
+        json_schema_extra={"minimum": 1, "maximum": 22},
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -67,6 +71,8 @@ class OutputImage(Model):
 
 class Artifacts(Model):
     """Files taken out of the image, so that they can be signed and injected again."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["items", "path"]}
 
     items: tuple[ArtifactItem, ...] = Field(
         default=(), description="Which files.", examples=[["ukis", "shim"]]

@@ -1,60 +1,64 @@
-"""Disks, partitions, file systems and verity devices of an image file (`storage`).
+"""Disk layout of an image file (`storage`): disks, file systems, verity devices.
 
-Sizes are bytes. What may stand together across these is in `storage_rules`.
+Disks with their partitions and file systems have modules of their own and are found here as well.
+What may stand together across them is in `storage_tree`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from dockyard.model import storage_rules, storage_tree
-from dockyard.model.base import Mistake, Model, Reading, Size
+from dockyard.model import storage_tree
+from dockyard.model.base import Mistake, Model
+from dockyard.model.filesystems import (
+    Btrfs,
+    BtrfsQuota,
+    BtrfsSubvolume,
+    FileSystem,
+    FileSystemType,
+    MountIdType,
+    MountPoint,
+    normal,
+)
+from dockyard.model.partitions import (
+    Disk,
+    Partition,
+    PartitionSize,
+    PartitionTableType,
+    PartitionType,
+)
+
+__all__ = [
+    "BootType",
+    "Btrfs",
+    "BtrfsQuota",
+    "BtrfsSubvolume",
+    "CorruptionOption",
+    "Disk",
+    "FileSystem",
+    "FileSystemType",
+    "IdentifiedPartition",
+    "MountIdType",
+    "MountPoint",
+    "Partition",
+    "PartitionSize",
+    "PartitionTableType",
+    "PartitionType",
+    "ReinitializeVerity",
+    "ResetPartitionsUuidsType",
+    "Storage",
+    "Verity",
+]
 
 
 class BootType(StrEnum):
     EFI = "efi"
     LEGACY = "legacy"
-
-
-class PartitionTableType(StrEnum):
-    GPT = "gpt"
-
-
-class PartitionType(StrEnum):
-    """Partition types with a name; any other is written as its GUID."""
-
-    ESP = "esp"
-    BIOS_GRUB = "bios-grub"
-    HOME = "home"
-    LINUX_GENERIC = "linux-generic"
-    ROOT = "root"
-    ROOT_VERITY = "root-verity"
-    SRV = "srv"
-    SWAP = "swap"
-    TMP = "tmp"
-    USR = "usr"
-    USR_VERITY = "usr-verity"
-    VAR = "var"
-    XBOOTLDR = "xbootldr"
-
-
-class FileSystemType(StrEnum):
-    BTRFS = "btrfs"
-    EROFS = "erofs"
-    EXT4 = "ext4"
-    FAT32 = "fat32"
-    VFAT = "vfat"
-    XFS = "xfs"
-
-
-class MountIdType(StrEnum):
-    UUID = "uuid"
-    PART_UUID = "part-uuid"
-    PART_LABEL = "part-label"
 
 
 class CorruptionOption(StrEnum):
@@ -73,172 +77,6 @@ class ReinitializeVerity(StrEnum):
     ALL = "all"
 
 
-PartitionSize: TypeAlias = Annotated[int | Literal["grow"], Reading.SIZE_OR_GROW]
-
-
-class Partition(Model):
-    """One partition of a disk."""
-
-    id: str = Field(
-        default="",
-        description="Name by which the rest of the file refers to the partition.",
-        examples=["rootfs"],
-    )
-    label: str = Field(
-        default="",
-        description="Name in the partition table (PARTLABEL): ASCII, up to 35 characters.",
-        examples=["root"],
-    )
-    start: Size | None = Field(
-        default=None,
-        description="Where the partition starts. Default: where the one before it ends, or 1M.",
-        examples=["1M"],
-    )
-    end: Size | None = Field(
-        default=None,
-        description="Where the partition ends (exclusive). Excludes `size`.",
-        examples=["9M"],
-    )
-    size: PartitionSize | None = Field(
-        default=None,
-        description=(
-            "Size of the partition, or `grow` to fill the rest of the disk. Only the last "
-            "partition may grow, which is also its default."
-        ),
-        examples=["2G", "grow"],
-    )
-    type: PartitionType | Annotated[str, "guid"] | None = Field(
-        default=None,
-        description="Name of the partition type, or its GUID. Default: `linux-generic`.",
-        examples=["esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"],
-    )
-
-    @property
-    def grows(self) -> bool:
-        """Whether the partition takes what is left of the disk."""
-        return self.end is None and self.size in (None, "grow")
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.partition(self)
-
-
-class Disk(Model):
-    """The partition table of a disk."""
-
-    partition_table_type: PartitionTableType = Field(
-        default=PartitionTableType.GPT,
-        description="Kind of the partition table.",
-        examples=["gpt"],
-    )
-    max_size: Size | None = Field(
-        default=None,
-        description=(
-            "Size of the disk. Default: as much as the partitions and the table need, which "
-            "takes that the last partition has an end or a size."
-        ),
-        examples=["4G"],
-    )
-    partitions: tuple[Partition, ...] = Field(
-        default=(), description="The partitions, in the order in which they lie on the disk."
-    )
-
-    @property
-    def extents(self) -> tuple[tuple[int, int | None], ...]:
-        """Start and end of each partition in bytes; the end is None where it grows."""
-        return storage_rules.extents(self)
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.disk(self)
-
-
-class MountPoint(Model):
-    """Where a file system is mounted. A bare string is its path."""
-
-    shorthand: ClassVar[str | None] = "path"
-
-    id_type: MountIdType | None = Field(
-        default=None,
-        description="How /etc/fstab names the file system. Default: `part-uuid`.",
-        examples=["part-label"],
-    )
-    options: str = Field(
-        default="", description="Mount options, separated by commas.", examples=["umask=0077"]
-    )
-    path: str = Field(default="", description="Absolute path in the image.", examples=["/boot/efi"])
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.mount_point(self)
-
-
-class BtrfsQuota(Model):
-    """Limits of a btrfs subvolume."""
-
-    referenced_limit: Size | None = Field(
-        default=None,
-        description="Most data that the subvolume may refer to, shared data included.",
-        examples=["10G"],
-    )
-    exclusive_limit: Size | None = Field(
-        default=None,
-        description="Most data that the subvolume may hold for itself alone.",
-        examples=["8G"],
-    )
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.quota(self)
-
-
-class BtrfsSubvolume(Model):
-    """A subvolume of a btrfs file system."""
-
-    path: str = Field(
-        default="",
-        description="Path from the top of the file system, without a leading or trailing slash.",
-        examples=["root", "var/log"],
-    )
-    mount_point: MountPoint | None = Field(
-        default=None, description="Where the subvolume is mounted. Default: nowhere."
-    )
-    quota: BtrfsQuota | None = Field(default=None, description="Limits of the subvolume.")
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.subvolume(self)
-
-
-class Btrfs(Model):
-    """What only btrfs file systems have."""
-
-    subvolumes: tuple[BtrfsSubvolume, ...] = Field(
-        default=(),
-        description="Subvolumes to create. Excludes the file system's own `mountPoint`.",
-    )
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.subvolumes(self)
-
-
-class FileSystem(Model):
-    """A file system on a partition or a verity device."""
-
-    device_id: str = Field(
-        default="",
-        description="`id` of the partition or of the verity device.",
-        examples=["rootfs"],
-    )
-    type: FileSystemType | None = Field(
-        default=None,
-        description="Kind of the file system. Default: none is made.",
-        examples=["ext4"],
-    )
-    mount_point: MountPoint | None = Field(
-        default=None, description="Where it is mounted. Default: nowhere.", examples=["/"]
-    )
-    btrfs: Btrfs | None = Field(default=None, description="Settings of a btrfs file system.")
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.file_system(self)
-
-
 class IdentifiedPartition(Model):
     """A partition that the input image already has."""
 
@@ -247,12 +85,21 @@ class IdentifiedPartition(Model):
     )
     id: str = Field(default="", description="Label of the partition.", examples=["root"])
 
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.identified_partition(self)
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.id:
+            yield Mistake(("id",), "config.required", "no `id`", "add the label of the partition")
 
 
 class Verity(Model):
     """A dm-verity device: data that is checked against a hash tree as it is read."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "required": ["id", "name"],
+        "oneOf": [
+            {"required": ["dataDeviceId", "hashDeviceId"]},
+            {"required": ["dataDevice", "hashDevice"]},
+        ],
+    }
 
     id: str = Field(
         default="",
@@ -308,12 +155,58 @@ class Verity(Model):
         """Whether the hash tree shares the data's partition."""
         return bool(self.data_device_id) and self.data_device_id == self.hash_device_id
 
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_rules.verity(self)
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.id:
+            yield Mistake(("id",), "config.required", "the verity device has no `id`", "add `id`")
+        if self.name not in storage_tree.VERITY_MOUNTS.values():
+            yield Mistake(
+                ("name",),
+                "config.verity-name",
+                f"{self.name!r} is not the name of a verity device",
+                "use `root` for / or `usr` for /usr",
+                "the initrd sets up these two, by name",
+            )
+        for role, device_id, device in (
+            ("data", self.data_device_id, self.data_device),
+            ("hash", self.hash_device_id, self.hash_device),
+        ):
+            if device_id and device:
+                yield Mistake(
+                    (f"{role}Device",),
+                    "config.exclusive",
+                    f"`{role}DeviceId` and `{role}Device` exclude each other",
+                    "keep one of them",
+                )
+            if not device_id and not device:
+                yield Mistake(
+                    (),
+                    "config.required",
+                    f"the verity device has neither `{role}DeviceId` nor `{role}Device`",
+                    f"add `{role}DeviceId: <id of a partition>`",
+                )
+        if (self.data_device_id and self.hash_device) or (self.data_device and self.hash_device_id):
+            yield Mistake(
+                ("hashDevice" if self.hash_device else "hashDeviceId",),
+                "config.exclusive",
+                "one device is of the new disk, the other of the input image",
+                "use `dataDeviceId` with `hashDeviceId`, or `dataDevice` with `hashDevice`",
+            )
+        path = self.hash_signature_path
+        if path and (normal(path) != path or not re.match(r"/boot/.", path)):
+            yield Mistake(
+                ("hashSignaturePath",),
+                "config.verity-signature",
+                f"{path!r} is not a path under /boot",
+                "write an absolute path such as /boot/root.hash.sig, without `.` and `..`",
+            )
 
 
 class Storage(Model):
     """Disk layout of the image."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "dependentRequired": {"bootType": ["disks"], "filesystems": ["disks"]}
+    }
 
     boot_type: BootType | None = Field(
         default=None,
@@ -321,7 +214,9 @@ class Storage(Model):
         examples=["efi"],
     )
     disks: tuple[Disk, ...] = Field(
-        default=(), description="The disk to lay out anew. At most one."
+        default=(),
+        description="The disk to lay out anew. At most one.",
+        json_schema_extra={"maxItems": 1},
     )
     filesystems: tuple[FileSystem, ...] = Field(
         default=(), description="File systems on the disk's partitions."

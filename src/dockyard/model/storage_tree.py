@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockyard.model.base import Mistake, Step
-from dockyard.model.storage_rules import VERITY_MOUNTS, normal
+from dockyard.model.filesystems import normal
 
 if TYPE_CHECKING:
     from dockyard.model import storage as m
 
+# The device that the initrd sets up for each mount point, by name.
+VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
 EVERYTHING: tuple[tuple[Step, ...], ...] = (("disks",), ("filesystems",), ("verity",))
 
 

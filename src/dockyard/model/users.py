@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dockyard.model.base import LocalPath, Mistake, Model, absolute_path_mistakes
+from dockyard.model.base import NOT_EMPTY, LocalPath, Mistake, Model, absolute_path_mistakes
 
 # What useradd(8) accepts by default, and `$` at the end for machine accounts.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
@@ -25,6 +26,12 @@ class PasswordType(StrEnum):
 
 class Password(Model):
     """How a user may log in with a password."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "if": {"properties": {"type": {"enum": ["locked", "", None]}}},
+        "then": {"properties": {"value": {"enum": ["", None]}}},
+        "else": {"required": ["value"]},
+    }
 
     type: PasswordType = Field(
         default=PasswordType.LOCKED,
@@ -98,11 +105,16 @@ def _id_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
 class User(Model):
     """A user to create or to change."""
 
-    name: str = Field(default="", description="Login name.", examples=["alice"])
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["name"]}
+
+    name: str = Field(
+        default="", description="Login name.", examples=["alice"], json_schema_extra=NOT_EMPTY
+    )
     uid: int | None = Field(
         default=None,
         description="Numeric user id, 0 to 60000. Default: the next free one.",
         examples=[1000],
+        json_schema_extra={"minimum": 0, "maximum": LARGEST_ID},
     )
     password: Password | None = Field(
         default=None, description="Password of the user. Default: locked."
@@ -111,6 +123,7 @@ class User(Model):
         default=None,
         description="Days until the password expires, -1 (never) to 99999.",
         examples=[120],
+        json_schema_extra={"minimum": -1, "maximum": 99999},
     )
     ssh_public_keys: tuple[str, ...] = Field(
         default=(),
@@ -173,11 +186,16 @@ class User(Model):
 class Group(Model):
     """A group to create."""
 
-    name: str = Field(default="", description="Group name.", examples=["staff"])
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["name"]}
+
+    name: str = Field(
+        default="", description="Group name.", examples=["staff"], json_schema_extra=NOT_EMPTY
+    )
     gid: int | None = Field(
         default=None,
         description="Numeric group id, 0 to 60000. Default: the next free one.",
         examples=[1000],
+        json_schema_extra={"minimum": 0, "maximum": LARGEST_ID},
     )
 
     def mistakes(self) -> Iterable[Mistake]:

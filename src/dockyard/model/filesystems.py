@@ -1,0 +1,247 @@
+"""File systems of an image file (`storage.filesystems`): kinds, mount points, btrfs subvolumes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from dockyard.model.base import (
+    TARGET_PATH,
+    Mistake,
+    Model,
+    Size,
+    absolute_path_mistakes,
+    has_blank,
+)
+
+
+class FileSystemType(StrEnum):
+    BTRFS = "btrfs"
+    EROFS = "erofs"
+    EXT4 = "ext4"
+    FAT32 = "fat32"
+    VFAT = "vfat"
+    XFS = "xfs"
+
+
+class MountIdType(StrEnum):
+    UUID = "uuid"
+    PART_UUID = "part-uuid"
+    PART_LABEL = "part-label"
+
+
+def normal(path: str) -> str:
+    """The path without doubled slashes, `.` and `..`."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+class MountPoint(Model):
+    """Where a file system is mounted. A bare string is its path."""
+
+    shorthand: ClassVar[str | None] = "path"
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["path"]}
+
+    id_type: MountIdType | None = Field(
+        default=None,
+        description="How /etc/fstab names the file system. Default: `part-uuid`.",
+        examples=["part-label"],
+    )
+    options: str = Field(
+        default="",
+        description="Mount options, separated by commas.",
+        examples=["umask=0077"],
+        json_schema_extra={"pattern": r"^\S*$"},
+    )
+    path: str = Field(
+        default="",
+        description="Absolute path in the image.",
+        examples=["/boot/efi"],
+        json_schema_extra=TARGET_PATH,
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from absolute_path_mistakes(self.path, "path")
+        if has_blank(self.path):
+            yield Mistake(
+                ("path",), "config.path-characters", "the path has a blank", "use a path without"
+            )
+        if has_blank(self.options):
+            yield Mistake(
+                ("options",),
+                "config.mount-options",
+                "the mount options have a blank",
+                "separate options by commas alone",
+            )
+
+
+class BtrfsQuota(Model):
+    """Limits of a btrfs subvolume."""
+
+    referenced_limit: Size | None = Field(
+        default=None,
+        description="Most data that the subvolume may refer to, shared data included.",
+        examples=["10G"],
+    )
+    exclusive_limit: Size | None = Field(
+        default=None,
+        description="Most data that the subvolume may hold for itself alone.",
+        examples=["8G"],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        for key, limit in (
+            ("referencedLimit", self.referenced_limit),
+            ("exclusiveLimit", self.exclusive_limit),
+        ):
+            if limit == 0:
+                yield Mistake(
+                    (key,), "config.quota", f"{key} is 0", "give 1M or more, or leave the key out"
+                )
+
+
+class BtrfsSubvolume(Model):
+    """A subvolume of a btrfs file system."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["path"]}
+
+    path: str = Field(
+        default="",
+        description="Path from the top of the file system, without a leading or trailing slash.",
+        examples=["root", "var/log"],
+        json_schema_extra={"pattern": r"^(?!\.{1,2}(/|$))[^/]+(/(?!\.{1,2}(/|$))[^/]+)*$"},
+    )
+    mount_point: MountPoint | None = Field(
+        default=None, description="Where the subvolume is mounted. Default: nowhere."
+    )
+    quota: BtrfsQuota | None = Field(default=None, description="Limits of the subvolume.")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        parts = self.path.split("/")
+        if not self.path:
+            yield Mistake(("path",), "config.empty", "the subvolume has no path", "add `path`")
+        elif "" in parts or "." in parts or ".." in parts:
+            better = normal(self.path).lstrip("/")
+            yield Mistake(
+                ("path",),
+                "config.subvolume-path",
+                f"{self.path!r} is not the path of a subvolume",
+                f"write {better!r}" if better else "write a name",
+                "it has no slash at either end, no doubled slash, no `.` and no `..`",
+            )
+        if self.mount_point:
+            yield from _btrfs_options(self.mount_point.options)
+
+
+class Btrfs(Model):
+    """What only btrfs file systems have."""
+
+    subvolumes: tuple[BtrfsSubvolume, ...] = Field(
+        default=(),
+        description="Subvolumes to create. Excludes the file system's own `mountPoint`.",
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        seen: dict[str, int] = {}
+        for index, item in enumerate(self.subvolumes):
+            if item.path and seen.setdefault(item.path, index) != index:
+                yield Mistake(
+                    ("subvolumes", index, "path"),
+                    "config.duplicate",
+                    f"subvolume {item.path!r} is given twice",
+                    "remove one of them",
+                )
+        mounted = [
+            (index, item.path.split("/"), normal(item.mount_point.path))
+            for index, item in enumerate(self.subvolumes)
+            if item.mount_point
+        ]
+        for _, outer, outer_mount in mounted:
+            for index, inner, inner_mount in mounted:
+                above = inner_mount.rstrip("/") + "/"
+                if (
+                    len(outer) < len(inner)
+                    and inner[: len(outer)] == outer
+                    and outer_mount != inner_mount
+                    and outer_mount.startswith(above)
+                ):
+                    yield Mistake(
+                        ("subvolumes", index, "mountPoint"),
+                        "config.mount-loop",
+                        f"subvolume {'/'.join(inner)!r} is mounted above its parent "
+                        f"{'/'.join(outer)!r}",
+                        f"mount it below {outer_mount}, or rename it so that it is no child",
+                        "each of the two would have to be there before the other",
+                    )
+
+
+class FileSystem(Model):
+    """A file system on a partition or a verity device."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "required": ["deviceId"],
+        "dependentRequired": {"mountPoint": ["type"]},
+    }
+
+    device_id: str = Field(
+        default="",
+        description="`id` of the partition or of the verity device.",
+        examples=["rootfs"],
+    )
+    type: FileSystemType | None = Field(
+        default=None,
+        description="Kind of the file system. Default: none is made.",
+        examples=["ext4"],
+    )
+    mount_point: MountPoint | None = Field(
+        default=None, description="Where it is mounted. Default: nowhere.", examples=["/"]
+    )
+    btrfs: Btrfs | None = Field(default=None, description="Settings of a btrfs file system.")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.device_id:
+            yield Mistake(
+                ("deviceId",),
+                "config.required",
+                "the file system has no `deviceId`",
+                "name a partition or a verity device",
+            )
+        if self.mount_point and self.type is None:
+            yield Mistake(
+                ("mountPoint",),
+                "config.required",
+                "a file system with a `mountPoint` needs a `type`",
+                "add `type: ext4`, or another",
+            )
+        if self.btrfs is not None and self.type != "btrfs":
+            yield Mistake(
+                ("btrfs",),
+                "config.exclusive",
+                f"`btrfs` settings on a file system of type {self.type or 'none'}",
+                "set `type: btrfs`, or remove `btrfs`",
+            )
+        if self.mount_point and self.btrfs and self.btrfs.subvolumes:
+            yield Mistake(
+                ("mountPoint",),
+                "config.exclusive",
+                "`mountPoint` and `btrfs.subvolumes` exclude each other",
+                "give the mount point to one of the subvolumes",
+            )
+        if self.mount_point and self.type == "btrfs":
+            yield from _btrfs_options(self.mount_point.options)
+
+
+def _btrfs_options(options: str) -> Iterator[Mistake]:
+    for option in options.split(","):
+        name = option.partition("=")[0]
+        if name in ("subvol", "subvolid"):
+            yield Mistake(
+                ("mountPoint", "options"),
+                "config.mount-options",
+                f"the mount option `{name}=` cannot be given",
+                f"remove `{option}`; use `btrfs.subvolumes` to mount a subvolume",
+                "it is written for each subvolume",
+            )

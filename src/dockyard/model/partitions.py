@@ -1,0 +1,247 @@
+"""Disks and partitions of an image file (`storage.disks`), and the rules of where they lie.
+
+Sizes and places are bytes; the table is a GPT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import Field
+
+from dockyard.model.base import MIB, Mistake, Model, Reading, Size, Step
+
+# Both copies of the partition table take less than this; 1 MiB keeps partitions aligned.
+GPT_HEADER = MIB
+GPT_FOOTER = MIB
+LONGEST_LABEL = 35
+
+
+class PartitionTableType(StrEnum):
+    GPT = "gpt"
+
+
+class PartitionType(StrEnum):
+    """Partition types with a name; any other is written as its GUID."""
+
+    ESP = "esp"
+    BIOS_GRUB = "bios-grub"
+    HOME = "home"
+    LINUX_GENERIC = "linux-generic"
+    ROOT = "root"
+    ROOT_VERITY = "root-verity"
+    SRV = "srv"
+    SWAP = "swap"
+    TMP = "tmp"
+    USR = "usr"
+    USR_VERITY = "usr-verity"
+    VAR = "var"
+    XBOOTLDR = "xbootldr"
+
+
+PartitionSize: TypeAlias = Annotated[int | Literal["grow"], Reading.SIZE_OR_GROW]
+
+
+class Partition(Model):
+    """One partition of a disk."""
+
+    schema_rules: ClassVar[dict[str, Any]] = {"not": {"required": ["end", "size"]}}
+
+    id: str = Field(
+        default="",
+        description="Name by which the rest of the file refers to the partition.",
+        examples=["rootfs"],
+    )
+    label: str = Field(
+        default="",
+        description="Name in the partition table (PARTLABEL): ASCII, up to 35 characters.",
+        examples=["root"],
+    )
+    start: Size | None = Field(
+        default=None,
+        description="Where the partition starts. Default: where the one before it ends, or 1M.",
+        examples=["1M"],
+    )
+    end: Size | None = Field(
+        default=None,
+        description="Where the partition ends (exclusive). Excludes `size`.",
+        examples=["9M"],
+    )
+    size: PartitionSize | None = Field(
+        default=None,
+        description=(
+            "Size of the partition, or `grow` to fill the rest of the disk. Only the last "
+            "partition may grow, which is also its default."
+        ),
+        examples=["2G", "grow"],
+    )
+    type: PartitionType | Annotated[str, "guid"] | None = Field(
+        default=None,
+        description="Name of the partition type, or its GUID. Default: `linux-generic`.",
+        examples=["esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"],
+    )
+
+    @property
+    def grows(self) -> bool:
+        """Whether the partition takes what is left of the disk."""
+        return self.end is None and self.size in (None, "grow")
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if not self.label.isascii() or not self.label.isprintable():
+            yield Mistake(
+                ("label",),
+                "config.partition-label",
+                "the label has characters outside ASCII",
+                "use letters, digits and punctuation of ASCII",
+                reads=(("label",),),
+            )
+        if len(self.label) > LONGEST_LABEL:
+            yield Mistake(
+                ("label",),
+                "config.partition-label",
+                f"the label is {len(self.label)} characters long",
+                f"use at most {LONGEST_LABEL}",
+                "a partition table has no room for more",
+                reads=(("label",),),
+            )
+        if self.end is not None and self.size is not None:
+            yield Mistake(
+                ("size",),
+                "config.exclusive",
+                "`end` and `size` exclude each other",
+                "keep one of them",
+            )
+        elif self.size == 0:
+            yield Mistake(
+                ("size",), "config.partition-size", "the partition has no size", "give 1M or more"
+            )
+        elif self.end is not None and self.start is not None and self.end <= self.start:
+            yield Mistake(
+                ("end",),
+                "config.partition-size",
+                "the partition ends before it starts",
+                f"give an `end` beyond {_mib(self.start)}",
+            )
+
+
+class Disk(Model):
+    """The partition table of a disk."""
+
+    partition_table_type: PartitionTableType = Field(
+        default=PartitionTableType.GPT,
+        description="Kind of the partition table.",
+        examples=["gpt"],
+    )
+    max_size: Size | None = Field(
+        default=None,
+        description=(
+            "Size of the disk. Default: as much as the partitions and the table need, which "
+            "takes that the last partition has an end or a size."
+        ),
+        examples=["4G"],
+    )
+    partitions: tuple[Partition, ...] = Field(
+        default=(), description="The partitions, in the order in which they lie on the disk."
+    )
+
+    @property
+    def extents(self) -> tuple[tuple[int, int | None], ...]:
+        """Start and end of each partition in bytes; the end is None where it grows."""
+        found: list[tuple[int, int | None]] = []
+        following: int | None = GPT_HEADER
+        for partition in self.partitions:
+            start = partition.start
+            if start is None:
+                start = following if following is not None else found[-1][0]
+            end = partition.end
+            if end is None and isinstance(partition.size, int):
+                end = start + partition.size
+            found.append((start, end))
+            following = end
+        return tuple(found)
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.max_size == 0:
+            yield Mistake(
+                ("maxSize",), "config.disk-size", "the disk has no size", "give 1M or more"
+            )
+        spans = self.extents
+        for index in range(len(spans)):
+            yield from _place(self, spans, index)
+        yield from _fit(self, spans)
+
+
+def _mib(size: int) -> str:
+    return f"{size // MIB}M"
+
+
+def _named(partition: Partition) -> str:
+    return f"partition `{partition.id}`" if partition.id else "the partition"
+
+
+def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) -> Iterator[Mistake]:
+    partition, (start, end) = disk.partitions[index], spans[index]
+    at: tuple[Step, ...] = ("partitions", index)
+    if start < GPT_HEADER:
+        yield Mistake(
+            (*at, "start"),
+            "config.partition-place",
+            f"{_named(partition)} starts at {_mib(start)}",
+            "start at 1M or later",
+            "the first 1 MiB of a disk holds the partition table",
+        )
+    if partition.type == "bios-grub" and start != GPT_HEADER:
+        yield Mistake(
+            (*at, "start"),
+            "config.partition-place",
+            f"the bios-grub partition starts at {_mib(start)}",
+            "make it the first partition, at 1M",
+        )
+    if end is not None and partition.start is None and end <= start:
+        yield Mistake(
+            (*at, "end" if partition.end is not None else "size"),
+            "config.partition-size",
+            f"{_named(partition)} ends before it starts, at {_mib(start)}",
+            f"give an `end` beyond {_mib(start)}",
+        )
+    if index + 1 < len(spans):
+        following = spans[index + 1][0]
+        if end is None:
+            yield Mistake(
+                at,
+                "config.partition-grow",
+                f"{_named(partition)} grows but is not the last",
+                "give it a `size`; only the last partition may grow",
+            )
+        elif following < end:
+            yield Mistake(
+                (*at[:1], index + 1, "start"),
+                "config.partition-overlap",
+                f"{_named(disk.partitions[index + 1])} starts at {_mib(following)}, inside "
+                f"{_named(partition)}, which ends at {_mib(end)}",
+                f"start it at {_mib(end)}, or leave `start` out",
+            )
+
+
+def _fit(disk: Disk, spans: tuple[tuple[int, int | None], ...]) -> Iterator[Mistake]:
+    last_start, last_end = spans[-1] if spans else (GPT_HEADER, GPT_HEADER)
+    if disk.max_size is None:
+        if not spans or last_end is None:
+            yield Mistake(
+                ("partitions", len(spans) - 1) if spans else (),
+                "config.disk-size",
+                "the size of the disk is not given",
+                "add `maxSize` to the disk, or a `size` to the last partition",
+            )
+        return
+    needed = (last_end if last_end is not None else last_start + MIB) + GPT_FOOTER
+    if spans and 0 < disk.max_size < needed:
+        yield Mistake(
+            ("maxSize",),
+            "config.disk-size",
+            f"the disk is {_mib(disk.max_size)}, but its partitions need {_mib(needed)}",
+            f"set `maxSize: {_mib(needed)}` or more, or shrink the partitions",
+            "the partition table takes 1 MiB at each end",
+        )
