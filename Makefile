@@ -1,0 +1,30 @@
+# Two targets do all set-up on a bare Debian 12: `make demo` and `make test`.
+
+PYTHON ?= python3
+DOCKYARD := .venv/bin/dockyard
+
+.PHONY: demo test setup quick lint
+
+demo: setup
+	@scripts/demo
+
+test: setup
+	@scripts/test
+
+quick: setup lint
+	@.venv/bin/pytest -m "not build and not boot"
+
+lint: setup
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml scripts/prepare-host
+	@scripts/prepare-host
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
