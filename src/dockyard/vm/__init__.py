@@ -1,12 +1,12 @@
 """Starting an image under QEMU, talking to it, and asking it whether it is what was ordered.
 
-    qemu        the command line: machine, firmware, disk, network
-    accel       which accelerator works here
-    credentials what the host tells the guest's systemd through SMBIOS
-    script      what the guest runs to answer
-    report      what the guest answered
-    boot_log    what the console says: how far the boot has come, and what stopped it
-    monitor     QEMU's own events
-    guest       one boot with questions, from start to verdict
-    console     one boot with a person at the console
+- `qemu`: the command line: machine, firmware, disk, network
+- `accel`: which accelerator works here
+- `credentials`: what the host tells the guest's systemd through SMBIOS
+- `script`: what the guest runs to answer
+- `report`: what the guest answered
+- `boot_log`: what the console says: how far the boot has come, and what stopped it
+- `monitor`: QEMU's own events
+- `guest`: one boot with questions, from start to verdict
+- `console`: one boot with a person at the console
 """

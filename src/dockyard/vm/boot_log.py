@@ -7,6 +7,8 @@ systemd. The list of endings is a table: what is matched, and what it means to a
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -16,6 +18,7 @@ _CONTROL = re.compile(
     r"\x1b\[[0-9;:?=]*[A-Za-z]|\x1b[()][0-9A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[=>78cM]"
 )
 _KEPT_LINES = 400
+_LINES_BEFORE, _LINES_AFTER, _WIDTH = 6, 10, 160
 
 
 class Stage(IntEnum):
@@ -47,9 +50,7 @@ class Ending:
     until: Stage = Stage.CHECKS
 
 
-def _ending(
-    pattern: str, code: str, what: str, fix: str, until: Stage = Stage.CHECKS
-) -> Ending:
+def _ending(pattern: str, code: str, what: str, fix: str, until: Stage = Stage.CHECKS) -> Ending:
     return Ending(re.compile(pattern, re.MULTILINE), code, what, fix, until)
 
 
@@ -60,7 +61,16 @@ _STAGES = (
     (Stage.SERVICES, re.compile(r"Switching root|initrd-switch-root|Welcome to (?!.*initrd)")),
 )
 
+STALLED = "vm.stalled"
+"""The code of an ending that a new start mends: a processor of the guest stood still."""
+
 _ENDINGS = (
+    _ending(
+        r"rcu: \s*Possible timer handling issue on cpu=(\d+)",
+        STALLED,
+        "processor {0} of the guest stood still",
+        "try again; when it happens again, boot with --cpus 1",
+    ),
     _ending(
         r"Fatal glibc error: CPU does not support (x86-64-v\d)",
         "vm.cpu-too-old",
@@ -143,6 +153,32 @@ _ENDINGS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An ending that was found in a text: what to say of it, and the lines around it."""
+
+    code: str
+    what: str
+    fix: str
+    lines: tuple[str, ...]
+
+
+def find_ending(lines: Sequence[str], stage: Stage) -> Found | None:
+    """What makes it certain that a boot in this stage fails, or None."""
+    text = "\n".join(lines)
+    for ending in _ENDINGS:
+        if stage <= ending.until and (found := ending.pattern.search(text)):
+            group = next((group for group in found.groups() if group), "").strip()
+            place = text.count("\n", 0, found.start())
+            around = lines[max(0, place - _LINES_BEFORE) : place + _LINES_AFTER]
+            return Found(ending.code, ending.what.format(group), ending.fix, _cut(around))
+    return None
+
+
+def _cut(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line[:_WIDTH] for line in lines)
+
+
 class BootLog:
     """Reads the console's bytes as they come."""
 
@@ -150,7 +186,8 @@ class BootLog:
         self.stage = Stage.FIRMWARE
         self._lines: list[str] = []
         self._open = ""
-        self._rest = b""
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
         self._said = False
 
     @property
@@ -160,13 +197,13 @@ class BootLog:
 
     def feed(self, data: bytes) -> None:
         """Take in what came."""
-        data = self._rest + data
-        # A control sequence or a character may be cut in two: what follows the last escape waits.
-        cut = data.rfind(b"\x1b", -32)
-        if cut < 0 or _CONTROL.match(data[cut:].decode(errors="replace")):
-            cut = len(data)
-        data, self._rest = data[:cut], data[cut:]
-        text = _PLACED.sub("\n", self._open + data.decode(errors="replace"))
+        came = self._rest + self._decoder.decode(data)
+        # A control sequence may be cut in two: what follows the last escape waits.
+        cut = came.rfind("\x1b", max(0, len(came) - 32))
+        if cut < 0 or _CONTROL.match(came[cut:]):
+            cut = len(came)
+        came, self._rest = came[:cut], came[cut:]
+        text = _PLACED.sub("\n", self._open + came)
         text = _CONTROL.sub("", text)
         *lines, self._open = text.split("\n")
         self._open = self._open[-4096:]
@@ -177,22 +214,19 @@ class BootLog:
         del self._lines[:-_KEPT_LINES]
         self._advance("\n".join([*lines, self._open]))
 
-    def ending(self) -> tuple[Ending, str] | None:
-        """What makes it certain that this boot fails, and the pattern's group, or None."""
-        text = "\n".join([*self._lines, self._open])
-        for ending in _ENDINGS:
-            if self.stage <= ending.until and (found := ending.pattern.search(text)):
-                return ending, next((group for group in found.groups() if group), "").strip()
-        return None
+    def ending(self) -> Found | None:
+        """What makes it certain that this boot fails, or None."""
+        return find_ending(self._shown(), self.stage)
 
     def tail(self, count: int = 15) -> tuple[str, ...]:
         """The last lines, without control sequences."""
-        lines = [*self._lines, *([self._open.rstrip()] if self._open.strip() else [])]
-        return tuple(line[:200] for line in lines[-count:])
+        return _cut(self._shown()[-count:])
+
+    def _shown(self) -> list[str]:
+        return [*self._lines, *([self._open.rstrip()] if self._open.strip() else [])]
 
     def _advance(self, text: str) -> None:
         self._said = self._said or bool(re.search(r"^\[ +\d+\.\d+\] ", text, re.M))
         for stage, pattern in _STAGES:
             if stage > self.stage and pattern.search(text):
                 self.stage = stage
-

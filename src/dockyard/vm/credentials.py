@@ -1,8 +1,8 @@
 """What the host tells the guest's systemd, without a trace in the image.
 
-systemd reads credentials from the SMBIOS type 11 strings of the machine (systemd.system-credentials(7),
-since 256): extra units, drop-ins for units, and text of our own. systemd-boot and systemd-stub read
-additions to the kernel's command line there (smbios-type-11(7)).
+systemd reads credentials from the SMBIOS type 11 strings of the machine: extra units, drop-ins for
+units (both since 256), and text of our own; systemd-boot and systemd-stub read additions to the
+kernel's command line there. See systemd.system-credentials(7) and smbios-type-11(7).
 
 The unit that answers is started by multi-user.target as soon as the port is there. It is of type
 exec: the script waits for the system to be up, which a oneshot unit would itself prevent. A second

@@ -8,7 +8,8 @@ says so, with the last lines of the console.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,7 @@ from dockyard.host.session import Session, open_session
 from dockyard.tree.check import Check
 from dockyard.vm import credentials, monitor, script
 from dockyard.vm.accel import KVM
-from dockyard.vm.boot_log import BootLog, Stage
+from dockyard.vm.boot_log import STALLED, BootLog, Stage, find_ending
 from dockyard.vm.qemu import (
     Accel,
     Disk,
@@ -32,6 +33,7 @@ from dockyard.vm.qemu import (
 from dockyard.vm.report import Kind, Record, Report
 
 TIMEOUT_SECONDS = 300.0
+_ATTEMPTS = 3
 _POLL_SECONDS = 0.5
 _SETTLE_SECONDS = 1.5  # what a dying guest may still print
 _REPLY_SECONDS = 60.0  # that the guest needs, after its own limit, to say what it waits for
@@ -87,6 +89,7 @@ class Verdict:
     accel: Accel
     times: str = ""
     waiting_for: str = ""
+    attempts: int = 1
 
     @property
     def passed(self) -> bool:
@@ -100,8 +103,8 @@ def ask(
     checks: Sequence[Check],
     tools: Tools,
     *,
-    machine: Machine | None = None,
     console: Path,
+    machine: Machine | None = None,
     timeout: float = TIMEOUT_SECONDS,
     show_kernel: bool = False,
     power_off: bool = False,
@@ -120,8 +123,38 @@ def ask(
     machine = machine or Machine()
     smbios = credentials.for_checks(script.HELLO, script.EMERGENCY)
     smbios += credentials.for_console() if show_kernel else []
+    plan = _Plan(checks, timeout, show_kernel, power_off, progress)
+    for attempt in range(1, _ATTEMPTS + 1):
+        with (
+            start(
+                machine, Disk(image, format), tools, smbios, console.parent, firmware_variables
+            ) as (session, errors),
+            console.open("wb") as log,
+        ):
+            talk = _Talk(plan, log.write, errors)
+            try:
+                return talk.follow(session, console, machine.accel, attempt)
+            except DockyardError as error:
+                # Under translation a processor of the guest now and then gets no timer.
+                if attempt == _ATTEMPTS or error.problems[0].code != STALLED:
+                    raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def start(
+    machine: Machine,
+    disk: Disk,
+    tools: Tools,
+    smbios: Sequence[str],
+    directory: Path,
+    firmware_variables: Path | None,
+) -> Iterator[tuple[Session, Path]]:
+    """Run a guest while the block runs, with the channels `console`, `report` and `monitor`, and
+    a work directory of its own below `directory`. Gives the session, and QEMU's own messages.
+    """
     found = find_firmware(tools.root, machine.secure_boot)
-    with TemporaryDirectory(prefix="dockyard-boot-", dir=console.parent) as name:
+    with TemporaryDirectory(prefix="dockyard-boot-", dir=directory) as name:
         work = Path(name)
         firmware = Firmware(found.code, work / "variables")
         copy_writable(firmware_variables or found.variables, firmware.variables)
@@ -130,10 +163,8 @@ def ask(
         def launch(channels: Mapping[str, int]) -> subprocess.Popen[bytes]:
             with errors.open("wb") as stderr:
                 return tools.start(
-                    command(
-                        machine, Disk(image, format), firmware, channels=channels, smbios=smbios
-                    ),
-                    read=[image],
+                    command(machine, disk, firmware, channels=channels, smbios=smbios),
+                    read=[disk.path],
                     write=[work],
                     devices=[KVM] if machine.accel is Accel.KVM else [],
                     network=machine.network or bool(machine.forwards),
@@ -142,21 +173,26 @@ def ask(
                     pass_fds=tuple(channels.values()),
                 )
 
-        with console.open("wb") as log:
-            talk = _Talk(checks, timeout, show_kernel, power_off, progress, log.write, errors)
-            with open_session(("console", "report", "monitor"), launch) as session:
-                return talk.follow(session, console, machine.accel)
+        with open_session(("console", "report", "monitor"), launch) as session:
+            yield session, errors
 
 
-@dataclass
-class _Talk:
-    """The state of one boot."""
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one call of `ask` wants, for every attempt."""
 
     checks: Sequence[Check]
     timeout: float
     show_kernel: bool
     power_off: bool
     progress: Callable[[Progress], None]
+
+
+@dataclass
+class _Talk:
+    """The state of one boot."""
+
+    plan: _Plan
     write_log: Callable[[bytes], object]
     errors: Path
     log: BootLog = field(default_factory=BootLog)
@@ -176,12 +212,12 @@ class _Talk:
     ended: bool = False
     detail: str = ""
 
-    def follow(self, session: Session, console: Path, accel: Accel) -> Verdict:
+    def follow(self, session: Session, console: Path, accel: Accel, attempt: int) -> Verdict:
         session.send("monitor", monitor.GREETING)
-        self.deadline = self.timeout
+        self.deadline = self.plan.timeout
         looked = 0.0
         gone = ""
-        while not (self.ended and (not self.power_off or session.status is not None)):
+        while not (self.ended and (not self.plan.power_off or session.status is not None)):
             came = session.wait(_POLL_SECONDS)
             self._take(session, came)
             for event in self.events.feed(came.get("monitor", b"")):
@@ -192,7 +228,7 @@ class _Talk:
                 continue
             if session.elapsed - looked >= _POLL_SECONDS:
                 looked = session.elapsed
-                self.progress(Progress(self.log.stage, looked, self.detail))
+                self.plan.progress(Progress(self.log.stage, looked, self.detail))
                 if not self.answered and self.log.ending():
                     self._settle(session)
                     self._give_up_by_console()
@@ -213,6 +249,7 @@ class _Talk:
             accel=accel,
             times=self.times,
             waiting_for=self.jobs,
+            attempts=attempt,
         )
 
     def _take(self, session: Session, came: Mapping[str, bytes]) -> None:
@@ -228,13 +265,15 @@ class _Talk:
             case Kind.HELLO:
                 self.answered = True
                 self.log.stage = Stage.SERVICES
-                left = self.timeout - now
-                questions = script.questions(self.checks, left, power_off=self.power_off)
+                left = self.plan.timeout - now
+                questions = script.questions(self.plan.checks, left, power_off=self.plan.power_off)
                 session.send("report", questions)
-                self.deadline = self.timeout + _REPLY_SECONDS
+                self.deadline = self.plan.timeout + _REPLY_SECONDS
             case Kind.EMERGENCY:
-                lines = tuple(record.text.strip().splitlines()[-25:])
-                raise DockyardError(self._problem(*_EMERGENCY, excerpt=lines))
+                lines = record.text.strip().splitlines()
+                told = find_ending(lines, self.log.stage)
+                code, what, fix = (told.code, told.what, told.fix) if told else _EMERGENCY
+                raise DockyardError(self._problem(code, what, fix, tuple(lines[-25:])))
             case Kind.UPTIME:
                 self.up, self.uptime = now, float(record.text or 0)
             case Kind.JOBS:
@@ -249,18 +288,18 @@ class _Talk:
                 self.times = record.text.strip()
             case Kind.BEGIN:
                 self.begun = place, now
-                self.detail = f"{place + 1} of {len(self.checks)}"
+                self.detail = f"{place + 1} of {len(self.plan.checks)}"
                 self.deadline = now + script.CHECK_SECONDS + _REPLY_SECONDS
             case Kind.ERRORS:
                 self.check_errors[place] = record.text.strip()
-            case Kind.CHECK if 0 <= place < len(self.checks):
+            case Kind.CHECK if 0 <= place < len(self.plan.checks):
                 self.results[place] = self._result(place, record, now)
             case Kind.END:
                 self.ended = True
                 self.deadline = now + 2 * _REPLY_SECONDS
 
     def _result(self, place: int, record: Record, now: float) -> CheckResult:
-        check, actual = self.checks[place], record.text.strip()
+        check, actual = self.plan.checks[place], record.text.strip()
         errors = self.check_errors.get(place, "")
         if record.status == 124:
             errors = f"{errors}\nstopped after {script.CHECK_SECONDS} s".strip()
@@ -275,10 +314,7 @@ class _Talk:
 
     def _give_up_by_console(self) -> None:
         if found := self.log.ending():
-            ending, group = found
-            raise DockyardError(
-                self._problem(ending.code, ending.what.format(group), ending.fix)
-            )
+            raise DockyardError(self._problem(found.code, found.what, found.fix, found.lines))
 
     def _gone(self, event: str, status: int | None) -> Problem:
         told = self.errors.read_text(errors="replace").strip().splitlines()
@@ -296,13 +332,11 @@ class _Talk:
         if self.answered:
             return self._problem(*_SILENT)
         code, what, fix = _NEVER
-        if not (self.log.kernel_seen or self.show_kernel):
+        if not (self.log.kernel_seen or self.plan.show_kernel):
             fix = "its kernel prints nothing to the serial port: see what it does with --console"
         return self._problem(code, what.format(self.log.stage.title), fix)
 
-    def _problem(
-        self, code: str, what: str, fix: str, excerpt: tuple[str, ...] = ()
-    ) -> Problem:
+    def _problem(self, code: str, what: str, fix: str, excerpt: tuple[str, ...] = ()) -> Problem:
         stage = f"{self.log.stage.title} stage of the boot"
         return Problem(code, what, stage, fix=fix, excerpt=excerpt or self.log.tail())
 
