@@ -1,11 +1,14 @@
 """Scriptlets and file triggers: from the one place where they are declared into the packages that
 name them.
+
+Interpreters are named by their place below /usr: rpm knows a file by the path that its package has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dockyard.distro.paths import merged
 from dockyard.model.distro import Scriptlet, ScriptletEvent
 from dockyard.packages.rpm.contents import FileTrigger, PackageScriptlet
 
@@ -30,10 +33,15 @@ def resolve(
 
 def _merge(event: ScriptletEvent, several: Sequence[Scriptlet]) -> PackageScriptlet:
     if len(several) == 1:
-        return PackageScriptlet(event.value, several[0].interpreter, several[0].script)
+        return PackageScriptlet(event.value, _below_usr(several[0].interpreter), several[0].script)
     if any(item.interpreter != _SHELL for item in several):
         raise ValueError(f"several scriptlets run on {event.value}, and not all are of /bin/sh")
-    return PackageScriptlet(event.value, _SHELL, "\n".join(item.script for item in several))
+    script = "\n".join(item.script for item in several)
+    return PackageScriptlet(event.value, _below_usr(_SHELL), script)
+
+
+def _below_usr(interpreter: tuple[str, ...]) -> tuple[str, ...]:
+    return (merged(interpreter[0].lstrip("/")), *interpreter[1:])
 
 
 def _trigger(scriptlet: Scriptlet) -> FileTrigger:
@@ -41,7 +49,7 @@ def _trigger(scriptlet: Scriptlet) -> FileTrigger:
     return FileTrigger(
         event=event.rpartition("trigger")[2],
         paths=scriptlet.paths,
-        interpreter=scriptlet.interpreter[0],
+        interpreter=_below_usr(scriptlet.interpreter)[0],
         script=scriptlet.script,
         per_transaction=event.startswith("transaction"),
         priority=scriptlet.priority,

@@ -19,6 +19,8 @@ else:
     from compression import zstd
 
 LEVEL = 3
+LIBRARY = zstd.zstd_version
+"""Another libzstd may make other bytes of the same input."""
 _MAGIC = b"070701"
 _TRAILER = "TRAILER!!!"
 

@@ -1,0 +1,150 @@
+"""Proves a repository whole: every requirement can be met within it, and no two packages that can
+be installed together claim one path for different files.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import solv
+
+from dockyard.errors import Position, Problem
+from dockyard.packages.rpm.contents import FileFlag, Sense
+from dockyard.packages.rpm.header import Tag
+from dockyard.packages.rpm.reader import RpmFile, read_package
+
+_COMPARISONS = {
+    Sense.LESS: solv.REL_LT,
+    Sense.GREATER: solv.REL_GT,
+    Sense.EQUAL: solv.REL_EQ,
+}
+
+
+def check_repository(
+    directory: Path, positions: Mapping[str, Position] | None = None
+) -> tuple[Problem, ...]:
+    """Every problem of the packages below a directory. positions: of declarations by name."""
+    packages = [read_package(path) for path in sorted(directory.rglob("*.rpm"))]
+    places = positions or {}
+    return (*_unmet(packages, places), *_conflicts(packages, places))
+
+
+def _unmet(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[Problem]:
+    """Requirements that no package meets."""
+    pool = solv.Pool()
+    pool.setarch("x86_64")
+    repository = pool.add_repo("checked")
+    known = [(package, _solvable(pool, repository, package)) for package in packages]
+    pool.addfileprovides()
+    pool.createwhatprovides()
+    missing: dict[str, list[str]] = defaultdict(list)
+    for package, solvable in known:
+        for dep in solvable.lookup_deparray(solv.SOLVABLE_REQUIRES):
+            text = str(dep)
+            if not text.startswith("rpmlib(") and not pool.whatprovides(dep):
+                missing[text].append(package.name)
+    problems = []
+    for text, names in sorted(missing.items()):
+        first = names[0]
+        problems.append(
+            Problem(
+                "distro.unmet",
+                f"nothing provides {text}, which {', '.join(sorted(names))} requires",
+                places.get(first, first),
+                fix="declare a component that provides it, or drop it with `dropRequires`",
+            )
+        )
+    return problems or _uninstallable(pool, known, places)
+
+
+def _solvable(pool: solv.Pool, repository: solv.Repo, package: RpmFile) -> solv.XSolvable:
+    solvable = repository.add_solvable()
+    solvable.name, solvable.evr, solvable.arch = package.name, package.evr, package.architecture
+    for kind, key in (
+        ("provides", solv.SOLVABLE_PROVIDES),
+        ("requires", solv.SOLVABLE_REQUIRES),
+        ("conflicts", solv.SOLVABLE_CONFLICTS),
+        ("obsoletes", solv.SOLVABLE_OBSOLETES),
+    ):
+        for relation in package.relations(kind):
+            if relation.rich:
+                dep = pool.parserpmrichdep(relation.name)
+            else:
+                dep = pool.Dep(relation.name)
+                flags = sum(bit for sense, bit in _COMPARISONS.items() if relation.sense & sense)
+                if flags:
+                    dep = dep.Rel(flags, pool.Dep(relation.version))
+            solvable.add_deparray(key, dep)
+    for file in package.files():
+        if not file.is_directory:
+            # Files count as provides here: there is no file list for libsolv to look into.
+            solvable.add_deparray(solv.SOLVABLE_PROVIDES, pool.Dep(file.path))
+    return solvable
+
+
+def _uninstallable(
+    pool: solv.Pool,
+    known: Sequence[tuple[RpmFile, solv.XSolvable]],
+    places: Mapping[str, Position],
+) -> list[Problem]:
+    """Packages that cannot be installed, though each requirement alone can be met."""
+    problems = []
+    solver = pool.Solver()
+    for package, solvable in known:
+        job = pool.Job(solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE, solvable.id)
+        for found in solver.solve([job]):
+            problems.append(
+                Problem(
+                    "distro.uninstallable",
+                    f"{package.name} cannot be installed",
+                    places.get(package.name, package.name),
+                    why=str(found.findproblemrule().info().problemstr()),
+                )
+            )
+    return problems
+
+
+def _conflicts(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[Problem]:
+    """Paths that packages claim with different content, mode, owner or target."""
+    claims: dict[str, tuple[str, tuple[object, ...]]] = {}
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    apart = _apart(packages)
+    for package in packages:
+        digests = package.header.texts(Tag.FILEDIGESTS)
+        for file, digest in zip(package.files(), digests, strict=True):
+            kind = stat.S_IFMT(file.mode)
+            mode = 0 if stat.S_ISLNK(file.mode) else file.mode
+            content = "" if file.flags & FileFlag.GHOST else digest
+            claim = (kind, mode, file.owner, file.group, file.target, content)
+            name, first = claims.setdefault(file.path, (package.name, claim))
+            if first != claim and frozenset((name, package.name)) not in apart:
+                found[(name, package.name)].append(file.path)
+    return [
+        Problem(
+            "distro.file-conflict",
+            f"{first} and {second} have different files at the same path",
+            places.get(second, second),
+            why="rpm refuses to install both: content, mode, owner and target must agree",
+            fix="drop the path from one of them, or declare that they conflict",
+            excerpt=tuple(paths[:10]),
+        )
+        for (first, second), paths in sorted(found.items())
+    ]
+
+
+def _apart(packages: Sequence[RpmFile]) -> frozenset[frozenset[str]]:
+    """Pairs of packages that are never installed together."""
+    providers: dict[str, set[str]] = defaultdict(set)
+    for package in packages:
+        for relation in package.relations("provides"):
+            providers[relation.name].add(package.name)
+    return frozenset(
+        frozenset((package.name, other))
+        for package in packages
+        for relation in package.relations("conflicts")
+        for other in providers[relation.name]
+        if other != package.name
+    )

@@ -1,0 +1,116 @@
+"""What a converted package depends on, as one hash: nothing is made twice, nothing stale is kept.
+
+The hash covers the input, the declaration, the files that it names, the mapped relations, and the
+code that converts, so that a change of ours is not mistaken for the same result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+import dockyard.distro
+import dockyard.packages.rpm
+from dockyard.distro.convert import Conversion
+from dockyard.distro.own import OwnPackage
+from dockyard.model.distro import Component, Package
+from dockyard.packages.rpm.payload import LEVEL, LIBRARY
+
+_CODE = (
+    (dockyard.distro, ("convert", "own", "paths", "payload", "relations", "upstream")),
+    (dockyard.packages.rpm, ("contents", "header", "payload", "writer")),
+)
+
+
+@cache
+def converter() -> str:
+    """The identity of the code that makes packages, and of the compressor's library."""
+    digest = hashlib.sha256(f"{LEVEL} {LIBRARY}".encode())
+    for package, modules in _CODE:
+        for module in modules:
+            digest.update(Path(package.__path__[0], f"{module}.py").read_bytes())
+    return digest.hexdigest()
+
+
+class SourceFiles:
+    """Digests of the distribution's files, each read once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[str, str] = {}
+
+    def digest(self, name: str) -> str:
+        """sha256 of a file; "" when it cannot be read, which the conversion then reports."""
+        if name not in self._known:
+            try:
+                data = (self._directory / name).read_bytes()
+                self._known[name] = hashlib.sha256(data).hexdigest()
+            except OSError:
+                self._known[name] = ""
+        return self._known[name]
+
+    def of(self, declaration: Component | Package) -> dict[str, str]:
+        names = (file.source for file in declaration.files)
+        return {name: self.digest(name) for name in names if name is not None}
+
+
+def conversion_key(conversion: Conversion, deb_digest: str, sources: SourceFiles) -> str:
+    """The key of an imported package."""
+    return _hash(
+        {
+            "converter": converter(),
+            "name": conversion.name,
+            "deb": deb_digest,
+            "declaration": conversion.declaration,
+            "relations": conversion.relations,
+            "scriptlets": conversion.scriptlets,
+            "triggers": conversion.triggers,
+            "facts": conversion.facts,
+            "strict": conversion.strict,
+            "sources": sources.of(conversion.declaration),
+        }
+    )
+
+
+def own_key(own: OwnPackage, sources: SourceFiles) -> str:
+    """The key of a package of our own."""
+    return _hash(
+        {
+            "converter": converter(),
+            "package": own.package,
+            "scriptlets": own.scriptlets,
+            "triggers": own.triggers,
+            "facts": own.facts,
+            "sources": sources.of(own.package),
+        }
+    )
+
+
+def distro_key(files: Iterable[Path], sources: Iterable[str], fingerprint: str) -> str:
+    """The key of a whole repository: of everything that it is made from, and of its signer."""
+    digest = hashlib.sha256(f"{converter()} {fingerprint}".encode())
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for source in sources:
+        digest.update(source.encode() + b"\0")
+    return digest.hexdigest()[:32]
+
+
+def _hash(parts: Mapping[str, Any]) -> str:
+    text = json.dumps(parts, default=_data, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _data(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} has no place in a key")

@@ -1,0 +1,207 @@
+"""The lock of a distribution: which upstream package each component is, by digest.
+
+`distro.lock` lies beside distro.yaml. It pins exactly the declared components: what they depend on
+beyond that is reported, never pulled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import solv
+
+from dockyard.distro.load import LoadedDistro
+from dockyard.errors import DockyardError, Problem, Problems
+from dockyard.host.files import write_atomic
+from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Request
+from dockyard.packages import lockfile
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.archive import Archive, Suite
+from dockyard.packages.deb.index import Candidate, Index, open_index
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.fetch import Progress, Wanted, fetch
+
+LOCK_NAME = "distro.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeLock:
+    """A lock that was written. changes: lines for people against the lock before.
+
+    unmet: what pinned packages depend on that the distribution does not have.
+    """
+
+    lock: Lock
+    path: Path
+    changes: tuple[str, ...]
+    unmet: tuple[str, ...]
+
+
+def lock_path(loaded: LoadedDistro) -> Path:
+    return loaded.directory / LOCK_NAME
+
+
+def read_lock(loaded: LoadedDistro) -> Lock:
+    """The distribution's lock, checked against its declarations.
+
+    Raises DockyardError: `distro.no-lock`, `distro.lock-stale`, and what lockfile raises.
+    """
+    path = lock_path(loaded)
+    fix = f"run: dockyard distro lock {loaded.directory}"
+    if not path.is_file():
+        what = f"the distribution {loaded.distro.name} has no lock"
+        raise DockyardError(Problem("distro.no-lock", what, str(path), fix=fix))
+    lock = lockfile.load(path)
+    pinned = {pin.name for pin in lock.packages}
+    wanted = {name for _, name, _ in loaded.imports()}
+    if pinned != wanted:
+        new, old = sorted(wanted - pinned), sorted(pinned - wanted)
+        why = f"not in the lock: {', '.join(new)}" if new else ""
+        why += "; " if new and old else ""
+        why += f"no longer declared: {', '.join(old)}" if old else ""
+        what = f"the lock of {loaded.distro.name} does not fit its components"
+        raise DockyardError(Problem("distro.lock-stale", what, str(path), why, fix))
+    return lock
+
+
+def make_lock(
+    loaded: LoadedDistro,
+    store: Path,
+    origins: Origins,
+    *,
+    refresh_missing: bool = False,
+    progress: Progress | None = None,
+) -> MadeLock:
+    """Choose the newest version of every declared package and write the lock.
+
+    refresh_missing: keep the pins that are there and still offered; move only those that are gone
+    or not yet pinned. Raises DockyardError for packages that no suite has.
+    """
+    upstream = loaded.distro.upstream
+    if upstream is None:
+        what = f"{loaded.distro.name} imports nothing: there is nothing to lock"
+        raise DockyardError(Problem("distro.no-upstream", what, str(loaded.files[0])))
+    blobs = Blobs(store / "blobs")
+    archive = Archive(origins.need_mirrors(), blobs, progress=progress)
+    suites = [
+        Suite(suite.name, component)
+        for suite in upstream.debian.suites
+        for component in suite.components
+    ]
+    files = archive.packages(suites)
+    index = open_index(files, blobs, store / "solv")
+    path = lock_path(loaded)
+    before = lockfile.load(path).packages if path.is_file() else ()
+    chosen = _choose(loaded, index, before if refresh_missing else ())
+    pins = sorted(_pin(candidate) for candidate in chosen.values())
+    lock = Lock(
+        subject=loaded.distro.name,
+        request=Request(
+            install=tuple(pin.name for pin in pins),
+            architecture=loaded.distro.architecture,
+        ),
+        repositories=tuple(
+            LockedRepository(
+                file.suite.id,
+                kind=PackageKind.DEB,
+                check_packages=False,
+                check_metadata=True,
+                keys=file.signed_by,
+            )
+            for file in files
+        ),
+        packages=tuple(pins),
+    )
+    write_atomic(path, lockfile.dump(lock).encode())
+    return MadeLock(lock, path, tuple(_changes(before, pins)), tuple(_unmet(loaded, index, chosen)))
+
+
+def _choose(loaded: LoadedDistro, index: Index, kept: Iterable[Pin]) -> dict[str, Candidate]:
+    """The candidate of every declared package: the kept pin's, else the newest."""
+    digests = {pin.name: pin.digest for pin in kept}
+    problems = Problems()
+    chosen: dict[str, Candidate] = {}
+    for component, name, _ in loaded.imports():
+        found = index.named(name)
+        pinned = [item for item in found if item.digest == digests.get(name)]
+        if found:
+            chosen[name] = (pinned or found)[0]
+        else:
+            problems.add(
+                "distro.unknown-package",
+                f"no suite has the package {name}",
+                loaded.positions.get(component),
+                fix="mend `import`, or add the suite that has it",
+            )
+    problems.raise_any()
+    return chosen
+
+
+def _pin(candidate: Candidate) -> Pin:
+    return Pin(
+        name=candidate.name,
+        evr=candidate.version,
+        arch=candidate.architecture,
+        repository=candidate.repository,
+        path=candidate.path,
+        kind=PackageKind.DEB,
+        size=candidate.size,
+        digest=candidate.digest,
+    )
+
+
+def _changes(before: Iterable[Pin], after: Iterable[Pin]) -> Iterable[str]:
+    old = {pin.name: pin.evr for pin in before}
+    new = {pin.name: pin.evr for pin in after}
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old:
+            yield f"+ {name} {new[name]}"
+        elif name not in new:
+            yield f"- {name} {old[name]}"
+        elif old[name] != new[name]:
+            yield f"  {name} {old[name]} -> {new[name]}"
+
+
+def _unmet(loaded: LoadedDistro, index: Index, chosen: Mapping[str, Candidate]) -> Iterable[str]:
+    """What pinned packages depend on that no component and no own package gives."""
+    pinned = {candidate.number for candidate in chosen.values()}
+    given = set(loaded.distro.drop_requires)
+    for package in loaded.packages:
+        given |= {package.name, *(text.split()[0] for text in package.provides)}
+    for component in loaded.components.values():
+        given |= {text.split()[0] for text in component.provides}
+    wanted: dict[str, set[str]] = {}
+    for component_name, upstream, declaration in loaded.imports():
+        solvable = index.pool.solvables[chosen[upstream].number]
+        for dep in solvable.lookup_deparray(solv.SOLVABLE_REQUIRES):
+            if any(provider.id in pinned for provider in index.pool.whatprovides(dep)):
+                continue
+            # A versioned relation asks for `=name`, see `packages.deb.index`.
+            names = [part.split()[0].lstrip("=(") for part in str(dep).split(" | ")]
+            left = [name for name in names if name not in declaration.drop_requires]
+            if left and not given.intersection(left):
+                wanted.setdefault(" | ".join(dict.fromkeys(left)), set()).add(component_name)
+    for names_text, components in sorted(wanted.items()):
+        yield f"no component gives {names_text}, which {', '.join(sorted(components))} needs"
+
+
+def fetch_pins(
+    pins: Iterable[Pin], blobs: Blobs, origins: Origins, progress: Progress | None = None
+) -> None:
+    """Bring the pinned upstream packages into the blobs; nothing is asked when all are there."""
+    missing: Sequence[Pin] = [pin for pin in pins if not blobs.has(pin.digest)]
+    if not missing:
+        return
+    mirrors = origins.mirrors if origins.offline else origins.need_mirrors()
+    wanted = [
+        Wanted(
+            pin.digest,
+            pin.size,
+            tuple(f"{mirror}/{pin.path}" for mirror in mirrors),
+            pin.nevra,
+        )
+        for pin in missing
+    ]
+    fetch(wanted, blobs, progress=progress, offline=origins.offline)

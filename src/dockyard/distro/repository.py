@@ -1,0 +1,87 @@
+"""Publishes packages as a signed RPM repository.
+
+    repositories/<name>         a symbolic link to the directory below, changed by one rename
+    repositories/.<name>-<id>/  Packages/*.rpm, repodata/ with repomd.xml.asc, RPM-GPG-KEY-<name>
+
+The metadata is made by createrepo_c with the distribution's epoch for every time in it: the same
+packages give the same metadata, but signatures differ from signer to signer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dockyard.distro.keys import SigningKey
+from dockyard.host.files import remove_tree
+from dockyard.host.sandbox import Tools
+
+PACKAGES = "Packages"
+
+
+def repository_path(store: Path, name: str) -> Path:
+    """Where the repository of a distribution is published."""
+    return store / "repositories" / name
+
+
+def published(store: Path, name: str) -> str:
+    """The id of what is published; "" for nothing."""
+    path = repository_path(store, name)
+    if not path.is_symlink() or not (path / "repodata/repomd.xml.asc").is_file():
+        return ""
+    return path.readlink().name.removeprefix(f".{name}-")
+
+
+def assemble(
+    store: Path,
+    name: str,
+    packages: Sequence[tuple[str, Path]],
+    key: SigningKey,
+    epoch: int,
+    tools: Tools,
+) -> Path:
+    """Lay out packages (file name, signed file) and make the signed metadata, unpublished."""
+    work = store / "repositories" / f".{name}.{os.getpid()}.part"
+    remove_tree(work)
+    (work / PACKAGES).mkdir(parents=True)
+    for file_name, source in packages:
+        target = work / PACKAGES / file_name
+        os.link(source, target)
+        os.utime(target, (epoch, epoch))
+    tools.run(
+        [
+            "createrepo_c",
+            "--quiet",
+            f"--revision={epoch}",
+            "--set-timestamp-to-revision",
+            "--no-database",
+            "--general-compress-type=zstd",
+            "--workers=2",
+            str(work),
+        ],
+        write=[work],
+        env={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
+    metadata = (work / "repodata/repomd.xml").read_bytes()
+    (work / f"RPM-GPG-KEY-{name}").write_bytes(key.public)
+    (work / "repodata/repomd.xml.asc").write_bytes(key.detached(metadata))
+    return work
+
+
+def publish(store: Path, name: str, work: Path, identity: str) -> Path:
+    """Make an assembled directory the repository; what was published before is removed."""
+    place = repository_path(store, name)
+    final = place.with_name(f".{name}-{identity}")
+    remove_tree(final)
+    work.rename(final)
+    link = place.with_name(f".{name}.{os.getpid()}.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(final.name)
+    if place.is_dir() and not place.is_symlink():
+        remove_tree(place)
+    link.replace(place)
+    for old in place.parent.glob(f".{name}-*"):
+        if old != final:
+            remove_tree(old)
+    return place

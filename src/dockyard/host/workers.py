@@ -1,0 +1,74 @@
+"""Pure Python work on several processors: one function over many items, in worker processes.
+
+Workers are started afresh, not forked, so that neither threads nor open files of the caller matter.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from dockyard.errors import DockyardError, Problem
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def each(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int | None = None,
+    done: Callable[[Item], None] | None = None,
+) -> list[Result]:
+    """The results of a function over items, in the items' order.
+
+    The function must be importable by name, and return problems rather than raise them. done: told
+    of each finished item, in the caller's thread. One item, or one worker, needs no process.
+    """
+    count = min(workers or processors(), len(items))
+    if count <= 1:
+        results = []
+        for item in items:
+            results.append(function(item))
+            if done:
+                done(item)
+        return results
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts)
+    try:
+        futures = {pool.submit(function, item): item for item in items}
+        pending = set(futures)
+        while pending:
+            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+                if done:
+                    done(futures[future])
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise DockyardError(
+            Problem(
+                "host.worker-died",
+                "a worker process was ended from outside",
+                why="most likely the memory of this machine is full",
+                fix="free memory, and run the command again: what was finished is kept",
+            )
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    # Ctrl-C goes to the whole group: only the caller answers it, and ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
