@@ -8,19 +8,24 @@ be had, and from where.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dockyard.errors import DockyardError, Problem, Problems
+from dockyard.errors import DockyardError, Problems
 from dockyard.host.files import write_atomic
-from dockyard.host.network import TransferFailed, file_path
+from dockyard.host.network import file_path
 from dockyard.model.packages import Pin, PinBy
-from dockyard.packages.blobs import Blobs, digest_of_file, mismatch, split_digest
+from dockyard.packages.blobs import digest_of_file, mismatch, split_digest
 from dockyard.packages.fetch import Wanted, fetch
 from dockyard.packages.pool import every_pin
 from dockyard.packages.rpm.primary import Listed, listed
 from dockyard.packages.rpm.reader import content_digest, read_package
 from dockyard.packages.rpm.repository import Access, Metadata
+
+_JOBS = 8
+_GONE = ("fetch.gone", "fetch.digest-mismatch")
+_NO_DIGEST = "sha256:" + "0" * 64
 
 
 def pin_by_content(pins: Iterable[Pin], opened: Sequence[Metadata], access: Access) -> list[Pin]:
@@ -72,56 +77,54 @@ def local_file(path: str, bases: Iterable[str]) -> Path | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Availability:
     """Which pins can still be had.
 
-    listed: those that the current metadata lists with the same bytes. spare: the others that
-    somebody still has, with the address or file. gone: those that nobody has.
+    listed: those that the current metadata lists with the same bytes. spare: the files of the
+    others that somebody still has. gone: those that nobody has.
     """
 
     listed: tuple[Pin, ...]
-    spare: Mapping[Pin, Path | Wanted]
+    spare: Mapping[Pin, Path]
     gone: frozenset[Pin]
-    _access: Access = field(repr=False)
 
     @staticmethod
     def of(pins: Sequence[Pin], opened: Sequence[Metadata], access: Access) -> Availability:
-        """Look at metadata, blobs, offline directories, and then at the mirrors."""
+        """Look at metadata, blobs, offline directories, and then ask the mirrors.
+
+        What the metadata does not list is fetched: a mirror may have other bytes at the same
+        place. Raises DockyardError when a mirror cannot be asked.
+        """
         known = {each.repository.id: each for each in opened}
         current = {pin.key: pin for pin in every_pin(opened, access.cache)}
         listed_now: list[Pin] = []
-        spare: dict[Pin, Path | Wanted] = {}
-        gone: set[Pin] = set()
-        problems = Problems()
+        others: list[Pin] = []
         for pin in pins:
-            metadata = known.get(pin.repository)
-            now = current.get(pin.key)
-            if metadata and now and _same(pin, now, metadata, access):
-                listed_now.append(pin)
-                continue
-            try:
-                place = _elsewhere(pin, metadata, access)
-            except DockyardError as error:
-                problems.extend(error.problems)
-                continue
-            if place is None:
-                gone.add(pin)
-            else:
-                spare[pin] = place
+            metadata, now = known.get(pin.repository), current.get(pin.key)
+            same = metadata and now and _same(pin, now, metadata, access)
+            (listed_now if same else others).append(pin)
+        problems = Problems()
+        spare: dict[Pin, Path] = {}
+        with ThreadPoolExecutor(_JOBS) as pool:
+            asked = [
+                pool.submit(_elsewhere, pin, known.get(pin.repository), access) for pin in others
+            ]
+            for pin, future in zip(others, asked, strict=True):
+                try:
+                    if place := future.result():
+                        spare[pin] = place
+                except DockyardError as error:
+                    problems.extend(error.problems)
         problems.raise_any()
-        return Availability(tuple(listed_now), spare, frozenset(gone), access)
+        return Availability(tuple(listed_now), spare, frozenset(others) - spare.keys())
 
     def unlisted(self) -> list[tuple[Pin, Listed]]:
-        """The pins that the metadata has no more but somebody else has, with their descriptions."""
-        wanted = [place for place in self.spare.values() if isinstance(place, Wanted)]
-        fetch(wanted, self._access.blobs, progress=self._access.progress)
-        found = []
-        for pin, place in self.spare.items():
-            path = self._access.blobs.path(place.digest) if isinstance(place, Wanted) else place
-            package = read_package(path)
-            found.append((pin, listed(package, pin.path, pin.digest or "0" * 64, pin.size)))
-        return found
+        """The pins that only somebody else than the metadata has, with their descriptions."""
+        return [
+            (pin, listed(read_package(path), pin.path, pin.digest or _NO_DIGEST, pin.size))
+            for pin, path in self.spare.items()
+        ]
 
 
 def _same(pin: Pin, now: Pin, metadata: Metadata, access: Access) -> bool:
@@ -130,26 +133,18 @@ def _same(pin: Pin, now: Pin, metadata: Metadata, access: Access) -> bool:
     return content_of(now, metadata, access) == pin.content
 
 
-def _elsewhere(pin: Pin, metadata: Metadata | None, access: Access) -> Path | Wanted | None:
-    """Where a pin that the metadata does not list can be had; None when nobody has it."""
+def _elsewhere(pin: Pin, metadata: Metadata | None, access: Access) -> Path | None:
+    """The file of a pin that the metadata does not list; None when nobody has it."""
+    bases = metadata.bases if metadata else ()
     if not pin.digest:  # only its content is known, and no mirror is asked for contents
-        path = local_file(pin.path, metadata.bases if metadata else ())
+        path = local_file(pin.path, bases)
         return path if path and content_digest(path) == pin.content else None
-    for blobs in (access.blobs, *(Blobs(path) for path in access.offline)):
-        if blobs.has(pin.digest):
-            return blobs.path(pin.digest)
-    unsure: list[str] = []
-    for base in metadata.bases if metadata else ():
-        try:
-            if access.network.exists(base + pin.path):
-                urls = tuple(each + pin.path for each in metadata.bases) if metadata else ()
-                return Wanted(pin.digest, pin.size, urls, pin.nevra)
-        except TransferFailed as error:
-            unsure.append(error.why)
-    if unsure:
-        what = f"whether {pin.nevra} can still be had is not known"
-        why = "a mirror could not be asked"
-        fix = "check the network and the proxy settings, and run the command again"
-        problem = Problem("fetch.mirror-down", what, None, why, fix, tuple(unsure))
-        raise DockyardError(problem)
-    return None
+    urls = tuple(base + pin.path for base in bases)
+    wanted = Wanted(pin.digest, pin.size, urls, pin.nevra)
+    try:
+        fetch([wanted], access.blobs, progress=access.progress, offline=access.offline)
+    except DockyardError as error:
+        if all(problem.code in _GONE for problem in error.problems):
+            return None
+        raise
+    return access.blobs.path(pin.digest)

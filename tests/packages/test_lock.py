@@ -1,0 +1,331 @@
+"""Locks: made, held against what is asked for, moved where bytes are gone, and turned to files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rpm_repositories import access, add_rpm, index, serving, write_key
+
+from dockyard.errors import DockyardError
+from dockyard.model.packages import Lock, PinBy, Repository, Request
+from dockyard.packages import lock as locks
+from dockyard.packages.pinned_files import resolve_files
+from dockyard.packages.rpm.signature import strip_signature
+
+REQUEST = Request(("two",))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    mirror = tmp_path / "mirror"
+    for name, requires in (("one", []), ("two", ["one"]), ("three", [])):
+        add_rpm(mirror / "Packages", name, requires=requires, signed="owner")
+    return index(mirror)
+
+
+def repository(tmp_path: Path, *bases: str, **options: object) -> Repository:
+    key = str(write_key(tmp_path / "KEY"))
+    return Repository("r", bases, keys=(key,), **options)  # type: ignore[arg-type]
+
+
+def problems(caught: pytest.ExceptionInfo[DockyardError]) -> list[str]:
+    return [problem.code for problem in caught.value.problems]
+
+
+def test_a_lock_names_no_host_and_gives_its_files(tmp_path: Path, root: Path) -> None:
+    with serving(root) as server:
+        source = repository(tmp_path, server.url)
+        store = access(tmp_path)
+        lock = locks.make_lock("web", REQUEST, [source], store)
+        files = resolve_files(lock, [source], store)
+        asked = len(server.asked)
+        assert resolve_files(lock, [source], store) == files
+        assert len(server.asked) == asked  # nothing is asked for twice
+    text = locks.dump(lock)
+    assert "127.0.0.1" not in text and str(tmp_path) not in text
+    assert [pin.nevra for pin in lock.packages] == ["one-1-1.noarch", "two-1-1.noarch"]
+    for pin, path in files.items():
+        assert path.read_bytes() == (root / pin.path).read_bytes()
+
+
+def test_the_same_lock_comes_out_twice(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    one = locks.make_lock("web", REQUEST, [source], access(tmp_path / "a"))
+    other = locks.make_lock("web", REQUEST, [source], access(tmp_path / "b"))
+    assert locks.dump(one) == locks.dump(other)
+    assert locks.loads(locks.dump(one)) == one
+
+
+def test_a_mirror_without_the_file_gives_way_to_another(tmp_path: Path, root: Path) -> None:
+    with serving(root) as bad, serving(root) as good:
+        source = repository(tmp_path, bad.url, good.url)
+        store = access(tmp_path)
+        lock = locks.make_lock("web", REQUEST, [source], store)
+        bad.refuse["one-1-1.noarch.rpm"] = 404
+        bad.cut.add("two-1-1.noarch.rpm")
+        assert len(resolve_files(lock, [source], store)) == 2
+
+
+def test_everything_wrong_with_the_files_is_reported_together(tmp_path: Path, root: Path) -> None:
+    add_rpm(root / "Packages", "unsigned")
+    add_rpm(root / "Packages", "foreign", signed="somebody")
+    add_rpm(root / "Packages", "changed", signed="owner")
+    index(root)
+    source = repository(tmp_path, root.as_uri())
+    names = ("three", "unsigned", "foreign", "changed", "two")
+    lock = locks.make_lock("web", Request(names), [source], access(tmp_path))
+    add_rpm(root / "Packages", "changed", text="other", signed="owner")
+    (root / "Packages/three-1-1.noarch.rpm").unlink()
+    with pytest.raises(DockyardError) as caught:
+        resolve_files(lock, [source], access(tmp_path))
+    assert sorted(problems(caught)) == [
+        "fetch.digest-mismatch",
+        "fetch.gone",
+        "lock.bad-signature",
+        "lock.bad-signature",
+    ]
+    gone = next(each for each in caught.value.problems if each.code == "fetch.gone")
+    assert "dockyard lock --refresh-missing" in gone.fix
+
+
+def test_a_package_whose_payload_was_changed_is_not_taken(tmp_path: Path, root: Path) -> None:
+    path = root / "Packages/one-1-1.noarch.rpm"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    index(root)  # the metadata agrees with the damage, the signature does not
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", Request(("one",)), [source], access(tmp_path))
+    with pytest.raises(DockyardError) as caught:
+        resolve_files(lock, [source], access(tmp_path))
+    assert problems(caught) == ["lock.bad-signature"]
+
+
+def test_a_key_that_the_lock_does_not_know_is_not_enough(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    [rules] = lock.repositories
+    other = replace(lock, repositories=(replace(rules, keys=("AB" * 20,)),))
+    with pytest.raises(DockyardError) as caught:
+        resolve_files(other, [source], access(tmp_path))
+    assert problems(caught) == ["lock.bad-signature"] * 2
+
+
+def test_content_pins_hold_across_signers(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri(), pin=PinBy.CONTENT)
+    store = access(tmp_path)
+    lock = locks.make_lock("web", REQUEST, [source], store)
+    assert all(pin.content and not pin.digest and not pin.size for pin in lock.packages)
+    elsewhere = tmp_path / "elsewhere"
+    for name, requires in (("one", []), ("two", ["one"])):
+        add_rpm(elsewhere / "Packages", name, requires=requires, signed="somebody")
+    index(elsewhere)
+    key = str(write_key(tmp_path / "KEY2", "somebody"))
+    theirs = replace(source, base_urls=(elsewhere.as_uri(),), keys=(key,))
+    assert locks.make_lock("web", REQUEST, [theirs], store) == lock
+    assert len(resolve_files(lock, [theirs], store)) == 2
+    add_rpm(elsewhere / "Packages", "one", text="other", signed="somebody")
+    with pytest.raises(DockyardError) as caught:
+        resolve_files(lock, [theirs], store)
+    assert problems(caught) == ["lock.digest-mismatch"]
+
+
+def test_content_pins_are_fetched_over_http(tmp_path: Path, root: Path) -> None:
+    with serving(root) as server:
+        source = repository(tmp_path, server.url, pin=PinBy.CONTENT)
+        store = access(tmp_path)
+        lock = locks.make_lock("web", REQUEST, [source], store)
+        assert len(resolve_files(lock, [source], store)) == 2
+        server.refuse["one-1-1.noarch.rpm"] = 404
+        with pytest.raises(DockyardError) as caught:
+            resolve_files(lock, [source], store)
+    assert problems(caught) == ["fetch.gone"]
+
+
+def test_content_is_the_same_with_and_without_signature(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri(), pin=PinBy.CONTENT)
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    for path in (root / "Packages").glob("*.rpm"):
+        strip_signature(path, path.with_suffix(".new"))
+        path.with_suffix(".new").rename(path)
+    index(root)
+    plain = replace(source, check_packages=False)
+    again = locks.make_lock("web", REQUEST, [plain], access(tmp_path))
+    assert again.packages == lock.packages
+
+
+# Is the lock still right?
+
+
+def test_a_lock_that_fits_has_nothing_to_say(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    assert locks.check(lock, REQUEST, [source], lock.tools) == []
+    locks.require(lock, REQUEST, [source], "image.lock")
+
+
+def test_a_lock_that_does_not_fit_says_every_difference(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    now = Request(("three",), exclude=("one",), weak=True)
+    changed = replace(source, priority=10, check_packages=False)
+    words = locks.check(lock, now, [changed, replace(source, id="s")], lock.packages[:1])
+    assert words == [
+        "three is asked for now",
+        "two is not asked for any more",
+        "excluded: nothing before, one now",
+        "weak dependencies: with them now",
+        "repository s is new",
+        "repository r: check packages was on, is off",
+        "repository r: priority was 99, is 10",
+        "tools: added one-1-1.noarch from r",
+    ]
+    with pytest.raises(DockyardError) as caught:
+        locks.require(lock, now, [changed], "image.lock")
+    assert problems(caught) == ["lock.stale"]
+    assert "two is not asked for any more" in caught.value.problems[0].excerpt
+
+
+def test_differences_between_locks_are_told_by_package(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    store = access(tmp_path)
+    old = locks.make_lock("web", REQUEST, [source], store)
+    add_rpm(root / "Packages", "one", "2", signed="owner")
+    add_rpm(root / "Packages", "two", text="other", requires=["one"], signed="owner")
+    index(root)
+    new = locks.make_lock("web", Request(("two", "three")), [source], store)
+    assert locks.diff(old, new) == [
+        "one 1-1 -> 2-1",
+        "added three-1-1.noarch from r",
+        "two-1-1.noarch has other bytes, though the same version",
+        "three is asked for now",
+    ]
+    assert locks.diff(new, new) == []
+
+
+# Moving what is gone.
+
+
+def refreshed(
+    tmp_path: Path, lock: Lock, source: Repository, *offline: Path
+) -> tuple[Lock, list[str]]:
+    return locks.refresh_missing(lock, [source], access(tmp_path / "other-machine", *offline))
+
+
+@pytest.fixture
+def moved(tmp_path: Path, root: Path) -> tuple[Lock, Repository, Path]:
+    """A lock of all three, after which the repository went on: new `one` and `three`."""
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", Request(("two", "three")), [source], access(tmp_path))
+    add_rpm(root / "Packages", "one", "2", signed="owner")
+    add_rpm(root / "Packages", "three", "2", signed="owner")
+    return lock, source, root
+
+
+def test_nothing_moves_while_everything_is_there(
+    moved: tuple[Lock, Repository, Path], tmp_path: Path
+) -> None:
+    lock, source, root = moved
+    index(root)
+    new, moves = refreshed(tmp_path, lock, source)
+    assert (new is lock, moves) == (True, [])
+
+
+def test_only_the_pin_that_is_gone_moves(
+    moved: tuple[Lock, Repository, Path], tmp_path: Path
+) -> None:
+    lock, source, root = moved
+    (root / "Packages/one-1-1.noarch.rpm").unlink()
+    index(root)
+    new, moves = refreshed(tmp_path, lock, source)
+    assert moves == ["one 1-1 -> 2-1"]
+    before, after = locks.dump(lock).splitlines(), locks.dump(new).splitlines()
+    assert len(before) == len(after)
+    assert sum(old != now for old, now in zip(before, after, strict=True)) == 1
+    assert len(resolve_files(new, [source], access(tmp_path / "other-machine"))) == 3
+
+
+def test_a_file_that_the_index_forgot_but_the_mirror_has_stays(
+    moved: tuple[Lock, Repository, Path], tmp_path: Path
+) -> None:
+    lock, source, root = moved
+    held = root / "Packages/one-1-1.noarch.rpm"
+    gone = root / "Packages/three-1-1.noarch.rpm"
+    data = held.read_bytes()
+    held.unlink()
+    gone.unlink()
+    index(root)
+    held.write_bytes(data)
+    new, moves = refreshed(tmp_path, lock, source)
+    assert moves == ["three 1-1 -> 2-1"]
+    assert lock.packages[0] in new.packages
+
+
+def test_what_an_offline_directory_has_stays(
+    moved: tuple[Lock, Repository, Path], tmp_path: Path
+) -> None:
+    lock, source, root = moved
+    offline = access(tmp_path / "offline").blobs
+    for name in ("one", "three"):
+        path = root / f"Packages/{name}-1-1.noarch.rpm"
+        if name == "one":
+            offline.add_file(path)
+        path.unlink()
+    index(root)
+    new, moves = refreshed(tmp_path, lock, source, offline.root)
+    assert moves == ["three 1-1 -> 2-1"]
+    store = access(tmp_path / "third", offline.root)
+    assert len(resolve_files(new, [source], store)) == 3
+
+
+def test_what_the_new_package_needs_moves_with_it(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", Request(("two", "three")), [source], access(tmp_path))
+    (root / "Packages/two-1-1.noarch.rpm").unlink()
+    add_rpm(root / "Packages", "one", "2", signed="owner")
+    add_rpm(root / "Packages", "two", "2", requires=["one >= 2", "four"], signed="owner")
+    add_rpm(root / "Packages", "three", "2", signed="owner")
+    add_rpm(root / "Packages", "four", signed="owner")
+    index(root)
+    _, moves = refreshed(tmp_path, lock, source)
+    assert moves == ["added four-1-1.noarch from r", "one 1-1 -> 2-1", "two 1-1 -> 2-1"]
+
+
+def test_a_mirror_that_cannot_be_asked_moves_nothing(
+    moved: tuple[Lock, Repository, Path], tmp_path: Path
+) -> None:
+    lock, source, root = moved
+    (root / "Packages/one-1-1.noarch.rpm").unlink()
+    index(root)
+    with serving(root) as server:
+        server.refuse["one-1-1.noarch.rpm"] = 503
+        over_http = replace(source, base_urls=(server.url,))
+        with pytest.raises(DockyardError) as caught:
+            refreshed(tmp_path, lock, over_http)
+    assert problems(caught) == ["fetch.mirror-down"]
+
+
+def test_a_package_published_again_with_other_bytes_moves(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    add_rpm(root / "Packages", "one", text="again", signed="owner")
+    index(root)
+    with pytest.raises(DockyardError):
+        resolve_files(lock, [source], access(tmp_path / "other-machine"))
+    new, moves = refreshed(tmp_path, lock, source)
+    assert moves == ["one-1-1.noarch has other bytes, though the same version"]
+    assert len(resolve_files(new, [source], access(tmp_path / "other-machine"))) == 2
+
+
+def test_a_rebuilt_repository_of_content_moves_what_changed(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri(), pin=PinBy.CONTENT)
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    add_rpm(root / "Packages", "one", signed="owner")  # the same content, signed again
+    add_rpm(root / "Packages", "two", "2", requires=["one"], signed="owner")
+    (root / "Packages/two-1-1.noarch.rpm").unlink()
+    index(root)
+    new, moves = refreshed(tmp_path, lock, source)
+    assert moves == ["two 1-1 -> 2-1"]
+    assert lock.packages[0] in new.packages
