@@ -66,8 +66,11 @@ class Filesystem(Protocol):
         """Write an image of `size` bytes. Inside the namespace. Raises DockyardError."""
         ...
 
-    def read(self, image: Path, tools: Tools) -> Archive:
-        """What an image holds, read by another way than it was written. Raises DockyardError."""
+    def read(self, image: Path, tools: Tools, scratch: Path) -> Archive:
+        """What an image holds, read by another way than it was written. Raises DockyardError.
+
+        scratch: a directory where the data of files may be laid for as long as the archive is used.
+        """
         ...
 
 

@@ -14,6 +14,6 @@ __all__ = ["minimum_size", "needs", "read", "refuse", "write"]
 needs = "main"
 
 
-def read(image: Path, tools: Tools | None = None) -> Archive:
-    """The archive of an image. Needs no tools."""
+def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+    """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
     return reader.read(image)

@@ -1,0 +1,98 @@
+"""EROFS: written by mkfs.erofs from the canonical stream, read by our own reader and fsck.erofs.
+
+It holds everything that an archive can have. Options: `compression`, as mkfs.erofs -z names it
+(`lz4`, `lz4hc`, `zstd`, with a level as in `zstd,level=9`), or `none`, which is the default;
+`cluster_size`, the most bytes that are compressed together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockyard.archive import Archive, Kind, streamed
+from dockyard.archive.entry import NANOSECONDS
+from dockyard.errors import Problem
+from dockyard.filesystems.erofs.reader import read
+from dockyard.filesystems.spec import FilesystemSpec, Rule, refusals, too_small, whole_mebibytes
+from dockyard.host.sandbox import Tools
+
+__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+
+needs = "main"
+
+_BLOCK = 4096
+_NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
+RULES = (
+    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
+    Rule("long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095),
+    Rule(
+        "time",
+        "times before 1970 with a fraction of a second",
+        lambda e: e.mtime_ns < 0 and e.mtime_ns % NANOSECONDS,
+    ),
+    Rule(
+        "device-number",
+        "devices with a major number over 4095 or a minor number over 1048575",
+        lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
+    ),
+    Rule(
+        "xattr-name",
+        "extended attributes with these names",
+        lambda e: (
+            not all(
+                name.startswith(_NAMESPACES) and len(name) < 256 and b"=" not in name
+                for name, _ in e.xattrs
+            )
+        ),
+        "remove the attributes in a script of the image",
+    ),
+    Rule(
+        "xattr-size",
+        "an extended attribute of more than 65535 bytes",
+        lambda e: any(len(value) > 65535 for _, value in e.xattrs),
+        "remove the attributes in a script of the image",
+    ),
+)
+
+
+def refuse(archive: Archive) -> list[Problem]:
+    """What EROFS cannot hold."""
+    return refusals(archive, "erofs", RULES)
+
+
+def minimum_size(archive: Archive) -> int:
+    """Bytes that an image surely fits in without compression."""
+    size = 2 * _BLOCK
+    for entry in archive:
+        size += len(entry.name) + 13
+        if entry.kind is Kind.HARDLINK:
+            continue
+        # An inode may leave the rest of a block unused to keep its tail in one.
+        size += 64 + 16 + sum(len(name) + len(value) + 8 for name, value in entry.xattrs)
+        data = entry.size + len(entry.target)
+        size += -(-data // _BLOCK) * _BLOCK + (_BLOCK if entry.kind is Kind.DIRECTORY else 0)
+    return whole_mebibytes(size * 51 // 50)
+
+
+def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
+    """Write an image; mkfs.erofs makes it as large as it needs, and it is padded to `size` bytes
+    when that is more. A size of 0 leaves it as it is. Raises DockyardError when it is larger.
+    """
+    argv = ["mkfs.erofs", "--quiet", f"-b{_BLOCK}", "-T", str(spec.epoch), "--mkfs-time"]
+    argv += ["-U", str(spec.uuid)]
+    argv += ["-L", spec.label] if spec.label else []
+    compression = spec.options.get("compression", "none")
+    argv += [f"-z{compression}"] if compression != "none" else []
+    if "cluster_size" in spec.options:
+        argv.append(f"-C{spec.options['cluster_size']}")
+    out.unlink(missing_ok=True)
+    out.touch()
+    with streamed(archive) as stream:
+        tools.run([*argv, "--tar=f", str(out)], write=[out], stdin=stream)
+    made = out.stat().st_size
+    if size and made > size:
+        out.unlink()
+        raise too_small("erofs", out, size, made)
+    if size:
+        with open(out, "rb+") as opened:
+            opened.truncate(size)

@@ -1,0 +1,199 @@
+"""Reads the metadata of EROFS: superblock, inodes, directories, attributes, and data as they are.
+
+Layout: erofs_fs.h of Linux (fs/erofs). Compressed data are not decompressed here. Not understood,
+and refused: further devices, long attribute prefixes, 48-bit addresses.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.archive.entry import (
+    NANOSECONDS,
+    XATTR_ACL_ACCESS,
+    XATTR_ACL_DEFAULT,
+    XATTR_CAPABILITY,
+    Xattrs,
+    plain_capability,
+)
+from dockyard.filesystems.spec import broken_image
+
+_MAGIC = 0xE0F5E1E2
+_SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sI")
+_COMPACT = struct.Struct("<HHHHIIIIHHI")
+_EXTENDED = struct.Struct("<HHHHQIIIIQII16x")
+_DIRENT = struct.Struct("<QHBB")
+# Devices 0x8, 48-bit 0x80, metabox 0x100; long prefixes (fragments share bit 0x20) show by use.
+_NOT_UNDERSTOOD = 0x8 | 0x80 | 0x100
+
+PLAIN, COMPRESSED_FULL, INLINE, COMPRESSED, CHUNKS = range(5)
+_PREFIXES = {
+    1: b"user.",
+    2: XATTR_ACL_ACCESS,
+    3: XATTR_ACL_DEFAULT,
+    4: b"trusted.",
+    6: b"security.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inode:
+    """An inode; `word` is its block address, its device number or its chunk format; `tail` is where
+    what follows it in the metadata begins.
+    """
+
+    layout: int
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    links: int
+    word: int
+    tail: int
+    xattrs: Xattrs
+
+
+class Volume:
+    """An image, mapped into memory until `close`."""
+
+    def __init__(self, image: Path) -> None:
+        self.image = image
+        with open(image, "rb") as opened:
+            try:
+                self.data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+            except ValueError as error:
+                raise self.broken("it is empty") from error
+        raw = self.data[1024 : 1024 + _SUPERBLOCK.size]
+        if len(raw) < _SUPERBLOCK.size or int.from_bytes(raw[:4], "little") != _MAGIC:
+            raise self.broken("it has no superblock")
+        fields = _SUPERBLOCK.unpack(raw)
+        if fields[14] & _NOT_UNDERSTOOD:
+            raise self.broken(f"it has features not understood: {fields[14]:#x}")
+        self.block_size = 1 << fields[3]
+        self.root: int = fields[5]
+        self._built_ns = fields[7] * NANOSECONDS + fields[8]
+        self._metadata: int = fields[10] * self.block_size
+        self._shared = fields[11] * self.block_size
+
+    def close(self) -> None:
+        self.data.close()
+
+    def broken(self, why: str) -> Exception:
+        """The error of this image."""
+        return broken_image("erofs", self.image, why)
+
+    def place(self, number: int) -> int:
+        """Where an inode lies in the image."""
+        return self._metadata + number * 32
+
+    def inode(self, number: int) -> Inode:
+        """An inode by its number, which says where it lies."""
+        at = self.place(number)
+        try:
+            is_extended = self.data[at] & 1
+            layout_and_count: tuple[int, int] = struct.unpack_from("<HH", self.data, at)
+            layout = layout_and_count[0] >> 1 & 7
+            count = layout_and_count[1]
+            if is_extended:
+                _, _, mode, _, size, word, _, uid, gid, seconds, fraction, links = (
+                    _EXTENDED.unpack_from(self.data, at)
+                )
+                time = _signed(seconds) * NANOSECONDS + fraction
+                at += _EXTENDED.size
+            else:
+                _, _, mode, links, size, _, word, _, uid, gid, _ = _COMPACT.unpack_from(
+                    self.data, at
+                )
+                time = self._built_ns
+                at += _COMPACT.size
+            xattrs = self._xattrs(at, count) if count else ()
+        except (IndexError, struct.error) as error:
+            raise self.broken(f"inode {number} lies behind its end") from error
+        tail = at + (12 + 4 * (count - 1) if count else 0)
+        return Inode(layout, mode, uid, gid, size, time, links, word, tail, xattrs)
+
+    def _xattrs(self, at: int, count: int) -> Xattrs:
+        end = at + 12 + 4 * (count - 1)
+        shared = self.data[at + 4]
+        found = []
+        for index in range(shared):
+            (place,) = struct.unpack_from("<I", self.data, at + 12 + 4 * index)
+            found.append(self._xattr(self._shared + 4 * place)[0])
+        at += 12 + 4 * shared
+        while at < end:
+            pair, length = self._xattr(at)
+            found.append(pair)
+            at += length + 3 & ~3
+        return tuple(sorted(found))
+
+    def _xattr(self, at: int) -> tuple[tuple[bytes, bytes], int]:
+        size, prefix, length = struct.unpack_from("<BBH", self.data, at)
+        if prefix not in _PREFIXES:
+            raise self.broken(f"it has an attribute prefix not understood: {prefix:#x}")
+        name = _PREFIXES[prefix] + self.data[at + 4 : at + 4 + size]
+        value = self.data[at + 4 + size : at + 4 + size + length]
+        if name == XATTR_CAPABILITY:
+            value = plain_capability(value)
+        return (name, value), 4 + size + length
+
+    def pieces(self, inode: Inode) -> Iterator[bytes]:
+        """The data of an inode that is not compressed, in order."""
+        if inode.layout == CHUNKS:
+            yield from self._chunks(inode)
+            return
+        if inode.layout not in (PLAIN, INLINE):
+            raise self.broken("its data are compressed")
+        apart = inode.size
+        if inode.layout == INLINE:
+            apart -= inode.size % self.block_size
+        step, start = 1 << 20, inode.word * self.block_size
+        for offset in range(0, apart, step):
+            yield self._range(start + offset, min(step, apart - offset))
+        if apart < inode.size:
+            yield self._range(inode.tail, inode.size - apart)
+
+    def _chunks(self, inode: Inode) -> Iterator[bytes]:
+        chunk = self.block_size << (inode.word & 0x1F)
+        indexed = bool(inode.word & 0x20)
+        unit = 8 if indexed else 4
+        at = -(-inode.tail // unit) * unit
+        for offset in range(0, inode.size, chunk):
+            place = at + offset // chunk * unit + (4 if indexed else 0)
+            (block,) = struct.unpack("<I", self._range(place, 4))
+            length = min(chunk, inode.size - offset)
+            if block == 0xFFFFFFFF:
+                yield bytes(length)
+            else:
+                yield self._range(block * self.block_size, length)
+
+    def _range(self, at: int, length: int) -> bytes:
+        found = self.data[at : at + length]
+        if len(found) != length:
+            raise self.broken("data lie behind its end")
+        return found
+
+    def names(self, inode: Inode) -> Iterator[tuple[bytes, int]]:
+        """Names and inode numbers in a directory."""
+        content = b"".join(self.pieces(inode))
+        for start in range(0, len(content), self.block_size):
+            block = content[start : start + self.block_size]
+            if len(block) < 12:
+                raise self.broken("a directory is damaged")
+            first = _DIRENT.unpack_from(block)[1]
+            if first % 12 or not 0 < first <= len(block):
+                raise self.broken("a directory is damaged")
+            entries = [_DIRENT.unpack_from(block, at) for at in range(0, first, 12)]
+            ends = [entry[1] for entry in entries[1:]] + [len(block)]
+            for (number, offset, _, _), end in zip(entries, ends, strict=True):
+                name = block[offset:end].partition(b"\0")[0]
+                if name not in (b".", b".."):
+                    yield name, number
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
