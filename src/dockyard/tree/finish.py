@@ -20,7 +20,18 @@ from dockyard.host.files import InRoot, remove_tree
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import run_in_tree
 
-_TMPFILES_NOT = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp")
+# What is empty in an image, and what gets access control lists, which not every file system of an
+# image can hold: the first boot makes them.
+_TMPFILES_NOT = (
+    "/dev",
+    "/proc",
+    "/run",
+    "/sys",
+    "/tmp",
+    "/var/lib/tpm2-tss",
+    "/var/log/journal",
+    "/var/tmp",
+)
 # systemd-tmpfiles(8): EX_DATAERR, lines were passed over, such as those of users who do not exist.
 _PASSED_OVER = 65
 
