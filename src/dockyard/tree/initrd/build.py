@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.errors import DockyardError
+from dockyard.errors import DockyardError, Problem
 from dockyard.tree.initrd import cpio, modules, udev, units
 from dockyard.tree.initrd.contents import Contents
 from dockyard.tree.initrd.modules import Kernel, Module
@@ -54,14 +54,19 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
     Raises DockyardError naming everything wanted that the root lacks; nothing is written then.
     """
     tree = Rooted(root)
+    _require_systemd(tree)
     wanted = _parts(options)
-    contents = Contents(tree, (name for part in wanted for name in part.libraries))
+    contents = Contents(
+        tree,
+        (name for _, part in wanted for name in part.libraries),
+        (name for _, part in wanted for name in part.wanted_libraries),
+    )
     kernel = Kernel(tree, options.kernel)
     _add_frame(contents)
-    names = units.add_units(contents, (unit for part in wanted for unit in part.units))
-    for part in wanted:
+    names = units.add_units(contents, (unit for _, part in wanted for unit in part.units))
+    for reason, part in wanted:
         for program in part.programs:
-            contents.require(program, "its programs and generators")
+            contents.require(program, reason)
         for program in part.wanted_programs:
             contents.program(program)
     groups = udev.add_rules(contents)
@@ -82,13 +87,28 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
     )
 
 
-def _parts(options: InitrdOptions) -> list[Part]:
-    """The parts that the options ask for, in a fixed order."""
-    found = [BASE]
+def _require_systemd(root: Rooted) -> None:
+    if not root.is_file("/usr/lib/systemd/systemd"):
+        raise DockyardError(
+            Problem(
+                code="initrd.no-systemd",
+                what="the image has no systemd, which its initrd is made of",
+                where="initrd",
+                fix="install systemd, its udev package and a kernel, or build no boot files",
+            )
+        )
+
+
+def _parts(options: InitrdOptions) -> list[tuple[str, Part]]:
+    """The parts that the options ask for, in a fixed order, with what they are for."""
+    found = [("every initrd", BASE)]
     for name in sorted(set(options.filesystems)):
         # A kind without an entry of its own is just the kernel module of its name.
-        found.append(FILESYSTEMS.get(name, Part(modules=(name,))))
-    found += [FEATURES[feature] for feature in Feature if feature in options.features]
+        part = FILESYSTEMS.get(name, Part(modules=(name,)))
+        found.append((f"the file system {name}", part))
+    for feature in Feature:
+        if feature in options.features:
+            found.append((f"the feature {feature}", FEATURES[feature]))
     return found
 
 
@@ -144,10 +164,10 @@ def _add_features(contents: Contents, features: frozenset[Feature]) -> None:
 
 
 def _add_modules(
-    contents: Contents, kernel: Kernel, options: InitrdOptions, wanted: list[Part]
+    contents: Contents, kernel: Kernel, options: InitrdOptions, wanted: list[tuple[str, Part]]
 ) -> tuple[tuple[Module, ...], tuple[str, ...]]:
-    required = [*options.modules, *(name for part in wanted for name in part.modules)]
-    optional = [name for part in wanted for name in part.wanted_modules]
+    required = [*options.modules, *(name for _, part in wanted for name in part.modules)]
+    optional = [name for _, part in wanted for name in part.wanted_modules]
     chosen = kernel.choose([*required, *optional])
     needed = {modules.module_name(name) for name in required}
     for name in chosen.missing:

@@ -21,11 +21,14 @@ _PROGRAM_FOLDERS = ("/usr/sbin", "/usr/bin")
 class Contents:
     """Members by path, and what was asked for but is not in the root."""
 
-    def __init__(self, root: Rooted, libraries: Iterable[str] = ()) -> None:
+    def __init__(
+        self, root: Rooted, libraries: Iterable[str] = (), wanted_libraries: Iterable[str] = ()
+    ) -> None:
         self.root = root
         self.missing: list[Problem] = []
         self._entries: dict[str, Entry] = {}
         self._libraries = frozenset(libraries)
+        self._wanted_libraries = frozenset(wanted_libraries)
         self._supplied: set[str] = set()
         self._unresolved: dict[str, str] = {}
         self._folders, self._configured = _library_folders(root)
@@ -149,11 +152,11 @@ class Contents:
             self._dlopen(note, search, path)
 
     def _dlopen(self, note: elf.Dlopen, search: list[str], path: str) -> None:
-        if note.priority != "required" and note.feature not in self._libraries:
+        required = note.priority == "required" or note.feature in self._libraries
+        if not required and note.feature not in self._wanted_libraries:
             return
-        if not any(self._library(name, search) for name in note.sonames) and note.feature not in (
-            parts.BASE.libraries
-        ):
+        found = any(self._library(name, search) for name in note.sonames)
+        if not found and required:
             self._unresolved.setdefault(note.sonames[0], path)
 
     def _library(self, name: str, search: list[str]) -> bool:

@@ -15,7 +15,9 @@ from dockyard.tree.initrd.options import Feature
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A set of names. Those in `wanted_*` are taken where the root has them."""
+    """A set of names. Those in `wanted_*` are taken where the root has them; programs that a
+    unit's ExecStart= names need not be listed.
+    """
 
     units: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
@@ -23,6 +25,7 @@ class Part:
     modules: tuple[str, ...] = ()
     wanted_modules: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()  # features of dlopen notes
+    wanted_libraries: tuple[str, ...] = ()
 
 
 BASE = Part(
@@ -48,9 +51,6 @@ BASE = Part(
     programs=(
         "/usr/lib/systemd/systemd",
         "/usr/lib/systemd/systemd-shutdown",
-        "/usr/lib/systemd/systemd-sulogin-shell",
-        "/usr/lib/systemd/systemd-fsck",
-        "/usr/lib/systemd/systemd-sysroot-fstab-check",
         "/usr/lib/systemd/system-generators/systemd-fstab-generator",
         *("sh", "systemctl", "udevadm", "kmod", "modprobe", "mount", "umount"),
     ),
@@ -70,7 +70,8 @@ BASE = Part(
         # what systemd asks for, and where credentials come from
         *("autofs4", "efivarfs", "dmi_sysfs", "qemu_fw_cfg"),
     ),
-    libraries=("kmod", "blkid", "mount", "acl", "zstd"),
+    libraries=("kmod", "blkid", "mount"),
+    wanted_libraries=("acl", "zstd"),
 )
 
 FEATURES: Mapping[Feature, Part] = {
@@ -89,12 +90,10 @@ FEATURES: Mapping[Feature, Part] = {
     ),
     Feature.VOLATILE: Part(
         units=("systemd-volatile-root.service",),
-        programs=("/usr/lib/systemd/systemd-volatile-root",),
         modules=("overlay",),
     ),
     Feature.REPART: Part(
         units=("systemd-repart.service",),
-        programs=("systemd-repart",),
         modules=("loop",),
         libraries=("fdisk", "cryptsetup"),
     ),
@@ -175,8 +174,16 @@ _PACKAGES: Mapping[str, tuple[str, str]] = {
 
 
 def package_of(name: str, distribution: frozenset[str]) -> str | None:
-    """The package that brings a program or library, for a distribution's ids (os-release(5))."""
-    names = _PACKAGES.get(name.rpartition("/")[2])
+    """The package that brings a path or name, for a distribution's ids (os-release(5)); None where
+    it is not known.
+    """
+    base = name.rpartition("/")[2]
+    fallback = None
+    if "udev" in name:
+        fallback = _PACKAGES["udevadm"]
+    elif name.startswith("/usr/lib/systemd/"):
+        fallback = _PACKAGES["systemd"]
+    names = _PACKAGES.get(base, fallback)
     if names is None:
         return None
     return names[1] if distribution & _RPM_FAMILY else names[0]

@@ -1,0 +1,56 @@
+"""The initrd that the image's own dracut(8) makes, for what ours does not do: LVM, RAID, multipath,
+a root on the network.
+
+dracut runs inside the image's tree, and writes the same bytes for the same tree when the tree's
+modification times are clamped (it takes their newest for all entries).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.sandbox import run_in_tree
+from dockyard.tree.initrd.options import Feature, InitrdOptions
+from dockyard.tree.initrd.rooted import Rooted
+
+_MODULES = {
+    Feature.VERITY: "systemd-veritysetup",
+    Feature.REPART: "systemd-repart",
+    Feature.CRYPT: "crypt",
+    Feature.TPM: "tpm2-tss",
+}
+_RESULT = "/tmp/initrd"
+
+
+def build_with_dracut(root: Path, options: InitrdOptions, out: Path) -> int:
+    """Write the initrd of a root tree to a new file; returns its size in bytes.
+
+    Needs the namespace. The tree stays as it is. Raises DockyardError when the tree has no dracut,
+    ProcessFailed with dracut's own words.
+    """
+    if not Rooted(root).is_file("/usr/bin/dracut"):
+        raise DockyardError(
+            Problem(
+                code="initrd.no-dracut",
+                what="the image has no dracut to make its initrd with",
+                where="initrd",
+                fix="install the package dracut, or let Dockyard make the initrd itself",
+            )
+        )
+    add = sorted(_MODULES[feature] for feature in options.features if feature in _MODULES)
+    argv = [
+        "dracut",
+        *("--force", "--quiet", "--no-hostonly", "--no-hostonly-cmdline", "--no-hostonly-i18n"),
+        *("--reproducible", "--no-early-microcode", "--tmpdir", "/tmp", "--kver", options.kernel),
+        *("--compress", f"zstd -{options.level} -T1 -q"),
+        *("--filesystems", " ".join(sorted(options.filesystems))),
+    ]
+    if options.modules:
+        argv += ["--add-drivers", " ".join(sorted(options.modules))]
+    if add:
+        argv += ["--add", " ".join(add)]
+    # /tmp is a file system of its own in there: nothing is left in the tree.
+    script = f'"$@" {_RESULT} >&2 && cat {_RESULT}'
+    done = run_in_tree(root, ["/bin/sh", "-c", script, "dracut", *argv])
+    return out.write_bytes(done.stdout)
