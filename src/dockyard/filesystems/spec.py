@@ -111,6 +111,19 @@ def _refusal(name: str, rule: Rule, paths: list[str]) -> Problem:
     )
 
 
+def check_label(name: str, label: str, longest: int) -> None:
+    """Raise DockyardError for a label that a file system cannot hold; programs cut it silently."""
+    if len(label.encode()) > longest:
+        raise DockyardError(
+            Problem(
+                code="filesystems.long-label",
+                what=f"the label {label} is too long for {name}",
+                why=f"it holds {longest} bytes",
+                fix="choose a shorter label",
+            )
+        )
+
+
 def whole_mebibytes(size: int) -> int:
     """A size rounded up to MiB."""
     return -(-size // (1 << 20)) << 20

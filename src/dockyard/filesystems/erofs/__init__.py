@@ -13,7 +13,14 @@ from dockyard.archive import Archive, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.erofs.reader import read
-from dockyard.filesystems.spec import FilesystemSpec, Rule, refusals, too_small, whole_mebibytes
+from dockyard.filesystems.spec import (
+    FilesystemSpec,
+    Rule,
+    check_label,
+    refusals,
+    too_small,
+    whole_mebibytes,
+)
 from dockyard.host.sandbox import Tools
 
 __all__ = ["minimum_size", "needs", "read", "refuse", "write"]
@@ -78,6 +85,7 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     """Write an image; mkfs.erofs makes it as large as it needs, and it is padded to `size` bytes
     when that is more. A size of 0 leaves it as it is. Raises DockyardError when it is larger.
     """
+    check_label("erofs", spec.label, 15)
     argv = ["mkfs.erofs", "--quiet", f"-b{_BLOCK}", "-T", str(spec.epoch), "--mkfs-time"]
     argv += ["-U", str(spec.uuid)]
     argv += ["-L", spec.label] if spec.label else []

@@ -21,6 +21,7 @@ from dockyard.filesystems.ext4.volume import Volume
 from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
+    check_label,
     refusals,
     too_small,
     whole_mebibytes,
@@ -142,6 +143,7 @@ def _inodes(archive: Archive) -> int:
 
 def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
     """Write an image of `size` bytes. Raises DockyardError when it does not fit."""
+    check_label("ext4", spec.label, 16)
     out.unlink(missing_ok=True)
     out.touch()
     epoch = {"SOURCE_DATE_EPOCH": str(spec.epoch)}

@@ -1,0 +1,166 @@
+"""FAT with long names, for the ESP: written by mkfs.vfat and mtools, read by our own reader.
+
+FAT knows no owners, modes and SELinux labels; a mount gives the same ones to all files. So those of
+the archive are not kept, and files that are not root's are refused. Times are kept in steps of two
+seconds from 1980 to 2107, directories have the time of the epoch. The volume id is the first four
+bytes of the UUID. Option: `fat_bits`, 12, 16 or 32; without it 32 where the size allows it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+from dockyard.archive import Archive, Entry, Kind
+from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, shown
+from dockyard.errors import Problem
+from dockyard.filesystems.spec import (
+    FilesystemSpec,
+    Rule,
+    check_label,
+    refusals,
+    too_small,
+    whole_mebibytes,
+)
+from dockyard.filesystems.vfat import reader
+from dockyard.host.process import ProcessFailed
+from dockyard.host.sandbox import Tools
+
+__all__ = ["minimum_size", "needs", "read", "refuse", "volume_id", "write"]
+
+needs = "main"
+
+_FIRST, _LAST = 315_532_800, 4_354_819_198
+_SMALLEST_32 = 34 << 20
+_FORBIDDEN = re.compile(r'[\x00-\x1f"*:<>?\\|]|[. ]$')
+_FIX = "keep it on another file system"
+
+
+def _bad_name(entry: Entry) -> bool:
+    try:
+        name = entry.name.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return bool(_FORBIDDEN.search(name)) or len(name.encode("utf-16-le")) > 510
+
+
+RULES = (
+    Rule(
+        "kind",
+        "anything but files and directories",
+        lambda e: e.kind not in (Kind.FILE, Kind.DIRECTORY),
+        _FIX,
+    ),
+    Rule("name", "such names", _bad_name, "rename it"),
+    Rule("large-file", "files of 4 GiB and more", lambda e: e.size >= 1 << 32, _FIX),
+    Rule("owner", "files that are not root's", lambda e: e.uid or e.gid, _FIX),
+    Rule("special-mode", "setuid, setgid and sticky bits", lambda e: e.mode & 0o7000, _FIX),
+    Rule(
+        "xattr",
+        "extended attributes",
+        lambda e: any(name != XATTR_SELINUX for name, _ in e.xattrs),
+        _FIX,
+    ),
+)
+
+
+def refuse(archive: Archive) -> list[Problem]:
+    """What FAT cannot hold, and names that it cannot tell apart."""
+    problems = refusals(archive, "FAT", RULES)
+    seen: dict[str, bytes] = {}
+    for entry in archive:
+        folded = entry.path.decode(errors="replace").casefold()
+        other = seen.setdefault(folded, entry.path)
+        if other != entry.path:
+            problems.append(
+                Problem(
+                    code="filesystems.same-name",
+                    what="FAT cannot tell two names apart that differ in case only",
+                    where=shown(entry.path),
+                    why=f"{shown(other)} is there too",
+                    fix="rename one of them",
+                )
+            )
+    return problems
+
+
+def minimum_size(archive: Archive) -> int:
+    """Bytes that an image surely fits in; at least what FAT32 needs."""
+    size = 0
+    directories: dict[bytes, int] = {}
+    for entry in archive:
+        size += -(-entry.size // 4096) * 4096
+        if entry.path:
+            slots = 1 + -(-len(entry.name) // 13)
+            directories[entry.parent] = directories.get(entry.parent, 64) + 32 * slots
+        if entry.kind is Kind.DIRECTORY:
+            size += 4096
+    size += sum(-(-used // 4096) * 4096 for used in directories.values())
+    return max(_SMALLEST_32, whole_mebibytes(size * 51 // 50 + (1 << 20)))
+
+
+def volume_id(spec: FilesystemSpec) -> str:
+    """The id as mount and fstab(5) write it, `1234-ABCD`."""
+    text = spec.uuid.hex[:8].upper()
+    return f"{text[:4]}-{text[4:]}"
+
+
+def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
+    """Write an image of `size` bytes. Raises DockyardError when it does not fit."""
+    check_label("FAT", spec.label, 11)
+    bits = spec.options.get("fat_bits", "32" if size >= _SMALLEST_32 else "")
+    argv = ["mkfs.vfat", "--invariant", "-i", spec.uuid.hex[:8]]
+    argv += ["-n", spec.label.upper()] if spec.label else []
+    argv += ["-F", bits] if bits else []
+    out.unlink(missing_ok=True)
+    with open(out, "wb") as opened:
+        opened.truncate(size)
+    work = out.with_name(out.name + ".files")
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "files").mkdir(parents=True)
+    # The names are UTF-8 to mtools in this locale only.
+    env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}
+    try:
+        commands = [shlex.join([*argv, str(out)]), *_commands(archive, work / "files", out)]
+        (work / "commands").write_text("\n".join(["set -e", *commands, ""]))
+        tools.run(
+            ["sh", str(work / "commands")], read=[work], write=[out], cwd=work / "files", env=env
+        )
+    except ProcessFailed as error:
+        if b"Disk full" in error.completed.stderr:
+            raise too_small("FAT", out, size, minimum_size(archive)) from error
+        raise
+    finally:
+        shutil.rmtree(work)
+
+
+def _commands(archive: Archive, files: Path, out: Path) -> list[str]:
+    """The commands of mtools, one for all directories and one for each directory's files, in
+    canonical order; mcopy takes a file's name and time from a copy in `files`.
+    """
+    directories: list[str] = []
+    copied: dict[bytes, list[str]] = {}
+    for index, entry in enumerate(archive.entries):
+        path = entry.path.decode()
+        if entry.kind is Kind.DIRECTORY:
+            directories += [f"::/{path}"] if path else []
+            (files / path).mkdir(exist_ok=True)
+            continue
+        with archive.open_at(index) as data, open(files / path, "wb") as copy:
+            shutil.copyfileobj(data, copy, 1 << 20)
+        moment = min(max(entry.mtime_ns // NANOSECONDS, _FIRST), _LAST) & ~1
+        os.utime(files / path, (moment, moment))
+        copied.setdefault(entry.parent, []).append(f"./{path}")
+    commands = [shlex.join(["mmd", "-i", str(out), *directories])] if directories else []
+    for parent in sorted(copied, key=order):
+        target = f"::/{parent.decode()}"
+        commands.append(shlex.join(["mcopy", "-m", "-i", str(out), *copied[parent], target]))
+    return commands
+
+
+def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+    """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
+    return reader.read(image)

@@ -1,0 +1,120 @@
+"""FAT: files and directories come back, twice the same bytes; everything else is refused."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dockyard.archive import Archive, Entry, Kind
+from dockyard.errors import DockyardError
+from dockyard.filesystems import FilesystemSpec, by_name, vfat
+from dockyard.host.sandbox import Tools
+from nasty_archive import SECOND, T, directory, file, nasty, same
+
+SPEC = FilesystemSpec(
+    uuid.UUID("0a0b0c0d-0000-4000-8000-000000000001"), label="ESP", epoch=1_767_225_600
+)
+build = pytest.mark.build
+DATA = {
+    b"EFI/BOOT/BOOTX64.EFI": b"MZ" * 70_000,
+    b"EFI/Linux/harbor-6.12.efi": bytes(range(256)) * 4000,
+    b"loader/loader.conf": b"timeout 0\n",
+    b"loader/entries.srel": b"",
+    b"a name with spaces, $(sh) and 'quotes'.txt": b"q",
+    "größe.txt".encode(): b"umlaut",
+    b"lower.txt": b"l",
+    b"UPPER.TXT": b"u",
+    b"-dash": b"-",
+}
+
+
+def esp() -> Archive:
+    """Times are even seconds, which FAT can hold; the root has none."""
+    made = Archive.from_entries([file(path) for path in DATA], DATA)
+    return made.changed(
+        lambda entry: replace(
+            entry,
+            mtime_ns=(SPEC.epoch * SECOND if entry.path else 0)
+            if entry.kind is Kind.DIRECTORY
+            else T,
+        )
+    )
+
+
+@build
+@pytest.mark.parametrize(("size", "bits"), [(64, 32), (20, 16), (2, 12)])
+def test_files_come_back(tools: Tools, tmp_path: Path, size: int, bits: int) -> None:
+    image = tmp_path / "image"
+    assert vfat.refuse(esp()) == []
+    vfat.write(esp(), image, size << 20, SPEC, tools)
+    assert image.stat().st_size == size << 20
+    found = vfat.read(image)
+    same(found, esp())
+    assert found.read(b"EFI/BOOT/BOOTX64.EFI") == DATA[b"EFI/BOOT/BOOTX64.EFI"]
+    tools.run(["fsck.vfat", "-n", str(image)], read=[image])
+    assert vfat.reader.Volume(image).bits == bits
+    assert vfat.volume_id(SPEC) == "0A0B-0C0D"
+    assert vfat.reader.Volume(image).volume_id == 0x0A0B0C0D
+
+
+@build
+def test_the_same_bytes_twice(tools: Tools, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        vfat.write(esp(), tmp_path / name, 40 << 20, SPEC, tools)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@build
+def test_a_file_system_that_is_too_small_says_what_it_needs(tools: Tools, tmp_path: Path) -> None:
+    archive = Archive.from_entries([file(b"f")], {b"f": b"x" * (3 << 20)})
+    with pytest.raises(DockyardError) as caught:
+        vfat.write(archive, tmp_path / "image", 2 << 20, SPEC, tools)
+    assert caught.value.problems[0].code == "filesystems.too-small"
+
+
+@build
+def test_the_minimum_size_is_enough(tools: Tools, tmp_path: Path) -> None:
+    data = {b"d%d/%05d-long-name.conf" % (at % 9, at): b"x" * 700 for at in range(600)}
+    data[b"large"] = bytes(60 << 20)
+    archive = Archive.from_entries([file(path) for path in data], data)
+    vfat.write(archive, tmp_path / "image", vfat.minimum_size(archive), SPEC, tools)
+    assert len(vfat.read(tmp_path / "image")) == len(archive)
+
+
+def test_what_cannot_be_held_is_refused_by_path() -> None:
+    found = {problem.code: problem.where for problem in vfat.refuse(nasty())}
+    assert found == {
+        "filesystems.kind": "/dev/far",
+        "filesystems.name": "/name\\x0awith newline",
+        "filesystems.owner": "/dev/sda",
+        "filesystems.special-mode": "/m/1777",
+        "filesystems.xattr": "/x/acl",
+    }
+    archive = Archive.from_entries([file(b"a/File"), file(b"a/file"), directory(b"trailing.")])
+    assert {(problem.code, problem.where) for problem in vfat.refuse(archive)} == {
+        ("filesystems.same-name", "/a/file"),
+        ("filesystems.name", "/trailing."),
+    }
+
+
+def test_long_labels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as caught:
+        vfat.write(esp(), tmp_path / "i", 1, replace(SPEC, label="x" * 12), Tools(tmp_path))
+    assert caught.value.problems[0].code == "filesystems.long-label"
+
+
+def test_labels_of_selinux_are_no_reason_to_refuse() -> None:
+    archive = Archive.from_entries([Entry(b"f", Kind.FILE)]).labelled(lambda _: b"l")
+    assert vfat.refuse(archive) == []
+    assert by_name("fat32") is vfat
+
+
+def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"x" * 10_000, bytes(510) + b"\x55\xaa"):
+        (tmp_path / "image").write_bytes(content)
+        with pytest.raises(DockyardError) as caught:
+            vfat.read(tmp_path / "image")
+        assert caught.value.problems[0].code == "filesystems.unreadable-image"
