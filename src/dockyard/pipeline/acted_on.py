@@ -7,9 +7,10 @@ has no effect by its own definition (such as `previewFeatures`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from dockyard.errors import Position, Problems
+from dockyard.config import LoadedImage
+from dockyard.errors import Problems
 from dockyard.model.image import Image
 from dockyard.model.input import Input
 from dockyard.model.os import UkiMode
@@ -17,6 +18,8 @@ from dockyard.model.output import ImageFormat
 from dockyard.model.storage import BootType
 
 WRITTEN_FORMATS = (ImageFormat.RAW, ImageFormat.QCOW2, ImageFormat.VHD_FIXED)
+
+_CODE = "build.not-acted-on"
 
 # key -> (is it used?, what building would have to do)
 _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
@@ -67,71 +70,79 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
 }
 
 
-def require_acted_on(image: Image, positions: Mapping[str, Position], file: str) -> None:
+def require_acted_on(loaded: LoadedImage) -> None:
     """Raise DockyardError with every key in use that building does not act on."""
+    image = loaded.image
     problems = Problems()
     for key, (used, what) in _NOT_YET.items():
         if used(image):
-            problems.add(
-                "build.not-acted-on",
+            problem = loaded.problem(
+                key,
+                _CODE,
                 f"`{key}` is valid, but building does not act on it yet",
-                positions.get(key, Position(file)),
-                why=f"it asks for {what}" if ";" not in what else what,
+                why=f"it asks for {what}",
                 fix=f"remove `{key}` from the file",
             )
+            problems.extend([problem])
     for index, system in enumerate(image.storage.filesystems):
         if system.btrfs and system.btrfs.subvolumes:
-            key = f"storage.filesystems[{index}].btrfs"
-            problems.add(
-                "build.not-acted-on",
+            problem = loaded.problem(
+                f"storage.filesystems[{index}].btrfs",
+                _CODE,
                 "btrfs subvolumes are valid, but building does not make them yet",
-                positions.get(key, Position(file)),
                 fix="give the file system itself a mountPoint",
             )
+            problems.extend([problem])
     written = image.output.image.format
     if written is not None and written not in WRITTEN_FORMATS:
-        problems.add(
-            "build.not-acted-on",
+        problem = loaded.problem(
+            "output.image.format",
+            _CODE,
             f"the format {written} is valid, but building does not write it yet",
-            positions.get("output.image.format", Position(file)),
             fix=f"choose one of {', '.join(WRITTEN_FORMATS)}",
         )
+        problems.extend([problem])
     problems.raise_any()
 
 
-def require_buildable(image: Image, positions: Mapping[str, Position], file: str) -> None:
+def require_buildable(loaded: LoadedImage) -> None:
     """Raise DockyardError for what an image made from nothing needs and the file lacks."""
+    image = loaded.image
     problems = Problems()
     if not image.distro:
-        problems.add(
+        problem = loaded.problem(
+            "",
             "build.no-distro",
             "the image file names no distro",
-            Position(file),
             why="an image is made from the packages of a distribution",
             fix="add, for example: distro: ../../distros/harbor/distro.yaml",
         )
+        problems.extend([problem])
     if not image.storage.disks:
-        problems.add(
+        problem = loaded.problem(
+            "storage",
             "build.no-disk",
             "the image file describes no disk",
-            positions.get("storage", Position(file)),
             fix="add storage.disks and storage.filesystems with an esp and a root partition",
         )
+        problems.extend([problem])
     elif not any(
         system.mount_point and system.mount_point.path == "/"
         for system in image.storage.filesystems
     ):
-        problems.add(
+        problem = loaded.problem(
+            "storage.filesystems",
             "build.no-root",
             "no file system is mounted at /",
-            positions.get("storage.filesystems", Position(file)),
             fix="give one of storage.filesystems the mountPoint /",
         )
+        problems.extend([problem])
     if not image.os.packages.install and not image.os.packages.install_lists:
-        problems.add(
+        problem = loaded.problem(
+            "os.packages",
             "build.no-packages",
             "the image file asks for no packages",
-            positions.get("os.packages", Position(file)),
             fix="add os.packages.install",
         )
+        problems.extend([problem])
     problems.raise_any()

@@ -1,0 +1,83 @@
+"""`dockyard build`: make the image that a file describes, and put it where it is wanted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from dockyard.cli import terminal
+from dockyard.cli.image_options import image_options
+
+
+@click.command()
+@image_options
+@click.option(
+    "--output-image-file",
+    "--output-path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to put the image. Default: output.image.path of the file, or the image's name.",
+)
+@click.option("--jobs", default=2, show_default=True, help="Steps to run side by side.")
+@click.option("--verify", is_flag=True, help="Build twice, from nothing, and compare every byte.")
+def command(
+    image: Path,
+    store: Path,
+    progress: str,
+    output_image_file: Path | None,
+    output_image_format: str | None,
+    rpm_source: tuple[Path, ...],
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    jobs: int,
+    verify: bool,
+) -> None:
+    """Build the image that IMAGE, an image file, describes.
+
+    The packages are those of the lock beside it (image.yaml: image.lock), made by `dockyard lock`.
+    What has not changed since an earlier build is taken from the store.
+    """
+    from dockyard.engine.run import run_plan
+    from dockyard.engine.store import Store
+    from dockyard.host import clock, namespace
+    from dockyard.packages.deb.sources import Origins
+    from dockyard.pipeline.build import plan_image
+    from dockyard.pipeline.image import REPORT
+    from dockyard.pipeline.output import output_path, place
+
+    began = clock.monotonic()
+    origins = Origins.of_host(
+        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
+    )
+    kept = Store(store)
+    planned = plan_image(image, kept, origins, output_image_format, rpm_source)
+    target = output_path(planned.request, output_image_file)
+    if planned.plan.to_run or verify:
+        namespace.enter()
+        kept.sweep()
+    with terminal.progress(progress) as listener:
+        run_plan(planned.plan, kept, listener, jobs=jobs)
+        if verify:
+            from dockyard.pipeline.verify import verify_build
+
+            verify_build(planned, kept, listener, jobs)
+    kept.keep_record(planned.record_name, planned.plan.record)
+    placed = place(kept.path(planned.steps.artefact), planned.steps.artefact_name, target, kept)
+    report = (kept.path(planned.steps.goal) / REPORT).read_text()
+    _tell(report, target, placed, bool(planned.plan.to_run), clock.monotonic() - began)
+
+
+def _tell(report: str, target: Path, placed: bool, ran: bool, seconds: float) -> None:
+    import json
+
+    facts = json.loads(report)
+    took = terminal.duration(seconds)
+    if not ran:
+        click.echo(f"unchanged: {target}{' (placed anew)' if placed else ''}, {took}")
+        return
+    click.echo(
+        f"{target}: {facts['format']}, {terminal.size(facts['size'])} "
+        f"({terminal.size(facts['used'])} used), {facts['packages']} packages, "
+        f"{facts['files']} files, {took}"
+    )

@@ -1,0 +1,200 @@
+"""The steps of one image, from its packages to the file that leaves the house."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from dockyard import archive
+from dockyard.disk.fstab import source
+from dockyard.disk.layout import FAT_TYPES, PartitionLayout
+from dockyard.engine.plan import Step, Work
+from dockyard.pipeline.boot import initrd_step, uki_step
+from dockyard.pipeline.checks import image_checks
+from dockyard.pipeline.disk import DISK, ESP_MOUNT, disk_step, filesystem_step, format_step
+from dockyard.pipeline.layers import layer_step, merged_archive
+from dockyard.pipeline.packages import packages_step
+from dockyard.pipeline.request import ImageRequest
+from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.check import Check
+from dockyard.tree.fstab import Fstab, Mount
+from dockyard.tree.hostname import Hostname
+from dockyard.tree.setting import Setting
+from dockyard.tree.users import Group, User
+
+MANIFEST = "manifest.jsonl"
+REPORT = "report.json"
+
+# What the initrd and the EFI partition are made from, beside the packages: files in these places,
+# and every setting that may write there.
+_BOOT_PLACES = tuple(
+    PurePosixPath(path)
+    for path in (
+        "/usr", "/lib", "/lib64", "/bin", "/sbin", "/boot", "/etc/systemd", "/etc/udev",
+        "/etc/modprobe.d", "/etc/repart.d", "/etc/os-release", "/etc/ld.so.conf",
+        "/etc/ld.so.conf.d", "/etc/crypttab", "/etc/passwd", "/etc/group",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ImageSteps:
+    """goal: the step whose result is the report. artefact: the step that has the image file, and
+    its name.
+    """
+
+    goal: Step
+    artefact: Step
+    artefact_name: str
+    manifest: Step
+
+
+def image_steps(request: ImageRequest) -> ImageSteps:
+    """All steps of an image."""
+    epoch, toolbox = request.epoch, request.toolbox
+    packages = packages_step(
+        request.lock, request.lock_file, request.repositories, request.access, toolbox, epoch
+    )
+    below = _layers(request, packages)
+    boot_below = below if _has_scripts(request) else _boot_layers(below)
+    root = request.layout.mounted_at("/")
+    assert root is not None and root.filesystem is not None
+    initrd = initrd_step(boot_below, (root.filesystem.type.value,), epoch)
+    uki = uki_step(
+        request.name,
+        request.command_line,
+        request.architecture,
+        initrd,
+        boot_below,
+        toolbox,
+        epoch,
+    )
+    parts = []
+    for partition in request.layout.partitions:
+        if partition.filesystem is None:
+            continue
+        boots = _boots(partition)
+        step = filesystem_step(
+            partition,
+            request.layout,
+            boot_below if boots else below,
+            uki if boots else None,
+            toolbox,
+            epoch,
+            request.partition_position(partition.number),
+            request.architecture,
+        )
+        parts.append((partition.key, step))
+    disk = disk_step(request.layout, parts)
+    artefact, artefact_name = disk, DISK
+    if request.format != "raw":
+        artefact = format_step(request.format, disk, toolbox, request.seed, epoch)
+        artefact_name = f"image{request.extension}"
+    manifest = _manifest_step(below, epoch)
+    goal = _report_step(request, artefact, artefact_name, manifest, packages)
+    return ImageSteps(goal, artefact, artefact_name, manifest)
+
+
+def checks_of(request: ImageRequest) -> list[Check]:
+    """What a booted guest is asked about an image."""
+    return image_checks(
+        request.lock.packages,
+        (*request.settings, _fstab(request)),
+        request.command_line,
+        request.layout,
+        request.loaded.position("os.packages"),
+        request.loaded.position("os.kernelCommandLine"),
+    )
+
+
+def shapes_boot(setting: Setting) -> bool:
+    """Whether a setting may change what the initrd or the EFI partition is made from."""
+    match setting:
+        case Hostname() | Group() | User() | Fstab():
+            return False
+        case AdditionalFile(destination=destination):
+            return _in_boot_place(destination)
+        case AdditionalDirectory(destination=destination, content=content):
+            return any(_in_boot_place(f"{destination}/{path}") for path, _, _ in content)
+        case _:
+            return True
+
+
+def _in_boot_place(path: str) -> bool:
+    plain = PurePosixPath(os.path.normpath(f"/{path}".replace("//", "/")))
+    return any(plain.is_relative_to(place) for place in _BOOT_PLACES)
+
+
+def _has_scripts(request: ImageRequest) -> bool:
+    return bool(request.post_scripts or request.final_scripts)
+
+
+def _layers(request: ImageRequest, packages: Step) -> tuple[Step, ...]:
+    """The packages step and every layer over it, in order."""
+    boot = [setting for setting in request.settings if shapes_boot(setting)]
+    other = [setting for setting in request.settings if not shapes_boot(setting)]
+    layers: Sequence[tuple[str, str, Sequence[Setting]]] = (
+        ("boot-settings", "Apply settings that shape the boot", boot),
+        ("settings", "Apply settings", [_fstab(request), *other]),
+        ("scripts", "Run scripts", request.post_scripts),
+        ("final-scripts", "Run final scripts", request.final_scripts),
+    )
+    below: tuple[Step, ...] = (packages,)
+    for kind, title, settings in layers:
+        if settings:
+            below = (*below, layer_step(kind, title, settings, below, request.epoch))
+    return below
+
+
+def _boot_layers(below: tuple[Step, ...]) -> tuple[Step, ...]:
+    return tuple(step for step in below if step.kind in ("packages", "boot-settings"))
+
+
+def _boots(partition: PartitionLayout) -> bool:
+    system = partition.filesystem
+    return system is not None and any(mount.path == ESP_MOUNT for mount, _ in system.mounts)
+
+
+def _fstab(request: ImageRequest) -> Fstab:
+    mounts = []
+    for partition in request.layout.partitions:
+        system = partition.filesystem
+        for mount, _ in system.mounts if system else ():
+            kind = "vfat" if system and system.type in FAT_TYPES else str(system and system.type)
+            at = request.partition_position(partition.number)
+            mounts.append(Mount(mount.path, kind, source(partition, mount.id_type), at))
+    return Fstab(request.fstab, tuple(sorted(mounts, key=lambda mount: mount.path)))
+
+
+def _manifest_step(below: tuple[Step, ...], epoch: int) -> Step:
+    def work(work: Work) -> None:
+        merged = merged_archive(work, below, epoch)
+        (work.out / MANIFEST).write_bytes(archive.manifest(merged))
+
+    return Step("manifest", "List every file", {"epoch": epoch}, below, work)
+
+
+def _report_step(
+    request: ImageRequest, artefact: Step, artefact_name: str, manifest: Step, packages: Step
+) -> Step:
+    """The goal: a few facts about what was made."""
+
+    def work(work: Work) -> None:
+        with (work.result(manifest) / MANIFEST).open("rb") as file:
+            files = sum(1 for _ in file)
+        found = (work.result(artefact) / artefact_name).stat()
+        facts = {
+            "name": request.name,
+            "format": request.format,
+            "size": found.st_size,
+            "used": found.st_blocks * 512,
+            "packages": len(request.lock.packages),
+            "files": files,
+        }
+        (work.out / REPORT).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+    identity = {"name": request.name, "format": request.format}
+    return Step("image", f"Image {request.name}", identity, (artefact, manifest, packages), work)

@@ -1,0 +1,108 @@
+"""Steps that change a tree without copying it: settings and scripts, each as a layer over the
+packages' tree.
+
+A layer's result is `upper/`, the upper directory of an overlay mount: only what changed. Layers
+are stacked in order; the archive of an image is the packages' archive with every layer merged over
+it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dockyard import archive
+from dockyard.archive import Archive
+from dockyard.engine.plan import Step, Work
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.host import files, mounts
+from dockyard.tree.setting import Setting, Tree
+
+TREE = "tree"  # in the result of the packages step
+INDEX = "index"  # beside it: its archive's index
+UPPER = "upper"  # in the result of a layer
+
+
+def layer_step(
+    kind: str, title: str, settings: Sequence[Setting], below: tuple[Step, ...], epoch: int
+) -> Step:
+    """A step that applies settings in order. below: the packages step, then the layers so far."""
+
+    def work(work: Work) -> None:
+        with _writable(work, below) as at, files.InRoot(at) as inside:
+            tree = Tree(at, inside, epoch)
+            for number, setting in enumerate(settings):
+                work.progress(setting.describe(), number, len(settings), "settings")
+                with _told_where(setting):
+                    setting.apply(tree)
+
+    return Step(
+        kind,
+        title,
+        {"settings": [setting.identity for setting in settings], "epoch": epoch},
+        below,
+        work,
+        tuple(setting.describe() for setting in settings),
+    )
+
+
+@contextmanager
+def _writable(work: Work, below: tuple[Step, ...]) -> Iterator[Path]:
+    """Mount the trees below with the work directory's `upper` on top, for the length of the
+    block.
+    """
+    upper, scratch, at = (work.out / name for name in (UPPER, "scratch", "root"))
+    for directory in (upper, scratch, at):
+        directory.mkdir()
+        directory.chmod(0o755)
+    with mounts.overlay(_lowers(work, below), upper, scratch, at):
+        yield at
+    files.remove_tree(scratch)
+    at.rmdir()
+
+
+@contextmanager
+def merged_tree(work: Work, below: tuple[Step, ...]) -> Iterator[Path]:
+    """The trees of the packages step and the layers over it as one directory, to read from."""
+    lowers = _lowers(work, below)
+    if len(lowers) == 1:
+        yield lowers[0]
+        return
+    at = work.out / "root"
+    at.mkdir()
+    with mounts.overlay(lowers, None, None, at):
+        yield at
+    at.rmdir()
+
+
+def merged_archive(work: Work, below: tuple[Step, ...], epoch: int) -> Archive:
+    """The archive of the packages step's tree with every layer over it."""
+    packages, *layers = below
+    result = work.result(packages)
+    merged = archive.load(result / INDEX, [result / TREE])
+    for layer in layers:
+        merged = archive.merge(merged, work.result(layer) / UPPER, epoch=epoch)
+    return merged
+
+
+def _lowers(work: Work, below: tuple[Step, ...]) -> list[Path]:
+    packages, *layers = below
+    return [work.result(layer) / UPPER for layer in reversed(layers)] + [
+        work.result(packages) / TREE
+    ]
+
+
+@contextmanager
+def _told_where(setting: Setting) -> Iterator[None]:
+    """Name the setting's place in the image file in problems that name none."""
+    try:
+        yield
+    except DockyardError as error:
+        where: Position | str = getattr(setting, "position", None) or setting.describe()
+        raise DockyardError(*(_with_place(problem, where) for problem in error.problems)) from error
+
+
+def _with_place(problem: Problem, where: Position | str) -> Problem:
+    return problem if problem.where is not None else dataclasses.replace(problem, where=where)

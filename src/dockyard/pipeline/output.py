@@ -1,0 +1,67 @@
+"""Places a finished image where the user wants it, and knows when it lies there already."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import files
+from dockyard.pipeline.request import ImageRequest
+
+_RECORD = "outputs"
+
+
+def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
+    """Copy an artefact of a result to a path, whole or not at all, holes and all.
+
+    False when what lies there was placed from the same result and has not been touched since.
+    """
+    outputs = store.record(_RECORD)
+    key = str(target.absolute())
+    known = outputs.get(key)
+    if isinstance(known, dict) and known == _stamp(target, result.name):
+        return False
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        files.copy_sparse(result / artefact, part)
+        part.rename(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DockyardError(
+            Problem(
+                "build.output",
+                f"the image could not be written to {target}",
+                why=error.strerror or str(error),
+                fix="make room or choose another place with --output-image-file",
+            )
+        ) from error
+    outputs[key] = _stamp(target, result.name)
+    store.keep_record(_RECORD, outputs)
+    return True
+
+
+def _stamp(target: Path, result: str) -> dict[str, object] | None:
+    """What shows that a file is the one that was placed, without reading it."""
+    try:
+        found = target.stat()
+    except OSError:
+        return None
+    return {
+        "result": result,
+        "inode": found.st_ino,
+        "size": found.st_size,
+        "modified": found.st_mtime_ns,
+    }
+
+
+def output_path(request: ImageRequest, chosen: Path | None) -> Path:
+    """Where the image goes: what the command line says, else the file, else its name here."""
+    if chosen is not None:
+        return chosen
+    if told := request.loaded.image.output.image.path:
+        return request.loaded.local(told)
+    return Path(f"{request.name}{request.extension}")

@@ -1,0 +1,79 @@
+"""The step that installs an image's packages into an empty tree, and remembers what it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dockyard import archive
+from dockyard.engine.plan import Step, Work
+from dockyard.host import files
+from dockyard.model.packages import Lock, Pin, Repository
+from dockyard.packages.access import Access
+from dockyard.packages.fetch import FetchEvent
+from dockyard.pipeline.layers import INDEX, TREE
+from dockyard.pipeline.toolbox import Toolbox
+
+
+def packages_step(
+    lock: Lock,
+    lock_file: Path,
+    repositories: Sequence[Repository],
+    access: Access,
+    toolbox: Toolbox,
+    epoch: int,
+) -> Step:
+    """The step whose result is `tree/`, all packages of a lock installed, and `index` of it."""
+
+    def work(work: Work) -> None:
+        from dockyard.packages.pinned_files import resolve_files
+        from dockyard.tree.finish import finish
+        from dockyard.tree.install import install
+
+        def fetched(event: FetchEvent) -> None:
+            work.progress(f"fetching {event.wanted.label}")
+
+        work.progress("checking packages", 0, 4, "stages")
+        telling = dataclasses.replace(access, progress=fetched)
+        found = resolve_files(lock, repositories, telling, str(lock_file))
+        unsigned = work.out / "packages"
+        packages = _without_foreign_signatures(found, unsigned)
+        tree = work.out / TREE
+        tree.mkdir()
+        tree.chmod(0o755)
+        work.progress("installing packages", 1, 4, "stages")
+        install(packages, tree, toolbox.trees.main, epoch)
+        files.remove_tree(unsigned)
+        work.progress("finishing the tree", 2, 4, "stages")
+        finish(tree, epoch)
+        work.progress("reading the tree", 3, 4, "stages")
+        archive.save(archive.scan(tree, epoch=epoch), work.out / INDEX)
+
+    pins = {pin.nevra: pin.content or pin.digest for pin in lock.packages}
+    return Step(
+        "packages",
+        f"Install {len(pins)} packages",
+        {"packages": pins, "epoch": epoch},
+        (toolbox.step,),
+        work,
+    )
+
+
+def _without_foreign_signatures(found: Mapping[Pin, Path], directory: Path) -> list[Path]:
+    """The files to install: those pinned by content as the converter wrote them, without signature.
+
+    The signature has been verified; it would go into the rpmdb, and it differs between signers.
+    """
+    from dockyard.packages.rpm.signature import strip_signature
+
+    directory.mkdir()
+    chosen = []
+    for pin, path in sorted(found.items()):
+        if pin.content is None:
+            chosen.append(path)
+        else:
+            plain = directory / f"{pin.nevra}.rpm"
+            strip_signature(path, plain)
+            chosen.append(plain)
+    return chosen

@@ -1,0 +1,157 @@
+"""Everything that one image is made of, read and judged before any work begins.
+
+All mistakes of an image file, of the files that it names and of its lock are reported together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from dockyard.config import LoadedImage, load_image
+from dockyard.disk.fstab import fstab
+from dockyard.disk.kernel_cmdline import kernel_command_line
+from dockyard.disk.layout import DiskLayout, lay_out
+from dockyard.distro.load import LoadedDistro, load_distro
+from dockyard.errors import DockyardError, Position, Problems
+from dockyard.formats import by_name as format_by_name
+from dockyard.model.packages import Lock, Repository
+from dockyard.packages import lock as locks
+from dockyard.packages.access import Access
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.sources import image_repositories, image_request, lock_path
+from dockyard.pipeline.acted_on import require_acted_on, require_buildable
+from dockyard.pipeline.toolbox import Toolbox, open_toolbox
+from dockyard.tree.scripts import Script
+from dockyard.tree.setting import Setting
+from dockyard.tree.settings import scripts_of, settings_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One image, ready to be planned. epoch: seconds, the time of everything that is made.
+
+    seed: decides every id of the disk (see docs/decisions/0008).
+    """
+
+    loaded: LoadedImage
+    distro: LoadedDistro
+    lock: Lock
+    lock_file: Path
+    repositories: tuple[Repository, ...]
+    access: Access
+    toolbox: Toolbox
+    settings: tuple[Setting, ...]
+    post_scripts: tuple[Script, ...]
+    final_scripts: tuple[Script, ...]
+    layout: DiskLayout
+    command_line: str
+    seed: bytes
+    format: str
+
+    @property
+    def name(self) -> str:
+        return self.loaded.name
+
+    @property
+    def epoch(self) -> int:
+        return self.distro.epoch
+
+    @property
+    def architecture(self) -> str:
+        return self.distro.distro.architecture
+
+    @property
+    def extension(self) -> str:
+        """The file name's ending of the image's format, with its dot."""
+        return format_by_name(self.format).extension
+
+    @cached_property
+    def fstab(self) -> str:
+        return fstab(self.layout)
+
+    def partition_position(self, number: int) -> Position:
+        """Where the image file describes a partition."""
+        return self.loaded.position(f"storage.disks[0].partitions[{number - 1}]")
+
+
+def read_request(
+    file: Path,
+    store: Path,
+    origins: Origins,
+    output_format: str | None = None,
+    rpm_sources: Sequence[Path] = (),
+) -> ImageRequest:
+    """Read an image file and all that it needs. Raises DockyardError with every mistake."""
+    loaded = load_image(file)
+    image = loaded.image
+    together = _Together()
+    together.get(lambda: require_buildable(loaded))
+    together.get(lambda: require_acted_on(loaded))
+    together.raise_any()
+    distro = together.get(lambda: load_distro(loaded.local(str(image.distro))))
+    lock_file = lock_path(file)
+    chosen_format = output_format or str(image.output.image.format or "raw")
+    together.get(lambda: format_by_name(chosen_format))
+    hidden = (loaded.path.absolute(), lock_file.absolute())
+    settings = together.get(lambda: settings_of(loaded))
+    post = together.get(lambda: scripts_of(loaded, "postCustomization", hidden))
+    final = together.get(lambda: scripts_of(loaded, "finalizeCustomization", hidden))
+    seed = _seed(loaded)
+    positions = loaded.positions
+    layout = together.get(lambda: lay_out(image.storage, seed, "x86_64", positions))
+    together.raise_any()
+    assert distro and layout and settings is not None and post is not None and final is not None
+    repositories = together.get(
+        lambda: image_repositories(distro.distro, distro.directory, store, extra=rpm_sources)
+    )
+    lock = together.get(lambda: locks.load(lock_file))
+    together.raise_any()
+    assert repositories is not None and lock is not None
+    request = image_request(loaded, distro.distro)
+    locks.require(lock, request, repositories, str(lock_file))
+    extra = image.os.kernel_command_line.extra_command_line
+    return ImageRequest(
+        loaded=loaded,
+        distro=distro,
+        lock=lock,
+        lock_file=lock_file,
+        repositories=tuple(repositories),
+        access=Access.of_store(store, offline=origins.offline),
+        toolbox=open_toolbox(lock.tools, store, origins),
+        settings=settings,
+        post_scripts=post,
+        final_scripts=final,
+        layout=layout,
+        command_line=kernel_command_line(layout, extra),
+        seed=seed,
+        format=chosen_format,
+    )
+
+
+class _Together:
+    """Runs several readings and keeps what is wrong with each, to be told together."""
+
+    def __init__(self) -> None:
+        self._problems = Problems()
+
+    def get(self, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except DockyardError as error:
+            self._problems.extend(error.problems)
+            return None
+
+    def raise_any(self) -> None:
+        self._problems.raise_any()
+
+
+def _seed(loaded: LoadedImage) -> bytes:
+    storage = loaded.image.storage.model_dump_json(by_alias=True)
+    return hashlib.sha256(f"{loaded.name}\0{storage}".encode()).digest()

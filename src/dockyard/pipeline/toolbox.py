@@ -1,0 +1,66 @@
+"""The tools that a lock pins, unpacked when the first step needs them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dockyard
+from dockyard.engine.plan import Step, Work
+from dockyard.model.packages import Pin
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.fetch import FetchEvent
+from dockyard.packages.tools import (
+    ToolTrees,
+    Unpacked,
+    load_tools_lock,
+    tools_tree,
+    trees_path,
+)
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """step: the step that unpacks the tools; every step that runs one has it among its inputs.
+
+    open: gives the trees; quick when they are unpacked.
+    """
+
+    step: Step
+    open: Callable[[], ToolTrees]
+
+    @property
+    def trees(self) -> ToolTrees:
+        """The unpacked trees."""
+        return self.open()
+
+
+def open_toolbox(pins: Sequence[Pin], store: Path, origins: Origins) -> Toolbox:
+    """The toolbox of the tools that a lock pins. origins: where their packages are fetched from."""
+    lock = replace(load_tools_lock(), packages=tuple(sorted(pins)))
+    place = trees_path(store, lock)
+
+    def work(work: Work) -> None:
+        def told(event: FetchEvent | Unpacked) -> None:
+            if isinstance(event, Unpacked):
+                work.progress(f"unpacking {event.label}", event.done, event.total, "packages")
+            else:
+                work.progress(f"fetching {event.wanted.label}")
+
+        tools_tree(store, lock, told, origins=origins)
+
+    identity = {"tools": place.name, "dockyard": code_digest()}
+    step = Step("tools", f"Unpack {len(pins)} packages of tools", identity, (), work, place=place)
+    return Toolbox(step, lambda: tools_tree(store, lock, origins=origins))
+
+
+def code_digest() -> str:
+    """SHA-256 over Dockyard's own source files: results of other code are not reused."""
+    root = Path(dockyard.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(root)}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()

@@ -1,0 +1,71 @@
+"""Builds an image a second time from nothing and compares every byte with the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockyard.engine.events import Listener
+from dockyard.engine.plan import Action, Decision, Plan
+from dockyard.engine.run import run_plan
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import files
+from dockyard.pipeline.build import PlannedImage
+
+_CHUNK = 1 << 20
+
+
+def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: int) -> None:
+    """Run every step again in a store of its own inside `store`, and compare the artefacts.
+
+    Downloads and tools are shared; results are not. Raises DockyardError at the first byte that
+    differs.
+    """
+    root = store.root / "work" / "verify"
+    files.remove_tree(root)
+    second = Store(root)
+    try:
+        again = Plan(
+            tuple(
+                Decision(d.step, Action.REUSE, d.reason)
+                if d.step.place is not None
+                else Decision(d.step, Action.RUN, "to compare with the first build")
+                for d in planned.plan.decisions
+            )
+        )
+        run_plan(again, second, listener, jobs=jobs)
+        name = planned.steps.artefact_name
+        first = store.path(planned.steps.artefact) / name
+        offset = first_difference(first, second.path(planned.steps.artefact) / name)
+        if offset is not None:
+            raise DockyardError(_differs(planned, offset))
+    finally:
+        files.remove_tree(root)
+
+
+def first_difference(one: Path, two: Path) -> int | None:
+    """The offset of the first byte in which two files differ; None when they are the same."""
+    with one.open("rb") as left, two.open("rb") as right:
+        offset = 0
+        while True:
+            a, b = left.read(_CHUNK), right.read(_CHUNK)
+            if a != b:
+                pairs = zip(a, b, strict=False)
+                at = next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
+                return offset + at
+            if not a:
+                return None
+            offset += len(a)
+
+
+def _differs(planned: PlannedImage, offset: int) -> Problem:
+    place = "outside every partition"
+    for partition in planned.request.layout.partitions:
+        if partition.start <= offset < partition.start + partition.size:
+            place = f"in the partition {partition.key}"
+    return Problem(
+        "build.not-reproducible",
+        f"the second build differs from the first at byte {offset}, {place}",
+        why="a script is the likely cause: it may read the clock or random numbers",
+        fix="compare both builds with a script removed",
+    )
