@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dockyard.engine.store import default_root
 from dockyard.host import namespace as host_namespace
 from dockyard.host.sandbox import Tools
+from dockyard.packages.tools import ToolTrees, tools_tree
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +21,20 @@ def namespace() -> None:
 
 @pytest.fixture(scope="session")
 def tools(namespace: None) -> Tools:
-    """The tools tree: DOCKYARD_TEST_TOOLS, or the one of the shipped lock, resolved into the
-    store.
-    """
+    """The tools tree: DOCKYARD_TEST_TOOLS, or the one of the shipped lock, in the store."""
     override = os.environ.get("DOCKYARD_TEST_TOOLS")
-    if override:
-        return Tools(Path(override))
-    pytest.skip("the tools tree is not built yet: run dockyard tools first")
+    return Tools(Path(override)) if override else _shipped_trees().main
+
+
+@pytest.fixture(scope="session")
+def testing_tools(namespace: None) -> Tools:
+    """The tree of newer tools (xfs, btrfs): DOCKYARD_TEST_XFSTOOLS, or the one of the shipped
+    lock.
+    """
+    override = os.environ.get("DOCKYARD_TEST_XFSTOOLS")
+    return Tools(Path(override)) if override else _shipped_trees().testing
+
+
+def _shipped_trees() -> ToolTrees:
+    """The trees of the shipped lock; fetched and unpacked by the first test run that needs them."""
+    return tools_tree(default_root())

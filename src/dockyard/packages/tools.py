@@ -1,0 +1,223 @@
+"""The tools trees: every program that Dockyard runs but does not ship, from Debian, locked.
+
+`data/tools.yaml` says what is wanted and why, `data/tools.lock` pins it, and `tools_tree` unpacks
+it once into `<store>/tools/<digest>/<tree>/`, where the digest is that of the lock and of the
+declaration. What the packages' scripts would have made is made here: links, users, the cache of
+the dynamic linker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import files
+from dockyard.host.sandbox import Tools, run_in_tree
+from dockyard.model.packages import Lock, Pin, Request
+from dockyard.packages import lockfile
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.archive import Suite
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.fetch import FetchEvent
+
+_FORMAT = "1"
+"""Raise it when the same lock must give another tree."""
+
+MOUNT_POINTS = ("dev", "proc", "run", "sys", "tmp", "root", "var/tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Why some packages are wanted."""
+
+    title: str
+    why: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One tree of tools, as declared. links: path → target, made where nothing is."""
+
+    name: str
+    suite: Suite
+    purposes: tuple[Purpose, ...]
+    links: Mapping[str, str]
+    drop: tuple[str, ...]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        return tuple(sorted({name for purpose in self.purposes for name in purpose.packages}))
+
+    def pins(self, lock: Lock) -> list[Pin]:
+        return [pin for pin in lock.packages if pin.repository == self.suite.id]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTrees:
+    """The unpacked trees. main: Debian stable. testing: what must be newer: xfs and btrfs."""
+
+    main: Tools
+    testing: Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A package has been laid out: the done-th of total."""
+
+    label: str
+    done: int
+    total: int
+
+
+ToolsProgress = Callable[[FetchEvent | Unpacked], None]
+
+
+@lru_cache
+def _data(name: str) -> bytes:
+    return (resources.files("dockyard") / "data" / name).read_bytes()
+
+
+@lru_cache
+def declared_trees() -> tuple[Tree, ...]:
+    """The trees of tools.yaml, in its order."""
+    import yaml
+
+    loaded: dict[str, Any] = yaml.safe_load(_data("tools.yaml"))
+    return tuple(
+        Tree(
+            name=name,
+            suite=Suite(tree["suite"]),
+            purposes=tuple(
+                Purpose(item["title"], item["why"], tuple(item["packages"]))
+                for item in tree["purposes"]
+            ),
+            links=tree.get("links", {}),
+            drop=tuple(tree.get("drop", ())),
+        )
+        for name, tree in loaded["trees"].items()
+    )
+
+
+def request() -> Request:
+    """What the lock of the tools must answer: `<suite>/<package>` for every wanted package."""
+    asked = (f"{tree.suite.name}/{name}" for tree in declared_trees() for name in tree.wanted)
+    return Request(install=tuple(sorted(asked)))
+
+
+def load_tools_lock(path: Path | None = None) -> Lock:
+    """The lock that comes with Dockyard, or another one."""
+    if path is not None:
+        return lockfile.load(path)
+    return _shipped_lock()
+
+
+@lru_cache
+def _shipped_lock() -> Lock:
+    return lockfile.loads(_data("tools.lock").decode(), "tools.lock")
+
+
+def trees_path(store: Path, lock: Lock) -> Path:
+    """Where the trees of a lock are, or would be."""
+    digest = hashlib.sha256()
+    for part in (_FORMAT.encode(), _data("tools.yaml"), lockfile.dump(lock).encode()):
+        digest.update(hashlib.sha256(part).digest())
+    return store / "tools" / digest.hexdigest()
+
+
+def tools_tree(
+    store: Path,
+    lock: Lock | None = None,
+    progress: ToolsProgress | None = None,
+    *,
+    origins: Origins | None = None,
+) -> ToolTrees:
+    """The trees of a lock (default: the shipped one), fetched and unpacked when they are not there.
+
+    Needs `namespace.enter()` before, when they are not there. Raises DockyardError.
+    """
+    lock = lock or load_tools_lock()
+    place = trees_path(store, lock)
+    if not place.is_dir():
+        (store / "locks").mkdir(parents=True, exist_ok=True)
+        with files.exclusive(store / "locks" / f"tools-{place.name}"):
+            if not place.is_dir():
+                _make(store, place, lock, progress, origins or Origins.of_host(os.environ))
+    return ToolTrees(Tools(place / "main"), Tools(place / "testing"))
+
+
+def _make(
+    store: Path, place: Path, lock: Lock, progress: ToolsProgress | None, origins: Origins
+) -> None:
+    from dockyard.packages.deb.pins import fetch_pins
+    from dockyard.packages.deb.unpack import unpack
+
+    blobs = Blobs(store / "blobs")
+    fetch_pins(lock.packages, blobs, origins, progress)
+    work = place.with_name(f".{place.name}.new")
+    files.remove_tree(work)
+    labels = {blobs.path(pin.digest): pin.nevra for pin in lock.packages}
+    count = _Count(labels, progress)
+    for tree in declared_trees():
+        pins = tree.pins(lock)
+        if not pins:
+            raise DockyardError(_foreign_lock(tree))
+        root = work / tree.name
+        packages = [blobs.path(pin.digest) for pin in pins]
+        unpack(packages, root, drop=tree.drop, done=count.add, jobs=os.cpu_count() or 2)
+        finish_tree(root, tree.links)
+    work.rename(place)
+
+
+class _Count:
+    """Counts unpacked packages for the progress."""
+
+    def __init__(self, labels: Mapping[Path, str], progress: ToolsProgress | None) -> None:
+        self._labels = labels
+        self._progress = progress
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, path: Path) -> None:
+        with self._lock:
+            self._done += 1
+            if self._progress:
+                self._progress(Unpacked(self._labels[path], self._done, len(self._labels)))
+
+
+def finish_tree(root: Path, links: Mapping[str, str]) -> None:
+    """Make what the packages' scripts would have made, in a tree that was just unpacked."""
+    for name in MOUNT_POINTS:
+        place = root / name
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o755)
+    for path, target in links.items():
+        place = root / path
+        if not place.is_symlink() and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(target)
+    for name in ("passwd", "group"):
+        master = root / "usr/share/base-passwd" / f"{name}.master"
+        if master.is_file():
+            (root / "etc" / name).write_bytes(master.read_bytes())
+    switch = root / "usr/share/libc-bin/nsswitch.conf"
+    if switch.is_file() and not (root / "etc/nsswitch.conf").exists():
+        (root / "etc/nsswitch.conf").write_bytes(switch.read_bytes())
+    run_in_tree(root, ["/usr/sbin/ldconfig", "-X"])
+    (root / "var/cache/ldconfig/aux-cache").unlink(missing_ok=True)
+
+
+def _foreign_lock(tree: Tree) -> Problem:
+    return Problem(
+        code="tools.lock-stale",
+        what=f"the lock of the tools has no packages for the tree {tree.name}",
+        fix="run: dockyard tools lock",
+    )
