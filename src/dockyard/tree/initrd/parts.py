@@ -95,7 +95,8 @@ FEATURES: Mapping[Feature, Part] = {
     Feature.REPART: Part(
         units=("systemd-repart.service",),
         modules=("loop",),
-        libraries=("fdisk", "cryptsetup"),
+        libraries=("fdisk",),
+        wanted_libraries=("cryptsetup",),  # for partitions that are encrypted or have verity
     ),
     Feature.CRYPT: Part(
         units=(

@@ -1,0 +1,226 @@
+"""The initrd of a root: complete, the same from any copy, and refused when parts are missing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from fake_root import DEBIAN, FEDORA, KERNEL, Layout, elf, make
+from newc import Member, members, unpack
+
+from dockyard.errors import DockyardError
+from dockyard.host.sandbox import Tools
+from dockyard.tree.initrd import Feature, InitrdOptions, InitrdReport, build_initrd
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+EPOCH = 1_767_225_600
+PLAIN = InitrdOptions(KERNEL)
+
+
+def built(root: Path, options: InitrdOptions = PLAIN) -> tuple[InitrdReport, dict[str, Member]]:
+    out = root.with_name(f"{root.name}.initrd")
+    report = build_initrd(root, options, out, EPOCH)
+    archive = zstd.decompress(out.read_bytes())
+    found = {member.name: member for member in members(archive)}
+    assert (report.size, report.content_size) == (out.stat().st_size, len(archive))
+    assert report.entries == len(found)
+    return report, found
+
+
+def missing(root: Path, options: InitrdOptions = PLAIN) -> dict[str, str]:
+    """What the error names, with the fix for each."""
+    out = root.with_name("refused")
+    with pytest.raises(DockyardError) as error:
+        build_initrd(root, options, out, EPOCH)
+    assert not out.exists()
+    return {
+        problem.what.removeprefix("the initrd needs ").split(",")[0]: problem.fix
+        for problem in error.value.problems
+    }
+
+
+@pytest.fixture(params=[DEBIAN, FEDORA], ids=["debian", "fedora"])
+def layout(request: pytest.FixtureRequest) -> Layout:
+    assert isinstance(request.param, Layout)
+    return request.param
+
+
+def test_systemd_comes_with_all_that_it_needs(tmp_path: Path, layout: Layout) -> None:
+    _, found = built(make(tmp_path / "root", layout))
+    assert found["init"].data == b"usr/lib/systemd/systemd"
+    assert found["etc/initrd-release"].data == layout.os_release.encode()
+    libraries = {Path(name).name for name in found if re.search(r"\.so(\.\d)?$", name)}
+    assert libraries == {
+        *("ld-linux-x86-64.so.2", "libc.so.6", "libkmod.so.2", "libzstd.so.1"),
+        *("libsystemd-core.so", "libsystemd-shared.so"),
+    }
+    assert found[f"{layout.libraries}/libzstd.so.1"].data == b"/opt/vendor/libzstd.so.1"
+    assert found["usr/bin/sh"].data == b"dash" and "usr/bin/dash" in found
+    assert found["bin"].data == b"usr/bin"
+    assert ("usr/sbin" in found) == layout.sbin_is_link
+
+
+def test_every_member_has_its_directory(tmp_path: Path, layout: Layout) -> None:
+    _, found = built(make(tmp_path / "root", layout))
+    for name in found:
+        parent = name.rpartition("/")[0]
+        assert not parent or found[parent].mode & 0o170000 == 0o040000, name
+
+
+def test_units_are_followed_where_they_cannot_do_without(tmp_path: Path) -> None:
+    report, found = built(make(tmp_path / "root"))
+    assert {"systemd-journald-audit.socket", "systemd-udevd-varlink.socket"} <= set(report.units)
+    folder = "usr/lib/systemd/system"
+    assert f"{folder}/systemd-udevd.service.d/site.conf" in found
+    assert found[f"{folder}/sysinit.target.wants/systemd-udevd.service"].data
+    assert found[f"{folder}/ctrl-alt-del.target"].data == b"reboot.target"
+    assert not any("getty" in name for name in found)
+    assert "usr/lib/systemd/sulogin-shell" in found
+
+
+def test_rules_bring_their_programs_and_groups(tmp_path: Path) -> None:
+    _, found = built(make(tmp_path / "root"))
+    assert "usr/lib/udev/ata_id" in found
+    assert "usr/lib/udev/rules.d/70-mouse.rules" not in found
+    assert found["etc/group"].data == b"disk:x:6:\nroot:x:0:\n"
+    assert found["etc/shadow"].data.startswith(b"root:*:")
+
+
+def test_modules_come_decompressed_with_what_they_depend_on(tmp_path: Path) -> None:
+    options = InitrdOptions(KERNEL, modules=("loop", "dm-verity", "virtio-pci"))
+    report, found = built(make(tmp_path / "root"), options)
+    assert report.modules == ("dm_mod", "dm_verity", "hash_generic", "loop", "virtio_blk")
+    assert "nvme" in report.missing and "virtio_pci" not in report.missing
+    folder = f"usr/lib/modules/{KERNEL}"
+    assert found[f"{folder}/kernel/virtio_blk.ko"].data.startswith(b"\x7fELF")
+    assert found[f"{folder}/modules.softdep"].data == b"softdep loop pre: hash-alias post: absent\n"
+    assert found["etc/modprobe.d/site.conf"].data == b"options loop max_loop=4\n"
+
+
+def test_the_same_bytes_from_a_copy_made_in_another_order(tmp_path: Path, layout: Layout) -> None:
+    contents = []
+    for name, reverse in (("a", False), ("b", True)):
+        root = make(tmp_path / name, layout, reverse=reverse)
+        built(root)
+        contents.append((tmp_path / f"{name}.initrd").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_modes_do_not_depend_on_the_files_own(tmp_path: Path) -> None:
+    _, found = built(make(tmp_path / "root"))
+    assert found["usr/bin/dash"].mode == 0o100555
+    modes = {item.mode for item in found.values() if item.mode & 0o170000 == 0o100000}
+    assert modes <= {0o100444, 0o100555, 0o100400}
+
+
+def test_all_that_is_missing_is_named_with_its_package(tmp_path: Path) -> None:
+    root = make(tmp_path / "root")
+    for name in ("usr/bin/udevadm", "usr/bin/fsck.ext4", "usr/lib/systemd/system/basic.target"):
+        (root / name).unlink()
+    options = InitrdOptions(KERNEL, modules=("zfs",), features=frozenset((Feature.VERITY,)))
+    found = missing(root, options)
+    assert found["udevadm"] == "install the package udev"
+    assert found["fsck.ext4"] == "install the package e2fsprogs"
+    assert found["dmsetup"] == "install the package dmsetup"
+    assert found["libcryptsetup.so.12"] == "install the package libcryptsetup12"
+    assert found["/usr/lib/systemd/system/basic.target"] == "install the package systemd"
+    assert "the kernel module zfs" in found
+
+
+def test_packages_are_named_as_the_distribution_names_them(tmp_path: Path) -> None:
+    root = make(tmp_path / "root", FEDORA)
+    (root / "usr/bin/udevadm").unlink()
+    assert missing(root)["udevadm"] == "install the package systemd-udev"
+
+
+def test_a_library_that_is_nowhere_is_named_with_its_user(tmp_path: Path) -> None:
+    root = make(tmp_path / "root")
+    (root / "usr/bin/dash").write_bytes(elf(["libgone.so.1"]))
+    with pytest.raises(DockyardError) as error:
+        build_initrd(root, PLAIN, tmp_path / "out", EPOCH)
+    (problem,) = error.value.problems
+    assert "libgone.so.1" in problem.what and "/usr/bin/dash" in problem.why
+
+
+@pytest.mark.parametrize(
+    ("gone", "code"),
+    [
+        ("usr/lib/systemd/systemd", "initrd.no-systemd"),
+        (f"usr/lib/modules/{KERNEL}/modules.dep", "initrd.no-module-index"),
+        (f"usr/lib/modules/{KERNEL}/kernel/loop.ko", "initrd.module-missing"),
+    ],
+)
+def test_a_root_that_cannot_boot_is_refused(tmp_path: Path, gone: str, code: str) -> None:
+    root = make(tmp_path / "root")
+    (root / gone).unlink()
+    with pytest.raises(DockyardError) as error:
+        build_initrd(root, InitrdOptions(KERNEL, modules=("loop",)), tmp_path / "out", EPOCH)
+    assert [problem.code for problem in error.value.problems] == [code]
+
+
+def test_another_kernel_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as error:
+        build_initrd(make(tmp_path / "root"), InitrdOptions("1.0"), tmp_path / "out", EPOCH)
+    assert error.value.problems[0].code == "initrd.no-kernel"
+    assert KERNEL in error.value.problems[0].why
+
+
+def test_links_never_lead_out_of_the_root(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"of the host")
+    root = make(tmp_path / "root")
+    (root / "etc/modprobe.d/up.conf").symlink_to("../../../../secret")
+    (root / "etc/modprobe.d/absolute.conf").symlink_to(secret)
+    (root / "etc/modprobe.d/circle.conf").symlink_to("circle.conf")
+    _, found = built(root)
+    assert not any(b"of the host" in member.data for member in found.values())
+
+
+def test_features_bring_their_files(tmp_path: Path) -> None:
+    root = make(tmp_path / "root")
+    (root / "usr/lib/systemd/system/systemd-repart.service").write_text("")
+    (root / "usr/lib/repart.d").mkdir()
+    (root / "usr/lib/repart.d/50-data.conf").write_text("[Partition]\nFormat=ext4\n")
+    options = InitrdOptions(KERNEL, features=frozenset((Feature.REPART,)))
+    assert set(missing(root, options)) == {"mkfs.ext4"}
+    (root / "usr/bin/mkfs.ext4").write_bytes(elf())
+    report, found = built(root, options)
+    assert "systemd-repart.service" in report.units
+    assert "usr/lib/repart.d/50-data.conf" in found
+    assert (
+        b"After=sysroot.mount"
+        in found["etc/systemd/system/systemd-repart.service.d/root.conf"].data
+    )
+    shell = InitrdOptions(KERNEL, features=frozenset((Feature.EMERGENCY_SHELL,)))
+    (root / "usr/bin/sulogin").write_bytes(elf())
+    _, found = built(root, shell)
+    assert b"SULOGIN_FORCE" in found["etc/systemd/system/emergency.service.d/shell.conf"].data
+
+
+@pytest.mark.build
+def test_modprobe_finds_the_modules_as_depmod_would(tools: Tools, tmp_path: Path) -> None:
+    root = make(tmp_path / "root")
+    tools.run(["depmod", "-b", str(root), KERNEL], write=[root])
+    options = InitrdOptions(KERNEL, modules=("loop", "dm-verity"))
+    built(root, options)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    unpack(zstd.decompress((tmp_path / "root.initrd").read_bytes()), inside)
+
+    def asked(tree: Path, *argv: str) -> str:
+        done = tools.run(
+            ["modprobe", "-d", str(tree), "-S", KERNEL, *argv], read=[tree], check=False
+        )
+        return done.text.replace(str(tree), "").replace(".ko.xz", ".ko")
+
+    for name in ("dm-verity", "dm_verity", "loop", "virtio-blk", "ext4", "hash-alias"):
+        assert asked(inside, "--show-depends", name) == asked(root, "--show-depends", name), name
+    for alias in ("virtio:d00000002vX", "block-b-dev", "block-major-7-3", "fs-ext4"):
+        answer = asked(inside, "-R", alias)
+        assert answer and answer == asked(root, "-R", alias), alias
