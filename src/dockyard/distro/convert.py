@@ -116,6 +116,10 @@ def build(conversion: Conversion) -> RpmPackage:
         return (conversion.directory / source).read_bytes()
 
     payload.apply(declaration, read, imported, strict=conversion.strict)
+    architecture = ARCHITECTURES.get(control.get("Architecture", ""), "")
+    if not architecture:
+        what = f"its architecture {control.get('Architecture')} is not known"
+        payload.problem("unknown-architecture", what)
     files = payload.result()
     summary, description = upstream.description(control)
     epoch, version, release = rpm_evr(control["Version"])
@@ -125,7 +129,7 @@ def build(conversion: Conversion) -> RpmPackage:
         epoch=epoch,
         version=version,
         release=release,
-        architecture=ARCHITECTURES[control["Architecture"]],
+        architecture=architecture,
         summary=declaration.summary or summary,
         description=description,
         license=declaration.license or _license(deb, imported),

@@ -63,6 +63,14 @@ _PLAIN: Mapping[str, str] = {
     "python-2.0": "Python-2.0",
     "unlicense": "Unlicense",
     "wtfpl-2": "WTFPL",
+    "wtfpl": "WTFPL",
+    "gpl": "GPL-1.0-or-later",
+    "lgpl": "LGPL-2.0-or-later",
+    "oldap-2.8": "OLDAP-2.8",
+    "bsd-3-clauses": "BSD-3-Clause",
+    "bsd-2-clauses": "BSD-2-Clause",
+    "mit-cmu": "MIT-CMU",
+    "permissive": "LicenseRef-permissive",
     "boehm-gc": "Boehm-GC",
     "beerware": "Beerware",
     "vim": "Vim",
@@ -71,7 +79,7 @@ _PLAIN: Mapping[str, str] = {
     "ntp": "NTP",
     "hpnd": "HPND",
 }
-_FAMILIES = re.compile(r"(a|l)?gpl-?(?:v)?([123](?:\.[0-9])?)(?:\.0)?(\+|-or-later|-only)?", re.I)
+_FAMILIES = re.compile(r"(a|l)?gpl-?v?([123](?:\.[0-9])?)(\.0)?(\+|-or-later|-only)?", re.I)
 _DOCUMENTS = re.compile(r"gfdl(-niv|-noinvariants)?-?([0-9.]+)?(\+)?", re.I)
 _MPL = re.compile(r"mpl-?([0-9.]+)", re.I)
 _CHANGE = re.compile(r"^(\S+) \(([^)]+)\)[^;]*;")
@@ -85,7 +93,7 @@ def spdx(name: str) -> str:
     if key in _PLAIN:
         return _PLAIN[key]
     if match := _FAMILIES.fullmatch(key):
-        family, number, later = match.groups()
+        family, number, _, later = match.groups()
         version = number if "." in number else f"{number}.0"
         ending = "or-later" if later in ("+", "-or-later") else "only"
         return f"{(family or '').upper()}GPL-{version}-{ending}"
@@ -107,33 +115,41 @@ def license_expression(copyright_file: str) -> str:
     for paragraph in deb822.paragraphs(copyright_file):
         fields = {key.lower(): value for key, value in paragraph.items()}
         if "files" in fields and "license" in fields:
-            terms.add(_synopsis(fields["license"].splitlines()[0] if fields["license"] else ""))
-    terms.discard("")
+            terms.update(_synopsis(fields["license"].partition("\n")[0]))
     if not terms:
         return _free_text(copyright_file)
-    ordered = sorted(terms)
-    if len(ordered) == 1:
-        return ordered[0]
-    return " AND ".join(f"({term})" if " OR " in term else term for term in ordered)
+    if len(terms) == 1:
+        return terms.pop()
+    return " AND ".join(f"({term})" if " OR " in term else term for term in sorted(terms))
 
 
-def _synopsis(text: str) -> str:
-    """The expression of a License field's first line: short names with `and`, `or`, `with`."""
-    text = re.sub(r",\s*(and|or)\b", r" \1", text).replace(",", " and ")
-    alternatives = []
+def _synopsis(text: str) -> list[str]:
+    """The terms, all of which hold, of a License field's first line: short names with `and`, `or`,
+    `with`; a comma before a word binds looser than the words.
+    """
+    terms: list[str] = []
+    for part in re.split(r",\s*and\s+|,\s+(?!or\b)", text, flags=re.I):
+        terms += _alternatives(part.replace(",", " "))
+    return terms
+
+
+def _alternatives(text: str) -> list[str]:
+    """The terms of a text without commas: `and` binds closer than `or`."""
+    alternatives: list[list[str]] = []
     for choice in re.split(r"\s+or\s+", text, flags=re.I):
         parts = [
             spdx(re.split(r"\s+with\s+", part, flags=re.I)[0])
             for part in re.split(r"\s+and\s+", choice, flags=re.I)
             if part.strip()
         ]
-        joined = " AND ".join(dict.fromkeys(parts))
-        if joined:
-            alternatives.append(joined)
-    unique = list(dict.fromkeys(alternatives))
-    if len(unique) == 1:
-        return unique[0]
-    return " OR ".join(f"({item})" if " AND " in item else item for item in unique)
+        if parts and parts not in alternatives:
+            alternatives.append(list(dict.fromkeys(parts)))
+    if len(alternatives) <= 1:
+        return alternatives[0] if alternatives else []
+    joined = sorted(
+        f"({' AND '.join(parts)})" if len(parts) > 1 else parts[0] for parts in alternatives
+    )
+    return [" OR ".join(dict.fromkeys(joined))]
 
 
 def _free_text(text: str) -> str:
