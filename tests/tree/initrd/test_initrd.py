@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import sys
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_systemd_comes_with_all_that_it_needs(tmp_path: Path, layout: Layout) ->
     assert found[f"{layout.libraries}/libzstd.so.1"].data == b"/opt/vendor/libzstd.so.1"
     assert found["usr/bin/sh"].data == b"dash" and "usr/bin/dash" in found
     assert found["bin"].data == b"usr/bin"
-    assert ("usr/sbin" in found) == layout.sbin_is_link
+    assert stat.S_ISLNK(found["usr/sbin"].mode) == layout.sbin_is_link
 
 
 def test_every_member_has_its_directory(tmp_path: Path, layout: Layout) -> None:
@@ -200,7 +201,8 @@ def test_features_bring_their_files(tmp_path: Path) -> None:
     shell = InitrdOptions(KERNEL, features=frozenset((Feature.EMERGENCY_SHELL,)))
     (root / "usr/bin/sulogin").write_bytes(elf())
     _, found = built(root, shell)
-    assert b"SULOGIN_FORCE" in found["etc/systemd/system/emergency.service.d/shell.conf"].data
+    assert "etc/systemd/system/emergency.service.d/shell.conf" in found
+    assert b"SULOGIN_FORCE" in found["etc/systemd/system/rescue.service.d/shell.conf"].data
 
 
 @pytest.mark.build
