@@ -16,12 +16,11 @@ from pathlib import Path
 import pysequoia
 from backports import zstd
 
-from dockyard.host.network import Network
-from dockyard.packages.blobs import Blobs, digest_of_file
+from dockyard.packages.access import Access
+from dockyard.packages.blobs import digest_of_file
 from dockyard.packages.rpm.contents import PackagedFile, RpmPackage, parse_relation
 from dockyard.packages.rpm.primary import listed, primary_xml
 from dockyard.packages.rpm.reader import read_package
-from dockyard.packages.rpm.repository import Access
 from dockyard.packages.rpm.signature import sign
 from dockyard.packages.rpm.writer import write_package
 
@@ -163,4 +162,4 @@ def serving(root: Path) -> Iterator[Server]:
 
 def access(root: Path, *offline: Path) -> Access:
     """A store for one test."""
-    return Access(Blobs(root / "blobs"), root / "cache", Network(), offline=offline)
+    return Access.of_store(root, offline=offline)

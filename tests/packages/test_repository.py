@@ -28,7 +28,7 @@ def opened(tmp_path: Path, *bases: str, **options: object) -> Metadata:
 
 
 def names(tmp_path: Path, metadata: Metadata) -> list[str]:
-    return sorted(pin.nevra for pin in every_pin([metadata], tmp_path / "cache"))
+    return sorted(pin.nevra for pin in every_pin([metadata], tmp_path / "metadata"))
 
 
 def refused(tmp_path: Path, *bases: str, **options: object) -> Problem:
@@ -191,7 +191,7 @@ def test_a_directory_without_metadata_is_read_by_its_packages(tmp_path: Path) ->
     add_rpm(plain, "two", "2.0", requires=["one"])
     found = opened(tmp_path, plain.as_uri())
     assert names(tmp_path, found) == BOTH
-    pins = {pin.name: pin for pin in every_pin([found], tmp_path / "cache")}
+    pins = {pin.name: pin for pin in every_pin([found], tmp_path / "metadata")}
     assert pins["one"].path == "deep/one-1-1.noarch.rpm"
     assert pins["one"].digest == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     again = opened(tmp_path, plain.as_uri())

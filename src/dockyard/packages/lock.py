@@ -23,7 +23,8 @@ from dockyard.model.packages import (
 from dockyard.packages.lockfile import dump, load, loads
 
 if TYPE_CHECKING:
-    from dockyard.packages.rpm.repository import Access, Metadata
+    from dockyard.packages.access import Access
+    from dockyard.packages.rpm.repository import Metadata
 
 __all__ = ["check", "diff", "dump", "load", "loads", "make_lock", "refresh_missing", "require"]
 

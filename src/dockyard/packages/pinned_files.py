@@ -18,12 +18,13 @@ import pysequoia
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host.network import TransferFailed, shown
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Repository
+from dockyard.packages.access import Access
 from dockyard.packages.fetch import Wanted, fetch
 from dockyard.packages.pinning import local_file
 from dockyard.packages.rpm import keys
 from dockyard.packages.rpm.mirrors import Mirrors
 from dockyard.packages.rpm.reader import content_digest
-from dockyard.packages.rpm.repository import Access, find_mirrors
+from dockyard.packages.rpm.repository import find_mirrors
 from dockyard.packages.rpm.signature import check_digests, signers
 
 _REFRESH = "move the pin with: dockyard lock --refresh-missing"

@@ -16,12 +16,13 @@ from dockyard.errors import DockyardError, Problems
 from dockyard.host.files import write_atomic
 from dockyard.host.network import file_path
 from dockyard.model.packages import Pin, PinBy
+from dockyard.packages.access import Access
 from dockyard.packages.blobs import digest_of_file, mismatch, split_digest
 from dockyard.packages.fetch import Wanted, fetch
 from dockyard.packages.pool import every_pin
 from dockyard.packages.rpm.primary import Listed, listed
 from dockyard.packages.rpm.reader import content_digest, read_package
-from dockyard.packages.rpm.repository import Access, Metadata
+from dockyard.packages.rpm.repository import Metadata
 
 _JOBS = 8
 _GONE = ("fetch.gone", "fetch.digest-mismatch")

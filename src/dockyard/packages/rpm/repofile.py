@@ -17,6 +17,7 @@ from dockyard.model.packages import DEFAULT_COST, DEFAULT_PRIORITY, Repository
 
 _TRUE = {"1", "yes", "true", "on"}
 _FALSE = {"0", "no", "false", "off"}
+_ADDRESSES = ("baseurl", "mirrorlist", "metalink", "gpgkey")
 _KNOWN = {
     "baseurl", "mirrorlist", "metalink", "gpgkey", "gpgcheck", "repo_gpgcheck", "pkg_gpgcheck",
     "priority", "cost", "excludepkgs", "exclude", "includepkgs", "enabled", "name",
@@ -63,6 +64,26 @@ def parse(text: str, path: Path, variables: Mapping[str, str]) -> tuple[Reposito
     return tuple(repository for repository in found if repository)
 
 
+def expanded(text: str, variables: Mapping[str, str]) -> tuple[str, list[str]]:
+    """A text with `$name` and `${name}` replaced, and the names that have no value."""
+    unknown: list[str] = []
+
+    def value(match: re.Match[str]) -> str:
+        name = (match[1] or match[2]).lower()
+        if name not in variables:
+            unknown.append(name)
+        return variables.get(name, match[0])
+
+    return re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, text), unknown
+
+
+def address(text: str, directory: Path) -> str:
+    """An address as it is, a path as a `file://` address below a directory."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        return text
+    return (directory.absolute() / text).as_uri()
+
+
 class _Reader:
     def __init__(self, text: str, path: Path, variables: Mapping[str, str]) -> None:
         self.problems = Problems()
@@ -87,30 +108,34 @@ class _Reader:
             self.problems.add("repofile.unsupported", what, here, why=why, fix="remove it")
         words = {
             key: self._words(name, key, options.get(key, ""))
-            for key in ("baseurl", "mirrorlist", "metalink", "gpgkey", "excludepkgs", "exclude")
+            for key in (*_ADDRESSES, "excludepkgs", "exclude", "includepkgs")
         }
+        below = self._path.parent
+        places = {key: tuple(address(word, below) for word in words[key]) for key in _ADDRESSES}
         if not (words["baseurl"] or words["mirrorlist"] or words["metalink"]):
             what = f"repository {name!r} has neither baseurl nor mirrorlist nor metalink"
             self.problems.add("repofile.no-source", what, where)
-        check = self._flag(name, options, "gpgcheck", default=False)
+        # Distributions turn gpgcheck on in the package manager's own configuration; here a file
+        # has to turn it off to do without.
+        check = self._flag(name, options, "gpgcheck", default=True)
         check = self._flag(name, options, "pkg_gpgcheck", default=check)
         check_metadata = self._flag(name, options, "repo_gpgcheck", default=False)
         if (check or check_metadata) and not words["gpgkey"]:
             what = f"repository {name!r} is to be verified, but names no key"
-            fix = "add gpgkey="
+            fix = "add gpgkey=, or say gpgcheck=0 to take packages unverified"
             self.problems.add("repofile.no-key", what, where, fix=fix)
         return Repository(
             id=name,
-            base_urls=tuple(self._address(word) for word in words["baseurl"]),
-            mirror_list=next((self._address(word) for word in words["mirrorlist"]), None),
-            metalink=next((self._address(word) for word in words["metalink"]), None),
-            keys=tuple(self._address(word) for word in words["gpgkey"]),
+            base_urls=places["baseurl"],
+            mirror_list=next(iter(places["mirrorlist"]), None),
+            metalink=next(iter(places["metalink"]), None),
+            keys=places["gpgkey"],
             check_packages=check,
             check_metadata=check_metadata,
             priority=self._number(name, options, "priority", DEFAULT_PRIORITY),
             cost=self._number(name, options, "cost", DEFAULT_COST),
             exclude=words["excludepkgs"] + words["exclude"],
-            include=self._words(name, "includepkgs", options.get("includepkgs", "")),
+            include=words["includepkgs"],
             title=options.get("name", ""),
             position=where,
         )
@@ -119,23 +144,13 @@ class _Reader:
         return tuple(self._expand(name, key, word) for word in re.split(r"[\s,]+", text) if word)
 
     def _expand(self, name: str, key: str, text: str) -> str:
-        def value(match: re.Match[str]) -> str:
-            variable = (match[1] or match[2]).lower()
-            if variable in self._variables:
-                return self._variables[variable]
+        plain, unknown = expanded(text, self._variables)
+        for variable in unknown:
             what = f"repository {name!r} uses ${variable}, which has no value"
             here = self._position(name, key)
             known = ", ".join(f"${each}" for each in sorted(self._variables)) or "none"
             self.problems.add("repofile.unknown-variable", what, here, why=f"known: {known}")
-            return match[0]
-
-        return re.sub(r"\$(?:(\w+)|\{(\w+)\})", value, text)
-
-    def _address(self, text: str) -> str:
-        """An address as it is, a path as a `file://` address below the file's directory."""
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-            return text
-        return (self._path.absolute().parent / text).as_uri()
+        return plain
 
     def _flag(self, name: str, options: dict[str, str], key: str, *, default: bool) -> bool:
         text = options.get(key, "1" if default else "0").strip().lower()

@@ -20,30 +20,17 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host.network import Network, TransferFailed, file_path, shown
 from dockyard.model.packages import LockedRepository, Repository, recorded
 from dockyard.packages import compression
-from dockyard.packages.blobs import Blobs
-from dockyard.packages.fetch import Progress, Wanted, fetch
+from dockyard.packages.access import Access
+from dockyard.packages.fetch import Wanted, fetch
 from dockyard.packages.rpm import keys, mirrors, repomd
 from dockyard.packages.rpm.directory import read_directory
 from dockyard.packages.rpm.mirrors import REPOMD, MalformedMirrors, Mirrors
 from dockyard.packages.rpm.repomd import MalformedRepomd, Record
 
+__all__ = ["Access", "Metadata", "find_mirrors", "open_repository"]
+
 _REPOMD_LIMIT = 16 << 20
 _MIRRORS_LIMIT = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What reading repositories needs of its surroundings.
-
-    cache: a directory for what can be made again (parsed metadata, headers that were read).
-    offline: directories in the layout of Blobs, tried before any mirror.
-    """
-
-    blobs: Blobs
-    cache: Path
-    network: Network
-    progress: Progress | None = None
-    offline: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)

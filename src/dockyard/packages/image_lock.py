@@ -1,0 +1,81 @@
+"""Locks an image file: what `dockyard lock` does, without the command line.
+
+Reads the old lock, makes or mends it, and writes it only when its text changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.errors import DockyardError
+from dockyard.host.files import write_atomic
+from dockyard.model.distro import Distro
+from dockyard.model.packages import Lock, Pin
+from dockyard.packages import lock as locks
+from dockyard.packages.access import Access
+from dockyard.packages.sources import image_repositories, image_request, lock_path
+
+if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
+
+
+@dataclass(frozen=True, slots=True)
+class LockedImage:
+    """The lock of an image, as it is on disk now. changes: against the one before, in words.
+
+    first: there was no lock before (or none that could be read).
+    """
+
+    path: Path
+    lock: Lock
+    changes: tuple[str, ...]
+    first: bool
+
+
+def lock_image(
+    loaded: LoadedImage,
+    distro: Distro,
+    distro_directory: Path,
+    store: Path,
+    access: Access,
+    *,
+    tools: Sequence[Pin],
+    extra: Sequence[Path] = (),
+    without_distro: bool = False,
+    refresh_missing: bool = False,
+) -> LockedImage:
+    """Make the lock of an image file, or with refresh_missing move only the pins that are gone.
+
+    Raises DockyardError; then the lock on disk is as it was.
+    """
+    path = lock_path(loaded.path)
+    request = image_request(loaded, distro)
+    repositories = image_repositories(
+        distro, distro_directory, store, extra=extra, without_distro=without_distro
+    )
+    if refresh_missing:
+        old: Lock | None = locks.load(path)
+        assert old is not None
+        locks.require(old, request, repositories, str(path))
+        new, _ = locks.refresh_missing(old, repositories, access)
+    else:
+        old = _readable(path)
+        new = locks.make_lock(loaded.name, request, repositories, access, tools)
+    text = locks.dump(new)
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_atomic(path, text.encode())
+    changes = tuple(locks.diff(old, new)) if old else ()
+    return LockedImage(path, new, changes, old is None)
+
+
+def _readable(path: Path) -> Lock | None:
+    """The lock before; None when there is none, or one so damaged that it is to be replaced."""
+    try:
+        return locks.load(path)
+    except DockyardError as error:
+        if all(problem.code in ("lock.missing", "lock.damaged") for problem in error.problems):
+            return None
+        raise

@@ -1,0 +1,162 @@
+"""Where the packages of an image come from, and which of them its file asks for.
+
+A distribution names repositories, or is built from components: then its repository is the one
+that `dockyard distro build` published in the store. Directories of RPMs and .repo files that the
+command line names come beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.errors import DockyardError, Position, Problem, Problems
+from dockyard.model.distro import Distro
+from dockyard.model.distro import Repository as Declared
+from dockyard.model.packages import PinBy, Repository, Request
+from dockyard.packages.rpm import repofile
+
+if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
+
+
+def lock_path(image_file: Path) -> Path:
+    """Where the lock of an image file is: `web.yaml` has `web.lock` beside it."""
+    return image_file.with_suffix(".lock")
+
+
+def image_request(loaded: LoadedImage, distro: Distro) -> Request:
+    """The packages that an image file asks for. Raises what is wrong with its lists."""
+    from dockyard.config import package_names
+
+    names = package_names(loaded).install
+    wanted_by = {each.name: each.position for each in names}
+    install = tuple(sorted(wanted_by))
+    return Request(install, architecture=distro.architecture, wanted_by=wanted_by)
+
+
+def image_repositories(
+    distro: Distro,
+    directory: Path,
+    store: Path,
+    *,
+    extra: Sequence[Path] = (),
+    without_distro: bool = False,
+) -> tuple[Repository, ...]:
+    """The repositories of an image, the distribution's first.
+
+    directory: of distro.yaml. extra: directories of RPMs and .repo files. without_distro: leave
+    the distribution's own repositories out.
+    Raises DockyardError: `distro.not-published`, `repofile.…`, `repository.id-twice`, ….
+    """
+    problems = Problems()
+    found: list[Repository] = []
+    variables = {
+        "releasever": distro.version,
+        "basearch": distro.architecture,
+        "arch": distro.architecture,
+    }
+    if not without_distro:
+        try:
+            found += _of_distro(distro, directory, store, variables)
+        except DockyardError as error:
+            problems.extend(error.problems)
+    for path in extra:
+        try:
+            found += _extra(path, variables)
+        except DockyardError as error:
+            problems.extend(error.problems)
+    for name in sorted({each.id for each in found if _count(found, each.id) > 1}):
+        what = f"two repositories have the id {name}"
+        fix = "rename one: a section of a .repo file, or the directory of packages"
+        problems.add("repository.id-twice", what, fix=fix)
+    problems.raise_any()
+    return tuple(found)
+
+
+def _count(found: Sequence[Repository], name: str) -> int:
+    return sum(each.id == name for each in found)
+
+
+def _of_distro(
+    distro: Distro, directory: Path, store: Path, variables: dict[str, str]
+) -> list[Repository]:
+    if not distro.repositories:
+        return [_built(distro, directory, store)]
+    file = directory / "distro.yaml"
+    return [_declared(each, file, variables) for each in distro.repositories if each.enabled]
+
+
+def _built(distro: Distro, directory: Path, store: Path) -> Repository:
+    """The published repository of a distribution that is built from components.
+
+    Whoever builds it signs it with a key of their own, so pins are by content.
+    """
+    place = store.absolute() / "repositories" / distro.name
+    if not (place / "repodata/repomd.xml").is_file():
+        raise DockyardError(
+            Problem(
+                "distro.not-published",
+                f"the store has no repository of {distro.name}",
+                str(place),
+                fix=f"run: dockyard distro build {directory}",
+            )
+        )
+    return Repository(
+        id=distro.name,
+        base_urls=(place.as_uri(),),
+        keys=(str(place / f"RPM-GPG-KEY-{distro.name}"),),
+        check_packages=True,
+        check_metadata=True,
+        pin=PinBy.CONTENT,
+        title=distro.title,
+        position=Position(str(directory / "distro.yaml")),
+    )
+
+
+def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> Repository:
+    """A repository of distro.yaml; relative paths are below the file's directory."""
+
+    def address(text: str) -> str:
+        plain, unknown = repofile.expanded(text, variables)
+        if unknown:
+            what = f"repository {declared.id!r} uses ${unknown[0]}, which has no value"
+            why = f"known: {', '.join(f'${name}' for name in sorted(variables))}"
+            problem = Problem("repofile.unknown-variable", what, Position(str(file)), why)
+            raise DockyardError(problem)
+        return repofile.address(plain, file.parent)
+
+    return Repository(
+        id=declared.id,
+        base_urls=tuple(address(each) for each in declared.baseurl),
+        mirror_list=address(declared.mirrorlist) if declared.mirrorlist else None,
+        metalink=address(declared.metalink) if declared.metalink else None,
+        keys=tuple(address(each) for each in declared.gpgkey),
+        check_packages=declared.gpgcheck,
+        check_metadata=declared.repo_gpgcheck,
+        priority=declared.priority,
+        cost=declared.cost,
+        exclude=declared.excludes,
+        include=declared.includes,
+        pin=PinBy(declared.pin),
+        title=declared.name,
+        position=Position(str(file)),
+    )
+
+
+def _extra(path: Path, variables: dict[str, str]) -> tuple[Repository, ...]:
+    """What `--rpm-source` names.
+
+    A directory of the user's own is trusted as it is; its packages may be built anew and signed
+    differently anywhere, so pins are by content.
+    """
+    if path.is_dir():
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.absolute().name).strip("-.") or "rpms"
+        address = path.absolute().as_uri()
+        return (Repository(name, (address,), check_packages=False, pin=PinBy.CONTENT),)
+    if path.suffix == ".repo":
+        return repofile.load(path, variables)
+    what = f"{path} is neither a directory of RPMs nor a .repo file"
+    raise DockyardError(Problem("repository.no-source", what, fix="name one of the two"))
