@@ -171,7 +171,7 @@ class Decoder:
             here = (*path, key.text)
             field = fields.get(key.text)
             if field is None:
-                self.unknown(key, path, fields)
+                self.unknown(key, path, {k: f for k, f in fields.items() if not node.get(k)})
                 continue
             self.spans[here] = child.at if isinstance(child, Scalar) and child.text else key.at
             if isinstance(child, Scalar) and child.is_null:
@@ -209,6 +209,7 @@ class Decoder:
         return any(_touch(bad, read) for bad in self.broken for read in reads)
 
     def unknown(self, key: Scalar, path: Path_, fields: Map[str, Field]) -> None:
+        """Report a key that the model does not have; `fields` are those not given yet."""
         near = nearest(key.text, fields)
         if near:  # rules that miss the meant key would only repeat the mistake
             self.broken.append((*path, near))
@@ -219,7 +220,8 @@ class Decoder:
             f"unknown key `{key.text}`" + (f" in {_last(path)}" if path else ""),
             f"did you mean `{near}`?"
             if near
-            else "the keys here are " + ", ".join(f"`{name}`" for name in fields),
+            else "remove it; keys that could stand here are "
+            + ", ".join(f"`{name}`" for name in fields),
         )
 
     def span(self, path: Path_) -> Span:

@@ -22,6 +22,8 @@ from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
 
 M = TypeVar("M", bound=Model)
+# Image files built on one another; more is a mistake, and would exhaust the walk.
+_DEEPEST = 32
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,10 @@ class _Chain:
             )
             return
         if real in self.seen:
+            return
+        if len(above) >= _DEEPEST:
+            what = f"more than {_DEEPEST} image files build on one another"
+            self.report.add("config.base-depth", what, at, fix="merge some of them")
             return
         try:
             text = read_text(path)

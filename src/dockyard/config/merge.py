@@ -9,7 +9,7 @@ Trees are merged, not models, so that every value keeps its place. The modes:
 - union: each item once (artifacts, preview features)
 - last word: a unit enabled, or a package installed, by a base and disabled or removed later is
   disabled or removed; and the other way round
-- strongest: `os.bootloader.resetType` holds once any file sets it
+- strongest: `os.bootloader.resetType` holds once any file sets it; an empty value undoes nothing
 - single: `storage` stands in one file only
 """
 
@@ -60,12 +60,13 @@ def _single(base: Mapping, later: Mapping, report: Report) -> None:
         )
 
 
-def _is_null(node: Node | None) -> bool:
-    return node is None or (isinstance(node, Scalar) and node.is_null)
+def _is_absent(node: Node | None) -> bool:
+    """Whether a value says nothing: it is not there, null, or empty text."""
+    return node is None or (isinstance(node, Scalar) and (node.is_null or node.text == ""))
 
 
 def _merge(base: Node, later: Node, path: Path_) -> Node:
-    if _is_null(later):
+    if _is_absent(later):
         return base
     if path in WHOLE and isinstance(later, Mapping) and later.entries:
         return later
@@ -84,7 +85,7 @@ def _mappings(base: Mapping, later: Mapping, path: Path_) -> Mapping:
         earlier = entries.get(key.text)
         if earlier is None:
             entries[key.text] = (key, node)
-        elif not _is_null(node):
+        elif not _is_absent(node):
             entries[key.text] = (key, _merge(earlier[1], node, (*path, key.text)))
     return Mapping(tuple(entries.values()), later.at)
 

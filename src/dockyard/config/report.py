@@ -11,7 +11,10 @@ import re
 from dockyard.config.source import Span
 from dockyard.errors import DockyardError, Position, Problem
 
-_SECRET = re.compile(r"(?P<key>(?:^|[\s{,-])[\"']?value[\"']?\s*:\s*)(?P<secret>\S.*)")
+# A password, its hash, or either under a misspelt key.
+_SECRET = re.compile(
+    r"(?P<key>(?:^|[\s{,-])[\"']?(?:val\w*|pas\w*d)[\"']?\s*:\s+)(?P<secret>[^\s{].*)"
+)
 _WIDEST = 100
 
 
@@ -63,7 +66,7 @@ class Report:
         column, width = at.position.column - 1, at.width
         masked = _SECRET.sub(r"\g<key>…", line)
         if masked != line:
-            width = max(1, min(width, len(masked) - column))
+            column = min(column, len(masked) - 1)
             line = masked
         line = "".join(character if character.isprintable() else "?" for character in line)
         if not line.strip() or column > len(line):

@@ -15,8 +15,9 @@ from dockyard.config.shape import Kind, Shape
 from dockyard.config.source import Scalar
 from dockyard.model.base import MIB
 
-_TRUE = frozenset({"true", "True", "TRUE"})
-_FALSE = frozenset({"false", "False", "FALSE"})
+# The core schema's words, and those that Image Customizer's reader takes where it wants a boolean.
+_TRUE = frozenset({"true", "True", "TRUE", "y", "Y", "yes", "on"})
+_FALSE = frozenset({"false", "False", "FALSE", "n", "N", "no", "off"})
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
 _SIZE = re.compile(r"(0|[1-9][0-9]*)([KMGT])")
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

@@ -66,14 +66,12 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def kind_of(node: Node) -> str:
-    """What a person calls the node."""
+    """What a person calls the node. Never its value, which may be a secret."""
     if isinstance(node, Sequence):
         return "a list"
     if isinstance(node, Mapping):
         return "a mapping"
-    if node.is_null:
-        return "nothing"
-    return "text" if not node.plain else f"`{node.text}`"
+    return "nothing" if node.is_null else "a single value"
 
 
 def read_text(path: Path) -> str:
@@ -101,14 +99,28 @@ def parse(text: str, file: str, report: Report) -> Node | None:
         root = _Builder(file, report).build(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        _syntax(report, file, line, column, error.problem or error.context or "")
+        line, column = _inside(text, mark.line, mark.column) if mark else (0, 0)
+        reason = error.problem or error.context or ""
+        if error.problem and error.context and error.context_mark:
+            reason += f", {error.context} that starts in line {error.context_mark.line + 1}"
+        _syntax(report, file, line, column, reason)
         return None
     except (yaml.YAMLError, UnicodeError) as error:
         line, column = _forbidden_character(text)
         _syntax(report, file, line, column, getattr(error, "reason", "") or str(error))
         return None
     return root if len(report) == before else None
+
+
+def _inside(text: str, line: int, column: int) -> tuple[int, int]:
+    """The place, or the end of the last written line where it lies beyond."""
+    lines = text.splitlines() or [""]
+    if line < len(lines) and lines[line].strip():
+        return line, min(column, len(lines[line]))
+    line = min(line, len(lines) - 1)
+    while line and not lines[line].strip():
+        line -= 1
+    return line, len(lines[line].rstrip())
 
 
 def _syntax(report: Report, file: str, line: int, column: int, reason: str) -> None:

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dockyard.model.base import Mistake, Step
+from dockyard.model.base import Mistake
 
 if TYPE_CHECKING:
     from dockyard.model import image as m
-
-_RESET: tuple[tuple[Step, ...], ...] = (
-    ("storage", "disks"),
-    ("storage", "resetPartitionsUuidsType"),
-    ("os", "bootloader"),
-)
 
 
 def image(value: m.Image) -> Iterator[Mistake]:
@@ -55,7 +49,7 @@ def _boot_loader(value: m.Image) -> Iterator[Mistake]:
                 f"`storage.{key}` needs `os.bootloader.resetType`",
                 "add `bootloader: {resetType: hard-reset}` to `os`",
                 "the boot loader names the partitions that it starts from",
-                reads=_RESET,
+                reads=(("os", "bootloader"),),
             )
 
 
@@ -89,5 +83,5 @@ def _uki(value: m.Image) -> Iterator[Mistake]:
                 f"`{'.'.join(path)}` cannot be combined with `uki: {{mode: {mode}}}`",
                 "set `os.uki.mode: create`, or remove this setting",
                 f"it changes {changed}, which is sealed in the UKI",
-                reads=(path, ("os", "uki")),
+                reads=(),
             )

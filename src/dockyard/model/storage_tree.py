@@ -55,7 +55,7 @@ def _presence(value: m.Storage) -> Iterator[Mistake]:
             "config.several-disks",
             "there is more than one disk",
             "keep one; an image is one disk",
-            reads=(("disks",),),
+            reads=(),
         )
     if disks and value.boot_type is None:
         yield Mistake(
@@ -63,7 +63,7 @@ def _presence(value: m.Storage) -> Iterator[Mistake]:
             "config.required",
             "`disks` needs `bootType`",
             "add `bootType: efi` to `storage`",
-            reads=(("disks",), ("bootType",)),
+            reads=(("bootType",),),
         )
     if disks and value.reset_partitions_uuids_type:
         yield Mistake(
@@ -71,7 +71,7 @@ def _presence(value: m.Storage) -> Iterator[Mistake]:
             "config.exclusive",
             "`resetPartitionsUuidsType` and `disks` exclude each other",
             "remove `resetPartitionsUuidsType`: a new disk has new ids",
-            reads=(("disks",),),
+            reads=(),
         )
     for key, given in (("bootType", value.boot_type), ("filesystems", value.filesystems)):
         if given and not disks:
@@ -159,7 +159,8 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
                 "use each partition and each verity device once",
                 reads=EVERYTHING,
             )
-        used.add(name)
+        else:
+            used.add(name)
 
 
 def _mount_paths(value: m.Storage) -> Iterator[Mistake]:

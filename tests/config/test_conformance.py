@@ -1,0 +1,110 @@
+"""The verdict on every case of Image Customizer, and the list of deliberate differences."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import jsonschema_rs
+import pytest
+from conformance import MISSING, MODELS, Case, cases, judge, plain
+
+from dockyard.config.differences import DIFFERENCES, Difference, difference_for
+from dockyard.config.report import Report
+from dockyard.config.schema import json_schema
+from dockyard.config.source import parse
+from dockyard.errors import Position
+
+CASES = cases()
+needs_cases = pytest.mark.skipif(not CASES, reason=MISSING)
+
+
+@needs_cases
+def test_the_folder_is_complete() -> None:
+    assert len(CASES) == 502
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_verdict(case: Case) -> None:
+    problems = judge(case.yaml, MODELS[case.type])
+    verdict = "invalid" if problems else "valid"
+    difference = difference_for(case.id)
+    if difference is None:
+        assert verdict == case.verdict, problems
+    else:
+        assert verdict == difference.ours
+        assert verdict != case.verdict, "this is no difference: take it off the list"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_problems_speak_to_a_person(case: Case) -> None:
+    for problem in judge(case.yaml, MODELS[case.type]):
+        assert isinstance(problem.where, Position) and problem.where.line and problem.where.column
+        assert problem.code.startswith("config.")
+        assert problem.what and problem.fix
+        assert len(problem.excerpt) == 2 and "^" in problem.excerpt[1]
+        text = f"{problem.what} {problem.why} {problem.fix}"
+        for foreign in ("Input should", "pydantic", "validation error", "None", "Traceback"):
+            assert foreign not in text
+
+
+@needs_cases
+@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda item: item.key)
+def test_each_pattern_of_a_difference_finds_a_case(difference: Difference) -> None:
+    for pattern in difference.cases:
+        assert any(fnmatchcase(case.id, pattern) for case in CASES), pattern
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda item: item.key)
+def test_each_example_of_a_difference_gets_our_verdict(difference: Difference) -> None:
+    assert difference.cases or difference.examples
+    for example in difference.examples:
+        assert ("invalid" if judge(example) else "valid") == difference.ours
+
+
+# What the reference's own tests want the user to learn, and what we tell.
+LEARNED = {
+    "api/TestDiskIsValidTooSmall": "partitions need 5M",
+    "api/TestDiskIsValidOverlaps": "inside",
+    "api/TestStorageIsValidBadDeviceId": "there is no device 'a'",
+    "api/TestOciImageParseUnknownField": "unknown key `cat`",
+    "api/TestPartitionIsValidNameTooLong": "36 characters",
+    "api/TestOSIsValidModuleDuplicateName": "module 'nbd' is given twice",
+    "api/TestDiskSizeNum": "not a size",
+    "api/TestDiskSizeNotMultipleOf1Mib": "multiple of 1 MiB",
+    "api/TestStorageIsValidVerityMissingReadonly": "not mounted read-only",
+    "api/TestConfigIsValidMissingBootLoaderReset": "needs `os.bootloader.resetType`",
+    "api/TestItemIsValid_UkiAddons_Fail": "uki-addons",
+    "api/TestOverlayInvalidSameUpperAndWorkDir": "are the same or one lies in the other",
+}
+
+
+@needs_cases
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_user_learns_the_cause(name: str) -> None:
+    case = next(case for case in CASES if case.id == name)
+    assert any(LEARNED[name] in problem.what for problem in judge(case.yaml, MODELS[case.type]))
+
+
+# Of 254 files that we refuse; the rest break rules that only a reader of the whole file can see.
+CAUGHT = 136
+
+
+def schema_accepts(case: Case) -> bool:
+    root = parse(case.yaml, "image.yaml", Report())
+    if root is None:
+        return False
+    schema = json_schema(MODELS[case.type])
+    return jsonschema_rs.is_valid(schema, plain(root))
+
+
+@needs_cases
+def test_the_schema_accepts_every_valid_file() -> None:
+    ours = [case for case in CASES if not judge(case.yaml, MODELS[case.type])]
+    assert [case.id for case in ours if not schema_accepts(case)] == []
+
+
+@needs_cases
+def test_the_schema_catches_what_a_schema_can() -> None:
+    invalid = [case for case in CASES if judge(case.yaml, MODELS[case.type])]
+    caught = [case for case in invalid if not schema_accepts(case)]
+    assert len(caught) >= CAUGHT, f"{len(caught)} of {len(invalid)}"

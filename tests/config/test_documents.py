@@ -1,0 +1,120 @@
+"""The JSON schema, the reference page and the two commands that come with the config room."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema_rs
+from click.testing import CliRunner
+
+from dockyard.cli.schema import command as schema_command
+from dockyard.cli.validate_config import command as validate_command
+from dockyard.config.reference import differences_markdown, markdown
+from dockyard.config.schema import json_schema
+from dockyard.config.shape import Kind, fields_of
+from dockyard.errors import DockyardError
+from dockyard.model.base import Model
+from dockyard.model.image import Image, InjectFilesConfig, PackageList
+
+
+def models() -> set[type[Model]]:
+    found: set[type[Model]] = set()
+
+    def walk(model: type[Model]) -> None:
+        if model in found:
+            return
+        found.add(model)
+        for field in fields_of(model).values():
+            shape = field.shape.item if field.shape.kind == Kind.LIST else field.shape
+            if shape is not None and shape.model is not None:
+                walk(shape.model)
+
+    for top in (Image, InjectFilesConfig, PackageList):
+        walk(top)
+    return found
+
+
+def test_every_key_is_described_and_every_value_has_an_example() -> None:
+    for model in models():
+        assert model.__doc__, model
+        for field in fields_of(model).values():
+            where = f"{model.__name__}.{field.key}"
+            assert field.info.description and field.info.description.endswith("."), where
+            item = field.shape.item or field.shape
+            if item.kind != Kind.MODEL:
+                assert field.info.examples, where
+
+
+def test_the_schemas_are_schemas() -> None:
+    for model in (Image, InjectFilesConfig, PackageList):
+        schema = json_schema(model)
+        assert schema["$schema"].endswith("2020-12/schema")
+        assert schema["additionalProperties"] is False
+        jsonschema_rs.validator_for(schema)  # raises when it is none
+        jsonschema_rs.meta.validate(schema)
+
+
+def test_the_schema_says_no_to_what_it_knows() -> None:
+    schema = json_schema()
+    mistakes: list[dict[str, object]] = [
+        {"oss": {}},
+        {"os": {"users": [{"name": "a", "uid": -1}]}},
+        {"os": {"users": [{}]}},
+        {"storage": {"disks": [{"maxSize": "10"}]}},
+        {"output": {"image": {"format": "iso9660"}}},
+        {"os": {"additionalFiles": [{"content": "x", "destination": "/a/../b"}]}},
+    ]
+    for wrong in mistakes:
+        assert not jsonschema_rs.is_valid(schema, wrong), wrong
+
+
+def test_the_reference_has_every_key() -> None:
+    page = markdown()
+    for model in models():
+        for key in fields_of(model):
+            assert f"| `{key}` |" in page
+    assert "## `storage.disks[].partitions[]`" in page
+    assert all(line.count("\n") == 0 for line in page.split("\n"))
+    assert "Preview features need no switch" in differences_markdown()
+
+
+def test_schema_command() -> None:
+    result = CliRunner().invoke(schema_command, [])
+    assert json.loads(result.output)["title"] == "Image"
+    result = CliRunner().invoke(schema_command, ["package-list"])
+    assert list(json.loads(result.output)["properties"]) == ["packages"]
+
+
+def test_validate_command(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("os: {additionalFiles: [{source: x, destination: /x}]}\n")
+    bad.write_text("os: {hostname: a_b}\n")
+    run = CliRunner().invoke
+    assert run(validate_command, [str(good)]).output == f"{good}: valid\n"
+    assert run(validate_command, ["--config-file", str(good)]).exit_code == 0
+    assert run(validate_command, []).exit_code == 2
+    assert run(validate_command, [str(good), "--config-file", str(good)]).exit_code == 2
+    assert run(validate_command, [str(good), "--validate-resources", "x"]).exit_code == 2
+    result = run(validate_command, [str(good), "--validate-resources", "files,oci"])
+    assert isinstance(result.exception, DockyardError)
+    result = run(validate_command, [str(bad)])
+    assert isinstance(result.exception, DockyardError)
+    result = run(validate_command, [str(bad), "--format", "json"])
+    assert result.exit_code == 1
+    report = json.loads(result.output)
+    assert report["valid"] is False
+    assert report["problems"][0]["code"] == "config.hostname"
+    assert (report["problems"][0]["line"], report["problems"][0]["column"]) == (1, 16)
+    result = run(validate_command, [str(good), "--format", "json"])
+    assert json.loads(result.output) == {"valid": True, "problems": []}
+
+
+def test_an_oci_image_cannot_be_checked_yet(tmp_path: Path) -> None:
+    image = tmp_path / "image.yaml"
+    image.write_text("input: {image: {oci: r.example/a:1}}\n")
+    run = CliRunner().invoke
+    assert run(validate_command, [str(image), "--validate-resources", "files"]).exit_code == 0
+    result = run(validate_command, [str(image), "--validate-resources", "all"])
+    assert isinstance(result.exception, DockyardError)
+    assert result.exception.problems[0].code == "config.oci-unchecked"

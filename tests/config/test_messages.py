@@ -1,0 +1,218 @@
+"""Positions, suggestions, and all mistakes at once."""
+
+from __future__ import annotations
+
+import pytest
+from conformance import judge
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dockyard.config import parse_image
+from dockyard.errors import DockyardError, Position, Problem
+
+MANY = """\
+os:
+  hostnam: a
+  users:
+    - name: "al ice"
+      uid: 0100
+      password: {type: hashed, value: "hunter2:x"}
+    - name: bob
+      shell: /bin/sh
+  services:
+    enable: sshd
+  selinux: {mode: enforced}
+storage:
+  bootType: efi
+  disks:
+  - maxSize: 10
+    partitions:
+    - {id: esp, type: esp, size: 8}
+"""
+
+
+def places(problems: tuple[Problem, ...]) -> list[tuple[int, int, str]]:
+    found = []
+    for problem in problems:
+        assert isinstance(problem.where, Position)
+        found.append((problem.where.line, problem.where.column, problem.code))
+    return found
+
+
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
+    assert places(judge(MANY)) == [
+        (2, 3, "config.unknown-key"),
+        (4, 13, "config.user-name"),
+        (5, 12, "config.wrong-type"),
+        (6, 39, "config.password-value"),
+        (8, 7, "config.unknown-key"),
+        (10, 13, "config.wrong-type"),
+        (11, 19, "config.unknown-value"),
+        (14, 3, "config.required"),
+        (15, 14, "config.size"),
+        (17, 34, "config.size"),
+    ]
+
+
+def test_the_fix_names_the_nearest_key_or_value() -> None:
+    fixes = {p.where.line: p.fix for p in judge(MANY) if isinstance(p.where, Position)}
+    assert fixes[2] == "did you mean `hostname`?"
+    assert fixes[8].startswith("remove it; keys that could stand here are `uid`")
+    assert fixes[11].startswith("did you mean `enforcing`?")
+    assert fixes[5].startswith("write 100")
+    assert fixes[15].startswith("write 10M")
+
+
+def test_the_excerpt_shows_the_line_and_masks_passwords() -> None:
+    first = judge(MANY)[0]
+    assert first.excerpt == ("  hostnam: a", "  ^^^^^^^")
+    assert not any("hunter2" in str(problem) for problem in judge(MANY))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "password: hunter2",
+        "pasword: hunter2",
+        "password: {type: hashd, value: hunter2}",
+        "password: {valeu: hunter2}",
+        "password: [hunter2]",
+        "password: {type: locked, value: hunter2}",
+        "password: {type: hashed, value: 'hunter2:'}",
+    ],
+)
+def test_no_message_holds_a_password(line: str) -> None:
+    problems = judge(f"os:\n  users:\n  - name: a\n    {line}\n")
+    assert problems
+    assert "hunter2" not in repr(problems)
+
+
+def test_columns_count_characters() -> None:
+    (problem,) = judge("os: {hostname: имя, hostnam: х}")[1:]
+    assert problem.where == Position("image.yaml", 1, 21)
+    assert problem.excerpt[1].index("^") == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "column"),
+    [
+        ("", "config.empty-file", 1, 1),
+        ("# only a comment\n", "config.empty-file", 1, 1),
+        ("null\n", "config.empty-file", 1, 1),
+        ("os: {hostname: a", "config.syntax", 1, 17),
+        ("os:\n\thostname: a", "config.syntax", 2, 1),
+        ("a: b: c", "config.syntax", 1, 5),
+        ("os: \0", "config.syntax", 1, 5),
+        ("os: {hostname: a}\nos: {}", "config.duplicate-key", 2, 1),
+        ("os: {hostname: &x a}", "config.anchor", 1, 16),
+        ("os: {hostname: *x}", "config.alias", 1, 16),
+        ("os: {hostname: !!str a}", "config.tag", 1, 16),
+        ("os:\n  <<: {hostname: a}", "config.merge-key", 2, 3),
+        ("os: {}\n--- \nos: {}", "config.several-documents", 2, 1),
+        ("? [a]\n: b", "config.key", 1, 3),
+        ("- a", "config.wrong-type", 1, 1),
+        ("[" * 80 + "]" * 80, "config.too-deep", 1, 65),
+        ("os: {packages: {install: bash}}", "config.wrong-type", 1, 26),
+        ("os: {packages: {removePackageManager: 'true'}}", "config.wrong-type", 1, 39),
+        ("os: {packages: {removePackageManager: 1}}", "config.wrong-type", 1, 39),
+        ("os: {users: [{name: a, uid: '1'}]}", "config.wrong-type", 1, 29),
+        ("os: {users: [{name: a, uid: 1.5}]}", "config.wrong-type", 1, 29),
+        ("os: {users: [{name: a, uid: 99999999999999999999}]}", "config.wrong-type", 1, 29),
+        ("os: {hostname: [a]}", "config.wrong-type", 1, 16),
+        ("os: {modules: [{name: a, options: [b]}]}", "config.wrong-type", 1, 35),
+    ],
+)
+def test_one_mistake(text: str, code: str, line: int, column: int) -> None:
+    assert (line, column, code) in places(judge(text))
+
+
+def test_a_mistake_causes_no_second_one() -> None:
+    storage = "storage:\n  bootType: efi\n  disks:\n  - maxSize: 4G\n    partitions:\n"
+    text = storage + "    - {id: esp, type: esp, sise: 8M}\n    - {id: root, size: 1G}\n"
+    assert [problem.code for problem in judge(text)] == [
+        "config.required",  # os.bootloader.resetType, which is a mistake of its own
+        "config.unknown-key",
+    ]
+
+
+def test_text_is_what_it_looks_like() -> None:
+    loaded = parse_image(
+        "os:\n"
+        "  hostname: 1.10\n"
+        "  packages: {snapshotTime: 2025-05-20, install: [no, 0644, 1:30]}\n"
+        "  additionalFiles: [{content: '', destination: /x, permissions: 0644}]\n"
+        "input: {image: {azureLinux: {variant: core, version: 3.0}}}\n"
+    )
+    os = loaded.image.os
+    assert os.hostname == "1.10"
+    assert os.packages.install == ("no", "0644", "1:30")
+    assert os.packages.snapshot_time == "2025-05-20"
+    assert os.additional_files[0].permissions == 0o644
+    assert os.additional_files[0].content == ""
+    assert loaded.image.input.image.azure_linux
+    assert loaded.image.input.image.azure_linux.version == "3.0"
+
+
+def test_positions_of_values() -> None:
+    loaded = parse_image("os:\n  users:\n  - name: a\n    uid: 7\n  services: {enable: [sshd]}\n")
+    assert loaded.positions["os.users[0].uid"] == Position("image.yaml", 4, 10)
+    assert loaded.positions["os.services.enable[0]"] == Position("image.yaml", 5, 23)
+    assert loaded.positions["os.users"] == Position("image.yaml", 2, 3)
+    assert loaded.position("os.users[0].password.type") == loaded.positions["os.users[0]"]
+    problem = loaded.problem("os.users[0].uid", "users.id-taken", "taken")
+    assert problem.excerpt == ("    uid: 7", "         ^")
+
+
+def test_short_forms() -> None:
+    loaded = parse_image("input: {image: {oci: {uri: r.example/a:1, platform: linux/arm64}}}")
+    oci = loaded.image.input.image.oci
+    assert oci and oci.platform
+    assert (oci.uri, oci.platform.os, oci.platform.architecture) == (
+        "r.example/a:1",
+        "linux",
+        "arm64",
+    )
+
+
+TOKENS = """
+os users name uid storage disks partitions size grow 8M - : { } [ ] , ' " & * ! | > # ? % install
+packages 0x1 null ~ true <<: é 🙂 --- ... output image format
+"""
+WORDS = st.sampled_from([*TOKENS.split(), "", "\n", "\t", "\x00", "\x85", "\ufeff"])
+KEYS = """
+os storage disks partitions filesystems verity id type size start end users name services enable
+disable overlays lowerDirs upperDir mountPoint path btrfs uki mode subvolumes quota modules options
+bootType image input output artifacts oci
+"""
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(st.text(), st.lists(WORDS).map(" ".join), st.lists(WORDS).map("\n  ".join)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parse_image(text)
+    except DockyardError as error:
+        assert all(problem.code.startswith("config.") for problem in error.problems)
+
+
+TREES = st.recursive(
+    st.sampled_from(["a", "1", "grow", "8M", "", "''", "esp", "ext4", "/x", "create", "[]", "{}"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: "[" + ", ".join(items) + "]"),
+        st.dictionaries(
+            st.sampled_from(KEYS.split()),
+            inner,
+            max_size=4,
+        ).map(lambda items: "{" + ", ".join(f"{k}: {v}" for k, v in items.items()) + "}"),
+    ),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(TREES)
+def test_any_tree_is_read_or_refused(text: str) -> None:
+    try:
+        parse_image(text)
+    except DockyardError as error:
+        assert all(problem.code.startswith("config.") for problem in error.problems)
