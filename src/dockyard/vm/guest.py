@@ -7,30 +7,20 @@ says so, with the last lines of the console.
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
-from dockyard.host.session import Session, open_session
+from dockyard.host.session import Session
 from dockyard.tree.check import Check
 from dockyard.vm import credentials, monitor, script
-from dockyard.vm.accel import KVM
 from dockyard.vm.boot_log import STALLED, BootLog, Stage, find_ending
-from dockyard.vm.qemu import (
-    Accel,
-    Disk,
-    Firmware,
-    Machine,
-    command,
-    copy_writable,
-    find_firmware,
-)
+from dockyard.vm.launch import start
+from dockyard.vm.qemu import Accel, Disk, Machine
 from dockyard.vm.report import Kind, Record, Report
+from dockyard.vm.verdict import CheckResult, FailedUnit, Verdict
 
 TIMEOUT_SECONDS = 300.0
 _ATTEMPTS = 3
@@ -46,55 +36,6 @@ class Progress:
     stage: Stage
     seconds: float
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """The answer to one check. actual: stripped stdout. status: of the script (124: it took too
-    long). errors: the end of its stderr.
-    """
-
-    check: Check
-    passed: bool
-    actual: str
-    seconds: float
-    status: int = 0
-    errors: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedUnit:
-    """A unit that failed, with systemctl's status and the end of its journal."""
-
-    name: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a booted image turned out to be.
-
-    system_state: as systemctl is-system-running names it; `running` is good. boot_seconds: from
-    the start of QEMU until the system was up, by the host's clock; guest_seconds: from the start
-    of the guest's kernel, by the guest's. console: everything the guest printed.
-    """
-
-    results: tuple[CheckResult, ...]
-    system_state: str
-    failed_units: tuple[FailedUnit, ...]
-    console: Path
-    boot_seconds: float
-    guest_seconds: float
-    total_seconds: float
-    accel: Accel
-    times: str = ""
-    waiting_for: str = ""
-    attempts: int = 1
-
-    @property
-    def passed(self) -> bool:
-        """Whether the system came up whole and every check passed."""
-        return self.system_state == "running" and all(result.passed for result in self.results)
 
 
 def ask(
@@ -127,7 +68,12 @@ def ask(
     for attempt in range(1, _ATTEMPTS + 1):
         with (
             start(
-                machine, Disk(image, format), tools, smbios, console.parent, firmware_variables
+                machine,
+                Disk(image, format),
+                tools,
+                directory=console.parent,
+                smbios=smbios,
+                firmware_variables=firmware_variables,
             ) as (session, errors),
             console.open("wb") as log,
         ):
@@ -139,42 +85,6 @@ def ask(
                 if attempt == _ATTEMPTS or error.problems[0].code != STALLED:
                     raise
     raise AssertionError("the last attempt returns or raises")
-
-
-@contextmanager
-def start(
-    machine: Machine,
-    disk: Disk,
-    tools: Tools,
-    smbios: Sequence[str],
-    directory: Path,
-    firmware_variables: Path | None,
-) -> Iterator[tuple[Session, Path]]:
-    """Run a guest while the block runs, with the channels `console`, `report` and `monitor`, and
-    a work directory of its own below `directory`. Gives the session, and QEMU's own messages.
-    """
-    found = find_firmware(tools.root, machine.secure_boot)
-    with TemporaryDirectory(prefix="dockyard-boot-", dir=directory) as name:
-        work = Path(name)
-        firmware = Firmware(found.code, work / "variables")
-        copy_writable(firmware_variables or found.variables, firmware.variables)
-        errors = work / "errors"
-
-        def launch(channels: Mapping[str, int]) -> subprocess.Popen[bytes]:
-            with errors.open("wb") as stderr:
-                return tools.start(
-                    command(machine, disk, firmware, channels=channels, smbios=smbios),
-                    read=[disk.path],
-                    write=[work],
-                    devices=[KVM] if machine.accel is Accel.KVM else [],
-                    network=machine.network or bool(machine.forwards),
-                    stderr=stderr,
-                    env={"TMPDIR": str(work)},
-                    pass_fds=tuple(channels.values()),
-                )
-
-        with open_session(("console", "report", "monitor"), launch) as session:
-            yield session, errors
 
 
 @dataclass(frozen=True, slots=True)

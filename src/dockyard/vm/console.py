@@ -1,0 +1,76 @@
+"""One boot with a person at the serial console, as `qemu -nographic` has it: Ctrl-A X ends it."""
+
+from __future__ import annotations
+
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import gettempdir
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.sandbox import Tools
+from dockyard.vm import credentials
+from dockyard.vm.launch import Terminal, start
+from dockyard.vm.qemu import Disk, Machine
+
+ESCAPES = "Ctrl-A X ends the machine, Ctrl-A H lists the other keys"
+_POLL_SECONDS = 3600.0
+
+
+def interact(
+    disk: Disk,
+    tools: Tools,
+    machine: Machine,
+    *,
+    show_kernel: bool = True,
+    terminal: Terminal | None = None,
+) -> None:
+    """Boot an image with this process's terminal as its console, until it ends.
+
+    show_kernel: put the serial port on the kernel's command line, so that the console is seen.
+    Raises DockyardError when QEMU cannot run it.
+    """
+    smbios = credentials.for_console() if show_kernel else []
+    directory = Path(gettempdir())
+    with (
+        _settings_kept(),
+        start(
+            machine,
+            disk,
+            tools,
+            directory=directory,
+            smbios=smbios,
+            terminal=terminal or Terminal(sys.stdin.fileno(), sys.stdout.fileno()),
+        ) as (session, errors),
+    ):
+        while session.status is None:
+            session.wait(_POLL_SECONDS)
+        told = errors.read_text(errors="replace").strip().splitlines()
+    if session.status:
+        raise DockyardError(
+            Problem(
+                code="vm.qemu-failed",
+                what="QEMU could not run the guest",
+                where=str(disk.path),
+                why=told[0] if told else f"it ended with status {session.status}",
+                fix="boot it without the host's processor: --accel tcg",
+                excerpt=tuple(told[1:10]),
+            )
+        )
+
+
+@contextmanager
+def _settings_kept() -> Iterator[None]:
+    """Give the terminal its settings back, however QEMU ends."""
+    try:
+        descriptor = sys.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
+    except (OSError, ValueError, termios.error):
+        yield
+        return
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
