@@ -154,4 +154,4 @@ def _tools(given: Path | None, store: Path) -> Tools:
         return Tools(given.absolute())
     from dockyard.packages.tools import tools_tree
 
-    return Tools(tools_tree(store))
+    return tools_tree(store).main
