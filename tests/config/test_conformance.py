@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 from conformance import MISSING, MODELS, Case, cases, judge, plain
 
+from dockyard.config.decode import Decoder
 from dockyard.config.differences import DIFFERENCES, Difference, difference_for
 from dockyard.config.report import Report
 from dockyard.config.schema import json_schema
@@ -59,6 +60,21 @@ def test_each_example_of_a_difference_gets_our_verdict(difference: Difference) -
     assert difference.cases or difference.examples
     for example in difference.examples:
         assert ("invalid" if judge(example) else "valid") == difference.ours
+
+
+@needs_cases
+def test_what_is_read_satisfies_the_models() -> None:
+    checked = 0
+    for case in CASES:
+        model = MODELS[case.type]
+        report = Report()
+        root = parse(case.yaml, "image.yaml", report)
+        value = Decoder(report, "image.yaml").read(model, root) if root is not None else None
+        if value is not None:
+            assert model.model_validate(value.model_dump()) == value
+            assert model.model_validate_json(value.model_dump_json(by_alias=True)) == value
+            checked += 1
+    assert checked > 200
 
 
 # What the reference's own tests want the user to learn, and what we tell.

@@ -83,13 +83,21 @@ class Image(Model):
     base_configs: tuple[BaseConfig, ...] = Field(
         default=(), description="Image files that this one builds on, in order."
     )
-    input: Input = Field(default_factory=Input, description="The image that is customized.")
-    storage: Storage = Field(default_factory=Storage, description="Disk layout.")
-    os: Os = Field(default_factory=Os, description="The operating system inside the image.")
-    scripts: Scripts = Field(default_factory=Scripts, description="Scripts that run in the image.")
+    input: Input = Field(
+        default_factory=Input.model_construct, description="The image that is customized."
+    )
+    storage: Storage = Field(default_factory=Storage.model_construct, description="Disk layout.")
+    os: Os = Field(
+        default_factory=Os.model_construct, description="The operating system inside the image."
+    )
+    scripts: Scripts = Field(
+        default_factory=Scripts.model_construct, description="Scripts that run in the image."
+    )
     iso: Iso | None = Field(default=None, description="What goes on a live ISO.")
     pxe: Pxe | None = Field(default=None, description="What goes to a network boot server.")
-    output: Output = Field(default_factory=Output, description="What a build writes.")
+    output: Output = Field(
+        default_factory=Output.model_construct, description="What a build writes."
+    )
     preview_features: tuple[PreviewFeature, ...] = Field(
         default=(),
         description="Switches of Image Customizer. Accepted, and never needed.",
@@ -127,7 +135,7 @@ class InjectFile(Model):
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["partition", "destination", "source"]}
 
     partition: InjectPartition = Field(
-        default_factory=InjectPartition, description="The partition."
+        default_factory=InjectPartition.model_construct, description="The partition."
     )
     destination: str = Field(
         default="",

@@ -139,5 +139,5 @@ class Input(Model):
     """The image that is customized."""
 
     image: InputImage = Field(
-        default_factory=InputImage, description="Where the input image comes from."
+        default_factory=InputImage.model_construct, description="Where the input image comes from."
     )

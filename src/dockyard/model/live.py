@@ -29,7 +29,8 @@ class Iso(Model):
     """What goes on a live ISO."""
 
     kernel_command_line: KernelCommandLine = Field(
-        default_factory=KernelCommandLine, description="Kernel command line of the medium."
+        default_factory=KernelCommandLine.model_construct,
+        description="Kernel command line of the medium.",
     )
     additional_files: tuple[AdditionalFile, ...] = Field(
         default=(), description="Files to put on the medium, outside the root file system."

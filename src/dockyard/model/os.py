@@ -275,10 +275,12 @@ class Os(Model):
         examples=["node-1"],
         json_schema_extra={"pattern": r"^[A-Za-z0-9.-]*$"},
     )
-    packages: Packages = Field(default_factory=Packages, description="Packages.")
-    selinux: Selinux = Field(default_factory=Selinux, description="SELinux settings.")
+    packages: Packages = Field(default_factory=Packages.model_construct, description="Packages.")
+    selinux: Selinux = Field(
+        default_factory=Selinux.model_construct, description="SELinux settings."
+    )
     kernel_command_line: KernelCommandLine = Field(
-        default_factory=KernelCommandLine, description="Kernel command line."
+        default_factory=KernelCommandLine.model_construct, description="Kernel command line."
     )
     additional_files: tuple[AdditionalFile, ...] = Field(
         default=(), description="Files to put into the image."
@@ -289,11 +291,13 @@ class Os(Model):
     groups: tuple[Group, ...] = Field(default=(), description="Groups to create.")
     users: tuple[User, ...] = Field(default=(), description="Users to create or to change.")
     services: Services = Field(
-        default_factory=Services, description="Units to enable and to disable."
+        default_factory=Services.model_construct, description="Units to enable and to disable."
     )
     modules: tuple[Module, ...] = Field(default=(), description="Kernel modules.")
     overlays: tuple[Overlay, ...] = Field(default=(), description="Overlay mounts.")
-    bootloader: Bootloader = Field(default_factory=Bootloader, description="Boot loader.")
+    bootloader: Bootloader = Field(
+        default_factory=Bootloader.model_construct, description="Boot loader."
+    )
     uki: Uki | None = Field(default=None, description="Unified kernel images.")
     image_history: ImageHistory | None = Field(
         default=None,

@@ -55,7 +55,7 @@ class Cosi(Model):
     """Settings of the format `cosi`."""
 
     compression: CosiCompression = Field(
-        default_factory=CosiCompression, description="Compression."
+        default_factory=CosiCompression.model_construct, description="Compression."
     )
 
 
@@ -66,7 +66,9 @@ class OutputImage(Model):
     format: ImageFormat | None = Field(
         default=None, description="Format of the image.", examples=["qcow2"]
     )
-    cosi: Cosi = Field(default_factory=Cosi, description="Settings of the format `cosi`.")
+    cosi: Cosi = Field(
+        default_factory=Cosi.model_construct, description="Settings of the format `cosi`."
+    )
 
 
 class Artifacts(Model):
@@ -93,7 +95,9 @@ class Artifacts(Model):
 class Output(Model):
     """What a build writes."""
 
-    image: OutputImage = Field(default_factory=OutputImage, description="The image.")
+    image: OutputImage = Field(
+        default_factory=OutputImage.model_construct, description="The image."
+    )
     artifacts: Artifacts | None = Field(
         default=None, description="Files taken out of the image for signing."
     )
