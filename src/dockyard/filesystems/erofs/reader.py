@@ -6,7 +6,6 @@ fsck.erofs alone would lose capabilities, ids that the namespace has not, and de
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
 import stat
@@ -14,12 +13,13 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from dockyard.archive import Archive, Entry, Kind, TreeSource
 from dockyard.archive.archive import Source, linked
 from dockyard.archive.entry import DEVICES, KIND_OF_FORMAT, order
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
+from dockyard.filesystems.pieces import opened
 from dockyard.host.sandbox import Tools
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
@@ -35,7 +35,7 @@ class ErofsSource:
 
     def open(self, path: bytes) -> BinaryIO:
         inode = self.volume.inode(self.inodes[path])
-        return cast(BinaryIO, io.BytesIO(b"".join(self.volume.pieces(inode))))
+        return opened(self.volume.pieces(inode))
 
 
 def read(image: Path, tools: Tools, scratch: Path) -> Archive:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.archive import linked
@@ -23,6 +22,7 @@ from dockyard.filesystems.ext4.volume import (
     Inode,
     Volume,
 )
+from dockyard.filesystems.pieces import opened
 
 _PIECE = 1 << 20
 _DIRECTORY_TYPE = 2
@@ -38,31 +38,7 @@ class Ext4Source:
 
     def open(self, path: bytes) -> BinaryIO:
         inode = self.volume.inode(self.inodes[path])
-        return cast(BinaryIO, _Data(pieces(self.volume, inode)))
-
-
-class _Data(io.RawIOBase):
-    """Pieces as a file that is read from the beginning."""
-
-    def __init__(self, source: Iterator[bytes]) -> None:
-        super().__init__()
-        self._source = source
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if size is None or size < 0:
-            found, self._left = self._left + b"".join(self._source), b""
-            return found
-        while len(self._left) < size:
-            piece = next(self._source, None)
-            if piece is None:
-                break
-            self._left += piece
-        found, self._left = self._left[:size], self._left[size:]
-        return found
+        return opened(pieces(self.volume, inode))
 
 
 def read(image: Path) -> Archive:

@@ -1,0 +1,34 @@
+"""Data that come in pieces, as a file that is read from its beginning."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+
+class _Pieces(io.RawIOBase):
+    def __init__(self, source: Iterator[bytes]) -> None:
+        super().__init__()
+        self._source = source
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if size is None or size < 0:
+            found, self._left = self._left + b"".join(self._source), b""
+            return found
+        parts, wanted = [self._left], size - len(self._left)
+        while wanted > 0 and (piece := next(self._source, None)) is not None:
+            parts.append(piece)
+            wanted -= len(piece)
+        found = b"".join(parts)
+        found, self._left = found[:size], found[size:]
+        return found
+
+
+def opened(source: Iterator[bytes]) -> BinaryIO:
+    """The pieces of a source, one after the other, as an open file."""
+    return cast(BinaryIO, _Pieces(source))

@@ -1,0 +1,78 @@
+"""Lays an archive out as a directory for programs that can be fed nothing else.
+
+They take files in the order in which the directory lists them. A tmpfs lists its names in the order
+of their making or in the reverse of it, which differs between kernels: it is tried out, and the
+names are made so that they are listed in canonical order everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dockyard.archive import Archive, unpack
+from dockyard.archive.entry import (
+    DEVICES,
+    XATTR_ACL_ACCESS,
+    XATTR_ACL_DEFAULT,
+)
+from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems.spec import Rule
+from dockyard.host import mounts
+from dockyard.host.namespace import MAPPED_IDS
+
+_PROBES = tuple(f"{number}" for number in range(5))
+
+DEVICE_RULE = Rule(
+    "device",
+    "device nodes, when it is written without root",
+    lambda e: e.kind in DEVICES,
+    "leave /dev empty: the running system fills it",
+)
+OWNER_RULE = Rule(
+    "owner",
+    f"owners and groups from {MAPPED_IDS} on, when it is written without root",
+    lambda e: e.uid >= MAPPED_IDS or e.gid >= MAPPED_IDS,
+)
+TRUSTED_RULE = Rule(
+    "trusted-xattr",
+    "attributes trusted.*, when it is written without root",
+    lambda e: any(name.startswith(b"trusted.") for name, _ in e.xattrs),
+)
+ACLS = (XATTR_ACL_ACCESS, XATTR_ACL_DEFAULT)
+
+
+@contextmanager
+def staged(archive: Archive, beside: Path) -> Iterator[Path]:
+    """The archive as a tree on a tmpfs that is mounted beside a path, inside the namespace."""
+    at = beside.with_name(beside.name + ".tree")
+    at.mkdir()
+    try:
+        with mounts.tmpfs(at):
+            reverse = _lists_backwards(at)
+            unpack(archive, at, reverse=reverse)
+            yield at
+    finally:
+        at.rmdir()
+
+
+def _lists_backwards(directory: Path) -> bool:
+    probe = directory / "probe"
+    probe.mkdir()
+    for name in _PROBES:
+        (probe / name).touch()
+    listed = tuple(os.listdir(probe))  # noqa: PTH208 (the order matters)
+    shutil.rmtree(probe)
+    if listed not in (_PROBES, _PROBES[::-1]):
+        raise DockyardError(
+            Problem(
+                code="filesystems.unordered-tmpfs",
+                what="this kernel lists the names of a tmpfs in no order",
+                why="images made on this host would differ from run to run",
+                fix="choose ext4 or erofs for this file system",
+            )
+        )
+    return listed != _PROBES

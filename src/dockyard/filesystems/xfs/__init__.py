@@ -1,0 +1,118 @@
+"""XFS: written by mkfs.xfs 7 from a staged tree, read by our own reader.
+
+mkfs.xfs stores an ACL under a wrong name and drops an attribute without a value, both without a
+word; and a tree that is staged without root has no devices and no ids beyond the namespace's. All
+of these are refused. Options: `inode`, `metadata` and `naming`, as mkfs.xfs -i, -m and -n take
+them, such as `nrext64=0` for older kernels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockyard.archive import Archive, Kind
+from dockyard.archive.entry import NANOSECONDS
+from dockyard.errors import Problem
+from dockyard.filesystems.spec import (
+    FilesystemSpec,
+    Rule,
+    check_label,
+    refusals,
+    too_small,
+    whole_mebibytes,
+)
+from dockyard.filesystems.staging import ACLS, DEVICE_RULE, OWNER_RULE, TRUSTED_RULE, staged
+from dockyard.filesystems.xfs import reader
+from dockyard.host.process import ProcessFailed
+from dockyard.host.sandbox import Tools
+
+__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+
+needs = "testing"
+
+_SMALLEST = 300 << 20
+_BLOCK = 4096
+_LOG = 64 << 20
+_FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or erofs"
+RULES = (
+    DEVICE_RULE,
+    OWNER_RULE,
+    TRUSTED_RULE,
+    Rule("acl", "ACLs, which its writer loses", lambda e: any(n in ACLS for n, _ in e.xattrs)),
+    Rule(
+        "empty-xattr",
+        "extended attributes without a value, which its writer loses",
+        lambda e: any(not value for _, value in e.xattrs),
+        _FIX_XATTR,
+    ),
+    Rule(
+        "xattr-size",
+        "an extended attribute of more than 65536 bytes",
+        lambda e: any(len(value) > 65536 for _, value in e.xattrs),
+        _FIX_XATTR,
+    ),
+    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
+    Rule("long-target", "symbolic links of more than 1023 bytes", lambda e: len(e.target) > 1023),
+    Rule(
+        "time",
+        "times before 1901-12-14 or after 2486-07-02",
+        lambda e: not -(1 << 31) <= e.mtime_ns // NANOSECONDS < 16_299_260_425,
+    ),
+)
+
+
+def refuse(archive: Archive) -> list[Problem]:
+    """What XFS cannot hold, or mkfs.xfs would lose."""
+    return refusals(archive, "xfs", RULES)
+
+
+def minimum_size(archive: Archive) -> int:
+    """Bytes that an image surely fits in: data, directories, attributes, inodes and the log, and
+    a twelfth for what each allocation group keeps for itself.
+    """
+    size = 0
+    directories: dict[bytes, int] = {}
+    for entry in archive:
+        if entry.path:
+            directories[entry.parent] = directories.get(entry.parent, 0) + len(entry.name) + 28
+        if entry.kind is Kind.HARDLINK:
+            continue
+        size += 512 + -(-entry.size // _BLOCK) * _BLOCK
+        size += _BLOCK if len(entry.target) > 300 else 0
+        attributes = sum(len(name) + len(value) + 16 for name, value in entry.xattrs)
+        size += -(-attributes // _BLOCK) * _BLOCK if attributes > 200 else 0
+    size += sum(-(-used * 3 // 2 // _BLOCK) * _BLOCK for used in directories.values())
+    return max(_SMALLEST, whole_mebibytes(size * 13 // 12 + _LOG + (8 << 20)))
+
+
+def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
+    """Write an image of `size` bytes. Raises DockyardError when it does not fit."""
+    check_label("xfs", spec.label, 12)
+    if size < _SMALLEST:
+        raise too_small("xfs", out, size, minimum_size(archive))
+    out.unlink(missing_ok=True)
+    with open(out, "wb") as opened:
+        opened.truncate(size)
+    # Nothing may be taken from the host's processors or its disk.
+    argv = ["mkfs.xfs", "-q", "-K", "-s", "size=512", "-b", f"size={_BLOCK}", "-d", "agcount=4"]
+    argv += ["-m", _joined(f"uuid={spec.uuid}", spec.options.get("metadata"))]
+    argv += ["-L", spec.label] if spec.label else []
+    for letter, option in (("-i", "inode"), ("-n", "naming")):
+        argv += [letter, spec.options[option]] if option in spec.options else []
+    env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "DETERMINISTIC_SEED": "1"}
+    try:
+        with staged(archive, out) as tree:
+            tools.run([*argv, "-p", str(tree), str(out)], read=[tree], write=[out], env=env)
+    except ProcessFailed as error:
+        if b"No space left" in error.completed.stderr or b"ENOSPC" in error.completed.stderr:
+            raise too_small("xfs", out, size, minimum_size(archive)) from error
+        raise
+
+
+def _joined(*options: str | None) -> str:
+    return ",".join(option for option in options if option)
+
+
+def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+    """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
+    return reader.read(image)

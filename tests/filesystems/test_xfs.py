@@ -1,0 +1,138 @@
+"""XFS: what it holds comes back by our own reader, twice the same bytes; the rest is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from pathlib import Path
+
+import pytest
+
+from dockyard.archive import Archive, Entry, Kind, unpack
+from dockyard.errors import DockyardError
+from dockyard.filesystems import FilesystemSpec, staging, xfs
+from dockyard.host import mounts
+from dockyard.host.sandbox import Tools
+from nasty_archive import DATA, SECOND, directory, file, nasty, plain, plain_entries, same
+
+SPEC = FilesystemSpec(
+    uuid.UUID("0a0b0c0d-0000-4000-8000-000000000001"), label="root", epoch=1_767_225_600
+)
+SIZE = 300 << 20
+build = pytest.mark.build
+
+
+def digest(path: Path) -> str:
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@build
+def test_what_it_can_hold_comes_back(testing_tools: Tools, tmp_path: Path) -> None:
+    large = b"".join(b"%d" % at for at in range(9000))
+    archive = Archive.from_entries(
+        [
+            *plain_entries(),
+            file(b"x/remote", xattrs=((b"user.remote", large), (b"user.small", b"1"))),
+            file(b"t/2040", mtime_ns=2_208_988_800 * SECOND + 5),
+            file(b"t/before", mtime_ns=-100 * SECOND),
+        ],
+        DATA,
+    )
+    image = tmp_path / "image"
+    assert xfs.refuse(archive) == []
+    xfs.write(archive, image, SIZE, SPEC, testing_tools)
+    assert image.stat().st_size == SIZE
+    found = xfs.read(image)
+    same(found, archive)
+    for entry in archive:
+        if entry.kind is Kind.FILE:
+            assert found.read(entry.path) == archive.read(entry.path)
+    testing_tools.run(["xfs_repair", "-n", str(image)], read=[image])
+    assert [path.name for path in tmp_path.iterdir()] == ["image"]
+
+
+@build
+def test_the_same_bytes_twice(testing_tools: Tools, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        xfs.write(plain(), tmp_path / name, SIZE, SPEC, testing_tools)
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+
+
+@build
+@pytest.mark.parametrize("files", [10, 3000])
+def test_directories_of_every_form_are_read(
+    testing_tools: Tools, tmp_path: Path, files: int
+) -> None:
+    holes = b"".join(b"x" * 4096 + bytes(4096) for _ in range(700))
+    attributes = tuple((b"user.%03d" % at, b"v" * 200) for at in range(100))
+    archive = Archive.from_entries(
+        [
+            file(b"holes"),
+            file(b"attributes", xattrs=attributes),
+            *(file(b"d/%05d-%b" % (at, b"n" * 80)) for at in range(files)),
+        ],
+        {b"holes": holes},
+    )
+    image = tmp_path / "image"
+    xfs.write(archive, image, SIZE, SPEC, testing_tools)
+    same(xfs.read(image), archive)
+
+
+@build
+def test_the_minimum_size_is_enough(testing_tools: Tools, tmp_path: Path) -> None:
+    data = {b"d%d/f%05d" % (at % 7, at): b"x" * (at % 9000) for at in range(4000)}
+    data[b"large"] = b"large" * (50 << 20)
+    archive = Archive.from_entries([file(path) for path in data], data)
+    xfs.write(archive, tmp_path / "image", xfs.minimum_size(archive), SPEC, testing_tools)
+    same(xfs.read(tmp_path / "image"), archive)
+
+
+@build
+def test_a_file_system_that_is_too_small_says_what_it_needs(
+    testing_tools: Tools, tmp_path: Path
+) -> None:
+    archive = Archive.from_entries([file(b"f")], {b"f": b"x" * (320 << 20)})
+    for size in (64 << 20, SIZE):
+        with pytest.raises(DockyardError) as caught:
+            xfs.write(archive, tmp_path / "image", size, SPEC, testing_tools)
+        assert caught.value.problems[0].code == "filesystems.too-small"
+
+
+def test_what_cannot_be_held_is_refused_by_path() -> None:
+    archive = Archive.from_entries(
+        [*nasty(), Entry(b"zlink", Kind.SYMLINK, target=b"t" * 1024)], DATA
+    )
+    assert {problem.code: problem.where for problem in xfs.refuse(archive)} == {
+        "filesystems.device": "/dev/far",
+        "filesystems.owner": "/i-70000",
+        "filesystems.acl": "/x/acl",
+        "filesystems.trusted-xattr": "/x/trusted",
+        "filesystems.empty-xattr": "/x/void",
+        "filesystems.long-target": "/zlink",
+    }
+
+
+@pytest.mark.usefixtures("namespace")
+def test_a_staged_tree_lists_its_names_in_canonical_order(tmp_path: Path) -> None:
+    names = [b"%d" % (at * 7919 % 1000) for at in range(200)]
+    archive = Archive.from_entries([directory(b""), *(file(name) for name in names)])
+    with staging.staged(archive, tmp_path / "image") as tree:
+        listed = [path.name.encode() for path in tree.iterdir()]
+    assert listed == [entry.path for entry in archive][1:]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("namespace")
+def test_what_a_namespace_has_not_is_named(tmp_path: Path) -> None:
+    with mounts.tmpfs(tmp_path), pytest.raises(DockyardError) as caught:
+        unpack(nasty(), tmp_path)
+    assert caught.value.problems[0].where == "/dev/far"
+
+
+def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
+    for content in (b"", b"x" * 10_000, b"XFSB"):
+        (tmp_path / "image").write_bytes(content)
+        with pytest.raises(DockyardError) as caught:
+            xfs.read(tmp_path / "image")
+        assert caught.value.problems[0].code == "filesystems.unreadable-image"
