@@ -9,6 +9,7 @@ import lzma
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,7 @@ from backports import zstd
 from dockyard.packages.access import Access
 from dockyard.packages.blobs import digest_of_file
 from dockyard.packages.rpm.contents import PackagedFile, RpmPackage, parse_relation
-from dockyard.packages.rpm.primary import listed, primary_xml
+from dockyard.packages.rpm.primary import Listed, listed, primary_xml
 from dockyard.packages.rpm.reader import read_package
 from dockyard.packages.rpm.signature import sign
 from dockyard.packages.rpm.writer import write_package
@@ -78,24 +79,40 @@ def add_rpm(
 
 
 def index(
-    root: Path, *, suffix: str = ".gz", signed: str | None = None, algorithm: str = "sha256"
+    root: Path,
+    *,
+    suffix: str = ".gz",
+    signed: str | None = None,
+    algorithm: str = "sha256",
+    apart: bool = False,
 ) -> Path:
-    """Write the metadata of the packages below a directory; gives the directory."""
+    """Write the metadata of the packages below a directory; gives the directory.
+
+    apart: files stand in filelists.xml, not in primary.xml.
+    """
     found = []
     for path in sorted(root.rglob("*.rpm")):
         location = str(path.relative_to(root))
         found.append(
             listed(read_package(path), location, digest_of_file(path), path.stat().st_size)
         )
-    data = COMPRESSIONS[suffix](primary_xml(found))
-    digest = hashlib.new(algorithm, data).hexdigest()
-    href = f"repodata/{digest[:12]}-primary.xml{suffix}"
     (root / "repodata").mkdir(parents=True, exist_ok=True)
-    (root / href).write_bytes(data)
+    indexes = {"primary": primary_xml(replace(each, files=()) if apart else each for each in found)}
+    if apart:
+        indexes["filelists"] = _filelists(found)
+    records = ""
+    for kind, plain in indexes.items():
+        data = COMPRESSIONS[suffix](plain)
+        digest = hashlib.new(algorithm, data).hexdigest()
+        href = f"repodata/{digest[:12]}-{kind}.xml{suffix}"
+        (root / href).write_bytes(data)
+        records += (
+            f'<data type="{kind}"><checksum type="{algorithm}">{digest}</checksum>'
+            f'<location href="{href}"/><size>{len(data)}</size></data>'
+        )
     repomd = (
         '<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>'
-        f'<data type="primary"><checksum type="{algorithm}">{digest}</checksum>'
-        f'<location href="{href}"/><size>{len(data)}</size></data></repomd>'
+        f"{records}</repomd>"
     ).encode()
     (root / "repodata/repomd.xml").write_bytes(repomd)
     if signed:
@@ -104,6 +121,22 @@ def index(
         )
         (root / "repodata/repomd.xml.asc").write_bytes(signature)
     return root
+
+
+def _filelists(packages: Sequence[Listed]) -> bytes:
+    rows = ""
+    for each in packages:
+        version, release = each.evr.split("-")
+        files = "".join(f"<file>{path}</file>" for path, _ in each.files)
+        rows += (
+            f'<package pkgid="{each.digest.removeprefix("sha256:")}" name="{each.name}"'
+            f' arch="{each.arch}"><version epoch="0" ver="{version}" rel="{release}"/>'
+            f"{files}</package>"
+        )
+    head = (
+        f'<filelists xmlns="http://linux.duke.edu/metadata/filelists" packages="{len(packages)}">'
+    )
+    return f"{head}{rows}</filelists>".encode()
 
 
 class Server:

@@ -9,9 +9,11 @@ import pytest
 from rpm_repositories import COMPRESSIONS, Server, access, add_rpm, index, serving, write_key
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.packages import Repository
+from dockyard.host.sandbox import Tools
+from dockyard.model.packages import Repository, Request
 from dockyard.packages.pool import every_pin
 from dockyard.packages.rpm.repository import Metadata, open_repository
+from dockyard.packages.solve import solve
 
 
 @pytest.fixture
@@ -231,3 +233,42 @@ def test_an_empty_directory_says_so(tmp_path: Path) -> None:
 def test_a_repomd_that_is_none_is_refused(tmp_path: Path, mirror: Path, text: str) -> None:
     (mirror / "repodata/repomd.xml").write_text(text)
     assert refused(tmp_path, mirror.as_uri()).code == "repository.unreachable"
+
+
+def chosen(tmp_path: Path, mirror: Path, *items: str) -> list[str]:
+    found = opened(tmp_path, mirror.as_uri())
+    return [pin.nevra for pin in solve(Request(items), [found], tmp_path / "metadata")]
+
+
+def test_lists_of_files_are_read_only_when_a_path_needs_them(tmp_path: Path, mirror: Path) -> None:
+    add_rpm(mirror, "user", requires=["/usr/share/two"])
+    index(mirror, apart=True)
+    with serving(mirror) as server:
+        found = opened(tmp_path, server.url)
+        cache = tmp_path / "metadata"
+        assert [pin.name for pin in solve(Request(("two",)), [found], cache)] == ["one", "two"]
+        assert not any("filelists" in path for path in server.asked)
+        for item in ("/usr/share/two", "user"):
+            assert "two" in [pin.name for pin in solve(Request((item,)), [found], cache)]
+        assert sum("filelists" in path for path in server.asked) == 1
+    with pytest.raises(DockyardError) as caught:
+        chosen(tmp_path, mirror, "/usr/share/nothing")
+    assert [problem.code for problem in caught.value.problems] == ["solve.not-found"]
+
+
+@pytest.mark.build
+def test_what_createrepo_writes_is_read_as_the_packages_themselves(
+    tmp_path: Path, tools: Tools
+) -> None:
+    root = tmp_path / "mirror"
+    add_rpm(root / "Packages", "one")
+    add_rpm(root / "Packages", "two", "2.0~rc1", requires=["one >= 1", "(one or nothing)"])
+    add_rpm(root / "Packages", "user", requires=["/usr/share/two"])
+    plain = every_pin([opened(tmp_path, root.as_uri())], tmp_path / "metadata")
+    for kind in ("gz", "xz", "zstd", "bz2"):
+        tools.run(
+            ["createrepo_c", "--quiet", f"--general-compress-type={kind}", str(root)], write=[root]
+        )
+        found = opened(tmp_path, root.as_uri())
+        assert sorted(every_pin([found], tmp_path / "metadata")) == sorted(plain)
+    assert chosen(tmp_path, root, "user") == [pin.nevra for pin in sorted(plain)]

@@ -7,10 +7,12 @@ be had, and from where.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from dockyard.errors import DockyardError, Problems
 from dockyard.host.files import write_atomic
@@ -18,11 +20,14 @@ from dockyard.host.network import file_path
 from dockyard.model.packages import Pin, PinBy
 from dockyard.packages.access import Access
 from dockyard.packages.blobs import digest_of_file, mismatch, split_digest
-from dockyard.packages.fetch import Wanted, fetch
+from dockyard.packages.fetch import FetchEvent, Progress, Wanted, fetch
 from dockyard.packages.pool import every_pin
 from dockyard.packages.rpm.primary import Listed, listed
 from dockyard.packages.rpm.reader import content_digest, read_package
 from dockyard.packages.rpm.repository import Metadata
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 _JOBS = 8
 _GONE = ("fetch.gone", "fetch.digest-mismatch")
@@ -32,19 +37,31 @@ _NO_DIGEST = "sha256:" + "0" * 64
 def pin_by_content(pins: Iterable[Pin], opened: Sequence[Metadata], access: Access) -> list[Pin]:
     """The same pins, those of repositories that pin content by their content."""
     known = {each.repository.id: each for each in opened}
-    pinned = []
+
+    def pinned(pin: Pin) -> Pin:
+        metadata = known[pin.repository]
+        if metadata.repository.pin is not PinBy.CONTENT:
+            return pin
+        content = content_of(pin, metadata, access)
+        return replace(pin, digest="", size=0, content=content)
+
+    return _each(pinned, list(pins))
+
+
+def _each(work: Callable[[A], B], items: Sequence[A], jobs: int = 2) -> list[B]:
+    """The results of some work in the order of the items; the problems of all are raised
+    together.
+    """
     problems = Problems()
-    for pin in pins:
-        if known[pin.repository].repository.pin is PinBy.CONTENT:
+    results: list[B] = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for future in [pool.submit(work, item) for item in items]:
             try:
-                content = content_of(pin, known[pin.repository], access)
+                results.append(future.result())
             except DockyardError as error:
                 problems.extend(error.problems)
-                continue
-            pin = replace(pin, digest="", size=0, content=content)
-        pinned.append(pin)
     problems.raise_any()
-    return pinned
+    return results
 
 
 def content_of(pin: Pin, metadata: Metadata, access: Access) -> str:
@@ -105,19 +122,11 @@ class Availability:
             metadata, now = known.get(pin.repository), current.get(pin.key)
             same = metadata and now and _same(pin, now, metadata, access)
             (listed_now if same else others).append(pin)
-        problems = Problems()
-        spare: dict[Pin, Path] = {}
-        with ThreadPoolExecutor(_JOBS) as pool:
-            asked = [
-                pool.submit(_elsewhere, pin, known.get(pin.repository), access) for pin in others
-            ]
-            for pin, future in zip(others, asked, strict=True):
-                try:
-                    if place := future.result():
-                        spare[pin] = place
-                except DockyardError as error:
-                    problems.extend(error.problems)
-        problems.raise_any()
+        one_at_a_time = replace(access, progress=_in_turn(access.progress))
+        places = _each(
+            lambda pin: _elsewhere(pin, known.get(pin.repository), one_at_a_time), others, _JOBS
+        )
+        spare = {pin: place for pin, place in zip(others, places, strict=True) if place}
         return Availability(tuple(listed_now), spare, frozenset(others) - spare.keys())
 
     def unlisted(self) -> list[tuple[Pin, Listed]]:
@@ -149,3 +158,16 @@ def _elsewhere(pin: Pin, metadata: Metadata | None, access: Access) -> Path | No
             return None
         raise
     return access.blobs.path(pin.digest)
+
+
+def _in_turn(progress: Progress | None) -> Progress | None:
+    """The same listener, told of one event at a time by several fetches."""
+    if progress is None:
+        return None
+    listener, lock = progress, threading.Lock()
+
+    def tell(event: FetchEvent) -> None:
+        with lock:
+            listener(event)
+
+    return tell

@@ -1,0 +1,162 @@
+"""`dockyard lock` on image files: where packages come from, and what is written and told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner, Result
+from rpm_repositories import add_rpm, index, write_key
+
+from dockyard.cli.lock import command
+from dockyard.errors import DockyardError
+from dockyard.model.distro import Distro
+from dockyard.model.packages import PinBy
+from dockyard.packages import lock as locks
+from dockyard.packages.sources import image_repositories
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """An image file with a distro whose repository lies beside it."""
+    root = tmp_path / "distro/packages"
+    for name, requires in (("one", []), ("two", ["one"]), ("three", [])):
+        add_rpm(root, name, requires=requires, signed="owner")
+    index(root, signed="owner")
+    write_key(tmp_path / "distro/KEY")
+    (tmp_path / "distro/distro.yaml").write_text(
+        dedent("""\
+            name: small
+            version: "9"
+            repositories:
+              - id: base
+                baseurl: packages
+                gpgkey: KEY
+                repoGpgcheck: true
+            """)
+    )
+    file = tmp_path / "web.yaml"
+    file.write_text("distro: distro\nos:\n  packages:\n    install:\n    - two\n")
+    return file
+
+
+def lock(image: Path, *arguments: str) -> Result:
+    store = str(image.parent / "store")
+    return CliRunner().invoke(command, [str(image), "--store", store, *arguments])
+
+
+def refused(image: Path, *arguments: str) -> list[str]:
+    result = lock(image, *arguments)
+    assert isinstance(result.exception, DockyardError), result.output
+    return [problem.code for problem in result.exception.problems]
+
+
+def test_locking_writes_a_lock_beside_the_image_and_says_what_changed(image: Path) -> None:
+    first = lock(image)
+    path = image.with_suffix(".lock")
+    assert "2 packages" in first.stdout and "made" in first.stdout
+    held = locks.load(path)
+    assert [pin.nevra for pin in held.packages] == ["one-1-1.noarch", "two-1-1.noarch"]
+    assert len(held.tools) > 100
+    before = path.stat()
+    assert "unchanged" in lock(image).stdout
+    assert path.stat() == before
+    root = image.parent / "distro/packages"
+    add_rpm(root, "one", "2", signed="owner")
+    index(root, signed="owner")
+    changed = lock(image).stdout
+    assert "one 1-1 -> 2-1" in changed and "1 changed" in changed
+
+
+def test_a_mistake_is_told_with_its_line_and_the_lock_stays(image: Path) -> None:
+    lock(image)
+    held = image.with_suffix(".lock").read_text()
+    image.write_text(image.read_text().replace("- two", "- two\n    - tow"))
+    result = lock(image)
+    assert isinstance(result.exception, DockyardError)
+    [problem] = result.exception.problems
+    assert problem.what == "there is no package tow"
+    assert str(problem.where) == f"{image}:6:7"
+    assert image.with_suffix(".lock").read_text() == held
+
+
+def test_refresh_missing_moves_only_what_is_gone_and_wants_a_lock_that_fits(image: Path) -> None:
+    assert refused(image, "--refresh-missing") == ["lock.missing"]
+    lock(image)
+    root = image.parent / "distro/packages"
+    (root / "one-1-1.noarch.rpm").unlink()
+    add_rpm(root, "one", "2", signed="owner")
+    add_rpm(root, "two", "2", requires=["one"], signed="owner")
+    index(root, signed="owner")
+    assert "one 1-1 -> 2-1" in lock(image, "--refresh-missing").stdout
+    names = [pin.nevra for pin in locks.load(image.with_suffix(".lock")).packages]
+    assert names == ["one-2-1.noarch", "two-1-1.noarch"]
+    image.write_text(image.read_text().replace("- two", "- three"))
+    assert refused(image, "--refresh-missing") == ["lock.stale"]
+
+
+def test_a_damaged_lock_is_made_anew(image: Path) -> None:
+    image.with_suffix(".lock").write_text("<<<<<<< HEAD\n")
+    assert "made" in lock(image).stdout
+
+
+def test_packages_of_a_directory_and_of_a_repo_file_come_beside_the_distro(image: Path) -> None:
+    own = image.parent / "own packages"
+    add_rpm(own, "mine", requires=["three"])
+    other = image.parent / "other"
+    index(add_rpm(other, "theirs", signed="somebody").parent)
+    key = write_key(image.parent / "THEIR-KEY", "somebody")
+    repo = image.parent / "team.repo"
+    repo.write_text(f"[team]\nbaseurl=other\ngpgkey={key.name}\n")
+    image.write_text(image.read_text() + "    - mine\n    - theirs\n")
+    lock(image, "--rpm-source", str(own), "--rpm-source", str(repo))
+    held = locks.load(image.with_suffix(".lock"))
+    found = {pin.name: (pin.repository, bool(pin.content)) for pin in held.packages}
+    assert found["mine"] == ("own-packages", True)
+    assert found["theirs"] == ("team", False)
+    assert found["three"] == ("base", False)
+    assert refused(image, "--rpm-source", str(own), "--disable-base-image-rpm-repos") == [
+        "solve.not-found",
+        "solve.not-found",
+    ]
+
+
+def test_sources_that_are_none_are_all_named(image: Path) -> None:
+    note = image.parent / "note.txt"
+    note.write_text("")
+    empty = image.parent / "base"
+    empty.mkdir()
+    assert refused(image, "--rpm-source", str(note), "--rpm-source", str(empty)) == [
+        "repository.no-source",
+        "repository.id-twice",
+    ]
+
+
+def test_an_image_without_a_distro_is_told_so(image: Path) -> None:
+    image.write_text("os:\n  packages:\n    install: [two]\n")
+    assert refused(image) == ["lock.no-distro"]
+
+
+def built_distro() -> Distro:
+    return Distro.model_validate(
+        {
+            "name": "own",
+            "version": "1",
+            "epoch": 1,
+            "packages": ["a.yaml"],
+        }
+    )
+
+
+def test_a_distribution_of_components_is_taken_from_the_store(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as caught:
+        image_repositories(built_distro(), tmp_path, tmp_path / "store")
+    [problem] = caught.value.problems
+    assert problem.code == "distro.not-published"
+    assert problem.fix == f"run: dockyard distro build {tmp_path}"
+    add_rpm(tmp_path / "store/repositories/own", "one")
+    index(tmp_path / "store/repositories/own")
+    [found] = image_repositories(built_distro(), tmp_path, tmp_path / "store")
+    assert (found.id, found.pin, found.check_packages) == ("own", PinBy.CONTENT, True)
+    assert found.keys[0].endswith("own/RPM-GPG-KEY-own")
