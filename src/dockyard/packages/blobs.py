@@ -117,6 +117,6 @@ def mismatch(label: str, expected: str, found: str, where: str) -> Problem:
         why=f"expected {expected}, found {found}",
         fix=(
             "do not use that source before you know why the file changed; "
-            "if it was replaced on purpose, run: dockyard lock --refresh-missing"
+            "if it was replaced on purpose, make the lock anew"
         ),
     )

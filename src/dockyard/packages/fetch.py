@@ -277,8 +277,8 @@ def _problem(item: Wanted, failures: list[tuple[str, Problem | TransferFailed]])
             what=f"{item.label} is no longer where it was",
             where=item.where,
             why="no mirror has it" if failures else "no mirror is known for it",
-            fix="name a mirror that has it with --mirror-dir, or move the pin with: "
-            "dockyard lock --refresh-missing",
+            fix="name a directory that has it with --mirror-dir, or move what is gone, and only "
+            "that, with --refresh-missing of the command that made the lock",
             excerpt=said,
         )
     return Problem(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -57,8 +57,8 @@ class Tree:
     def wanted(self) -> tuple[str, ...]:
         return tuple(sorted({name for purpose in self.purposes for name in purpose.packages}))
 
-    def pins(self, lock: Lock) -> list[Pin]:
-        return [pin for pin in lock.packages if pin.repository == self.suite.id]
+    def pins(self, pinned: Iterable[Pin]) -> list[Pin]:
+        return [pin for pin in pinned if pin.repository == self.suite.id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,60 +114,69 @@ def request() -> Request:
 
 
 def load_tools_lock(path: Path | None = None) -> Lock:
-    """The lock that comes with Dockyard, or another one."""
-    if path is not None:
-        return lockfile.load(path)
-    return _shipped_lock()
+    """The lock in use: the given file, else DOCKYARD_TOOLS_LOCK, else the one that comes with
+    Dockyard.
+    """
+    return lockfile.load(path or lock_path())
 
 
-@lru_cache
-def _shipped_lock() -> Lock:
-    return lockfile.loads(_data("tools.lock").decode(), "tools.lock")
+def lock_path() -> Path:
+    """The file of the lock in use."""
+    chosen = os.environ.get("DOCKYARD_TOOLS_LOCK")
+    return Path(chosen) if chosen else Path(str(resources.files("dockyard") / "data/tools.lock"))
 
 
-def trees_path(store: Path, lock: Lock) -> Path:
-    """Where the trees of a lock are, or would be."""
+def trees_path(store: Path, pins: Iterable[Pin]) -> Path:
+    """Where the trees of some pins are, or would be."""
+    listed = sorted(f"{pin.repository} {pin.nevra} {pin.digest}" for pin in pins)
     digest = hashlib.sha256()
-    for part in (_FORMAT.encode(), _data("tools.yaml"), lockfile.dump(lock).encode()):
+    for part in (_FORMAT.encode(), _data("tools.yaml"), "\n".join(listed).encode()):
         digest.update(hashlib.sha256(part).digest())
     return store / "tools" / digest.hexdigest()
 
 
 def tools_tree(
     store: Path,
-    lock: Lock | None = None,
+    lock: Lock | Sequence[Pin] | None = None,
     progress: ToolsProgress | None = None,
     *,
     origins: Origins | None = None,
 ) -> ToolTrees:
-    """The trees of a lock (default: the shipped one), fetched and unpacked when they are not there.
+    """The trees of a lock, fetched and unpacked when they are not there.
 
-    Needs `namespace.enter()` before, when they are not there. Raises DockyardError.
+    lock: a lock of tools, or the pins of tools that another lock carries; default: the one that
+    comes with Dockyard. Needs `namespace.enter()` before, when they are not there. Raises
+    DockyardError.
     """
     lock = lock or load_tools_lock()
-    place = trees_path(store, lock)
+    pins = lock.packages if isinstance(lock, Lock) else tuple(lock)
+    place = trees_path(store, pins)
     if not place.is_dir():
         (store / "locks").mkdir(parents=True, exist_ok=True)
         with files.exclusive(store / "locks" / f"tools-{place.name}"):
             if not place.is_dir():
-                _make(store, place, lock, progress, origins or Origins.of_host(os.environ))
+                _make(store, place, pins, progress, origins or Origins.of_host(os.environ))
     return ToolTrees(Tools(place / "main"), Tools(place / "testing"))
 
 
 def _make(
-    store: Path, place: Path, lock: Lock, progress: ToolsProgress | None, origins: Origins
+    store: Path,
+    place: Path,
+    pinned: Sequence[Pin],
+    progress: ToolsProgress | None,
+    origins: Origins,
 ) -> None:
     from dockyard.packages.deb.pins import fetch_pins
     from dockyard.packages.deb.unpack import unpack
 
     blobs = Blobs(store / "blobs")
-    fetch_pins(lock.packages, blobs, origins, progress)
+    fetch_pins(pinned, blobs, origins, progress)
     work = place.with_name(f".{place.name}.new")
     files.remove_tree(work)
-    labels = {blobs.path(pin.digest): pin.nevra for pin in lock.packages}
+    labels = {blobs.path(pin.digest): pin.nevra for pin in pinned}
     count = _Count(labels, progress)
     for tree in declared_trees():
-        pins = tree.pins(lock)
+        pins = tree.pins(pinned)
         if not pins:
             raise DockyardError(_foreign_lock(tree))
         root = work / tree.name

@@ -8,6 +8,7 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Problems
 from dockyard.model.packages import Lock
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
+from dockyard.packages.deb.refresh import refresh_missing
 from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress
@@ -44,3 +45,11 @@ def lock_tools(store: Path, origins: Origins, progress: Progress | None = None) 
         repositories=tuple(sorted(lock.repositories)),
         packages=tuple(sorted(lock.packages)),
     )
+
+
+def refresh_tools(
+    lock: Lock, store: Path, origins: Origins, progress: Progress | None = None
+) -> tuple[Lock, list[str]]:
+    """Move the tools' pins that nobody has any more; gives the lock and the moves in words."""
+    worlds = [[tree.suite] for tree in declared_trees()]
+    return refresh_missing(lock, worlds, store, origins, progress)

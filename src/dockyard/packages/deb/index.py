@@ -106,13 +106,6 @@ class Index:
         found = self.pool.whatprovides(self.pool.Dep(_ESSENTIAL))
         return sorted({solvable.name for solvable in found})
 
-    def providers(self, relation: Relation) -> list[solv.XSolvable]:
-        """The solvables that satisfy a relation with a rank for its version."""
-        dep = self.pool.Dep(relation.name)
-        if relation.operator:
-            dep = dep.Rel(_FLAGS[relation.operator], self.pool.Dep(relation.version))
-        return list(self.pool.whatprovides(dep))
-
     def version_of(self, name: str, rank: str) -> str:
         """The version that a rank stands for, to word a message."""
         if self._versions is None:

@@ -9,7 +9,6 @@ can be there together. Where they cannot, it solves the request itself and favou
 from __future__ import annotations
 
 import difflib
-import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +17,12 @@ import solv
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.packages.deb.index import Candidate, Index
+from dockyard.packages.deb.needs import alternatives
 from dockyard.packages.deb.relations import Relation, group
 from dockyard.packages.deb.version import satisfies
 
 _JOB = solv.Job
 _RULES = solv.Solver
-_DEP = re.compile(r"^(=?)(\S+)(?: ([<=>]+) (\d+))?$")
-_PLAIN = {"<": "<<", ">": ">>"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +100,13 @@ def _choices(index: Index, wish: Wish, excluded: frozenset[str]) -> list[solv.XS
     elif any(solvable.name == relation.name for solvable in found):
         found = [solvable for solvable in found if solvable.name == relation.name]
     found = [solvable for solvable in found if solvable.name not in excluded]
-    return _ranked(index, relation.name, found)
+    return ranked(index, relation.name, found)
 
 
-def _ranked(index: Index, name: str, found: Iterable[solv.XSolvable]) -> list[solv.XSolvable]:
-    """A package of that very name first, the highest version of it; then by priority and name."""
+def ranked(index: Index, name: str, found: Iterable[solv.XSolvable]) -> list[solv.XSolvable]:
+    """The providers of a name by preference: a package of that very name first, in its highest
+    version; then by priority and name.
+    """
 
     def order(solvable: solv.XSolvable) -> tuple[bool, int, str, int, int]:
         candidate = index.candidate(solvable)
@@ -142,46 +142,30 @@ class _Walk:
         """Take what a package needs without a choice; gives the groups with one."""
         later: list[str] = []
         for dep in solvable.lookup_deparray(solv.SOLVABLE_REQUIRES):
-            found = [item for item in self._providers(dep) if item.name not in self.excluded]
+            found = self._providers(dep)
             names = {item.name for item in found}
             if len(names) == 1:
                 if not any(self._has(item) for item in found):
-                    self._take(_ranked(self.index, names.pop(), found)[0])
+                    self._take(ranked(self.index, names.pop(), found)[0])
             elif names:
                 later.append(str(dep))
         return later
 
     def _settle(self, text: str) -> None:
         """Choose for a group, unless what is chosen already satisfies it."""
-        alternatives = [self._parse(part) for part in _split(text)]
         options = [
-            (name, [item for item in self._providers(dep) if item.name not in self.excluded])
-            for name, dep in alternatives
+            (need.name, self._providers(need.dep)) for need in alternatives(self.index, text)
         ]
         if any(self._has(item) for _, found in options for item in found):
             return
         for name, found in options:
             if found:
-                self._take(_ranked(self.index, name, found)[0])
+                self._take(ranked(self.index, name, found)[0])
                 return
 
-    def _parse(self, text: str) -> tuple[str, solv.Dep]:
-        match = _DEP.match(text)
-        if match is None:
-            return text, self.index.pool.Dep(text)
-        exact, name, operator, rank = match.groups()
-        dep = self.index.pool.Dep(exact + name)
-        if operator:
-            flags = (
-                (solv.REL_LT if "<" in operator else 0)
-                | (solv.REL_EQ if "=" in operator else 0)
-                | (solv.REL_GT if ">" in operator else 0)
-            )
-            dep = dep.Rel(flags, self.index.pool.Dep(rank))
-        return name, dep
-
     def _providers(self, dep: solv.Dep) -> list[solv.XSolvable]:
-        return list(self.index.pool.whatprovides(dep))
+        found = self.index.pool.whatprovides(dep)
+        return [item for item in found if item.name not in self.excluded]
 
     def _has(self, solvable: solv.XSolvable) -> bool:
         found = self.chosen.get(solvable.name)
@@ -191,11 +175,6 @@ class _Walk:
         if solvable.name not in self.chosen:
             self.chosen[solvable.name] = solvable
             self._sure.append(solvable)
-
-
-def _split(text: str) -> list[str]:
-    """The alternatives of a group as libsolv prints it: `(a or =b >= 12 or c)`."""
-    return text.strip("()").split(" or ")
 
 
 def _install(
@@ -294,16 +273,4 @@ def _words(index: Index, info: solv.Ruleinfo) -> str:
 
 def _plain(index: Index, text: str) -> str:
     """A relation with its version in place of the rank."""
-    words = []
-    for part in _split(text):
-        match = _DEP.match(part)
-        if match is None:
-            words.append(part)
-            continue
-        _, name, operator, rank = match.groups()
-        if not operator:
-            words.append(name)
-            continue
-        version = index.version_of(name, rank)
-        words.append(f"{name} ({_PLAIN.get(operator, operator)} {version})")
-    return " or ".join(words)
+    return " or ".join(need.plain(index) for need in alternatives(index, text))

@@ -1,0 +1,104 @@
+"""`dockyard fetch`: fill a directory that serves as an offline mirror of locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dockyard.cli.fetching import origin_options, step
+from dockyard.cli.options import EXISTING_FILE, progress_option, store_option
+
+if TYPE_CHECKING:
+    from dockyard.model.packages import Lock
+
+
+@click.command()
+@click.argument("locks", nargs=-1, required=True, type=EXISTING_FILE, metavar="LOCK...")
+@click.option(
+    "--into",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The directory to fill; what it has already stays.",
+)
+@origin_options
+@store_option
+@progress_option
+def command(
+    locks: tuple[Path, ...],
+    into: Path,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    store: Path,
+    progress: str,
+) -> None:
+    """Fetch every file that LOCKs pin, into a directory that needs no network later.
+
+    Give the directory to other verbs with --mirror-dir or DOCKYARD_MIRROR_DIR. A lock of an image
+    names its repositories through the image file beside it.
+    """
+    import os
+
+    from dockyard.cli import terminal
+    from dockyard.packages import lockfile
+    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.mirror_directory import fill
+
+    loaded = {path: lockfile.load(path) for path in locks}
+    origins = Origins.of_host(
+        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
+    )
+    place = store.absolute()
+    with (
+        terminal.progress(progress) as listener,
+        step(listener, f"Fill {into}", f"{len(loaded)} locks") as tell,
+    ):
+        filled = fill(loaded, into.absolute(), place, origins, _bases(loaded.items(), place), tell)
+    if filled.made:
+        names = ", ".join(sorted({pin.repository for pin in filled.made}))
+        click.echo(
+            f"note: {len(filled.made)} packages of {names} are built on the spot; "
+            "fetch the lock of that distribution too",
+            err=True,
+        )
+    size = terminal.size(filled.octets)
+    click.echo(f"{into}: {filled.files} files, {size}, {filled.new} new")
+
+
+def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[str, ...]]:
+    """The addresses of the RPM repositories that locks pin digests of, by the images' files."""
+    from dockyard.config import load_image
+    from dockyard.distro.load import load_distro
+    from dockyard.host.network import Network
+    from dockyard.model.packages import PackageKind
+    from dockyard.packages.rpm.repository import find_mirrors
+    from dockyard.packages.sources import image_repositories
+
+    bases: dict[str, tuple[str, ...]] = {}
+    for path, lock in locks:
+        ids = {
+            pin.repository
+            for pin in lock.packages
+            if pin.kind is PackageKind.RPM and pin.digest and not store_has(store, pin.digest)
+        }
+        file = path.with_suffix(".yaml")
+        if not ids or not file.is_file():
+            continue
+        image = load_image(file)
+        if not image.image.distro:
+            continue
+        distro = load_distro(image.local(image.image.distro))
+        with Network() as network:
+            for repository in image_repositories(distro.distro, distro.directory, store):
+                if repository.id in ids:
+                    bases[repository.id] = find_mirrors(repository, network).bases
+    return bases
+
+
+def store_has(store: Path, digest: str) -> bool:
+    """Whether the store has a file already."""
+    from dockyard.packages.blobs import Blobs
+
+    return Blobs(store / "blobs").has(digest)

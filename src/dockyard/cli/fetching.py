@@ -1,0 +1,73 @@
+"""Shows what is fetched and unpacked as the progress of one step; options of verbs that fetch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dockyard.engine.events import Listener
+    from dockyard.packages.tools import ToolsProgress
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def origin_options(command: Command) -> Command:
+    """`--debian-mirror` and `--mirror-dir`: where packages are looked for."""
+    command = click.option(
+        "--mirror-dir",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        multiple=True,
+        envvar="DOCKYARD_MIRROR_DIR",
+        help="A directory that `dockyard fetch` filled; tried before any mirror.",
+    )(command)
+    return click.option(
+        "--debian-mirror",
+        multiple=True,
+        envvar="DOCKYARD_DEBIAN_MIRROR",
+        metavar="ADDRESS",
+        help="The base of a Debian archive: an address or a directory; default: the host's apt.",
+    )(command)
+
+
+@contextmanager
+def step(listener: Listener, title: str, reason: str) -> Iterator[ToolsProgress]:
+    """One step of fetching and unpacking: shows how much of it is there."""
+    from dockyard.engine.events import StepFailed, StepFinished, StepProgress, StepStarted
+    from dockyard.host.clock import monotonic
+    from dockyard.packages.fetch import FetchEvent, FetchState
+    from dockyard.packages.tools import Unpacked
+
+    began = monotonic()
+    lock = threading.Lock()
+    received: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+
+    def tell(event: FetchEvent | Unpacked) -> None:
+        if isinstance(event, Unpacked):
+            note = f"unpacking {event.label}"
+            listener(StepProgress(title, note, event.done, event.total, "packages"))
+            return
+        with lock:
+            digest = event.wanted.digest
+            sizes[digest] = event.wanted.size
+            received[digest] = event.received
+            done, total = sum(received.values()), sum(sizes.values())
+        if event.state is FetchState.RETRIED:
+            note = f"{event.wanted.label}: trying again, {event.note}"
+        else:
+            note = f"fetching {event.wanted.label}"
+        listener(StepProgress(title, note, done, total, "bytes"))
+
+    listener(StepStarted(title, title, reason))
+    try:
+        yield tell
+    except BaseException:
+        listener(StepFailed(title, title, monotonic() - began))
+        raise
+    listener(StepFinished(title, title, monotonic() - began))
