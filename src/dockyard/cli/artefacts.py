@@ -1,0 +1,55 @@
+"""Finds what was built from an image file, for the verbs that look at it afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.errors import DockyardError, Problem
+
+if TYPE_CHECKING:
+    from dockyard.model.packages import Pin
+    from dockyard.tree.check import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A built image, where it lies, its format, what is to be true when it runs, and the tools
+    that its lock pins.
+    """
+
+    image: Path
+    format: str
+    checks: Sequence[Check]
+    tools: Sequence[Pin]
+
+
+def checks_for(file: Path, store: Path, *, built: bool = True) -> Artefact:
+    """The artefact of an image file, as the store has it.
+
+    built: whether the artefact must be there already. Raises DockyardError with every mistake of
+    the file, or when it was not built as it is now.
+    """
+    from dockyard.engine.store import Store
+    from dockyard.packages.deb.sources import Origins
+    from dockyard.pipeline.build import plan_image
+    from dockyard.pipeline.image import checks_of
+
+    kept = Store(store)
+    planned = plan_image(file, kept, Origins.of_host(os.environ))
+    artefact = planned.steps.artefact
+    if built and not kept.has(artefact):
+        raise DockyardError(
+            Problem(
+                code="boot.not-built",
+                what="the image was not built as its file is now",
+                where=str(file),
+                fix=f"run: dockyard build {file}",
+            )
+        )
+    image = kept.path(artefact) / planned.steps.artefact_name
+    request = planned.request
+    return Artefact(image, request.format, checks_of(request), request.lock.tools)
