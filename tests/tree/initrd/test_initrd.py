@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from newc import Member, members, unpack
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.tree.initrd import Feature, InitrdOptions, InitrdReport, build_initrd
+from dockyard.tree.initrd.dracut import build_with_dracut
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -226,3 +228,42 @@ def test_modprobe_finds_the_modules_as_depmod_would(tools: Tools, tmp_path: Path
     for alias in ("virtio:d00000002vX", "block-b-dev", "block-major-7-3", "fs-ext4"):
         answer = asked(inside, "-R", alias)
         assert answer and answer == asked(root, "-R", alias), alias
+
+
+def test_dracut_is_asked_for_only_where_the_image_has_it(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as error:
+        build_with_dracut(make(tmp_path / "root"), PLAIN, tmp_path / "out")
+    assert error.value.problems[0].code == "initrd.no-dracut"
+
+
+@pytest.mark.build
+def test_dracut_runs_inside_the_tree_and_leaves_it_as_it_is(
+    namespace: None, tools: Tools, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    for folder in ("dev", "proc", "tmp", "run", "usr/bin"):
+        (root / folder).mkdir(parents=True)
+    for name in ("bin", "lib", "lib64"):
+        (root / name).symlink_to(f"usr/{name}")
+    shutil.copytree(tools.root / "usr/lib64", root / "usr/lib64", symlinks=True)
+    loader = "usr/lib/x86_64-linux-gnu"
+    (root / loader).mkdir(parents=True)
+    for name in ("libc.so.6", "ld-linux-x86-64.so.2"):
+        shutil.copy(tools.root / loader / name, root / loader)
+    for name, source in (("sh", "dash"), ("cat", "cat")):
+        shutil.copy(tools.root / "usr/bin" / source, root / "usr/bin" / name)
+    # Stands for dracut: writes its arguments, the last of which is the file to write.
+    dracut = root / "usr/bin/dracut"
+    dracut.write_text('#!/bin/sh\nfor out; do :; done\necho "$@" > "$out"\n')
+    dracut.chmod(0o755)
+    before = sorted(path.name for path in root.rglob("*"))
+    options = InitrdOptions(
+        KERNEL, ("xfs", "ext4"), ("nvme",), frozenset((Feature.CRYPT, Feature.VERITY))
+    )
+    size = build_with_dracut(root, options, tmp_path / "out")
+    written = zstd.decompress((tmp_path / "out").read_bytes()).decode()
+    assert size == (tmp_path / "out").stat().st_size
+    assert "--no-hostonly" in written and "--reproducible" in written
+    assert f"--kver {KERNEL} " in written and "--filesystems ext4 xfs " in written
+    assert "--add-drivers nvme --add crypt systemd-veritysetup " in written
+    assert sorted(path.name for path in root.rglob("*")) == before

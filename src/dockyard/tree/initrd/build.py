@@ -6,23 +6,17 @@ the epoch only: not on the order, times, owners or links of the files on disk.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.tree.initrd import cpio, modules, udev, units
+from dockyard.tree.initrd.compression import compressed
 from dockyard.tree.initrd.contents import Contents
 from dockyard.tree.initrd.modules import Kernel, Module
 from dockyard.tree.initrd.options import Feature, InitrdOptions
 from dockyard.tree.initrd.parts import BASE, FEATURES, FILESYSTEMS, Part
 from dockyard.tree.initrd.rooted import Rooted
-
-if TYPE_CHECKING or sys.version_info < (3, 14):
-    from backports import zstd
-else:
-    from compression import zstd
 
 _FOLDERS = ("proc", "sys", "dev", "run", "tmp", "sysroot", "var", "root", "etc")
 _MERGED = ("bin", "sbin", "lib", "lib64", "usr/sbin", "usr/lib64")
@@ -186,17 +180,7 @@ def _add_modules(
 
 
 def _write(entries: list[cpio.Entry], out: Path, level: int, epoch: int) -> tuple[int, int]:
-    """Write the compressed archive; returns its plain and its compressed size.
-
-    With at least one worker libzstd cuts its jobs by size alone, so that the bytes do not depend on
-    the number of workers; with none it writes other bytes. The kernel needs no checksum.
-    """
-    parameter = zstd.CompressionParameter
-    options: dict[int, int] = {
-        parameter.compression_level: level,
-        parameter.nb_workers: 2,
-        parameter.checksum_flag: 0,
-    }
-    with zstd.open(out, "wb", options=options) as compressed:
-        content_size = cpio.write(entries, compressed, epoch)
+    """Write the compressed archive; returns its plain and its compressed size."""
+    with compressed(out, level) as stream:
+        content_size = cpio.write(entries, stream, epoch)
     return content_size, out.stat().st_size

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import run_in_tree
+from dockyard.tree.initrd.compression import compressed
 from dockyard.tree.initrd.options import Feature, InitrdOptions
 from dockyard.tree.initrd.rooted import Rooted
 
@@ -43,7 +44,7 @@ def build_with_dracut(root: Path, options: InitrdOptions, out: Path) -> int:
         "dracut",
         *("--force", "--quiet", "--no-hostonly", "--no-hostonly-cmdline", "--no-hostonly-i18n"),
         *("--reproducible", "--no-early-microcode", "--tmpdir", "/tmp", "--kver", options.kernel),
-        *("--compress", f"zstd -{options.level} -T1 -q"),
+        "--no-compress",  # done here, so that the image needs no zstd and the bytes are ours
         *("--filesystems", " ".join(sorted(options.filesystems))),
     ]
     if options.modules:
@@ -53,4 +54,6 @@ def build_with_dracut(root: Path, options: InitrdOptions, out: Path) -> int:
     # /tmp is a file system of its own in there: nothing is left in the tree.
     script = f'"$@" {_RESULT} >&2 && cat {_RESULT}'
     done = run_in_tree(root, ["/bin/sh", "-c", script, "dracut", *argv])
-    return out.write_bytes(done.stdout)
+    with compressed(out, options.level) as stream:
+        stream.write(done.stdout)
+    return out.stat().st_size
