@@ -23,6 +23,13 @@ mirror_option = click.option(
     help="A Debian archive to take packages from; default: the host's own apt sources.",
 )
 
+directory_option = click.option(
+    "--mirror-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    help="A directory that `dockyard fetch` filled; tried before any mirror.",
+)
+
 
 @click.group()
 def command() -> None:
@@ -33,6 +40,7 @@ def command() -> None:
 @click.argument("path", type=DISTRO)
 @store_option
 @mirror_option
+@directory_option
 @click.option("--keys", type=DIRECTORY, help="Where signing keys are kept.")
 @click.option("--tools", type=DIRECTORY, help="A tools tree to use in place of Dockyard's own.")
 @click.option("--no-check", is_flag=True, help="Publish even what is not closed.")
@@ -41,6 +49,7 @@ def build(
     path: Path,
     store: Path,
     debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
     keys: Path | None,
     tools: Path | None,
     no_check: bool,
@@ -57,12 +66,12 @@ def build(
     from dockyard.host import namespace
 
     namespace.enter()
-    origins = _origins(debian_mirror)
+    origins = _origins(debian_mirror, mirror_dir)
     with terminal.progress(progress) as listener:
         built = build_distro(
             path,
             store.absolute(),
-            _tools(tools, store.absolute()),
+            lambda: _tools(tools, store.absolute(), origins),
             origins=origins,
             keys=keys,
             listener=listener,
@@ -139,19 +148,19 @@ def list_packages(path: Path) -> None:
         click.echo(f"{name:{widths[0]}}  {version:{widths[1]}}  {origin}".rstrip())
 
 
-def _origins(mirrors: tuple[str, ...]) -> Origins:
+def _origins(mirrors: tuple[str, ...], directories: tuple[Path, ...] = ()) -> Origins:
     import os
 
     from dockyard.packages.deb.sources import Origins
 
-    return Origins.of_host(os.environ, debian_mirror=mirrors)
+    return Origins.of_host(os.environ, debian_mirror=mirrors, mirror_directories=directories)
 
 
-def _tools(given: Path | None, store: Path) -> Tools:
+def _tools(given: Path | None, store: Path, origins: Origins) -> Tools:
     from dockyard.host.sandbox import Tools
 
     if given:
         return Tools(given.absolute())
     from dockyard.packages.tools import tools_tree
 
-    return tools_tree(store).main
+    return tools_tree(store, origins=origins).main

@@ -12,7 +12,7 @@ distribution's files and the lock are read.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from dockyard.distro import identity, repository
 from dockyard.distro.convert import Conversion, DistroFacts, convert
 from dockyard.distro.keys import SigningKey, default_directory, signing_key
 from dockyard.distro.load import LoadedDistro, load_distro
-from dockyard.distro.lock import fetch_pins, lock_path, read_lock
+from dockyard.distro.lock import lock_path, read_lock
 from dockyard.distro.own import OwnPackage, make
 from dockyard.distro.relations import Imported, RelationMapper
 from dockyard.distro.scriptlets import resolve
@@ -35,6 +35,7 @@ from dockyard.model.distro import Component, Package
 from dockyard.model.packages import Lock
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.package import read_deb
+from dockyard.packages.deb.pins import fetch_pins
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import FetchEvent, FetchState
 from dockyard.packages.rpm.reader import read_package
@@ -70,7 +71,7 @@ class _Job:
 def build_distro(
     path: Path,
     store: Path,
-    tools: Tools,
+    tools: Callable[[], Tools],
     *,
     origins: Origins | None = None,
     keys: Path | None = None,
@@ -79,7 +80,8 @@ def build_distro(
 ) -> BuiltDistro:
     """Build and publish the repository of a distribution of components.
 
-    check: refuse to publish what is not closed or has conflicting files. Needs the namespace.
+    tools: gives the tools tree when it is needed. check: refuse to publish what is not closed or
+    has conflicting files. Needs the namespace.
     Raises DockyardError with all problems of a stage together.
     """
     loaded = load_distro(path)
@@ -100,7 +102,7 @@ def build_distro(
         jobs = stages.plan(sources)
         made = stages.make(jobs)
         signed = stages.sign(jobs, key)
-        work = stages.repository(signed, key, tools)
+        work = stages.repository(signed, key, tools())
         try:
             if check:
                 stages.check(work)

@@ -6,7 +6,7 @@ beyond that is reported, never pulled in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,13 @@ import solv
 from dockyard.distro.load import LoadedDistro
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
-from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Request
+from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
-from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.archive import Archive, Suite
-from dockyard.packages.deb.index import Candidate, Index, open_index
+from dockyard.packages.deb.archive import Suite
+from dockyard.packages.deb.index import Candidate, Index
+from dockyard.packages.deb.pins import locked_repository, open_suites, pin
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.fetch import Progress, Wanted, fetch
+from dockyard.packages.fetch import Progress
 
 LOCK_NAME = "distro.lock"
 
@@ -54,7 +54,7 @@ def read_lock(loaded: LoadedDistro) -> Lock:
         what = f"the distribution {loaded.distro.name} has no lock"
         raise DockyardError(Problem("distro.no-lock", what, str(path), fix=fix))
     lock = lockfile.load(path)
-    pinned = {pin.name for pin in lock.packages}
+    pinned = {item.name for item in lock.packages}
     wanted = {name for _, name, _ in loaded.imports()}
     if pinned != wanted:
         new, old = sorted(wanted - pinned), sorted(pinned - wanted)
@@ -83,35 +83,20 @@ def make_lock(
     if upstream is None:
         what = f"{loaded.distro.name} imports nothing: there is nothing to lock"
         raise DockyardError(Problem("distro.no-upstream", what, str(loaded.files[0])))
-    blobs = Blobs(store / "blobs")
-    archive = Archive(origins.need_mirrors(), blobs, progress=progress)
     suites = [
         Suite(suite.name, component)
         for suite in upstream.debian.suites
         for component in suite.components
     ]
-    files = archive.packages(suites)
-    index = open_index(files, blobs, store / "solv")
+    index, files = open_suites(suites, store, origins, progress)
     path = lock_path(loaded)
     before = lockfile.load(path).packages if path.is_file() else ()
     chosen = _choose(loaded, index, before if refresh_missing else ())
-    pins = sorted(_pin(candidate) for candidate in chosen.values())
+    pins = sorted(pin(candidate) for candidate in chosen.values())
     lock = Lock(
         subject=loaded.distro.name,
-        request=Request(
-            install=tuple(pin.name for pin in pins),
-            architecture=loaded.distro.architecture,
-        ),
-        repositories=tuple(
-            LockedRepository(
-                file.suite.id,
-                kind=PackageKind.DEB,
-                check_packages=False,
-                check_metadata=True,
-                keys=file.signed_by,
-            )
-            for file in files
-        ),
+        request=Request(tuple(sorted(chosen)), architecture=loaded.distro.architecture),
+        repositories=tuple(locked_repository(file) for file in files),
         packages=tuple(pins),
     )
     write_atomic(path, lockfile.dump(lock).encode())
@@ -120,7 +105,7 @@ def make_lock(
 
 def _choose(loaded: LoadedDistro, index: Index, kept: Iterable[Pin]) -> dict[str, Candidate]:
     """The candidate of every declared package: the kept pin's, else the newest."""
-    digests = {pin.name: pin.digest for pin in kept}
+    digests = {item.name: item.digest for item in kept}
     problems = Problems()
     chosen: dict[str, Candidate] = {}
     for component, name, _ in loaded.imports():
@@ -139,22 +124,9 @@ def _choose(loaded: LoadedDistro, index: Index, kept: Iterable[Pin]) -> dict[str
     return chosen
 
 
-def _pin(candidate: Candidate) -> Pin:
-    return Pin(
-        name=candidate.name,
-        evr=candidate.version,
-        arch=candidate.architecture,
-        repository=candidate.repository,
-        path=candidate.path,
-        kind=PackageKind.DEB,
-        size=candidate.size,
-        digest=candidate.digest,
-    )
-
-
 def _changes(before: Iterable[Pin], after: Iterable[Pin]) -> Iterable[str]:
-    old = {pin.name: pin.evr for pin in before}
-    new = {pin.name: pin.evr for pin in after}
+    old = {item.name: item.evr for item in before}
+    new = {item.name: item.evr for item in after}
     for name in sorted(old.keys() | new.keys()):
         if name not in old:
             yield f"+ {name} {new[name]}"
@@ -185,23 +157,3 @@ def _unmet(loaded: LoadedDistro, index: Index, chosen: Mapping[str, Candidate]) 
                 wanted.setdefault(" | ".join(dict.fromkeys(left)), set()).add(component_name)
     for names_text, components in sorted(wanted.items()):
         yield f"no component gives {names_text}, which {', '.join(sorted(components))} needs"
-
-
-def fetch_pins(
-    pins: Iterable[Pin], blobs: Blobs, origins: Origins, progress: Progress | None = None
-) -> None:
-    """Bring the pinned upstream packages into the blobs; nothing is asked when all are there."""
-    missing: Sequence[Pin] = [pin for pin in pins if not blobs.has(pin.digest)]
-    if not missing:
-        return
-    mirrors = origins.mirrors if origins.offline else origins.need_mirrors()
-    wanted = [
-        Wanted(
-            pin.digest,
-            pin.size,
-            tuple(f"{mirror}/{pin.path}" for mirror in mirrors),
-            pin.nevra,
-        )
-        for pin in missing
-    ]
-    fetch(wanted, blobs, progress=progress, offline=origins.offline)
