@@ -216,3 +216,24 @@ def test_any_tree_is_read_or_refused(text: str) -> None:
         parse_image(text)
     except DockyardError as error:
         assert all(problem.code.startswith("config.") for problem in error.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("os:\n  users:\n  - name: a\n   uid: 4\n", "does not belong to the mapping"),
+        ("os:\n  a:\n  - b\n   c\n  d\n", "a key without a `:`"),
+        ("os:\n  - a\n  b: c", "does not belong to the list"),
+        ("os:\n  hostname abc\n  users: []\n", "a `:` where none can stand"),
+        ("os: [a b\n", "a bracket is not closed"),
+        ('os:\n  hostname: "abc\n', "a quote is not closed"),
+        ("os:\n  hostname: @abc\n", "cannot start with this character"),
+        ("os: - a", "a list item cannot stand here"),
+        ('os: "\\q"', "starts no escape"),
+        ("os: a\x07", "a control character"),
+    ],
+)
+def test_syntax_errors_say_what_they_mean(text: str, what: str) -> None:
+    (problem,) = judge(text)
+    assert what in problem.what, problem
+    assert problem.excerpt and problem.fix

@@ -56,6 +56,10 @@ class LoadedImage:
         """A local path of the model as a path that can be opened."""
         return self.directory / path
 
+    def directory_of(self, at: str) -> Path:
+        """The directory of the file that says the value at a path: its own, or a base config's."""
+        return Path(self.position(at).file).absolute().parent
+
     def position(self, at: str) -> Position:
         """Where a value stands, or the nearest thing around it that is written."""
         return self._span(at).position

@@ -123,7 +123,8 @@ def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:
         for number, path in enumerate(user.ssh_public_key_paths):
             yield f"os.users[{index}].sshPublicKeyPaths[{number}]", path, False
         if user.password and user.password.type.endswith("-file"):
-            yield f"os.users[{index}].password.value", user.password.value, False
+            at = f"os.users[{index}].password.value"
+            yield at, str(loaded.directory_of(at) / user.password.value), False
     for kind, scripts in (
         ("postCustomization", image.scripts.post_customization),
         ("finalizeCustomization", image.scripts.finalize_customization),

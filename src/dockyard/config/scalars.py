@@ -127,12 +127,10 @@ def read_enum(node: Scalar, shape: Shape) -> object:
     lowered = {choice.lower(): choice for choice in shape.choices}
     near = difflib.get_close_matches(node.text.lower(), list(lowered), n=1)
     choices = ", ".join(f"`{choice}`" for choice in shape.choices)
-    raise Unreadable(
-        "config.unknown-value",
-        f"{{key}} does not know {_shown(node.text)}",
-        (f"did you mean `{lowered[near[0]]}`? " if near else "")
-        + (f"The values are {choices}" if len(shape.choices) > 1 else f"the value is {choices}"),
-    )
+    fix = f"the value is {choices}" if len(shape.choices) == 1 else f"write one of {choices}"
+    if near:
+        fix = f"did you mean `{lowered[near[0]]}`? Otherwise {fix}"
+    raise Unreadable("config.unknown-value", f"{{key}} does not know {_shown(node.text)}", fix)
 
 
 def read_enum_or_guid(node: Scalar, shape: Shape) -> object:

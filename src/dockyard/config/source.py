@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
 
+from dockyard.config.syntax import explain
 from dockyard.errors import DockyardError, Position, Problem
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def read_text(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DockyardError(
-            Problem("config.unreadable", "the file cannot be read", str(path), reason)
+            Problem(
+                "config.unreadable", "the file cannot be read", str(path), reason, "check the path"
+            )
         ) from error
 
 
@@ -97,47 +100,12 @@ def parse(text: str, file: str, report: Report) -> Node | None:
     before = len(report)
     try:
         root = _Builder(file, report).build(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = _inside(text, mark.line, mark.column) if mark else (0, 0)
-        reason = error.problem or error.context or ""
-        if error.problem and error.context and error.context_mark:
-            reason += f", {error.context} that starts in line {error.context_mark.line + 1}"
-        _syntax(report, file, line, column, reason)
-        return None
     except (yaml.YAMLError, UnicodeError) as error:
-        line, column = _forbidden_character(text)
-        _syntax(report, file, line, column, getattr(error, "reason", "") or str(error))
+        mistake = explain(error, text)
+        at = Span(Position(file, mistake.line, mistake.column))
+        report.add("config.syntax", mistake.what, at, why=mistake.why, fix=mistake.fix)
         return None
     return root if len(report) == before else None
-
-
-def _inside(text: str, line: int, column: int) -> tuple[int, int]:
-    """The place, or the end of the last written line where it lies beyond."""
-    lines = text.splitlines() or [""]
-    if line < len(lines) and lines[line].strip():
-        return line, min(column, len(lines[line]))
-    line = min(line, len(lines) - 1)
-    while line and not lines[line].strip():
-        line -= 1
-    return line, len(lines[line].rstrip())
-
-
-def _syntax(report: Report, file: str, line: int, column: int, reason: str) -> None:
-    fix = "look at this line and the one before: indentation, quotes, brackets, `key: value`"
-    if "tab" in reason or "cannot start any token" in reason:
-        fix = "indent with spaces, and quote text that starts with a special character"
-    span = Span(Position(file, line + 1, column + 1))
-    report.add("config.syntax", "this is not valid YAML", span, why=reason, fix=fix)
-
-
-def _forbidden_character(text: str) -> tuple[int, int]:
-    for line_number, line in enumerate(text.split("\n")):
-        for column, character in enumerate(line):
-            code = ord(character)
-            if (code < 32 and character not in "\t\r") or code == 127 or 0xD800 <= code < 0xE000:
-                return line_number, column
-    return 0, 0
 
 
 class _Builder:
