@@ -329,3 +329,20 @@ def test_a_rebuilt_repository_of_content_moves_what_changed(tmp_path: Path, root
     new, moves = refreshed(tmp_path, lock, source)
     assert moves == ["two 1-1 -> 2-1"]
     assert lock.packages[0] in new.packages
+
+
+def test_keys_that_were_fetched_serve_without_the_network(tmp_path: Path, root: Path) -> None:
+    write_key(root / "KEY")
+    with serving(root) as server:
+        source = Repository("r", (server.url,), keys=(f"{server.url}KEY",))
+        store = access(tmp_path)
+        lock = locks.make_lock("web", REQUEST, [source], store)
+        resolve_files(lock, [source], store)
+        server.asked.clear()
+        assert len(resolve_files(lock, [source], store)) == 2
+        assert server.asked == []
+    [rules] = lock.repositories
+    other = replace(lock, repositories=(replace(rules, keys=("AB" * 20,)),))
+    with pytest.raises(DockyardError) as caught:
+        resolve_files(other, [source], store)
+    assert problems(caught) == ["repository.no-key"]

@@ -82,6 +82,7 @@ def test_a_whole_file_is_understood() -> None:
         ("[a]\nbaseurl=x\ngpgcheck=0\nsslverify=0\n", "repofile.unsupported", 4),
         ("[a]\nbaseurl=x\n[a]\n", "repofile.malformed", 3),
         ("baseurl=x\n", "repofile.malformed", 1),
+        ("[a b]\nbaseurl=x\ngpgcheck=0\n", "repofile.bad-id", 1),
         ("[a]\nnonsense\n", "repofile.malformed", 2),
     ],
 )

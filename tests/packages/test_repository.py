@@ -10,7 +10,9 @@ from rpm_repositories import COMPRESSIONS, Server, access, add_rpm, index, servi
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
-from dockyard.model.packages import Repository, Request
+from dockyard.model.packages import Lock, PinBy, Repository, Request
+from dockyard.packages.pinned_files import resolve_files
+from dockyard.packages.pinning import pin_by_content
 from dockyard.packages.pool import every_pin
 from dockyard.packages.rpm.repository import Metadata, open_repository
 from dockyard.packages.solve import solve
@@ -272,3 +274,22 @@ def test_what_createrepo_writes_is_read_as_the_packages_themselves(
         found = opened(tmp_path, root.as_uri())
         assert sorted(every_pin([found], tmp_path / "metadata")) == sorted(plain)
     assert chosen(tmp_path, root, "user") == [pin.nevra for pin in sorted(plain)]
+
+
+def test_a_metalink_without_a_digest_to_rely_on_is_refused(tmp_path: Path, mirror: Path) -> None:
+    with serving(mirror) as server:
+        address = metalink(tmp_path / "m", {server.url: 1}, b"")
+        text = (tmp_path / "m").read_text()
+        (tmp_path / "m").write_text(text.replace("sha256", "md5"))
+        assert "no sha256" in refused(tmp_path, server.url, metalink=address).excerpt[0]
+
+
+def test_file_names_are_meant_as_they_stand(tmp_path: Path) -> None:
+    plain = tmp_path / "my packages#1"
+    add_rpm(plain / "a b%20c", "one")
+    found = opened(tmp_path, plain.as_uri(), pin=PinBy.CONTENT)
+    store = access(tmp_path)
+    [pin] = pin_by_content(every_pin([found], store.cache), [found], store)
+    assert pin.path == "a b%20c/one-1-1.noarch.rpm"
+    lock = Lock("x", Request(("one",)), (found.locked(),), (pin,))
+    assert len(resolve_files(lock, [found.repository], store)) == 1

@@ -22,7 +22,7 @@ from dockyard.packages.access import Access
 from dockyard.packages.fetch import Wanted, fetch
 from dockyard.packages.pinning import local_file
 from dockyard.packages.rpm import keys
-from dockyard.packages.rpm.mirrors import Mirrors
+from dockyard.packages.rpm.mirrors import Mirrors, join
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.repository import find_mirrors
 from dockyard.packages.rpm.signature import check_digests, signers
@@ -97,7 +97,7 @@ class _Resolution:
         wanted = []
         for pin in self._pins:
             if pin.digest and not blobs.has(pin.digest):
-                urls = tuple(base + pin.path for base in self._bases(pin.repository))
+                urls = tuple(join(base, pin.path) for base in self._bases(pin.repository))
                 wanted.append(Wanted(pin.digest, pin.size, urls, pin.nevra, self._where))
         try:
             fetch(
@@ -127,7 +127,7 @@ class _Resolution:
             if not (rule.check_packages or self._known[name].check_packages):
                 continue
             try:
-                certificates = keys.load(self._known[name], self._access.network)
+                certificates = keys.load(self._known[name], self._access, rule.keys)
             except DockyardError as error:
                 self._problems.extend(error.problems)
                 continue
@@ -170,7 +170,7 @@ class _Resolution:
                 failures.append(f"{base}{pin.path}: there is no such file")
                 continue
             try:
-                data = self._access.network.read(base + pin.path)
+                data = self._access.network.read(join(base, pin.path))
                 return self._access.blobs.path(self._access.blobs.add_bytes(data))
             except TransferFailed as error:
                 gone = gone and error.gone

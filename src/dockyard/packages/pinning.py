@@ -22,6 +22,7 @@ from dockyard.packages.access import Access
 from dockyard.packages.blobs import digest_of_file, mismatch, split_digest
 from dockyard.packages.fetch import FetchEvent, Progress, Wanted, fetch
 from dockyard.packages.pool import every_pin
+from dockyard.packages.rpm.mirrors import join
 from dockyard.packages.rpm.primary import Listed, listed
 from dockyard.packages.rpm.reader import content_digest, read_package
 from dockyard.packages.rpm.repository import Metadata
@@ -71,7 +72,7 @@ def content_of(pin: Pin, metadata: Metadata, access: Access) -> str:
         return record.read_text()
     path = local_file(pin.path, metadata.bases)
     if path is None:
-        urls = tuple(base + pin.path for base in metadata.bases)
+        urls = tuple(join(base, pin.path) for base in metadata.bases)
         wanted = Wanted(pin.digest, pin.size, urls, pin.nevra, metadata.repository.position)
         fetch([wanted], access.blobs, progress=access.progress, offline=access.offline)
         path = access.blobs.path(pin.digest)
@@ -90,7 +91,7 @@ def content_of(pin: Pin, metadata: Metadata, access: Access) -> str:
 def local_file(path: str, bases: Iterable[str]) -> Path | None:
     """The file of a package, where its repository is a directory of this machine."""
     for base in bases:
-        if base.startswith("file://") and (file := file_path(base + path)).is_file():
+        if base.startswith("file://") and (file := file_path(join(base, path))).is_file():
             return file
     return None
 
@@ -149,7 +150,7 @@ def _elsewhere(pin: Pin, metadata: Metadata | None, access: Access) -> Path | No
     if not pin.digest:  # only its content is known, and no mirror is asked for contents
         path = local_file(pin.path, bases)
         return path if path and content_digest(path) == pin.content else None
-    urls = tuple(base + pin.path for base in bases)
+    urls = tuple(join(base, pin.path) for base in bases)
     wanted = Wanted(pin.digest, pin.size, urls, pin.nevra)
     try:
         fetch([wanted], access.blobs, progress=access.progress, offline=access.offline)

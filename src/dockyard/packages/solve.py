@@ -46,13 +46,13 @@ def solve(
     metadata no longer lists, with their descriptions.
     Raises DockyardError: `solve.not-found` and `solve.unsatisfiable`, one problem each.
     """
-    attempts = [(files, hard) for files in (False, True) for hard in (True, False)]
+    attempts = [(files, hard) for hard in (True, False) for files in (False, True)]
     failure: DockyardError | None = None
     for filelists, hard in attempts:
         if not hard and not (keep or kept):
             continue
         if filelists and not (failure and _wants_files(failure, opened)):
-            break
+            continue
         attempt = _Attempt(request, opened, cache, filelists, kept)
         try:
             return attempt.run(keep, hard=hard)

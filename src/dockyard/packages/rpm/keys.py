@@ -6,44 +6,75 @@ a key server knows is never asked for.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.network import Network, TransferFailed
+from dockyard.host.files import write_atomic
+from dockyard.host.network import TransferFailed, shown
 from dockyard.model.packages import Repository
+from dockyard.packages.access import Access
 
 _LIMIT = 4 << 20
+_REMOTE = re.compile(r"https?://")
 
 
 class BadSignature(ValueError):
     """No key of the repository made this signature over these bytes."""
 
 
-def load(repository: Repository, network: Network) -> tuple[pysequoia.Cert, ...]:
-    """The keys of a repository. Raises DockyardError (`repository.no-key`, `.bad-key`)."""
+def load(
+    repository: Repository, access: Access, wanted: Sequence[str] = ()
+) -> tuple[pysequoia.Cert, ...]:
+    """The keys of a repository.
+
+    wanted: fingerprints that a lock records; keys of these that were fetched before serve again,
+    without asking the network. Raises DockyardError (`repository.no-key`, `.bad-key`).
+    """
+    if wanted:
+        before = [
+            _kept(source, access).read_bytes()
+            for source in repository.keys
+            if _kept(source, access).is_file()
+        ]
+        known = tuple(cert for data in before for cert in pysequoia.Cert.split_bytes(data))
+        if set(wanted) <= set(fingerprints(known)):
+            return known
     certificates: list[pysequoia.Cert] = []
     for source in repository.keys:
-        try:
-            if source.startswith("/"):
-                data = Path(source).read_bytes()
-            else:
-                data = network.read(source, _LIMIT)
-        except (OSError, TransferFailed) as error:
-            why = error.why if isinstance(error, TransferFailed) else str(error)
-            what = f"a key of {repository.id} is not to be had: {source}"
-            raise _problem(repository, "no-key", what, why) from None
+        data = _read(source, repository, access)
         try:
             certificates += pysequoia.Cert.split_bytes(data)
         except (RuntimeError, ValueError) as error:
             what = f"a key of {repository.id} is no OpenPGP key: {source}"
             raise _problem(repository, "bad-key", what, first_line(error)) from None
+        if _REMOTE.match(source):
+            _kept(source, access).parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(_kept(source, access), data)
     if not certificates:
         what = f"{repository.id} is to be verified, but names no key"
         raise _problem(repository, "no-key", what, "")
     return tuple(certificates)
+
+
+def _read(source: str, repository: Repository, access: Access) -> bytes:
+    try:
+        if source.startswith("/"):
+            return Path(source).read_bytes()
+        return access.network.read(source, _LIMIT)
+    except (OSError, TransferFailed) as error:
+        why = error.why if isinstance(error, TransferFailed) else str(error)
+        what = f"a key of {repository.id} is not to be had: {shown(source)}"
+        raise _problem(repository, "no-key", what, why) from None
+
+
+def _kept(source: str, access: Access) -> Path:
+    """Where a fetched key is kept."""
+    return access.cache / "keys" / hashlib.sha256(source.encode()).hexdigest()
 
 
 def fingerprints(certificates: Sequence[pysequoia.Cert]) -> tuple[str, ...]:

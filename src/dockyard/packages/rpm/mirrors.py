@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from dockyard.packages.rpm.repomd import strongest
@@ -35,6 +36,15 @@ class Mirrors:
 def base(address: str) -> str:
     """A base address with exactly one `/` at its end."""
     return address.rstrip("/") + "/"
+
+
+def join(base: str, path: str) -> str:
+    """The address of a file below a base.
+
+    Paths are taken as the metadata has them, as servers expect; only a local path, in which every
+    character is meant as it stands, has to be written as an address first.
+    """
+    return base + (quote(path) if base.startswith("file://") else path)
 
 
 def parse_mirror_list(text: str) -> Mirrors:

@@ -15,6 +15,7 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.model.packages import DEFAULT_COST, DEFAULT_PRIORITY, Repository
 
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 _TRUE = {"1", "yes", "true", "on"}
 _FALSE = {"0", "no", "false", "off"}
 _ADDRESSES = ("baseurl", "mirrorlist", "metalink", "gpgkey")
@@ -95,6 +96,10 @@ class _Reader:
         if name == "main":
             return None  # dnf.conf's own section, when a file carries both
         where = self._position(name)
+        if not _ID.fullmatch(name):
+            what = f"{name!r} is no id of a repository"
+            why = "an id has letters, digits and - _ . : and begins with a letter or digit"
+            self.problems.add("repofile.bad-id", what, where, why=why)
         # A disabled section may use variables and options of systems that are not this one.
         if not self._flag(name, options, "enabled", default=True):
             return None

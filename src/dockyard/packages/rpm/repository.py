@@ -58,7 +58,7 @@ class Metadata:
 def open_repository(repository: Repository, access: Access) -> Metadata:
     """Open one repository. Raises DockyardError (`repository.…`, `fetch.…`)."""
     verified = repository.check_packages or repository.check_metadata
-    certificates = keys.load(repository, access.network) if verified else ()
+    certificates = keys.load(repository, access) if verified else ()
     found = find_mirrors(repository, access.network)
     plain = next((path for path in map(_plain_directory, found.bases) if path), None)
     if plain:
@@ -89,6 +89,8 @@ def find_mirrors(repository: Repository, network: Network) -> Mirrors:
             if is_metalink:
                 more = mirrors.parse_metalink(data)
                 digests = more.digests
+                if not digests:
+                    raise MalformedMirrors("it has no sha256 or sha512 digest of repomd.xml")
             else:
                 more = mirrors.parse_mirror_list(data.decode("utf-8", "replace"))
             bases += more.bases
@@ -169,7 +171,7 @@ def _index_file(
     label = f"{record.kind} metadata of {repository.id}"
     if record.algorithm == "sha256":
         digest = f"sha256:{record.hexdigest}"
-        urls = tuple(base + record.href for base in bases)
+        urls = tuple(mirrors.join(base, record.href) for base in bases)
         wanted = Wanted(digest, record.size, urls, label, repository.position)
         fetch(
             [wanted],
@@ -200,7 +202,7 @@ def _other_digest(
         return path
     for base in bases:
         try:
-            data = access.network.read(base + record.href)
+            data = access.network.read(mirrors.join(base, record.href))
         except TransferFailed as error:
             failures.append(f"{shown(base + record.href)}: {error.why}")
             continue
