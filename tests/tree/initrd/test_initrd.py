@@ -167,6 +167,16 @@ def test_a_root_that_cannot_boot_is_refused(tmp_path: Path, gone: str, code: str
     assert [problem.code for problem in error.value.problems] == [code]
 
 
+@pytest.mark.parametrize("damage", [b"", b"\x7fELF\x02\x01", b"\xfd7zXZ\x00"])
+def test_a_damaged_module_is_named(tmp_path: Path, damage: bytes) -> None:
+    root = make(tmp_path / "root")
+    (root / f"usr/lib/modules/{KERNEL}/kernel/virtio_blk.ko.xz").write_bytes(damage)
+    with pytest.raises(DockyardError) as error:
+        build_initrd(root, PLAIN, tmp_path / "out", EPOCH)
+    assert error.value.problems[0].code == "initrd.module-damaged"
+    assert "virtio_blk" in error.value.problems[0].what
+
+
 def test_another_kernel_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(DockyardError) as error:
         build_initrd(make(tmp_path / "root"), InitrdOptions("1.0"), tmp_path / "out", EPOCH)

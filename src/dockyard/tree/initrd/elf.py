@@ -99,7 +99,8 @@ def _strings(data: bytes, tags: dict[int, list[int]], loads: list[tuple[int, int
     at, size = tags[_DT_STRTAB][0], tags[_DT_STRSZ][0]
     for address, offset, length in loads:
         if address <= at < address + length:
-            return data[offset + at - address :][:size]
+            begin = offset + at - address
+            return data[begin : begin + size]
     raise ValueError("the string table lies in no segment")
 
 
@@ -123,26 +124,37 @@ def _dlopen(notes: bytes) -> list[Dlopen]:
         name_size, size, kind = _NOTE.unpack_from(notes, at)
         at += _NOTE.size + name_size + -name_size % 4
         if kind == _NOTE_DLOPEN:
-            for entry in json.loads(notes[at : at + size].rstrip(b"\0")):
-                found.append(
-                    Dlopen(
-                        entry.get("feature", ""),
-                        entry.get("priority", "recommended"),
-                        tuple(entry["soname"]),
-                    )
-                )
+            found += _libraries(notes[at : at + size].rstrip(b"\0"))
         at += size + -size % 4
     return found
 
 
+def _libraries(text: bytes) -> list[Dlopen]:
+    """The entries of one note; none where its text is not as the specification has it."""
+    try:
+        return [
+            Dlopen(
+                str(entry.get("feature", "")),
+                str(entry.get("priority", "recommended")),
+                tuple(map(str, entry["soname"])),
+            )
+            for entry in json.loads(text)
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []
+
+
 def section(data: bytes, name: bytes) -> bytes | None:
-    """The content of a section by its name (kernel modules keep their facts in `.modinfo`)."""
+    """The content of a section by its name (kernel modules keep their facts in `.modinfo`); None
+    where there is none. Raises struct.error, IndexError or ValueError for a damaged file.
+    """
     if data[:4] != MAGIC or data[4:6] != _CLASS64_LITTLE:
         return None
     (at,) = struct.unpack_from("<Q", data, 40)
     entry_size, count, names_at = struct.unpack_from("<HHH", data, 58)
     headers = [_SECTION.unpack_from(data, at + number * entry_size) for number in range(count)]
-    names = data[headers[names_at][4] :][: headers[names_at][5]]
+    begin, size = headers[names_at][4:6]
+    names = data[begin : begin + size]
     for header in headers:
         if names[header[0] : names.index(b"\0", header[0])] == name:
             return data[header[4] : header[4] + header[5]]

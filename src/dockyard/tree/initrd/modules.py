@@ -8,6 +8,7 @@ decompressed, so that the initrd's own compression sees their text and no decomp
 from __future__ import annotations
 
 import lzma
+import struct
 import sys
 import zlib
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ else:
     from compression import zstd
 
 FOLDER = "/usr/lib/modules"
+_DAMAGE = (lzma.LZMAError, zlib.error, zstd.ZstdError, struct.error, IndexError, ValueError)
 _SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
@@ -128,9 +130,20 @@ class Kernel:
                     fix="the kernel package is damaged: reinstall it, or run depmod anew",
                 )
             )
-        data = _decompressed(path, content)
+        try:
+            data = _decompressed(path, content)
+            info = elf.section(data, b".modinfo") or b""
+        except _DAMAGE as error:
+            raise DockyardError(
+                Problem(
+                    code="initrd.module-damaged",
+                    what=f"the kernel module {path} is damaged",
+                    where=self.folder,
+                    why=str(error),
+                    fix="reinstall the kernel package",
+                )
+            ) from error
         plain = path[: path.index(".ko") + 3]
-        info = elf.section(data, b".modinfo") or b""
         pairs = [text.partition("=") for text in info.decode(errors="replace").split("\0") if text]
         return Module(
             name,
