@@ -1,0 +1,89 @@
+"""`dockyard doctor`: try what a build needs of this host, and say how to mend what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dockyard.cli.options import store_option
+
+if TYPE_CHECKING:
+    from dockyard.host.doctor import Finding
+
+_WIDTH = 84
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@store_option
+def command(as_json: bool, store: Path) -> None:
+    """Check this host, and say how to mend what is missing.
+
+    Everything is tried rather than looked up. The exit status is 1 only when something is missing
+    without which Dockyard cannot work.
+    """
+    import dataclasses
+    import json
+
+    from dockyard.host.doctor import State, examine
+
+    findings = [*examine(store), acceleration(store)]
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+    else:
+        click.echo(as_text(findings))
+    if any(finding.state is State.MISSING for finding in findings):
+        raise SystemExit(1)
+
+
+def acceleration(store: Path) -> Finding:
+    """Whether guests run on the host's processor, by starting one; a matter of speed alone."""
+    from dockyard.host.doctor import Finding, State
+    from dockyard.packages.tools import load_tools_lock, tools_tree, trees_path
+    from dockyard.vm.accel import KVM, probe
+    from dockyard.vm.qemu import Accel
+
+    if not trees_path(store, load_tools_lock().packages).is_dir():
+        found = "not tried: the tools are not there yet"
+        advice = "Run `dockyard tools fetch`, or build an image, and look again."
+        return Finding("kvm", State.NOTE, found, advice)
+    verdict = probe(tools_tree(store).main)
+    if verdict.accel is Accel.KVM:
+        return Finding("kvm", State.OK, "a guest ran on the host's processor")
+    advice = (
+        "Images boot by translation, ten times slower, which suffices for checks. For KVM, the "
+        f"user must be able to write to {KVM} (usermod --append --groups kvm USER), and a virtual "
+        "machine must be given nested virtualisation by its own host."
+    )
+    return Finding("kvm", State.NOTE, verdict.why, advice)
+
+
+def as_text(findings: list[Finding]) -> str:
+    """Findings for a person: a line each, and how to mend it where there is something to mend."""
+    import textwrap
+
+    from dockyard.host.doctor import State
+
+    marks = {State.OK: ("✓", "green"), State.NOTE: ("!", "yellow"), State.MISSING: ("✗", "red")}
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    for finding in findings:
+        mark, colour = marks[finding.state]
+        lines.append(f"{click.style(mark, fg=colour)} {finding.name.ljust(width)}  {finding.found}")
+        lines += textwrap.wrap(
+            finding.advice,
+            _WIDTH,
+            initial_indent=" " * (width + 4),
+            subsequent_indent=" " * (width + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    missing = sum(finding.state is State.MISSING for finding in findings)
+    lines.append(
+        click.style(f"{missing} missing: Dockyard cannot work here yet", fg="red")
+        if missing
+        else "This host can build images."
+    )
+    return "\n".join(lines)
