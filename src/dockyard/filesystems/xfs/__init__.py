@@ -1,13 +1,14 @@
 """XFS: written by mkfs.xfs 7 from a staged tree, read by our own reader.
 
 mkfs.xfs stores an ACL under a wrong name and drops an attribute without a value, both without a
-word; and a tree that is staged without root has no devices and no ids beyond the namespace's. All
-of these are refused. Options: `inode`, `metadata` and `naming`, as mkfs.xfs -i, -m and -n take
+word; and a tree that is staged without root has no devices and no `trusted.*`. All of these are
+refused. Options: `inode`, `metadata` and `naming`, as mkfs.xfs -i, -m and -n take
 them, such as `nrext64=0` for older kernels.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dockyard.archive import Archive, Kind
@@ -21,8 +22,9 @@ from dockyard.filesystems.spec import (
     too_small,
     whole_mebibytes,
 )
-from dockyard.filesystems.staging import ACLS, DEVICE_RULE, OWNER_RULE, TRUSTED_RULE, staged
+from dockyard.filesystems.staging import ACLS, DEVICE_RULE, TRUSTED_RULE, staged
 from dockyard.filesystems.xfs import reader
+from dockyard.filesystems.xfs.mend import has_foreign_owner, mend
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
@@ -36,7 +38,6 @@ _LOG = 64 << 20
 _FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or erofs"
 RULES = (
     DEVICE_RULE,
-    OWNER_RULE,
     TRUSTED_RULE,
     Rule("acl", "ACLs, which its writer loses", lambda e: any(n in ACLS for n, _ in e.xattrs)),
     Rule(
@@ -101,12 +102,22 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
         argv += [letter, spec.options[option]] if option in spec.options else []
     env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "DETERMINISTIC_SEED": "1"}
     try:
-        with staged(archive, out) as tree:
+        with staged(_ownable(archive), out) as tree:
             tools.run([*argv, "-p", str(tree), str(out)], read=[tree], write=[out], env=env)
     except ProcessFailed as error:
         if b"No space left" in error.completed.stderr or b"ENOSPC" in error.completed.stderr:
             raise too_small("xfs", out, size, minimum_size(archive)) from error
         raise
+    mend(archive, out)
+
+
+def _ownable(archive: Archive) -> Archive:
+    """The archive with root as the owner of what belongs to ids that the namespace has not."""
+    if not any(has_foreign_owner(entry) for entry in archive):
+        return archive
+    return archive.changed(
+        lambda entry: replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
+    )
 
 
 def _joined(*options: str | None) -> str:

@@ -17,6 +17,7 @@ _NODE, _LEAF = b"\x3e\xbe", b"\x3b\xee"
 _LEAF_HEADER, _NODE_HEADER = 80, 64
 _REMOTE_HEADER = 56
 _ACLS = {b"SGI_ACL_FILE": XATTR_ACL_ACCESS, b"SGI_ACL_DEFAULT": XATTR_ACL_DEFAULT}
+_OWN = b"xfs:"  # what the file system notes for its own programs
 _NAMED = (0x02, 0x08)
 
 
@@ -113,7 +114,7 @@ def _block(volume: Volume, blocks: dict[int, int], number: int) -> bytes:
 
 
 def _pair(name: bytes, value: bytes, flags: int) -> list[tuple[bytes, bytes]]:
-    if flags & (_PARENT | _INCOMPLETE):
+    if flags & (_PARENT | _INCOMPLETE) or (flags & _ROOT and name.startswith(_OWN)):
         return []
     if flags & _ROOT and name in _ACLS:
         return [(_ACLS[name], _acl(value))]

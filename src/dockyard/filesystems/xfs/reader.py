@@ -31,7 +31,7 @@ class XfsSource:
 def read(image: Path) -> Archive:
     """The archive of an image."""
     volume = Volume(image)
-    numbers = _inode_numbers(volume)
+    numbers = inode_numbers(volume)
     entries: list[Entry] = []
     firsts: dict[int, Entry] = {}
     for path, number in numbers.items():
@@ -47,7 +47,8 @@ def read(image: Path) -> Archive:
     return Archive(entries, (XfsSource(volume, numbers),))
 
 
-def _inode_numbers(volume: Volume) -> dict[bytes, int]:
+def inode_numbers(volume: Volume) -> dict[bytes, int]:
+    """For each path its inode number, in canonical order."""
     found = {b"": volume.root}
     pending = [(b"", volume.root)]
     visited = {volume.root}

@@ -82,7 +82,7 @@ class Volume:
         self.uuid = uuid.UUID(bytes=block[32:48])
         self.root = _u64(block, 56)
         self._group_blocks = _u32(block, 84)
-        self._inode_size = _u16(block, 104)
+        self.inode_size = _u16(block, 104)
         self.label = block[108:120].rstrip(b"\0").decode(errors="replace")
         self._inodes_log = block[123]
         self._group_log = block[124]
@@ -108,11 +108,14 @@ class Volume:
         group, index = block >> self._group_log, block & (1 << self._group_log) - 1
         return (group * self._group_blocks + index) * self.block_size
 
+    def inode_place(self, number: int) -> int:
+        """Where an inode lies in the image."""
+        index = number & (1 << self._inodes_log) - 1
+        return self._place(number >> self._inodes_log) + index * self.inode_size
+
     def inode(self, number: int) -> Inode:
         """An inode by its number, which says where it lies."""
-        at = self._place(number >> self._inodes_log)
-        at += (number & (1 << self._inodes_log) - 1) * self._inode_size
-        raw = self.range(at, self._inode_size)
+        raw = self.range(self.inode_place(number), self.inode_size)
         if raw[:2] != b"IN" or raw[4] != 3:
             raise self.broken(f"there is no inode {number}")
         flags = _u64(raw, 120)

@@ -1,0 +1,59 @@
+"""Sets in a new XFS image what mkfs.xfs cannot take from a staged tree.
+
+These are the times of the root directory, which it gives the time of the run, and owners beyond the
+ids of the namespace. Both are in the inode's core, which has its own checksum (CRC-32C over the
+inode with the checksum's field zero, kept little-endian).
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from dockyard.archive import Archive, Entry, Kind
+from dockyard.archive.entry import NANOSECONDS
+from dockyard.filesystems.crc32c import crc32c
+from dockyard.filesystems.xfs.reader import inode_numbers
+from dockyard.filesystems.xfs.volume import Volume
+from dockyard.host.namespace import MAPPED_IDS
+
+_CHECKSUM_AT = 100
+_BIG_TIME = 1 << 3
+
+
+def has_foreign_owner(entry: Entry) -> bool:
+    """Whether an owner is beyond the ids of the namespace."""
+    return entry.uid >= MAPPED_IDS or entry.gid >= MAPPED_IDS
+
+
+def mend(archive: Archive, image: Path) -> None:
+    """Set the core of the root's inode and of those with owners beyond the namespace."""
+    wanting = [
+        entry
+        for entry in archive
+        if not entry.path or (has_foreign_owner(entry) and entry.kind is not Kind.HARDLINK)
+    ]
+    volume = Volume(image)
+    try:
+        numbers = inode_numbers(volume) if len(wanting) > 1 else {b"": volume.root}
+        with open(image, "rb+") as opened:
+            for entry in wanting:
+                at = volume.inode_place(numbers[entry.path])
+                opened.seek(at)
+                opened.write(_set(volume.range(at, volume.inode_size), entry))
+    finally:
+        volume.close()
+
+
+def _set(raw: bytes, entry: Entry) -> bytes:
+    core = bytearray(raw)
+    kind = int.from_bytes(core[2:4], "big") & 0xF000
+    struct.pack_into(">H", core, 2, kind | entry.mode)
+    struct.pack_into(">II", core, 8, entry.uid, entry.gid)
+    if int.from_bytes(core[120:128], "big") & _BIG_TIME:
+        struct.pack_into(">Q", core, 40, entry.mtime_ns + (NANOSECONDS << 31))
+    else:
+        struct.pack_into(">iI", core, 40, *divmod(entry.mtime_ns, NANOSECONDS))
+    core[_CHECKSUM_AT : _CHECKSUM_AT + 4] = bytes(4)
+    struct.pack_into("<I", core, _CHECKSUM_AT, crc32c(core))
+    return bytes(core)
