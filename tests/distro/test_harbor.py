@@ -1,0 +1,172 @@
+"""Harbor Linux: its declarations hold together, and what is made of them installs cleanly."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dockyard.distro.load import LoadedDistro, load_distro
+from dockyard.engine.store import default_root
+from dockyard.host.sandbox import Tools
+from dockyard.model.distro import Attribute, Component, Directory, File, Package
+
+HARBOR = Path(__file__).parents[2] / "distros/harbor"
+
+
+@pytest.fixture(scope="module")
+def harbor() -> LoadedDistro:
+    return load_distro(HARBOR)
+
+
+def own(harbor: LoadedDistro, name: str) -> Package:
+    return next(package for package in harbor.packages if package.name == name)
+
+
+def text_of(harbor: LoadedDistro, package: str, path: str) -> str:
+    (file,) = [file for file in own(harbor, package).files if file.path == path]
+    return (HARBOR / file.source).read_text() if file.source else file.content or ""
+
+
+def rows(harbor: LoadedDistro, package: str, path: str) -> list[list[str]]:
+    return [line.split(":") for line in text_of(harbor, package, path).splitlines()]
+
+
+def declarations(harbor: LoadedDistro) -> list[tuple[str, Component | Package]]:
+    return [
+        *harbor.components.items(),
+        *((package.name, package) for package in harbor.packages),
+    ]
+
+
+def test_accounts_are_unique_and_fixed(harbor: LoadedDistro) -> None:
+    users, groups = rows(harbor, "setup", "/etc/passwd"), rows(harbor, "setup", "/etc/group")
+    for names in ([row[0] for row in users], [row[0] for row in groups]):
+        assert len(names) == len(set(names))
+    for numbers in ([int(row[2]) for row in users], [int(row[2]) for row in groups]):
+        assert len(numbers) == len(set(numbers))
+        assert all(number < 200 or number == 65534 for number in numbers)
+    assert {row[3] for row in users} <= {row[2] for row in groups}
+    assert all(len(row) == 7 for row in users)
+    assert all(len(row) == 4 for row in groups)
+
+
+def test_shadow_files_fit_the_accounts_and_hold_no_password(harbor: LoadedDistro) -> None:
+    for databases, width in (
+        (("/etc/passwd", "/etc/shadow"), 9),
+        (("/etc/group", "/etc/gshadow"), 4),
+    ):
+        accounts = rows(harbor, "setup", databases[0])
+        secrets = rows(harbor, "shadow-data", databases[1])
+        assert [row[0] for row in accounts] == [row[0] for row in secrets]
+        assert {row[1] for row in secrets} <= {"*", "!*"}
+        assert {len(row) for row in secrets} == {width}
+
+
+def test_every_declared_owner_is_an_account(harbor: LoadedDistro) -> None:
+    users = {row[0] for row in rows(harbor, "setup", "/etc/passwd")}
+    groups = {row[0] for row in rows(harbor, "setup", "/etc/group")}
+    for name, declared in declarations(harbor):
+        items: list[Attribute | Directory | File] = [
+            *declared.attributes,
+            *declared.directories,
+            *declared.files,
+        ]
+        for item in items:
+            assert (item.owner or "root") in users, f"{name}: {item.path}"
+            assert (item.group or "root") in groups, f"{name}: {item.path}"
+
+
+def test_every_file_of_the_distribution_is_used(harbor: LoadedDistro) -> None:
+    named = {file.source for _, item in declarations(harbor) for file in item.files if file.source}
+    there = {
+        path.relative_to(HARBOR).as_posix()
+        for path in (HARBOR / "files").rglob("*")
+        if path.is_file()
+    }
+    assert named == there
+    for folder, listed in (
+        ("components", harbor.distro.components),
+        ("packages", harbor.distro.packages),
+    ):
+        assert {path.relative_to(HARBOR).as_posix() for path in (HARBOR / folder).iterdir()} == set(
+            listed
+        )
+
+
+def test_every_scriptlet_is_used(harbor: LoadedDistro) -> None:
+    used = {name for _, item in declarations(harbor) for name in item.scriptlets}
+    assert used == set(harbor.scriptlets)
+
+
+def test_groups_of_packages_name_packages_that_exist(harbor: LoadedDistro) -> None:
+    known = {item.rename or upstream for _, upstream, item in harbor.imports()}
+    known |= {package.name for package in harbor.packages}
+    for package in harbor.packages:
+        names = {relation.split()[0] for relation in (*package.requires, *package.requires_pre)}
+        assert names <= known, package.name
+
+
+def test_release_agrees_with_the_distribution(harbor: LoadedDistro) -> None:
+    text = text_of(harbor, "harbor-release", "/usr/lib/os-release")
+    release = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', text, re.MULTILINE))
+    assert release["ID"] == harbor.distro.name
+    assert release["VERSION_ID"] == harbor.distro.version
+    assert release["NAME"] == harbor.title
+
+
+def test_nothing_is_enabled_that_is_not_named(harbor: LoadedDistro) -> None:
+    folder = "/usr/lib/systemd/system-preset"
+    assert text_of(harbor, "harbor-presets", f"{folder}/99-default.preset") == "disable *\n"
+    lines = text_of(harbor, "harbor-presets", f"{folder}/80-harbor.preset").splitlines()
+    rules = [line.split() for line in lines if line and not line.startswith("#")]
+    assert all(verb == "enable" and "*" not in unit for verb, unit in rules)
+    assert len({unit for _, unit in rules}) == len(rules)
+
+
+def test_ssh_lets_nobody_in_by_password(harbor: LoadedDistro) -> None:
+    (file,) = [
+        file
+        for file in harbor.components["openssh-server"].files
+        if file.path == "/etc/ssh/sshd_config"
+    ]
+    assert file.source
+    lines = (HARBOR / file.source).read_text().splitlines()
+    assert "PasswordAuthentication no" in lines
+    assert "KbdInteractiveAuthentication no" in lines
+    assert "PermitRootLogin prohibit-password" in lines
+
+
+@pytest.mark.build
+def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
+    from dockyard.distro.build import build_distro
+    from dockyard.model.packages import Repository, Request
+    from dockyard.packages.access import Access
+    from dockyard.packages.lock import open_all
+    from dockyard.packages.solve import solve
+    from dockyard.tree.finish import finish
+    from dockyard.tree.install import install, verify
+
+    built = build_distro(HARBOR, default_root(), lambda: tools)
+    place = built.path
+    keys = tuple(map(str, place.glob("RPM-GPG-KEY-*")))
+    repository = Repository("harbor", (f"file://{place}/",), keys=keys, check_metadata=True)
+    opened = open_all([repository], Access.of_store(tmp_path / "store"))
+    pins = solve(Request(("harbor-server", "kernel", "systemd-boot")), opened, tmp_path / "cache")
+    assert 150 < len(pins) < 300
+    root = tmp_path / "root"
+    root.mkdir()
+    epoch = load_distro(HARBOR).epoch
+    report = install([place / pin.path for pin in pins], root, tools, epoch)
+    assert report.messages == ()
+    finish(root, epoch)
+    assert verify(root, tools) == ()
+    late = [path for path in root.rglob("*") if path.lstat().st_mtime > epoch]
+    assert late == []
+    enabled = {
+        path.name for path in (root / "etc/systemd/system/multi-user.target.wants").iterdir()
+    }
+    assert {"sshd.service", "chronyd.service", "systemd-networkd.service"} <= enabled
+    assert not list((root / "etc/ssh").glob("ssh_host_*"))
+    assert (root / "etc/machine-id").read_bytes() == b""
