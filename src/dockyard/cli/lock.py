@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from dockyard.cli.fetching import origin_options, step
 from dockyard.cli.options import EXISTING_FILE, progress_option, store_option
 
 if TYPE_CHECKING:
-    from dockyard.engine.events import Listener
-    from dockyard.packages.fetch import FetchEvent, Progress
+    from dockyard.model.packages import Pin
+    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.fetch import Progress
     from dockyard.packages.image_lock import LockedImage
 
 _SHOWN = 40
@@ -39,13 +40,7 @@ _SHOWN = 40
     is_flag=True,
     help="Use only what --rpm-source names, not the distro's own repositories.",
 )
-@click.option(
-    "--mirror-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True,
-    envvar="DOCKYARD_MIRROR_DIR",
-    help="A directory that `dockyard fetch` filled; tried before any mirror.",
-)
+@origin_options
 def command(
     image: Path,
     store: Path,
@@ -53,6 +48,7 @@ def command(
     refresh_missing: bool,
     rpm_source: tuple[Path, ...],
     disable_base_image_rpm_repos: bool,
+    debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
 ) -> None:
     """Choose the packages that IMAGE asks for, and pin them in the lock beside it.
@@ -60,14 +56,17 @@ def command(
     A build takes exactly what the lock says: image.yaml has image.lock. Keep it under version
     control.
     """
+    import os
+    from functools import partial
+
     from dockyard.cli import terminal
     from dockyard.config import load_image
     from dockyard.distro.load import load_distro
     from dockyard.errors import DockyardError
     from dockyard.host import clock
     from dockyard.packages.access import Access
+    from dockyard.packages.deb.sources import Origins
     from dockyard.packages.image_lock import lock_image
-    from dockyard.packages.tools import load_tools_lock
 
     began = clock.monotonic()
     loaded = load_image(image)
@@ -76,14 +75,21 @@ def command(
         fix = "add, for example: distro: ../../distros/harbor/distro.yaml"
         raise DockyardError(loaded.problem("", "lock.no-distro", what, fix=fix))
     distro = load_distro(loaded.local(loaded.image.distro))
-    with terminal.progress(progress) as listener, _step(listener, loaded.name) as fetched:
+    store = store.absolute()
+    origins = Origins.of_host(
+        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
+    )
+    with (
+        terminal.progress(progress) as listener,
+        step(listener, f"Choose packages for {loaded.name}", "its lock is made") as fetched,
+    ):
         done = lock_image(
             loaded,
             distro.distro,
             distro.directory,
-            store.absolute(),
-            Access.of_store(store.absolute(), offline=mirror_dir, progress=fetched),
-            tools=load_tools_lock().packages,
+            store,
+            Access.of_store(store, offline=origins.offline, progress=fetched),
+            tools=partial(_tool_pins, store, origins, fetched),
             extra=rpm_source,
             without_distro=disable_base_image_rpm_repos,
             refresh_missing=refresh_missing,
@@ -91,27 +97,24 @@ def command(
     _tell(done, terminal.duration(clock.monotonic() - began))
 
 
-@contextmanager
-def _step(listener: Listener, name: str) -> Iterator[Progress]:
-    """Shows locking as one step, and what is fetched as its progress."""
-    from dockyard.engine.events import StepFailed, StepFinished, StepProgress, StepStarted
-    from dockyard.host import clock
+def _tool_pins(
+    store: Path, origins: Origins, progress: Progress, keep: Sequence[Pin] | None
+) -> Sequence[Pin]:
+    """The tools of the new lock: those in use, or the old ones with what is gone moved."""
+    from dockyard.model.packages import Lock
+    from dockyard.packages.blobs import Blobs
+    from dockyard.packages.tools import load_tools_lock, request, trees_path
+    from dockyard.packages.tools_lock import refresh_tools
 
-    began = clock.monotonic()
-    title = f"Choose packages for {name}"
-
-    def fetched(event: FetchEvent) -> None:
-        wanted = event.wanted
-        note = f"fetching {wanted.label}"
-        listener(StepProgress("lock", note, event.received, wanted.size, "bytes"))
-
-    listener(StepStarted("lock", title, "its lock is made"))
-    try:
-        yield fetched
-    except BaseException:
-        listener(StepFailed("lock", title, clock.monotonic() - began))
-        raise
-    listener(StepFinished("lock", title, clock.monotonic() - began))
+    if keep is None:
+        return load_tools_lock().packages
+    places = [Blobs(store / "blobs"), *(Blobs(path) for path in origins.offline)]
+    if trees_path(store, keep).is_dir() or all(
+        any(place.has(pin.digest) for place in places) for pin in keep
+    ):
+        return keep
+    moved, _ = refresh_tools(Lock("tools", request(), (), tuple(keep)), store, origins, progress)
+    return moved.packages
 
 
 def _tell(done: LockedImage, took: str) -> None:

@@ -5,8 +5,8 @@ Reads the old lock, makes or mends it, and writes it only when its text changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ from dockyard.packages.sources import image_repositories, image_request, lock_pa
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
+
+ToolPins = Callable[[Sequence[Pin] | None], Sequence[Pin]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,14 @@ def lock_image(
     store: Path,
     access: Access,
     *,
-    tools: Sequence[Pin],
+    tools: ToolPins,
     extra: Sequence[Path] = (),
     without_distro: bool = False,
     refresh_missing: bool = False,
 ) -> LockedImage:
     """Make the lock of an image file, or with refresh_missing move only the pins that are gone.
 
+    tools: from the pins of the tools in the old lock, if they are to be kept, to those of the new.
     Raises DockyardError; then the lock on disk is as it was.
     """
     path = lock_path(loaded.path)
@@ -61,9 +64,10 @@ def lock_image(
         assert old is not None
         locks.require(old, request, repositories, str(path))
         new, _ = locks.refresh_missing(old, repositories, access)
+        new = replace(new, tools=tuple(sorted(tools(old.tools))))
     else:
         old = _readable(path)
-        new = locks.make_lock(loaded.name, request, repositories, access, tools)
+        new = locks.make_lock(loaded.name, request, repositories, access, tools(None))
     text = locks.dump(new)
     if not path.is_file() or path.read_bytes() != text.encode():
         write_atomic(path, text.encode())
