@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import dockyard
@@ -15,7 +15,6 @@ from dockyard.packages.fetch import FetchEvent
 from dockyard.packages.tools import (
     ToolTrees,
     Unpacked,
-    load_tools_lock,
     tools_tree,
     trees_path,
 )
@@ -39,8 +38,7 @@ class Toolbox:
 
 def open_toolbox(pins: Sequence[Pin], store: Path, origins: Origins) -> Toolbox:
     """The toolbox of the tools that a lock pins. origins: where their packages are fetched from."""
-    lock = replace(load_tools_lock(), packages=tuple(sorted(pins)))
-    place = trees_path(store, lock)
+    place = trees_path(store, pins)
 
     def work(work: Work) -> None:
         def told(event: FetchEvent | Unpacked) -> None:
@@ -49,11 +47,11 @@ def open_toolbox(pins: Sequence[Pin], store: Path, origins: Origins) -> Toolbox:
             else:
                 work.progress(f"fetching {event.wanted.label}")
 
-        tools_tree(store, lock, told, origins=origins)
+        tools_tree(store, pins, told, origins=origins)
 
     identity = {"tools": place.name, "dockyard": code_digest()}
     step = Step("tools", f"Unpack {len(pins)} packages of tools", identity, (), work, place=place)
-    return Toolbox(step, lambda: tools_tree(store, lock, origins=origins))
+    return Toolbox(step, lambda: tools_tree(store, pins, origins=origins))
 
 
 def code_digest() -> str:
