@@ -1,0 +1,86 @@
+"""Where the host's apt configuration says that Debian is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dockyard.errors import DockyardError
+from dockyard.packages.deb.sources import Origins, debian_mirrors
+
+ONE_LINE = """\
+# deb http://commented.example/debian trixie main
+deb-src http://source.example/debian trixie main
+deb [arch=amd64 signed-by=/k.gpg] http://first.example/debian/ trixie main contrib # why
+deb http://security.example/debian-security trixie-security main
+deb http://vendor.example/apt stable nonfree
+"""
+
+DEB822 = """\
+Types: deb deb-src
+# a comment
+URIs: http://second.example/debian
+ https://third.example/debian
+Suites: trixie trixie-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://off.example/debian
+Suites: trixie
+Components: main
+Enabled: no
+
+Types: deb-src
+URIs: http://source.example/debian
+Suites: trixie
+Components: main
+"""
+
+
+@pytest.fixture
+def apt(tmp_path: Path) -> Path:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text(ONE_LINE)
+    (tmp_path / "sources.list.d/debian.sources").write_text(DEB822)
+    (tmp_path / "sources.list.d/old.list.bak").write_text(ONE_LINE.replace("first", "bak"))
+    return tmp_path
+
+
+def test_both_forms_are_read_in_order(apt: Path) -> None:
+    assert debian_mirrors(apt) == (
+        "http://first.example/debian",
+        "http://second.example/debian",
+        "https://third.example/debian",
+    )
+
+
+def test_mirror_lists_are_followed(tmp_path: Path) -> None:
+    listed = tmp_path / "mirrors.txt"
+    listed.write_text(
+        "# near\nhttps://near.example/debian priority:1\nhttps://far.example/debian\n"
+    )
+    (tmp_path / "sources.list").write_text(f"deb mirror+file:{listed} trixie main\n")
+    found = ("https://near.example/debian", "https://far.example/debian")
+    assert debian_mirrors(tmp_path) == found
+
+
+def test_a_host_without_apt_has_no_archive(tmp_path: Path) -> None:
+    origins = Origins.of_host({}, apt=tmp_path / "none")
+    with pytest.raises(DockyardError) as caught:
+        origins.need_mirrors()
+    assert caught.value.problems[0].code == "debian.no-archive"
+
+
+def test_options_win_over_the_environment_and_that_over_apt(apt: Path, tmp_path: Path) -> None:
+    environment = {
+        "DOCKYARD_DEBIAN_MIRROR": "http://env.example/debian/",
+        "DOCKYARD_MIRROR_DIR": "/m",
+    }
+    assert Origins.of_host({}, apt=apt).mirrors[0] == "http://first.example/debian"
+    from_environment = Origins.of_host(environment, apt=apt)
+    assert from_environment.mirrors == ("http://env.example/debian",)
+    assert from_environment.offline == (Path("/m"),)
+    named = Origins.of_host(environment, debian_mirror=[str(tmp_path)], apt=apt)
+    assert named.mirrors == (tmp_path.as_uri(),)

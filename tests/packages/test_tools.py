@@ -1,0 +1,121 @@
+"""The tools: what is declared is locked, and what is locked becomes trees whose programs run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dockyard.cli.tools import command
+from dockyard.host.sandbox import Tools
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.fetch import FetchEvent
+from dockyard.packages.mirror_directory import fill
+from dockyard.packages.tools import (
+    ToolTrees,
+    Unpacked,
+    declared_trees,
+    load_tools_lock,
+    lock_path,
+    request,
+    tools_tree,
+    trees_path,
+)
+from dockyard.packages.tools_lock import lock_tools
+
+PROGRAMS = {
+    "main": (
+        "awk bash cpio createrepo_c debugfs dracut find fsck.erofs "
+        "getcap getfacl getfattr gzip ldconfig lz4 mcopy mke2fs mkfs.erofs mkfs.vfat mksquashfs "
+        "modinfo qemu-img qemu-system-x86_64 rpm rpmkeys sbsign sed sfdisk sh sqlite3 ssh "
+        "ssh-keygen systemd-hwdb systemd-sysusers systemd-tmpfiles tar ukify veritysetup "
+        "virt-fw-vars xorriso xz zstd"
+    ),
+    "testing": "sh mkfs.xfs xfs_db mkfs.btrfs btrfs",
+}
+
+
+def test_the_shipped_lock_answers_what_is_declared() -> None:
+    lock = load_tools_lock()
+    assert lock.request == request(), "run: dockyard tools lock"
+    for tree in declared_trees():
+        assert set(tree.wanted) <= {pin.name for pin in tree.pins(lock.packages)}
+    assert sum(len(tree.pins(lock.packages)) for tree in declared_trees()) == len(lock.packages)
+
+
+def test_the_shipped_lock_names_no_host() -> None:
+    assert not re.search(r"https?:|[a-z]\.(org|com|net)\b", lock_path().read_text())
+
+
+def test_trees_are_found_by_their_pins_alone(tmp_path: Path) -> None:
+    pins = load_tools_lock().packages
+    assert trees_path(tmp_path, pins) == trees_path(tmp_path, reversed(pins))
+    assert trees_path(tmp_path, pins) != trees_path(tmp_path, pins[1:])
+
+
+def test_trees_that_are_there_need_nothing(tmp_path: Path) -> None:
+    place = trees_path(tmp_path, load_tools_lock().packages)
+    place.mkdir(parents=True)
+    assert tools_tree(tmp_path, origins=Origins()) == ToolTrees(
+        Tools(place / "main"), Tools(place / "testing")
+    )
+
+
+def test_the_list_is_for_people_and_for_programs() -> None:
+    text = CliRunner().invoke(command, []).output
+    assert re.search(r"^e2fsprogs +\S+ +\S+ KiB  File systems$", text, re.MULTILINE)
+    rows = json.loads(CliRunner().invoke(command, ["--json"]).output)
+    assert {row["tree"] for row in rows} == {"main", "testing"}
+    assert len(rows) == len(load_tools_lock().packages)
+
+
+@pytest.mark.build
+def test_every_program_that_is_wanted_is_there(tools: Tools, testing_tools: Tools) -> None:
+    for tree, programs in ((tools, PROGRAMS["main"]), (testing_tools, PROGRAMS["testing"])):
+        script = f"for name in {programs}; do command -v $name >/dev/null || echo $name; done"
+        assert tree.run(["sh", "-c", script]).text == ""
+
+
+@pytest.mark.build
+def test_no_program_lacks_a_library(tools: Tools, testing_tools: Tools) -> None:
+    script = """for file in /usr/bin/* /usr/sbin/*; do
+        [ "$(head -c4 $file | tr -d '\\0')" = "$(printf '\\177ELF')" ] || continue
+        /lib64/ld-linux-x86-64.so.2 --list $file 2>/dev/null | sed -n "s|.*not found.*|$file &|p"
+    done"""
+    assert tools.run(["sh", "-c", script]).text == ""
+    assert "not found" not in testing_tools.run(["mkfs.xfs", "-V"]).text
+
+
+@pytest.mark.build
+def test_trees_are_made_from_an_offline_directory_alone(tmp_path: Path, namespace: None) -> None:
+    """Network is needed once; afterwards a directory does, and gives the same tree."""
+    lock = load_tools_lock()
+    few = [pin for pin in lock.packages if pin.name in ("libc6", "libc-bin", "dash", "base-files")]
+    store, origins = tmp_path / "store", Origins.of_host(os.environ)
+    local = Path(os.environ.get("DOCKYARD_STORE", Path.home() / ".cache/dockyard"))
+    wanted = {tmp_path / "few.lock": type(lock)("few", None, lock.repositories, tuple(few))}
+    filled = fill(wanted, tmp_path / "mirror", local, origins, {})
+    assert (filled.files, filled.made) == (len({pin.digest for pin in few}), ())
+
+    events: list[FetchEvent | Unpacked] = []
+    offline = Origins((), (tmp_path / "mirror",))
+    trees = tools_tree(store, few, events.append, origins=offline)
+    assert trees.main.run(["sh", "-c", "echo hello"]).text == "hello\n"
+    assert isinstance(events[-1], Unpacked) and events[-1].done == len(few)
+    assert Blobs(store / "blobs").has(few[0].digest)
+    assert not list((store / "tools").glob(".*"))
+
+
+@pytest.mark.build
+def test_the_archive_still_answers_what_is_declared(tmp_path: Path) -> None:
+    lock = lock_tools(tmp_path, Origins.of_host(os.environ))
+    shipped = load_tools_lock()
+    assert lock.request == shipped.request
+    assert {entry.id for entry in lock.repositories} == {entry.id for entry in shipped.repositories}
+    names = {pin.name for pin in lock.packages}
+    assert {"mtools", "xfsprogs", "libarchive13t64"} <= names
