@@ -18,6 +18,7 @@ from dockyard.archive.entry import (
     DEVICES,
     XATTR_ACL_ACCESS,
     XATTR_ACL_DEFAULT,
+    Entry,
 )
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.spec import Rule
@@ -32,17 +33,17 @@ DEVICE_RULE = Rule(
     lambda e: e.kind in DEVICES,
     "leave /dev empty: the running system fills it",
 )
-OWNER_RULE = Rule(
-    "owner",
-    f"owners and groups from {MAPPED_IDS} on, when it is written without root",
-    lambda e: e.uid >= MAPPED_IDS or e.gid >= MAPPED_IDS,
-)
 TRUSTED_RULE = Rule(
     "trusted-xattr",
     "attributes trusted.*, when it is written without root",
     lambda e: any(name.startswith(b"trusted.") for name, _ in e.xattrs),
 )
 ACLS = (XATTR_ACL_ACCESS, XATTR_ACL_DEFAULT)
+
+
+def has_foreign_owner(entry: Entry) -> bool:
+    """Whether an owner is beyond the ids of the namespace."""
+    return entry.uid >= MAPPED_IDS or entry.gid >= MAPPED_IDS
 
 
 @contextmanager

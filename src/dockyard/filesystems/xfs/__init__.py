@@ -22,9 +22,9 @@ from dockyard.filesystems.spec import (
     too_small,
     whole_mebibytes,
 )
-from dockyard.filesystems.staging import ACLS, DEVICE_RULE, TRUSTED_RULE, staged
+from dockyard.filesystems.staging import ACLS, DEVICE_RULE, TRUSTED_RULE, has_foreign_owner, staged
 from dockyard.filesystems.xfs import reader
-from dockyard.filesystems.xfs.mend import has_foreign_owner, mend
+from dockyard.filesystems.xfs.mend import mend
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 

@@ -13,17 +13,12 @@ from pathlib import Path
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.filesystems.crc32c import crc32c
+from dockyard.filesystems.staging import has_foreign_owner
 from dockyard.filesystems.xfs.reader import inode_numbers
 from dockyard.filesystems.xfs.volume import Volume
-from dockyard.host.namespace import MAPPED_IDS
 
 _CHECKSUM_AT = 100
 _BIG_TIME = 1 << 3
-
-
-def has_foreign_owner(entry: Entry) -> bool:
-    """Whether an owner is beyond the ids of the namespace."""
-    return entry.uid >= MAPPED_IDS or entry.gid >= MAPPED_IDS
 
 
 def mend(archive: Archive, image: Path) -> None:

@@ -1,0 +1,113 @@
+"""Btrfs: written by mkfs.btrfs 7 from a staged tree and then mended, read by our own reader.
+
+Option: `compression`, as mkfs.btrfs --compress takes it, such as `zstd:3`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from dockyard.archive import Archive, Entry, Kind
+from dockyard.archive.entry import DEVICES
+from dockyard.errors import Problem
+from dockyard.filesystems.btrfs import reader
+from dockyard.filesystems.btrfs.mend import mend
+from dockyard.filesystems.spec import (
+    FilesystemSpec,
+    Rule,
+    check_label,
+    refusals,
+    too_small,
+    whole_mebibytes,
+)
+from dockyard.filesystems.staging import TRUSTED_RULE, has_foreign_owner, staged
+from dockyard.host.process import ProcessFailed
+from dockyard.host.sandbox import Tools
+
+__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+
+needs = "testing"
+
+_BLOCK = 4096
+_NODE = 16384
+_SMALLEST = 128 << 20
+RULES = (
+    TRUSTED_RULE,
+    Rule(
+        "xattr-size",
+        "an extended attribute of more than 16000 bytes",
+        lambda e: any(len(name) + len(value) > 16000 for name, value in e.xattrs),
+        "remove the attributes in a script of the image",
+    ),
+    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
+    Rule("long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095),
+    Rule(
+        "device-number",
+        "devices with a major number over 4095 or a minor number over 1048575",
+        lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
+    ),
+)
+
+
+def refuse(archive: Archive) -> list[Problem]:
+    """What Btrfs cannot hold, or cannot be staged."""
+    return refusals(archive, "btrfs", RULES)
+
+
+def minimum_size(archive: Archive) -> int:
+    """Bytes that an image surely fits in without compression: data once, metadata twice, and
+    what the last chunk of each kind leaves unused.
+    """
+    data = metadata = 0
+    for entry in archive:
+        metadata += 3 * (len(entry.name) + 60)
+        if entry.kind is Kind.HARDLINK:
+            continue
+        metadata += 160 + 25 + sum(len(n) + len(v) + 60 for n, v in entry.xattrs)
+        metadata += min(entry.size, _BLOCK) + len(entry.target) + 200
+        blocks = -(-entry.size // _BLOCK)
+        data += blocks * _BLOCK
+        # Four bytes of checksum for each block, and an item for each 128 MiB or less.
+        metadata += blocks * 4 + blocks // 256 * 120
+    size = (data * 11 // 10 + 2 * metadata * 3 // 2) * 21 // 20 + (96 << 20)
+    return max(_SMALLEST, whole_mebibytes(size))
+
+
+def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
+    """Write an image of `size` bytes. Raises DockyardError when it does not fit."""
+    check_label("btrfs", spec.label, 255)
+    out.unlink(missing_ok=True)
+    with open(out, "wb") as opened:
+        opened.truncate(size)
+    argv = ["mkfs.btrfs", "--quiet", "--nodiscard", "--force", "--csum", "crc32c"]
+    argv += ["--sectorsize", str(_BLOCK), "--nodesize", str(_NODE), "--uuid", str(spec.uuid)]
+    argv += ["--device-uuid", str(spec.derived("device")), "--data", "single", "--metadata", "dup"]
+    argv += ["--label", spec.label] if spec.label else []
+    if "compression" in spec.options:
+        argv += ["--compress", spec.options["compression"]]
+    env = {"SOURCE_DATE_EPOCH": str(spec.epoch)}
+    try:
+        with staged(archive.changed(_stageable), out) as tree:
+            tools.run([*argv, "--rootdir", str(tree), str(out)], read=[tree], write=[out], env=env)
+    except ProcessFailed as error:
+        output = error.completed.stderr
+        if any(reason in output for reason in (b"No space left", b"too small", b"ENOSPC")):
+            raise too_small("btrfs", out, size, minimum_size(archive)) from error
+        raise
+    if out.stat().st_size > size:  # it makes the file larger without a word
+        out.unlink()
+        raise too_small("btrfs", out, size, minimum_size(archive))
+    mend(archive, out, spec)
+
+
+def _stageable(entry: Entry) -> Entry:
+    """The entry as the namespace can hold it; what it loses is set in the image afterwards."""
+    if entry.kind in DEVICES:
+        entry = replace(entry, kind=Kind.FIFO, rdev=(0, 0))
+    return replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
+
+
+def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+    """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
+    return reader.read(image)
