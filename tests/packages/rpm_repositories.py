@@ -85,10 +85,11 @@ def index(
     signed: str | None = None,
     algorithm: str = "sha256",
     apart: bool = False,
+    modules: str = "",
 ) -> Path:
     """Write the metadata of the packages below a directory; gives the directory.
 
-    apart: files stand in filelists.xml, not in primary.xml.
+    apart: files stand in filelists.xml, not in primary.xml. modules: the text of modules.yaml.
     """
     found = []
     for path in sorted(root.rglob("*.rpm")):
@@ -100,6 +101,8 @@ def index(
     indexes = {"primary": primary_xml(replace(each, files=()) if apart else each for each in found)}
     if apart:
         indexes["filelists"] = _filelists(found)
+    if modules:
+        indexes["modules"] = modules.encode()
     records = ""
     for kind, plain in indexes.items():
         data = COMPRESSIONS[suffix](plain)

@@ -258,6 +258,47 @@ def test_lists_of_files_are_read_only_when_a_path_needs_them(tmp_path: Path, mir
     assert [problem.code for problem in caught.value.problems] == ["solve.not-found"]
 
 
+def stream(module: str, name: str, *nevras: str) -> str:
+    rows = "".join(f"    - {nevra}\n" for nevra in nevras)
+    return (
+        f"---\ndocument: modulemd\nversion: 2\ndata:\n  name: {module}\n  stream: {name}\n"
+        f"  artifacts:\n    rpms:\n{rows}"
+    )
+
+
+def default(module: str, name: str) -> str:
+    return (
+        "---\ndocument: modulemd-defaults\nversion: 1\n"
+        f"data:\n  module: {module}\n  stream: {name}\n"
+    )
+
+
+def test_only_default_streams_of_modules_are_offered(tmp_path: Path, mirror: Path) -> None:
+    for version in ("1", "1.1", "1.10", "2"):
+        add_rpm(mirror, "web", version)
+    text = (
+        stream("web", "1.1", "web-0:1.1-1.noarch")
+        + stream("web", "1.10", "web-0:1.10-1.noarch")
+        + stream("other", "7", "web-0:2-1.noarch")
+    )
+    index(mirror, modules=text)
+    assert chosen(tmp_path, mirror, "web") == ["web-1-1.noarch"]
+    index(mirror, modules=text + default("web", "1.1"), suffix=".xz")
+    for _ in ("read", "out of the cache"):
+        assert chosen(tmp_path, mirror, "web") == ["web-1.1-1.noarch"]
+    with pytest.raises(DockyardError) as caught:
+        chosen(tmp_path, mirror, "web-2-1.noarch")
+    assert "is in the module stream other:7" in caught.value.problems[0].why
+    index(mirror, modules="a: [")
+    assert [problem.code for problem in refusal(tmp_path, mirror)] == ["repository.damaged"]
+
+
+def refusal(tmp_path: Path, mirror: Path) -> tuple[Problem, ...]:
+    with pytest.raises(DockyardError) as caught:
+        chosen(tmp_path, mirror, "web")
+    return caught.value.problems
+
+
 @pytest.mark.build
 def test_what_createrepo_writes_is_read_as_the_packages_themselves(
     tmp_path: Path, tools: Tools

@@ -19,6 +19,7 @@ import solv
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.packages import Pin, Repository, Request
+from dockyard.packages.rpm.modules import NONE, Modules
 from dockyard.packages.rpm.primary import in_order
 from dockyard.packages.rpm.repository import Metadata
 
@@ -54,6 +55,7 @@ class PackagePool:
         self.left_out: dict[int, LeftOut] = {}
         self.filelists = filelists
         self._repositories: dict[int, Repository] = {}
+        self._modules: dict[int, Modules] = {}
         self._kept = -1
         if kept is not None:
             repo = self.pool.add_repo("")
@@ -102,6 +104,7 @@ class PackagePool:
         repo.priority = -repository.priority  # libsolv: the higher number wins
         repo.subpriority = -repository.cost
         self._repositories[repo.id] = repository
+        self._modules[repo.id] = metadata.modules()
         filelists = metadata.filelists if self.filelists else None
         files = "-files" if filelists else ""
         name = f"{metadata.identity.replace(':', '-')}{files}.{_CACHE_FORMAT}.solv"
@@ -125,9 +128,12 @@ class PackagePool:
             repository = self._repositories.get(repo.id) or Repository("")
             excludes = _matcher((*repository.exclude, *self.request.exclude))
             includes = _matcher(repository.include)
+            hidden = self._modules.get(repo.id, NONE).why_hidden
             for solvable in repo.solvables:
                 if solvable.arch not in architectures:
                     self.left_out[solvable.id] = LeftOut(f"is for {solvable.arch}")
+                elif why := hidden(solvable.name, solvable.evr, solvable.arch):
+                    self.left_out[solvable.id] = LeftOut(why)
                 elif excludes and repo.id != self._kept and excludes(solvable):
                     self.left_out[solvable.id] = LeftOut("is excluded")
                 elif includes and not includes(solvable):

@@ -50,7 +50,7 @@ def load(
         try:
             certificates += pysequoia.Cert.split_bytes(data)
         except (RuntimeError, ValueError) as error:
-            what = f"a key of {repository.id} is no OpenPGP key: {source}"
+            what = f"a key of {repository.id} is no OpenPGP key: {shown(source)}"
             raise _problem(repository, "bad-key", what, first_line(error)) from None
         if _REMOTE.match(source):
             _kept(source, access).parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
+_USED = ("primary", "filelists", "modules")
 _NAMESPACE = "{http://linux.duke.edu/metadata/repo}"
 _STRENGTH = {"sha512": 3, "sha384": 2, "sha256": 1}
 _LENGTH = {"sha512": 128, "sha384": 96, "sha256": 64}
@@ -32,9 +33,9 @@ class Record:
 
     @property
     def suffix(self) -> str:
-        """The compression, as a file name suffix; "" for a plain .xml."""
+        """The compression, as a file name suffix; "" for a plain file."""
         suffix = PurePosixPath(self.href).suffix
-        return "" if suffix == ".xml" else suffix
+        return "" if suffix in (".xml", ".yaml") else suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def parse(data: bytes) -> Repomd:
     records: dict[str, Record] = {}
     for element in root.iterfind(f"{_NAMESPACE}data"):
         kind = element.get("type", "")
-        if kind in ("primary", "filelists"):
+        if kind in _USED:
             records[kind] = _record(kind, element)
     if "primary" not in records:
         raise MalformedRepomd("it names no primary metadata")

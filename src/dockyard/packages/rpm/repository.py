@@ -17,14 +17,16 @@ from pathlib import Path
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host.files import write_atomic
 from dockyard.host.network import Network, TransferFailed, file_path, shown
 from dockyard.model.packages import LockedRepository, Repository, recorded
 from dockyard.packages import compression
 from dockyard.packages.access import Access
 from dockyard.packages.fetch import Wanted, fetch
-from dockyard.packages.rpm import keys, mirrors, repomd
+from dockyard.packages.rpm import keys, mirrors, modules, repomd
 from dockyard.packages.rpm.directory import read_directory
 from dockyard.packages.rpm.mirrors import REPOMD, MalformedMirrors, Mirrors
+from dockyard.packages.rpm.modules import NONE, Modules
 from dockyard.packages.rpm.repomd import MalformedRepomd, Record
 
 __all__ = ["Access", "Metadata", "find_mirrors", "open_repository"]
@@ -39,8 +41,8 @@ class Metadata:
 
     bases: addresses of mirrors, the one that gave the metadata first. identity: names what was
     read; equal identities mean equal packages. primary: gives the bytes of primary.xml, plain.
-    filelists: likewise, or None when primary names every file. keys: loaded if anything is to be
-    verified with them.
+    filelists: likewise, or None when primary names every file. modules: gives what streams of
+    modules hide. keys: loaded if anything is to be verified with them.
     """
 
     repository: Repository
@@ -48,6 +50,7 @@ class Metadata:
     identity: str
     primary: Callable[[], bytes] = field(compare=False)
     filelists: Callable[[], bytes] | None = field(default=None, compare=False)
+    modules: Callable[[], Modules] = field(default=lambda: NONE, compare=False)
     keys: tuple[pysequoia.Cert, ...] = field(default=(), compare=False)
 
     def locked(self) -> LockedRepository:
@@ -63,16 +66,18 @@ def open_repository(repository: Repository, access: Access) -> Metadata:
     plain = next((path for path in map(_plain_directory, found.bases) if path), None)
     if plain:
         identity, primary = read_directory(plain, access.cache)
-        return Metadata(repository, found.bases, identity, lambda: primary, None, certificates)
+        return Metadata(repository, found.bases, identity, lambda: primary, keys=certificates)
     base, index = _repomd(repository, found, certificates, access)
     bases = (base, *(other for other in found.bases if other != base))
     filelists = index.records.get("filelists")
+    modular = index.records.get("modules")
     return Metadata(
         repository,
         bases,
         f"{index.primary.algorithm}:{index.primary.hexdigest}",
         lambda: _index_file(repository, index.primary, bases, access),
         (lambda: _index_file(repository, filelists, bases, access)) if filelists else None,
+        (lambda: _modules(repository, modular, bases, access)) if modular else lambda: NONE,
         certificates,
     )
 
@@ -190,6 +195,22 @@ def _index_file(
             return plain.read()
     except compression.ERRORS as error:
         raise _damaged(repository, record, str(error)) from None
+
+
+def _modules(
+    repository: Repository, record: Record, bases: Sequence[str], access: Access
+) -> Modules:
+    """What modules.yaml says; kept in the cache, as reading YAML takes seconds."""
+    kept = access.cache / "modules" / f"{record.algorithm}-{record.hexdigest}.json"
+    if (known := modules.load(kept)) is not None:
+        return known
+    try:
+        found = modules.parse(_index_file(repository, record, bases, access))
+    except modules.MalformedModules as error:
+        raise _damaged(repository, record, str(error)) from None
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(kept, modules.dump(found))
+    return found
 
 
 def _other_digest(
