@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -121,3 +122,21 @@ def test_trees_without_permissions_are_removed(tmp_path: Path) -> None:
     (tmp_path / "t").chmod(0o500)
     remove_tree(tmp_path / "t")
     assert not (tmp_path / "t").exists()
+
+
+def test_a_copy_between_file_systems_of_two_kinds_keeps_its_holes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.truncate(8 << 20)
+        for at in (0, 3 << 20, (8 << 20) - 3):
+            file.seek(at)
+            file.write(b"abc")
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    copy_sparse(source, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    assert (tmp_path / "copy").stat().st_blocks <= source.stat().st_blocks

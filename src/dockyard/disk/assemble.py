@@ -6,7 +6,6 @@ kernel, and their holes stay holes. It appears under its name when it is whole.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from dockyard.disk import gpt
 from dockyard.disk.layout import DiskLayout, shown
 from dockyard.disk.output import whole
 from dockyard.errors import Problems
-from dockyard.host.files import data_ranges
+from dockyard.host.files import copy_range, data_ranges
 
 
 def assemble(layout: DiskLayout, parts: Mapping[str, Path], out: Path) -> None:
@@ -57,8 +56,4 @@ def _check(layout: DiskLayout, parts: Mapping[str, Path]) -> None:
 def _copy(image: Path, disk: int, start: int) -> None:
     with image.open("rb") as source:
         for at, end in data_ranges(source.fileno(), os.fstat(source.fileno()).st_size):
-            while at < end:
-                done = os.copy_file_range(source.fileno(), disk, end - at, at, start + at)
-                if not done:
-                    raise OSError(errno.EIO, "the partition image became shorter", str(image))
-                at += done
+            copy_range(source.fileno(), disk, at, end, start + at)

@@ -65,13 +65,32 @@ def copy_sparse(source: Path, target: Path) -> None:
         size = os.fstat(reader.fileno()).st_size
         os.ftruncate(writer.fileno(), size)
         for start, end in data_ranges(reader.fileno(), size):
-            while start < end:
-                done = os.copy_file_range(
-                    reader.fileno(), writer.fileno(), end - start, start, start
-                )
-                if not done:
-                    break
-                start += done
+            copy_range(reader.fileno(), writer.fileno(), start, end, start)
+
+
+def copy_range(source: int, target: int, start: int, end: int, at: int) -> None:
+    """Copy bytes start to end of one open file to the place `at` of another, inside the kernel.
+
+    Raises OSError, also when the source has become shorter. The target's own position moves.
+    """
+    across = False
+    while start < end:
+        try:
+            if across:
+                os.lseek(target, at, os.SEEK_SET)
+                done = os.sendfile(target, source, start, end - start)
+            else:
+                done = os.copy_file_range(source, target, end - start, start, at)
+        except OSError as error:
+            # Between file systems of two kinds copy_file_range(2) does not work.
+            if across or error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+            across = True
+            continue
+        if not done:
+            raise OSError(errno.EIO, "the source became shorter while it was copied")
+        start += done
+        at += done
 
 
 def data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
