@@ -57,7 +57,7 @@ def test_copyright_files_become_one_expression(terms: list[str], expected: str) 
 
 
 def test_free_text_is_read_for_common_licences() -> None:
-    text = "You may use it under version 2 or any later\nversion; see\n/usr/share/common-licenses/GPL-2."
+    text = "version 2 or any later\nversion; see\n/usr/share/common-licenses/GPL-2."
     assert license_expression(text) == "GPL-2.0-or-later"
     assert license_expression("All rights reserved.") == UNKNOWN_LICENSE
 
