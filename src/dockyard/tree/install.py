@@ -27,6 +27,7 @@ _MOUNT_POINTS = (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755)
 _COMMAND = ("rpm", "--noplugins", "--nosignature")
 _NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
 _SCRIPTLET = re.compile(r"scriptlet failed|^error: lua script failed")
+_UNPACKING = re.compile(r"^error: (unpacking of archive failed|.* install failed)")
 _EXCERPT = 25
 
 
@@ -105,10 +106,13 @@ def _make_mount_points(root: Path) -> None:
 
 
 def _raise_failures(done: Completed, lines: Sequence[str]) -> None:
-    unknown = [found["name"] for line in lines if (found := _NOT_THERE.match(line))]
     scriptlets = [line for line in lines if _SCRIPTLET.search(line)]
+    unknown = [line for line in lines if _NOT_THERE.match(line)]
     problems = []
-    if scriptlets:
+    # Where files could not be unpacked, scriptlets that fail are a consequence.
+    if any(_UNPACKING.search(line) for line in lines) or (done.status and not scriptlets):
+        problems.append(_refused(done, lines))
+    elif scriptlets:
         problems.append(
             Problem(
                 "tree.scriptlet-failed",
@@ -118,32 +122,35 @@ def _raise_failures(done: Completed, lines: Sequence[str]) -> None:
                 excerpt=tuple(lines[-_EXCERPT:]),
             )
         )
+    elif any(line.startswith("error:") for line in lines):
+        problems.append(_refused(done, lines))
     if unknown:
-        names = ", ".join(sorted(set(unknown)))
+        names = {found["name"] for line in unknown if (found := _NOT_THERE.match(line))}
         problems.append(
             Problem(
                 "tree.unknown-owner",
-                f"packages have files of users or groups that do not exist: {names}",
+                "packages have files of users or groups that do not exist: "
+                + ", ".join(sorted(names)),
                 why="rpm would give the files to root and drop their set-id bits",
                 fix="install the package that makes them, and let the package require it (pre)",
-                excerpt=tuple(line for line in lines if _NOT_THERE.match(line)),
+                excerpt=tuple(unknown[:_EXCERPT]),
             )
         )
     if problems:
         raise DockyardError(*problems)
-    if done.status or any(line.startswith("error:") for line in lines):
-        failed = ProcessFailed(done, done.argv)
-        if any(problem.code == "host.no-space" for problem in failed.problems):
-            raise failed
-        raise DockyardError(
-            Problem(
-                "tree.install-failed",
-                "rpm refuses the packages",
-                why=next((line for line in lines if line.startswith("error:")), ""),
-                fix="a package that another one needs may be missing from the lock",
-                excerpt=tuple(lines[:_EXCERPT]),
-            )
-        )
+
+
+def _refused(done: Completed, lines: Sequence[str]) -> Problem:
+    for problem in ProcessFailed(done).problems:
+        if problem.code == "host.no-space":
+            return problem
+    return Problem(
+        "tree.install-failed",
+        "the packages cannot be installed",
+        why=next((line for line in lines if line.startswith("error:")), ""),
+        fix="a package that another one needs may be missing from the lock",
+        excerpt=tuple(lines[:_EXCERPT]),
+    )
 
 
 def _text(data: bytes) -> str:
