@@ -15,7 +15,8 @@ from pathlib import Path
 import pysequoia
 from backports import zstd
 
-from dockyard.packages.deb.index import Index, build_pool
+from dockyard.packages.deb.index import Index
+from dockyard.packages.deb.ranked_pool import build_pool
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,

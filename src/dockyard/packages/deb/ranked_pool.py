@@ -1,0 +1,186 @@
+"""Debian packages in a libsolv pool, with ranks in place of versions.
+
+libsolv compares versions as rpm does. So every version that occurs for a name, in packages,
+provides and relations, is sorted in dpkg's order and stands in the pool as its rank. For dpkg a
+versioned relation is met by the package itself or by a versioned provide, never by a bare one: a
+package `p` of rank 7 therefore provides `p = 7` and `=p = 7`, a bare provide gives `p` only, and a
+versioned relation asks for `=p`.
+
+Each solvable carries its true version, path, size, digest and repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import solv
+
+from dockyard.packages.deb.relations import Group, Relation, group, groups
+from dockyard.packages.deb.version import key
+
+PRIORITIES = ("required", "important", "standard", "optional", "extra")
+ESSENTIAL = "dockyard(essential)"
+"""What every essential package provides in the pool."""
+
+_FLAGS = {
+    "<<": solv.REL_LT,
+    "<=": solv.REL_LT | solv.REL_EQ,
+    "=": solv.REL_EQ,
+    ">=": solv.REL_GT | solv.REL_EQ,
+    ">>": solv.REL_GT,
+}
+
+
+class Keys:
+    """Our own attributes of a solvable."""
+
+    def __init__(self, pool: solv.Pool) -> None:
+        self.version = pool.str2id("dockyard:version")
+        self.repository = pool.str2id("dockyard:repository")
+        self.path = pool.str2id("dockyard:path")
+        self.essential = pool.str2id("dockyard:essential")
+        self.priority = pool.str2id("dockyard:priority")
+
+
+def build_pool(
+    packages: Iterable[tuple[str, dict[str, str]]],
+) -> tuple[solv.Pool, dict[str, list[str]]]:
+    """A pool of (repository id, fields) pairs, and the versions of every name in rank order."""
+    listed = [
+        (repository, fields)
+        for repository, fields in packages
+        if {"Package", "Version", "Architecture", "Filename", "SHA256"} <= fields.keys()
+    ]
+    parsed: dict[str, Group] = {}
+    ranks = _Ranks()
+    for _, fields in listed:
+        ranks.see(fields["Package"], fields["Version"])
+        for field in ("Pre-Depends", "Depends", "Conflicts", "Breaks", "Provides"):
+            for text in groups(fields.get(field, "")):
+                if text not in parsed:
+                    parsed[text] = group(text)
+                    for relation in parsed[text]:
+                        if relation.operator:
+                            ranks.see(relation.name, relation.version)
+    versions = ranks.settle()
+    maker = _Maker(parsed, ranks)
+    for repository, fields in listed:
+        maker.add(repository, fields)
+    maker.finish()
+    return maker.pool, versions
+
+
+class _Ranks:
+    """The rank of every version that occurs for a name; equal versions share one."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[str, int]] = {}
+
+    def see(self, name: str, version: str) -> None:
+        self._seen.setdefault(name, {})[version] = 0
+
+    def settle(self) -> dict[str, list[str]]:
+        """Number them; gives one version for each rank by name."""
+        table: dict[str, list[str]] = {}
+        for name, found in self._seen.items():
+            shown: list[str] = []
+            last = None
+            for version in sorted(found, key=lambda text: (key(text), text)):
+                current = key(version)
+                if current != last:
+                    shown.append(version)
+                    last = current
+                found[version] = len(shown)
+            table[name] = shown
+        return table
+
+    def rank(self, name: str, version: str) -> str:
+        return str(self._seen[name][version])
+
+
+class _Maker:
+    """Puts packages into a pool."""
+
+    def __init__(self, parsed: dict[str, Group], ranks: _Ranks) -> None:
+        self.pool = solv.Pool()
+        self._repository = self.pool.add_repo("debian")
+        self._data = self._repository.add_repodata()
+        self._keys = Keys(self.pool)
+        self._parsed = parsed
+        self._ranks = ranks
+        self._requires: dict[str, solv.Dep] = {}
+        self._deps: dict[Relation, solv.Dep] = {}
+        self._names: dict[str, solv.Dep] = {}
+
+    def add(self, repository: str, fields: dict[str, str]) -> None:
+        name, version = fields["Package"], fields["Version"]
+        rank = self._ranks.rank(name, version)
+        solvable = self._repository.add_solvable()
+        solvable.name, solvable.evr, solvable.arch = name, rank, fields["Architecture"]
+        solvable.add_provides(self._dep(Relation(name, "=", version), exact=False))
+        solvable.add_provides(self._dep(Relation(name, "=", version)))
+        for text in groups(fields.get("Provides", "")):
+            for relation in self._parsed[text]:
+                solvable.add_provides(self._dep(Relation(relation.name)))
+                if relation.operator:
+                    solvable.add_provides(self._dep(relation))
+        for field in ("Pre-Depends", "Depends"):
+            for text in groups(fields.get(field, "")):
+                if (dep := self._group(text)) is not None:
+                    solvable.add_requires(dep)
+        for field in ("Conflicts", "Breaks"):
+            for text in groups(fields.get(field, "")):
+                for relation in self._parsed[text]:
+                    solvable.add_conflicts(self._dep(relation))
+        self._describe(solvable, repository, fields)
+
+    def _describe(self, solvable: solv.XSolvable, repository: str, fields: dict[str, str]) -> None:
+        data, keys, number = self._data, self._keys, solvable.id
+        data.set_str(number, keys.version, fields["Version"])
+        data.set_poolstr(number, keys.repository, repository)
+        data.set_str(number, keys.path, fields["Filename"].removeprefix("./"))
+        data.set_num(number, solv.SOLVABLE_DOWNLOADSIZE, int(fields.get("Size", "0")))
+        checksum = solv.Chksum.from_bin(solv.REPOKEY_TYPE_SHA256, bytes.fromhex(fields["SHA256"]))
+        data.set_checksum(number, solv.SOLVABLE_CHECKSUM, checksum)
+        priority = fields.get("Priority", "optional")
+        data.set_num(
+            number,
+            keys.priority,
+            PRIORITIES.index(priority) if priority in PRIORITIES else len(PRIORITIES),
+        )
+        if fields.get("Essential") == "yes":
+            data.set_num(number, keys.essential, 1)
+            solvable.add_provides(self._dep(Relation(ESSENTIAL)))
+
+    def finish(self) -> None:
+        self._data.internalize()
+        self._repository.internalize()
+
+    def _group(self, text: str) -> solv.Dep | None:
+        if text not in self._requires:
+            result = None
+            for relation in reversed(self._parsed[text]):
+                dep = self._dep(relation)
+                result = dep if result is None else dep.Rel(solv.REL_OR, result)
+            self._requires[text] = result
+        return self._requires[text]
+
+    def _dep(self, relation: Relation, exact: bool = True) -> solv.Dep:
+        """exact: a versioned relation asks for `=name`, which bare provides do not give."""
+        if not relation.operator:
+            return self._name(relation.name)
+        if not exact:
+            return self._name(relation.name).Rel(solv.REL_EQ, self._rank(relation))
+        if relation not in self._deps:
+            dep = self.pool.Dep("=" + relation.name)
+            self._deps[relation] = dep.Rel(_FLAGS[relation.operator], self._rank(relation))
+        return self._deps[relation]
+
+    def _name(self, text: str) -> solv.Dep:
+        """The bare text as a dep, made once: crossing into libsolv costs more than a look-up."""
+        if text not in self._names:
+            self._names[text] = self.pool.Dep(text)
+        return self._names[text]
+
+    def _rank(self, relation: Relation) -> solv.Dep:
+        return self._name(self._ranks.rank(relation.name, relation.version))
