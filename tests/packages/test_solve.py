@@ -157,6 +157,7 @@ def test_an_excluded_candidate_is_named(tmp_path: Path) -> None:
         "a-1-1.noarch (repository x) needs b >= 2, but only b 1-1 (repository x) is there;"
         " b 2-1 (repository x) is excluded"
     )
+    assert problem.fix.startswith("take away the exclude")
 
 
 def test_nothing_provides_it(tmp_path: Path) -> None:
@@ -168,6 +169,7 @@ def test_a_conflict_names_both_sides(tmp_path: Path) -> None:
     opened = metadata("x", package("c", conflicts=["d"]), package("d"))
     [problem] = refused(tmp_path, Request(("c", "d")), opened)
     assert problem.what == "c and d cannot be installed together"
+    assert problem.fix.startswith("leave out one")
     assert problem.why == "c-1-1.noarch (repository x) conflicts with d-1-1.noarch (repository x)"
 
 

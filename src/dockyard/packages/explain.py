@@ -15,7 +15,7 @@ from typing import Any
 import solv
 
 from dockyard.errors import Problem
-from dockyard.packages.pool import PackagePool
+from dockyard.packages.pool import EXCLUDED, PackagePool
 
 _MOST_LINES = 12
 _BINARIES = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
@@ -120,7 +120,9 @@ class _Chain:
         if more > 0:
             lines = [*lines[:_MOST_LINES], f"and {more} more reasons of this kind"]
         kind = MissingPath if any(info.dep.str().find("/") >= 0 for info in missing) else Problem
-        if missing:
+        if missing and any(f" {EXCLUDED}" in line for line in lines):
+            fix = "take away the exclude, or leave out what needs the package"
+        elif missing:
             fix = "add the repository that has what is missing, or leave out what needs it"
         else:
             fix = "leave out one of the packages that do not go together"

@@ -106,7 +106,8 @@ def require(
         raise DockyardError(
             Problem(
                 "lock.stale",
-                f"the lock {name} does not fit what is asked for",
+                "the lock does not fit what is asked for",
+                name,
                 why="it was made for another request",
                 fix="take the changes in with: dockyard lock IMAGE",
                 excerpt=(*words[:_SHOWN], *more),

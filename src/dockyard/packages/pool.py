@@ -24,6 +24,7 @@ from dockyard.packages.rpm.primary import in_order
 from dockyard.packages.rpm.repository import Metadata
 
 _CACHE_FORMAT = 1
+EXCLUDED = "is excluded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class PackagePool:
                 elif why := hidden(solvable.name, solvable.evr, solvable.arch):
                     self.left_out[solvable.id] = LeftOut(why)
                 elif excludes and repo.id != self._kept and excludes(solvable):
-                    self.left_out[solvable.id] = LeftOut("is excluded")
+                    self.left_out[solvable.id] = LeftOut(EXCLUDED)
                 elif includes and not includes(solvable):
                     self.left_out[solvable.id] = LeftOut("is not among the included packages")
         if self.left_out:

@@ -33,6 +33,8 @@ __all__ = ["Access", "Metadata", "find_mirrors", "open_repository"]
 
 _REPOMD_LIMIT = 16 << 20
 _MIRRORS_LIMIT = 4 << 20
+# A metalink may name hundreds; a file that ten do not have is gone.
+_MOST_MIRRORS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def find_mirrors(repository: Repository, network: Network) -> Mirrors:
     # A mirror list only adds mirrors; a metalink says what they must have, so it is not optional.
     if not bases or (repository.metalink and not digests):
         raise _unreachable(repository, failures)
-    return Mirrors(tuple(dict.fromkeys(bases)), digests)
+    return Mirrors(tuple(dict.fromkeys(bases))[:_MOST_MIRRORS], digests)
 
 
 def _plain_directory(base: str) -> Path | None:
@@ -229,8 +231,8 @@ def _other_digest(
             continue
         if hashlib.new(record.algorithm, data).hexdigest() == record.hexdigest:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_suffix(".part").write_bytes(data)
-            return path.with_suffix(".part").rename(path)
+            write_atomic(path, data)
+            return path
         failures.append(f"{shown(base + record.href)}: its digest is not that of repomd.xml")
     raise _unreachable(repository, failures)
 
