@@ -109,7 +109,7 @@ def _uninstallable(
 
 def _conflicts(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[Problem]:
     """Paths that packages claim with different content, mode, owner or target."""
-    claims: dict[str, tuple[str, tuple[object, ...]]] = {}
+    claims: dict[str, dict[tuple[object, ...], str]] = defaultdict(dict)
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     apart = _apart(packages)
     for package in packages:
@@ -119,9 +119,13 @@ def _conflicts(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> l
             mode = 0 if stat.S_ISLNK(file.mode) else file.mode
             content = "" if file.flags & FileFlag.GHOST else digest
             claim = (kind, mode, file.owner, file.group, file.target, content)
-            name, first = claims.setdefault(file.path, (package.name, claim))
-            if first != claim and frozenset((name, package.name)) not in apart:
-                found[(name, package.name)].append(file.path)
+            others = claims[file.path]
+            if claim in others:
+                continue
+            for name in others.values():
+                if frozenset((name, package.name)) not in apart:
+                    found[(name, package.name)].append(file.path)
+            others[claim] = package.name
     return [
         Problem(
             "distro.file-conflict",

@@ -1,0 +1,160 @@
+"""Declarations: read whole, and every mistake told with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dockyard.distro.load import load_distro
+from dockyard.distro.scriptlets import resolve
+from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.distro import Distro, Scriptlet
+
+DISTRO = """\
+name: small
+version: 1.10
+epoch: 1767225600
+upstream: {debian: {suites: [{name: trixie}]}}
+components: [components/all.yaml]
+packages: [packages/own.yaml]
+scriptlets: scriptlets.yaml
+"""
+COMPONENTS = """\
+components:
+  bash:
+  tool:
+    import: [tool-a, tool-b]
+    scriptlets: [hello]
+"""
+PACKAGE = "{name: own, version: 1, summary: Own, license: MIT}\n"
+SCRIPTLETS = "scriptlets: {hello: {on: post, script: 'echo hello'}}\n"
+
+
+def _write(
+    directory: Path,
+    distro: str = DISTRO,
+    components: str = COMPONENTS,
+    package: str = PACKAGE,
+    scriptlets: str = SCRIPTLETS,
+) -> Path:
+    for name, text in (
+        ("distro.yaml", distro),
+        ("components/all.yaml", components),
+        ("packages/own.yaml", package),
+        ("scriptlets.yaml", scriptlets),
+    ):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+    return directory
+
+
+def _problems(directory: Path) -> tuple[Problem, ...]:
+    with pytest.raises(DockyardError) as caught:
+        load_distro(directory)
+    return caught.value.problems
+
+
+def test_a_whole_distribution(tmp_path: Path) -> None:
+    loaded = load_distro(_write(tmp_path))
+    assert (loaded.distro.version, loaded.epoch) == ("1.10", 1767225600)
+    assert [item[:2] for item in loaded.imports()] == [
+        ("bash", "bash"),
+        ("tool", "tool-a"),
+        ("tool", "tool-b"),
+    ]
+    assert [package.name for package in loaded.packages] == ["own"]
+    file = str(tmp_path / "components/all.yaml")
+    assert loaded.positions["tool"] == Position(file, 3, 3)
+
+
+def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
+    components = "components:\n  bash: {drops: [/a]}\n  b:\n    attributes:\n"
+    components += '      - {path: usr/a, mode: "0999"}\n'
+    found = _problems(_write(tmp_path, components=components, package="{name: own}\n"))
+    assert {problem.code for problem in found} == {"distro.invalid"}
+    places = {str(problem.where).rpartition("/")[2]: problem.what for problem in found}
+    assert places["all.yaml:2:10"] == "components.bash.drops: this key is not known here"
+    assert places["all.yaml:5:16"].endswith(
+        "a path in the system starts with / and does not end with one"
+    )
+    assert "octal" in places["all.yaml:5:29"]
+    assert sum("Field required" in what for what in places.values()) >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"components": "components: {own: }\n"}, "distro.made-twice"),
+        ({"components": "components: {a: {rename: b}, b: }\n"}, "distro.made-twice"),
+        ({"scriptlets": "scriptlets: {}\n"}, "distro.no-scriptlet"),
+        ({"distro": DISTRO.replace("epoch: 1767225600\n", "")}, "distro.invalid"),
+        ({"distro": DISTRO + "repositories: [{id: a, baseurl: b}]\n"}, "distro.invalid"),
+        ({"distro": DISTRO.replace("packages/own", "../own")}, "distro.invalid"),
+        ({"distro": DISTRO.replace("all.yaml", "gone.yaml")}, "config.unreadable"),
+        ({"components": "components: {a: {import: [b, c], rename: d}}\n"}, "distro.invalid"),
+        ({"components": "components: {a: {files: [{path: /a}]}}\n"}, "distro.invalid"),
+        ({"package": "a: [\n"}, "config.syntax"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, change: dict[str, str], code: str) -> None:
+    assert code in {problem.code for problem in _problems(_write(tmp_path, **change))}
+
+
+def test_a_component_in_two_files(tmp_path: Path) -> None:
+    distro = DISTRO.replace("[components/all.yaml]", "[components/all.yaml, more.yaml]")
+    _write(tmp_path, distro=distro)
+    (tmp_path / "more.yaml").write_text("components: {bash: }\n")
+    assert [problem.code for problem in _problems(tmp_path)] == ["distro.declared-twice"]
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    assert [problem.code for problem in _problems(tmp_path / "none")] == ["distro.missing"]
+
+
+def test_a_binary_distribution() -> None:
+    distro = Distro.model_validate(
+        {
+            "name": "other",
+            "version": "10",
+            "repositories": [
+                {"id": "base", "baseurl": "https://example.org/", "gpgkey": ["a", "b"]}
+            ],
+        }
+    )
+    assert distro.repositories[0].gpgkey == ("a", "b")
+    assert distro.repositories[0].gpgcheck and not distro.repositories[0].repo_gpgcheck
+
+
+def _scriptlet(**fields: object) -> Scriptlet:
+    return Scriptlet.model_validate(fields)
+
+
+def test_scriptlets_of_one_event_run_in_turn() -> None:
+    declared = {"a": _scriptlet(on="post", script="one"), "b": _scriptlet(on="post", script="two")}
+    scriptlets, triggers = resolve(["a", "b"], declared)
+    assert [item.script for item in scriptlets] == ["one\ntwo"]
+    assert scriptlets[0].interpreter == ("/usr/bin/sh",)
+    assert triggers == ()
+
+
+def test_programs_cannot_be_joined() -> None:
+    declared = {
+        "a": _scriptlet(on="post", interpreter="/sbin/ldconfig"),
+        "b": _scriptlet(on="post", script="two"),
+    }
+    assert resolve(["a"], declared)[0][0].interpreter == ("/usr/sbin/ldconfig",)
+    with pytest.raises(ValueError, match="post"):
+        resolve(["a", "b"], declared)
+
+
+def test_triggers_carry_their_paths() -> None:
+    declared = {
+        "t": _scriptlet(on="transactionFileTriggerPostun", script="x", paths=["/usr/lib"]),
+        "u": _scriptlet(on="fileTriggerIn", script="y", paths=["/etc"], priority=5),
+    }
+    _, triggers = resolve(["t", "u"], declared)
+    assert [(item.event, item.per_transaction) for item in triggers] == [
+        ("postun", True),
+        ("in", False),
+    ]
