@@ -31,6 +31,7 @@ cost=5
 excludepkgs=kernel* grub2-*,shim
 includepkgs = a b
 metadata_expire=6h
+module_hotfixes=1
 
 [metalinked]
 metalink=https://m.example/?repo=x-$releasever
@@ -78,7 +79,7 @@ def test_a_whole_file_is_understood() -> None:
         ("[a]\nbaseurl=https://$what/\ngpgcheck=0\n", "repofile.unknown-variable", 2),
         ("[a]\nbaseurl=x\ngpgcheck=maybe\n", "repofile.bad-value", 3),
         ("[a]\nbaseurl=x\ngpgcheck=0\npriority=high\n", "repofile.bad-value", 4),
-        ("[a]\nbaseurl=x\ngpgcheck=0\nmodule_hotfixes=1\n", "repofile.unsupported", 4),
+        ("[a]\nbaseurl=x\ngpgcheck=0\nstrict=0\n", "repofile.unsupported", 4),
         ("[a]\nbaseurl=x\ngpgcheck=0\nsslverify=0\n", "repofile.unsupported", 4),
         ("[a]\nbaseurl=x\n[a]\n", "repofile.malformed", 3),
         ("baseurl=x\n", "repofile.malformed", 1),

@@ -30,6 +30,8 @@ _WITHOUT_EFFECT = {
     "deltarpm_percentage", "enabled_metadata", "enablegroups", "failovermethod", "ip_resolve",
     "http_caching", "gpgcakey", "mirrorlist_expire", "autorefresh", "keeppackages", "rpmverbosity",
     "path", "protected_multilib", "fallback_baseurl", "mdpolicy", "retry_until_available",
+    # Modules hide packages of their own repository only, so there is nothing to lift.
+    "module_hotfixes",
 }  # fmt: skip
 
 
@@ -103,14 +105,7 @@ class _Reader:
         # A disabled section may use variables and options of systems that are not this one.
         if not self._flag(name, options, "enabled", default=True):
             return None
-        for key in sorted(options.keys() - _KNOWN - _WITHOUT_EFFECT):
-            if key.startswith(("ssl", "proxy", "username", "password", "user_agent")):
-                why = "secrets and proxies are taken from the environment and from addresses"
-            else:
-                why = "an option that is not understood might change what is installed"
-            here = self._position(name, key)
-            what = f"option {key!r} of repository {name!r} is not supported"
-            self.problems.add("repofile.unsupported", what, here, why=why, fix="remove it")
+        self._refuse_unknown(name, options)
         words = {
             key: self._words(name, key, options.get(key, ""))
             for key in (*_ADDRESSES, "excludepkgs", "exclude", "includepkgs")
@@ -120,15 +115,7 @@ class _Reader:
         if not (words["baseurl"] or words["mirrorlist"] or words["metalink"]):
             what = f"repository {name!r} has neither baseurl nor mirrorlist nor metalink"
             self.problems.add("repofile.no-source", what, where)
-        # Distributions turn gpgcheck on in the package manager's own configuration; here a file
-        # has to turn it off to do without.
-        check = self._flag(name, options, "gpgcheck", default=True)
-        check = self._flag(name, options, "pkg_gpgcheck", default=check)
-        check_metadata = self._flag(name, options, "repo_gpgcheck", default=False)
-        if (check or check_metadata) and not words["gpgkey"]:
-            what = f"repository {name!r} is to be verified, but names no key"
-            fix = "add gpgkey=, or say gpgcheck=0 to take packages unverified"
-            self.problems.add("repofile.no-key", what, where, fix=fix)
+        check, check_metadata = self._checks(name, options, bool(words["gpgkey"]))
         return Repository(
             id=name,
             base_urls=places["baseurl"],
@@ -144,6 +131,29 @@ class _Reader:
             title=options.get("name", ""),
             position=where,
         )
+
+    def _refuse_unknown(self, name: str, options: dict[str, str]) -> None:
+        for key in sorted(options.keys() - _KNOWN - _WITHOUT_EFFECT):
+            if key.startswith(("ssl", "proxy", "username", "password", "user_agent")):
+                why = "secrets and proxies are taken from the environment and from addresses"
+            else:
+                why = "an option that is not understood might change what is installed"
+            here = self._position(name, key)
+            what = f"option {key!r} of repository {name!r} is not supported"
+            self.problems.add("repofile.unsupported", what, here, why=why, fix="remove it")
+
+    def _checks(self, name: str, options: dict[str, str], has_key: bool) -> tuple[bool, bool]:
+        """Whether packages and metadata are to be verified."""
+        # Distributions turn gpgcheck on in the package manager's own configuration; here a file
+        # has to turn it off to do without.
+        check = self._flag(name, options, "gpgcheck", default=True)
+        check = self._flag(name, options, "pkg_gpgcheck", default=check)
+        check_metadata = self._flag(name, options, "repo_gpgcheck", default=False)
+        if (check or check_metadata) and not has_key:
+            what = f"repository {name!r} is to be verified, but names no key"
+            fix = "add gpgkey=, or say gpgcheck=0 to take packages unverified"
+            self.problems.add("repofile.no-key", what, self._position(name), fix=fix)
+        return check, check_metadata
 
     def _words(self, name: str, key: str, text: str) -> tuple[str, ...]:
         return tuple(self._expand(name, key, word) for word in re.split(r"[\s,]+", text) if word)
