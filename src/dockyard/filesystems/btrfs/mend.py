@@ -3,7 +3,7 @@
 Random: the id of the chunk tree, in every block, and the id of the subvolume. From the clock or the
 staged tree: times of roots and inodes. Lost: fractions of seconds, device nodes and owners beyond
 the namespace's ids, which were staged as named pipes and as root's. Every block gets a new checksum
-(CRC-32C from byte 32 on), in all of its copies; superblocks have nothing of all this in them. What
+(CRC-32C from byte 32 on), in all of its copies. What
 is not in use any more, earlier copies of blocks and space between the items of a leaf, is zeroed.
 """
 
@@ -23,6 +23,7 @@ from dockyard.archive.entry import NANOSECONDS
 from dockyard.filesystems.btrfs.reader import NAME, inode_numbers, inodes_of
 from dockyard.filesystems.btrfs.volume import (
     DEV_EXTENT,
+    DEV_ITEM,
     DIR_INDEX,
     DIR_ITEM,
     FILES_TREE,
@@ -44,6 +45,8 @@ from dockyard.filesystems.spec import FilesystemSpec
 _CRC32C = 0
 _PIECE = 1 << 20
 _CHUNK_TREE_ID_AT = 64
+_SECTOR = 4096
+_TOTAL_AT, _DEVICE_AT = 112, 201
 _TIME = struct.Struct("<qI")
 _INODE_TIMES_AT = 112  # access, change, modification, birth
 _ROOT_UUID_AT = 247
@@ -59,16 +62,22 @@ class _Identity:
     chunk_tree: UUID
     subvolume: UUID
     epoch: bytes
+    size: int
 
 
-def mend(archive: Archive, image: Path, spec: FilesystemSpec) -> None:
-    """Rewrite every tree block of an image that mkfs.btrfs has just made of an archive."""
+def mend(archive: Archive, image: Path, size: int, spec: FilesystemSpec) -> None:
+    """Rewrite every tree block of an image that mkfs.btrfs has just made of an archive, and let
+    the file system and the image grow to `size` bytes.
+    """
     volume = Volume(image)
     try:
         if volume.checksum_type != _CRC32C:
             raise volume.broken("its checksums are not CRC-32C")
         identity = _Identity(
-            spec.derived("chunk tree"), spec.derived("subvolume"), _TIME.pack(spec.epoch, 0)
+            spec.derived("chunk tree"),
+            spec.derived("subvolume"),
+            _TIME.pack(spec.epoch, 0),
+            size // _SECTOR * _SECTOR,
         )
         numbers = inode_numbers(volume, inodes_of(volume))
         entries = {
@@ -89,8 +98,23 @@ def mend(archive: Archive, image: Path, spec: FilesystemSpec) -> None:
                         used.append((place, place + len(made)))
             used += [(at, at + SUPERBLOCK_SIZE) for at in SUPERBLOCKS]
             _zero_unused(opened, [*used, *volume.data_ranges()])
+            opened.truncate(size)
+            _put_superblocks(opened, volume.superblock, identity.size)
     finally:
         volume.close()
+
+
+def _put_superblocks(image: IO[bytes], superblock: bytes, size: int) -> None:
+    """Write all copies of the superblock for a size; each holds its own place and checksum."""
+    block = bytearray(superblock)
+    struct.pack_into("<Q", block, _TOTAL_AT, size)
+    struct.pack_into("<Q", block, _DEVICE_AT + 8, size)
+    for place in SUPERBLOCKS:
+        if place + SUPERBLOCK_SIZE <= size:
+            struct.pack_into("<Q", block, 48, place)
+            block[:4] = crc32c(memoryview(block)[32:]).to_bytes(4, "little")
+            image.seek(place)
+            image.write(block)
 
 
 def _zero_unused(image: IO[bytes], used: list[tuple[int, int]]) -> None:
@@ -130,6 +154,8 @@ def _mended(
             _mend_inode(block, item.at, entries.get(item.object), identity)
         elif item.type in (DIR_ITEM, DIR_INDEX, XATTR_ITEM):
             _mend_names(block, item, entries)
+        elif item.type == DEV_ITEM:
+            struct.pack_into("<Q", block, item.at + 8, identity.size)
         elif item.type == DEV_EXTENT:
             block[item.at + 32 : item.at + 48] = identity.chunk_tree.bytes
         elif item.type == ROOT_ITEM:

@@ -24,7 +24,7 @@ ITEM = struct.Struct("<QBQII")
 POINTER = struct.Struct("<QBQQQ")
 
 INODE_ITEM, XATTR_ITEM, DIR_ITEM, DIR_INDEX, EXTENT_DATA = 1, 24, 84, 96, 108
-ROOT_ITEM, DEV_EXTENT, CHUNK_ITEM, UUID_SUBVOLUME = 132, 204, 228, 251
+ROOT_ITEM, DEV_EXTENT, DEV_ITEM, CHUNK_ITEM, UUID_SUBVOLUME = 132, 204, 216, 228, 251
 FILES_TREE, FIRST_INODE = 5, 256
 
 _MAGIC = b"_BHRfS_M"
@@ -70,6 +70,7 @@ class Volume:
         block = self.data[SUPERBLOCKS[0] : SUPERBLOCKS[0] + SUPERBLOCK_SIZE]
         if block[64:72] != _MAGIC:
             raise self.broken("it has no superblock")
+        self.superblock = block
         self.uuid = UUID(bytes=block[32:48])
         self.root, self.chunk_root, log = struct.unpack_from("<QQQ", block, 80)
         (devices,) = struct.unpack_from("<Q", block, 136)
