@@ -31,6 +31,8 @@ from dockyard.packages.fetch import FetchEvent
 _FORMAT = "1"
 """Raise it when the same lock must give another tree."""
 
+_NO_BYTECODE = "/(idlelib|lib2to3|test|tests|turtledemo)/"
+
 MOUNT_POINTS = ("dev", "proc", "run", "sys", "tmp", "root", "var/tmp")
 
 
@@ -45,13 +47,18 @@ class Purpose:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One tree of tools, as declared. links: path → target, made where nothing is."""
+    """One tree of tools, as declared.
+
+    links: path → target, made where nothing is. bytecode: globs of directories with Python modules
+    to compile.
+    """
 
     name: str
     suite: Suite
     purposes: tuple[Purpose, ...]
     links: Mapping[str, str]
     drop: tuple[str, ...]
+    bytecode: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -102,6 +109,7 @@ def declared_trees() -> tuple[Tree, ...]:
             ),
             links=tree.get("links", {}),
             drop=tuple(tree.get("drop", ())),
+            bytecode=tuple(tree.get("bytecode", ())),
         )
         for name, tree in loaded["trees"].items()
     )
@@ -182,7 +190,7 @@ def _make(
         root = work / tree.name
         packages = [blobs.path(pin.digest) for pin in pins]
         unpack(packages, root, drop=tree.drop, done=count.add, jobs=os.cpu_count() or 2)
-        finish_tree(root, tree.links)
+        finish_tree(root, tree)
     work.rename(place)
 
 
@@ -202,13 +210,13 @@ class _Count:
                 self._progress(Unpacked(self._labels[path], self._done, len(self._labels)))
 
 
-def finish_tree(root: Path, links: Mapping[str, str]) -> None:
+def finish_tree(root: Path, tree: Tree) -> None:
     """Make what the packages' scripts would have made, in a tree that was just unpacked."""
     for name in MOUNT_POINTS:
         place = root / name
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o755)
-    for path, target in links.items():
+    for path, target in tree.links.items():
         place = root / path
         if not place.is_symlink() and not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -222,6 +230,11 @@ def finish_tree(root: Path, links: Mapping[str, str]) -> None:
         (root / "etc/nsswitch.conf").write_bytes(switch.read_bytes())
     run_in_tree(root, ["/usr/sbin/ldconfig", "-X"])
     (root / "var/cache/ldconfig/aux-cache").unlink(missing_ok=True)
+    if places := sorted(place for glob in tree.bytecode for place in root.glob(glob)):
+        # The tree never changes, so the bytecode need not be compared with its source.
+        compiler = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        inside = [f"/{place.relative_to(root)}" for place in places]
+        run_in_tree(root, [*compiler, "-x", _NO_BYTECODE, *inside])
 
 
 def _foreign_lock(tree: Tree) -> Problem:
