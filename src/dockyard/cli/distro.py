@@ -93,7 +93,7 @@ def build(
 def lock(path: Path, store: Path, debian_mirror: tuple[str, ...], refresh_missing: bool) -> None:
     """Pin the upstream package of every component, and report what they lack."""
     from dockyard.distro.load import load_distro
-    from dockyard.distro.lock import make_lock
+    from dockyard.distro.locking import make_lock
 
     loaded = load_distro(path)
     made = make_lock(
@@ -129,7 +129,7 @@ def check(path: Path, store: Path) -> None:
                 fix=f"run: dockyard distro build {path}",
             )
         )
-    problems = check_repository(place, loaded.positions)
+    problems = check_repository(place, loaded.places())
     if problems:
         raise DockyardError(*problems)
     click.echo(f"{place}: every requirement is met, no files conflict")

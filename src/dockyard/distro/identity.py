@@ -12,16 +12,18 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 import dockyard.distro
 import dockyard.packages.rpm
-from dockyard.distro.convert import Conversion
-from dockyard.distro.own import OwnPackage
 from dockyard.model.distro import Component, Package
 from dockyard.packages.rpm.payload import LEVEL, LIBRARY
+
+if TYPE_CHECKING:
+    from dockyard.distro.convert import Conversion
+    from dockyard.distro.own import OwnPackage
 
 _CODE = (
     (dockyard.distro, ("convert", "own", "paths", "payload", "relations", "upstream")),

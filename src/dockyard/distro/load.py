@@ -51,6 +51,14 @@ class LoadedDistro:
             for upstream in component.import_ or (name,):
                 yield name, upstream, component
 
+    def places(self) -> dict[str, Position]:
+        """Where each RPM of the distribution is declared, by its name."""
+        found = dict(self.positions)
+        for component, upstream, declaration in self.imports():
+            if component in self.positions:
+                found[declaration.rename or upstream] = self.positions[component]
+        return found
+
 
 def load_distro(path: Path) -> LoadedDistro:
     """Read distro.yaml (or the directory that has it) and every file that it names.

@@ -1,0 +1,255 @@
+"""The stages of a distribution's build: fetch, plan, convert, sign, assemble, check.
+
+Every stage keeps what it finished, under names that say what it was made of, so that a build that
+was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dockyard.distro import check as checks
+from dockyard.distro import identity, repository
+from dockyard.distro.convert import Conversion, DistroFacts, convert
+from dockyard.distro.keys import SigningKey
+from dockyard.distro.load import LoadedDistro
+from dockyard.distro.own import OwnPackage, make
+from dockyard.distro.relations import Imported, RelationMapper
+from dockyard.distro.scriptlets import resolve
+from dockyard.engine import events
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.clock import monotonic
+from dockyard.host.files import remove_tree
+from dockyard.host.sandbox import Tools
+from dockyard.host.workers import each
+from dockyard.model.packages import Lock
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.package import read_deb
+from dockyard.packages.deb.pins import fetch_pins
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.fetch import FetchEvent, FetchState
+from dockyard.packages.rpm.reader import read_package
+from dockyard.packages.rpm.signature import sign
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One package to be made, and where."""
+
+    key: str
+    out: Path
+    work: Conversion | OwnPackage
+    weight: int
+
+    @property
+    def name(self) -> str:
+        return self.work.name if isinstance(self.work, Conversion) else self.work.package.name
+
+
+class Stages:
+    """The stages of one build."""
+
+    def __init__(
+        self, loaded: LoadedDistro, lock: Lock, store: Path, listener: events.Listener
+    ) -> None:
+        self._loaded = loaded
+        self._lock = lock
+        self._store = store
+        self._blobs = Blobs(store / "blobs")
+        self._listener = listener
+
+    def fetch(self, origins: Origins) -> None:
+        pins = self._lock.packages
+        missing = [pin for pin in pins if not self._blobs.has(pin.digest)]
+        if not missing:
+            return
+        with _Step(self._listener, "fetch", "upstream packages") as step:
+            total = sum(pin.size for pin in missing)
+            here: dict[str, int] = {}
+
+            def heard(event: FetchEvent) -> None:
+                if event.state in (FetchState.PROGRESS, FetchState.DONE):
+                    here[event.wanted.digest] = event.received
+                    step.tell(event.wanted.label, sum(here.values()), total, "bytes")
+
+            try:
+                fetch_pins(pins, self._blobs, origins, heard)
+            except DockyardError as error:
+                raise DockyardError(*map(self._mended_here, error.problems)) from error
+
+    def _mended_here(self, problem: Problem) -> Problem:
+        """What is gone from the archive is mended by the distribution's lock, not by an image's."""
+        if problem.code != "fetch.gone":
+            return problem
+        command = f"dockyard distro lock --refresh-missing {self._loaded.directory}"
+        fix = f"name a mirror that has it with --debian-mirror, or move the pin with: {command}"
+        return replace(problem, fix=fix)
+
+    def plan(self, sources: identity.SourceFiles) -> list[Job]:
+        """What is to be made, with its key. Raises DockyardError for declarations that fit
+        nothing.
+        """
+        (self._store / "converted").mkdir(parents=True, exist_ok=True)
+        sweep(self._store / "converted")
+        jobs = [*self._conversions(sources), *self._own(sources)]
+        return sorted(jobs, key=lambda job: (-job.weight, job.name))
+
+    def _conversions(self, sources: identity.SourceFiles) -> list[Job]:
+        loaded, facts = self._loaded, self._facts()
+        pins = {pin.name: pin for pin in self._lock.packages}
+        imported = {
+            upstream: Imported(
+                declaration.rename or upstream,
+                read_deb(self._blobs.path(pins[upstream].digest)).control,
+                declaration,
+            )
+            for _, upstream, declaration in loaded.imports()
+        }
+        mapper = RelationMapper(imported.values(), loaded.distro.drop_requires)
+        jobs: list[Job] = []
+        problems: list[Problem] = []
+        for component, upstream, declaration in loaded.imports():
+            package, where = imported[upstream], loaded.positions.get(component)
+            strict = len(declaration.import_) <= 1
+            try:
+                scriptlets, triggers = resolve(declaration.scriptlets, loaded.scriptlets)
+                relations = mapper.relations(package)
+            except ValueError as error:
+                problems.append(Problem("distro.invalid", f"{component}: {error}", where))
+                continue
+            for key, name in mapper.unused_drops(package) if strict else ():
+                what = f"{component}: `{key}` names {name}, which {upstream} does not have"
+                problems.append(Problem("distro.unused-declaration", what, where, fix="remove it"))
+            conversion = Conversion(
+                name=package.name,
+                deb=self._blobs.path(pins[upstream].digest),
+                declaration=declaration,
+                relations=relations,
+                scriptlets=scriptlets,
+                triggers=triggers,
+                facts=facts,
+                directory=loaded.directory,
+                where=where,
+                strict=strict,
+            )
+            key = identity.conversion_key(conversion, pins[upstream].digest, sources)
+            jobs.append(Job(key, self._converted(key), conversion, pins[upstream].size))
+        if problems:
+            raise DockyardError(*problems)
+        return jobs
+
+    def _own(self, sources: identity.SourceFiles) -> list[Job]:
+        loaded, jobs, problems = self._loaded, list[Job](), list[Problem]()
+        for package in loaded.packages:
+            where = loaded.positions.get(package.name)
+            try:
+                scriptlets, triggers = resolve(package.scriptlets, loaded.scriptlets)
+            except ValueError as error:
+                problems.append(Problem("distro.invalid", f"{package.name}: {error}", where))
+                continue
+            own = OwnPackage(package, scriptlets, triggers, self._facts(), loaded.directory, where)
+            key = identity.own_key(own, sources)
+            jobs.append(Job(key, self._converted(key), own, 0))
+        if problems:
+            raise DockyardError(*problems)
+        return jobs
+
+    def _facts(self) -> DistroFacts:
+        distro = self._loaded.distro
+        title = f"{self._loaded.title} {distro.version}"
+        vendor = distro.vendor or self._loaded.title
+        return DistroFacts(title, vendor, self._loaded.epoch, distro.drop, distro.keep)
+
+    def _converted(self, key: str) -> Path:
+        return self._store / "converted" / f"{key}.rpm"
+
+    def make(self, jobs: Sequence[Job]) -> int:
+        """Make what is not there yet; gives their number."""
+        missing = [job for job in jobs if not job.out.is_file()]
+        if not missing:
+            return 0
+        with _Step(self._listener, "convert", f"{len(missing)} packages") as step:
+            count = 0
+
+            def done(job: Job) -> None:
+                nonlocal count
+                count += 1
+                step.tell(job.name, count, len(missing), "packages")
+
+            results = each(_run, missing, done=done)
+            problems = [problem for result in results for problem in result]
+            if problems:
+                raise DockyardError(*sorted(problems, key=lambda problem: problem.what))
+        return len(missing)
+
+    def sign(self, jobs: Sequence[Job], key: SigningKey) -> list[tuple[str, Path]]:
+        """(file name, signed file) of every package."""
+        directory = self._store / "signed" / key.fingerprint
+        directory.mkdir(parents=True, exist_ok=True)
+        sweep(directory)
+        signed = []
+        with _Step(self._listener, "sign", f"{len(jobs)} packages"):
+            for job in jobs:
+                out = directory / f"{job.key}.rpm"
+                if not out.is_file():
+                    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+                    with part.open("wb") as file:
+                        sign(job.out, file, key.secret)
+                    part.rename(out)
+                header = read_package(out)
+                evr = header.evr.partition(":")[2] if ":" in header.evr else header.evr
+                signed.append((f"{header.name}-{evr}.{header.architecture}.rpm", out))
+        return sorted(signed)
+
+    def repository(self, signed: Sequence[tuple[str, Path]], key: SigningKey, tools: Tools) -> Path:
+        name, epoch = self._loaded.distro.name, self._loaded.epoch
+        sweep(self._store / "repositories")
+        with _Step(self._listener, "repository", f"metadata of {len(signed)} packages"):
+            return repository.assemble(self._store, name, signed, key, epoch, tools)
+
+    def check(self, work: Path) -> None:
+        with _Step(self._listener, "check", "relations and file conflicts"):
+            problems = checks.check_repository(work, self._loaded.places())
+            if problems:
+                raise DockyardError(*problems)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what processes that are gone left behind: `.<name>.<process id>.part`."""
+    for path in directory.glob(".*.part"):
+        process = path.name.split(".")[-2]
+        if process.isdigit() and not Path("/proc", process).exists():
+            remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _run(job: Job) -> tuple[Problem, ...]:
+    """Make one package, in a worker."""
+    if isinstance(job.work, Conversion):
+        return convert(job.work, job.out)
+    return make(job.work, job.out)
+
+
+class _Step:
+    """Tells a listener of one stage."""
+
+    def __init__(self, listener: events.Listener, step: str, title: str) -> None:
+        self._listener = listener
+        self._step = f"distro.{step}"
+        self._title = f"{step} {title}"
+        self._started = 0.0
+
+    def __enter__(self) -> _Step:
+        self._started = monotonic()
+        self._listener(events.StepStarted(self._step, self._title, ""))
+        return self
+
+    def tell(self, note: str, done: int, total: int, unit: str) -> None:
+        self._listener(events.StepProgress(self._step, note, done, total, unit))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        seconds = monotonic() - self._started
+        ending = events.StepFailed if kind else events.StepFinished
+        self._listener(ending(self._step, self._title, seconds))
