@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files
@@ -24,9 +24,11 @@ from dockyard.host.sandbox import Tools, run_in_tree
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.archive import Suite
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.fetch import FetchEvent
+from dockyard.packages.deb.suite import Suite
+
+if TYPE_CHECKING:
+    from dockyard.packages.fetch import FetchEvent
 
 _FORMAT = "1"
 """Raise it when the same lock must give another tree."""
@@ -85,7 +87,7 @@ class Unpacked:
     total: int
 
 
-ToolsProgress = Callable[[FetchEvent | Unpacked], None]
+ToolsProgress: TypeAlias = "Callable[[FetchEvent | Unpacked], None]"
 
 
 @lru_cache

@@ -19,34 +19,13 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host.network import Network, TransferFailed, shown
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.control import paragraphs
+from dockyard.packages.deb.suite import Suite
 from dockyard.packages.fetch import Progress, Wanted, fetch
 
-ARCHITECTURE = "amd64"
+__all__ = ["Archive", "PackagesFile", "Release", "Suite", "archive_certificates", "read_release"]
+
 _INDEX_SUFFIXES = (".xz", ".gz", "")
 _LIMIT = 1 << 24
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Suite:
-    """One component of a suite for one architecture: what a lock calls a repository."""
-
-    name: str
-    component: str = "main"
-    architecture: str = ARCHITECTURE
-
-    @property
-    def id(self) -> str:
-        """`debian:<suite>:<component>`: the repository id of the suite's pins."""
-        return f"debian:{self.name}:{self.component}"
-
-    @classmethod
-    def from_id(cls, text: str) -> Suite:
-        """The suite of a repository id. Raises ValueError when it is not one."""
-        archive, _, rest = text.partition(":")
-        name, _, component = rest.partition(":")
-        if archive != "debian" or not name or not component:
-            raise ValueError(f"not a Debian repository id: {text!r}")
-        return cls(name, component)
 
 
 @dataclass(frozen=True, slots=True)
