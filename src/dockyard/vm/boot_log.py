@@ -212,7 +212,7 @@ class BootLog:
             if shown.strip(" ─"):
                 self._lines.append(shown)
         del self._lines[:-_KEPT_LINES]
-        self._advance("\n".join([*lines, self._open]))
+        self._advance("\n".join(lines))
 
     def ending(self) -> Found | None:
         """What makes it certain that this boot fails, or None."""

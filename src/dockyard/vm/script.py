@@ -8,9 +8,10 @@ Protocol, both ways over one virtio-serial port. The guest sends records:
     @KIND ID STATUS LENGTH\n
     LENGTH bytes of text\n
 
-and the host sends one line with the length of the script, then the script. Kinds are those of
-`report.Kind`. Lengths count bytes: the C locale makes `${#text}` do so in every shell. Only
-builtins write records, because each process that is started costs milliseconds under translation.
+and the host sends a line of fixed length with the length of the script, then the script: bash reads
+more than a line from some devices. Kinds are those of `report.Kind`. Lengths count bytes: the C
+locale makes `${#text}` do so in every shell. Only builtins write records, because each process that
+is started costs milliseconds under translation.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from dockyard.vm.credentials import PORT
 
 CHECK_SECONDS = 30
 """How long one check may take inside the guest."""
+
+_HEADER = 12
 
 _SAY = f"""\
 export LC_ALL=C
@@ -38,7 +41,7 @@ HELLO = f"""\
 mkdir -p /run/dockyard
 read -r uptime _ </proc/uptime
 say hello - 0 "$uptime"
-read -r size <&3
+size=$(head -c {_HEADER} <&3)
 head -c "$size" <&3 >/run/dockyard/questions
 . /run/dockyard/questions
 """
@@ -87,4 +90,9 @@ def questions(checks: Sequence[Check], seconds: float, *, power_off: bool) -> by
     if power_off:
         lines.append("systemctl poweroff --no-block")
     script = "\n".join(lines).encode() + b"\n"
-    return b"%d\n%s" % (len(script), script)
+    return framed(script)
+
+
+def framed(text: bytes) -> bytes:
+    """What the host sends to have the guest take a script: its length, and the script."""
+    return b"%0*d\n%s" % (_HEADER - 1, len(text), text)

@@ -1,0 +1,172 @@
+"""A whole conversation with a guest, played by a small program in QEMU's place."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from click import unstyle
+
+from dockyard.cli.boot import as_text, as_text_json
+from dockyard.errors import DockyardError, Position
+from dockyard.host.process import start
+from dockyard.host.sandbox import Tools
+from dockyard.tree.check import Check
+from dockyard.vm.guest import Progress, ask
+
+CHECKS = [
+    Check("users.alice.shell", "alice's shell is /bin/bash", "…", "/bin/bash"),
+    Check("hostname", "the host name is harbor", "…", "harbor", Position("image.yaml", 3, 5)),
+]
+
+PLAYER = """
+import os, sys, time
+console, report, monitor = (int(number) for number in sys.argv[1:4])
+def say(kind, id="-", status=0, text=""):
+    data = text.encode()
+    head = "@%s %s %d %d\\n" % (kind, id, status, len(data))
+    os.write(report, head.encode() + data + b"\\n")
+def show(text): os.write(console, text.encode() + b"\\r\\n")
+def event(name, reason): os.write(
+    monitor, b'{"event": "%s", "data": {"reason": "%s"}}\\n' % (name.encode(), reason.encode()))
+def take():
+    size = int(os.read(report, 12))
+    while size: size -= len(os.read(report, size))
+def up():
+    say("hello", text="2.5"); take()
+    say("uptime", text="9.5"); say("state", text="running"); say("times", text="quick")
+def check(place, text, status=0): say("begin", place); say("check", place, status, text)
+os.read(monitor, 100)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Player(Tools):
+    """A tools tree whose QEMU is a Python script."""
+
+    scripts: list[str] = field(default_factory=list)
+
+    def start(self, argv: Sequence[str], **more: Any) -> subprocess.Popen[bytes]:
+        names = [a.partition("fd=")[2] for a in argv if a.startswith("socket,id=")]
+        stderr: IO[bytes] = more["stderr"]
+        env: Mapping[str, str] = more["env"]
+        program = PLAYER + self.scripts.pop(0)
+        return start(
+            [sys.executable, "-c", program, *names],
+            stderr=stderr,
+            env=env,
+            pass_fds=more["pass_fds"],
+        )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    firmware = tmp_path / "tools" / "usr/share/OVMF"
+    firmware.mkdir(parents=True)
+    for name in ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"):
+        (firmware / name).write_bytes(b"firmware")
+    return tmp_path / "tools"
+
+
+def play(root: Path, *scripts: str, timeout: float = 20, **more: Any) -> Any:
+    console = root.parent / "console"
+    tools = Player(root, list(scripts))
+    return ask(root / "i.raw", "raw", CHECKS, tools, console=console, timeout=timeout, **more)
+
+
+def failure(root: Path, *scripts: str, timeout: float = 20) -> Any:
+    with pytest.raises(DockyardError) as caught:
+        play(root, *scripts, timeout=timeout)
+    return caught.value.problems[0]
+
+
+GOOD = "up(); check('0', '/bin/bash\\n'); check('1', 'harbor'); say('end'); time.sleep(60)"
+
+
+def test_a_good_guest(root: Path) -> None:
+    seen: list[Progress] = []
+    verdict = play(root, f"show('BdsDxe: starting Boot0001'); {GOOD}", progress=seen.append)
+    assert verdict.passed
+    assert [result.actual for result in verdict.results] == ["/bin/bash", "harbor"]
+    assert (verdict.system_state, verdict.guest_seconds, verdict.attempts) == ("running", 9.5, 1)
+    assert b"starting Boot0001" in verdict.console.read_bytes()
+    assert not list(root.parent.glob("dockyard-boot-*"))
+
+
+def test_a_failed_check_fails_the_image(root: Path) -> None:
+    answers = "say('errors', '1', 0, 'oops'); check('1', 'other')"
+    verdict = play(root, f"up(); check('0', '/bin/bash'); {answers}; say('end')")
+    assert not verdict.passed
+    told = unstyle(as_text(verdict))
+    assert "the host name is harbor [hostname]" in told
+    assert "image.yaml:3:5" in told
+    assert "expected  harbor" in told
+    assert "actual    other" in told
+    assert "alice" not in told
+    assert "1 of 2 checks passed" in told
+    assert [c["passed"] for c in json.loads(as_text_json(verdict))["checks"]] == [True, False]
+
+
+def test_a_check_that_was_stopped_has_not_passed(root: Path) -> None:
+    verdict = play(root, "up(); check('0', '/bin/bash', 124); check('1', 'harbor'); say('end')")
+    assert [result.passed for result in verdict.results] == [False, True]
+    assert "stopped after" in verdict.results[0].errors
+
+
+def test_a_system_with_failed_units_has_not_passed(root: Path) -> None:
+    script = (
+        "say('hello'); take(); say('uptime', text='3'); say('state', '-', 1, 'degraded');"
+        "say('failed', 'bad.service', 0, 'bad.service: broke');"
+        "check('0', '/bin/bash'); check('1', 'harbor'); say('end')"
+    )
+    verdict = play(root, script)
+    assert not verdict.passed
+    assert "failed unit bad.service" in unstyle(as_text(verdict))
+
+
+def test_the_questions_need_not_fit_a_pipe(root: Path) -> None:
+    CHECKS_LARGE = [Check(str(n), "t", "#" * 2000, "") for n in range(300)]  # noqa: N806
+    script = "up(); [check(str(n), '') for n in range(300)]; say('end')"
+    tools = Player(root, [script])
+    verdict = ask(root / "i", "raw", CHECKS_LARGE, tools, console=root.parent / "console")
+    assert len(verdict.results) == 300
+    assert verdict.passed
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("show('[ 1.0] Kernel panic - not syncing: dead'); time.sleep(60)", "vm.kernel-panic"),
+        ("say('emergency', text='a.mount failed'); time.sleep(60)", "vm.emergency-mode"),
+        ("event('SHUTDOWN', 'guest-reset'); time.sleep(1)", "vm.guest-reset"),
+        ("event('SHUTDOWN', 'guest-shutdown'); time.sleep(1)", "vm.guest-gone"),
+        ("event('GUEST_PANICKED', ''); time.sleep(60)", "vm.kernel-panic"),
+        ("event('STOP', ''); time.sleep(60)", "vm.qemu-failed"),
+        ("sys.exit('no such machine')", "vm.qemu-failed"),
+    ],
+)
+def test_a_guest_that_fails_is_given_up_at_once(root: Path, script: str, code: str) -> None:
+    assert failure(root, script).code == code
+
+
+def test_qemus_own_words_are_told(root: Path) -> None:
+    assert failure(root, "sys.exit('no such machine')").why == "no such machine"
+
+
+def test_a_guest_that_says_nothing_is_given_up_in_time(root: Path) -> None:
+    problem = failure(root, "time.sleep(60)", timeout=1)
+    assert problem.code == "vm.too-slow"
+    assert "--console" in problem.fix
+
+
+def test_a_guest_whose_processor_stands_still_is_started_anew(root: Path) -> None:
+    stall = "show('rcu: \\tPossible timer handling issue on cpu=1 timer'); time.sleep(60)"
+    verdict = play(root, stall, GOOD)
+    assert verdict.passed
+    assert verdict.attempts == 2

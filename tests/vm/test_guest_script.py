@@ -1,0 +1,106 @@
+"""The guest's scripts, run by this host's shells against a terminal that stands for the port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tty
+from pathlib import Path
+
+import pytest
+
+from dockyard.tree.check import Check
+from dockyard.vm import script
+from dockyard.vm.credentials import PORT
+from dockyard.vm.report import Kind, Record, Report
+
+SYSTEMCTL = """\
+#!/bin/sh
+case "$1 $2" in
+    "is-system-running --wait") echo degraded; exit 1 ;;
+    "list-units --failed") echo "bad.service loaded failed failed A bad one" ;;
+    "status --no-pager") echo "bad.service: it broke" ;;
+esac
+"""
+
+CHECKS = [
+    Check("a", "plain", "echo yes", "yes"),
+    Check("b", "quotes", "printf '%s\\n' \"it's\" 'a\"b'", "it's\na\"b"),
+    Check("c", "fails", "echo no; echo why >&2; exit 3", "yes"),
+    Check("d", "wrong syntax", "if then", ""),
+    Check("e", "characters of many bytes", "printf 'Zürich \\342\\202\\254'", "Zürich €"),
+    Check("f", "reads no input", "cat", ""),
+    Check("g", "looks like a record", "echo '@end - 0 0'", "@end - 0 0"),
+    Check("h", "large", "seq 1 20000", "\n".join(map(str, range(1, 20001)))),
+]
+
+
+def converse(shell: str, directory: Path) -> list[Record]:
+    near, far = os.openpty()
+    tty.setraw(far)
+    bin_directory = directory / "bin"
+    bin_directory.mkdir()
+    for name, text in (("systemctl", SYSTEMCTL), ("systemd-analyze", "#!/bin/sh\necho 5s\n")):
+        (bin_directory / name).write_text(text)
+        (bin_directory / name).chmod(0o755)
+    hello = script.HELLO.replace(PORT, os.ttyname(far)).replace("/run/dockyard", str(directory))
+    (directory / "hello").write_text(hello)
+    questions = script.questions(CHECKS, 5, power_off=False)
+    length, _, body = questions.partition(b"\n")
+    assert int(length) == len(body)
+    body = body.replace(b"/run/dockyard", str(directory).encode())
+    guest = subprocess.Popen(
+        [shell, str(directory / "hello")],
+        env={"PATH": f"{bin_directory}:/usr/bin:/bin", "LANG": "C.UTF-8"},
+    )
+    report, records = Report(), list[Record]()
+    try:
+        while not (records and records[-1].kind is Kind.END):
+            for record in report.feed(os.read(near, 4096)):
+                records.append(record)
+                if record.kind is Kind.HELLO:
+                    os.write(near, script.framed(body))
+    finally:
+        guest.kill()
+        guest.wait()
+        os.close(near)
+        os.close(far)
+    return records
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "busybox"])
+def test_every_shell_gives_the_same_answers(shell: str, tmp_path: Path) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"this host has no {shell}")
+    records = converse(shell, tmp_path)
+    by_kind = {kind: [r for r in records if r.kind is kind] for kind in Kind}
+    answers = {int(r.id): r for r in by_kind[Kind.CHECK]}
+    assert [answers[place].text.strip() for place in (0, 1, 2, 4, 5, 6, 7)] == [
+        "yes",
+        "it's\na\"b",
+        "no",
+        "Zürich €",
+        "",
+        "@end - 0 0",
+        CHECKS[7].expect,
+    ]
+    assert (answers[2].status, answers[3].status) == (3, 2)
+    assert next((r.id, r.text) for r in by_kind[Kind.ERRORS]) == ("2", "why")
+    assert by_kind[Kind.STATE][0].text == "degraded"
+    assert [(r.id, r.text) for r in by_kind[Kind.FAILED]] == [
+        ("bad.service", "bad.service: it broke")
+    ]
+
+
+def test_records_are_read_in_any_pieces() -> None:
+    stream = (
+        b"noise\n@hello - 0 4\n1.50\n@check 3 2 7\nline\n\xe2\x82\n"
+        b"@nonsense x 0 2\nab\n@end - 0 0\n\n"
+    )
+    whole = list(Report().feed(stream))
+    report = Report()
+    pieces = [r for i in range(len(stream)) for r in report.feed(stream[i : i + 1])]
+    assert whole == pieces
+    assert [record.kind for record in whole] == [Kind.HELLO, Kind.CHECK, Kind.END]
+    assert (whole[1].id, whole[1].status) == ("3", 2)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dockyard.errors import DockyardError
+from dockyard.vm import credentials
+from dockyard.vm.qemu import (
+    Accel,
+    Disk,
+    Firmware,
+    Forward,
+    Machine,
+    command,
+    detect_format,
+    find_firmware,
+)
+
+FIRMWARE = Firmware(Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/w/variables"))
+
+
+def line(machine: Machine, disk: Disk, **more: object) -> str:
+    return " ".join(command(machine, disk, FIRMWARE, channels={}, **more))  # type: ignore[arg-type]
+
+
+def test_the_image_is_not_changed_unless_it_is_to_be_kept() -> None:
+    assert "snapshot=on" in line(Machine(), Disk(Path("/i.raw"), "raw"))
+    assert "snapshot=off" in line(Machine(), Disk(Path("/i.raw"), "raw", kept=True))
+
+
+def test_a_comma_in_a_path_does_not_end_it() -> None:
+    assert "file=/a,,b.raw" in line(Machine(), Disk(Path("/a,b.raw"), "raw"))
+
+
+def test_there_is_no_network_unless_it_is_asked_for() -> None:
+    assert "netdev" not in line(Machine(), Disk(Path("/i"), "raw"))
+    forwarded = Machine(forwards=(Forward(2222, 22),))
+    told = line(forwarded, Disk(Path("/i"), "raw"))
+    assert "restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in told
+
+
+def test_the_processor_suits_the_accelerator() -> None:
+    assert "-accel kvm -cpu host" in line(Machine(Accel.KVM), Disk(Path("/i"), "raw"))
+    assert "-accel tcg -cpu qemu64" in line(Machine(), Disk(Path("/i"), "raw"))
+    assert "-cpu max" in line(Machine(cpu="max"), Disk(Path("/i"), "raw"))
+
+
+def test_a_fixed_vhd_keeps_its_size() -> None:
+    told = line(Machine(), Disk(Path("/i"), "vhd-fixed"))
+    assert "format=vpc,force_size_calc=current_size" in told
+
+
+def test_a_format_that_cannot_be_booted_is_refused() -> None:
+    with pytest.raises(DockyardError) as caught:
+        line(Machine(), Disk(Path("/i"), "cosi"))
+    assert caught.value.problems[0].code == "vm.format-not-bootable"
+
+
+def test_every_credential_is_one_argument() -> None:
+    strings = credentials.for_checks("echo 'a,b'\n", "x")
+    argv = command(Machine(), Disk(Path("/i"), "raw"), FIRMWARE, channels={}, smbios=strings)
+    values = [argument for argument in argv if argument.startswith("type=11,value=")]
+    assert len(values) == len(strings)
+    assert all(value.count(",") == 1 for value in values)
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [
+        (b"QFI\xfb" + bytes(600), "qcow2"),
+        (b"vhdxfile" + bytes(600), "vhdx"),
+        (bytes(1024) + b"conectix" + bytes(504), "vhd"),
+        (b"conectix" + bytes(1024), "vhd"),
+        (bytes(2048), "raw"),
+        (b"", "raw"),
+    ],
+)
+def test_formats_are_told_by_their_bytes(tmp_path: Path, content: bytes, format: str) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(content)
+    assert detect_format(image) == format
+
+
+def test_firmware_that_is_missing_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as caught:
+        find_firmware(tmp_path)
+    assert caught.value.problems[0].code == "vm.no-firmware"
