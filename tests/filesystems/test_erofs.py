@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from dockyard.archive import Archive, Kind, scan, unpack
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, erofs
+from dockyard.filesystems.proof import prove
 from dockyard.host import mounts
 from dockyard.host.sandbox import Tools
-from nasty_archive import SECOND, file, nasty, plain, same
+from nasty_archive import DATA, SECOND, file, nasty, plain, same
 
 UUID = uuid.UUID("0a0b0c0d-0000-4000-8000-000000000001")
 EPOCH = 1_767_225_600
@@ -68,6 +70,33 @@ def test_a_large_directory_is_read(tools: Tools, tmp_path: Path) -> None:
     archive = Archive.from_entries([file(b"d/%05d" % at + b"n" * 90) for at in range(2000)])
     erofs.write(archive, tmp_path / "image", 0, spec(), tools)
     same(erofs.read(tmp_path / "image", tools, tmp_path), archive)
+
+
+@build
+def test_a_proof_names_what_was_lost(tools: Tools, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    erofs.write(plain(), image, 0, spec(), tools)
+    prove("erofs", plain(), image, tools, tmp_path)
+    other = Archive.from_entries(
+        [
+            *(
+                replace(entry, mode=0o600, xattrs=()) if entry.path == b"x/many" else entry
+                for entry in plain()
+                if entry.path != b"a/one"
+            ),
+            file(b"zz"),
+        ],
+        DATA,
+    )
+    with pytest.raises(DockyardError) as caught:
+        prove("erofs", other, image, tools, tmp_path)
+    problem = caught.value.problems[0]
+    assert problem.code == "filesystems.lost"
+    assert problem.excerpt == (
+        "/x/many: mode, xattrs",
+        "/zz: missing",
+        "/a/one: not in the archive",
+    )
 
 
 def test_what_cannot_be_held_is_refused_by_path() -> None:

@@ -20,7 +20,7 @@ from dockyard.errors import DockyardError, Problem
 
 
 class Source(Protocol):
-    """Something that holds the data of files by path."""
+    """Something that holds the data of files by path, under every name of a hard-link group."""
 
     def open(self, path: bytes) -> BinaryIO:
         """Open a file's data from the beginning; raises OSError or KeyError."""
@@ -156,6 +156,8 @@ class Archive:
                 if target is None or target.kind in (Kind.DIRECTORY, Kind.HARDLINK):
                     raise ValueError(f"{shown(entry.path)} is not linked to an entry before it")
                 entry = linked(entry.path, target)
+                if target.kind is Kind.FILE:
+                    given[entry.path] = given[target.path]
             found[entry.path] = entry
         ordered = sorted(found.values(), key=lambda entry: order(entry.path))
         return cls(ordered, (GivenSource(given),))

@@ -103,6 +103,8 @@ def scan_stream(file: Path) -> Archive:
                 entry = replace(entry, digest=digest.hexdigest())
             elif entry.kind is Kind.HARDLINK:
                 entry = replace(entry, digest=found[entry.target].digest)
+                if entry.target in ranges:
+                    ranges[entry.path] = ranges[entry.target]
             found[entry.path] = entry
     ordered = sorted(found.values(), key=lambda entry: order(entry.path))
     return Archive(ordered, (RangeSource(file, ranges),))

@@ -1,0 +1,63 @@
+"""Proves that an image holds what its archive has: the programs that write images lose things
+without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dockyard.archive import Archive, Entry
+from dockyard.archive.entry import shown
+from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems import by_name
+from dockyard.host.sandbox import Tools
+
+_PATHS_SHOWN = 10
+_ATTRIBUTES = (
+    "kind", "mode", "uid", "gid", "mtime_ns", "size", "digest", "target", "rdev", "xattrs",
+)  # fmt: skip
+_NOT_IN_FAT = ("mode", "uid", "gid", "mtime_ns", "xattrs")
+
+
+def prove(name: str, archive: Archive, image: Path, tools: Tools, scratch: Path) -> None:
+    """Read an image back and compare it with the archive that it was made of.
+
+    Raises DockyardError `filesystems.lost` with the paths and attributes that differ.
+    """
+    found = by_name(name).read(image, tools, scratch)
+    left_out = _NOT_IN_FAT if name in ("vfat", "fat32") else ()
+    attributes = [attribute for attribute in _ATTRIBUTES if attribute not in left_out]
+    lines = list(differences(archive, found, attributes))
+    if not lines:
+        return
+    more = len(lines) - _PATHS_SHOWN
+    raise DockyardError(
+        Problem(
+            code="filesystems.lost",
+            what=f"the {name} file system does not hold what the image has",
+            where=image.name,
+            why="its writer changed or dropped something",
+            fix="report this as a defect, or choose another file system",
+            excerpt=(*lines[:_PATHS_SHOWN], *([f"and {more} more"] if more > 0 else [])),
+        )
+    )
+
+
+def differences(expected: Archive, found: Archive, attributes: list[str]) -> Iterator[str]:
+    """A line for each path that is not in both or whose attributes differ, in canonical order."""
+    if expected.entries == found.entries:
+        return
+    for entry in expected:
+        other = found.find(entry.path)
+        if other is None:
+            yield f"{shown(entry.path)}: missing"
+        elif names := [name for name in attributes if _value(entry, name) != _value(other, name)]:
+            yield f"{shown(entry.path)}: {', '.join(names)}"
+    for entry in found:
+        if expected.find(entry.path) is None:
+            yield f"{shown(entry.path)}: not in the archive"
+
+
+def _value(entry: Entry, name: str) -> object:
+    return getattr(entry, name)
