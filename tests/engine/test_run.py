@@ -112,11 +112,12 @@ def test_killed_work_is_swept_and_a_living_process_is_waited_for(tmp_path: Path)
     while not any((tmp_path / "work").iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert store.sweep() == [], "the work of a living process is left alone"
+    store.sweep()
+    assert list((tmp_path / "work").iterdir()), "the work of a living process is left alone"
     first.send_signal(signal.SIGKILL)
     first.wait()
     first.stdout.close()
-    assert len(store.sweep()) == 1
+    store.sweep()
     assert list((tmp_path / "work").iterdir()) == []
     assert list((tmp_path / "results").iterdir()) == []
     pair = [subprocess.Popen([sys.executable, "-c", SLOW, tmp_path], stdout=-3) for _ in range(2)]

@@ -66,12 +66,12 @@ class Store:
                 yield None
                 return
             work = self.root / "work" / step.id
-            files.remove_tree(work)
+            files.discard_tree(work)
             work.mkdir()
             try:
                 yield work
             finally:
-                files.remove_tree(work)
+                files.discard_tree(work)
 
     def publish(self, step: Step) -> None:
         """Make the filled work directory of a claimed step its result."""
@@ -82,14 +82,13 @@ class Store:
         (work / ".step.json").write_text(text)
         work.rename(self.path(step))
 
-    def sweep(self) -> list[str]:
-        """Remove what dead processes left in work/. Returns the ids of those steps."""
-        swept = []
+    def sweep(self) -> None:
+        """Remove what dead processes left in work/."""
         for left in sorted((self.root / "work").iterdir()):
-            if not files.held(self.root / "locks" / left.name):
+            if left.name.startswith("."):
                 files.remove_tree(left)
-                swept.append(left.name)
-        return swept
+            elif not files.held(self.root / "locks" / left.name):
+                files.discard_tree(left)
 
     def record(self, name: str) -> dict[str, Any]:
         """What `keep_record` last kept under a name; empty when there is nothing, or it is

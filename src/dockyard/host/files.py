@@ -43,9 +43,11 @@ def remove_tree(path: Path) -> None:
     images.
     """
 
-    def unlock(function: object, name: str, error: object) -> None:
-        Path(name).parent.chmod(0o700)
+    def unlock(function: object, name: str, error: tuple[object, BaseException, object]) -> None:
+        if isinstance(error[1], FileNotFoundError):
+            return  # another process removes the same tree
         child = Path(name)
+        child.parent.chmod(0o700)
         if child.is_dir() and not child.is_symlink():
             child.chmod(0o700)
             shutil.rmtree(child)
@@ -54,6 +56,20 @@ def remove_tree(path: Path) -> None:
 
     if path.exists():
         shutil.rmtree(path, onerror=unlock)
+
+
+def discard_tree(path: Path) -> None:
+    """Take a directory away from its name at once, then remove it.
+
+    A program that outlived the process that started it may still write into it for a moment: it
+    then writes to what is being removed, never to what takes its place.
+    """
+    gone = path.with_name(f".{path.name}.{os.getpid()}.gone")
+    try:
+        path.rename(gone)
+    except FileNotFoundError:
+        return
+    remove_tree(gone)
 
 
 def copy_sparse(source: Path, target: Path) -> None:

@@ -1,0 +1,95 @@
+"""Every example is built, booted, and asked whether it is what its file describes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.images.conftest import EXAMPLES, ROOT, run_dockyard
+
+NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/image.yaml"))
+
+
+def test_there_are_examples() -> None:
+    assert {"minimal", "server", "container-host"} <= set(NAMES)
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_is_built_and_an_unchanged_build_does_nothing(
+    name: str, published: Path, tmp_path: Path
+) -> None:
+    image = EXAMPLES / name / "image.yaml"
+    out = tmp_path / "image"
+    run_dockyard("build", image, "--output-image-file", out, "--progress", "plain")
+    assert out.stat().st_size > 0
+    again = run_dockyard("build", image, "--output-image-file", out, "--progress", "json")
+    assert "StepStarted" not in again.stderr
+    assert again.stdout.startswith("unchanged")
+    plan = run_dockyard("plan", image, "--json").json
+    assert {step["action"] for step in plan} <= {"reuse", "skip"}
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_boots_and_every_check_passes(name: str, published: Path) -> None:
+    image = EXAMPLES / name / "image.yaml"
+    run_dockyard("build", image, "--output-image-file", ROOT / "build" / f"{name}.img")
+    ran = run_dockyard("boot", image, "--check", "--json", check=False)
+    assert ran.status in (0, 1), ran.stderr
+    verdict = ran.json
+    failed = [check for check in verdict["checks"] if not check["passed"]]
+    assert failed == []
+    assert verdict["failedUnits"] == []
+    assert verdict["systemState"] == "running"
+    assert len(verdict["checks"]) >= 5
+
+
+@pytest.mark.build
+def test_two_builds_in_two_places_are_the_same_bytes(
+    fresh_store: Callable[[str], Path], tmp_path: Path
+) -> None:
+    made = []
+    for name in ("one", "two"):
+        place = tmp_path / f"place-{name}" / "examples"
+        shutil.copytree(EXAMPLES / "server", place / "server")
+        (place.parent / "distros").symlink_to(ROOT / "distros")
+        out = tmp_path / f"{name}.raw"
+        image = place / "server/image.yaml"
+        run_dockyard("build", image, "--output-image-file", out, "--store", fresh_store(name))
+        made.append(out)
+    assert first_difference(*made) is None
+
+
+def first_difference(one: Path, two: Path) -> int | None:
+    """The offset of the first differing MiB of two files."""
+    with one.open("rb") as left, two.open("rb") as right:
+        for number in range(1 << 20):
+            a, b = left.read(1 << 20), right.read(1 << 20)
+            if a != b:
+                return number
+            if not a:
+                return None
+    raise AssertionError("the files are too large to compare")
+
+
+@pytest.mark.build
+def test_a_changed_file_repeats_only_what_depends_on_it(
+    fresh_store: Callable[[str], Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "examples"
+    shutil.copytree(EXAMPLES / "server", place / "server")
+    (tmp_path / "distros").symlink_to(ROOT / "distros")
+    image, store = place / "server/image.yaml", fresh_store("store")
+    out = tmp_path / "out.raw"
+    run_dockyard("build", image, "--output-image-file", out, "--store", store)
+    (place / "server/files/motd").write_text("changed\n")
+    plan = run_dockyard("plan", image, "--store", store, "--json").json
+    run = {step["kind"] for step in plan if step["action"] == "run"}
+    assert run == {"settings", "filesystem-root", "disk", "manifest", "image"}
+    (settings,) = [step for step in plan if step["kind"] == "settings"]
+    assert "digest" in settings["reason"]
+    run_dockyard("build", image, "--output-image-file", out, "--store", store)
+    assert b"changed\n" in out.read_bytes()
