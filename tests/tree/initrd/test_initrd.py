@@ -106,6 +106,17 @@ def test_modules_come_decompressed_with_what_they_depend_on(tmp_path: Path) -> N
     assert found["etc/modprobe.d/site.conf"].data == b"options loop max_loop=4\n"
 
 
+def test_btrfs_is_loaded_before_udev_asks_for_it(tmp_path: Path) -> None:
+    root = make(tmp_path / "root")
+    (root / f"usr/lib/modules/{KERNEL}/modules.builtin").write_text("fs/btrfs.ko\nfs/ext4.ko\n")
+    _, found = built(root, InitrdOptions(KERNEL, ("btrfs",)))
+    assert found["etc/modules-load.d/initrd.conf"].data == b"btrfs\n"
+    order = found["etc/systemd/system/systemd-udevd.service.d/modules.conf"].data
+    assert b"After=systemd-modules-load.service" in order
+    _, found = built(root, InitrdOptions(KERNEL, ("ext4",)))
+    assert "etc/modules-load.d/initrd.conf" not in found
+
+
 def test_the_same_bytes_from_a_copy_made_in_another_order(tmp_path: Path, layout: Layout) -> None:
     contents = []
     for name, reverse in (("a", False), ("b", True)):

@@ -23,6 +23,7 @@ _MERGED = ("bin", "sbin", "lib", "lib64", "usr/sbin", "usr/lib64")
 _MODPROBE = ("/usr/lib/modprobe.d", "/etc/modprobe.d")
 _REPART = ("/usr/lib/repart.d", "/etc/repart.d")
 _SULOGIN_DROP_IN = "[Service]\nEnvironment=SYSTEMD_SULOGIN_FORCE=1\n"
+_UDEVD_DROP_IN = "[Unit]\nAfter=systemd-modules-load.service\n"
 _REPART_DROP_IN = "[Unit]\nAfter=sysroot.mount modprobe@loop.service\nWants=modprobe@loop.service\n"
 
 
@@ -66,6 +67,7 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
     groups = udev.add_rules(contents)
     _add_accounts(contents, groups)
     _add_features(contents, options.features)
+    _add_loaded(contents, sorted({name for _, part in wanted for name in part.loaded}))
     chosen, missing = _add_modules(contents, kernel, options, wanted)
     contents.finish()
     if contents.missing:
@@ -155,6 +157,13 @@ def _add_features(contents: Contents, features: frozenset[Feature]) -> None:
                 for key, value in units.settings(contents.root.text(f"{folder}/{name}") or ""):
                     if key == "Format" and value not in ("swap", "squashfs", "erofs"):
                         contents.require(f"mkfs.{value}", f"{folder}/{name}")
+
+
+def _add_loaded(contents: Contents, names: list[str]) -> None:
+    """Have modules loaded before udev starts, in place of when a device asks for them."""
+    if names:
+        contents.write("etc/modules-load.d/initrd.conf", "".join(f"{name}\n" for name in names))
+        contents.write("etc/systemd/system/systemd-udevd.service.d/modules.conf", _UDEVD_DROP_IN)
 
 
 def _add_modules(

@@ -26,6 +26,7 @@ class Part:
     wanted_modules: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()  # features of dlopen notes
     wanted_libraries: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()  # modules that have to be there before udev looks at a device
 
 
 BASE = Part(
@@ -126,7 +127,8 @@ FEATURES: Mapping[Feature, Part] = {
 }
 
 FILESYSTEMS: Mapping[str, Part] = {
-    "btrfs": Part(modules=("btrfs",), wanted_programs=("fsck.btrfs",)),
+    # udev takes a btrfs device for ready only when it can ask /dev/btrfs-control.
+    "btrfs": Part(modules=("btrfs",), wanted_programs=("fsck.btrfs",), loaded=("btrfs",)),
     "erofs": Part(modules=("erofs",)),
     "ext4": Part(modules=("ext4",), programs=("fsck", "fsck.ext4")),
     "overlay": Part(modules=("overlay",)),
