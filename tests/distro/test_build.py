@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dockyard.host.sandbox import Tools
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin
 from dockyard.packages import lockfile
 from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.archive import Suite
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.signature import check_digests
@@ -38,6 +40,7 @@ license: MIT
 directories: [{path: /usr}, {path: /usr/bin}]
 files: [{path: /etc/passwd, source: passwd}, {path: /etc/group, content: "root:x:0:\\n"}]
 """
+SUITE = Suite("trixie").id
 COMPONENTS = "components: {tool: {requiresPre: [base]}, library: }\n"
 
 
@@ -57,10 +60,8 @@ def small(tmp_path: Path) -> Path:
         digest = mirror.add_file(deb)
         size = deb.stat().st_size
         where = f"pool/{name}.deb"
-        pins.append(
-            Pin(name, "1.2-3", "amd64", "debian", where, PackageKind.DEB, size, digest=digest)
-        )
-    repositories = (LockedRepository("debian", PackageKind.DEB),)
+        pins.append(Pin(name, "1.2-3", "amd64", SUITE, where, PackageKind.DEB, size, digest=digest))
+    repositories = (LockedRepository(SUITE, PackageKind.DEB),)
     lock = Lock("small", repositories=repositories, packages=tuple(pins))
     (place / "distro.lock").write_text(lockfile.dump(lock))
     return place
@@ -177,6 +178,38 @@ def test_what_is_published_stays_when_a_build_is_refused(small: Path, tools: Too
 def test_what_is_refused(small: Path, tools: Tools, components: str, codes: list[str]) -> None:
     (small / "all.yaml").write_text(f"components: {components}\n")
     assert _refused(small, tools) == codes
+
+
+def test_a_lock_of_other_suites_is_refused(small: Path, tools: Tools) -> None:
+    (small / "distro.yaml").write_text(DISTRO.replace("trixie", "sid"))
+    assert _refused(small, tools) == ["distro.lock-stale"]
+
+
+def test_what_dead_processes_left_is_removed(small: Path, tools: Tools) -> None:
+    dead, living = 2**22 + 1, os.getpid()
+    place = small.parent / "store/converted"
+    place.mkdir(parents=True)
+    for process in (dead, living):
+        (place / f".key.rpm.{process}.part").write_bytes(b"half")
+    _build(small, tools)
+    assert [path.name for path in place.glob(".*.part")] == [f".key.rpm.{living}.part"]
+
+
+def test_what_the_archive_lost_is_mended_by_the_distributions_lock(
+    small: Path, tools: Tools
+) -> None:
+    mirror = (small.parent / "empty").absolute()
+    mirror.mkdir()
+    with pytest.raises(DockyardError) as caught:
+        build_distro(
+            small,
+            small.parent / "store",
+            lambda: tools,
+            origins=Origins(mirrors=(mirror.as_uri(),)),
+            keys=small.parent / "keys",
+        )
+    assert {problem.code for problem in caught.value.problems} == {"fetch.gone"}
+    assert all("distro lock --refresh-missing" in problem.fix for problem in caught.value.problems)
 
 
 def test_packages_that_exclude_each_other_may_share_paths(small: Path, tools: Tools) -> None:
