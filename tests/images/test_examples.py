@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.images.conftest import EXAMPLES, ROOT, run_dockyard
+from command_line import EXAMPLES, ROOT, run_dockyard
 
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/image.yaml"))
 

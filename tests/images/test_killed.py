@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.images.conftest import CODE, EXAMPLES, ROOT, run_dockyard
+from command_line import CODE, EXAMPLES, ROOT, run_dockyard
 
 KILLS = 50
 

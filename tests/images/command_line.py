@@ -1,0 +1,44 @@
+"""Runs the command line as a user does, against the repository's own examples."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+CODE = "from dockyard.cli.main import main; main()"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+def run_dockyard(
+    *words: str | Path, env: Mapping[str, str] | None = None, check: bool = True
+) -> Ran:
+    """Run `dockyard` with these words; the test fails with its output when it does."""
+    command: Sequence[str] = [sys.executable, "-c", CODE, *map(str, words)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **(env or {})}
+    )
+    if check and done.returncode:
+        pytest.fail(f"dockyard {' '.join(map(str, words))}\n{done.stderr}\n{done.stdout}")
+    return Ran(done.returncode, done.stdout, done.stderr)
