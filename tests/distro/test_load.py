@@ -94,11 +94,29 @@ def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
         ({"distro": DISTRO.replace("all.yaml", "gone.yaml")}, "config.unreadable"),
         ({"components": "components: {a: {import: [b, c], rename: d}}\n"}, "distro.invalid"),
         ({"components": "components: {a: {files: [{path: /a}]}}\n"}, "distro.invalid"),
+        (
+            {"components": "components: {a: {attributes: [{path: /a, capabilities: all}]}}\n"},
+            "distro.invalid",
+        ),
         ({"package": "a: [\n"}, "config.syntax"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, change: dict[str, str], code: str) -> None:
     assert code in {problem.code for problem in _problems(_write(tmp_path, **change))}
+
+
+def test_plain_scalars_mean_what_they_look_like(tmp_path: Path) -> None:
+    components = """\
+components:
+  a:
+    files:
+      - {path: /a, content: "", mode: 0640, config: true}
+      - {path: /b, content: "", config: noreplace}
+      - {path: /c, content: 1.10, config: false}
+"""
+    files = load_distro(_write(tmp_path, components=components)).components["a"].files
+    assert [file.config for file in files] == [True, "noreplace", False]
+    assert (files[0].mode, files[2].content) == (0o640, "1.10")
 
 
 def test_a_component_in_two_files(tmp_path: Path) -> None:

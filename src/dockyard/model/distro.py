@@ -16,6 +16,7 @@ without a release means release 0 for packages made of Debian's versions without
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+
+_CLAUSE = re.compile(r"cap_[a-z_]+(,cap_[a-z_]+)*[=+][eip]+")
 
 
 class _Frozen(BaseModel):
@@ -57,10 +60,17 @@ def _relative(value: str) -> str:
     return value
 
 
+def _capabilities(value: str) -> str:
+    if value and not all(_CLAUSE.fullmatch(clause) for clause in value.split()):
+        raise ValueError("capabilities read as cap_net_raw=ep or cap_net_admin,cap_net_raw+ep")
+    return value
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+Capabilities = Annotated[str, AfterValidator(_capabilities)]
 Mode = Annotated[int, BeforeValidator(_mode), Field(ge=0, le=0o7777)]
 SystemPath = Annotated[str, AfterValidator(_absolute)]
 OwnFile = Annotated[str, AfterValidator(_relative)]
@@ -128,7 +138,7 @@ class Attribute(_Frozen):
     mode: Mode | None = None
     owner: str | None = None
     group: str | None = None
-    capabilities: str | None = None
+    capabilities: Capabilities | None = None
 
 
 class Directory(_Frozen):
