@@ -14,7 +14,7 @@ from dockyard.disk.layout import lay_out, shown
 from dockyard.disk.partition_types import GROW_FILE_SYSTEM, READ_ONLY, type_guid
 from dockyard.errors import DockyardError, Position
 from dockyard.host.sandbox import Tools
-from dockyard.model.storage import Disk, FileSystem, FileSystemType, Partition, Storage
+from dockyard.model.storage import Disk, FileSystem, FileSystemType, MountPoint, Partition, Storage
 
 
 def codes(error: pytest.ExceptionInfo[DockyardError]) -> list[str]:
@@ -172,6 +172,26 @@ def test_sizes_are_shown_as_they_are_written() -> None:
     assert [shown(size) for size in (MIB, 1536 * MIB, 2 * GIB, 1 << 40, 700)] == [
         *("1M", "1536M", "2G", "1T", "700 bytes")
     ]
+
+
+def test_the_initrd_mounts_the_root_usr_and_what_asks_for_it() -> None:
+    assert lay_out(two_partitions(), b"seed").initrd_filesystems == ("ext4",)
+    parts: list[dict[str, object]] = [
+        {"id": name, "size": 400 * MIB} for name in ("root", "usr", "state", "data")
+    ]
+    storage = disk(*parts)
+    mounts = {
+        "root": (FileSystemType.EROFS, "/", ""),
+        "usr": (FileSystemType.XFS, "/usr", "ro"),
+        "state": (FileSystemType.VFAT, "/state", "noatime,x-initrd.mount"),
+        "data": (FileSystemType.BTRFS, "/data", ""),
+    }
+    filesystems = tuple(
+        FileSystem(device_id=name, type=kind, mount_point=MountPoint(path=path, options=options))
+        for name, (kind, path, options) in mounts.items()
+    )
+    layout = lay_out(storage.model_copy(update={"filesystems": filesystems}), b"seed")
+    assert layout.initrd_filesystems == ("erofs", "vfat", "xfs")
 
 
 @pytest.mark.build

@@ -116,6 +116,20 @@ class DiskLayout:
         return None
 
     @property
+    def initrd_filesystems(self) -> tuple[str, ...]:
+        """The kinds of file systems that the initrd mounts, sorted: of /, of /usr, and of mounts
+        with the option x-initrd.mount (bootup(7), systemd.mount(5)).
+        """
+        kinds: set[str] = set()
+        for partition in self.partitions:
+            system = partition.filesystem
+            for mount, _ in system.mounts if system else ():
+                early = "x-initrd.mount" in mount.options.split(",")
+                if system and (mount.path in ("/", "/usr") or early):
+                    kinds.add("vfat" if system.type in FAT_TYPES else system.type.value)
+        return tuple(sorted(kinds))
+
+    @property
     def table(self) -> gpt.Table:
         """The partition table to write."""
         entries = tuple(

@@ -60,9 +60,7 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     )
     below = _layers(request, packages)
     boot_below = below if _has_scripts(request) else _boot_layers(below)
-    root = request.layout.mounted_at("/")
-    assert root is not None and root.filesystem is not None
-    initrd = initrd_step(boot_below, (root.filesystem.type.value,), epoch)
+    initrd = initrd_step(boot_below, request.layout.initrd_filesystems, epoch)
     uki = uki_step(
         request.name,
         request.command_line,
