@@ -133,7 +133,7 @@ def test_what_is_gone_everywhere_is_told(server: Behaviour, blobs: Blobs, tmp_pa
 def test_a_dead_mirror_is_told_and_not_tried_for_ever(blobs: Blobs) -> None:
     (found,) = problems([wanted("http://127.0.0.1:9/f")], blobs)
     assert found.code == "fetch.mirror-down"
-    assert "refused" in found.excerpt[0]
+    assert "refuses" in found.excerpt[0]
 
 
 def test_all_failures_are_reported_and_the_rest_comes(server: Behaviour, blobs: Blobs) -> None:

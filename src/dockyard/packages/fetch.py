@@ -24,7 +24,7 @@ from typing import IO
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.network import Network, TransferFailed, host_of, shown
-from dockyard.packages.blobs import Blobs, digest_of_file, mismatch
+from dockyard.packages.blobs import Blobs, mismatch
 
 TRIES = 3
 """How often one mirror may break off while it still brings new bytes or connects."""
@@ -152,11 +152,10 @@ class _Batch:
 
     def _from_directory(self, item: Wanted, directory: Blobs, part: IO[bytes]) -> bool:
         source = directory.path(item.digest)
-        if digest_of_file(source) != item.digest:
-            self.tell(FetchState.RETRIED, item, 0, f"{source} is damaged")
-            return False
-        failure = self._from_mirror(item, source.as_uri(), part)
-        return failure is None
+        if self._from_mirror(item, source.as_uri(), part) is None:
+            return True
+        self.tell(FetchState.RETRIED, item, 0, f"{source} is damaged")
+        return False
 
     def _from_mirror(
         self, item: Wanted, url: str, part: IO[bytes]
@@ -183,7 +182,7 @@ class _Batch:
                 return None
             part.truncate(0)
             if not resumed:
-                return mismatch(item.label, item.digest, found, shown(url))
+                return mismatch(item.label, item.digest, found, shown(url), item.where)
             # What lay there before may have been wrong: once more from the first byte.
             self.tell(FetchState.RETRIED, item, 0, "the part that was there did not fit")
 

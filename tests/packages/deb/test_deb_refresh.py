@@ -52,6 +52,11 @@ class Host:
             tuple(sorted(map(pin, chosen))),
         )
 
+    def keep(self, lock: Lock, *names: str) -> None:
+        """Bring the files of some pins into the store."""
+        pins = [item for item in lock.packages if item.name in names]
+        fetch_pins(pins, Blobs(self.store / "blobs"), self.origins)
+
     def refresh(self, lock: Lock) -> tuple[Lock, list[str]]:
         return refresh_missing(lock, [[SUITE]], self.store, self.origins)
 
@@ -98,11 +103,7 @@ def test_only_what_is_gone_moves(host: Host) -> None:
 def test_blobs_and_offline_directories_keep_a_pin(host: Host) -> None:
     host.publish(("a", "1", {}), ("b", "1", {}))
     lock = host.lock("a", "b")
-    fetch_pins(
-        [item for item in lock.packages if item.name == "a"],
-        Blobs(host.store / "blobs"),
-        host.origins,
-    )
+    host.keep(lock, "a")
     fetch_pins(
         [item for item in lock.packages if item.name == "b"],
         Blobs(host.tmp / "offline"),
@@ -123,25 +124,26 @@ def test_a_moved_package_brings_what_it_newly_needs(host: Host) -> None:
 def test_a_package_that_stayed_moves_when_a_moved_one_needs_it_newer(host: Host) -> None:
     host.publish(("a", "1", {}), ("b", "1", {}), ("c", "1", {}))
     lock = host.lock("a", "b", "c")
-    fetch_pins(
-        [item for item in lock.packages if item.name != "a"],
-        Blobs(host.store / "blobs"),
-        host.origins,
-    )
+    host.keep(lock, "b", "c")
     host.publish(
         ("a", "2", {"Depends": "b (>= 2)", "Breaks": "c (<< 2)"}), ("b", "2", {}), ("c", "2", {})
     )
     assert versions(host.refresh(lock)[0]) == {"a": "2", "b": "2", "c": "2"}
 
 
+def test_a_package_that_is_there_is_moved_before_another_is_taken_in(host: Host) -> None:
+    host.publish(("a", "1", {}), ("b", "1", {}))
+    lock = host.lock("a", "b")
+    host.keep(lock, "b")
+    needs = {"Depends": "first (>= 2) | b (>= 2)"}
+    host.publish(("a", "2", needs), ("b", "2", {}), ("first", "2", {}))
+    assert versions(host.refresh(lock)[0]) == {"a": "2", "b": "2"}
+
+
 def test_packages_of_one_source_move_together(host: Host) -> None:
     host.publish(("a", "1", {"Source": "s"}), ("b", "1", {"Source": "s"}))
     lock = host.lock("a", "b")
-    fetch_pins(
-        [item for item in lock.packages if item.name == "b"],
-        Blobs(host.store / "blobs"),
-        host.origins,
-    )
+    host.keep(lock, "b")
     host.publish(("a", "2", {"Source": "s"}), ("b", "2", {"Source": "s"}))
     assert versions(host.refresh(lock)[0]) == {"a": "2", "b": "2"}
 
