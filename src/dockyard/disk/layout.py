@@ -7,26 +7,39 @@ last partition, which is room for the second copy of the table. All ids come fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from uuid import UUID
 
 from dockyard.disk import gpt
-from dockyard.disk.identity import derive, fat_serial
+from dockyard.disk.identity import derive
 from dockyard.disk.partition_types import DISCOVERABLE, GROW_FILE_SYSTEM, READ_ONLY, type_guid
+from dockyard.disk.partitions import (
+    FAT_TYPES,
+    DiskLayout,
+    FileSystemLayout,
+    PartitionLayout,
+    VerityLayout,
+)
 from dockyard.errors import Position, Problems
 from dockyard.model.base import MIB
 from dockyard.model.storage import (
-    BtrfsSubvolume,
     Disk,
     FileSystem,
     FileSystemType,
-    MountPoint,
     Partition,
     PartitionType,
     Storage,
 )
 
-FAT_TYPES = (FileSystemType.FAT32, FileSystemType.VFAT)
+__all__ = [
+    "FAT_TYPES",
+    "DiskLayout",
+    "FileSystemLayout",
+    "PartitionLayout",
+    "VerityLayout",
+    "lay_out",
+    "shown",
+]
 
 # A file system of a kind is never smaller than this; its own tool would refuse with less to read.
 _LEAST: Mapping[FileSystemType, int] = {
@@ -34,117 +47,6 @@ _LEAST: Mapping[FileSystemType, int] = {
     FileSystemType.XFS: 300 * MIB,
     FileSystemType.FAT32: 33 * MIB,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class FileSystemLayout:
-    """A file system that is made on a partition, with ids that are derived.
-
-    device: the id in the image file of the partition or verity device that carries it.
-    """
-
-    device: str
-    type: FileSystemType
-    uuid: UUID
-    hash_seed: UUID
-    mount: MountPoint | None = None
-    subvolumes: tuple[BtrfsSubvolume, ...] = ()
-
-    @property
-    def uuid_text(self) -> str:
-        """The id as `UUID=` names it: that of FAT is eight digits."""
-        return fat_serial(self.uuid) if self.type in FAT_TYPES else str(self.uuid)
-
-    @property
-    def mounts(self) -> tuple[tuple[MountPoint, str | None], ...]:
-        """Where the file system is mounted, each with the subvolume that is meant."""
-        below = [(item.mount_point, item.path) for item in self.subvolumes]
-        everywhere = [(self.mount, None), *below]
-        return tuple((mount, path) for mount, path in everywhere if mount is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class VerityLayout:
-    """The verity device whose data a partition holds. name: below /dev/mapper."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionLayout:
-    """One partition. start, size: bytes. grow: it took what was left of the disk."""
-
-    number: int
-    id: str
-    label: str
-    start: int
-    size: int
-    type_guid: UUID
-    guid: UUID
-    attributes: int = 0
-    grow: bool = False
-    filesystem: FileSystemLayout | None = None
-    verity: VerityLayout | None = None
-
-    @property
-    def key(self) -> str:
-        """What names the partition among its disk's: its id, or its number where it has none."""
-        return self.id or str(self.number)
-
-
-@dataclass(frozen=True, slots=True)
-class DiskLayout:
-    """A disk. size: bytes, with both copies of the partition table."""
-
-    size: int
-    guid: UUID
-    partitions: tuple[PartitionLayout, ...]
-
-    def partition(self, key: str) -> PartitionLayout:
-        """The partition with an id (or number, where it has none); raises KeyError."""
-        for found in self.partitions:
-            if found.key == key:
-                return found
-        raise KeyError(key)
-
-    def mounted_at(self, path: str) -> PartitionLayout | None:
-        """The partition whose file system is mounted at a path, or None."""
-        for found in self.partitions:
-            if found.filesystem and any(at.path == path for at, _ in found.filesystem.mounts):
-                return found
-        return None
-
-    @property
-    def initrd_filesystems(self) -> tuple[str, ...]:
-        """The kinds of file systems that the initrd mounts, sorted: of /, of /usr, and of mounts
-        with the option x-initrd.mount (bootup(7), systemd.mount(5)).
-        """
-        kinds: set[str] = set()
-        for partition in self.partitions:
-            system = partition.filesystem
-            for mount, _ in system.mounts if system else ():
-                early = "x-initrd.mount" in mount.options.split(",")
-                if system and (mount.path in ("/", "/usr") or early):
-                    kinds.add("vfat" if system.type in FAT_TYPES else system.type.value)
-        return tuple(sorted(kinds))
-
-    @property
-    def table(self) -> gpt.Table:
-        """The partition table to write."""
-        entries = tuple(
-            gpt.Entry(
-                item.number,
-                item.type_guid,
-                item.guid,
-                item.start,
-                item.size,
-                item.label,
-                item.attributes,
-            )
-            for item in self.partitions
-        )
-        return gpt.Table(self.guid, self.size, entries)
 
 
 def lay_out(
@@ -171,20 +73,18 @@ def lay_out(
     for index, item in enumerate(disk.partitions):
         start = at if item.start is None else item.start
         end = _end(item, start, size)
-        key = item.id or str(index + 1)
         device = verity.get(item.id)
         laid = PartitionLayout(
-            index + 1,
-            item.id,
-            item.label,
-            start,
-            end - start,
-            _type(item, architecture, index, problems),
-            derive(seed, "partition", key),
-            0,
-            item.grows,
-            filesystems.get(device.id if device else item.id),
-            device,
+            number=index + 1,
+            id=item.id,
+            label=item.label,
+            start=start,
+            size=end - start,
+            type_guid=_type(item, architecture, index, problems),
+            guid=derive(seed, "partition", item.id or str(index + 1)),
+            grow=item.grows,
+            filesystem=filesystems.get(device.id if device else item.id),
+            verity=device,
         )
         _check(laid, item, at, size, f"storage.disks[0].partitions[{index}]", problems)
         partitions.append(_with_attributes(laid))

@@ -1,0 +1,123 @@
+"""What a disk is when it is laid out: its partitions, their file systems, and all their ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from dockyard.disk import gpt
+from dockyard.disk.identity import fat_serial
+from dockyard.model.storage import BtrfsSubvolume, FileSystemType, MountPoint
+
+FAT_TYPES = (FileSystemType.FAT32, FileSystemType.VFAT)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystemLayout:
+    """A file system that is made on a partition, with ids that are derived.
+
+    device: the id in the image file of the partition or verity device that carries it.
+    """
+
+    device: str
+    type: FileSystemType
+    uuid: UUID
+    hash_seed: UUID
+    mount: MountPoint | None = None
+    subvolumes: tuple[BtrfsSubvolume, ...] = ()
+
+    @property
+    def uuid_text(self) -> str:
+        """The id as `UUID=` names it: that of FAT is eight digits."""
+        return fat_serial(self.uuid) if self.type in FAT_TYPES else str(self.uuid)
+
+    @property
+    def mounts(self) -> tuple[tuple[MountPoint, str | None], ...]:
+        """Where the file system is mounted, each with the subvolume that is meant."""
+        below = [(item.mount_point, item.path) for item in self.subvolumes]
+        everywhere = [(self.mount, None), *below]
+        return tuple((mount, path) for mount, path in everywhere if mount is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class VerityLayout:
+    """The verity device whose data a partition holds. name: below /dev/mapper."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLayout:
+    """One partition. start, size: bytes. grow: it took what was left of the disk."""
+
+    number: int
+    id: str
+    label: str
+    start: int
+    size: int
+    type_guid: UUID
+    guid: UUID
+    attributes: int = 0
+    grow: bool = False
+    filesystem: FileSystemLayout | None = None
+    verity: VerityLayout | None = None
+
+    @property
+    def key(self) -> str:
+        """What names the partition among its disk's: its id, or its number where it has none."""
+        return self.id or str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLayout:
+    """A disk. size: bytes, with both copies of the partition table."""
+
+    size: int
+    guid: UUID
+    partitions: tuple[PartitionLayout, ...]
+
+    def partition(self, key: str) -> PartitionLayout:
+        """The partition with an id (or number, where it has none); raises KeyError."""
+        for found in self.partitions:
+            if found.key == key:
+                return found
+        raise KeyError(key)
+
+    def mounted_at(self, path: str) -> PartitionLayout | None:
+        """The partition whose file system is mounted at a path, or None."""
+        for found in self.partitions:
+            if found.filesystem and any(at.path == path for at, _ in found.filesystem.mounts):
+                return found
+        return None
+
+    @property
+    def initrd_filesystems(self) -> tuple[str, ...]:
+        """The kinds of file systems that the initrd mounts, sorted: of /, of /usr, and of mounts
+        with the option x-initrd.mount (bootup(7), systemd.mount(5)).
+        """
+        kinds: set[str] = set()
+        for partition in self.partitions:
+            system = partition.filesystem
+            for mount, _ in system.mounts if system else ():
+                early = "x-initrd.mount" in mount.options.split(",")
+                if system and (mount.path in ("/", "/usr") or early):
+                    kinds.add("vfat" if system.type in FAT_TYPES else system.type.value)
+        return tuple(sorted(kinds))
+
+    @property
+    def table(self) -> gpt.Table:
+        """The partition table to write."""
+        entries = tuple(
+            gpt.Entry(
+                item.number,
+                item.type_guid,
+                item.guid,
+                item.start,
+                item.size,
+                item.label,
+                item.attributes,
+            )
+            for item in self.partitions
+        )
+        return gpt.Table(self.guid, self.size, entries)
