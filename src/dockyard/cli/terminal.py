@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ import click
 
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem
+
+_WIDTH = 100
 
 PROGRESS_MODES = ("auto", "plain", "json", "quiet")
 
@@ -28,22 +32,43 @@ def fail(error: DockyardError) -> None:
             click.echo(err=True)
         click.echo(render(problem), err=True)
     if len(error.problems) > 1:
-        click.echo(f"\n{len(error.problems)} problems; nothing was changed", err=True)
+        click.echo(f"\n{len(error.problems)} problems", err=True)
 
 
 def render(problem: Problem) -> str:
     """A problem as text: what, where, the lines that prove it, why, and what to do."""
-    head = click.style(f"error[{problem.code}]", fg="red", bold=True)
-    lines = [f"{head}: {click.style(problem.what, bold=True)}"]
+    code = f"error[{problem.code}]:"
+    first, *rest = _wrapped(f"{code} {problem.what}", "         ")
+    lines = [
+        click.style(code, fg="red", bold=True) + click.style(first.removeprefix(code), bold=True),
+        *(click.style(line, bold=True) for line in rest),
+    ]
     if problem.where is not None:
         lines.append(f"  {click.style('where', fg='cyan')}  {problem.where}")
     lines += [f"  {click.style('│', fg='cyan')} {line}" for line in problem.excerpt]
     for label, text in (("why", problem.why), ("fix", problem.fix)):
-        first, *rest = text.splitlines() or [""]
-        if first:
-            lines.append(f"  {click.style(label.ljust(5), fg='cyan')}  {first}")
-            lines += [f"         {line}" for line in rest]
+        for number, line in enumerate(_wrapped(text, " " * 9) if text else ()):
+            lead = line if number else f"  {click.style(label.ljust(5), fg='cyan')}  {line}"
+            lines.append(lead)
     return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """The lines of a text, broken between words where a terminal would break within one.
+
+    All but the first begin with the indent; the first leaves as much room for what precedes it.
+    """
+    width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH) or _WIDTH
+    lines: list[str] = []
+    for line in text.splitlines():
+        broken = textwrap.wrap(
+            line,
+            max(width - len(indent), 40),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += [indent + each if lines or number else each for number, each in enumerate(broken)]
+    return lines or [""]
 
 
 def duration(seconds: float) -> str:

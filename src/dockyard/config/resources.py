@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from dockyard.config.load import LoadedImage, read_model
 from dockyard.config.report import Report
@@ -58,7 +59,7 @@ def _read_list(loaded: LoadedImage, path: Path, at: str, report: Report) -> Iter
     try:
         listed, decoder = read_model(PackageList, path, report)
     except DockyardError as error:
-        report.extend(tuple(_missing(loaded, at, str(path), error.problems[0].why)))
+        report.extend(tuple(_missing(loaded, at, str(path), error.problems[0].why, path)))
         return
     for index, name in enumerate(listed.packages if listed else ()):
         yield PackageName(name, decoder.span(("packages", index)).position)
@@ -72,8 +73,10 @@ def check_files(loaded: LoadedImage) -> list[Problem]:
         try:
             mode = local.stat().st_mode
         except OSError as error:
-            problems += _missing(loaded, at, path, error.strerror or "")
+            problems += _missing(loaded, at, path, error.strerror or "", local)
             continue
+        if at == "distro" and stat.S_ISDIR(mode):
+            continue  # A distribution may be named by its directory.
         if stat.S_ISDIR(mode) != directory:
             problems.append(
                 loaded.problem(
@@ -92,14 +95,24 @@ def check_files(loaded: LoadedImage) -> list[Problem]:
     return problems
 
 
-def _missing(loaded: LoadedImage, at: str, path: str, why: str) -> Iterator[Problem]:
-    yield loaded.problem(
-        at,
-        "config.file-missing",
-        f"{path!r} cannot be read",
-        why=why,
-        fix="correct the path; it is relative to the file that says it",
-    )
+def _missing(loaded: LoadedImage, at: str, path: str, why: str, local: Path) -> Iterator[Problem]:
+    what, near = f"{path!r} cannot be read", _near(local)
+    if not local.exists():
+        what, why = f"there is no {path!r}", "paths are relative to the file that says them"
+    fix = "correct the path"
+    if near:
+        names = " or ".join(str(PurePath(path).with_name(name)) for name in near)
+        fix = f"did you mean {names}?"
+    yield loaded.problem(at, "config.file-missing", what, why=why, fix=fix)
+
+
+def _near(path: Path) -> list[str]:
+    """Names beside a missing path that it may have been meant to be."""
+    try:
+        names = sorted(item.name for item in path.parent.iterdir())
+    except OSError:
+        return []
+    return [name for name in difflib.get_close_matches(path.name, names, 2) if name != path.name]
 
 
 def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:

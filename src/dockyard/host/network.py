@@ -8,6 +8,8 @@ tools do. What is fetched is trusted by its digest or signature, never by the co
 
 from __future__ import annotations
 
+import http.client
+import socket
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -251,14 +253,27 @@ def _credentials(url: str) -> tuple[str, dict[str, str]]:
     return urllib.parse.urlunsplit(parts._replace(netloc=host)), dict(header)
 
 
+# What the commonest causes are in plain words; a subclass before its base.
+_PLAIN_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (http.client.RemoteDisconnected, "it closed the connection without an answer"),
+    (ConnectionResetError, "it broke the connection off"),
+    (ConnectionRefusedError, "it refuses connections"),
+    (socket.gaierror, "the name of the server is not known"),
+)
+
+
 def _reason(error: BaseException) -> str:
     """The innermost cause in one line: what a person can act on."""
     seen: BaseException = error
     for _ in range(6):
-        inner = getattr(seen, "reason", None) or seen.__cause__
-        if not isinstance(inner, BaseException):
+        candidates = (getattr(seen, "reason", None), seen.__cause__, *reversed(seen.args))
+        inner = next((each for each in candidates if isinstance(each, BaseException)), None)
+        if inner is None:
             break
         seen = inner
+    for kind, plain in _PLAIN_REASONS:
+        if isinstance(seen, kind):
+            return plain
     text = str(seen)
     # urllib3 puts the object before the text: <… object at 0x…>: text
     if text.startswith("<") and ">: " in text:

@@ -91,6 +91,15 @@ def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
         yield Mistake(
             at, "config.empty", f"`{_key(at)}` is empty", "give an absolute path", reads=(at,)
         )
+    elif ".." in path.split("/"):
+        yield Mistake(
+            at,
+            "config.path-escapes",
+            f"{path!r} contains '..'",
+            "write the absolute path inside the image, without '..'",
+            "a path inside the image must not be able to lead out of it",
+            reads=(at,),
+        )
     elif not path.startswith("/"):
         yield Mistake(
             at,
@@ -98,15 +107,6 @@ def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
             f"{path!r} is not an absolute path",
             f"write {'/' + path.removeprefix('./')!r}",
             "paths inside the image are absolute",
-            reads=(at,),
-        )
-    elif ".." in path.split("/"):
-        yield Mistake(
-            at,
-            "config.path-escapes",
-            f"{path!r} contains '..'",
-            "write the path without '..'",
-            "a path inside the image must not be able to lead out of it",
             reads=(at,),
         )
 

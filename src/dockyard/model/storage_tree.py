@@ -164,18 +164,18 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
 
 
 def _mount_paths(value: m.Storage) -> Iterator[Mistake]:
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for mount in mounts(value):
-        path = normal(mount.point.path)
+        path, device = normal(mount.point.path), mount.file_system.device_id
         if mount.point.path and path in seen:
             yield Mistake(
                 mount.path,
                 "config.duplicate",
-                f"two file systems are mounted at {path}",
+                f"{seen[path]!r} and {device!r} are both mounted at {path}",
                 "choose another path for one of them",
                 reads=(("filesystems",),),
             )
-        seen.add(path)
+        seen.setdefault(path, device)
 
 
 def _labels(value: m.Storage) -> Iterator[Mistake]:

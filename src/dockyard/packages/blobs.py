@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Position, Problem
 
 _ALGORITHM = "sha256"
 _BLOCK = 1 << 20
@@ -108,13 +108,15 @@ class Blobs:
         self.adopt(Path(file.name), digest)
 
 
-def mismatch(label: str, expected: str, found: str, where: str) -> Problem:
-    """The problem of a file that is not what its pin says."""
+def mismatch(
+    label: str, expected: str, found: str, source: str, where: Position | str | None = None
+) -> Problem:
+    """The problem of a file that is not what its pin says. where: the pin; default: the source."""
     return Problem(
         code="fetch.digest-mismatch",
         what=f"{label} is not the file that was pinned",
-        where=where,
-        why=f"expected {expected}, found {found}",
+        where=where or source,
+        why=f"{source}\nhas        {found}\nthe pin is {expected}",
         fix=(
             "do not use that source before you know why the file changed; "
             "if it was replaced on purpose, make the lock anew"

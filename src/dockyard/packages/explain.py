@@ -39,7 +39,8 @@ def not_found(item: str, packages: PackagePool) -> Problem:
             return kind(code, what, where, why, "take away the exclude, or the request")
     hints = list(dict.fromkeys(_hints(item, packages)))[:4]
     names = sorted({repo.name for repo in packages.pool.repos if repo.name})
-    why = f"it is in none of the repositories {', '.join(names)}"
+    kind_of = "none of the repositories" if len(names) > 1 else "repository"
+    why = f"{kind_of} {', '.join(names)} {'has' if len(names) > 1 else 'does not have'} it"
     if hints:
         why += ", but " + "; ".join(hints)
     fix = "correct the name, or add the repository that has it"

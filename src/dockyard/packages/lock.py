@@ -96,10 +96,11 @@ def require(
     repositories: Sequence[Repository],
     name: str,
     tools: Iterable[Pin] | None = None,
+    image: str = "IMAGE",
 ) -> None:
     """Raise DockyardError (`lock.stale`) with the differences when a lock does not fit.
 
-    name: the lock's file, for the message.
+    name, image: the files of the lock and of the image, for the message.
     """
     if words := check(lock, request, repositories, tools):
         more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
@@ -109,7 +110,7 @@ def require(
                 "the lock does not fit what is asked for",
                 name,
                 why="it was made for another request",
-                fix="take the changes in with: dockyard lock IMAGE",
+                fix=f"take the changes in with: dockyard lock {image}",
                 excerpt=(*words[:_SHOWN], *more),
             )
         )

@@ -141,7 +141,7 @@ class _Resolution:
         if not path.is_file():
             return None
         if trust:
-            _verify(pin, path, trust)
+            _verify(pin, path, trust, self._known[pin.repository].position or self._where)
         return path
 
     def _by_content(self, pin: Pin) -> Path:
@@ -183,8 +183,11 @@ class _Resolution:
         raise DockyardError(Problem(code, what, self._where, fix=fix, excerpt=tuple(failures)))
 
 
-def _verify(pin: Pin, path: Path, trust: _Trust) -> None:
-    """Check a package's signature, and that the package is what the signature covers."""
+def _verify(pin: Pin, path: Path, trust: _Trust, where: Position | str | None) -> None:
+    """Check a package's signature, and that the package is what the signature covers.
+
+    where: the repository is declared.
+    """
     what = f"{pin.nevra} is not signed by a key of repository {pin.repository}"
     fix = "do not install it before you know why; check the repository's gpgkey"
     try:
@@ -192,8 +195,8 @@ def _verify(pin: Pin, path: Path, trust: _Trust) -> None:
         check_digests(path)
     except DockyardError as error:
         why = error.problems[0].why
-        problem = Problem("lock.bad-signature", what, str(path), why=why, fix=fix)
+        problem = Problem("lock.bad-signature", what, where, why=why, fix=fix)
         raise DockyardError(problem) from None
     if trust.recorded.isdisjoint(found):
         why = "it has no signature" if not found else f"it is signed by {', '.join(found)}"
-        raise DockyardError(Problem("lock.bad-signature", what, str(path), why=why, fix=fix))
+        raise DockyardError(Problem("lock.bad-signature", what, where, why=why, fix=fix))

@@ -6,18 +6,18 @@ All mistakes of an image file, of the files that it names and of its lock are re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from dockyard.config import LoadedImage, load_image
+from dockyard.config import LoadedImage, check_files, load_image
 from dockyard.disk.fstab import fstab
 from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.distro.load import LoadedDistro, load_distro
-from dockyard.errors import DockyardError, Position, Problems
+from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages import lock as locks
@@ -94,6 +94,7 @@ def read_request(
     together = _Together()
     together.get(lambda: require_buildable(loaded))
     together.get(lambda: require_acted_on(loaded))
+    together.extend(check_files(loaded))
     together.raise_any()
     distro = together.get(lambda: load_distro(loaded.local(str(image.distro))))
     lock_file = lock_path(file)
@@ -115,7 +116,7 @@ def read_request(
     together.raise_any()
     assert repositories is not None and lock is not None
     request = image_request(loaded, distro.distro)
-    locks.require(lock, request, repositories, str(lock_file))
+    locks.require(lock, request, repositories, str(lock_file), image=str(file))
     extra = image.os.kernel_command_line.extra_command_line
     return ImageRequest(
         loaded=loaded,
@@ -147,6 +148,9 @@ class _Together:
         except DockyardError as error:
             self._problems.extend(error.problems)
             return None
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        self._problems.extend(problems)
 
     def raise_any(self) -> None:
         self._problems.raise_any()

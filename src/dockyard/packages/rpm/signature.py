@@ -64,15 +64,25 @@ def signers(path: Path, keys: Sequence[pysequoia.Cert]) -> tuple[str, ...]:
     good: list[str] = []
     for data in filter(None, found):
         try:
+            issuer = ""
+            signature = pysequoia.Sig.from_bytes(data)
+            issuer = str(signature.issuer_key_id or "").upper()
             result = pysequoia.verify(
                 bytes=main,
                 store=lambda _wanted: list(keys),
-                signature=pysequoia.Sig.from_bytes(data),
+                signature=signature,
             )
         except (RuntimeError, ValueError) as error:
-            raise _bad_signature(path, str(error).splitlines()[0]) from error
-        good += [signature.certificate.upper() for signature in result.valid_sigs]
+            why = _told(issuer, keys) or str(error).splitlines()[0]
+            raise _bad_signature(path, why) from error
+        good += [valid.certificate.upper() for valid in result.valid_sigs]
     return tuple(dict.fromkeys(good))
+
+
+def _told(issuer: str, keys: Sequence[pysequoia.Cert]) -> str:
+    """Who made a signature that does not verify; nothing when it does not say."""
+    known = ", ".join(str(each.fingerprint).upper() for each in keys) or "none"
+    return f"key {issuer} made its signature; the repository's keys: {known}" if issuer else ""
 
 
 def _main_header(path: Path, start: int, end: int) -> bytes:
