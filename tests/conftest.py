@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ from dockyard.host.sandbox import Tools
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.tools import ToolTrees, load_tools_lock, tools_tree
 from dockyard.packages.tools_lock import refresh_tools
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +59,27 @@ def _shipped_trees() -> ToolTrees:
     lock, moved = refresh_tools(load_tools_lock(), store, Origins.of_host(os.environ))
     warnings.warn(f"tools that are gone were moved: {', '.join(moved)}", stacklevel=2)
     return tools_tree(store, lock)
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The store, with Harbor's repository published in it."""
+    store = default_root()
+    code = "from dockyard.cli.main import main; main()"
+    words = ["distro", "build", str(ROOT / "distros/harbor"), "--progress", "quiet"]
+    subprocess.run([sys.executable, "-c", code, *words], check=True)
+    return store
+
+
+@pytest.fixture
+def fresh_store(published: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes stores that share all but results with the real one."""
+
+    def make(name: str) -> Path:
+        store = tmp_path / name
+        store.mkdir()
+        for shared in ("tools", "blobs", "repositories"):
+            (store / shared).symlink_to(published / shared)
+        return store
+
+    return make
