@@ -115,4 +115,5 @@ def _whole_key(loaded: LoadedDistro, sources: identity.SourceFiles, key: Signing
     declared: list[Component | Package] = [*loaded.components.values(), *loaded.packages]
     used = sorted({pair for item in declared for pair in sources.of(item).items()})
     texts = [f"{name}\0{digest}" for name, digest in used]
-    return identity.distro_key([*loaded.files, lock_path(loaded)], texts, key.fingerprint)
+    lock = [lock_path(loaded)] if loaded.distro.upstream else []
+    return identity.distro_key([*loaded.files, *lock], texts, key.fingerprint)

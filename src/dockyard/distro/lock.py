@@ -21,12 +21,15 @@ def lock_path(loaded: LoadedDistro) -> Path:
 
 
 def read_lock(loaded: LoadedDistro) -> Lock:
-    """The distribution's lock, checked against its declarations.
+    """The distribution's lock, checked against its declarations; an empty one for a distribution
+    that imports nothing.
 
     Raises DockyardError: `distro.no-lock`, `distro.lock-stale`, and what lockfile raises.
     """
     path = lock_path(loaded)
     fix = f"run: dockyard distro lock {loaded.directory}"
+    if loaded.distro.upstream is None:
+        return Lock(loaded.distro.name)
     if not path.is_file():
         what = f"the distribution {loaded.distro.name} has no lock"
         raise DockyardError(Problem("distro.no-lock", what, str(path), fix=fix))

@@ -10,6 +10,7 @@ packages give the same metadata, but signatures differ from signer to signer.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,11 @@ def assemble(
     (work / PACKAGES).mkdir(parents=True)
     for file_name, source in packages:
         target = work / PACKAGES / file_name
-        os.link(source, target)
+        try:
+            os.link(source, target)
+        except OSError:
+            # A store on a file system without hard links.
+            shutil.copyfile(source, target)
         os.utime(target, (epoch, epoch))
     tools.run(
         [

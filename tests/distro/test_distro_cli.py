@@ -1,0 +1,84 @@
+"""`dockyard distro` as a person runs it, without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dockyard.cli.distro import command
+from dockyard.distro.build import build_distro
+from dockyard.errors import DockyardError
+from dockyard.host.sandbox import Tools
+
+OWN = """\
+name: small
+version: "1"
+epoch: 1767225600
+packages: [own.yaml]
+"""
+PACKAGE = "{name: own, version: 1, summary: Own, license: MIT}\n"
+BINARY = """\
+name: other
+version: "10"
+repositories: [{id: base, baseurl: "https://example.org/"}]
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "distro.yaml").write_text(OWN)
+    (tmp_path / "own.yaml").write_text(PACKAGE)
+    return tmp_path
+
+
+def _fails(*arguments: str) -> str:
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, DockyardError)
+    return result.exception.problems[0].code
+
+
+def test_list_names_every_package(own: Path) -> None:
+    result = CliRunner().invoke(command, ["list", str(own)])
+    assert (result.exit_code, result.output) == (0, "own  1-1  own\n")
+
+
+def test_check_needs_a_repository(own: Path) -> None:
+    assert _fails("check", str(own), "--store", str(own / "store")) == "distro.not-published"
+
+
+def test_lock_needs_an_upstream(own: Path) -> None:
+    assert _fails("lock", str(own), "--store", str(own / "store")) == "distro.no-upstream"
+
+
+@pytest.mark.parametrize(("text", "code"), [(BINARY, "distro.not-built"), (OWN, "distro.no-lock")])
+def test_what_cannot_be_built_is_refused_before_any_work(own: Path, text: str, code: str) -> None:
+    (own / "distro.yaml").write_text(
+        text.replace(
+            "[own.yaml]",
+            "[own.yaml]\ncomponents: [c.yaml]\nupstream: {debian: {suites: [{name: trixie}]}}",
+        )
+    )
+    (own / "c.yaml").write_text("components: {tool: }\n")
+
+    def no_tools() -> Tools:
+        raise AssertionError("no tools are needed for this")
+
+    with pytest.raises(DockyardError) as caught:
+        build_distro(own, own / "store", no_tools, keys=own / "keys")
+    assert caught.value.problems[0].code == code
+    assert not (own / "store").exists()
+
+
+@pytest.mark.build
+def test_a_distribution_that_imports_nothing_needs_no_lock(own: Path, tools: Tools) -> None:
+    arguments = ["--store", str(own / "store"), "--keys", str(own / "keys")]
+    arguments += ["--tools", str(tools.root), "--progress", "quiet"]
+    result = CliRunner().invoke(command, ["build", str(own), *arguments])
+    assert result.exit_code == 0, result.exception
+    assert "1 packages, 1 made" in result.output
+    again = CliRunner().invoke(command, ["build", str(own), *arguments])
+    assert "nothing changed" in again.output
+    checked = CliRunner().invoke(command, ["check", str(own), *arguments[:2]])
+    assert "every requirement is met" in checked.output
