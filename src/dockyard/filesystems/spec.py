@@ -7,7 +7,10 @@ What cannot be held is refused by path before anything is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +22,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
 
 _PATHS_SHOWN = 10
+_MOST_HOLES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +158,26 @@ def broken_image(name: str, image: Path, why: str, fix: str = "") -> DockyardErr
             fix=fix or "make or fetch the image again",
         )
     )
+
+
+@contextmanager
+def reading(name: str, image: Path) -> Iterator[None]:
+    """Turn what damaged structures make a reader stumble over into the error of the image."""
+    try:
+        yield
+    except (
+        struct.error,
+        LookupError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        zlib.error,
+    ) as error:
+        raise broken_image(name, image, f"its structures are damaged ({error})") from error
+
+
+def is_plausible(size: int, image_size: int, is_file: bool) -> bool:
+    """Whether something in an image may be so large: names and links are all stored, the data of a
+    file may be holes for the most part, within reason.
+    """
+    return size <= image_size * (_MOST_HOLES if is_file else 1)

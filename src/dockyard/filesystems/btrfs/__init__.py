@@ -17,6 +17,7 @@ from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
+    reading,
     refusals,
     too_small,
     whole_mebibytes,
@@ -112,4 +113,5 @@ def _stageable(entry: Entry) -> Entry:
 
 def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
-    return reader.read(image)
+    with reading("btrfs", image):
+        return reader.read(image)

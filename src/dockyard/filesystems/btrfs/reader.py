@@ -37,6 +37,7 @@ from dockyard.filesystems.btrfs.volume import (
     Volume,
 )
 from dockyard.filesystems.pieces import opened
+from dockyard.filesystems.spec import is_plausible
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -211,6 +212,8 @@ def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
     if kind is None:
         raise volume.broken("an inode is of an unknown kind")
+    if not is_plausible(inode.size, len(volume.data), kind is Kind.FILE):
+        raise volume.broken("an inode is larger than can be")
     digest, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:
         made = hashlib.sha256()

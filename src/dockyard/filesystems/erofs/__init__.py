@@ -12,11 +12,12 @@ from pathlib import Path
 from dockyard.archive import Archive, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
-from dockyard.filesystems.erofs.reader import read
+from dockyard.filesystems.erofs import reader
 from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
+    reading,
     refusals,
     too_small,
     whole_mebibytes,
@@ -104,3 +105,9 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     if size:
         with open(out, "rb+") as opened:
             opened.truncate(size)
+
+
+def read(image: Path, tools: Tools, scratch: Path) -> Archive:
+    """The archive of an image. Compressed data are unpacked into a directory of scratch."""
+    with reading("erofs", image):
+        return reader.read(image, tools, scratch)

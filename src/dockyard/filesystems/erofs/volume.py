@@ -179,6 +179,8 @@ class Volume:
 
     def names(self, inode: Inode) -> Iterator[tuple[bytes, int]]:
         """Names and inode numbers in a directory."""
+        if inode.size > len(self.data):
+            raise self.broken("a directory is larger than can be")
         content = b"".join(self.pieces(inode))
         for start in range(0, len(content), self.block_size):
             block = content[start : start + self.block_size]

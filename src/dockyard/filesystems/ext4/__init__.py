@@ -7,6 +7,7 @@ from pathlib import Path
 from dockyard.archive import Archive
 from dockyard.filesystems.ext4 import reader
 from dockyard.filesystems.ext4.writer import minimum_size, refuse, write
+from dockyard.filesystems.spec import reading
 from dockyard.host.sandbox import Tools
 
 __all__ = ["minimum_size", "needs", "read", "refuse", "write"]
@@ -16,4 +17,5 @@ needs = "main"
 
 def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
-    return reader.read(image)
+    with reading("ext4", image):
+        return reader.read(image)

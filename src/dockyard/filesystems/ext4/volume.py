@@ -204,6 +204,8 @@ class Volume:
 
     def content(self, inode: Inode) -> bytes:
         """All bytes of an inode that keeps blocks."""
+        if inode.size > len(self.data):
+            raise self.broken(f"inode {inode.number} is larger than can be")
         content = bytearray(inode.size)
         for run in self.runs(inode):
             start = run.logical * self.block_size

@@ -21,6 +21,7 @@ from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
+    reading,
     refusals,
     too_small,
     whole_mebibytes,
@@ -163,4 +164,5 @@ def _commands(archive: Archive, files: Path, out: Path) -> list[str]:
 
 def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
-    return reader.read(image)
+    with reading("FAT", image):
+        return reader.read(image)

@@ -18,6 +18,7 @@ from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
+    reading,
     refusals,
     too_small,
     whole_mebibytes,
@@ -126,4 +127,5 @@ def _joined(*options: str | None) -> str:
 
 def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
-    return reader.read(image)
+    with reading("xfs", image):
+        return reader.read(image)
