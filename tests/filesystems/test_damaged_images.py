@@ -58,7 +58,7 @@ def test_random_damage(tools: Tools, testing_tools: Tools, tmp_path: Path, name:
     with open(image, "rb+") as opened:
         for _ in range(120):
             places = [chance.choice(used) + chance.randrange(BLOCK) for _ in range(6)]
-            sound = {}
+            sound: dict[int, bytes] = {}
             for place in places:
                 opened.seek(place)
                 sound.setdefault(place, opened.read(1))

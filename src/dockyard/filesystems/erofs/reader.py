@@ -86,7 +86,8 @@ def _entry(volume: Volume, path: bytes, inode: Inode, source: Source) -> Entry:
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
     if kind is None:
         raise volume.broken("an inode is of an unknown kind")
-    if not is_plausible(inode.size, len(volume.data), kind is Kind.FILE):
+    packed = inode.layout in _PACKED  # then fsck.erofs has unpacked the data already
+    if not packed and not is_plausible(inode.size, len(volume.data), kind is Kind.FILE):
         raise volume.broken("an inode is larger than can be")
     digest, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:
