@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from dockyard.cli.tools import command
+from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
@@ -119,3 +121,24 @@ def test_the_archive_still_answers_what_is_declared(tmp_path: Path) -> None:
     assert {entry.id for entry in lock.repositories} == {entry.id for entry in shipped.repositories}
     names = {pin.name for pin in lock.packages}
     assert {"mtools", "xfsprogs", "libarchive13t64"} <= names
+
+
+def test_a_store_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dockyard.packages.deb.pins.fetch_pins", full)
+    with pytest.raises(DockyardError) as caught:
+        tools_tree(tmp_path, origins=Origins())
+    assert caught.value.problems[0].code == "host.no-space"
+
+
+def test_a_half_made_tree_never_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed run left is swept away by the next, which fails here in the middle too."""
+    place = trees_path(tmp_path, load_tools_lock().packages)
+    left = place.with_name(f".{place.name}.new")
+    (left / "main/stale").mkdir(parents=True)
+    monkeypatch.setattr("dockyard.packages.deb.pins.fetch_pins", lambda *_: None)
+    with pytest.raises(DockyardError):
+        tools_tree(tmp_path, origins=Origins())
+    assert not place.exists() and not (left / "main/stale").exists()

@@ -62,7 +62,9 @@ def _rows(lock: Lock, everything: bool) -> list[dict[str, str | int]]:
 def _table(rows: list[dict[str, str | int]]) -> None:
     from dockyard.cli.terminal import size
 
-    width = {key: max(len(str(row[key])) for row in rows) for key in ("package", "version")}
+    width = {
+        key: max((len(str(row[key])) for row in rows), default=0) for key in ("package", "version")
+    }
     head = f"{'package':{width['package']}}  {'version':{width['version']}}  {'size':>9}  purpose"
     tree: str | int = ""
     for row in rows:

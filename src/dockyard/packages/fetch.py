@@ -9,7 +9,6 @@ none hides another.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -24,7 +23,7 @@ from typing import IO
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.network import Network, TransferFailed, host_of, shown
-from dockyard.packages.blobs import Blobs, mismatch
+from dockyard.packages.blobs import Blobs, mismatch, storage_problem
 
 TRIES = 3
 """How often one mirror may break off while it still brings new bytes or connects."""
@@ -132,7 +131,7 @@ class _Batch:
             return None
         except OSError as error:
             self.stop.set()
-            problem = _host_problem(error, self.blobs.root)
+            problem = storage_problem(error, self.blobs.root)
         state = FetchState.FAILED if problem else FetchState.DONE
         self.tell(state, item, 0 if problem else item.size, problem.why if problem else "")
         return problem
@@ -288,21 +287,4 @@ def _problem(item: Wanted, failures: list[tuple[str, Problem | TransferFailed]])
         fix="check the network and the proxy settings, and run the command again; "
         "what has arrived is kept",
         excerpt=said,
-    )
-
-
-def _host_problem(error: OSError, root: Path) -> Problem:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(
-            code="host.no-space",
-            what="no space is left for what is fetched",
-            where=str(root),
-            fix="free space there, or move the store with --store",
-        )
-    return Problem(
-        code="fetch.not-writable",
-        what="a fetched file could not be written",
-        where=str(error.filename or root),
-        why=error.strerror or str(error),
-        fix="mend the permissions of the store, or move it with --store",
     )

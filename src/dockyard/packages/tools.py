@@ -23,7 +23,7 @@ from dockyard.host import files
 from dockyard.host.sandbox import Tools, run_in_tree
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
-from dockyard.packages.blobs import Blobs
+from dockyard.packages.blobs import Blobs, storage_problem
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 
@@ -165,8 +165,23 @@ def tools_tree(
         (store / "locks").mkdir(parents=True, exist_ok=True)
         with files.exclusive(store / "locks" / f"tools-{place.name}"):
             if not place.is_dir():
-                _make(store, place, pins, progress, origins or Origins.of_host(os.environ))
+                _make_or_explain(
+                    store, place, pins, progress, origins or Origins.of_host(os.environ)
+                )
     return ToolTrees(Tools(place / "main"), Tools(place / "testing"))
+
+
+def _make_or_explain(
+    store: Path,
+    place: Path,
+    pinned: Sequence[Pin],
+    progress: ToolsProgress | None,
+    origins: Origins,
+) -> None:
+    try:
+        _make(store, place, pinned, progress, origins)
+    except OSError as error:
+        raise DockyardError(storage_problem(error, store)) from error
 
 
 def _make(

@@ -22,7 +22,7 @@ import solv
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages import compression
-from dockyard.packages.blobs import Blobs
+from dockyard.packages.blobs import Blobs, storage_problem
 from dockyard.packages.deb.archive import PackagesFile
 from dockyard.packages.deb.ranked_pool import ESSENTIAL, Keys, build_pool
 from dockyard.packages.deb.version import key
@@ -140,6 +140,15 @@ def _make(
     finally:
         if collecting:
             gc.enable()
+    try:
+        _write(pool, versions, pool_file, versions_file)
+    except OSError as error:
+        raise DockyardError(storage_problem(error, pool_file.parent)) from error
+
+
+def _write(
+    pool: solv.Pool, versions: dict[str, list[str]], pool_file: Path, versions_file: Path
+) -> None:
     pool_file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=pool_file.parent, delete=False) as out:
         out.write(json.dumps(versions, separators=(",", ":")).encode())
