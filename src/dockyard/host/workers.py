@@ -5,6 +5,7 @@ Workers are started afresh, not forked, so that neither threads nor open files o
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from dockyard.errors import DockyardError, Problem
+
+_PR_SET_PDEATHSIG = 1
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,7 +48,9 @@ def each(
                 done(item)
         return results
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts)
+    pool = ProcessPoolExecutor(
+        count, mp_context=context, initializer=_depend, initargs=(os.getpid(),)
+    )
     try:
         futures = {pool.submit(function, item): item for item in items}
         pending = set(futures)
@@ -69,6 +74,11 @@ def each(
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
+def _depend(parent: int) -> None:
+    """Tie a worker to its caller."""
     # Ctrl-C goes to the whole group: only the caller answers it, and ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A caller that is killed cannot end anyone: the kernel does.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
