@@ -143,7 +143,8 @@ class _Talk:
                     self._settle(session)
                     self._give_up_by_console()
             if gone or session.status is not None:
-                self._settle(session)
+                if self._settle(session):
+                    continue
                 self._give_up_by_console()
                 raise DockyardError(self._gone(gone, session.status))
             if session.elapsed > self.deadline:
@@ -217,10 +218,16 @@ class _Talk:
         passed = actual == check.expect.strip() and record.status != 124
         return CheckResult(check, passed, actual, now - began, record.status, errors)
 
-    def _settle(self, session: Session) -> None:
+    def _settle(self, session: Session) -> bool:
+        """Hear what is still said: for a moment by a guest that runs, to the end by one that does
+        not. Whether that was the end of the conversation.
+        """
         end = session.elapsed + _SETTLE_SECONDS
         while session.elapsed < end and session.status is None:
             self._take(session, session.wait(end - session.elapsed))
+        while came := session.wait(0):
+            self._take(session, came)
+        return self.ended
 
     def _give_up_by_console(self) -> None:
         if found := self.log.ending():
