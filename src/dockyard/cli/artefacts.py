@@ -45,7 +45,7 @@ def checks_for(file: Path, store: Path, *, built: bool = True) -> Artefact:
         raise DockyardError(
             Problem(
                 code="boot.not-built",
-                what="the image was not built as its file is now",
+                what="the store has no build of the image as its file, lock and Dockyard are now",
                 where=str(file),
                 fix=f"run: dockyard build {file}",
             )
