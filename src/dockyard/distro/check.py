@@ -35,7 +35,8 @@ def check_repository(
 def _unmet(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[Problem]:
     """Requirements that no package meets."""
     pool = solv.Pool()
-    pool.setarch("x86_64")
+    architectures = {package.architecture for package in packages} - {"noarch"}
+    pool.setarch(min(architectures, default="x86_64"))
     repository = pool.add_repo("checked")
     known = [(package, _solvable(pool, repository, package)) for package in packages]
     pool.addfileprovides()

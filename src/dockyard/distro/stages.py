@@ -34,6 +34,10 @@ from dockyard.packages.fetch import FetchEvent, FetchState
 from dockyard.packages.rpm.reader import read_package
 from dockyard.packages.rpm.signature import sign
 
+_NOT_THERE = "not in the store"
+_CHANGED = "new or changed"
+_BEFORE = "before it is published"
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -66,7 +70,9 @@ class Stages:
         missing = [pin for pin in pins if not self._blobs.has(pin.digest)]
         if not missing:
             return
-        with _Step(self._listener, "fetch", "upstream packages") as step:
+        with _Step(
+            self._listener, "fetch", f"{len(missing)} upstream packages", _NOT_THERE
+        ) as step:
             total = sum(pin.size for pin in missing)
             here: dict[str, int] = {}
 
@@ -171,7 +177,7 @@ class Stages:
         missing = [job for job in jobs if not job.out.is_file()]
         if not missing:
             return 0
-        with _Step(self._listener, "convert", f"{len(missing)} packages") as step:
+        with _Step(self._listener, "convert", f"{len(missing)} packages", _CHANGED) as step:
             count = 0
 
             def done(job: Job) -> None:
@@ -191,7 +197,7 @@ class Stages:
         directory.mkdir(parents=True, exist_ok=True)
         sweep(directory)
         signed = []
-        with _Step(self._listener, "sign", f"{len(jobs)} packages"):
+        with _Step(self._listener, "sign", f"{len(jobs)} packages", _CHANGED):
             for job in jobs:
                 out = directory / f"{job.key}.rpm"
                 if not out.is_file():
@@ -207,11 +213,11 @@ class Stages:
     def repository(self, signed: Sequence[tuple[str, Path]], key: SigningKey, tools: Tools) -> Path:
         name, epoch = self._loaded.distro.name, self._loaded.epoch
         sweep(self._store / "repositories")
-        with _Step(self._listener, "repository", f"metadata of {len(signed)} packages"):
+        with _Step(self._listener, "index", f"{len(signed)} packages", _CHANGED):
             return repository.assemble(self._store, name, signed, key, epoch, tools)
 
     def check(self, work: Path) -> None:
-        with _Step(self._listener, "check", "relations and file conflicts"):
+        with _Step(self._listener, "check", "relations and file conflicts", _BEFORE):
             problems = checks.check_repository(work, self._loaded.places())
             if problems:
                 raise DockyardError(*problems)
@@ -235,15 +241,16 @@ def _run(job: Job) -> tuple[Problem, ...]:
 class _Step:
     """Tells a listener of one stage."""
 
-    def __init__(self, listener: events.Listener, step: str, title: str) -> None:
+    def __init__(self, listener: events.Listener, step: str, title: str, reason: str) -> None:
         self._listener = listener
         self._step = f"distro.{step}"
         self._title = f"{step} {title}"
+        self._reason = reason
         self._started = 0.0
 
     def __enter__(self) -> _Step:
         self._started = monotonic()
-        self._listener(events.StepStarted(self._step, self._title, ""))
+        self._listener(events.StepStarted(self._step, self._title, self._reason))
         return self
 
     def tell(self, note: str, done: int, total: int, unit: str) -> None:
