@@ -4,6 +4,7 @@ together.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -94,9 +95,24 @@ def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
 
 
 def _no_space_told(work: Callable[[], None], store: Store) -> None:
-    """Turn the kernel's ENOSPC and EDQUOT into a problem that a person can act on."""
+    """Turn the kernel's ENOSPC and EDQUOT into a problem that a person can act on.
+
+    Where a room has done so already, say which store it is.
+    """
     try:
         work()
+    except DockyardError as error:
+        if all(problem.code != "host.no-space" for problem in error.problems):
+            raise
+        # A step knows its own directory; what a user can make room in is the store.
+        raise DockyardError(
+            *(
+                dataclasses.replace(problem, where=str(store.root))
+                if problem.code == "host.no-space"
+                else problem
+                for problem in error.problems
+            )
+        ) from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -7,6 +7,7 @@ What cannot be held is refused by path before anything is written.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -134,8 +135,21 @@ def whole_mebibytes(size: int) -> int:
 
 
 def too_small(name: str, out: Path, available: int, needed: int) -> DockyardError:
-    """The error of a file system that does not fit the space that it was given."""
+    """The error of a file system that does not fit the space that it was given.
+
+    Programs say the same when the disk that the image lies on is full, which is told apart here.
+    """
     mib = 1 << 20
+    place = os.statvfs(out.parent)
+    if place.f_bavail * place.f_frsize < mib:
+        return DockyardError(
+            Problem(
+                code="host.no-space",
+                what=f"no space is left to write the {name} file system",
+                where=str(out.parent),
+                fix="free space there, or choose another place with --store DIR",
+            )
+        )
     return DockyardError(
         Problem(
             code="filesystems.too-small",

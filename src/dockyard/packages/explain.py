@@ -39,8 +39,8 @@ def not_found(item: str, packages: PackagePool) -> Problem:
             return kind(code, what, where, why, "take away the exclude, or the request")
     hints = list(dict.fromkeys(_hints(item, packages)))[:4]
     names = sorted({repo.name for repo in packages.pool.repos if repo.name})
-    kind_of = "none of the repositories" if len(names) > 1 else "repository"
-    why = f"{kind_of} {', '.join(names)} {'has' if len(names) > 1 else 'does not have'} it"
+    place = "none of the repositories" if len(names) > 1 else "not in repository"
+    why = f"it is {'in ' if len(names) > 1 else ''}{place} {', '.join(names)}"
     if hints:
         why += ", but " + "; ".join(hints)
     fix = "correct the name, or add the repository that has it"

@@ -28,6 +28,9 @@ _COMMAND = ("rpm", "--noplugins", "--nosignature")
 _NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
 _SCRIPTLET = re.compile(r"scriptlet failed|^error: lua script failed")
 _UNPACKING = re.compile(r"^error: (unpacking of archive failed|.* install failed)")
+# What rpm says before it writes anything; each line has the need of all packages before it.
+_SHORT = re.compile(r"needs (\d+)([KMG])B more space on the")
+_UNITS = {"K": 10, "M": 20, "G": 30}
 _EXCERPT = 25
 
 
@@ -93,7 +96,7 @@ def _transaction(
     env = {"SOURCE_DATE_EPOCH": str(epoch), "SYSTEMD_OFFLINE": "1", "HOME": "/root"}
     done = tools.run(command, read=read, write=[root], chroots=[root], env=env, check=False)
     lines = [line for line in _text(done.stderr).splitlines() if line.strip()]
-    _raise_failures(done, lines)
+    _raise_failures(done, lines, root)
     return InstallReport((*lines, *_text(done.stdout).splitlines()))
 
 
@@ -105,13 +108,13 @@ def _make_mount_points(root: Path) -> None:
             path.chmod(mode)
 
 
-def _raise_failures(done: Completed, lines: Sequence[str]) -> None:
+def _raise_failures(done: Completed, lines: Sequence[str], root: Path) -> None:
     scriptlets = [line for line in lines if _SCRIPTLET.search(line)]
     unknown = [line for line in lines if _NOT_THERE.match(line)]
     problems = []
     # Where files could not be unpacked, scriptlets that fail are a consequence.
     if any(_UNPACKING.search(line) for line in lines) or (done.status and not scriptlets):
-        problems.append(_refused(done, lines))
+        problems.append(_refused(done, lines, root))
     elif scriptlets:
         problems.append(
             Problem(
@@ -123,7 +126,7 @@ def _raise_failures(done: Completed, lines: Sequence[str]) -> None:
             )
         )
     elif any(line.startswith("error:") for line in lines):
-        problems.append(_refused(done, lines))
+        problems.append(_refused(done, lines, root))
     if unknown:
         names = {found["name"] for line in unknown if (found := _NOT_THERE.match(line))}
         problems.append(
@@ -140,7 +143,15 @@ def _raise_failures(done: Completed, lines: Sequence[str]) -> None:
         raise DockyardError(*problems)
 
 
-def _refused(done: Completed, lines: Sequence[str]) -> Problem:
+def _refused(done: Completed, lines: Sequence[str], root: Path) -> Problem:
+    if short := [int(n) << _UNITS[unit] for line in lines for n, unit in _SHORT.findall(line)]:
+        return Problem(
+            "host.no-space",
+            "the packages do not fit where they are to be installed",
+            str(root),
+            why=f"at least {max(short) >> 20} MiB more are needed there",
+            fix="free space there, or choose another place with --store DIR",
+        )
     for problem in ProcessFailed(done).problems:
         if problem.code == "host.no-space":
             return problem

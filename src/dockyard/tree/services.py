@@ -54,7 +54,10 @@ class Service:
         template = self.unit.partition("@")[0] + "@" + self.unit[self.unit.rfind(".") :]
         if self.unit in known or ("@" in self.unit and template in known):
             return
-        near = difflib.get_close_matches(self.unit, sorted(known), 3)
+        # By their stems: the endings are alike in all of them.
+        stems = {name.rpartition(".")[0]: name for name in sorted(known, reverse=True)}
+        close = difflib.get_close_matches(self.unit.rpartition(".")[0], stems, 2, 0.8)
+        near = [stems[stem] for stem in close]
         raise DockyardError(
             Problem(
                 "tree.no-unit",
