@@ -129,6 +129,8 @@ def test_nothing_is_made_twice(small: Path, tools: Tools) -> None:
     (small / "all.yaml").write_text(COMPONENTS + "# a comment\n")
     touched = _build(small, tools)
     assert (touched.made, touched.changed) == (0, True)
+    # This one and the one before, for those who still read it.
+    assert len([*touched.path.parent.glob(".small-*")]) == 2
 
 
 def test_the_content_is_the_same_for_every_builder(small: Path, tools: Tools) -> None:

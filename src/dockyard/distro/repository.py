@@ -75,11 +75,15 @@ def assemble(
 
 
 def publish(store: Path, name: str, work: Path, identity: str) -> Path:
-    """Make an assembled directory the repository; what was published before is removed."""
+    """Make an assembled directory the repository.
+
+    What was published before stays for those who still read it, what was before that is removed.
+    """
     place = repository_path(store, name)
     final = place.with_name(f".{name}-{identity}")
     remove_tree(final)
     work.rename(final)
+    before = place.readlink().name if place.is_symlink() else ""
     link = place.with_name(f".{name}.{os.getpid()}.link")
     link.unlink(missing_ok=True)
     link.symlink_to(final.name)
@@ -87,6 +91,6 @@ def publish(store: Path, name: str, work: Path, identity: str) -> Path:
         remove_tree(place)
     link.replace(place)
     for old in place.parent.glob(f".{name}-*"):
-        if old != final:
+        if old.name not in (final.name, before):
             remove_tree(old)
     return place
