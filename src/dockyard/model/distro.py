@@ -81,6 +81,11 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 class Repository(_Frozen):
     """An RPM repository with its keys (dnf.conf(5) has the meaning of most keys).
 
+    id: short name, in locks and messages. name: for people. baseurl: addresses, or directories
+    relative to the file. metalink, mirrorlist: address of a list of mirrors, in place of baseurl.
+    gpgkey: files or addresses of keys. gpgcheck: verify packages. repoGpgcheck: verify metadata.
+    priority: lower numbers are preferred. cost: lower numbers are asked first. excludes, includes:
+    globs of package names that are left out, or that alone are taken.
     pin: what a lock holds per package: `digest`, that of the file; `content`, the digest of
     header and payload, for repositories that sign anew (ours are signed by whoever builds them).
     """
@@ -152,10 +157,10 @@ class Directory(_Frozen):
 
 
 class File(_Frozen):
-    """A file put into the package. Exactly one of:
+    """A file put into the package, with exactly one of `source`, `from` and `content`.
 
-    source: a file of the distribution. from: a path in the imported package (it stays there too;
-    drop it with `drop`). content: the text itself.
+    path: where it goes. source: a file of the distribution. from: a path in the imported package
+    (it stays there too; drop it with `drop`). content: the text itself.
     config: `noreplace` keeps a changed file on upgrade, true replaces it (the old is saved as
     .rpmsave), false (default): not a configuration file.
     replace: the path is in the imported package and is meant to be replaced.
@@ -207,6 +212,7 @@ class _Relations(_Frozen):
 class _Payload(_Relations):
     """What a declaration adds to a payload or says about it.
 
+    files, directories, attributes: as below.
     links: path → text of a symbolic link (relative texts stay relative).
     ghost: paths owned but not in the payload (files; for directories see `Directory.ghost`).
     config: paths of the payload that are configuration (noreplace).
@@ -351,8 +357,11 @@ class ScriptletsFile(_Frozen):
 
 
 class Distro(_Frozen):
-    """distro.yaml.
+    """What the packages of a distribution are, or where they lie.
 
+    name: of the distribution, in lower case. version: of the release, text. title: for people.
+    repositories: of a binary distribution. components, packages, scriptlets: files of a
+    distribution that is built. upstream: where its components come from.
     epoch: seconds since 1970 (SOURCE_DATE_EPOCH) that clamp every time in what is built.
     vendor: default: the title. drop: globs left out of every imported package (they need not
     match): documentation, translations and the like. keep: globs that `drop` does not touch.

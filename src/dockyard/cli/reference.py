@@ -1,0 +1,72 @@
+"""The reference pages below docs/reference: Markdown from the models and from the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+_CLI = """\
+# The command line
+
+Every verb, made from the commands themselves. Exit status: 0 done; 1 it failed, or a check did;
+2 the command line was wrong; 130 interrupted. Answers go to standard output, progress and errors to
+standard error. Colours follow the terminal and `NO_COLOR`.
+
+| variable | meaning |
+| --- | --- |
+| `DOCKYARD_STORE` | the store, in place of `~/.cache/dockyard` (or `$XDG_CACHE_HOME/dockyard`) |
+| `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, parted by blanks |
+| `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, parted by colons |
+| `DOCKYARD_TOOLS_LOCK` | a lock of the tools in place of the one that comes with Dockyard |
+"""
+
+
+def pages() -> dict[str, str]:
+    """File name below docs/reference → text of the page."""
+    from dockyard.config import reference as config
+    from dockyard.distro import reference as distro
+
+    return {
+        "cli.md": cli_markdown(),
+        "differences.md": config.differences_markdown(),
+        "distro.md": distro.markdown(),
+        "image.md": config.markdown(),
+    }
+
+
+def cli_markdown() -> str:
+    """The page of all verbs."""
+    from dockyard.cli.main import dockyard
+
+    sections = [_section(name, command) for name, command in _verbs(dockyard, "dockyard")]
+    return "\n".join([_CLI, *sections]).rstrip() + "\n"
+
+
+def _verbs(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from _verbs(command, f"{path} {name}")
+
+
+def _section(name: str, command: click.Command) -> str:
+    context = click.Context(command)
+    usage = " ".join((name, *command.collect_usage_pieces(context)))
+    about = "\n".join(line.strip() for line in (command.help or "").strip().splitlines())
+    rows = [row for parameter in command.params if (row := _row(parameter, context))]
+    table = "| Option | What it does |\n| --- | --- |\n" + "\n".join(rows) + "\n" if rows else ""
+    return f"## `{name}`\n\n```text\n{usage}\n```\n\n{about}\n" + (f"\n{table}" if table else "")
+
+
+def _row(parameter: click.Parameter, context: click.Context) -> str:
+    record = parameter.get_help_record(context)
+    if record is None or not isinstance(parameter, click.Option):
+        return ""
+    names, text = (" ".join(part.split()).replace("|", "\\|") for part in record)
+    many = " May be given more than once." if parameter.multiple else ""
+    return f"| `{names}` | {text}{many} |"
