@@ -1,0 +1,82 @@
+"""An ordinary user builds the same bytes as root, from packages that the user made and signed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import CODE, EXAMPLES, ROOT, run_dockyard
+
+from dockyard.host.process import run
+
+USER = "dockyard-test"
+PYTHON = "/usr/bin/python3"
+SHARED_LIBRARIES = Path(pytest.__file__).parents[1]  # site-packages
+
+
+@pytest.fixture
+def user_place() -> Iterator[Path]:
+    """A directory that an ordinary user owns, with the source, its libraries and a home in it."""
+    if os.getuid() != 0:
+        pytest.skip("this run is an ordinary user's already: every test proves it")
+    version = run([PYTHON, "-c", "import sys; print(sys.version_info[:2])"], check=False)
+    if version.text.strip() != str(sys.version_info[:2]):
+        pytest.skip(f"{PYTHON} is not the Python {sys.version_info[:2]} that the libraries are for")
+    made = False
+    try:
+        account = pwd.getpwnam(USER)
+    except KeyError:
+        run(["useradd", "--create-home", "--add-subids-for-system", USER])
+        account, made = pwd.getpwnam(USER), True
+    place = Path("/var/tmp/dockyard-test-user")
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o755)
+    for name in ("src", "distros", "examples"):
+        shutil.copytree(ROOT / name, place / name)
+    shutil.copytree(SHARED_LIBRARIES, place / "site")
+    (place / "home").mkdir()
+    for path in (place, *place.rglob("*")):
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+    if made:
+        run(["userdel", "--remove", USER], check=False)
+
+
+@pytest.mark.build
+def test_an_ordinary_user_makes_the_same_bytes(
+    user_place: Path, published: Path, tmp_path: Path
+) -> None:
+    downloads = user_place / "downloads"
+    shutil.copytree(published / "blobs", downloads)
+    environment = {
+        "HOME": str(user_place / "home"),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{user_place / 'src'}:{user_place / 'site'}",
+        "DOCKYARD_STORE": str(user_place / "home/store"),
+        "DOCKYARD_MIRROR_DIR": str(downloads),
+    }
+
+    def as_user(*words: str) -> None:
+        command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+        command += [PYTHON, "-c", CODE, *words]
+        done = subprocess.run(
+            command, cwd=user_place, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"dockyard {' '.join(words)}\n{done.stderr}"
+
+    image = "examples/minimal/image.yaml"
+    as_user("distro", "build", "distros/harbor", "--progress", "quiet")
+    as_user("build", image, "--progress", "quiet", "--output-image-file", "user.raw")
+    ours = tmp_path / "root.raw"
+    run_dockyard("build", EXAMPLES / "minimal/image.yaml", "--output-image-file", ours)
+    assert run(["cmp", str(ours), str(user_place / "user.raw")], check=False).text == ""
+    key = "repositories/harbor/RPM-GPG-KEY-harbor"
+    users_key = user_place / "home/store" / key
+    assert users_key.read_bytes() != (published / key).read_bytes(), "the user signs alone"
