@@ -122,7 +122,7 @@ def shapes_boot(setting: Setting) -> bool:
 
 
 def _in_boot_place(path: str) -> bool:
-    plain = PurePosixPath(os.path.normpath(f"/{path}".replace("//", "/")))
+    plain = PurePosixPath("/" + os.path.normpath(path).lstrip("/"))
     return any(plain.is_relative_to(place) for place in _BOOT_PLACES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from dockyard.engine.store import Store
@@ -30,7 +31,8 @@ def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
         files.copy_sparse(result / artefact, part)
         part.rename(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise DockyardError(
             Problem(
                 "build.output",

@@ -1,0 +1,151 @@
+"""What stops a build before it starts, and what changes which step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dockyard.config import parse_image
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError
+from dockyard.pipeline.acted_on import _NOT_YET, require_acted_on, require_buildable
+from dockyard.pipeline.image import shapes_boot
+from dockyard.pipeline.output import place
+from dockyard.pipeline.verify import first_difference
+from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.hostname import Hostname
+from dockyard.tree.modules import Module
+from dockyard.tree.services import Service
+from dockyard.tree.users import User
+
+DISK = """\
+storage:
+  bootType: efi
+  disks:
+    - partitions:
+        - {id: esp, type: esp, size: 64M}
+        - {id: root, size: 1G}
+  filesystems:
+    - {deviceId: esp, type: vfat, mountPoint: /boot/efi}
+    - {deviceId: root, type: ext4, mountPoint: /}
+"""
+RESET = "os:\n  bootloader: {resetType: hard-reset}\n"
+
+NOT_ACTED_ON = {
+    "input": "input: {image: {path: base.raw}}\n",
+    "iso": "iso: {kernelCommandLine: {extraCommandLine: [quiet]}}\n",
+    "pxe": "pxe: {kernelCommandLine: {extraCommandLine: [quiet]}}\n",
+    "os.selinux.mode": "os: {selinux: {mode: enforcing}}\n",
+    "os.overlays": (
+        "os: {overlays: [{lowerDirs: [/etc], upperDir: /u, workDir: /w, mountPoint: /etc}]}\n"
+    ),
+    "os.packages.remove": "os: {packages: {remove: [a]}}\n",
+    "os.packages.removeLists": "os: {packages: {removeLists: [a.yaml]}}\n",
+    "os.packages.update": "os: {packages: {update: [a]}}\n",
+    "os.packages.updateLists": "os: {packages: {updateLists: [a.yaml]}}\n",
+    "os.packages.updateExistingPackages": "os: {packages: {updateExistingPackages: true}}\n",
+    "os.packages.snapshotTime": "os: {packages: {snapshotTime: 2025-01-01}}\n",
+    "os.packages.removePackageManager": "os: {packages: {removePackageManager: true}}\n",
+    "os.uki.mode": "os: {uki: {mode: passthrough}}\n",
+    "storage.bootType": (
+        "storage:\n  bootType: legacy\n  disks:\n    - partitions:\n"
+        "        - {id: b, type: bios-grub, start: 1M, size: 1M}\n        - {id: root, size: 1G}\n"
+        + RESET
+    ),
+    "storage.verity": (
+        "storage:\n  verity:\n    - id: v\n      name: usr\n"
+        "      dataDevice: {idType: part-label, id: d}\n"
+        "      hashDevice: {idType: part-label, id: h}\n" + RESET
+    ),
+    "storage.resetPartitionsUuidsType": (
+        "storage: {resetPartitionsUuidsType: reset-all}\n" + RESET
+    ),
+    "storage.reinitializeVerity": "storage: {reinitializeVerity: all}\n",
+    "output.artifacts": "output: {artifacts: {items: [ukis], path: ./out}}\n",
+    "output.selinuxPolicyPath": "output: {selinuxPolicyPath: ./out}\n",
+    "output.image.cosi": "output: {image: {cosi: {compression: {level: 9}}}}\n",
+}
+
+
+def test_every_key_that_is_not_acted_on_is_tried() -> None:
+    assert NOT_ACTED_ON.keys() == _NOT_YET.keys()
+
+
+@pytest.mark.parametrize("key", sorted(NOT_ACTED_ON))
+def test_a_key_that_is_not_acted_on_stops_by_name_and_place(key: str) -> None:
+    with pytest.raises(DockyardError) as caught:
+        require_acted_on(parse_image(NOT_ACTED_ON[key]))
+    (problem,) = caught.value.problems
+    assert key in problem.what
+    assert str(problem.where).startswith("image.yaml:")
+
+
+@pytest.mark.parametrize("written", ["iso", "vhdx", "cosi", "pxe-tar"])
+def test_a_format_that_is_not_written_is_named(written: str) -> None:
+    with pytest.raises(DockyardError, match=written):
+        require_acted_on(parse_image(f"output: {{image: {{format: {written}}}}}\n"))
+
+
+def test_what_is_acted_on_passes() -> None:
+    require_acted_on(parse_image(DISK + RESET + "output: {image: {format: qcow2}}\n"))
+
+
+def test_all_that_an_image_lacks_is_told_together() -> None:
+    with pytest.raises(DockyardError) as caught:
+        require_buildable(parse_image("os: {hostname: a}\n"))
+    assert [problem.code for problem in caught.value.problems] == [
+        "build.no-distro",
+        "build.no-disk",
+        "build.no-packages",
+    ]
+
+
+def test_which_settings_shape_the_boot(tmp_path: Path) -> None:
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit/x.service").write_text("")
+    assert not shapes_boot(Hostname("a"))
+    assert not shapes_boot(User("a"))
+    assert not shapes_boot(AdditionalFile("/etc/motd", content=""))
+    assert shapes_boot(AdditionalFile("/etc/modprobe.d/a.conf", content=""))
+    assert shapes_boot(AdditionalFile("//usr//lib/x", content=""))
+    assert shapes_boot(AdditionalDirectory(tmp_path / "unit", "/etc/systemd/system"))
+    assert not shapes_boot(AdditionalDirectory(tmp_path / "unit", "/srv"))
+    assert shapes_boot(Module("loop", "always"))
+    assert shapes_boot(Service("sshd", True))
+
+
+def test_an_image_is_placed_once_and_again_when_it_was_touched(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    result = tmp_path / "result"
+    result.mkdir()
+    (result / "disk.raw").write_bytes(b"image")
+    target = tmp_path / "out" / "a.raw"
+    assert place(result, "disk.raw", target, store)
+    assert not place(result, "disk.raw", target, store)
+    target.write_bytes(b"touched")
+    assert place(result, "disk.raw", target, store)
+    assert target.read_bytes() == b"image"
+    target.unlink()
+    assert place(result, "disk.raw", target, store)
+    assert [path.name for path in target.parent.iterdir()] == ["a.raw"]
+
+
+def test_an_image_that_cannot_be_placed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DockyardError) as caught:
+        place(tmp_path, "file", tmp_path / "file" / "below", Store(tmp_path / "store"))
+    assert caught.value.problems[0].code == "build.output"
+
+
+def test_the_first_difference_is_found(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(bytes(3 << 20))
+    two.write_bytes(bytes(3 << 20))
+    assert first_difference(one, two) is None
+    with two.open("r+b") as file:
+        file.seek((2 << 20) + 7)
+        file.write(b"x")
+    assert first_difference(one, two) == (2 << 20) + 7
+    two.write_bytes(bytes(5))
+    assert first_difference(one, two) == 5
