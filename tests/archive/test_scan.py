@@ -21,7 +21,6 @@ from dockyard.archive import (
     merge,
     save,
     scan,
-    split,
     unpack,
 )
 from dockyard.archive.entry import XATTR_SELINUX, plain_capability, shown
@@ -249,33 +248,3 @@ def test_equal_trees_make_equal_archives_whatever_was_made_first(memory: Path) -
     same(one, two)
     assert manifest(one) == manifest(two)
     assert replace(one.entries[0], mode=0) != two.entries[0]
-
-
-def test_an_archive_is_split_at_mount_points(memory: Path) -> None:
-    for archive in (plain(), _in_a_tree(memory)):
-        parts = split(archive, [b"h", b"d" * 100, b"/".join([b"d" * 100] * 2)])
-        assert [entry.path for entry in parts[b"h"]] == [b"", b"first", b"second"]
-        assert parts[b"h"].read(b"second") == DATA[b"h/first"]
-        assert parts[b"h"].entries[2].target == b"first"
-        root = parts[b""]
-        assert root.find(b"h") == archive.find(b"h")
-        assert root.find(b"h/first") is None
-        # The group that reached over the mount point has data of its own now.
-        third = root.find(b"m/third")
-        assert third is not None
-        assert third.kind is Kind.FILE
-        assert root.read(b"m/third") == DATA[b"h/first"]
-        assert [entry.path for entry in parts[b"d" * 100]] == [b"", b"d" * 100]
-        inner = parts[b"/".join([b"d" * 100] * 2)]
-        assert inner.read(b"d" * 100 + b"/f") == b"long path"
-        assert sum(map(len, parts.values())) == len(archive) + 3
-    with pytest.raises(DockyardError) as caught:
-        split(plain(), [b"boot/efi"])
-    assert caught.value.problems[0].where == "/boot/efi"
-
-
-def _in_a_tree(memory: Path) -> Archive:
-    tree = memory / "tree"
-    tree.mkdir()
-    unpack(plain(), tree)
-    return scan(tree)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dockyard.archive import Archive, Entry, Kind, read_stream, scan_stream, streamed, write_stream
 from dockyard.archive.entry import order
+from dockyard.archive.stream import header
 from dockyard.errors import DockyardError
 from nasty_archive import DATA, nasty, same
 
@@ -81,6 +82,16 @@ def test_names_that_are_not_ascii_are_declared_binary_before_the_name() -> None:
     archive = Archive.from_entries([Entry(b"\xc3\xbc", Kind.FILE)])
     data = stream_of(archive)
     assert 0 < data.index(b"21 hdrcharset=BINARY\n") < data.index(b"11 path=\xc3\xbc\n")
+
+
+def test_numbers_that_a_header_has_no_room_for_are_records() -> None:
+    entry = Entry(b"f", Kind.FILE, size=9 << 30, uid=3_000_000, mtime_ns=-1_500_000_000)
+    made = header(entry)
+    for record in (b"size=9663676416\n", b"uid=3000000\n", b"mtime=-1.500000000\n"):
+        assert record in made
+    member = next(read_stream(io.BytesIO(made)))
+    assert (member.entry.size, member.entry.uid) == (9 << 30, 3_000_000)
+    assert member.entry.mtime_ns == -1_500_000_000
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT])

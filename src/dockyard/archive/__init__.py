@@ -11,7 +11,6 @@ from dockyard.archive.index import load, save
 from dockyard.archive.manifest import manifest
 from dockyard.archive.merge import merge
 from dockyard.archive.scan import scan
-from dockyard.archive.split import split
 from dockyard.archive.stream import streamed, write_stream
 from dockyard.archive.stream_reader import read_stream, scan_stream
 from dockyard.archive.subtree import subtree
@@ -33,7 +32,6 @@ __all__ = [
     "save",
     "scan",
     "scan_stream",
-    "split",
     "streamed",
     "subtree",
     "unpack",
