@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dockyard.engine.plan import Action, Plan, Step, Work, make_plan
+from dockyard.engine.plan import Action, Plan, Step, Work, differences, make_plan
 
 
 def nothing(work: Work) -> None:
@@ -66,3 +66,17 @@ def test_a_result_that_has_gone_is_told() -> None:
     record = make_plan(goal, lambda _: False, {}).record
     plan = make_plan(goal, lambda _: False, record)
     assert plan.decisions[0].reason == "its result is no longer in the store"
+
+
+def test_reasons_name_settings_by_what_they_are_about_and_leave_digests_out() -> None:
+    file = {"file": "/etc/motd", "digest": "sha256:aa"}
+    before = {"settings": [file, {"hostname": "a"}], "packages": {"bash": "sha256:aa"}}
+    changed = {**file, "digest": "sha256:bb"}
+    user = {"user": "ann", "uid": 1}
+    after = {"settings": [changed, user, {"hostname": "b"}], "packages": {"bash": "sha256:bb"}}
+    assert list(differences(before, after)) == [
+        "packages.bash has other content",
+        "file /etc/motd changed",
+        "hostname changed",
+        "user ann was added",
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -32,8 +31,8 @@ def _start(root: Path, store: Path, old: str = "", new: str = "") -> Desk:
     assert old in text
     desk = Desk(root, {"DOCKYARD_STORE": str(store)}, {str(root): "/home/you"})
     desk.write("web.yaml", text.replace(old, new) if old else text + new)
-    shutil.copy(_MINIMAL / "image.lock", root / "web.lock")
     (root / "distros").symlink_to(REPOSITORY / "distros")
+    desk.must("dockyard lock web.yaml --progress quiet")
     return desk
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,12 @@ def _show(decision: Decision, details: bool) -> None:
     title = decision.step.title
     click.echo(f"{click.style(mark, fg=colour)} {click.style(title, dim=colour is None)}")
     if colour:
-        click.echo(f"    because {decision.reason}")
+        lead = " " * 4
+        click.echo(
+            textwrap.fill(
+                f"because {decision.reason}", 100, initial_indent=lead, subsequent_indent=lead
+            )
+        )
     if details:
         for line in decision.step.details:
             click.echo(f"    - {line}")
