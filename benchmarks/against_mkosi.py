@@ -1,0 +1,37 @@
+"""The comparisons with mkosi; see benchmarks.mkosi for how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.cases import Cold
+from benchmarks.figures import Aim, Figure, Sample, compare
+from benchmarks.inputs import Inputs
+
+_AIM = Aim(0.2, times_other=True)
+
+
+def against_mkosi(inputs: Inputs, runs: int, builds: Cold, directory: Path) -> Iterator[Figure]:
+    """Cold build against `mkosi -f` with its packages cached; unchanged against `--incremental`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    inputs.python("-m", "benchmarks.mkosi", "prepare", str(directory))
+    _mkosi(inputs, directory, "-f")  # fills the cache of packages
+    ours, other = [], []
+    for _ in range(runs):
+        ours.append(builds.build(inputs))
+        other.append(_mkosi(inputs, directory, "-f", "--cache-only=always"))
+    yield from compare("cold build", "mkosi -f, packages cached", ours, other, wall=_AIM, cpu=_AIM)
+    _mkosi(inputs, directory, "-f", "--cache-only=always", "--incremental=yes")
+    inputs.build(inputs.store)
+    ours, other = [], []
+    for _ in range(runs):
+        ours.append(inputs.build(inputs.store).sample)
+        other.append(_mkosi(inputs, directory, "-f", "--cache-only=always", "--incremental=yes"))
+    against = "mkosi -f --incremental, unchanged"
+    yield from compare("unchanged build", against, ours, other, wall=_AIM, cpu=_AIM)
+    yield from compare("cold build", against, builds.samples, other, wall=_AIM, cpu=_AIM)
+
+
+def _mkosi(inputs: Inputs, directory: Path, *options: str) -> Sample:
+    return inputs.python("-m", "benchmarks.mkosi", "build", str(directory), *options).sample

@@ -1,0 +1,111 @@
+"""The comparisons that need nothing but Dockyard: each gives its figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from benchmarks.figures import Aim, Figure, Sample, compare, step_medians
+from benchmarks.inputs import Inputs
+from benchmarks.measure import Done
+
+ADDED_PACKAGE = "tree"
+
+
+@dataclass
+class Cold:
+    """Cold builds as they came, for all that compares with them."""
+
+    samples: list[Sample] = field(default_factory=list)
+    steps: list[dict[str, float]] = field(default_factory=list)
+
+    def build(self, inputs: Inputs) -> Sample:
+        """Build from packages that are there into a store without results."""
+        done = inputs.build(inputs.cold_store())
+        self.samples.append(done.sample)
+        self.steps.append(seconds_of_steps(done))
+        return done.sample
+
+    @property
+    def step_medians(self) -> dict[str, float]:
+        return step_medians(self.steps)
+
+
+def unchanged(inputs: Inputs, runs: int) -> Iterator[Figure]:
+    """Nothing changed since the last build, against an interpreter that does nothing."""
+    inputs.build(inputs.store)
+    ours, other = [], []
+    for _ in range(runs):
+        ours.append(inputs.build(inputs.store).sample)
+        other.append(inputs.python("-c", "pass").sample)
+    yield from compare("unchanged build", "python -c pass", ours, other, wall=Aim(1.0))
+
+
+def one_file(inputs: Inputs, runs: int) -> Iterator[Figure]:
+    """One file of the image changed, against mkfs alone of the image that comes out."""
+    ours, other = [], []
+    kept = inputs.results()
+    changed = inputs.image.parent / "files/motd"
+    plain = changed.read_text()
+    scratch = inputs.root / "mkfs"
+    for number in range(runs):
+        changed.write_text(f"{plain}Number {number}.\n")
+        ours.append(inputs.build(inputs.store).sample)
+        other.append(_told(inputs.floor("mkfs", *map(str, (inputs.image, inputs.store, scratch)))))
+        inputs.remove(scratch)
+        inputs.forget(kept)
+    changed.write_text(plain)
+    aim = Aim(2.0, times_other=True)
+    yield from compare("one changed file", "mkfs of the result", ours, other, wall=aim, cpu=aim)
+
+
+def one_package(inputs: Inputs, runs: int) -> Iterator[Figure]:
+    """One package more, its lock made before; and the same with the making of the lock."""
+    ours, both = [], []
+    kept = inputs.results()
+    for _ in range(runs):
+        inputs.ask_for([ADDED_PACKAGE])
+        locked = inputs.lock().sample
+        built = inputs.build(inputs.store).sample
+        ours.append(built)
+        both.append(Sample(locked.wall + built.wall, locked.cpu + built.cpu))
+        inputs.forget(kept)
+        inputs.ask_for([])
+        inputs.lock()
+    aim = Aim(10.0)
+    yield from compare(f"one added package ({ADDED_PACKAGE})", "", ours, wall=aim)
+    yield from compare("the same, lock included", "", both, wall=aim)
+
+
+def cold(inputs: Inputs, runs: int, builds: Cold) -> Iterator[Figure]:
+    """A build from packages alone, against unpacking them and mkfs."""
+    ours, other = [], []
+    scratch = inputs.root / "floor"
+    for _ in range(runs):
+        ours.append(builds.build(inputs))
+        other.append(
+            _told(inputs.floor("unpack", *map(str, (inputs.image, inputs.store, scratch))))
+        )
+        inputs.remove(scratch)
+    aim = Aim(1.5, times_other=True)
+    yield from compare("cold build", "unpacking + mkfs", ours, other, wall=aim, cpu=aim)
+
+
+def seconds_of_steps(done: Done) -> dict[str, float]:
+    """Wall seconds of each step of a build, by the step's kind."""
+    found = {}
+    for line in done.stderr.splitlines():
+        event = json.loads(line) if line.startswith("{") else {}
+        if event.get("event") == "StepFinished":
+            found[event["step"].rpartition("-")[0]] = float(event["seconds"])
+    return found
+
+
+def _told(done: Done) -> Sample:
+    """The times that a program of `benchmarks.floor` measured itself."""
+    try:
+        return Sample(**json.loads(done.stdout))
+    except (ValueError, TypeError):
+        sys.exit(f"benchmarks: the floor answered {done.stdout!r}")

@@ -1,0 +1,98 @@
+"""The command line of the benchmarks: runs the cases, prints their figures, writes them as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import cases
+from benchmarks.against_mkosi import against_mkosi
+from benchmarks.cases import Cold
+from benchmarks.figures import Figure, seconds, step_table, table
+from benchmarks.inputs import Inputs
+from dockyard.engine.store import default_root
+
+CASES = ("unchanged", "one-file", "one-package", "cold", "mkosi")
+_RUNS, _QUICK = 5, 3
+_RUNS_OF_MKOSI, _QUICK_OF_MKOSI = 3, 1
+
+Case = Callable[[], Iterator[Figure]]
+
+
+def main() -> None:
+    told = _arguments()
+    inputs = Inputs(told.directory.absolute() / "inputs", told.store.absolute())
+    builds = Cold()
+    runs = told.runs or (_QUICK if told.quick else _RUNS)
+    few = told.runs or (_QUICK_OF_MKOSI if told.quick else _RUNS_OF_MKOSI)
+    mkosi = told.directory.absolute() / "mkosi"
+    known: dict[str, Case] = {
+        "unchanged": lambda: cases.unchanged(inputs, runs),
+        "one-file": lambda: cases.one_file(inputs, runs),
+        "one-package": lambda: cases.one_package(inputs, runs),
+        "cold": lambda: cases.cold(inputs, runs, builds),
+        "mkosi": lambda: against_mkosi(inputs, few, builds, mkosi),
+    }
+    chosen = [name for name in CASES if name in (told.only or CASES)]
+    if told.without_mkosi and "mkosi" in chosen:
+        chosen.remove("mkosi")
+        _say("without mkosi: Dockyard is compared with its own floor only")
+    loads = [os.getloadavg()[0]]
+    _say(f"preparing in {inputs.root}")
+    inputs.prepare()
+    figures: list[Figure] = []
+    for name in chosen:
+        _say(f"measuring: {name}, load {os.getloadavg()[0]:.1f}")
+        for figure in known[name]():
+            figures.append(figure)
+            _say(f"  {figure.what}, {figure.unit}: {seconds(figure.median_ours)}")
+        loads.append(os.getloadavg()[0])
+    _print(figures, builds, loads)
+    if told.json:
+        told.json.write_text(json.dumps(_as_json(figures, builds, loads), indent=1) + "\n")
+    if not told.keep:
+        inputs.remove(inputs.root)
+
+
+def _arguments() -> Any:
+    parser = argparse.ArgumentParser(prog="benchmarks/run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer runs of each")
+    parser.add_argument("--runs", type=int, help=f"runs of each (default {_RUNS}; mkosi: 3)")
+    parser.add_argument("--without-mkosi", action="store_true", help="leave the comparison out")
+    parser.add_argument("--only", nargs="+", choices=CASES, help="only these cases")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
+    parser.add_argument("--store", type=Path, default=default_root(), help="with Harbor in it")
+    place = Path(os.environ.get("TMPDIR", "/tmp")) / f"dockyard-benchmarks-{os.getuid()}"
+    parser.add_argument("--directory", type=Path, default=place, help=f"to work in ({place})")
+    parser.add_argument("--keep", action="store_true", help="leave what was made in the directory")
+    return parser.parse_args()
+
+
+def _print(figures: list[Figure], builds: Cold, loads: list[float]) -> None:
+    print(f"\n{platform.python_implementation()} {platform.python_version()}", end=", ")
+    print(f"{os.cpu_count()} processors, load {min(loads):.1f} to {max(loads):.1f}\n")
+    print(table(figures))
+    if builds.steps:
+        print(f"\nWhere a cold build spends its time (median of {len(builds.steps)}):\n")
+        print(step_table(builds.step_medians))
+
+
+def _as_json(figures: list[Figure], builds: Cold, loads: list[float]) -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "processors": os.cpu_count(),
+        "loads": loads,
+        "figures": [figure.as_json() for figure in figures],
+        "stepsOfColdBuild": builds.step_medians,
+    }
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
