@@ -38,15 +38,18 @@ def command(
     The packages are those of the lock beside it (image.yaml: image.lock), made by `dockyard lock`.
     What has not changed since an earlier build is taken from the store.
     """
+    from dockyard.host import clock
+
+    began = clock.monotonic()  # before the imports that take most of an unchanged build's time
+
     from dockyard.engine.run import run_plan
     from dockyard.engine.store import Store
-    from dockyard.host import clock, namespace
+    from dockyard.host import namespace
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.build import plan_image
     from dockyard.pipeline.image import REPORT
     from dockyard.pipeline.output import output_path, place
 
-    began = clock.monotonic()
     origins = Origins.of_host(
         os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
     )
@@ -56,7 +59,8 @@ def command(
     if planned.plan.to_run or verify:
         namespace.enter()
         kept.sweep()
-    with terminal.progress(progress) as listener:
+    nothing_to_tell = not planned.plan.to_run and not verify and progress != "json"
+    with terminal.progress("quiet" if nothing_to_tell else progress) as listener:
         run_plan(planned.plan, kept, listener, jobs=jobs)
         if verify:
             from dockyard.pipeline.verify import verify_build

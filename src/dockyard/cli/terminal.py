@@ -109,29 +109,50 @@ def _json(event: events.Event) -> None:
     click.echo(json.dumps(shown, sort_keys=True), err=True)
 
 
+class _Reused:
+    """Counts reused steps until something is to be told about a step that runs."""
+
+    def __init__(self) -> None:
+        self._titles: list[str] = []
+
+    def add(self, title: str) -> None:
+        self._titles.append(title)
+
+    def line(self) -> str:
+        """What to say of the steps counted so far, once; empty when there are none."""
+        titles, self._titles = self._titles, []
+        if len(titles) > 1:
+            return f"{len(titles)} steps from the store"
+        return f"{titles[0]} (from the store)" if titles else ""
+
+
 class _Plain:
     """One line when a step begins, one when it ends; reused steps are counted in one line."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._reused = _Reused()
 
     def __call__(self, event: events.Event) -> None:
         with self._lock:
             line = self._line(event)
-            if line:
-                click.echo(line, err=True)
+            if not line:
+                return
+            if reused := self._reused.line():
+                click.echo(f"  =  {reused}", err=True)
+            click.echo(line, err=True)
 
-    @staticmethod
-    def _line(event: events.Event) -> str:
+    def _line(self, event: events.Event) -> str:
         match event:
+            case events.StepReused(title=title):
+                self._reused.add(title)
+                return ""
             case events.StepStarted(title=title, reason=reason):
-                return f"  …  {title} ({reason})"
+                return f"  …  {title}{f' ({reason})' if reason else ''}"
             case events.StepFinished(title=title, seconds=seconds, note=note):
                 return f"  ok {title}, {duration(seconds)}{f', {note}' if note else ''}"
             case events.StepFailed(title=title, seconds=seconds):
                 return f"  -- {title} failed after {duration(seconds)}"
-            case events.StepReused(title=title):
-                return f"  =  {title} (from the store)"
             case _:
                 return ""
 
@@ -139,7 +160,15 @@ class _Plain:
 @contextmanager
 def _live() -> Iterator[events.Listener]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     console = Console(stderr=True, highlight=False)
     columns = (
@@ -150,28 +179,28 @@ def _live() -> Iterator[events.Listener]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as shown:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
+        reused = _Reused()
 
         def listener(event: events.Event) -> None:
             match event:
                 case events.StepReused(title=title):
-                    console.print(f"[dim]= {title} (from the store)")
+                    reused.add(title)
                 case events.StepStarted(step=step, title=title):
-                    tasks[step] = shown.add_task(title, total=None, note="")
+                    if line := reused.line():
+                        console.print(f"[dim]= {escape(line)}")
+                    tasks[step] = shown.add_task(escape(title), total=None, note="")
                 case events.StepProgress(step=step, note=note, done=done, total=total):
                     if step in tasks:
-                        shown.update(
-                            tasks[step],  # type: ignore[arg-type]
-                            note=note,
-                            completed=done,
-                            total=total or None,
-                        )
+                        count = {"completed": done, "total": total} if total else {}
+                        shown.update(tasks[step], note=escape(note), **count)  # type: ignore[arg-type]
                 case events.StepFinished(step=step, title=title, seconds=seconds, note=note):
-                    shown.remove_task(tasks.pop(step))  # type: ignore[arg-type]
-                    told = f" [dim]{note}" if note else ""
-                    console.print(f"[green]✓[/] {title} [dim]{duration(seconds)}[/]{told}")
+                    shown.remove_task(tasks.pop(step))
+                    told = f" [dim]{escape(note)}" if note else ""
+                    took = duration(seconds)
+                    console.print(f"[green]✓[/] {escape(title)} [dim]{took}[/]{told}")
                 case events.StepFailed(step=step, title=title, seconds=seconds):
-                    shown.remove_task(tasks.pop(step))  # type: ignore[arg-type]
-                    console.print(f"[red]✗[/] {title} [dim]{duration(seconds)}")
+                    shown.remove_task(tasks.pop(step))
+                    console.print(f"[red]✗[/] {escape(title)} [dim]{duration(seconds)}")
 
         yield listener

@@ -1,0 +1,96 @@
+"""What a person reads: problems, durations, sizes, and the progress of steps."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import pytest
+
+from dockyard.cli import terminal
+from dockyard.engine import events
+from dockyard.errors import DockyardError, Position, Problem
+
+PROBLEM = Problem(
+    "room.code", "it broke", Position("a.yaml", 3, 7), "because\nof that", "mend it", ("line",)
+)
+
+
+def test_a_problem_on_one_screen() -> None:
+    text = click.unstyle(terminal.render(PROBLEM))
+    assert text.splitlines() == [
+        "error[room.code]: it broke",
+        "  where  a.yaml:3:7",
+        "  │ line",
+        "  why    because",
+        "         of that",
+        "  fix    mend it",
+    ]
+
+
+def test_all_problems_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.fail(DockyardError(PROBLEM, Problem("room.other", "that too")))
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "it broke" in told.err and "that too" in told.err and "2 problems" in told.err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.314, "0.31 s"), (12.3, "12 s"), (125.0, "2 min 5 s")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert terminal.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [(12, "12 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB"), (3 << 30, "3.0 GiB")],
+)
+def test_sizes(octets: int, text: str) -> None:
+    assert terminal.size(octets) == text
+
+
+EVENTS = (
+    events.StepReused("a-1", "Make a"),
+    events.StepReused("b-1", "Make b"),
+    events.StepStarted("c-1", "Make c", "it changed"),
+    events.StepProgress("c-1", "[half]", 1, 2, "parts"),
+    events.StepFinished("c-1", "Make c", 1.5, "done"),
+    events.StepStarted("d-1", "Make d", ""),
+    events.StepFailed("d-1", "Make d", 0.5),
+)
+
+
+def test_plain_progress_counts_what_is_reused(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.progress("plain") as listener:
+        for event in EVENTS:
+            listener(event)
+    assert capsys.readouterr().err.splitlines() == [
+        "  =  2 steps from the store",
+        "  …  Make c (it changed)",
+        "  ok Make c, 1.50 s, done",
+        "  …  Make d",
+        "  -- Make d failed after 0.50 s",
+    ]
+
+
+def test_progress_for_programs_is_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.progress("json") as listener:
+        for event in EVENTS:
+            listener(event)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines][:3] == ["StepReused", "StepReused", "StepStarted"]
+    assert lines[3]["total"] == 2
+
+
+def test_the_live_display_takes_every_event(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal._live() as listener:
+        for event in EVENTS:
+            listener(event)
+    assert "Make c" in capsys.readouterr().err
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.progress("quiet") as listener:
+        listener(EVENTS[2])
+    assert capsys.readouterr().err == ""
