@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from dockyard.host import seccomp
 from dockyard.host.process import Completed, run, start
 
 # With a process namespace of its own, whatever ends bwrap ends all that runs inside.
@@ -63,13 +64,13 @@ class Tools:
         """
         inner = [part for tree in chroots for part in ("--dev", f"{tree}/dev")]
         inner += [part for tree in chroots for part in ("--proc", f"{tree}/proc")]
-        return run(
-            [*_BWRAP, *self._bindings(read, write, cwd, overlays), *inner, *argv],
+        return _run(
+            [*self._bindings(read, write, cwd, overlays), *inner],
+            argv,
             stdin=stdin,
             stdout=stdout,
             env=env,
             check=check,
-            shown=argv,
             timeout=timeout,
         )
 
@@ -155,9 +156,33 @@ def run_in_tree(
     read: (host path, path in the tree) pairs bound read-only; the mount points must be below /run
     or /tmp. Raises ProcessFailed as `process.run` does.
     """
-    wrapped = [*_BWRAP, "--hostname", "localhost", "--bind", str(tree), "/"]
-    wrapped += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]
+    view = ["--hostname", "localhost", "--bind", str(tree), "/"]
+    view += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]
     for source, inside in read:
-        wrapped += ["--ro-bind", str(source), inside]
-    wrapped += ["--chdir", cwd]
-    return run([*wrapped, *argv], stdin=stdin, env=env, check=check, shown=argv, timeout=timeout)
+        view += ["--ro-bind", str(source), inside]
+    view += ["--chdir", cwd]
+    return _run(view, argv, stdin=stdin, env=env, check=check, timeout=timeout)
+
+
+def _run(
+    view: Sequence[str],
+    argv: Sequence[str],
+    *,
+    stdin: bytes | IO[bytes] | None,
+    env: Mapping[str, str] | None,
+    check: bool,
+    timeout: float | None,
+    stdout: IO[bytes] | None = None,
+) -> Completed:
+    """Run a program in a sandbox with a view of the files, never waiting for the disk."""
+    with seccomp.descriptor() as number:
+        return run(
+            [*_BWRAP, "--seccomp", str(number), *view, *argv],
+            stdin=stdin,
+            stdout=stdout,
+            env=env,
+            check=check,
+            shown=argv,
+            timeout=timeout,
+            pass_fds=[number],
+        )
