@@ -9,7 +9,7 @@ import pytest
 from dockyard.config import parse_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
-from dockyard.pipeline.acted_on import _NOT_YET, require_acted_on, require_buildable
+from dockyard.pipeline.acted_on import NOT_YET, require_acted_on, require_buildable
 from dockyard.pipeline.image import shapes_boot
 from dockyard.pipeline.output import place
 from dockyard.pipeline.verify import first_difference
@@ -69,7 +69,7 @@ NOT_ACTED_ON = {
 
 
 def test_every_key_that_is_not_acted_on_is_tried() -> None:
-    assert NOT_ACTED_ON.keys() == _NOT_YET.keys()
+    assert NOT_ACTED_ON.keys() == NOT_YET.keys()
 
 
 @pytest.mark.parametrize("key", sorted(NOT_ACTED_ON))

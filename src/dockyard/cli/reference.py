@@ -21,6 +21,13 @@ standard error. Colours follow the terminal and `NO_COLOR`.
 | `DOCKYARD_TOOLS_LOCK` | a lock of the tools in place of the one that comes with Dockyard |
 """
 
+_NOT_YET = """\
+# What building does not act on yet
+
+These keys are valid, and `validate-config` accepts them. A build that meets one stops before it
+starts and names it, for nothing is ever accepted and ignored.
+"""
+
 
 def pages() -> dict[str, str]:
     """File name below docs/reference → text of the page."""
@@ -32,6 +39,7 @@ def pages() -> dict[str, str]:
         "differences.md": config.differences_markdown(),
         "distro.md": distro.markdown(),
         "image.md": config.markdown(),
+        "not-yet.md": not_yet_markdown(),
     }
 
 
@@ -41,6 +49,19 @@ def cli_markdown() -> str:
 
     sections = [_section(name, command) for name, command in _verbs(dockyard, "dockyard")]
     return "\n".join([_CLI, *sections]).rstrip() + "\n"
+
+
+def not_yet_markdown() -> str:
+    """The page of valid keys that a build refuses."""
+    from dockyard.pipeline.acted_on import NOT_YET, WRITTEN_FORMATS
+
+    rows = [f"| `{key}` | {what} |" for key, (_, what) in NOT_YET.items()]
+    formats = ", ".join(f"`{each}`" for each in WRITTEN_FORMATS)
+    return (
+        f"{_NOT_YET}\n| Key | What it asks for |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+        f"| `storage.filesystems[].btrfs.subvolumes` | btrfs subvolumes |\n"
+        f"| `output.image.format` | any but {formats} |\n"
+    )
 
 
 def _verbs(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:

@@ -22,7 +22,7 @@ WRITTEN_FORMATS = (ImageFormat.RAW, ImageFormat.QCOW2, ImageFormat.VHD_FIXED)
 _CODE = "build.not-acted-on"
 
 # key -> (is it used?, what building would have to do)
-_NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
+NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     "input": (
         lambda image: image.input != Input(),
         "customizing an image that exists; build makes images from packages",
@@ -74,7 +74,7 @@ def require_acted_on(loaded: LoadedImage) -> None:
     """Raise DockyardError with every key in use that building does not act on."""
     image = loaded.image
     problems = Problems()
-    for key, (used, what) in _NOT_YET.items():
+    for key, (used, what) in NOT_YET.items():
         if used(image):
             problem = loaded.problem(
                 key,
