@@ -27,11 +27,13 @@ class Artefact:
     tools: Sequence[Pin]
 
 
-def checks_for(file: Path, store: Path, *, built: bool = True) -> Artefact:
+def checks_for(
+    file: Path, store: Path, *, built: bool = True, rpm_sources: Sequence[Path] = ()
+) -> Artefact:
     """The artefact of an image file, as the store has it.
 
-    built: whether the artefact must be there already. Raises DockyardError with every mistake of
-    the file, or when it was not built as it is now.
+    built: whether the artefact must be there already. rpm_sources: those that it was built with.
+    Raises DockyardError with every mistake of the file, or when it was not built as it is now.
     """
     from dockyard.engine.store import Store
     from dockyard.packages.deb.sources import Origins
@@ -39,7 +41,7 @@ def checks_for(file: Path, store: Path, *, built: bool = True) -> Artefact:
     from dockyard.pipeline.image import checks_of
 
     kept = Store(store)
-    planned = plan_image(file, kept, Origins.of_host(os.environ))
+    planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
     artefact = planned.steps.artefact
     if built and not kept.has(artefact):
         raise DockyardError(

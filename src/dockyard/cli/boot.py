@@ -72,6 +72,8 @@ def _forwards(
 @click.option("--network", is_flag=True, help="A network with a way out.")
 @click.option("--forward", multiple=True, callback=_forwards, metavar="HOST:GUEST",
               help="Lead a port of this host's to one of the guest's.")  # fmt: skip
+@click.option("--rpm-source", multiple=True, type=click.Path(exists=True, path_type=Path),
+              help="As the image was built with it.")  # fmt: skip
 @store_option
 def command(
     image: Path,
@@ -90,6 +92,7 @@ def command(
     accel: str,
     network: bool,
     forward: tuple[Forward, ...],
+    rpm_source: tuple[Path, ...],
     store: Path,
 ) -> None:
     """Boot IMAGE: a disk image, or an image file whose built image is meant.
@@ -102,7 +105,7 @@ def command(
 
     if check and persist:
         raise click.UsageError("--check never changes the image: leave --persist away")
-    disk, checks, pins = _subject(image, config, store)
+    disk, checks, pins = _subject(image, config, store, rpm_source)
     tools = _tools(store, pins)
     chosen = Accel(accel) if accel != "auto" else _probe(tools, store)
     machine = Machine(chosen, memory, cpus, cpu, bus, network, forward)
@@ -118,21 +121,21 @@ def command(
 
 
 def _subject(
-    image: Path, config: Path | None, store: Path
+    image: Path, config: Path | None, store: Path, rpm_sources: Sequence[Path]
 ) -> tuple[Disk, Sequence[Check], Sequence[Pin]]:
     """The disk to boot, what to ask it, and the tools to run it with."""
     from dockyard.cli.artefacts import checks_for
     from dockyard.vm.qemu import Disk, check_format, detect_format
 
     if image.suffix in _YAML:
-        found = checks_for(image, store)
+        found = checks_for(image, store, rpm_sources=rpm_sources)
         disk = Disk(found.image, found.format)
         check_format(disk)
         return disk, found.checks, found.tools
     disk = Disk(image.absolute(), detect_format(image))
     if config is None:
         return disk, (), ()
-    found = checks_for(config, store, built=False)
+    found = checks_for(config, store, built=False, rpm_sources=rpm_sources)
     return disk, found.checks, found.tools
 
 
