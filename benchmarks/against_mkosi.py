@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def against_mkosi(inputs: Inputs, runs: int, builds: Cold, directory: Path) -> I
     for _ in range(runs):
         ours.append(builds.build(inputs))
         other.append(_mkosi(inputs, directory, "-f", "--cache-only=always"))
+    builds.notes.append(_sizes(inputs, directory / "work/output"))
     yield from compare("cold build", "mkosi -f, packages cached", ours, other, wall=_AIM, cpu=_AIM)
     _mkosi(inputs, directory, "-f", "--cache-only=always", "--incremental=yes")
     inputs.build(inputs.store)
@@ -35,3 +37,17 @@ def against_mkosi(inputs: Inputs, runs: int, builds: Cold, directory: Path) -> I
 
 def _mkosi(inputs: Inputs, directory: Path, *options: str) -> Sample:
     return inputs.python("-m", "benchmarks.mkosi", "build", str(directory), *options).sample
+
+
+def _sizes(inputs: Inputs, output: Path) -> str:
+    """How much alike the two images are."""
+    lock = json.loads((inputs.image.parent / "image.lock").read_text())
+    manifest = json.loads((output / "server.manifest").read_text())
+    ours, theirs = (
+        f"{len(packages)} packages, {image.stat().st_blocks >> 11} MiB written"
+        for packages, image in (
+            (lock["packages"], inputs.output),
+            (manifest["packages"], output / "server.raw"),
+        )
+    )
+    return f"The image of ours: {ours}. That of mkosi: {theirs}."

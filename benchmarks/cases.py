@@ -20,6 +20,7 @@ class Cold:
 
     samples: list[Sample] = field(default_factory=list)
     steps: list[dict[str, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def build(self, inputs: Inputs) -> Sample:
         """Build from packages that are there into a store without results."""

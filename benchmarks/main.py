@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from dockyard.engine.store import default_root
 CASES = ("unchanged", "one-file", "one-package", "cold", "mkosi")
 _RUNS, _QUICK = 5, 3
 _RUNS_OF_MKOSI, _QUICK_OF_MKOSI = 3, 1
+_ROOM = 8 << 30
 
 Case = Callable[[], Iterator[Figure]]
 
@@ -68,10 +70,18 @@ def _arguments() -> Any:
     parser.add_argument("--only", nargs="+", choices=CASES, help="only these cases")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
     parser.add_argument("--store", type=Path, default=default_root(), help="with Harbor in it")
-    place = Path(os.environ.get("TMPDIR", "/tmp")) / f"dockyard-benchmarks-{os.getuid()}"
+    place = _place() / f"dockyard-benchmarks-{os.getuid()}"
     parser.add_argument("--directory", type=Path, default=place, help=f"to work in ({place})")
     parser.add_argument("--keep", action="store_true", help="leave what was made in the directory")
     return parser.parse_args()
+
+
+def _place() -> Path:
+    """Memory, where there is enough: a disk's speed, and what was deleted on it, do not matter."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM:
+        return memory
+    return Path(os.environ.get("TMPDIR", "/tmp"))
 
 
 def _print(figures: list[Figure], builds: Cold, loads: list[float]) -> None:
@@ -81,6 +91,7 @@ def _print(figures: list[Figure], builds: Cold, loads: list[float]) -> None:
     if builds.steps:
         print(f"\nWhere a cold build spends its time (median of {len(builds.steps)}):\n")
         print(step_table(builds.step_medians))
+    print(*builds.notes, sep="\n")
 
 
 def _as_json(figures: list[Figure], builds: Cold, loads: list[float]) -> dict[str, Any]:
@@ -90,6 +101,7 @@ def _as_json(figures: list[Figure], builds: Cold, loads: list[float]) -> dict[st
         "processors": os.cpu_count(),
         "loads": loads,
         "figures": [figure.as_json() for figure in figures],
+        "notes": builds.notes,
         "stepsOfColdBuild": builds.step_medians,
     }
 

@@ -43,6 +43,7 @@ Repositories=main
 Format=disk
 ImageId=server
 OutputDirectory=output
+ManifestFormat=json
 Seed=0e9a6fe0-68f6-408c-bbeb-136054d20445
 
 [Build]

@@ -78,7 +78,7 @@ def test_steps_by_length() -> None:
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    """Run Python that may measure: it adopts and awaits what is orphaned, so not in this process."""
+    """Run Python that may measure: apart, for it adopts and awaits what is orphaned."""
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     whole = f"import sys; from benchmarks import measure; {code}"
     return subprocess.run([sys.executable, "-c", whole], env=env, capture_output=True, text=True)
