@@ -101,7 +101,7 @@ def test_every_scriptlet_is_used(harbor: LoadedDistro) -> None:
 
 
 def test_groups_of_packages_name_packages_that_exist(harbor: LoadedDistro) -> None:
-    known = {item.rename or upstream for _, upstream, item in harbor.imports()}
+    known = {item.rpm_name for item in harbor.imports()}
     known |= {package.name for package in harbor.packages}
     for package in harbor.packages:
         names = {relation.split()[0] for relation in (*package.requires, *package.requires_pre)}

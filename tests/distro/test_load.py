@@ -58,7 +58,7 @@ def _problems(directory: Path) -> tuple[Problem, ...]:
 def test_a_whole_distribution(tmp_path: Path) -> None:
     loaded = load_distro(_write(tmp_path))
     assert (loaded.distro.version, loaded.epoch) == ("1.10", 1767225600)
-    assert [item[:2] for item in loaded.imports()] == [
+    assert [(item.component, item.upstream) for item in loaded.imports()] == [
         ("bash", "bash"),
         ("tool", "tool-a"),
         ("tool", "tool-b"),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockyard.distro.relations import Imported, RelationMapper, Relations, evr_text
+from dockyard.distro.evr import evr_text
+from dockyard.distro.relations import Imported, RelationMapper, Relations
 from dockyard.model.distro import Component
 from dockyard.packages.deb import version as debian_version
 from dockyard.packages.rpm import version as rpm_version

@@ -85,20 +85,30 @@ def build(
 @click.argument("path", type=DISTRO)
 @store_option
 @mirror_option
+@directory_option
 @click.option(
     "--refresh-missing",
     is_flag=True,
-    help="Keep every pin that the archive still has; move only those that are gone.",
+    help="Keep every pin that can still be had; move only those whose files are gone.",
 )
-def lock(path: Path, store: Path, debian_mirror: tuple[str, ...], refresh_missing: bool) -> None:
-    """Pin the upstream package of every component, and report what they lack."""
+def lock(
+    path: Path,
+    store: Path,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    refresh_missing: bool,
+) -> None:
+    """Pin the upstream package of every component.
+
+    Prints what changed against the lock before, and why where pins were moved; warns of what the
+    pinned packages need and no component gives.
+    """
     from dockyard.distro.load import load_distro
     from dockyard.distro.locking import make_lock
 
     loaded = load_distro(path)
-    made = make_lock(
-        loaded, store.absolute(), _origins(debian_mirror), refresh_missing=refresh_missing
-    )
+    origins = _origins(debian_mirror, mirror_dir)
+    made = make_lock(loaded, store.absolute(), origins, refresh_missing=refresh_missing)
     for warning in made.unmet:
         click.echo(f"warning: {warning}", err=True)
     for line in made.changes:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.distro import upstream
+from dockyard.distro.evr import rpm_evr
 from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
-from dockyard.distro.relations import Relations, rpm_evr
+from dockyard.distro.relations import Relations
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.distro import Component
 from dockyard.packages.deb.package import DebEntry, DebPackage, Kind, read_deb

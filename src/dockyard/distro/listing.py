@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dockyard.distro.evr import evr_text
 from dockyard.distro.load import LoadedDistro
-from dockyard.distro.lock import lock_path
-from dockyard.distro.relations import evr_text
+from dockyard.distro.lock import lock_path, pins_of
 from dockyard.packages import lockfile
 
 
 def listing(loaded: LoadedDistro) -> list[tuple[str, str, str]]:
     """(name, version, origin) of every package, by name; `-` for what the lock does not pin."""
     path = lock_path(loaded)
-    pins = {pin.name: pin for pin in lockfile.load(path).packages} if path.is_file() else {}
+    pins = lockfile.load(path).packages if path.is_file() else ()
     rows = []
-    for _, upstream, declaration in loaded.imports():
-        pin = pins.get(upstream)
-        version = evr_text(pin.evr) if pin else "-"
-        origin = f"{pin.repository} {upstream} {pin.evr}" if pin else f"{upstream}, not in the lock"
-        rows.append((declaration.rename or upstream, version, origin))
+    for item, found in pins_of(loaded.imports(), pins).items():
+        if found:
+            pin = found[0]
+            origin = f"{pin.repository} {pin.name} {pin.evr}"
+            rows.append((item.rpm_name, evr_text(pin.evr), origin))
+        else:
+            rows.append((item.rpm_name, "-", f"{item.upstream}, not in the lock"))
     for package in loaded.packages:
         rows.append((package.name, f"{package.version}-{package.release}", "own"))
     rows += [(repository.id, "", "repository") for repository in loaded.distro.repositories]

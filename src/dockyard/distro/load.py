@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from dockyard.config import source
 from dockyard.config.report import Report
+from dockyard.distro.imports import Import
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.distro import (
     Component,
@@ -45,18 +46,18 @@ class LoadedDistro:
     def title(self) -> str:
         return self.distro.title or self.distro.name
 
-    def imports(self) -> Iterator[tuple[str, str, Component]]:
-        """(component, upstream package, declaration) of every package to import."""
+    def imports(self) -> Iterator[Import]:
+        """Every package to import."""
         for name, component in self.components.items():
             for upstream in component.import_ or (name,):
-                yield name, upstream, component
+                yield Import(name, upstream, component)
 
     def places(self) -> dict[str, Position]:
         """Where each RPM of the distribution is declared, by its name."""
         found = dict(self.positions)
-        for component, upstream, declaration in self.imports():
-            if component in self.positions:
-                found[declaration.rename or upstream] = self.positions[component]
+        for item in self.imports():
+            if item.component in self.positions:
+                found[item.rpm_name] = self.positions[item.component]
         return found
 
 
@@ -200,22 +201,33 @@ def _plain(node: source.Node) -> Any:
 
 
 def _check(loaded: LoadedDistro) -> None:
-    """What one file alone cannot show: names used twice, scriptlets that do not exist."""
+    """What one file alone cannot show: names used twice, placeholders and scriptlets that do not
+    exist.
+    """
     problems: list[Problem] = []
     made: dict[str, str] = {}
-    for component, upstream, declaration in loaded.imports():
-        name = declaration.rename or upstream
+    for item in loaded.imports():
+        name, where = item.rpm_name, loaded.positions.get(item.component)
         if name in made:
-            what = f"the package {name} is made by {made[name]} and by {component}"
-            problems.append(Problem("distro.made-twice", what, loaded.positions.get(component)))
-        made[name] = component
+            what = f"the package {name} is made by {made[name]} and by {item.component}"
+            problems.append(Problem("distro.made-twice", what, where))
+        made[name] = item.component
+        problems += [
+            Problem(
+                "distro.unknown-placeholder",
+                f"{item.component}: nothing gives a text for {{{unknown}}}",
+                where,
+                fix="there are {version} and the placeholder of `import`",
+            )
+            for unknown in item.unknown_placeholders()
+        ]
     for package in loaded.packages:
         if package.name in made:
             what = f"the package {package.name} is made by {made[package.name]} too"
             problems.append(Problem("distro.made-twice", what, loaded.positions.get(package.name)))
         made[package.name] = package.name
     named = [*loaded.components.items(), *((item.name, item) for item in loaded.packages)]
-    for name, item in named:
+    for name, declared in named:
         problems += [
             Problem(
                 "distro.no-scriptlet",
@@ -223,7 +235,7 @@ def _check(loaded: LoadedDistro) -> None:
                 loaded.positions.get(name),
                 fix=f"declare it in {loaded.distro.scriptlets or 'a file named by `scriptlets`'}",
             )
-            for scriptlet in item.scriptlets
+            for scriptlet in declared.scriptlets
             if scriptlet not in loaded.scriptlets
         ]
     if problems:

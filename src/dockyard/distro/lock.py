@@ -6,14 +6,32 @@ beyond that is reported, never pulled in.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from dockyard.distro.imports import Import
 from dockyard.distro.load import LoadedDistro
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.packages import Lock
+from dockyard.model.distro import Component
+from dockyard.model.packages import Lock, Pin
 from dockyard.packages import lockfile
 
 LOCK_NAME = "distro.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedImport:
+    """An imported package with its pin. name: of the RPM.
+
+    declaration: with every placeholder replaced. strict: each path of it must fit this package.
+    """
+
+    component: str
+    name: str
+    pin: Pin
+    declaration: Component
+    strict: bool
 
 
 def lock_path(loaded: LoadedDistro) -> Path:
@@ -27,20 +45,87 @@ def read_lock(loaded: LoadedDistro) -> Lock:
     Raises DockyardError: `distro.no-lock`, `distro.lock-stale`, and what lockfile raises.
     """
     path = lock_path(loaded)
-    fix = f"run: dockyard distro lock {loaded.directory}"
     if loaded.distro.upstream is None:
         return Lock(loaded.distro.name)
     if not path.is_file():
         what = f"the distribution {loaded.distro.name} has no lock"
-        raise DockyardError(Problem("distro.no-lock", what, str(path), fix=fix))
+        raise DockyardError(Problem("distro.no-lock", what, str(path), fix=_fix(loaded)))
     lock = lockfile.load(path)
-    pinned = {item.name for item in lock.packages}
-    wanted = {name for _, name, _ in loaded.imports()}
-    if pinned != wanted:
-        new, old = sorted(wanted - pinned), sorted(pinned - wanted)
-        why = f"not in the lock: {', '.join(new)}" if new else ""
-        why += "; " if new and old else ""
-        why += f"no longer declared: {', '.join(old)}" if old else ""
-        what = f"the lock of {loaded.distro.name} does not fit its components"
-        raise DockyardError(Problem("distro.lock-stale", what, str(path), why, fix))
+    if words := _differences(loaded, lock):
+        raise stale(loaded, "components", "; ".join(words))
     return lock
+
+
+def stale(loaded: LoadedDistro, what: str, why: str) -> DockyardError:
+    """What to raise for a lock that does not fit the declarations."""
+    text = f"the lock of {loaded.distro.name} does not fit its {what}"
+    place = str(lock_path(loaded))
+    return DockyardError(Problem("distro.lock-stale", text, place, why, _fix(loaded)))
+
+
+def _fix(loaded: LoadedDistro) -> str:
+    return f"run: dockyard distro lock {loaded.directory}"
+
+
+def pins_of(imports: Iterable[Import], pins: Iterable[Pin]) -> dict[Import, list[Pin]]:
+    """The pins that each import may be; those that are asked for by name fit no pattern."""
+    found: dict[Import, list[Pin]] = {item: [] for item in imports}
+    patterns = [item for item in found if item.is_pattern]
+    named: dict[str, list[Import]] = {}
+    for item in found:
+        named.setdefault(item.upstream, []).append(item)
+    for pin in pins:
+        for item in named.get(pin.name, patterns):
+            if item.fits(pin.name):
+                found[item].append(pin)
+    return found
+
+
+def pinned_imports(loaded: LoadedDistro, lock: Lock) -> list[PinnedImport]:
+    """Every import with its pin, of a lock that fits."""
+    return [
+        PinnedImport(
+            component=item.component,
+            name=item.rpm_name,
+            pin=pins[0],
+            declaration=item.filled(pins[0]),
+            strict=len(item.declaration.import_) <= 1,
+        )
+        for item, pins in pins_of(loaded.imports(), lock.packages).items()
+    ]
+
+
+def _differences(loaded: LoadedDistro, lock: Lock) -> list[str]:
+    """How a lock differs from what is declared, in words."""
+    found = pins_of(loaded.imports(), lock.packages)
+    used = {pin.name for pins in found.values() for pin in pins}
+    asked = lock.request.install if lock.request else ()
+    new = [
+        item.request
+        for item, pins in found.items()
+        if not pins or (item.is_pattern and item.request not in asked)
+    ]
+    old = [pin.name for pin in lock.packages if pin.name not in used]
+    words = [f"not in the lock: {', '.join(sorted(new))}"] if new else []
+    words += [f"no longer declared: {', '.join(sorted(old))}"] if old else []
+    return words + shared(found)
+
+
+def shared(found: Mapping[Import, Sequence[Pin]]) -> list[str]:
+    """Patterns that fit several pins, and pins that fit several patterns."""
+    words = []
+    fitting: dict[str, list[str]] = {}
+    for item, pins in found.items():
+        if not item.is_pattern:
+            continue
+        names = sorted({pin.name for pin in pins})
+        if len(names) > 1:
+            words.append(f"{item.component} may be any of {', '.join(names)}")
+        for name in names:
+            fitting.setdefault(name, []).append(item.component)
+    words += [
+        f"{name} fits {' and '.join(components)}: make their `import` narrower"
+        for name, components in fitting.items()
+        if len(components) > 1
+    ]
+    return words

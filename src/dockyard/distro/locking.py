@@ -1,26 +1,30 @@
-"""Makes the lock of a distribution: chooses the newest version of every declared package, says
-what changed, and what the packages depend on that the distribution does not have.
+"""Makes the lock of a distribution: chooses the newest version of every declared package, or moves
+only what nobody has any more; says what changed and why, and what the packages depend on that the
+distribution does not have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import solv
-
+from dockyard.distro.choosing import choose, needed
+from dockyard.distro.imports import Import
 from dockyard.distro.load import LoadedDistro
-from dockyard.distro.lock import lock_path
+from dockyard.distro.lock import lock_path, pins_of, shared, stale
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
-from dockyard.packages.deb.archive import Suite
-from dockyard.packages.deb.index import Candidate, Index
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.index import Index
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
+from dockyard.packages.deb.refresh import move_gone
 from dockyard.packages.deb.sources import Origins
+from dockyard.packages.deb.suite import Suite
 from dockyard.packages.fetch import Progress
+from dockyard.packages.lock import diff_pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,8 @@ def check_suites(loaded: LoadedDistro, lock: Lock) -> None:
     declared = {suite.id for suite in suites(loaded)}
     locked = {repository.id for repository in lock.repositories}
     if declared != locked:
-        why = f"it was made of {', '.join(sorted(locked))}, not of {', '.join(sorted(declared))}"
-        what = f"the lock of {loaded.distro.name} does not fit its upstream"
-        fix = f"run: dockyard distro lock {loaded.directory}"
-        raise DockyardError(Problem("distro.lock-stale", what, str(lock_path(loaded)), why, fix))
+        names = ", ".join(sorted(locked)), ", ".join(sorted(declared))
+        raise stale(loaded, "upstream", f"it was made of {names[0]}, not of {names[1]}")
 
 
 def make_lock(
@@ -67,8 +69,9 @@ def make_lock(
 ) -> MadeLock:
     """Choose the newest version of every declared package and write the lock.
 
-    refresh_missing: keep the pins that are there and still offered; move only those that are gone
-    or not yet pinned. Raises DockyardError for packages that no suite has.
+    refresh_missing: keep the pins that are there; move only those whose files nobody has any more,
+    with what they need, and add those not yet pinned. Raises DockyardError for packages that no
+    suite has.
     """
     wanted = suites(loaded)
     if not wanted:
@@ -77,69 +80,79 @@ def make_lock(
     index, files = open_suites(wanted, store, origins, progress)
     path = lock_path(loaded)
     before = lockfile.load(path).packages if path.is_file() else ()
-    chosen = _choose(loaded, index, before if refresh_missing else ())
-    pins = sorted(pin(candidate) for candidate in chosen.values())
+    choice = _Choice(loaded, index)
+    if refresh_missing:
+        ids = {suite.id for suite in wanted}
+        there = [item for item in before if item.repository in ids]
+        moved, choice.why = move_gone(
+            there, index, Blobs(store / "blobs"), origins, dependencies=False
+        )
+        # A moved pin is chosen anew: one of a pattern may get another name.
+        choice.run([item for item in moved if item in there])
+    else:
+        choice.run(())
     lock = Lock(
         subject=loaded.distro.name,
-        request=Request(tuple(sorted(chosen)), architecture=loaded.distro.architecture),
+        request=Request(
+            tuple(sorted({item.request for item in choice.pins})),
+            architecture=loaded.distro.architecture,
+        ),
         repositories=tuple(locked_repository(file) for file in files),
-        packages=tuple(pins),
+        packages=tuple(sorted(set(choice.pins.values()))),
     )
     write_atomic(path, lockfile.dump(lock).encode())
-    return MadeLock(lock, path, tuple(_changes(before, pins)), tuple(_unmet(loaded, index, chosen)))
+    return MadeLock(lock, path, tuple(choice.changes(before)), tuple(choice.unmet()))
 
 
-def _choose(loaded: LoadedDistro, index: Index, kept: Iterable[Pin]) -> dict[str, Candidate]:
-    """The candidate of every declared package: the kept pin's, else the newest."""
-    digests = {item.name: item.digest for item in kept}
-    problems = Problems()
-    chosen: dict[str, Candidate] = {}
-    for component, name, _ in loaded.imports():
-        found = index.named(name)
-        pinned = [item for item in found if item.digest == digests.get(name)]
-        if found:
-            chosen[name] = (pinned or found)[0]
-        else:
-            problems.add(
-                "distro.unknown-package",
-                f"no suite has the package {name}",
-                loaded.positions.get(component),
-                fix="mend `import`, or add the suite that has it",
-            )
-    problems.raise_any()
-    return chosen
+@dataclass
+class _Choice:
+    """The pin of every import. why: pins of the lock before moved, in words, by name."""
 
+    loaded: LoadedDistro
+    index: Index
+    why: Mapping[str, str] = field(default_factory=dict)
+    pins: dict[Import, Pin] = field(default_factory=dict)
 
-def _changes(before: Iterable[Pin], after: Iterable[Pin]) -> Iterable[str]:
-    old = {item.name: item.evr for item in before}
-    new = {item.name: item.evr for item in after}
-    for name in sorted(old.keys() | new.keys()):
-        if name not in old:
-            yield f"+ {name} {new[name]}"
-        elif name not in new:
-            yield f"- {name} {old[name]}"
-        elif old[name] != new[name]:
-            yield f"  {name} {old[name]} -> {new[name]}"
+    def run(self, kept: Iterable[Pin]) -> None:
+        """Take for every import its kept pin, else what the index has."""
+        problems = Problems()
+        for item, pins in pins_of(self.loaded.imports(), kept).items():
+            try:
+                self.pins[item] = pins[0] if len(pins) == 1 else pin(choose(self.index, item))
+            except DockyardError as error:
+                where = self.loaded.positions.get(item.component)
+                problems.extend(replace(each, where=where) for each in error.problems)
+        words = shared(pins_of(self.loaded.imports(), self.pins.values()))
+        for text in words if not problems else ():
+            problems.add("distro.ambiguous-import", text, str(self.loaded.files[0]))
+        problems.raise_any()
 
+    def changes(self, before: Iterable[Pin]) -> Iterable[str]:
+        """What changed against the lock before, and why as far as it is known."""
+        old = {item.name: item for item in before}
+        new = {item.name: item for item in self.pins.values()}
+        for item, pins in pins_of(self.loaded.imports(), old.values()).items():
+            now = self.pins[item]
+            if item.is_pattern and len(pins) == 1 and pins[0].name != now.name:
+                was = pins[0]
+                words = f"{was.name} {was.evr} -> {now.name} {now.evr}"
+                yield self._reasoned(words, was.name, item.declaration.follows)
+                del old[was.name], new[now.name]
+        for name in sorted(old.keys() | new.keys()):
+            pair = ([pins[name]] if name in pins else [] for pins in (old, new))
+            for words in diff_pins(*pair):
+                yield self._reasoned(words, name)
 
-def _unmet(loaded: LoadedDistro, index: Index, chosen: Mapping[str, Candidate]) -> Iterable[str]:
-    """What pinned packages depend on that no component and no own package gives."""
-    pinned = {candidate.number for candidate in chosen.values()}
-    given = set(loaded.distro.drop_requires)
-    for package in loaded.packages:
-        given |= {package.name, *(text.split()[0] for text in package.provides)}
-    for component in loaded.components.values():
-        given |= {text.split()[0] for text in component.provides}
-    wanted: dict[str, set[str]] = {}
-    for component_name, upstream, declaration in loaded.imports():
-        solvable = index.pool.solvables[chosen[upstream].number]
-        for dep in solvable.lookup_deparray(solv.SOLVABLE_REQUIRES):
-            if any(provider.id in pinned for provider in index.pool.whatprovides(dep)):
-                continue
-            # A versioned relation asks for `=name`, see `packages.deb.index`.
-            names = [part.split()[0].lstrip("=(") for part in str(dep).split(" | ")]
-            left = [name for name in names if name not in declaration.drop_requires]
-            if left and not given.intersection(left):
-                wanted.setdefault(" | ".join(dict.fromkeys(left)), set()).add(component_name)
-    for names_text, components in sorted(wanted.items()):
-        yield f"no component gives {names_text}, which {', '.join(sorted(components))} needs"
+    def _reasoned(self, words: str, name: str, follows: str | None = None) -> str:
+        why = [self.why[name]] if name in self.why else []
+        why += [f"{follows} needs it now"] if follows else []
+        return f"{words} ({'; '.join(why)})" if why else words
+
+    def unmet(self) -> Iterable[str]:
+        """What pinned packages depend on that no component and no own package gives."""
+        given = set(self.loaded.distro.drop_requires)
+        for package in self.loaded.packages:
+            given |= {package.name, *(text.split()[0] for text in package.provides)}
+        for component in self.loaded.components.values():
+            given |= {text.split()[0] for text in component.provides}
+        yield from needed(self.index, self.pins, given)

@@ -1,7 +1,6 @@
 """Maps Debian's relations to RPM's, so that rpm decides as dpkg would.
 
-- EVR: the epoch, the upstream version with `-` made `.`, the revision, or 0 where there is none:
-  without a release rpm matches all releases, and `> 2.41` would never hold for 2.41-12.
+- Versions: see `evr`.
 - dpkg and rpm order some versions differently (`+`, trailing letters, `~`): every relation is tried
   in both orders on the versions that the distribution has, and told with the very version where
   they disagree.
@@ -17,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dockyard.distro.evr import evr_text
 from dockyard.model.distro import Component
 from dockyard.packages.deb import relations as debian
 from dockyard.packages.deb import version as debian_version
@@ -45,23 +45,6 @@ class Relations:
     suggests: tuple[Relation, ...] = ()
     supplements: tuple[Relation, ...] = ()
     enhances: tuple[Relation, ...] = ()
-
-
-def rpm_evr(version: str) -> tuple[int, str, str]:
-    """Epoch, version and release of a Debian version."""
-    epoch, colon, rest = version.partition(":")
-    if not colon:
-        epoch, rest = "0", version
-    upstream, dash, revision = rest.rpartition("-")
-    if not dash:
-        upstream, revision = rest, "0"
-    return int(epoch), upstream.replace("-", ".").replace(":", "."), revision
-
-
-def evr_text(version: str) -> str:
-    """`[epoch:]version-release` of a Debian version; epoch 0 is left out."""
-    epoch, upstream, revision = rpm_evr(version)
-    return f"{epoch}:{upstream}-{revision}" if epoch else f"{upstream}-{revision}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dockyard.distro import identity, repository
 from dockyard.distro.convert import Conversion, DistroFacts, convert
 from dockyard.distro.keys import SigningKey
 from dockyard.distro.load import LoadedDistro
+from dockyard.distro.lock import pinned_imports
 from dockyard.distro.own import OwnPackage, make
 from dockyard.distro.relations import Imported, RelationMapper
 from dockyard.distro.scriptlets import resolve
@@ -105,33 +106,34 @@ class Stages:
 
     def _conversions(self, sources: identity.SourceFiles) -> list[Job]:
         loaded, facts = self._loaded, self._facts()
-        pins = {pin.name: pin for pin in self._lock.packages}
-        imported = {
-            upstream: Imported(
-                declaration.rename or upstream,
-                read_deb(self._blobs.path(pins[upstream].digest)).control,
-                declaration,
+        pinned = pinned_imports(loaded, self._lock)
+        packages = [
+            Imported(
+                item.name,
+                read_deb(self._blobs.path(item.pin.digest)).control,
+                item.declaration,
             )
-            for _, upstream, declaration in loaded.imports()
-        }
-        mapper = RelationMapper(imported.values(), loaded.distro.drop_requires)
+            for item in pinned
+        ]
+        mapper = RelationMapper(packages, loaded.distro.drop_requires)
         jobs: list[Job] = []
         problems: list[Problem] = []
-        for component, upstream, declaration in loaded.imports():
-            package, where = imported[upstream], loaded.positions.get(component)
-            strict = len(declaration.import_) <= 1
+        for item, package in zip(pinned, packages, strict=True):
+            where, declaration = loaded.positions.get(item.component), item.declaration
             try:
                 scriptlets, triggers = resolve(declaration.scriptlets, loaded.scriptlets)
                 relations = mapper.relations(package)
             except ValueError as error:
-                problems.append(Problem("distro.invalid", f"{component}: {error}", where))
+                problems.append(Problem("distro.invalid", f"{item.component}: {error}", where))
                 continue
-            for key, name in mapper.unused_drops(package) if strict else ():
-                what = f"{component}: `{key}` names {name}, which {upstream} does not have"
+            for key, name in mapper.unused_drops(package) if item.strict else ():
+                what = (
+                    f"{item.component}: `{key}` names {name}, which {item.pin.name} does not have"
+                )
                 problems.append(Problem("distro.unused-declaration", what, where, fix="remove it"))
             conversion = Conversion(
-                name=package.name,
-                deb=self._blobs.path(pins[upstream].digest),
+                name=item.name,
+                deb=self._blobs.path(item.pin.digest),
                 declaration=declaration,
                 relations=relations,
                 scriptlets=scriptlets,
@@ -139,10 +141,10 @@ class Stages:
                 facts=facts,
                 directory=loaded.directory,
                 where=where,
-                strict=strict,
+                strict=item.strict,
             )
-            key = identity.conversion_key(conversion, pins[upstream].digest, sources)
-            jobs.append(Job(key, self._converted(key), conversion, pins[upstream].size))
+            key = identity.conversion_key(conversion, item.pin.digest, sources)
+            jobs.append(Job(key, self._converted(key), conversion, item.pin.size))
         if problems:
             raise DockyardError(*problems)
         return jobs

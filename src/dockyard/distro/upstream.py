@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Mapping
 
-from dockyard.distro.relations import rpm_evr
+from dockyard.distro.evr import rpm_evr
 from dockyard.packages.deb import control as deb822
 from dockyard.packages.rpm.contents import Change
 

@@ -12,6 +12,16 @@ its repository.
 
 Relations (`requires`, `provides`, …) are RPM's: `name`, `name >= 1:2.0-3`, `(a or b)`. A version
 without a release means release 0 for packages made of Debian's versions without a revision.
+
+No component needs to name a version. In every text of a component but the `content` of a file,
+`{version}` stands for the imported package's upstream version (as RPM has it: no epoch, no
+release), and the placeholder of `import` for what the lock chose:
+
+    kernel:
+      follows: linux-image-cloud-amd64
+      import: linux-image-{abi}
+      rename: kernel
+      move: {"/boot/vmlinuz-{abi}": "/usr/lib/modules/{abi}/vmlinuz"}
 """
 
 from __future__ import annotations
@@ -29,6 +39,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+
+VERSION = "version"
+"""The placeholder that every component has."""
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+"""A placeholder in a text of a component."""
 
 _CLAUSE = re.compile(r"cap_[a-z_]+(,cap_[a-z_]+)*[=+][eip]+")
 
@@ -236,7 +251,11 @@ class Component(_Payload):
     import: the upstream package; default: the component's own name. A list makes one RPM per
     package under the same declaration; then nothing that adds a path is allowed (files,
     directories, links, ghost) nor `rename`, and attributes, drop, config and verifyNot may match
-    in any one of them.
+    in any one of them. Where the name carries a version (`linux-image-{abi}`), a placeholder of any
+    name stands for it: for a text that begins with a digit. The lock then chooses the newest
+    package of such a name; `rename` is needed.
+    follows: a meta package, which says what is current: with it, the lock chooses the one of its
+    dependencies that fits `import`.
     rename: the RPM's name, where it differs from the upstream package's.
     drop: globs of paths left out (a directory goes with all below it); each must match something.
     move: path → new path, for a file or a whole directory; done before everything else but drop.
@@ -247,6 +266,7 @@ class Component(_Payload):
     """
 
     import_: Names = Field(default=(), alias="import")
+    follows: str | None = None
     rename: Name | None = None
     drop: tuple[SystemPath, ...] = ()
     move: dict[SystemPath, SystemPath] = Field(default_factory=dict)
@@ -264,6 +284,27 @@ class Component(_Payload):
         ):
             raise ValueError(
                 "a component that imports several packages cannot add, move or rename anything"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_placeholder(self) -> Component:
+        found = [name for text in self.import_ for name in PLACEHOLDER.findall(text)]
+        if not found:
+            if self.follows is not None:
+                raise ValueError(
+                    "`follows` needs an `import` with a placeholder, such as linux-image-{abi}"
+                )
+            return self
+        if len(found) > 1 or len(self.import_) > 1:
+            raise ValueError(
+                "an import with a placeholder is the only one, and has one placeholder"
+            )
+        if VERSION in found:
+            raise ValueError("{version} is the package's version: name the placeholder otherwise")
+        if self.rename is None:
+            raise ValueError(
+                "an import with a placeholder needs `rename`: a name without a version"
             )
         return self
 

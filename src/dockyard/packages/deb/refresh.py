@@ -45,7 +45,7 @@ def refresh_missing(
     when nothing is missing.
 
     worlds: suites that are installed from together; packages of two worlds never meet.
-    dependencies: whether to take in what moved packages newly need. Raises DockyardError when a
+    dependencies: see `move_gone`. Raises DockyardError when a
     mirror cannot be asked (`fetch.mirror-down`) or a package that was asked for is no longer in
     the archive (`debian.no-package`).
     """
@@ -85,17 +85,41 @@ def _refresh_world(
     dependencies: bool,
 ) -> tuple[list[Pin], list[LockedRepository]]:
     index, opened = open_suites(suites, store, origins, progress)
+    moved, why = move_gone(pins, index, Blobs(store / "blobs"), origins, dependencies=dependencies)
+    return moved, [locked_repository(file) for file in opened] if why else []
+
+
+def move_gone(
+    pins: Sequence[Pin],
+    index: Index,
+    blobs: Blobs,
+    origins: Origins,
+    *,
+    dependencies: bool = True,
+) -> tuple[list[Pin], dict[str, str]]:
+    """The pins of one world with those moved that nobody has any more, and why, by name; a pin
+    whose name the index does not have goes.
+
+    dependencies: whether to take in what moved packages newly need; without, only what is pinned
+    moves for their sake. Raises DockyardError when a mirror cannot be asked (`fetch.mirror-down`).
+    """
     unlisted = [item for item in pins if not _listed(index, item)]
-    gone = _gone(unlisted, Blobs(store / "blobs"), origins)
-    if not gone:
-        return list(pins), []
-    sources = {(item.repository, item.path.rpartition("/")[0]) for item in gone}
-    moving = {
-        item.name for item in unlisted if (item.repository, item.path.rpartition("/")[0]) in sources
-    }
     moves = _Moves(index, {item.name: item for item in pins}, dependencies)
-    moves.run(moving)
-    return moves.result(), [locked_repository(file) for file in opened]
+    gone = _gone(unlisted, blobs, origins)
+    for item in gone:
+        moves.why[item.name] = f"nobody has {item.evr} any more"
+    sources = {_source(item): item.name for item in gone}
+    for item in unlisted:
+        if _source(item) in sources:
+            moves.why.setdefault(item.name, f"it goes with {sources[_source(item)]}")
+    if gone:
+        moves.run(list(moves.why))
+    return (moves.result() if gone else list(pins)), moves.why
+
+
+def _source(item: Pin) -> tuple[str, str]:
+    """Archives keep the packages of a source in a directory of its own."""
+    return item.repository, item.path.rpartition("/")[0]
 
 
 def _listed(index: Index, item: Pin) -> bool:
@@ -154,11 +178,12 @@ def _lost(old: Iterable[Pin], new: Iterable[Pin], asked: set[str]) -> list[Probl
 
 @dataclass
 class _Moves:
-    """Moves pins of one world to what its index has."""
+    """Moves pins of one world to what its index has. why: in words, by name."""
 
     index: Index
     pins: dict[str, Pin]
     dependencies: bool
+    why: dict[str, str] = field(default_factory=dict)
     _new: dict[str, Candidate] = field(default_factory=dict)
     _dropped: set[str] = field(default_factory=set)
     _open: list[Candidate] = field(default_factory=list)
@@ -170,13 +195,13 @@ class _Moves:
                 self._move(found[0])
             else:
                 self._dropped.add(name)
-        while self._open and self.dependencies:
+        while self._open:
             solvable = self.index.pool.id2solvable(self._open.pop(0).number)
             for group in depends(self.index, solvable):
                 if not any(self._met(need) for need in group):
-                    self._meet(group)
+                    self._meet(group, solvable.name)
             for need in conflicts(self.index, solvable):
-                self._avoid(need)
+                self._avoid(need, solvable.name)
 
     def result(self) -> list[Pin]:
         kept = {
@@ -186,10 +211,12 @@ class _Moves:
         }
         return sorted([*kept.values(), *map(pin, self._new.values())])
 
-    def _move(self, candidate: Candidate) -> None:
+    def _move(self, candidate: Candidate, why: str = "") -> None:
         if candidate.name not in self._new:
             self._new[candidate.name] = candidate
             self._open.append(candidate)
+            if why:
+                self.why[candidate.name] = why
 
     def _version(self, name: str) -> str | None:
         """The version of a name that the new lock has so far."""
@@ -210,18 +237,19 @@ class _Moves:
             for found in self.index.pool.whatprovides(need.dep)
         )
 
-    def _meet(self, group: Sequence[Need]) -> None:
-        """Take what satisfies a group: a package that is there in another version before any
-        other.
+    def _meet(self, group: Sequence[Need], by: str) -> None:
+        """Take what satisfies a group that a package needs: a package that is there in another
+        version before any other.
         """
         options: list[solv.XSolvable] = []
         for need in group:
             options += ranked(self.index, need.name, self.index.pool.whatprovides(need.dep))
         there = [found for found in options if self._version(found.name) is not None]
-        if chosen := (there or options)[:1]:
-            self._move(self.index.candidate(chosen[0]))
+        if chosen := (there or (options if self.dependencies else []))[:1]:
+            words = " or ".join(need.plain(self.index) for need in group)
+            self._move(self.index.candidate(chosen[0]), f"{by} needs {words}")
 
-    def _avoid(self, need: Need) -> None:
+    def _avoid(self, need: Need, by: str) -> None:
         """Move a package that stayed in a version which a moved one does not get along with."""
         item = self.pins.get(need.name)
         if item is None or need.name in self._new or need.name in self._dropped:
@@ -229,4 +257,4 @@ class _Moves:
         if need.operator and satisfies(item.evr, need.operator, need.version(self.index)):
             found = self.index.named(need.name)
             if found and not satisfies(found[0].version, need.operator, need.version(self.index)):
-                self._move(found[0])
+                self._move(found[0], f"{by} does not go with {item.name} {item.evr}")
