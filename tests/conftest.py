@@ -22,6 +22,19 @@ from dockyard.packages.tools_lock import refresh_tools
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first, then builds, then boots; last those that move this process into the
+    namespace, which it cannot leave again: what starts programs as a user does comes before.
+    """
+
+    def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
+        inside = "namespace" in getattr(item, "fixturenames", ())
+        boots, builds = (item.get_closest_marker(name) is not None for name in ("boot", "build"))
+        return inside, boots, builds
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def namespace() -> None:
     """Move the test process into the user namespace in which all work on trees is done."""

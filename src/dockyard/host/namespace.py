@@ -69,6 +69,31 @@ def enter() -> None:
         return
     if threading.active_count() != 1:
         raise RuntimeError("namespace.enter() must come before the first thread")
+    if _suffices(Path("/proc/self/uid_map")) and _suffices(Path("/proc/self/gid_map")):
+        # Inside such a namespace already: of a program that started this one, or of a container.
+        kernel.unshare(kernel.CLONE_NEWNS)
+    else:
+        _enter_new()
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    _entered = True
+
+
+def _suffices(map_file: Path) -> bool:
+    """Whether this process is root of a user namespace that has all ids of ours, and not so many
+    that ours could be made inside it.
+    """
+    if os.geteuid() != 0:
+        return False
+    mapped = 0
+    for line in sorted(map_file.read_text().splitlines(), key=lambda line: int(line.split()[0])):
+        first, _, count = map(int, line.split())
+        if first > mapped:
+            break
+        mapped = max(mapped, first + count)
+    return MAPPED_IDS <= mapped < _FALLBACK_FOR_ROOT + MAPPED_IDS
+
+
+def _enter_new() -> None:
     uid, gid = os.getuid(), os.getgid()
     user = _user_name(uid)
     ranges = tuple(
@@ -83,8 +108,6 @@ def enter() -> None:
     _unshare_and_map(uid, gid, uids, gids)
     os.setgid(0)
     os.setuid(0)
-    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    _entered = True
 
 
 def _user_name(uid: int) -> str:

@@ -22,6 +22,8 @@ __all__ = [
     "Bootloader",
     "Group",
     "ImageHistory",
+    "Initrd",
+    "InitrdBuilder",
     "KernelCommandLine",
     "LoadMode",
     "Module",
@@ -62,6 +64,11 @@ class UkiMode(StrEnum):
     CREATE = "create"
     PASSTHROUGH = "passthrough"
     MODIFY = "modify"
+
+
+class InitrdBuilder(StrEnum):
+    DOCKYARD = "dockyard"
+    DRACUT = "dracut"
 
 
 class ImageHistory(StrEnum):
@@ -266,6 +273,27 @@ class Uki(Model):
     )
 
 
+class Initrd(Model):
+    """The initial RAM disk, which finds and mounts the root. Not a key of Image Customizer."""
+
+    builder: InitrdBuilder = Field(
+        default=InitrdBuilder.DOCKYARD,
+        description=(
+            "`dockyard`: put together from the image's files, small and quick. `dracut`: made by "
+            "the image's own dracut, for LVM, RAID, multipath or a root on the network."
+        ),
+        examples=["dracut"],
+    )
+    modules: tuple[str, ...] = Field(
+        default=(),
+        description="Kernel modules that it holds beside those that every image needs.",
+        examples=[["megaraid_sas"]],
+    )
+
+    def mistakes(self) -> Iterable[Mistake]:
+        return os_rules.initrd(self)
+
+
 class Os(Model):
     """The operating system inside the image."""
 
@@ -299,6 +327,7 @@ class Os(Model):
         default_factory=Bootloader.model_construct, description="Boot loader."
     )
     uki: Uki | None = Field(default=None, description="Unified kernel images.")
+    initrd: Initrd = Field(default_factory=Initrd, description="Initial RAM disk.")
     image_history: ImageHistory | None = Field(
         default=None,
         description="`none`: write no record of the build into the image.",

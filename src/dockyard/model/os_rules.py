@@ -90,6 +90,17 @@ def module(value: m.Module) -> Iterator[Mistake]:
                 )
 
 
+def initrd(value: m.Initrd) -> Iterator[Mistake]:
+    for index, name in enumerate(value.modules):
+        if not name or has_blank(name) or "/" in name:
+            yield Mistake(
+                ("modules", index),
+                "config.module-name",
+                f"{name!r} is not the name of a module" if name else "the module has no name",
+                "give one module per item",
+            )
+
+
 def _overlay_path(path: str, *at: Step) -> Iterator[Mistake]:
     if path and (has_blank(path) or ":" in path or "," in path):
         yield Mistake(

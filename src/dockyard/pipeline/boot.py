@@ -8,27 +8,42 @@ from dockyard.disk import efi, esp, uki
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.files import InRoot
-from dockyard.pipeline.layers import merged_tree
+from dockyard.model.os import Initrd, InitrdBuilder
+from dockyard.pipeline.layers import merged_tree, scratch_tree
 from dockyard.pipeline.toolbox import Toolbox
 from dockyard.tree.initrd import InitrdOptions, build_initrd
+from dockyard.tree.initrd.dracut import build_with_dracut
 
 INITRD = "initrd"
 MODULES = "/usr/lib/modules"
 
 
-def initrd_step(below: tuple[Step, ...], filesystems: tuple[str, ...], epoch: int) -> Step:
-    """The step that puts the initrd together from a tree.
+def initrd_step(
+    wanted: Initrd, below: tuple[Step, ...], filesystems: tuple[str, ...], epoch: int
+) -> Step:
+    """The step that makes the initrd of a tree.
 
     below: the packages step and the layers that shape it. filesystems: kinds that it mounts.
     """
+    by_dracut = wanted.builder is InitrdBuilder.DRACUT
 
     def work(work: Work) -> None:
-        with merged_tree(work, below) as tree:
-            options = InitrdOptions(kernel_version(tree), filesystems)
-            build_initrd(tree, options, work.out / INITRD, epoch)
+        out = work.out / INITRD
+        with (scratch_tree if by_dracut else merged_tree)(work, below) as tree:
+            options = InitrdOptions(kernel_version(tree), filesystems, wanted.modules)
+            if by_dracut:
+                build_with_dracut(tree, options, out)
+            else:
+                build_initrd(tree, options, out, epoch)
 
-    identity = {"filesystems": list(filesystems), "epoch": epoch}
-    title = f"Put the initrd together, for {', '.join(filesystems)}"
+    identity = {
+        "filesystems": list(filesystems),
+        "builder": wanted.builder.value,
+        "modules": list(wanted.modules),
+        "epoch": epoch,
+    }
+    maker = "Let dracut make" if by_dracut else "Put together"
+    title = f"{maker} the initrd, for {', '.join(filesystems)}"
     return Step("initrd", title, identity, below, work)
 
 

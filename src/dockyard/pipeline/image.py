@@ -60,7 +60,9 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     )
     below = _layers(request, packages)
     boot_below = below if _has_scripts(request) else _boot_layers(below)
-    initrd = initrd_step(boot_below, request.layout.initrd_filesystems, epoch)
+    initrd = initrd_step(
+        request.loaded.image.os.initrd, boot_below, request.layout.initrd_filesystems, epoch
+    )
     uki = uki_step(
         request.name,
         request.command_line,

@@ -18,6 +18,7 @@ from dockyard.archive import Archive
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import files, mounts
+from dockyard.tree.finish import clamp_times
 from dockyard.tree.setting import Setting, Tree
 
 TREE = "tree"  # in the result of the packages step
@@ -37,6 +38,8 @@ def layer_step(
                 work.progress(setting.describe(), number, len(settings), "settings")
                 with _told_where(setting):
                     setting.apply(tree)
+        # Programs that read the tree, such as dracut, see the times that the archive will have.
+        clamp_times(work.out / UPPER, epoch)
 
     return Step(
         kind,
@@ -61,6 +64,14 @@ def _writable(work: Work, below: tuple[Step, ...]) -> Iterator[Path]:
         yield at
     files.remove_tree(scratch)
     at.rmdir()
+
+
+@contextmanager
+def scratch_tree(work: Work, below: tuple[Step, ...]) -> Iterator[Path]:
+    """The trees below as one directory that may be written to; what is written is thrown away."""
+    with _writable(work, below) as at:
+        yield at
+    files.remove_tree(work.out / UPPER)
 
 
 @contextmanager
