@@ -10,6 +10,7 @@ from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.store import Store
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.image import ImageSteps, image_steps
+from dockyard.pipeline.output import placed_files
 from dockyard.pipeline.request import ImageRequest, read_request
 
 
@@ -38,7 +39,9 @@ def plan_image(
 
     Raises DockyardError with every mistake of the input.
     """
-    request = read_request(file, store.root, origins, output_format, rpm_sources)
+    request = read_request(
+        file, store.root, origins, output_format, rpm_sources, placed_files(store)
+    )
     steps = image_steps(request)
     last = store.record(record_name(file))
     return PlannedImage(request, steps, make_plan(steps.goal, store.has, last))

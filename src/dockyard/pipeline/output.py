@@ -46,6 +46,11 @@ def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
     return True
 
 
+def placed_files(store: Store) -> frozenset[Path]:
+    """Every path at which an image was ever placed."""
+    return frozenset(Path(path) for path in store.record(_RECORD))
+
+
 def _stamp(target: Path, result: str) -> dict[str, object] | None:
     """What shows that a file is the one that was placed, without reading it."""
     try:

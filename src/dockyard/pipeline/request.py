@@ -6,7 +6,7 @@ All mistakes of an image file, of the files that it names and of its lock are re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,8 +87,12 @@ def read_request(
     origins: Origins,
     output_format: str | None = None,
     rpm_sources: Sequence[Path] = (),
+    placed: Collection[Path] = (),
 ) -> ImageRequest:
-    """Read an image file and all that it needs. Raises DockyardError with every mistake."""
+    """Read an image file and all that it needs. Raises DockyardError with every mistake.
+
+    placed: images that were made before; scripts do not see them and are not shaped by them.
+    """
     loaded = load_image(file)
     image = loaded.image
     together = _Together()
@@ -100,7 +104,7 @@ def read_request(
     lock_file = lock_path(file)
     chosen_format = output_format or str(image.output.image.format or "raw")
     together.get(lambda: format_by_name(chosen_format))
-    hidden = (loaded.path.absolute(), lock_file.absolute())
+    hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
     settings = together.get(lambda: settings_of(loaded))
     post = together.get(lambda: scripts_of(loaded, "postCustomization", hidden))
     final = together.get(lambda: scripts_of(loaded, "finalizeCustomization", hidden))

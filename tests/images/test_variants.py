@@ -1,0 +1,115 @@
+"""Variants of the smallest image: other root file systems, dracut, scripts, formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from command_line import EXAMPLES, ROOT, run_dockyard
+
+SCRIPTS = """
+scripts:
+  postCustomization:
+    - name: stamp
+      content: |
+        #!/bin/sh
+        set -e
+        cat beside.txt > /etc/stamp
+        echo "$WHO $1" >> /etc/stamp
+        ln -s /etc/stamp /etc/stamp-link
+        rm /etc/issue
+      arguments: [argument]
+      environmentVariables: {WHO: somebody}
+"""
+
+
+def variant(
+    place: Path, *, root: str = "ext4", packages: Sequence[str] = (), more: str = "", name: str
+) -> Path:
+    """An image file like examples/minimal, with its lock."""
+    text = (EXAMPLES / "minimal/image.yaml").read_text()
+    text = text.replace("../../distros", str(ROOT / "distros")).replace(
+        "name: minimal", f"name: {name}"
+    )
+    text = text.replace("      type: ext4\n", f"      type: {root}\n")
+    wanted = "".join(f"      - {package}\n" for package in packages)
+    text = text.replace("      - e2fsprogs\n", f"      - e2fsprogs\n{wanted}")
+    image = place / f"{name}.yaml"
+    image.write_text(text + more)
+    run_dockyard("lock", image, "--progress", "quiet")
+    return image
+
+
+def build(image: Path, *words: str) -> Path:
+    out = image.with_suffix(".img")
+    run_dockyard("build", image, "--output-image-file", out, "--progress", "quiet", *words)
+    return out
+
+
+def check(image: Path) -> None:
+    verdict = run_dockyard("boot", image, "--check", "--json", check=False).json
+    assert [check for check in verdict["checks"] if not check["passed"]] == []
+    assert (verdict["systemState"], verdict["failedUnits"]) == ("running", [])
+
+
+PACKAGES = {"xfs": ["xfsprogs"], "btrfs": ["btrfs-progs"], "erofs": []}
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("root", sorted(PACKAGES))
+def test_a_root_of_another_kind_is_the_same_bytes_twice(
+    root: str, published: Path, tmp_path: Path
+) -> None:
+    image = variant(tmp_path, root=root, packages=PACKAGES[root], name=f"root-{root}")
+    build(image, "--verify")
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("root", ["xfs", "btrfs"])
+def test_a_root_of_another_kind_boots(root: str, published: Path, tmp_path: Path) -> None:
+    image = variant(tmp_path, root=root, packages=PACKAGES[root], name=f"root-{root}")
+    build(image)
+    check(image)
+
+
+@pytest.mark.boot
+def test_an_initrd_of_dracut_boots(published: Path, tmp_path: Path) -> None:
+    image = variant(tmp_path, packages=["dracut"], name="by-dracut")
+    text = image.read_text().replace(
+        "  hostname: minimal", "  initrd: {builder: dracut}\n  hostname: minimal"
+    )
+    image.write_text(text)
+    build(image)
+    check(image)
+
+
+@pytest.mark.build
+def test_a_script_changes_the_image_and_is_repeated_when_its_files_change(
+    published: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "beside.txt").write_text("one\n")
+    image = variant(tmp_path, more=SCRIPTS, name="scripted")
+    out = build(image)
+    assert b"one\nsomebody argument\n" in out.read_bytes()
+    plan = run_dockyard("plan", image, "--json").json
+    assert {step["action"] for step in plan} <= {"reuse", "skip"}
+    (tmp_path / "beside.txt").write_text("two\n")
+    plan = run_dockyard("plan", image, "--json").json
+    (scripts,) = [step for step in plan if step["kind"] == "scripts"]
+    assert scripts["action"] == "run" and "beside" in scripts["reason"]
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("written", ["qcow2", "vhd-fixed"])
+def test_other_formats_are_the_same_bytes_twice(
+    written: str, published: Path, tmp_path: Path
+) -> None:
+    image = EXAMPLES / "minimal/image.yaml"
+    out = tmp_path / "out"
+    words = ["--output-image-format", written, "--output-image-file", str(out), "--verify"]
+    run_dockyard("build", image, *words, "--progress", "quiet")
+    magic = out.read_bytes()
+    assert (
+        magic.startswith(b"QFI\xfb") if written == "qcow2" else magic[-512:].startswith(b"conectix")
+    )
