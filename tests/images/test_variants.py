@@ -97,7 +97,7 @@ def test_a_script_changes_the_image_and_is_repeated_when_its_files_change(
     (tmp_path / "beside.txt").write_text("two\n")
     plan = run_dockyard("plan", image, "--json").json
     (scripts,) = [step for step in plan if step["kind"] == "scripts"]
-    assert scripts["action"] == "run" and "beside" in scripts["reason"]
+    assert scripts["action"] == "run" and "script stamp changed" in scripts["reason"]
 
 
 @pytest.mark.build
