@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from debs import Entry, device, directory, documents, file, hard_link, make_deb, symlink
 
-from dockyard.distro.convert import Conversion, DistroFacts, build, convert
+from dockyard.distro.convert import Conversion, build, convert
+from dockyard.distro.making import DistroFacts
 from dockyard.distro.relations import Relations
 from dockyard.errors import DockyardError
 from dockyard.model.distro import Component

@@ -6,17 +6,19 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from dockyard.distro.convert import DistroFacts
+from dockyard.distro.making import DistroFacts
 from dockyard.distro.own import OwnPackage, build, make
+from dockyard.distro.relations import declared
 from dockyard.model.distro import Package
 from dockyard.packages.rpm.contents import RpmPackage
 from dockyard.packages.rpm.reader import read_package
 
 
-def _own(directory: Path, **declared: Any) -> OwnPackage:
-    fields = {"name": "own", "version": "1", "summary": "Own", "license": "MIT", **declared}
+def _own(directory: Path, **more: Any) -> OwnPackage:
+    fields = {"name": "own", "version": "1", "summary": "Own", "license": "MIT", **more}
     facts = DistroFacts("Distro 1", "Vendor", 1_600_000_000)
-    return OwnPackage(Package.model_validate(fields), (), (), facts, directory)
+    package = Package.model_validate(fields)
+    return OwnPackage(package, declared(package), (), (), facts, directory)
 
 
 def _provides(package: RpmPackage) -> list[str]:

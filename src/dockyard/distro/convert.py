@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dockyard.distro import upstream
 from dockyard.distro.evr import rpm_evr
+from dockyard.distro.making import DistroFacts, write_whole
 from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
 from dockyard.distro.relations import Relations
@@ -29,10 +30,6 @@ from dockyard.packages.rpm.contents import (
     PackageScriptlet,
     RpmPackage,
 )
-from dockyard.packages.rpm.writer import write_package
-
-VERSION = "1"
-"""Part of every conversion's key: raise it when the same input gives other bytes."""
 
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "all": "noarch"}
 _KINDS = {
@@ -45,17 +42,6 @@ _KINDS = {
 # base-passwd's fixed ids, for archives that carry numbers only.
 _GROUPS = {0: "root", 4: "adm", 5: "tty", 6: "disk", 8: "mail", 42: "shadow", 43: "utmp"}
 _USERS = {0: "root", 6: "man", 8: "mail"}
-
-
-@dataclass(frozen=True, slots=True)
-class DistroFacts:
-    """What every package of a distribution carries, and what is left out of all imported ones."""
-
-    title: str
-    vendor: str
-    epoch: int
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +71,6 @@ def convert(conversion: Conversion, out: Path) -> tuple[Problem, ...]:
     except DockyardError as error:
         return error.problems
     return write_whole(package, out, conversion.where)
-
-
-def write_whole(package: RpmPackage, out: Path, where: Position | None) -> tuple[Problem, ...]:
-    """Write a package under its final name only when it is whole."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            write_package(package, file)
-        part.rename(out)
-    except ValueError as error:
-        return (Problem("distro.not-packable", f"{package.name}: {error}", where),)
-    finally:
-        part.unlink(missing_ok=True)
-    return ()
 
 
 def build(conversion: Conversion) -> RpmPackage:

@@ -1,7 +1,8 @@
 """What a converted package depends on, as one hash: nothing is made twice, nothing stale is kept.
 
 The hash covers the input, the declaration, the files that it names, the mapped relations, and the
-code that converts, so that a change of ours is not mistaken for the same result.
+code that gives the package its bytes, so that a change of ours is not mistaken for the same result.
+What only decides which packages are made, and of what, changes a key by what it decides.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-import dockyard.distro
-import dockyard.packages.rpm
+import dockyard
 from dockyard.model.distro import Component, Package
 from dockyard.packages.rpm.payload import LEVEL, LIBRARY
 
@@ -25,20 +25,31 @@ if TYPE_CHECKING:
     from dockyard.distro.convert import Conversion
     from dockyard.distro.own import OwnPackage
 
-_CODE = (
-    (dockyard.distro, ("convert", "own", "paths", "payload", "relations", "upstream")),
-    (dockyard.packages.rpm, ("contents", "header", "payload", "writer")),
+# By name: nothing of it needs to be loaded for a build that has nothing to do.
+_WRITER = tuple(f"packages/rpm/{name}" for name in ("contents", "header", "payload", "writer"))
+_CONVERTER = (
+    *(f"distro/{name}" for name in ("convert", "evr", "paths", "payload", "upstream")),
+    "packages/deb/control",
+    "packages/deb/package",
+    *_WRITER,
 )
+_MAKER = (*(f"distro/{name}" for name in ("own", "paths", "payload")), *_WRITER)
 
 
 @cache
-def converter() -> str:
-    """The identity of the code that makes packages, and of the compressor's library."""
+def _code(modules: tuple[str, ...]) -> str:
+    """The identity of code that shapes packages, and of the compressor's library."""
     digest = hashlib.sha256(f"{LEVEL} {LIBRARY}".encode())
-    for package, modules in _CODE:
-        for module in modules:
-            digest.update(Path(package.__path__[0], f"{module}.py").read_bytes())
+    for module in modules:
+        digest.update(Path(dockyard.__path__[0], f"{module}.py").read_bytes())
     return digest.hexdigest()
+
+
+def _all_code() -> str:
+    """The identity of all code between the declarations and a repository."""
+    room = Path(dockyard.__path__[0], "distro")
+    modules = sorted(f"distro/{path.stem}" for path in room.glob("*.py"))
+    return _code((*modules, *_CONVERTER, *_MAKER))
 
 
 class SourceFiles:
@@ -67,7 +78,7 @@ def conversion_key(conversion: Conversion, deb_digest: str, sources: SourceFiles
     """The key of an imported package."""
     return _hash(
         {
-            "converter": converter(),
+            "code": _code(_CONVERTER),
             "name": conversion.name,
             "deb": deb_digest,
             "declaration": conversion.declaration,
@@ -85,8 +96,9 @@ def own_key(own: OwnPackage, sources: SourceFiles) -> str:
     """The key of a package of our own."""
     return _hash(
         {
-            "converter": converter(),
+            "code": _code(_MAKER),
             "package": own.package,
+            "relations": own.relations,
             "scriptlets": own.scriptlets,
             "triggers": own.triggers,
             "facts": own.facts,
@@ -97,7 +109,7 @@ def own_key(own: OwnPackage, sources: SourceFiles) -> str:
 
 def distro_key(files: Iterable[Path], sources: Iterable[str], fingerprint: str) -> str:
     """The key of a whole repository: of everything that it is made from, and of its signer."""
-    digest = hashlib.sha256(f"{converter()} {fingerprint}".encode())
+    digest = hashlib.sha256(f"{_all_code()} {fingerprint}".encode())
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     for source in sources:

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dockyard.distro.convert import DistroFacts, write_whole
+from dockyard.distro.making import DistroFacts, write_whole
 from dockyard.distro.payload import Payload
+from dockyard.distro.relations import Relations
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.distro import Package
 from dockyard.packages.rpm.contents import (
@@ -25,11 +26,7 @@ from dockyard.packages.rpm.contents import (
     Relation,
     RpmPackage,
     Sense,
-    parse_relation,
 )
-
-VERSION = "1"
-"""Part of every own package's key: raise it when the same declaration gives other bytes."""
 
 _DATABASES = {"/etc/passwd": "user", "/etc/group": "group"}
 
@@ -39,6 +36,7 @@ class OwnPackage:
     """One package to be made; it can be sent to another process."""
 
     package: Package
+    relations: Relations
     scriptlets: tuple[PackageScriptlet, ...]
     triggers: tuple[FileTrigger, ...]
     facts: DistroFacts
@@ -57,7 +55,7 @@ def make(own: OwnPackage, out: Path) -> tuple[Problem, ...]:
 
 def build(own: OwnPackage) -> RpmPackage:
     """The RPM's contents. Raises DockyardError with every problem of the package."""
-    package, facts = own.package, own.facts
+    package, facts, declared = own.package, own.facts, own.relations
     payload = Payload(package.name, own.where, facts.epoch)
     if package.users:
         path = f"/usr/lib/sysusers.d/{package.name}.conf"
@@ -90,31 +88,18 @@ def build(own: OwnPackage) -> RpmPackage:
         group="System Environment/Base",
         source=f"{package.name}-{package.version}-{package.release}.src.rpm",
         build_time=facts.epoch,
-        requires=(
-            *_relations(package.requires),
-            *_relations(package.requires_pre, Sense.SCRIPT_PRE),
-            *_relations(package.requires_post, Sense.SCRIPT_POST),
-            *wanted,
-        ),
-        provides=(
-            Relation(package.name, Sense.EQUAL, evr),
-            *announced,
-            *_relations(package.provides),
-        ),
-        conflicts=_relations(package.conflicts),
-        obsoletes=_relations(package.obsoletes),
-        recommends=_relations(package.recommends),
-        suggests=_relations(package.suggests),
-        supplements=_relations(package.supplements),
-        enhances=_relations(package.enhances),
+        requires=(*declared.requires, *wanted),
+        provides=(Relation(package.name, Sense.EQUAL, evr), *announced, *declared.provides),
+        conflicts=declared.conflicts,
+        obsoletes=declared.obsoletes,
+        recommends=declared.recommends,
+        suggests=declared.suggests,
+        supplements=declared.supplements,
+        enhances=declared.enhances,
         files=files,
         scriptlets=own.scriptlets,
         triggers=own.triggers,
     )
-
-
-def _relations(texts: Iterable[str], extra: Sense = Sense.ANY) -> tuple[Relation, ...]:
-    return tuple(parse_relation(text, extra) for text in texts)
 
 
 def _announced(files: Iterable[PackagedFile]) -> Iterator[Relation]:

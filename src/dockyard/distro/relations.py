@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dockyard.distro.evr import evr_text
-from dockyard.model.distro import Component
+from dockyard.model.distro import Component, Package
 from dockyard.packages.deb import relations as debian
 from dockyard.packages.deb import version as debian_version
 from dockyard.packages.rpm import version as rpm_version
@@ -45,6 +45,24 @@ class Relations:
     suggests: tuple[Relation, ...] = ()
     supplements: tuple[Relation, ...] = ()
     enhances: tuple[Relation, ...] = ()
+
+
+def declared(declaration: Component | Package) -> Relations:
+    """The relations that a declaration has. Raises ValueError when one cannot be read."""
+    return Relations(
+        requires=(
+            *_parsed(declaration.requires),
+            *_parsed(declaration.requires_pre, Sense.SCRIPT_PRE),
+            *_parsed(declaration.requires_post, Sense.SCRIPT_POST),
+        ),
+        provides=_parsed(declaration.provides),
+        conflicts=_parsed(declaration.conflicts),
+        obsoletes=_parsed(declaration.obsoletes),
+        recommends=_parsed(declaration.recommends),
+        suggests=_parsed(declaration.suggests),
+        supplements=_parsed(declaration.supplements),
+        enhances=_parsed(declaration.enhances),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +110,12 @@ class RelationMapper:
 
     def relations(self, package: Imported) -> Relations:
         """The relations of a package. Raises ValueError when a declared one cannot be read."""
-        own = package.declaration
-        return Relations(
-            requires=(
-                *self._requires(package),
-                *_declared(own.requires),
-                *_declared(own.requires_pre, Sense.SCRIPT_PRE),
-                *_declared(own.requires_post, Sense.SCRIPT_POST),
-            ),
-            provides=(*self._provides(package), *_declared(own.provides)),
-            conflicts=(*self._conflicts(package), *_declared(own.conflicts)),
-            obsoletes=_declared(own.obsoletes),
-            recommends=_declared(own.recommends),
-            suggests=_declared(own.suggests),
-            supplements=_declared(own.supplements),
-            enhances=_declared(own.enhances),
+        own = declared(package.declaration)
+        return replace(
+            own,
+            requires=(*self._requires(package), *own.requires),
+            provides=(*self._provides(package), *own.provides),
+            conflicts=(*self._conflicts(package), *own.conflicts),
         )
 
     def unused_drops(self, package: Imported) -> list[tuple[str, str]]:
@@ -192,5 +201,5 @@ def _holds(provided: str, sense: Sense, wanted: str) -> bool:
     return bool(sense & needed)
 
 
-def _declared(texts: Iterable[str], extra: Sense = Sense.ANY) -> tuple[Relation, ...]:
+def _parsed(texts: Iterable[str], extra: Sense = Sense.ANY) -> tuple[Relation, ...]:
     return tuple(parse_relation(text, extra) for text in texts)

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from dockyard.distro import check as checks
 from dockyard.distro import identity, repository
-from dockyard.distro.convert import Conversion, DistroFacts, convert
+from dockyard.distro.convert import Conversion, convert
 from dockyard.distro.keys import SigningKey
 from dockyard.distro.load import LoadedDistro
 from dockyard.distro.lock import pinned_imports
+from dockyard.distro.making import DistroFacts
 from dockyard.distro.own import OwnPackage, make
-from dockyard.distro.relations import Imported, RelationMapper
+from dockyard.distro.relations import Imported, RelationMapper, declared
 from dockyard.distro.scriptlets import resolve
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem
@@ -155,10 +156,19 @@ class Stages:
             where = loaded.positions.get(package.name)
             try:
                 scriptlets, triggers = resolve(package.scriptlets, loaded.scriptlets)
+                relations = declared(package)
             except ValueError as error:
                 problems.append(Problem("distro.invalid", f"{package.name}: {error}", where))
                 continue
-            own = OwnPackage(package, scriptlets, triggers, self._facts(), loaded.directory, where)
+            own = OwnPackage(
+                package=package,
+                relations=relations,
+                scriptlets=scriptlets,
+                triggers=triggers,
+                facts=self._facts(),
+                directory=loaded.directory,
+                where=where,
+            )
             key = identity.own_key(own, sources)
             jobs.append(Job(key, self._converted(key), own, 0))
         if problems:
