@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from debian_archive import SmallArchive, certificates, sign
 
+from debian_archive import SmallArchive, certificates, sign
 from dockyard.errors import DockyardError
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import Archive, Suite, archive_certificates

@@ -6,8 +6,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from debian_archive import Member, ar, deb, directory, symlink
 
+from debian_archive import Member, ar, deb, directory, symlink
 from dockyard.errors import DockyardError
 from dockyard.packages.deb.package import Kind, read_deb
 

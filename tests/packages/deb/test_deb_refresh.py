@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from debian_archive import SmallArchive, certificates
 
+from debian_archive import SmallArchive, certificates
 from dockyard.errors import DockyardError
 from dockyard.model.packages import Lock, Request
 from dockyard.packages import lockfile

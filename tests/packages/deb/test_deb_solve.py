@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from debian_archive import index
 
+from debian_archive import index
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages.deb.solve import Wish, solve
 

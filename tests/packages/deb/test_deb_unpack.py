@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from debian_archive import Member, deb, directory, symlink
 
+from debian_archive import Member, deb, directory, symlink
 from dockyard.errors import DockyardError
 from dockyard.packages.deb.unpack import unpack
 
