@@ -37,6 +37,7 @@ class Member:
     target: str = ""
     uid: int = 0
     uname: str = "root"
+    gname: str = "root"
 
 
 def directory(name: str, mode: int = 0o755) -> Member:
@@ -57,7 +58,7 @@ def tar(members: Sequence[Member]) -> bytes:
                 member.target,
                 member.uid,
                 member.uname,
-                "root",
+                member.gname,
             )
             info.size = len(member.data)
             archive.addfile(info, io.BytesIO(member.data))

@@ -1,14 +1,14 @@
-"""Makes small .deb files, deb(5) format 2.0."""
+"""Makes small .deb files of tools and libraries, with their documents."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-Entry = tuple[str, dict[str, object]]
+import debian_archive
+from debian_archive import Member
 
 COPYRIGHT = """\
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -30,27 +30,27 @@ sample (1.2-3) unstable; urgency=medium
 """
 
 
-def file(path: str, data: bytes = b"", mode: int = 0o644, **more: object) -> Entry:
-    return path, {"type": tarfile.REGTYPE, "data": data, "mode": mode, **more}
+def file(path: str, data: bytes = b"", mode: int = 0o644, *, group: str = "root") -> Member:
+    return Member(f"./{path}", data, mode=mode, gname=group)
 
 
-def directory(path: str, mode: int = 0o755) -> Entry:
-    return path, {"type": tarfile.DIRTYPE, "mode": mode}
+def directory(path: str, mode: int = 0o755) -> Member:
+    return debian_archive.directory(f"./{path}", mode)
 
 
-def symlink(path: str, target: str) -> Entry:
-    return path, {"type": tarfile.SYMTYPE, "linkname": target, "mode": 0o777}
+def symlink(path: str, target: str) -> Member:
+    return debian_archive.symlink(f"./{path}", target)
 
 
-def hard_link(path: str, target: str) -> Entry:
-    return path, {"type": tarfile.LNKTYPE, "linkname": f"./{target}"}
+def hard_link(path: str, target: str) -> Member:
+    return Member(f"./{path}", kind=tarfile.LNKTYPE, target=f"./{target}")
 
 
-def device(path: str) -> Entry:
-    return path, {"type": tarfile.CHRTYPE, "mode": 0o666}
+def device(path: str) -> Member:
+    return Member(f"./{path}", kind=tarfile.CHRTYPE, mode=0o666)
 
 
-def documents(name: str) -> list[Entry]:
+def documents(name: str) -> list[Member]:
     place = f"usr/share/doc/{name}"
     return [
         directory("usr"),
@@ -65,48 +65,24 @@ def documents(name: str) -> list[Entry]:
 def make_deb(
     path: Path,
     name: str = "sample",
-    entries: Sequence[Entry] = (),
+    entries: Sequence[Member] = (),
     *,
-    version: str = "1.2-3",
-    architecture: str = "amd64",
-    fields: str = "",
     conffiles: Sequence[str] = (),
+    **fields: str,
 ) -> Path:
-    """Write a package with these entries and fields (`Depends: …` lines)."""
-    control = (
-        f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
-        f"Maintainer: a\nSection: utils\nHomepage: https://example.org/\n{fields}"
-        f"Description: a summary\n The long text.\n .\n Its end.\n"
-    )
-    members = {
-        "debian-binary": b"2.0\n",
-        "control.tar.gz": _tar(
-            [
-                file("control", control.encode()),
-                file("conffiles", "".join(f"{line}\n" for line in conffiles).encode()),
-                file("postinst", b"#!/bin/sh\n", 0o755),
-            ]
-        ),
-        "data.tar.gz": _tar(entries or documents(name)),
+    """Write a package with these entries and further fields of its control file."""
+    control = {
+        "Package": name,
+        "Version": "1.2-3",
+        "Architecture": "amd64",
+        "Maintainer": "a",
+        "Section": "utils",
+        "Homepage": "https://example.org/",
+        **fields,
+        "Description": "a summary\n The long text.\n .\n Its end.",
     }
-    out = b"!<arch>\n"
-    for member, data in members.items():
-        out += f"{member:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode()
-        out += data + b"\n" * (len(data) % 2)
-    path.write_bytes(out)
+    listed = "".join(f"{line}\n" for line in conffiles).encode()
+    extra = {"conffiles": listed, "postinst": b"#!/bin/sh\n"}
+    data = debian_archive.deb(control, entries or documents(name), extra=extra, suffix=".gz")
+    path.write_bytes(data)
     return path
-
-
-def _tar(entries: Sequence[Entry]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.GNU_FORMAT) as archive:
-        for path, more in entries:
-            info = tarfile.TarInfo(f"./{path}")
-            data = more.get("data", b"")
-            assert isinstance(data, bytes)
-            info.size, info.mtime, info.uname, info.gname = len(data), 1_700_000_000, "root", "root"
-            for key, value in more.items():
-                if key != "data":
-                    setattr(info, key, value)
-            archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()

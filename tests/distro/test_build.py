@@ -54,9 +54,9 @@ def small(tmp_path: Path) -> Path:
     (place / "all.yaml").write_text(COMPONENTS)
     (place / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     pins = []
-    for name, needs in (("tool", "Depends: library (>= 1)\n"), ("library", "")):
+    for name, needs in (("tool", {"Depends": "library (>= 1)"}), ("library", {})):
         entries = [*documents(name), directory("usr/bin"), file(f"usr/bin/{name}", b"x", 0o755)]
-        deb = make_deb(tmp_path / f"{name}.deb", name, entries, fields=needs)
+        deb = make_deb(tmp_path / f"{name}.deb", name, entries, **needs)
         digest = mirror.add_file(deb)
         size = deb.stat().st_size
         where = f"pool/{name}.deb"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from debs import Entry, device, directory, documents, file, hard_link, make_deb, symlink
+from debs import device, directory, documents, file, hard_link, make_deb, symlink
 
-from dockyard.distro.convert import Conversion, build, convert
-from dockyard.distro.making import DistroFacts
+from debian_archive import Member
+from dockyard.distro.convert import Conversion, build
+from dockyard.distro.making import DistroFacts, make
 from dockyard.distro.relations import Relations
 from dockyard.errors import DockyardError
 from dockyard.model.distro import Component
@@ -27,25 +28,23 @@ ENTRIES = [
     symlink("lib/libx.so", "../usr/share/x"),
     directory("etc"),
     file("etc/tool.conf", b"conf"),
-    file("usr/share/tool/extra", b"extra", gname="shadow", gid=42),
+    file("usr/share/tool/extra", b"extra", group="shadow"),
 ]
 
 
-def _conversion(tmp_path: Path, entries: Sequence[Entry] = ENTRIES, **declared: Any) -> Conversion:
+def _conversion(tmp_path: Path, entries: Sequence[Member] = ENTRIES, **declared: Any) -> Conversion:
     deb = make_deb(tmp_path / "sample.deb", entries=entries, conffiles=["/etc/tool.conf"])
     return Conversion(
         name="sample",
         deb=deb,
         declaration=Component.model_validate(declared),
         relations=Relations(),
-        scriptlets=(),
-        triggers=(),
         facts=DistroFacts("Distro 1", "Vendor", EPOCH),
         directory=tmp_path,
     )
 
 
-def _package(tmp_path: Path, entries: Sequence[Entry] = ENTRIES, **declared: Any) -> RpmPackage:
+def _package(tmp_path: Path, entries: Sequence[Member] = ENTRIES, **declared: Any) -> RpmPackage:
     return build(_conversion(tmp_path, entries, **declared))
 
 
@@ -53,7 +52,7 @@ def _files(package: RpmPackage) -> dict[str, PackagedFile]:
     return {item.path: item for item in package.files}
 
 
-def _codes(tmp_path: Path, entries: Sequence[Entry] = ENTRIES, **declared: Any) -> list[str]:
+def _codes(tmp_path: Path, entries: Sequence[Member] = ENTRIES, **declared: Any) -> list[str]:
     with pytest.raises(DockyardError) as caught:
         _package(tmp_path, entries, **declared)
     return [problem.code for problem in caught.value.problems]
@@ -184,20 +183,20 @@ def test_every_problem_of_a_package_is_told(tmp_path: Path) -> None:
 
 
 def test_an_owner_without_a_name_is_told(tmp_path: Path) -> None:
-    entries = [file("usr/x", b"", uid=777, uname="")]
+    entries = [Member("./usr/x", uid=777, uname="")]
     assert _codes(tmp_path, entries) == ["distro.unknown-owner"]
 
 
 def test_the_same_conversion_gives_the_same_bytes(tmp_path: Path) -> None:
     one, two = tmp_path / "one.rpm", tmp_path / "two.rpm"
     conversion = _conversion(tmp_path, attributes=[{"path": "/usr/bin/*", "owner": "x"}])
-    assert convert(conversion, one) == convert(conversion, two) == ()
+    assert make(conversion, build, one) == make(conversion, build, two) == ()
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_nothing_half_made_is_left(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (problem,) = convert(_conversion(tmp_path, drop=["/gone"]), out / "a.rpm")
+    (problem,) = make(_conversion(tmp_path, drop=["/gone"]), build, out / "a.rpm")
     assert problem.code == "distro.unused-declaration"
     assert list(out.iterdir()) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.distro.load import LoadedDistro, load_distro
+from dockyard.distro.lock import pinned_imports, read_lock
 from dockyard.engine.store import default_root
 from dockyard.host.sandbox import Tools
 from dockyard.model.distro import Attribute, Component, Directory, File, Package
@@ -106,6 +107,16 @@ def test_groups_of_packages_name_packages_that_exist(harbor: LoadedDistro) -> No
     for package in harbor.packages:
         names = {relation.split()[0] for relation in (*package.requires, *package.requires_pre)}
         assert names <= known, package.name
+
+
+def test_the_kernel_is_declared_without_its_version(harbor: LoadedDistro) -> None:
+    (kernel,) = [
+        item for item in pinned_imports(harbor, read_lock(harbor)) if item.name == "kernel"
+    ]
+    version = kernel.pin.evr.partition("-")[0]
+    assert version in kernel.pin.name
+    assert all(version in path for path in kernel.declaration.move.values())
+    assert version not in (HARBOR / "components/boot.yaml").read_text()
 
 
 def test_release_agrees_with_the_distribution(harbor: LoadedDistro) -> None:

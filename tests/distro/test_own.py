@@ -6,8 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from dockyard.distro.making import DistroFacts
-from dockyard.distro.own import OwnPackage, build, make
+from dockyard.distro.making import DistroFacts, make
+from dockyard.distro.own import OwnPackage, build
 from dockyard.distro.relations import declared
 from dockyard.model.distro import Package
 from dockyard.packages.rpm.contents import RpmPackage
@@ -18,7 +18,9 @@ def _own(directory: Path, **more: Any) -> OwnPackage:
     fields = {"name": "own", "version": "1", "summary": "Own", "license": "MIT", **more}
     facts = DistroFacts("Distro 1", "Vendor", 1_600_000_000)
     package = Package.model_validate(fields)
-    return OwnPackage(package, declared(package), (), (), facts, directory)
+    return OwnPackage(
+        package=package, relations=declared(package), facts=facts, directory=directory
+    )
 
 
 def _provides(package: RpmPackage) -> list[str]:
@@ -60,12 +62,12 @@ def test_users_are_announced_as_rpm_reads_them(tmp_path: Path) -> None:
 
 def test_an_own_package_is_the_same_bytes_twice(tmp_path: Path) -> None:
     own = _own(tmp_path, links={"/bin": "usr/bin"}, directories=[{"path": "/usr/bin"}])
-    assert make(own, tmp_path / "a.rpm") == make(own, tmp_path / "b.rpm") == ()
+    assert make(own, build, tmp_path / "a.rpm") == make(own, build, tmp_path / "b.rpm") == ()
     assert (tmp_path / "a.rpm").read_bytes() == (tmp_path / "b.rpm").read_bytes()
     assert read_package(tmp_path / "a.rpm").nevra == "own-1-1.noarch"
 
 
 def test_mistakes_are_returned(tmp_path: Path) -> None:
     own = _own(tmp_path, files=[{"path": "/a", "source": "gone"}], config=["/b"])
-    codes = [problem.code for problem in make(own, tmp_path / "a.rpm")]
+    codes = [problem.code for problem in make(own, build, tmp_path / "a.rpm")]
     assert codes == ["distro.no-source-file", "distro.unused-declaration"]

@@ -15,19 +15,15 @@ from pathlib import Path
 
 from dockyard.distro import upstream
 from dockyard.distro.evr import rpm_evr
-from dockyard.distro.making import DistroFacts, write_whole
+from dockyard.distro.making import Order
 from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
-from dockyard.distro.relations import Relations
-from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.distro import Component
 from dockyard.packages.deb.package import DebEntry, DebPackage, Kind, read_deb
 from dockyard.packages.rpm.contents import (
     Change,
     FileFlag,
-    FileTrigger,
     PackagedFile,
-    PackageScriptlet,
     RpmPackage,
 )
 
@@ -44,33 +40,18 @@ _GROUPS = {0: "root", 4: "adm", 5: "tty", 6: "disk", 8: "mail", 42: "shadow", 43
 _USERS = {0: "root", 6: "man", 8: "mail"}
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """One package to be converted; it can be sent to another process.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion(Order):
+    """One package to be converted.
 
-    name: of the RPM. deb: the upstream file. directory: of the distribution's files.
-    where: the declaration's place. strict: each path of the declaration must fit this package.
+    name: of the RPM. deb: the upstream file. strict: each path of the declaration must fit this
+    package.
     """
 
     name: str
     deb: Path
     declaration: Component
-    relations: Relations
-    scriptlets: tuple[PackageScriptlet, ...]
-    triggers: tuple[FileTrigger, ...]
-    facts: DistroFacts
-    directory: Path
-    where: Position | None = None
     strict: bool = True
-
-
-def convert(conversion: Conversion, out: Path) -> tuple[Problem, ...]:
-    """Write the RPM, whole or not at all; returns what is wrong instead of raising it."""
-    try:
-        package = build(conversion)
-    except DockyardError as error:
-        return error.problems
-    return write_whole(package, out, conversion.where)
 
 
 def build(conversion: Conversion) -> RpmPackage:
@@ -84,11 +65,7 @@ def build(conversion: Conversion) -> RpmPackage:
     payload.drop(declaration.drop, conversion.strict)
     payload.drop_everywhere(Globs(facts.drop), Globs(facts.keep))
     payload.mark_documents()
-
-    def read(source: str) -> bytes:
-        return (conversion.directory / source).read_bytes()
-
-    payload.apply(declaration, read, imported, strict=conversion.strict)
+    payload.apply(declaration, conversion.read, imported, strict=conversion.strict)
     architecture = ARCHITECTURES.get(control.get("Architecture", ""), "")
     if not architecture:
         what = f"its architecture {control.get('Architecture')} is not known"
@@ -96,8 +73,7 @@ def build(conversion: Conversion) -> RpmPackage:
     files = payload.result()
     summary, description = upstream.description(control)
     epoch, version, release = rpm_evr(control["Version"])
-    relations = conversion.relations
-    return RpmPackage(
+    package = RpmPackage(
         name=conversion.name,
         epoch=epoch,
         version=version,
@@ -107,24 +83,13 @@ def build(conversion: Conversion) -> RpmPackage:
         description=description,
         license=declaration.license or _license(deb, imported),
         url=control.get("Homepage", ""),
-        vendor=facts.vendor,
-        distribution=facts.title,
         group=control.get("Section", "misc"),
         source=upstream.source_rpm(control),
-        build_time=facts.epoch,
-        requires=(*relations.requires, *payload.owners()),
-        provides=relations.provides,
-        conflicts=relations.conflicts,
-        obsoletes=relations.obsoletes,
-        recommends=relations.recommends,
-        suggests=relations.suggests,
-        supplements=relations.supplements,
-        enhances=relations.enhances,
+        requires=payload.owners(),
         files=files,
-        scriptlets=conversion.scriptlets,
-        triggers=conversion.triggers,
         changelog=_changelog(deb, imported),
     )
+    return conversion.completed(package)
 
 
 def _import(deb: DebPackage, payload: Payload) -> None:

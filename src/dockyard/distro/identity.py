@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 # By name: nothing of it needs to be loaded for a build that has nothing to do.
 _WRITER = tuple(f"packages/rpm/{name}" for name in ("contents", "header", "payload", "writer"))
 _CONVERTER = (
-    *(f"distro/{name}" for name in ("convert", "evr", "paths", "payload", "upstream")),
+    *(f"distro/{name}" for name in ("convert", "evr", "making", "paths", "payload", "upstream")),
     "packages/deb/control",
     "packages/deb/package",
     *_WRITER,
 )
-_MAKER = (*(f"distro/{name}" for name in ("own", "paths", "payload")), *_WRITER)
+_MAKER = (*(f"distro/{name}" for name in ("making", "own", "paths", "payload")), *_WRITER)
 
 
 @cache

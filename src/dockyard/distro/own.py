@@ -11,69 +11,42 @@ from __future__ import annotations
 import base64
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from dockyard.distro.making import DistroFacts, write_whole
+from dockyard.distro.making import Order
 from dockyard.distro.payload import Payload
-from dockyard.distro.relations import Relations
-from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.distro import Package
-from dockyard.packages.rpm.contents import (
-    FileTrigger,
-    PackagedFile,
-    PackageScriptlet,
-    Relation,
-    RpmPackage,
-    Sense,
-)
+from dockyard.packages.rpm.contents import PackagedFile, Relation, RpmPackage, Sense
 
 _DATABASES = {"/etc/passwd": "user", "/etc/group": "group"}
 
 
-@dataclass(frozen=True, slots=True)
-class OwnPackage:
-    """One package to be made; it can be sent to another process."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPackage(Order):
+    """One package of the distribution's own."""
 
     package: Package
-    relations: Relations
-    scriptlets: tuple[PackageScriptlet, ...]
-    triggers: tuple[FileTrigger, ...]
-    facts: DistroFacts
-    directory: Path
-    where: Position | None = None
 
-
-def make(own: OwnPackage, out: Path) -> tuple[Problem, ...]:
-    """Write the RPM, whole or not at all; returns what is wrong instead of raising it."""
-    try:
-        package = build(own)
-    except DockyardError as error:
-        return error.problems
-    return write_whole(package, out, own.where)
+    @property
+    def name(self) -> str:
+        return self.package.name
 
 
 def build(own: OwnPackage) -> RpmPackage:
     """The RPM's contents. Raises DockyardError with every problem of the package."""
-    package, facts, declared = own.package, own.facts, own.relations
+    package, facts = own.package, own.facts
     payload = Payload(package.name, own.where, facts.epoch)
     if package.users:
         path = f"/usr/lib/sysusers.d/{package.name}.conf"
         text = "".join(f"{line}\n" for line in package.users)
         payload.add(PackagedFile(path, stat.S_IFREG | 0o644, text.encode(), mtime=facts.epoch))
-
-    def read(source: str) -> bytes:
-        return (own.directory / source).read_bytes()
-
-    payload.apply(package, read, {}, strict=True)
+    payload.apply(package, own.read, {}, strict=True)
     payload.mark_documents()
     files = payload.result()
     announced = (*_announced(payload.files.values()), *_sysusers(package.users))
     known = {relation.name for relation in announced}
     wanted = tuple(item for item in payload.owners() if item.name not in known)
-    evr = f"{package.epoch}:" if package.epoch else ""
-    evr += f"{package.version}-{package.release}"
-    return RpmPackage(
+    made = RpmPackage(
         name=package.name,
         epoch=package.epoch,
         version=package.version,
@@ -83,23 +56,13 @@ def build(own: OwnPackage) -> RpmPackage:
         description=package.description,
         license=package.license,
         url=package.url,
-        vendor=facts.vendor,
-        distribution=facts.title,
         group="System Environment/Base",
         source=f"{package.name}-{package.version}-{package.release}.src.rpm",
-        build_time=facts.epoch,
-        requires=(*declared.requires, *wanted),
-        provides=(Relation(package.name, Sense.EQUAL, evr), *announced, *declared.provides),
-        conflicts=declared.conflicts,
-        obsoletes=declared.obsoletes,
-        recommends=declared.recommends,
-        suggests=declared.suggests,
-        supplements=declared.supplements,
-        enhances=declared.enhances,
+        requires=wanted,
         files=files,
-        scriptlets=own.scriptlets,
-        triggers=own.triggers,
     )
+    provides = (Relation(made.name, Sense.EQUAL, made.evr), *announced)
+    return own.completed(replace(made, provides=provides))
 
 
 def _announced(files: Iterable[PackagedFile]) -> Iterator[Relation]:

@@ -148,18 +148,7 @@ class Payload:
         there = self.files.get(directory.path)
         if there and not there.is_directory:
             self.problem("path-taken", f"{directory.path} is not a directory in the package")
-        flags = FileFlag.GHOST if directory.ghost else FileFlag.NONE
-        self.add(
-            PackagedFile(
-                directory.path,
-                stat.S_IFDIR | directory.mode,
-                owner=directory.owner,
-                group=directory.group,
-                mtime=self._epoch,
-                flags=flags,
-                verify=_GHOST_CHECKS if directory.ghost else ALL_CHECKS,
-            )
-        )
+        self._declared(directory, stat.S_IFDIR)
 
     def _file(
         self, file: File, read: Callable[[str], bytes], imported: Mapping[str, PackagedFile]
@@ -176,18 +165,26 @@ class Payload:
             flags |= FileFlag.CONFIG
         if file.config == "noreplace":
             flags |= FileFlag.NOREPLACE
-        if file.ghost:
-            flags |= FileFlag.GHOST
+        self._declared(file, stat.S_IFREG, data, flags)
+
+    def _declared(
+        self,
+        declared: Directory | File,
+        kind: int,
+        data: bytes | memoryview = b"",
+        flags: FileFlag = FileFlag.NONE,
+    ) -> None:
+        """Add a path with what its declaration says of any path."""
         self.add(
             PackagedFile(
-                file.path,
-                stat.S_IFREG | file.mode,
+                declared.path,
+                kind | declared.mode,
                 data,
-                owner=file.owner,
-                group=file.group,
+                owner=declared.owner,
+                group=declared.group,
                 mtime=self._epoch,
-                flags=flags,
-                verify=_GHOST_CHECKS if file.ghost else ALL_CHECKS,
+                flags=flags | FileFlag.GHOST if declared.ghost else flags,
+                verify=_GHOST_CHECKS if declared.ghost else ALL_CHECKS,
             )
         )
 

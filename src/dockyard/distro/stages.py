@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockyard.distro import check as checks
-from dockyard.distro import identity, repository
-from dockyard.distro.convert import Conversion, convert
+from dockyard.distro import convert, identity, own, repository
+from dockyard.distro.convert import Conversion
 from dockyard.distro.keys import SigningKey
 from dockyard.distro.load import LoadedDistro
 from dockyard.distro.lock import pinned_imports
-from dockyard.distro.making import DistroFacts
-from dockyard.distro.own import OwnPackage, make
+from dockyard.distro.making import DistroFacts, make
+from dockyard.distro.own import OwnPackage
 from dockyard.distro.relations import Imported, RelationMapper, declared
 from dockyard.distro.scriptlets import resolve
 from dockyard.engine import events
@@ -52,7 +52,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        return self.work.name if isinstance(self.work, Conversion) else self.work.package.name
+        return self.work.name
 
 
 class Stages:
@@ -160,7 +160,7 @@ class Stages:
             except ValueError as error:
                 problems.append(Problem("distro.invalid", f"{package.name}: {error}", where))
                 continue
-            own = OwnPackage(
+            order = OwnPackage(
                 package=package,
                 relations=relations,
                 scriptlets=scriptlets,
@@ -169,8 +169,8 @@ class Stages:
                 directory=loaded.directory,
                 where=where,
             )
-            key = identity.own_key(own, sources)
-            jobs.append(Job(key, self._converted(key), own, 0))
+            key = identity.own_key(order, sources)
+            jobs.append(Job(key, self._converted(key), order, 0))
         if problems:
             raise DockyardError(*problems)
         return jobs
@@ -246,8 +246,8 @@ def sweep(directory: Path) -> None:
 def _run(job: Job) -> tuple[Problem, ...]:
     """Make one package, in a worker."""
     if isinstance(job.work, Conversion):
-        return convert(job.work, job.out)
-    return make(job.work, job.out)
+        return make(job.work, convert.build, job.out)
+    return make(job.work, own.build, job.out)
 
 
 class _Step:
