@@ -8,10 +8,7 @@ What cannot be held is refused by path before anything is written.
 from __future__ import annotations
 
 import os
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +20,6 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
 
 _PATHS_SHOWN = 10
-_MOST_HOLES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,39 +155,3 @@ def too_small(name: str, out: Path, available: int, needed: int) -> DockyardErro
             fix="give the partition a larger size, or take packages out of the image",
         )
     )
-
-
-def broken_image(name: str, image: Path, why: str, fix: str = "") -> DockyardError:
-    """The error of an image that is not a sound file system of its kind."""
-    return DockyardError(
-        Problem(
-            code="filesystems.unreadable-image",
-            what=f"the {name} file system could not be read",
-            where=str(image),
-            why=why,
-            fix=fix or "make or fetch the image again",
-        )
-    )
-
-
-@contextmanager
-def reading(name: str, image: Path) -> Iterator[None]:
-    """Turn what damaged structures make a reader stumble over into the error of the image."""
-    try:
-        yield
-    except (
-        struct.error,
-        LookupError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-        zlib.error,
-    ) as error:
-        raise broken_image(name, image, f"its structures are damaged ({error})") from error
-
-
-def is_plausible(size: int, image_size: int, is_file: bool) -> bool:
-    """Whether something in an image may be so large: names and links are all stored, the data of a
-    file may be holes for the most part, within reason.
-    """
-    return size <= image_size * (_MOST_HOLES if is_file else 1)

@@ -13,11 +13,11 @@ from dockyard.archive.entry import DEVICES
 from dockyard.errors import Problem
 from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.mend import mend
+from dockyard.filesystems.image import create_sparse, reading
 from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
-    reading,
     refusals,
     too_small,
     whole_mebibytes,
@@ -78,9 +78,7 @@ def minimum_size(archive: Archive) -> int:
 def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
     """Write an image of `size` bytes. Raises DockyardError when it does not fit."""
     check_label("btrfs", spec.label, 255)
-    out.unlink(missing_ok=True)
-    with open(out, "wb") as opened:
-        opened.truncate(size)
+    create_sparse(out, size)
     # It makes the file larger, by its own estimate, whatever size is asked for; what it does not
     # use of this it gives back, and the size is set afterwards.
     argv = ["mkfs.btrfs", "--quiet", "--nodiscard", "--force", "--shrink", "--csum", "crc32c"]

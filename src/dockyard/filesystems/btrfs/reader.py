@@ -37,7 +37,6 @@ from dockyard.filesystems.btrfs.volume import (
     Volume,
 )
 from dockyard.filesystems.pieces import opened
-from dockyard.filesystems.spec import is_plausible
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -212,7 +211,7 @@ def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
     if kind is None:
         raise volume.broken("an inode is of an unknown kind")
-    if not is_plausible(inode.size, len(volume.data), kind is Kind.FILE):
+    if not volume.is_plausible(inode.size, kind is Kind.FILE):
         raise volume.broken("an inode is larger than can be")
     digest, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:

@@ -7,7 +7,6 @@ key (object, type, offset). Not understood, and refused: more devices, striping,
 
 from __future__ import annotations
 
-import mmap
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from dockyard.filesystems.spec import broken_image
+from dockyard.filesystems.image import MappedImage
 
 SUPERBLOCKS = (64 << 10, 64 << 20, 256 << 30)
 SUPERBLOCK_SIZE = 4096
@@ -57,16 +56,13 @@ class Chunk:
     places: tuple[int, ...]
 
 
-class Volume:
-    """An image of a file system, mapped into memory until `close`."""
+class Volume(MappedImage):
+    """An image of btrfs."""
+
+    kind = "btrfs"
 
     def __init__(self, image: Path) -> None:
-        self.image = image
-        with open(image, "rb") as opened:
-            try:
-                self.data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise self.broken("it is empty") from error
+        super().__init__(image)
         block = self.data[SUPERBLOCKS[0] : SUPERBLOCKS[0] + SUPERBLOCK_SIZE]
         if block[64:72] != _MAGIC:
             raise self.broken("it has no superblock")
@@ -81,9 +77,7 @@ class Volume:
         if devices != 1 or incompatible & ~_UNDERSTOOD:
             raise self.broken("it is of several devices, or has features not understood")
         if log:
-            raise broken_image(
-                "btrfs", image, "its log is not replayed", "mount and unmount it once"
-            )
+            raise self.broken("its log is not replayed", "mount and unmount it once")
         self._chunks: list[Chunk] = []
         self._starts: list[int] = []
         (size,) = struct.unpack_from("<I", block, 160)
@@ -93,13 +87,6 @@ class Volume:
                 if item.type == CHUNK_ITEM:
                     self._add_chunk(item.offset, leaf, item.at)
         self._order_chunks()
-
-    def close(self) -> None:
-        self.data.close()
-
-    def broken(self, why: str) -> Exception:
-        """The error of this image."""
-        return broken_image("btrfs", self.image, why)
 
     def _take_system_chunks(self, array: bytes) -> None:
         at = 0
@@ -143,11 +130,7 @@ class Volume:
 
     def range(self, logical: int, length: int) -> bytes:
         """Bytes at a logical address, within one chunk."""
-        at = self.places(logical)[0]
-        found = self.data[at : at + length]
-        if len(found) != length:
-            raise self.broken("something lies behind its end")
-        return found
+        return self.bytes_at(self.places(logical)[0], length)
 
     def blocks(self, root: int, level: int = _MOST_LEVELS) -> Iterator[tuple[int, bytes]]:
         """All blocks of a tree with their logical addresses, in the order of their keys."""

@@ -13,11 +13,11 @@ from dockyard.archive import Archive, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.erofs import reader
+from dockyard.filesystems.image import reading
 from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
-    reading,
     refusals,
     too_small,
     whole_mebibytes,

@@ -20,7 +20,6 @@ from dockyard.archive.archive import Source, linked
 from dockyard.archive.entry import DEVICES, KIND_OF_FORMAT, order
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
 from dockyard.filesystems.pieces import opened
-from dockyard.filesystems.spec import is_plausible
 from dockyard.host.sandbox import Tools
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
@@ -87,7 +86,7 @@ def _entry(volume: Volume, path: bytes, inode: Inode, source: Source) -> Entry:
     if kind is None:
         raise volume.broken("an inode is of an unknown kind")
     packed = inode.layout in _PACKED  # then fsck.erofs has unpacked the data already
-    if not packed and not is_plausible(inode.size, len(volume.data), kind is Kind.FILE):
+    if not packed and not volume.is_plausible(inode.size, kind is Kind.FILE):
         raise volume.broken("an inode is larger than can be")
     digest, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:

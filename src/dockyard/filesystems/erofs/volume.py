@@ -6,7 +6,6 @@ and refused: further devices, long attribute prefixes, 48-bit addresses.
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from dockyard.archive.entry import (
     Xattrs,
     plain_capability,
 )
-from dockyard.filesystems.spec import broken_image
+from dockyard.filesystems.image import MappedImage
 
 _MAGIC = 0xE0F5E1E2
 _SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sI")
@@ -58,16 +57,13 @@ class Inode:
     xattrs: Xattrs
 
 
-class Volume:
-    """An image, mapped into memory until `close`."""
+class Volume(MappedImage):
+    """An image of erofs."""
+
+    kind = "erofs"
 
     def __init__(self, image: Path) -> None:
-        self.image = image
-        with open(image, "rb") as opened:
-            try:
-                self.data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise self.broken("it is empty") from error
+        super().__init__(image)
         raw = self.data[1024 : 1024 + _SUPERBLOCK.size]
         if len(raw) < _SUPERBLOCK.size or int.from_bytes(raw[:4], "little") != _MAGIC:
             raise self.broken("it has no superblock")
@@ -79,13 +75,6 @@ class Volume:
         self._built_ns = fields[7] * NANOSECONDS + fields[8]
         self._metadata: int = fields[10] * self.block_size
         self._shared = fields[11] * self.block_size
-
-    def close(self) -> None:
-        self.data.close()
-
-    def broken(self, why: str) -> Exception:
-        """The error of this image."""
-        return broken_image("erofs", self.image, why)
 
     def place(self, number: int) -> int:
         """Where an inode lies in the image."""
@@ -172,10 +161,7 @@ class Volume:
                 yield self._range(block * self.block_size, length)
 
     def _range(self, at: int, length: int) -> bytes:
-        found = self.data[at : at + length]
-        if len(found) != length:
-            raise self.broken("data lie behind its end")
-        return found
+        return self.bytes_at(at, length, "data lie behind its end")
 
     def names(self, inode: Inode) -> Iterator[tuple[bytes, int]]:
         """Names and inode numbers in a directory."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from dockyard.archive import Archive
 from dockyard.filesystems.ext4 import reader
 from dockyard.filesystems.ext4.writer import minimum_size, refuse, write
-from dockyard.filesystems.spec import reading
+from dockyard.filesystems.image import reading
 from dockyard.host.sandbox import Tools
 
 __all__ = ["minimum_size", "needs", "read", "refuse", "write"]

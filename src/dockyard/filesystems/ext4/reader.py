@@ -23,7 +23,6 @@ from dockyard.filesystems.ext4.volume import (
     Volume,
 )
 from dockyard.filesystems.pieces import opened
-from dockyard.filesystems.spec import is_plausible
 
 _PIECE = 1 << 20
 _DIRECTORY_TYPE = 2
@@ -124,7 +123,7 @@ def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
     if kind is None:
         raise volume.broken(f"inode {inode.number} is of an unknown kind")
-    if not is_plausible(inode.size, len(volume.data), kind is Kind.FILE):
+    if not volume.is_plausible(inode.size, kind is Kind.FILE):
         raise volume.broken(f"inode {inode.number} is larger than can be")
     size, digest, target, rdev = 0, None, b"", (0, 0)
     if kind is Kind.FILE:

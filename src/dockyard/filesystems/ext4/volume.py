@@ -7,7 +7,6 @@ compression, encryption, external journals, values of attributes in inodes of th
 
 from __future__ import annotations
 
-import mmap
 import struct
 import uuid
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.archive.entry import NANOSECONDS
-from dockyard.filesystems.spec import broken_image
+from dockyard.filesystems.image import MappedImage
 
 ROOT_INODE = 2
 LOST_AND_FOUND_INODE = 11
@@ -63,24 +62,19 @@ class Run:
     count: int
 
 
-class Volume:
-    """An image of a file system, mapped into memory until `close`."""
+class Volume(MappedImage):
+    """An image of ext4."""
+
+    kind = "ext4"
 
     def __init__(self, image: Path) -> None:
-        self.image = image
-        with open(image, "rb") as opened:
-            try:
-                self.data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise self.broken("it is empty") from error
+        super().__init__(image)
         block = self.data[1024:2048]
         if len(block) < 1024 or _u16(block, 0x38) != _MAGIC:
             raise self.broken("it has no superblock")
         incompatible = _u32(block, 0x60)
         if incompatible & _NEEDS_RECOVERY:
-            raise broken_image(
-                "ext4", image, "its journal is not replayed", "unmount it, or run e2fsck on it"
-            )
+            raise self.broken("its journal is not replayed", "unmount it, or run e2fsck on it")
         if incompatible & ~_UNDERSTOOD:
             raise self.broken(f"it has features not understood: {incompatible & ~_UNDERSTOOD:#x}")
         self.block_size = 1024 << _u32(block, 0x18)
@@ -92,13 +86,6 @@ class Volume:
         self._inode_size = _u16(block, 0x58) if _u32(block, 0x4C) else 128
         self._has_file_types = bool(incompatible & 0x2)
         self._tables = self._inode_tables(block, incompatible)
-
-    def close(self) -> None:
-        self.data.close()
-
-    def broken(self, why: str) -> Exception:
-        """The error of this image."""
-        return broken_image("ext4", self.image, why)
 
     def _inode_tables(self, superblock: bytes, incompatible: int) -> list[int]:
         """For each group the first block of its inode table."""
@@ -124,10 +111,7 @@ class Volume:
     def block(self, number: int) -> bytes:
         """A block of the image."""
         at = number * self.block_size
-        block = self.data[at : at + self.block_size]
-        if len(block) != self.block_size:
-            raise self.broken(f"block {number} lies behind its end")
-        return block
+        return self.bytes_at(at, self.block_size, f"block {number} lies behind its end")
 
     def inode(self, number: int) -> Inode:
         """An inode by its number."""
@@ -135,9 +119,7 @@ class Volume:
             raise self.broken(f"there is no inode {number}")
         group, index = divmod(number - 1, self._inodes_per_group)
         at = self._tables[group] * self.block_size + index * self._inode_size
-        raw = self.data[at : at + self._inode_size]
-        if len(raw) != self._inode_size:
-            raise self.broken(f"inode {number} lies behind its end")
+        raw = self.bytes_at(at, self._inode_size, f"inode {number} lies behind its end")
         extra = _u16(raw, 0x80) if self._inode_size > 128 else 0
         seconds: int = struct.unpack_from("<i", raw, 0x10)[0]
         fraction = _u32(raw, 0x88) if extra >= 12 else 0

@@ -17,11 +17,11 @@ from pathlib import Path
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, shown
 from dockyard.errors import Problem
+from dockyard.filesystems.image import create_sparse, reading
 from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
-    reading,
     refusals,
     too_small,
     whole_mebibytes,
@@ -116,9 +116,7 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv = ["mkfs.vfat", "--invariant", "-i", spec.uuid.hex[:8]]
     argv += ["-n", spec.label.upper()] if spec.label else []
     argv += ["-F", bits] if bits else []
-    out.unlink(missing_ok=True)
-    with open(out, "wb") as opened:
-        opened.truncate(size)
+    create_sparse(out, size)
     work = out.with_name(out.name + ".files")
     shutil.rmtree(work, ignore_errors=True)
     (work / "files").mkdir(parents=True)

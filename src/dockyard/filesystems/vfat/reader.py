@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import mmap
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import BinaryIO, cast
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS, order
-from dockyard.filesystems.spec import broken_image
+from dockyard.filesystems.image import MappedImage
 
 _ENTRY = struct.Struct("<11sBBBHHHHHHHI")
 _DIRECTORY, _VOLUME_LABEL, _LONG_NAME = 0x10, 0x08, 0x0F
@@ -34,16 +33,13 @@ class _File:
     mtime_ns: int
 
 
-class Volume:
-    """An image, mapped into memory."""
+class Volume(MappedImage):
+    """An image of FAT."""
+
+    kind = "FAT"
 
     def __init__(self, image: Path) -> None:
-        self.image = image
-        with open(image, "rb") as opened:
-            try:
-                self.data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise self.broken("it is empty") from error
+        super().__init__(image)
         if len(self.data) < 512 or self.data[510:512] != b"\x55\xaa":
             raise self.broken("it has no boot sector")
         sector, per_cluster, reserved, tables, roots, small = struct.unpack_from(
@@ -65,10 +61,6 @@ class Volume:
         self.root = struct.unpack_from("<I", self.data, 44)[0] if self.bits == 32 else 0
         at = 67 if self.bits == 32 else 39
         self.volume_id: int = struct.unpack_from("<I", self.data, at)[0]
-
-    def broken(self, why: str) -> Exception:
-        """The error of this image."""
-        return broken_image("FAT", self.image, why)
 
     def chain(self, cluster: int) -> Iterator[bytes]:
         """The clusters of a file, from its first on."""

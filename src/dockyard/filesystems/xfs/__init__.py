@@ -14,11 +14,11 @@ from pathlib import Path
 from dockyard.archive import Archive, Kind
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
+from dockyard.filesystems.image import create_sparse, reading
 from dockyard.filesystems.spec import (
     FilesystemSpec,
     Rule,
     check_label,
-    reading,
     refusals,
     too_small,
     whole_mebibytes,
@@ -92,9 +92,7 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     check_label("xfs", spec.label, 12)
     if size < _SMALLEST:
         raise too_small("xfs", out, size, minimum_size(archive))
-    out.unlink(missing_ok=True)
-    with open(out, "wb") as opened:
-        opened.truncate(size)
+    create_sparse(out, size)
     # Nothing may be taken from the host's processors or its disk.
     argv = ["mkfs.xfs", "-q", "-K", "-s", "size=512", "-b", f"size={_BLOCK}", "-d", "agcount=4"]
     argv += ["-m", _joined(f"uuid={spec.uuid}", spec.options.get("metadata"))]

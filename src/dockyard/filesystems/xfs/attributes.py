@@ -42,7 +42,7 @@ def target(volume: Volume, inode: Inode) -> bytes:
     found = b""
     for run in volume.runs(inode.data):
         for index in range(run.count):
-            block = volume.range(run.at + index * volume.block_size, volume.block_size)
+            block = volume.bytes_at(run.at + index * volume.block_size, volume.block_size)
             if block[:4] != b"XSLM":
                 raise volume.broken("a symbolic link is damaged")
             found += block[_REMOTE_HEADER:]
@@ -110,7 +110,7 @@ def _remote(volume: Volume, blocks: dict[int, int], first: int, length: int) -> 
 def _block(volume: Volume, blocks: dict[int, int], number: int) -> bytes:
     if number not in blocks:
         raise volume.broken("a tree of attributes is damaged")
-    return volume.range(blocks[number], volume.block_size)
+    return volume.bytes_at(blocks[number], volume.block_size)
 
 
 def _pair(name: bytes, value: bytes, flags: int) -> list[tuple[bytes, bytes]]:

@@ -35,7 +35,7 @@ def mend(archive: Archive, image: Path) -> None:
             for entry in wanting:
                 at = volume.inode_place(numbers[entry.path])
                 opened.seek(at)
-                opened.write(_set(volume.range(at, volume.inode_size), entry))
+                opened.write(_set(volume.bytes_at(at, volume.inode_size), entry))
     finally:
         volume.close()
 

@@ -13,7 +13,6 @@ from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.archive import linked
 from dockyard.archive.entry import DEVICES, KIND_OF_FORMAT, order
 from dockyard.filesystems.pieces import opened
-from dockyard.filesystems.spec import is_plausible
 from dockyard.filesystems.xfs.attributes import target, xattrs
 from dockyard.filesystems.xfs.volume import Inode, Volume
 
@@ -70,7 +69,7 @@ def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
     if kind is None:
         raise volume.broken(f"inode {inode.number} is of an unknown kind")
-    if not is_plausible(inode.size, len(volume.map), kind is Kind.FILE):
+    if not volume.is_plausible(inode.size, kind is Kind.FILE):
         raise volume.broken(f"inode {inode.number} is larger than can be")
     digest, says, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:

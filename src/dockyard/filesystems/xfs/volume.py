@@ -7,7 +7,6 @@ and refused: version 4, realtime and metadata directories, a file system marked 
 
 from __future__ import annotations
 
-import mmap
 import struct
 import uuid
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.archive.entry import NANOSECONDS
-from dockyard.filesystems.spec import broken_image
+from dockyard.filesystems.image import MappedImage
 
 _SPARSE_OR_NAMED = 0x1 | 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x80
 _HAS_FILE_TYPES = 0x1
@@ -62,17 +61,14 @@ class Run:
     count: int
 
 
-class Volume:
-    """An image of a file system, mapped into memory until `close`."""
+class Volume(MappedImage):
+    """An image of xfs."""
+
+    kind = "xfs"
 
     def __init__(self, image: Path) -> None:
-        self.image = image
-        with open(image, "rb") as opened:
-            try:
-                self.map = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise self.broken("it is empty") from error
-        block = self.map[:512]
+        super().__init__(image)
+        block = self.data[:512]
         if block[:4] != b"XFSB" or len(block) < 512:
             raise self.broken("it has no superblock")
         incompatible = _u32(block, 216)
@@ -89,20 +85,6 @@ class Volume:
         self._directory_block = self.block_size << block[192]
         self._has_file_types = bool(incompatible & _HAS_FILE_TYPES)
 
-    def close(self) -> None:
-        self.map.close()
-
-    def broken(self, why: str) -> Exception:
-        """The error of this image."""
-        return broken_image("xfs", self.image, why)
-
-    def range(self, at: int, length: int) -> bytes:
-        """Bytes of the image."""
-        found = self.map[at : at + length]
-        if len(found) != length:
-            raise self.broken("something lies behind its end")
-        return found
-
     def _place(self, block: int) -> int:
         """Where a block lies: its number is of its group and within it."""
         group, index = block >> self._group_log, block & (1 << self._group_log) - 1
@@ -115,7 +97,7 @@ class Volume:
 
     def inode(self, number: int) -> Inode:
         """An inode by its number, which says where it lies."""
-        raw = self.range(self.inode_place(number), self.inode_size)
+        raw = self.bytes_at(self.inode_place(number), self.inode_size)
         if raw[:2] != b"IN" or raw[4] != 3:
             raise self.broken(f"there is no inode {number}")
         flags = _u64(raw, 120)
@@ -146,7 +128,7 @@ class Volume:
     def _children(self, node: bytes, at: int, count: int, level: int) -> Iterator[Run]:
         pointers = at + (len(node) - at) // 16 * 8
         for index in range(count):
-            child = self.range(self._place(_u64(node, pointers + 8 * index)), self.block_size)
+            child = self.bytes_at(self._place(_u64(node, pointers + 8 * index)), self.block_size)
             if child[:4] != b"BMA3" or _u16(child, 4) != level - 1:
                 raise self.broken("a block map is damaged")
             if level == 1:
@@ -170,7 +152,7 @@ class Volume:
             yield from _zeros(start - done)
             left = min(run.count * self.block_size, inode.size - start)
             for offset in range(0, left, step):
-                yield self.range(run.at + offset, min(step, left - offset))
+                yield self.bytes_at(run.at + offset, min(step, left - offset))
             done = start + left
         yield from _zeros(inode.size - done)
 
@@ -186,7 +168,7 @@ class Volume:
                 logical = run.logical + index
                 if logical * self.block_size >= _DIRECTORY_END:
                     continue  # indices, not names
-                block = self.range(run.at + index * self.block_size, self.block_size)
+                block = self.bytes_at(run.at + index * self.block_size, self.block_size)
                 blocks.setdefault(logical // per_block, bytearray()).extend(block)
         for content in blocks.values():
             yield from self._block_names(bytes(content))
