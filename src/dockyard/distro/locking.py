@@ -88,7 +88,7 @@ def make_lock(
             there, index, Blobs(store / "blobs"), origins, dependencies=False
         )
         # A moved pin is chosen anew: one of a pattern may get another name.
-        choice.run([item for item in moved if item in there])
+        choice.run(sorted(set(moved).intersection(there)))
     else:
         choice.run(())
     lock = Lock(
