@@ -1,10 +1,13 @@
-"""Data that come in pieces, as a file that is read from its beginning."""
+"""Data that come in pieces: as a file that is read from its beginning, their digest, holes."""
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
+
+PIECE = 1 << 20
 
 
 class _Pieces(io.RawIOBase):
@@ -32,3 +35,18 @@ class _Pieces(io.RawIOBase):
 def opened(source: Iterator[bytes]) -> BinaryIO:
     """The pieces of a source, one after the other, as an open file."""
     return cast(BinaryIO, _Pieces(source))
+
+
+def zeros(count: int) -> Iterator[bytes]:
+    """The pieces of a hole; none where the count is not above zero."""
+    while count > 0:
+        yield bytes(min(count, PIECE))
+        count -= PIECE
+
+
+def digest(source: Iterable[bytes]) -> str:
+    """The SHA-256 of all pieces of a source, in hex digits."""
+    made = hashlib.sha256()
+    for piece in source:
+        made.update(piece)
+    return made.hexdigest()

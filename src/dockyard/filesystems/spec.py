@@ -85,6 +85,17 @@ class Rule:
     fix: str = ""
 
 
+LONG_NAME_RULE = Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255)
+LONG_TARGET_RULE = Rule(
+    "long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095
+)
+DEVICE_NUMBER_RULE = Rule(
+    "device-number",
+    "devices with a major number over 4095 or a minor number over 1048575",
+    lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
+)
+
+
 def refusals(archive: Archive, name: str, rules: Iterable[Rule]) -> list[Problem]:
     """One problem for each rule that some entry breaks."""
     broken: dict[str, list[bytes]] = {}

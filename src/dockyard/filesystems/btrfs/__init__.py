@@ -15,6 +15,9 @@ from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.mend import mend
 from dockyard.filesystems.image import create_sparse, reading
 from dockyard.filesystems.spec import (
+    DEVICE_NUMBER_RULE,
+    LONG_NAME_RULE,
+    LONG_TARGET_RULE,
     FilesystemSpec,
     Rule,
     check_label,
@@ -41,13 +44,9 @@ RULES = (
         lambda e: any(len(name) + len(value) > 16000 for name, value in e.xattrs),
         "remove the attributes in a script of the image",
     ),
-    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
-    Rule("long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095),
-    Rule(
-        "device-number",
-        "devices with a major number over 4095 or a minor number over 1048575",
-        lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
-    ),
+    LONG_NAME_RULE,
+    LONG_TARGET_RULE,
+    DEVICE_NUMBER_RULE,
 )
 
 

@@ -5,24 +5,20 @@ Data compressed with zlib and zstd are understood, lzo is not; an image with sub
 
 from __future__ import annotations
 
-import hashlib
 import stat
 import struct
 import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.archive.archive import linked
 from dockyard.archive.entry import (
     DEVICES,
-    KIND_OF_FORMAT,
     NANOSECONDS,
     XATTR_CAPABILITY,
-    order,
     plain_capability,
 )
 from dockyard.filesystems.btrfs.volume import (
@@ -36,7 +32,8 @@ from dockyard.filesystems.btrfs.volume import (
     Item,
     Volume,
 )
-from dockyard.filesystems.pieces import opened
+from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
+from dockyard.filesystems.pieces import PIECE, digest, zeros
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -68,35 +65,14 @@ class Inode:
     names: list[tuple[bytes, int]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class BtrfsSource:
-    """The data of the files of an image, which stays mapped."""
-
-    volume: Volume
-    inodes: dict[int, Inode]
-    numbers: dict[bytes, int]
-
-    def open(self, path: bytes) -> BinaryIO:
-        return opened(pieces(self.volume, self.inodes[self.numbers[path]]))
-
-
 def read(image: Path) -> Archive:
     """The archive of an image."""
     volume = Volume(image)
     inodes = inodes_of(volume)
     numbers = inode_numbers(volume, inodes)
-    entries: list[Entry] = []
-    firsts: dict[int, Entry] = {}
-    for path, number in numbers.items():
-        first = firsts.get(number)
-        if first is not None:
-            entries.append(linked(path, first))
-            continue
-        entry = _entry(volume, path, inodes[number])
-        if entry.kind is not Kind.DIRECTORY and inodes[number].links > 1:
-            firsts[number] = entry
-        entries.append(entry)
-    return Archive(entries, (BtrfsSource(volume, inodes, numbers),))
+    found = entries_of(numbers, inodes.__getitem__, partial(_entry, volume))
+    source = InodeSource(numbers, lambda number: pieces(volume, inodes[number]))
+    return Archive(found, (source,))
 
 
 def inodes_of(volume: Volume) -> dict[int, Inode]:
@@ -143,35 +119,27 @@ def _take_names(volume: Volume, inode: Inode, item: Item, content: bytes) -> Non
 
 def inode_numbers(volume: Volume, inodes: dict[int, Inode]) -> dict[bytes, int]:
     """For each path its inode number, in canonical order."""
-    found = {b"": FIRST_INODE}
-    pending = [(b"", FIRST_INODE)]
-    visited = {FIRST_INODE}
-    while pending:
-        path, number = pending.pop()
+
+    def names(number: int) -> Iterator[tuple[bytes, int, bool]]:
         for name, child in inodes[number].names:
             if child not in inodes:
                 raise volume.broken(f"there is no inode {child}")
-            below = path + b"/" + name if path else name
-            found[below] = child
-            if stat.S_ISDIR(inodes[child].mode):
-                if child in visited:
-                    raise volume.broken(f"directory {child} has two names")
-                visited.add(child)
-                pending.append((below, child))
-    return dict(sorted(found.items(), key=lambda pair: order(pair[0])))
+            yield name, child, stat.S_ISDIR(inodes[child].mode)
+
+    return numbers_by_path(volume, FIRST_INODE, names)
 
 
 def pieces(volume: Volume, inode: Inode) -> Iterator[bytes]:
     """The data of a file; holes are zeros."""
     done = 0
     for start, extent in inode.extents:
-        yield from _zeros(min(start, inode.size) - done)
+        yield from zeros(min(start, inode.size) - done)
         done = max(done, min(start, inode.size))
         for piece in _extent(volume, extent):
             piece = piece[: max(inode.size - done, 0)]
             done += len(piece)
             yield piece
-    yield from _zeros(inode.size - done)
+    yield from zeros(inode.size - done)
 
 
 def _extent(volume: Volume, extent: bytes) -> Iterator[bytes]:
@@ -183,14 +151,13 @@ def _extent(volume: Volume, extent: bytes) -> Iterator[bytes]:
         return
     logical, kept, offset, count = _RANGE.unpack_from(extent, _EXTENT.size)
     if kind != _WRITTEN or not logical:
-        yield from _zeros(count)
+        yield from zeros(count)
     elif compression:
         content = _plain(volume.range(logical, kept), compression, length)
         yield content[offset : offset + count]
     else:
-        step = 1 << 20
-        for at in range(0, count, step):
-            yield volume.range(logical + offset + at, min(step, count - at))
+        for at in range(0, count, PIECE):
+            yield volume.range(logical + offset + at, min(PIECE, count - at))
 
 
 def _plain(content: bytes, compression: int, length: int) -> bytes:
@@ -201,30 +168,17 @@ def _plain(content: bytes, compression: int, length: int) -> bytes:
     return content
 
 
-def _zeros(count: int) -> Iterator[bytes]:
-    while count > 0:
-        yield bytes(min(count, 1 << 20))
-        count -= 1 << 20
-
-
 def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
-    kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
-    if kind is None:
-        raise volume.broken("an inode is of an unknown kind")
-    if not volume.is_plausible(inode.size, kind is Kind.FILE):
-        raise volume.broken("an inode is larger than can be")
-    digest, target, rdev = None, b"", (0, 0)
+    kind = kind_of(volume, inode)
+    sha256, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:
-        made = hashlib.sha256()
-        for piece in pieces(volume, inode):
-            made.update(piece)
-        digest = made.hexdigest()
+        sha256 = digest(pieces(volume, inode))
     elif kind is Kind.SYMLINK:
         target = b"".join(pieces(volume, inode))
     elif kind in DEVICES:
         rdev = (inode.device >> 20, inode.device & 0xFFFFF)
     return Entry(
         path, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime_ns,
-        inode.size if kind is Kind.FILE else 0, digest, target, rdev,
+        inode.size if kind is Kind.FILE else 0, sha256, target, rdev,
         tuple(sorted(inode.xattrs)),
     )  # fmt: skip

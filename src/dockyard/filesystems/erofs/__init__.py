@@ -15,6 +15,9 @@ from dockyard.errors import Problem
 from dockyard.filesystems.erofs import reader
 from dockyard.filesystems.image import reading
 from dockyard.filesystems.spec import (
+    DEVICE_NUMBER_RULE,
+    LONG_NAME_RULE,
+    LONG_TARGET_RULE,
     FilesystemSpec,
     Rule,
     check_label,
@@ -31,18 +34,14 @@ needs = "main"
 _BLOCK = 4096
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 RULES = (
-    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
-    Rule("long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095),
+    LONG_NAME_RULE,
+    LONG_TARGET_RULE,
     Rule(
         "time",
         "times before 1970 with a fraction of a second",
         lambda e: e.mtime_ns < 0 and e.mtime_ns % NANOSECONDS,
     ),
-    Rule(
-        "device-number",
-        "devices with a major number over 4095 or a minor number over 1048575",
-        lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
-    ),
+    DEVICE_NUMBER_RULE,
     Rule(
         "xattr-name",
         "extended attributes with these names",

@@ -5,96 +5,53 @@ fsck.erofs alone would lose capabilities, ids that the namespace has not, and de
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import stat
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from dockyard.archive import Archive, Entry, Kind, TreeSource
-from dockyard.archive.archive import Source, linked
-from dockyard.archive.entry import DEVICES, KIND_OF_FORMAT, order
+from dockyard.archive.archive import Source
+from dockyard.archive.entry import DEVICES
+from dockyard.filesystems import pieces
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
-from dockyard.filesystems.pieces import opened
+from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.host.sandbox import Tools
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _PACKED = (COMPRESSED, COMPRESSED_FULL)
 
 
-@dataclass(frozen=True, slots=True)
-class ErofsSource:
-    """The data of the files of an image that is not compressed, which stays mapped."""
-
-    volume: Volume
-    inodes: Mapping[bytes, int]
-
-    def open(self, path: bytes) -> BinaryIO:
-        inode = self.volume.inode(self.inodes[path])
-        return opened(self.volume.pieces(inode))
-
-
 def read(image: Path, tools: Tools, scratch: Path) -> Archive:
     """The archive of an image. Compressed data are unpacked into a directory of scratch."""
     volume = Volume(image)
-    numbers = _inode_numbers(volume)
+    numbers = numbers_by_path(volume, volume.root, partial(_names, volume))
     inodes = {number: volume.inode(number) for number in numbers.values()}
-    sources: list[Source] = [ErofsSource(volume, numbers)]
+    sources: list[Source] = [
+        InodeSource(numbers, lambda number: volume.pieces(volume.inode(number)))
+    ]
     if any(inode.layout in _PACKED for inode in inodes.values()):
         sources.append(TreeSource(_unpacked(image, volume, inodes, tools, scratch)))
-    entries: list[Entry] = []
-    lies: list[int] = []
-    firsts: dict[int, Entry] = {}
-    for path, number in numbers.items():
-        inode = inodes[number]
-        source = 1 if inode.layout in _PACKED else 0
-        first = firsts.get(number)
-        if first is not None:
-            entry = linked(path, first)
-        else:
-            entry = _entry(volume, path, inode, sources[source])
-            if entry.kind is not Kind.DIRECTORY and inode.links > 1:
-                firsts[number] = entry
-        entries.append(entry)
-        lies.append(source)
-    return Archive(entries, sources, lies)
+    found = entries_of(numbers, inodes.__getitem__, partial(_entry, volume, sources))
+    lies = [int(inodes[number].layout in _PACKED) for number in numbers.values()]
+    return Archive(found, sources, lies)
 
 
-def _inode_numbers(volume: Volume) -> dict[bytes, int]:
-    found = {b"": volume.root}
-    pending = [(b"", volume.root)]
-    visited = {volume.root}
-    while pending:
-        path, number = pending.pop()
-        for name, child in volume.names(volume.inode(number)):
-            below = path + b"/" + name if path else name
-            found[below] = child
-            if stat.S_ISDIR(volume.inode(child).mode):
-                if child in visited:
-                    raise volume.broken(f"directory {child} has two names")
-                visited.add(child)
-                pending.append((below, child))
-    return dict(sorted(found.items(), key=lambda pair: order(pair[0])))
+def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:
+    for name, child in volume.names(volume.inode(number)):
+        yield name, child, stat.S_ISDIR(volume.inode(child).mode)
 
 
-def _entry(volume: Volume, path: bytes, inode: Inode, source: Source) -> Entry:
-    kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
-    if kind is None:
-        raise volume.broken("an inode is of an unknown kind")
-    packed = inode.layout in _PACKED  # then fsck.erofs has unpacked the data already
-    if not packed and not volume.is_plausible(inode.size, kind is Kind.FILE):
-        raise volume.broken("an inode is larger than can be")
+def _entry(volume: Volume, sources: Sequence[Source], path: bytes, inode: Inode) -> Entry:
+    is_packed = inode.layout in _PACKED  # then fsck.erofs has unpacked the data already
+    kind = kind_of(volume, inode, is_packed=is_packed)
     digest, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:
-        with source.open(path) as data:
-            made = hashlib.sha256()
-            while piece := data.read(1 << 20):
-                made.update(piece)
-            digest = made.hexdigest()
+        with sources[is_packed].open(path) as data:
+            digest = pieces.digest(iter(partial(data.read, pieces.PIECE), b""))
     elif kind is Kind.SYMLINK:
         target = b"".join(volume.pieces(inode))
     elif kind in DEVICES:

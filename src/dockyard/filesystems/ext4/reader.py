@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.archive.archive import linked
-from dockyard.archive.entry import DEVICES, KIND_OF_FORMAT, order
+from dockyard.archive.entry import DEVICES
 from dockyard.filesystems.ext4.attributes import inline_rest, xattrs
 from dockyard.filesystems.ext4.volume import (
     INLINE_DATA,
@@ -22,68 +19,45 @@ from dockyard.filesystems.ext4.volume import (
     Inode,
     Volume,
 )
-from dockyard.filesystems.pieces import opened
+from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
+from dockyard.filesystems.pieces import PIECE, digest, zeros
 
-_PIECE = 1 << 20
 _DIRECTORY_TYPE = 2
 _FAST_SYMLINK = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Ext4Source:
-    """The data of the files of an image, which stays mapped."""
-
-    volume: Volume
-    inodes: Mapping[bytes, int]
-
-    def open(self, path: bytes) -> BinaryIO:
-        inode = self.volume.inode(self.inodes[path])
-        return opened(pieces(self.volume, inode))
+_LOST_AND_FOUND = b"lost+found"
 
 
 def read(image: Path) -> Archive:
     """The archive of an image. The empty `lost+found` that mke2fs makes is left out."""
     volume = Volume(image)
-    inodes = inode_numbers(volume)
-    entries: list[Entry] = []
-    firsts: dict[int, Entry] = {}
-    for path, number in inodes.items():
-        first = firsts.get(number)
-        if first is not None:
-            entries.append(linked(path, first))
-            continue
-        inode = volume.inode(number)
-        entry = _entry(volume, path, inode)
-        if entry.kind is not Kind.DIRECTORY and inode.links > 1:
-            firsts[number] = entry
-        entries.append(entry)
-    return Archive(entries, (Ext4Source(volume, inodes),))
+    numbers = inode_numbers(volume)
+    found = entries_of(numbers, volume.inode, partial(_entry, volume))
+    source = InodeSource(numbers, lambda number: pieces(volume, volume.inode(number)))
+    return Archive(found, (source,))
 
 
 def inode_numbers(volume: Volume) -> dict[bytes, int]:
     """For each path its inode number, in canonical order."""
-    found: list[tuple[bytes, int]] = [(b"", ROOT_INODE)]
-    pending: list[tuple[bytes, int]] = [(b"", ROOT_INODE)]
-    visited = {ROOT_INODE}
-    while pending:
-        path, number = pending.pop()
-        names = list(volume.names(directory_blocks(volume, volume.inode(number))))
-        if number == LOST_AND_FOUND_INODE and path == b"lost+found" and not names:
-            inode = volume.inode(number)
-            if inode.mode == 0o40700 and not xattrs(volume, inode):
-                found.remove((path, number))
-            continue
-        for name, child, kind in names:
-            below = path + b"/" + name if path else name
-            found.append((below, child))
-            if not kind:
-                kind = _DIRECTORY_TYPE if stat.S_ISDIR(volume.inode(child).mode) else 1
-            if kind == _DIRECTORY_TYPE:
-                if child in visited:
-                    raise volume.broken(f"directory {child} has two names")
-                visited.add(child)
-                pending.append((below, child))
-    return dict(sorted(found, key=lambda pair: order(pair[0])))
+    found = numbers_by_path(volume, ROOT_INODE, partial(_names, volume))
+    if found.get(_LOST_AND_FOUND) == LOST_AND_FOUND_INODE and _is_as_made(volume):
+        del found[_LOST_AND_FOUND]
+    return found
+
+
+def _is_as_made(volume: Volume) -> bool:
+    """Whether `lost+found` is as mke2fs makes it, empty and root's alone."""
+    inode = volume.inode(LOST_AND_FOUND_INODE)
+    if inode.mode != 0o40700 or any(volume.names(directory_blocks(volume, inode))):
+        return False
+    return not xattrs(volume, inode)
+
+
+def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:
+    for name, child, kind in list(volume.names(directory_blocks(volume, volume.inode(number)))):
+        if kind:
+            yield name, child, kind == _DIRECTORY_TYPE
+        else:
+            yield name, child, stat.S_ISDIR(volume.inode(child).mode)
 
 
 def directory_blocks(volume: Volume, inode: Inode) -> bytes:
@@ -103,41 +77,28 @@ def pieces(volume: Volume, inode: Inode) -> Iterator[bytes]:
     block, done = volume.block_size, 0
     for run in volume.runs(inode):
         start = min(run.logical * block, inode.size)
-        yield from _zeros(start - done)
+        yield from zeros(start - done)
         at, left = run.physical * block, min(run.count * block, inode.size - start)
         if left > 0 and at + left > len(volume.data):
             raise volume.broken(f"inode {inode.number} lies behind its end")
-        for offset in range(at, at + left, _PIECE):
-            yield volume.data[offset : min(offset + _PIECE, at + left)]
+        for offset in range(at, at + left, PIECE):
+            yield volume.data[offset : min(offset + PIECE, at + left)]
         done = start + max(left, 0)
-    yield from _zeros(inode.size - done)
-
-
-def _zeros(count: int) -> Iterator[bytes]:
-    while count > 0:
-        yield bytes(min(count, _PIECE))
-        count -= _PIECE
+    yield from zeros(inode.size - done)
 
 
 def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
-    kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
-    if kind is None:
-        raise volume.broken(f"inode {inode.number} is of an unknown kind")
-    if not volume.is_plausible(inode.size, kind is Kind.FILE):
-        raise volume.broken(f"inode {inode.number} is larger than can be")
-    size, digest, target, rdev = 0, None, b"", (0, 0)
+    kind = kind_of(volume, inode, f"inode {inode.number}")
+    size, sha256, target, rdev = 0, None, b"", (0, 0)
     if kind is Kind.FILE:
         size = inode.size
-        made = hashlib.sha256()
-        for piece in pieces(volume, inode):
-            made.update(piece)
-        digest = made.hexdigest()
+        sha256 = digest(pieces(volume, inode))
     elif kind is Kind.SYMLINK:
         target = _target(volume, inode)
     elif kind in DEVICES:
         rdev = _device(inode.area)
     return Entry(
-        path, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime_ns, size, digest,
+        path, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime_ns, size, sha256,
         target, rdev, xattrs(volume, inode),
     )  # fmt: skip
 

@@ -19,6 +19,9 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.ext4.reader import inode_numbers
 from dockyard.filesystems.ext4.volume import Volume
 from dockyard.filesystems.spec import (
+    DEVICE_NUMBER_RULE,
+    LONG_NAME_RULE,
+    LONG_TARGET_RULE,
     FilesystemSpec,
     Rule,
     check_label,
@@ -41,18 +44,14 @@ _VERSION = re.compile(r"debugfs \d\S* \(.*\)")
 
 _FIX_XATTR = "remove the attributes in a script of the image"
 RULES = (
-    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
-    Rule("long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095),
+    LONG_NAME_RULE,
+    LONG_TARGET_RULE,
     Rule(
         "time",
         "times before 1901-12-14 or after 2446-05-10",
         lambda e: not -(1 << 31) <= e.mtime_ns // NANOSECONDS < (1 << 34) - (1 << 31),
     ),
-    Rule(
-        "device-number",
-        "devices with a major number over 4095 or a minor number over 1048575",
-        lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
-    ),
+    DEVICE_NUMBER_RULE,
     Rule(
         "xattr-name",
         "extended attributes with these names",

@@ -16,6 +16,7 @@ from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.image import create_sparse, reading
 from dockyard.filesystems.spec import (
+    LONG_NAME_RULE,
     FilesystemSpec,
     Rule,
     check_label,
@@ -53,7 +54,7 @@ RULES = (
         lambda e: any(len(value) > 65536 for _, value in e.xattrs),
         _FIX_XATTR,
     ),
-    Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255),
+    LONG_NAME_RULE,
     Rule("long-target", "symbolic links of more than 1023 bytes", lambda e: len(e.target) > 1023),
     Rule(
         "time",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.filesystems.image import MappedImage
+from dockyard.filesystems.pieces import PIECE, zeros
 
 _SPARSE_OR_NAMED = 0x1 | 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x80
 _HAS_FILE_TYPES = 0x1
@@ -146,15 +147,15 @@ class Volume(MappedImage):
 
     def pieces(self, inode: Inode) -> Iterator[bytes]:
         """The data of a file in pieces of at most 1 MiB; holes are zeros."""
-        done, step = 0, 1 << 20
+        done = 0
         for run in self.runs(inode.data):
             start = min(run.logical * self.block_size, inode.size)
-            yield from _zeros(start - done)
+            yield from zeros(start - done)
             left = min(run.count * self.block_size, inode.size - start)
-            for offset in range(0, left, step):
-                yield self.bytes_at(run.at + offset, min(step, left - offset))
+            for offset in range(0, left, PIECE):
+                yield self.bytes_at(run.at + offset, min(PIECE, left - offset))
             done = start + left
-        yield from _zeros(inode.size - done)
+        yield from zeros(inode.size - done)
 
     def names(self, inode: Inode) -> Iterator[tuple[bytes, int]]:
         """Names and inode numbers in a directory."""
@@ -210,12 +211,6 @@ def _time(raw: bytes, at: int, big: bool) -> int:
         return _u64(raw, at) + _TIME_ORIGIN
     seconds, fraction = struct.unpack_from(">iI", raw, at)
     return int(seconds * NANOSECONDS + fraction)
-
-
-def _zeros(count: int) -> Iterator[bytes]:
-    while count > 0:
-        yield bytes(min(count, 1 << 20))
-        count -= 1 << 20
 
 
 def _u16(data: bytes, at: int) -> int:
