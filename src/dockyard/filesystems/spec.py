@@ -1,4 +1,4 @@
-"""What every file system module is given, what it offers, and how it refuses.
+"""What every file system module is given and what it offers.
 
 A module of this room turns an archive into an image of one file system with that file system's own
 programs, makes good what these drop, and reads an image back by another way than it was written.
@@ -8,18 +8,15 @@ What cannot be held is refused by path before anything is written.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid5
 
-from dockyard.archive import Archive, Entry
-from dockyard.archive.entry import shown
+from dockyard.archive import Archive
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
-
-_PATHS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,67 +70,6 @@ class Filesystem(Protocol):
         scratch: a directory where the data of files may be laid for as long as the archive is used.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A limit of a file system: `breaks` is true for the entries that it cannot hold."""
-
-    code: str
-    what: str
-    breaks: Callable[[Entry], object]
-    fix: str = ""
-
-
-LONG_NAME_RULE = Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255)
-LONG_TARGET_RULE = Rule(
-    "long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095
-)
-DEVICE_NUMBER_RULE = Rule(
-    "device-number",
-    "devices with a major number over 4095 or a minor number over 1048575",
-    lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
-)
-
-
-def refusals(archive: Archive, name: str, rules: Iterable[Rule]) -> list[Problem]:
-    """One problem for each rule that some entry breaks."""
-    broken: dict[str, list[bytes]] = {}
-    known = tuple(rules)
-    for entry in archive:
-        for rule in known:
-            if rule.breaks(entry):
-                broken.setdefault(rule.code, []).append(entry.path)
-    return [
-        _refusal(name, rule, [shown(path) for path in broken[rule.code]])
-        for rule in known
-        if rule.code in broken
-    ]
-
-
-def _refusal(name: str, rule: Rule, paths: list[str]) -> Problem:
-    more = len(paths) - _PATHS_SHOWN
-    listed = paths[:_PATHS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
-    return Problem(
-        code=f"filesystems.{rule.code}",
-        what=f"{name} cannot hold {rule.what}",
-        where=paths[0],
-        fix=rule.fix or "remove them from the image, or choose ext4 or erofs for this file system",
-        excerpt=tuple(listed) if len(paths) > 1 else (),
-    )
-
-
-def check_label(name: str, label: str, longest: int) -> None:
-    """Raise DockyardError for a label that a file system cannot hold; programs cut it silently."""
-    if len(label.encode()) > longest:
-        raise DockyardError(
-            Problem(
-                code="filesystems.long-label",
-                what=f"the label {label} is too long for {name}",
-                why=f"it holds {longest} bytes",
-                fix="choose a shorter label",
-            )
-        )
 
 
 def whole_mebibytes(size: int) -> int:

@@ -21,7 +21,7 @@ from dockyard.archive.entry import (
     Entry,
 )
 from dockyard.errors import DockyardError, Problem
-from dockyard.filesystems.spec import Rule
+from dockyard.filesystems.limits import Rule
 from dockyard.host import mounts
 from dockyard.host.namespace import MAPPED_IDS
 

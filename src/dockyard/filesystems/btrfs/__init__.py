@@ -14,17 +14,15 @@ from dockyard.errors import Problem
 from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.mend import mend
 from dockyard.filesystems.image import create_sparse, reading
-from dockyard.filesystems.spec import (
-    DEVICE_NUMBER_RULE,
-    LONG_NAME_RULE,
-    LONG_TARGET_RULE,
-    FilesystemSpec,
+from dockyard.filesystems.limits import (
+    DEVICE_NUMBER,
+    LONG_NAME,
+    LONG_TARGET,
     Rule,
     check_label,
     refusals,
-    too_small,
-    whole_mebibytes,
 )
+from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.staging import TRUSTED_RULE, has_foreign_owner, staged
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
@@ -44,9 +42,9 @@ RULES = (
         lambda e: any(len(name) + len(value) > 16000 for name, value in e.xattrs),
         "remove the attributes in a script of the image",
     ),
-    LONG_NAME_RULE,
-    LONG_TARGET_RULE,
-    DEVICE_NUMBER_RULE,
+    LONG_NAME,
+    LONG_TARGET,
+    DEVICE_NUMBER,
 )
 
 

@@ -14,17 +14,15 @@ from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.erofs import reader
 from dockyard.filesystems.image import reading
-from dockyard.filesystems.spec import (
-    DEVICE_NUMBER_RULE,
-    LONG_NAME_RULE,
-    LONG_TARGET_RULE,
-    FilesystemSpec,
+from dockyard.filesystems.limits import (
+    DEVICE_NUMBER,
+    LONG_NAME,
+    LONG_TARGET,
     Rule,
     check_label,
     refusals,
-    too_small,
-    whole_mebibytes,
 )
+from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.sandbox import Tools
 
 __all__ = ["minimum_size", "needs", "read", "refuse", "write"]
@@ -34,14 +32,14 @@ needs = "main"
 _BLOCK = 4096
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 RULES = (
-    LONG_NAME_RULE,
-    LONG_TARGET_RULE,
+    LONG_NAME,
+    LONG_TARGET,
     Rule(
         "time",
         "times before 1970 with a fraction of a second",
         lambda e: e.mtime_ns < 0 and e.mtime_ns % NANOSECONDS,
     ),
-    DEVICE_NUMBER_RULE,
+    DEVICE_NUMBER,
     Rule(
         "xattr-name",
         "extended attributes with these names",

@@ -18,17 +18,15 @@ from dockyard.archive.entry import NANOSECONDS, XATTR_CAPABILITY
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.ext4.reader import inode_numbers
 from dockyard.filesystems.ext4.volume import Volume
-from dockyard.filesystems.spec import (
-    DEVICE_NUMBER_RULE,
-    LONG_NAME_RULE,
-    LONG_TARGET_RULE,
-    FilesystemSpec,
+from dockyard.filesystems.limits import (
+    DEVICE_NUMBER,
+    LONG_NAME,
+    LONG_TARGET,
     Rule,
     check_label,
     refusals,
-    too_small,
-    whole_mebibytes,
 )
+from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
@@ -44,14 +42,14 @@ _VERSION = re.compile(r"debugfs \d\S* \(.*\)")
 
 _FIX_XATTR = "remove the attributes in a script of the image"
 RULES = (
-    LONG_NAME_RULE,
-    LONG_TARGET_RULE,
+    LONG_NAME,
+    LONG_TARGET,
     Rule(
         "time",
         "times before 1901-12-14 or after 2446-05-10",
         lambda e: not -(1 << 31) <= e.mtime_ns // NANOSECONDS < (1 << 34) - (1 << 31),
     ),
-    DEVICE_NUMBER_RULE,
+    DEVICE_NUMBER,
     Rule(
         "xattr-name",
         "extended attributes with these names",

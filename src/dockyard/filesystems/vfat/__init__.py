@@ -18,14 +18,8 @@ from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, shown
 from dockyard.errors import Problem
 from dockyard.filesystems.image import create_sparse, reading
-from dockyard.filesystems.spec import (
-    FilesystemSpec,
-    Rule,
-    check_label,
-    refusals,
-    too_small,
-    whole_mebibytes,
-)
+from dockyard.filesystems.limits import Rule, check_label, refusals
+from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.vfat import reader
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools

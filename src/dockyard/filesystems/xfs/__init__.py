@@ -15,15 +15,8 @@ from dockyard.archive import Archive, Kind
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.image import create_sparse, reading
-from dockyard.filesystems.spec import (
-    LONG_NAME_RULE,
-    FilesystemSpec,
-    Rule,
-    check_label,
-    refusals,
-    too_small,
-    whole_mebibytes,
-)
+from dockyard.filesystems.limits import LONG_NAME, Rule, check_label, refusals
+from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.staging import ACLS, DEVICE_RULE, TRUSTED_RULE, has_foreign_owner, staged
 from dockyard.filesystems.xfs import reader
 from dockyard.filesystems.xfs.mend import mend
@@ -54,7 +47,7 @@ RULES = (
         lambda e: any(len(value) > 65536 for _, value in e.xattrs),
         _FIX_XATTR,
     ),
-    LONG_NAME_RULE,
+    LONG_NAME,
     Rule("long-target", "symbolic links of more than 1023 bytes", lambda e: len(e.target) > 1023),
     Rule(
         "time",
