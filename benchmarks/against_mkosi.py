@@ -26,13 +26,14 @@ def against_mkosi(inputs: Inputs, runs: int, builds: Cold, directory: Path) -> I
     yield from compare("cold build", "mkosi -f, packages cached", ours, other, wall=_AIM, cpu=_AIM)
     _mkosi(inputs, directory, "-f", "--cache-only=always", "--incremental=yes")
     inputs.build(inputs.store)
-    ours, other = [], []
+    cold, ours, other = [], [], []
     for _ in range(runs):
         ours.append(inputs.build(inputs.store).sample)
         other.append(_mkosi(inputs, directory, "-f", "--cache-only=always", "--incremental=yes"))
+        cold.append(builds.build(inputs))
     against = "mkosi -f --incremental, unchanged"
     yield from compare("unchanged build", against, ours, other, wall=_AIM, cpu=_AIM)
-    yield from compare("cold build", against, builds.samples, other, wall=_AIM, cpu=_AIM)
+    yield from compare("cold build", against, cold, other, wall=_AIM, cpu=_AIM)
 
 
 def _mkosi(inputs: Inputs, directory: Path, *options: str) -> Sample:

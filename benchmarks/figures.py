@@ -98,8 +98,8 @@ class Figure:
             "ratio": _rounded(self.ratio),
             "aim": str(self.aim) if self.aim else None,
             "met": self.met,
-            "ours": [[round(sample.wall, 3), round(sample.cpu, 3)] for sample in self.ours],
-            "other": [[round(sample.wall, 3), round(sample.cpu, 3)] for sample in self.other],
+            "ours": [[round(sample.wall, 6), round(sample.cpu, 6)] for sample in self.ours],
+            "other": [[round(sample.wall, 6), round(sample.cpu, 6)] for sample in self.other],
         }
 
 
