@@ -122,3 +122,10 @@ def same(found: Archive, expected: Archive) -> None:
     for path, entry in right.items():
         assert left[path] == entry, f"{left[path]}\n{entry}"
     assert found.entries == expected.entries
+
+
+def same_data(found: Archive, expected: Archive) -> None:
+    """Assert that all files of two archives hold the same bytes."""
+    for entry in expected:
+        if entry.kind is Kind.FILE:
+            assert found.read(entry.path) == expected.read(entry.path)

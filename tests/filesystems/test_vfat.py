@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import written_image
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.errors import DockyardError
-from dockyard.filesystems import FilesystemSpec, by_name, vfat
+from dockyard.filesystems import vfat
 from dockyard.host.sandbox import Tools
 from nasty_archive import SECOND, T, directory, file, nasty, same
 
-SPEC = FilesystemSpec(
-    uuid.UUID("0a0b0c0d-0000-4000-8000-000000000001"), label="ESP", epoch=1_767_225_600
-)
+SPEC = replace(written_image.SPEC, label="ESP")
 build = pytest.mark.build
 DATA = {
     b"EFI/BOOT/BOOTX64.EFI": b"MZ" * 70_000,
@@ -68,14 +66,6 @@ def test_the_same_bytes_twice(tools: Tools, tmp_path: Path) -> None:
 
 
 @build
-def test_a_file_system_that_is_too_small_says_what_it_needs(tools: Tools, tmp_path: Path) -> None:
-    archive = Archive.from_entries([file(b"f")], {b"f": b"x" * (3 << 20)})
-    with pytest.raises(DockyardError) as caught:
-        vfat.write(archive, tmp_path / "image", 2 << 20, SPEC, tools)
-    assert caught.value.problems[0].code == "filesystems.too-small"
-
-
-@build
 def test_the_minimum_size_is_enough(tools: Tools, tmp_path: Path) -> None:
     data = {b"d%d/%05d-long-name.conf" % (at % 9, at): b"x" * 700 for at in range(600)}
     data[b"large"] = bytes(60 << 20)
@@ -109,12 +99,3 @@ def test_long_labels_are_refused(tmp_path: Path) -> None:
 def test_labels_of_selinux_are_no_reason_to_refuse() -> None:
     archive = Archive.from_entries([Entry(b"f", Kind.FILE)]).labelled(lambda _: b"l")
     assert vfat.refuse(archive) == []
-    assert by_name("fat32") is vfat
-
-
-def test_what_is_not_an_image_is_refused(tmp_path: Path) -> None:
-    for content in (b"", b"x" * 10_000, bytes(510) + b"\x55\xaa"):
-        (tmp_path / "image").write_bytes(content)
-        with pytest.raises(DockyardError) as caught:
-            vfat.read(tmp_path / "image")
-        assert caught.value.problems[0].code == "filesystems.unreadable-image"
