@@ -26,6 +26,31 @@ sys.path.append(str(REPOSITORY / "tests/packages"))
 PAGES = REPOSITORY / "docs/errors"
 UPDATE = "DOCKYARD_UPDATE_GALLERY"
 
+# What the image files of most cases have: a disk, and the begin of `os`.
+DISK_AND_BOOT = """\
+storage:
+  bootType: efi
+  disks:
+    - partitionTableType: gpt
+      partitions:
+        - id: esp
+          type: esp
+          size: 96M
+        - id: root
+          size: 1G
+  filesystems:
+    - deviceId: esp
+      type: vfat
+      mountPoint: /boot/efi
+    - deviceId: root
+      type: ext4
+      mountPoint: /
+
+os:
+  bootloader:
+    resetType: hard-reset
+"""
+
 MOST_LINES = 24
 MOST_COLUMNS = 100
 HOME = "/home/you"

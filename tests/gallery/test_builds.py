@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from error_pages import REPOSITORY, Desk, Shown, show
+from error_pages import HOME, REPOSITORY, Desk, Shown, show
 
 from dockyard.engine.store import default_root
 
@@ -29,7 +29,7 @@ def _start(root: Path, store: Path, old: str = "", new: str = "") -> Desk:
     """The smallest image, changed."""
     text = (_MINIMAL / "image.yaml").read_text().replace("../../distros", "distros")
     assert old in text
-    desk = Desk(root, {"DOCKYARD_STORE": str(store)}, {str(root): "/home/you"})
+    desk = Desk(root, {"DOCKYARD_STORE": str(store)}, {str(root): HOME})
     desk.write("web.yaml", text.replace(old, new) if old else text + new)
     (root / "distros").symlink_to(REPOSITORY / "distros")
     desk.must("dockyard lock web.yaml --progress quiet")

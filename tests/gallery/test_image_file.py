@@ -4,33 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from error_pages import Desk, Shown, show
+from error_pages import DISK_AND_BOOT, Desk, Shown, show
 
-_IMAGE = """\
+_IMAGE = f"""\
 name: web
 distro: distros/harbor/distro.yaml
 
-storage:
-  bootType: efi
-  disks:
-    - partitionTableType: gpt
-      partitions:
-        - id: esp
-          type: esp
-          size: 96M
-        - id: root
-          size: 1G
-  filesystems:
-    - deviceId: esp
-      type: vfat
-      mountPoint: /boot/efi
-    - deviceId: root
-      type: ext4
-      mountPoint: /
-
-os:
-  bootloader:
-    resetType: hard-reset
+{DISK_AND_BOOT}\
   hostname: web
   packages:
     install:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from error_pages import Desk, Shown, show
+from error_pages import DISK_AND_BOOT, Desk, Shown, show
 from misbehaving_server import serve
 from rpm_repositories import add_rpm, index, write_key
 
@@ -20,31 +20,11 @@ repositories:
     gpgkey: KEY
     repoGpgcheck: true
 """
-_IMAGE = """\
+_IMAGE = f"""\
 name: web
 distro: small
 
-storage:
-  bootType: efi
-  disks:
-    - partitionTableType: gpt
-      partitions:
-        - id: esp
-          type: esp
-          size: 96M
-        - id: root
-          size: 1G
-  filesystems:
-    - deviceId: esp
-      type: vfat
-      mountPoint: /boot/efi
-    - deviceId: root
-      type: ext4
-      mountPoint: /
-
-os:
-  bootloader:
-    resetType: hard-reset
+{DISK_AND_BOOT}\
   uki:
     mode: create
 """
