@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,17 +81,3 @@ def published() -> Path:
     words = ["distro", "build", str(ROOT / "distros/harbor"), "--progress", "quiet"]
     subprocess.run([sys.executable, "-c", code, *words], check=True)
     return store
-
-
-@pytest.fixture
-def fresh_store(published: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Makes stores that share all but results with the real one."""
-
-    def make(name: str) -> Path:
-        store = tmp_path / name
-        store.mkdir()
-        for shared in ("tools", "blobs", "repositories"):
-            (store / shared).symlink_to(published / shared)
-        return store
-
-    return make

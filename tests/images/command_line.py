@@ -42,3 +42,12 @@ def run_dockyard(
     if check and done.returncode:
         pytest.fail(f"dockyard {' '.join(map(str, words))}\n{done.stderr}\n{done.stdout}")
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def fresh_store(published: Path, place: Path, name: str) -> Path:
+    """A store that shares tools, downloads and repositories with the published one, not results."""
+    store = place / name
+    store.mkdir()
+    for shared in ("tools", "blobs", "repositories"):
+        (store / shared).symlink_to(published / shared)
+    return store
