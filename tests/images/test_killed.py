@@ -39,6 +39,7 @@ def quick_place(tmp_path: Path) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="dockyard-killed-", dir=memory))
     yield place
     discard(place)
+    place.rmdir()
 
 
 @pytest.mark.build
