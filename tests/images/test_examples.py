@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -95,3 +97,11 @@ def test_a_changed_file_repeats_only_what_depends_on_it(published: Path, tmp_pat
     assert "/etc/motd changed" in settings["reason"]
     run_dockyard("build", image, "--output-image-file", out, "--store", store)
     assert b"changed\n" in out.read_bytes()
+    newest = max((store / "results").glob("manifest-*"), key=lambda path: path.stat().st_mtime)
+    lines = [json.loads(line) for line in (newest / "manifest.jsonl").read_text().splitlines()]
+    files = {line["path"]: line for line in lines}
+    assert files["/etc/motd"]["sha256"] == hashlib.sha256(b"changed\n").hexdigest()
+    assert files["/usr/bin/bash"]["package"].startswith("bash-")
+    assert files["/usr/bin/sudo"]["mode"] == "4755"
+    owned = sum("package" in line for line in lines)
+    assert owned > 0.95 * len(lines), "few files are made by the build itself"

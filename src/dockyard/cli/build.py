@@ -47,7 +47,7 @@ def command(
     from dockyard.host import namespace
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.build import plan_image
-    from dockyard.pipeline.image import REPORT
+    from dockyard.pipeline.image import MANIFEST, REPORT
     from dockyard.pipeline.output import output_path, place
 
     origins = Origins.of_host(
@@ -70,6 +70,9 @@ def command(
     placed = place(kept.path(planned.steps.artefact), planned.steps.artefact_name, target, kept)
     report = (kept.path(planned.steps.goal) / REPORT).read_text()
     _tell(report, target, placed, bool(planned.plan.to_run), clock.monotonic() - began)
+    if planned.plan.to_run:
+        listed = kept.path(planned.steps.manifest) / MANIFEST
+        click.echo(f"every file, with its digest and package: {listed}")
 
 
 def _tell(report: str, target: Path, placed: bool, ran: bool, seconds: float) -> None:

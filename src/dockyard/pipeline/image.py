@@ -15,13 +15,15 @@ from dockyard.engine.plan import Step, Work
 from dockyard.pipeline.boot import initrd_step, uki_step
 from dockyard.pipeline.checks import image_checks
 from dockyard.pipeline.disk import DISK, ESP_MOUNT, disk_step, filesystem_step, format_step
-from dockyard.pipeline.layers import layer_step, merged_archive
+from dockyard.pipeline.layers import TREE, layer_step, merged_archive
 from dockyard.pipeline.packages import packages_step
 from dockyard.pipeline.request import ImageRequest
+from dockyard.pipeline.toolbox import Toolbox
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
 from dockyard.tree.check import Check
 from dockyard.tree.fstab import Fstab, Mount
 from dockyard.tree.hostname import Hostname
+from dockyard.tree.install import file_owners
 from dockyard.tree.setting import Setting
 from dockyard.tree.users import Group, User
 
@@ -93,7 +95,7 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     if request.format != "raw":
         artefact = format_step(request.format, disk, toolbox, request.seed, epoch)
         artefact_name = f"image{request.extension}"
-    manifest = _manifest_step(below, epoch)
+    manifest = _manifest_step(below, toolbox, epoch)
     goal = _report_step(request, artefact, artefact_name, manifest, packages)
     return ImageSteps(goal, artefact, artefact_name, manifest)
 
@@ -169,12 +171,15 @@ def _fstab(request: ImageRequest) -> Fstab:
     return Fstab(request.fstab, tuple(sorted(mounts, key=lambda mount: mount.path)))
 
 
-def _manifest_step(below: tuple[Step, ...], epoch: int) -> Step:
+def _manifest_step(below: tuple[Step, ...], toolbox: Toolbox, epoch: int) -> Step:
     def work(work: Work) -> None:
         merged = merged_archive(work, below, epoch)
-        (work.out / MANIFEST).write_bytes(archive.manifest(merged))
+        tree = work.result(below[0]) / TREE
+        owners = file_owners(tree, toolbox.trees.main, work.out / "rpmdb")
+        (work.out / MANIFEST).write_bytes(archive.manifest(merged, owners))
 
-    return Step("manifest", "List every file", {"epoch": epoch}, below, work)
+    inputs = (toolbox.step, *below)
+    return Step("manifest", "List every file", {"epoch": epoch}, inputs, work)
 
 
 def _report_step(

@@ -10,11 +10,13 @@ lock against the repository's keys, before they come here.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host.files import remove_tree
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.sandbox import Tools
 from dockyard.tree import rpmdb
@@ -81,6 +83,31 @@ def verify(root: Path, tools: Tools, *, dbpath: str = DBPATH) -> tuple[str, ...]
     argv = [*_COMMAND, "--root", str(root), "--dbpath", dbpath, "-Va", "--noscripts"]
     done = tools.run(argv, write=[root], check=False)
     return tuple(line for line in (done.text + _text(done.stderr)).splitlines() if line.strip())
+
+
+def file_owners(
+    root: Path, tools: Tools, scratch: Path, *, dbpath: str = DBPATH
+) -> dict[bytes, str]:
+    """Which package (as NEVRA) every installed path belongs to, by paths relative to the root.
+
+    scratch: a directory to make and remove: a copy of the database is asked, since rpm changes the
+    journal of one that it opens. A path of several packages goes to the first by name.
+    """
+    database = root / dbpath.lstrip("/")
+    if not database.is_dir():
+        return {}
+    shutil.copytree(database, scratch)
+    try:
+        query = ["-qa", "--qf", "[%{=NEVRA}\\t%{FILENAMES}\\n]"]
+        found = tools.run([*_COMMAND, "--dbpath", str(scratch), *query], write=[scratch]).stdout
+    finally:
+        remove_tree(scratch)
+    owners: dict[bytes, str] = {}
+    for line in sorted(found.splitlines()):
+        package, tab, path = line.partition(b"\t")
+        if tab and path:
+            owners.setdefault(path.lstrip(b"/"), package.decode())
+    return owners
 
 
 def _transaction(
