@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.errors import DockyardError
-from dockyard.host.files import InRoot, copy_sparse, remove_tree, write_atomic
+from dockyard.host.files import InRoot, copy_sparse, remove_parts, remove_tree, write_atomic
 
 
 @pytest.fixture
@@ -114,6 +114,16 @@ def test_atomic_write_leaves_no_part(tmp_path: Path) -> None:
     write_atomic(tmp_path / "file", b"two")
     assert (tmp_path / "file").read_bytes() == b"two"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_parts_of_dead_processes_are_removed(tmp_path: Path) -> None:
+    target = tmp_path / "image[1].raw"
+    dead, alive = tmp_path / ".image[1].raw.4194305.part", tmp_path / f".{target.name}.1.part"
+    other = tmp_path / ".image1.raw.4194305.part"
+    for path in (dead, alive, other):
+        path.write_text("")
+    remove_parts(target)
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other])
 
 
 def test_trees_without_permissions_are_removed(tmp_path: Path) -> None:

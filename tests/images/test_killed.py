@@ -82,6 +82,7 @@ def test_fifty_kills(published: Path, quick_place: Path) -> None:
     assert digest(out) == digest(expected)
     assert list((store / "work").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+    assert [path.name for path in (store / "records").iterdir() if path.name[0] == "."] == []
     print(f"{kills} kills, {finished} builds came through between them")
 
 

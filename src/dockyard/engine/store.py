@@ -103,7 +103,9 @@ class Store:
     def keep_record(self, name: str, record: Mapping[str, Any]) -> None:
         """Keep a small JSON record under a name, in place of the one before."""
         text = json.dumps(record, indent=1, sort_keys=True)
-        files.write_atomic(self._record_path(name), text.encode())
+        path = self._record_path(name)
+        files.remove_parts(path)
+        files.write_atomic(path, text.encode())
 
     def _record_path(self, name: str) -> Path:
         return self.root / "records" / f"{name.replace('/', '_')}.json"

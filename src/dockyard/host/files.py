@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import stat
@@ -36,6 +37,14 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what processes that died left of a file that they were writing (`.NAME.PID.part`)."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = part.name.removesuffix(".part").rpartition(".")[2]
+        if not Path("/proc", pid).exists():
+            part.unlink(missing_ok=True)
 
 
 def remove_tree(path: Path) -> None:

@@ -19,16 +19,24 @@ def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
 
     False when what lies there was placed from the same result and has not been touched since.
     """
-    outputs = store.record(_RECORD)
-    key = str(target.absolute())
-    known = outputs.get(key)
-    if isinstance(known, dict) and known == _stamp(target, result.name):
-        return False
+    target = target.absolute()
+    with files.exclusive(store.root / "locks" / _RECORD):
+        outputs = store.record(_RECORD)
+        known = outputs.get(str(target))
+        if isinstance(known, dict) and known == _stamp(target, result.name):
+            return False
+        _copy(result / artefact, target)
+        outputs[str(target)] = _stamp(target, result.name)
+        store.keep_record(_RECORD, outputs)
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        files.copy_sparse(result / artefact, part)
+        files.remove_parts(target)  # of builds that were killed while they copied
+        files.copy_sparse(source, part)
         part.rename(target)
     except OSError as error:
         with suppress(OSError):
@@ -41,9 +49,6 @@ def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
                 fix="make room or choose another place with --output-image-file",
             )
         ) from error
-    outputs[key] = _stamp(target, result.name)
-    store.keep_record(_RECORD, outputs)
-    return True
 
 
 def placed_files(store: Store) -> frozenset[Path]:
