@@ -56,7 +56,7 @@ def command(
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     target = output_path(planned.request, output_image_file)
-    if planned.plan.to_run or verify:
+    if planned.plan.to_run or verify or kept.has_work():
         namespace.enter()
         kept.sweep()
     nothing_to_tell = not planned.plan.to_run and not verify and progress != "json"

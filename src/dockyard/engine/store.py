@@ -82,6 +82,10 @@ class Store:
         (work / ".step.json").write_text(text)
         work.rename(self.path(step))
 
+    def has_work(self) -> bool:
+        """Whether something lies in work/: of a living process, or left by a dead one."""
+        return any((self.root / "work").iterdir())
+
     def sweep(self) -> None:
         """Remove what dead processes left in work/."""
         for left in sorted((self.root / "work").iterdir()):
