@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from dockyard.cli import terminal
-from dockyard.cli.image_options import image_options
+from dockyard.cli.image_options import image_options, origins_of
 
 
 @click.command()
@@ -45,14 +44,11 @@ def command(
     from dockyard.engine.run import run_plan
     from dockyard.engine.store import Store
     from dockyard.host import namespace
-    from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.build import plan_image
     from dockyard.pipeline.image import MANIFEST, REPORT
     from dockyard.pipeline.output import output_path, place
 
-    origins = Origins.of_host(
-        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
-    )
+    origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     target = output_path(planned.request, output_image_file)

@@ -4,13 +4,17 @@ from.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dockyard.cli.options import EXISTING_FILE, progress_option, store_option
+
+if TYPE_CHECKING:
+    from dockyard.packages.deb.sources import Origins
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,3 +49,10 @@ def image_options(command: Command) -> Command:
     ):
         command = decorate(command)
     return command
+
+
+def origins_of(debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...]) -> Origins:
+    """Where packages are fetched from: what the options say, else as the host is set up."""
+    from dockyard.packages.deb.sources import Origins
+
+    return Origins.of_host(os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir)

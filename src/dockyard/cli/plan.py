@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dockyard.cli.image_options import image_options
+from dockyard.cli.image_options import image_options, origins_of
 
 if TYPE_CHECKING:
     from dockyard.engine.plan import Decision, Plan
@@ -35,12 +34,9 @@ def command(
 ) -> None:
     """Show what `dockyard build IMAGE` would do, and why."""
     from dockyard.engine.store import Store
-    from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.build import plan_image
 
-    origins = Origins.of_host(
-        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
-    )
+    origins = origins_of(debian_mirror, mirror_dir)
     plan = plan_image(image, Store(store), origins, output_image_format, rpm_source).plan
     if as_json:
         click.echo(json.dumps([_as_json(d) for d in plan.decisions], indent=1))

@@ -131,7 +131,6 @@ def make_plan(goal: Step, has: Callable[[Step], bool], last: Mapping[str, Any]) 
     for step in reversed(steps):
         if step.id in wanted and not present[step.id]:
             wanted.update(needed.id for needed in step.inputs)
-    running: set[str] = set()
     decisions = []
     for step in steps:
         if present[step.id]:
@@ -139,12 +138,11 @@ def make_plan(goal: Step, has: Callable[[Step], bool], last: Mapping[str, Any]) 
         elif step.id not in wanted:
             decisions.append(Decision(step, Action.SKIP, "no step that runs needs it"))
         else:
-            running.add(step.kind)
-            decisions.append(Decision(step, Action.RUN, _reason(step, last, running)))
+            decisions.append(Decision(step, Action.RUN, _reason(step, last)))
     return Plan(tuple(decisions))
 
 
-def _reason(step: Step, last: Mapping[str, Any], running: set[str]) -> str:
+def _reason(step: Step, last: Mapping[str, Any]) -> str:
     before = last.get(step.kind)
     if not isinstance(before, dict):
         return "it has not been made before"

@@ -1,11 +1,12 @@
 """The store: results of steps, addressed by what shaped them.
 
     <store>/
-      results/<step id>/      a whole result; it appears by one rename and is never changed
-      afterwards results/<step id>.json  beside it: the step's identity, for explanations
-      work/<step id>/         what a running step fills locks/<step id>         held (flock) by the
-      process that runs the step records/<name>.json     the steps of the last plan of an image, to
-      say what changed since blobs/ tools/ repositories/ …   belong to the rooms that fill them
+      results/<step id>/   a whole result; it appears by one rename and is never changed afterwards;
+                           .step.json in it keeps the step's identity, for whoever looks
+      work/<step id>/      what a running step fills
+      locks/<step id>      held (flock) by the process that runs the step
+      records/<name>.json  small records, such as the steps of an image's last plan, for the reasons
+      blobs/ tools/ repositories/ …   belong to the rooms that fill them
 
 Rules: whoever wants to run a step holds its lock, so a work directory that is found under a lock
 just taken was left by a process that died, and is removed. A result exists or it does not:

@@ -22,7 +22,6 @@ from dockyard.pipeline.toolbox import Toolbox
 FILESYSTEM = "filesystem"
 DISK = "disk.raw"
 ESP_MOUNT = "/boot/efi"
-SIZE_LIMIT_SHOWN = 1 << 20
 
 
 def filesystem_step(

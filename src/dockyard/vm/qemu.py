@@ -43,7 +43,6 @@ _BUSES = {
     "nvme": "nvme,drive=disk,serial=dockyard,bootindex=1",
     "sata": "ide-hd,drive=disk,bootindex=1",
 }
-BUSES = tuple(_BUSES)
 
 
 class Accel(StrEnum):
