@@ -17,8 +17,6 @@ from pathlib import Path
 import pytest
 from command_line import CODE, EXAMPLES, ROOT, fresh_store, run_dockyard
 
-KILLS = 50
-
 
 def digest(path: Path) -> str:
     with path.open("rb") as file:
@@ -43,7 +41,10 @@ def quick_place(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.build
-def test_fifty_kills(published: Path, quick_place: Path) -> None:
+@pytest.mark.parametrize(
+    "wanted", [5, pytest.param(50, marks=pytest.mark.long)], ids="{} kills".format
+)
+def test_kills(wanted: int, published: Path, quick_place: Path) -> None:
     tmp_path = quick_place
     image = EXAMPLES / "minimal/image.yaml"
     expected = tmp_path / "expected.raw"
@@ -63,7 +64,7 @@ def test_fifty_kills(published: Path, quick_place: Path) -> None:
     command += ["--output-image-file", str(out), "--store", str(store)]
     chance = random.Random(1)
     kills = finished = 0
-    while kills < KILLS:
+    while kills < wanted:
         build = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.DEVNULL)
         try:
             assert build.wait(chance.uniform(0.1, cold)) == 0
