@@ -7,7 +7,6 @@ what is not there or does not go together.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,9 @@ import solv
 
 from dockyard.errors import Problem
 from dockyard.packages.pool import EXCLUDED, PackagePool
+from dockyard.packages.providing import commands, near_names, parametrised
 
 _MOST_LINES = 12
-_BINARIES = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +67,16 @@ def _hints(item: str, packages: PackagePool) -> Iterator[str]:
             return
     if plain.startswith("/"):
         return
-    names = sorted({each.name for each in packages.available()})
-    lower = plain.lower()
-    near = [name for name in names if name.lower() == lower]
-    near += difflib.get_close_matches(plain, names, 3, 0.75)
+    near = near_names(plain, packages)
     if near:
-        yield f"there is {_listing(list(dict.fromkeys(near)))}"
-    commands = {
-        each.name: f"{directory}/{plain}"
-        for directory in _BINARIES
-        for each in pool.select(f"{directory}/{plain}", kinds.SELECTION_FILELIST).solvables()
-    }
-    for name, path in sorted(commands.items())[:2]:
+        yield f"there is {_listing(near)}"
+    for path, name in commands(plain, packages)[:2]:
         yield f"{path} is provided by {name}"
+    for name in parametrised(plain, packages)[:2]:
+        yield f"something of that name is provided by {name}"
     if not set("*?[") & set(plain):
-        providers = pool.select(f"{plain}(*", kinds.SELECTION_PROVIDES | kinds.SELECTION_GLOB)
-        for name in sorted({each.name for each in providers.solvables()})[:2]:
-            yield f"something of that name is provided by {name}"
-        inside = [name for name in names if len(plain) > 3 and lower in name.lower()]
+        names = sorted({each.name for each in packages.available()})
+        inside = [name for name in names if len(plain) > 3 and plain.lower() in name.lower()]
         if inside and not near:
             yield f"there is {_listing(inside[:3])}"
 

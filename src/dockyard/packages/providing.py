@@ -1,0 +1,164 @@
+"""Which package of the repositories provides a path, a program, a library or a capability.
+
+For messages that say what to install: what provides the very thing, and what is merely like it.
+Works on what metadata says; nothing is fetched but the metadata itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import solv
+
+from dockyard.model.packages import Repository, Request
+from dockyard.packages.access import Access
+from dockyard.packages.lock import open_all
+from dockyard.packages.pool import PackagePool
+
+BINARIES = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
+# The directories at the root that are links into /usr, wherever a package says its files are.
+_LINKED = ("/bin/", "/sbin/", "/lib/", "/lib64/")
+_MOST_NEAR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """The names of the packages that provide something, sorted.
+
+    near: what is like it, as (path or name, package), the likeliest first; only where nothing
+    provides the thing itself.
+    """
+
+    wanted: str
+    packages: tuple[str, ...]
+    near: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """What to do, for the `fix` of a problem; "" when nothing is known."""
+        if self.packages:
+            return f"install the package {' or '.join(self.packages)}"
+        like = dict.fromkeys(
+            f"{package} (it has {what})" if what != package else package
+            for what, package in self.near
+        )
+        return f"perhaps the package {' or '.join(like)} is what is needed" if like else ""
+
+
+def who_provides(
+    wanted: Iterable[str],
+    repositories: Sequence[Repository],
+    access: Access,
+    architecture: str = "x86_64",
+) -> dict[str, Provided]:
+    """The same for repositories that are opened for it; lists of files are read only if primary
+    metadata leaves something open. Raises DockyardError when a repository cannot be read.
+    """
+    opened = open_all(repositories, access)
+    request = Request((), architecture=architecture)
+    found = providers(wanted, PackagePool(opened, request, access.cache))
+    if left := [each.wanted for each in found.values() if not each.packages]:
+        packages = PackagePool(opened, request, access.cache, filelists=True)
+        found |= providers(left, packages)
+    return found
+
+
+def providers(wanted: Iterable[str], packages: PackagePool) -> dict[str, Provided]:
+    """What provides each of some paths, programs (`mount`), libraries (`libz.so.1`), or
+    capabilities (`perl(Foo)`); packages that may not be installed do not count.
+    """
+    return {item: _provided(item, packages) for item in wanted}
+
+
+def near_names(name: str, packages: PackagePool) -> list[str]:
+    """Packages whose names are like this one, the likeliest first."""
+    names = sorted({each.name for each in packages.available()})
+    near = [each for each in names if each.lower() == name.lower()]
+    near += difflib.get_close_matches(name, names, 3, 0.75)
+    return list(dict.fromkeys(near))
+
+
+def commands(name: str, packages: PackagePool) -> list[tuple[str, str]]:
+    """(path, package) of the programs of this name."""
+    found = {
+        package: f"{directory}/{name}"
+        for directory in BINARIES
+        for package in _with_files(f"{directory}/{name}", packages)
+    }
+    return sorted((path, package) for package, path in found.items())
+
+
+def parametrised(name: str, packages: PackagePool) -> list[str]:
+    """Packages that provide something of the form `name(…)`."""
+    if set("*?[") & set(name):
+        return []
+    return _selected(
+        f"{name}(*", solv.Selection.SELECTION_PROVIDES | solv.Selection.SELECTION_GLOB, packages
+    )
+
+
+def _provided(item: str, packages: PackagePool) -> Provided:
+    exact = sorted(set(_exact(item, packages)))
+    if exact:
+        return Provided(item, tuple(exact))
+    near = list(dict.fromkeys(_near(item, packages)))
+    return Provided(item, (), tuple(near[:_MOST_NEAR]))
+
+
+def _exact(item: str, packages: PackagePool) -> Iterator[str]:
+    kinds = solv.Selection
+    if item.startswith("/"):
+        for path in dict.fromkeys((item, _other_name(item))):
+            yield from _with_files(path, packages)
+    else:
+        for _, package in commands(item, packages):
+            yield package
+        if ".so" in item:
+            yield from parametrised(item, packages)
+        yield from _selected(item, kinds.SELECTION_NAME, packages)
+    yield from _selected(item, kinds.SELECTION_PROVIDES, packages)
+
+
+def _near(item: str, packages: PackagePool) -> Iterator[tuple[str, str]]:
+    base = PurePosixPath(item).name
+    if base and not set("*?[") & set(base):
+        places = solv.Selection.SELECTION_FILELIST | solv.Selection.SELECTION_GLOB
+        selection = packages.pool.select(f"*/{base}", places)
+        for solvable in sorted(_usable(selection, packages), key=lambda one: str(one.name)):
+            for path in _paths(solvable, base):
+                yield path, str(solvable.name)
+    for name in near_names(base, packages) if base else ():
+        yield name, name
+    for name in parametrised(item, packages):
+        yield name, name
+
+
+def _paths(solvable: Any, base: str) -> list[str]:
+    """The files of a package that have this base name."""
+    how = solv.Dataiterator.SEARCH_STRINGEND | solv.Dataiterator.SEARCH_FILES
+    found = solvable.Dataiterator(solv.SOLVABLE_FILELIST, f"/{base}", how)
+    return sorted(str(each.str) for each in found)
+
+
+def _other_name(path: str) -> str:
+    """The path by which a file of /bin or /usr/bin (sbin, lib, lib64) is found as well."""
+    if path.startswith(_LINKED):
+        return f"/usr{path}"
+    short = path.removeprefix("/usr")
+    return short if short.startswith(_LINKED) else path
+
+
+def _with_files(path: str, packages: PackagePool) -> list[str]:
+    return _selected(path, solv.Selection.SELECTION_FILELIST, packages)
+
+
+def _selected(item: str, how: int, packages: PackagePool) -> list[str]:
+    return sorted({str(each.name) for each in _usable(packages.pool.select(item, how), packages)})
+
+
+def _usable(selection: Any, packages: PackagePool) -> list[Any]:
+    return [each for each in selection.solvables() if each.id not in packages.left_out]
