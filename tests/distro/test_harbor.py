@@ -109,6 +109,10 @@ def test_groups_of_packages_name_packages_that_exist(harbor: LoadedDistro) -> No
         assert names <= known, package.name
 
 
+def test_every_system_can_grow_its_root_at_the_first_boot(harbor: LoadedDistro) -> None:
+    assert "systemd-repart" in own(harbor, "harbor-core").requires
+
+
 def test_the_kernel_is_declared_without_its_version(harbor: LoadedDistro) -> None:
     (kernel,) = [
         item for item in pinned_imports(harbor, read_lock(harbor)) if item.name == "kernel"
