@@ -4,6 +4,10 @@ A problem is something that a person can act on: what happened, where, why, and 
 error carries every problem that was found together, so that a user mends an input once, not once
 per mistake. Only the command line prints; every other room raises.
 
+A problem that stops nothing is a *remark*: a warning (this is probably not what you want) or a note
+(this is good to know). Remarks are collected beside errors, handed on with the result (such as
+`LoadedImage.remarks`), and shown once.
+
     DockyardError
     └── ProcessFailed      (host.process: a program ended with a non-zero status)
 """
@@ -12,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +35,14 @@ class Position:
         )
 
 
+class Severity(StrEnum):
+    """What a problem does to the work: an error stops it, the others are remarks."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong.
@@ -40,6 +53,7 @@ class Problem:
     why: the cause, where `what` does not say it; may have several lines.
     fix: what the reader can do, in the imperative.
     excerpt: lines of output or source that prove it; printed as they are, indented.
+    severity: whether it stops the work.
     """
 
     code: str
@@ -48,6 +62,7 @@ class Problem:
     why: str = ""
     fix: str = ""
     excerpt: tuple[str, ...] = ()
+    severity: Severity = Severity.ERROR
 
 
 class DockyardError(Exception):
@@ -61,13 +76,26 @@ class DockyardError(Exception):
 
 
 class Problems:
-    """Collects problems so that all of an input's mistakes are reported together."""
+    """Collects problems so that all of an input's mistakes are reported together.
+
+    Its length is that of the errors alone.
+    """
 
     def __init__(self) -> None:
         self._found: list[Problem] = []
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self.errors)
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(item for item in self._found if item.severity is Severity.ERROR)
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """Warnings and notes, in the order in which they were found, each once."""
+        found = (item for item in self._found if item.severity is not Severity.ERROR)
+        return tuple(dict.fromkeys(found))
 
     def add(
         self,
@@ -78,13 +106,14 @@ class Problems:
         why: str = "",
         fix: str = "",
         excerpt: tuple[str, ...] = (),
+        severity: Severity = Severity.ERROR,
     ) -> None:
-        self._found.append(Problem(code, what, where, why, fix, excerpt))
+        self._found.append(Problem(code, what, where, why, fix, excerpt, severity))
 
     def extend(self, problems: Iterable[Problem]) -> None:
         self._found.extend(problems)
 
     def raise_any(self) -> None:
-        """Raise a DockyardError of all that was found, if anything was."""
-        if self._found:
-            raise DockyardError(*self._found)
+        """Raise a DockyardError of all errors that were found, if any was."""
+        if errors := self.errors:
+            raise DockyardError(*errors)

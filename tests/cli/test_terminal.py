@@ -9,7 +9,7 @@ import pytest
 
 from dockyard.cli import terminal
 from dockyard.engine import events
-from dockyard.errors import DockyardError, Position, Problem
+from dockyard.errors import DockyardError, Position, Problem, Severity
 
 PROBLEM = Problem(
     "room.code", "it broke", Position("a.yaml", 3, 7), "because\nof that", "mend it", ("line",)
@@ -33,6 +33,18 @@ def test_all_problems_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr()
     assert told.out == ""
     assert "it broke" in told.err and "that too" in told.err and "2 problems" in told.err
+
+
+def test_of_very_many_problems_the_first_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.fail(DockyardError(*(Problem("room.code", f"mistake {n}") for n in range(2000))))
+    told = capsys.readouterr().err
+    assert told.count("mistake") == 20
+    assert told.endswith("2000 problems; 1980 more are not shown\n")
+
+
+def test_remarks_say_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.remark([Problem("room.code", "it may break", severity=Severity.WARNING)])
+    assert click.unstyle(capsys.readouterr().err) == "warning[room.code]: it may break\n\n"
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,8 @@ def test_paths_are_relative_to_the_file_that_says_them(tmp_path: Path) -> None:
     assert names.install[0].position == Position(str(tmp_path / "team/list.yaml"), 2, 3)
     assert names.install[2].position.line == 4
     assert [file.name for file in loaded.files] == ["base.yaml", "main.yaml"]
-    assert loaded.directory_of("scripts.postCustomization[0]") == tmp_path / "team"
-    assert loaded.directory_of("os.additionalFiles[1].source") == loaded.directory == tmp_path
+    assert loaded.beside("scripts.postCustomization[0]", "x") == tmp_path / "team/x"
+    assert loaded.beside("os.additionalFiles[1].source", "x") == loaded.directory / "x"
 
 
 def test_a_cycle_is_told_with_its_chain(tmp_path: Path) -> None:

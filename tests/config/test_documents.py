@@ -107,7 +107,7 @@ def test_validate_command(tmp_path: Path) -> None:
     assert report["problems"][0]["code"] == "config.hostname"
     assert (report["problems"][0]["line"], report["problems"][0]["column"]) == (1, 16)
     result = run(validate_command, [str(good), "--format", "json"])
-    assert json.loads(result.output) == {"valid": True, "problems": []}
+    assert json.loads(result.output) == {"valid": True, "problems": [], "remarks": []}
 
 
 def test_an_oci_image_cannot_be_checked_yet(tmp_path: Path) -> None:

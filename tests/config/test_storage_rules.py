@@ -54,7 +54,6 @@ def codes(text: str) -> list[str]:
         ("distro: d.yaml\ninput: {image: {path: a.img}}", ["config.exclusive"]),
         ("os: {uki: {mode: modify}, selinux: {mode: enforcing}}", []),
         ("os: {uki: {mode: passthrough}, selinux: {mode: enforcing}}", ["config.uki-conflict"]),
-        ("os: {users: [{name: a, sshPublicKeys: [xyz]}]}", ["config.ssh-key"]),
         ("os: {users: [{name: a, startupCommand: bin/sh}]}", ["config.path-relative"]),
         ("os: {groups: [{name: a, gid: 60001}]}", ["config.out-of-range"]),
         ("os: {kernelCommandLine: {extraCommandLine: ['a b']}}", []),

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from dockyard.errors import DockyardError
-from dockyard.host.files import InRoot, copy_sparse, remove_parts, remove_tree, write_atomic
+from dockyard.host.files import (
+    InRoot,
+    copy_sparse,
+    open_regular,
+    read_regular,
+    remove_parts,
+    remove_tree,
+    write_atomic,
+)
 
 
 @pytest.fixture
@@ -150,3 +158,19 @@ def test_a_copy_between_file_systems_of_two_kinds_keeps_its_holes(
     copy_sparse(source, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
     assert (tmp_path / "copy").stat().st_blocks <= source.stat().st_blocks
+
+
+def test_only_regular_files_of_a_bounded_size_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "text").write_bytes(b"12345")
+    assert read_regular(tmp_path / "text", 5) == b"12345"
+    for path, limit, why in (
+        (tmp_path / "fifo", 9, "a FIFO"),
+        (Path("/dev/zero"), 9, "a device"),
+        (tmp_path, 9, "a directory"),
+        (tmp_path / "text", 4, "larger"),
+    ):
+        with pytest.raises(OSError, match=why):
+            open_regular(path, limit)
+    with pytest.raises(OSError, match="larger"):
+        read_regular(Path("/proc/self/status"), 9)  # its size reads as 0

@@ -194,3 +194,30 @@ def test_what_runs_a_script(
     interpreter: str, content: str, program: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert Script("s", tmp_path, content=content, interpreter=interpreter).program == program
+
+
+def test_permissions_of_nothing_are_permissions(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "source/below").mkdir(parents=True)
+    (tmp_path / "source/below/file").write_text("x")
+    AdditionalDirectory(tmp_path / "source", "/srv/x", new_directory_mode=0, file_mode=0).apply(
+        tree
+    )
+    for path in ("/srv/x", "/srv/x/below", "/srv/x/below/file"):
+        found = tree.files.lstat(path)
+        assert found is not None and stat.S_IMODE(found.st_mode) == 0, path
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    if kind == "fifo":
+        os.mkfifo(tmp_path / "item")
+    else:
+        (tmp_path / "item").symlink_to("/dev/zero")
+    for setting in (
+        AdditionalFile("/x", source=tmp_path / "item"),
+        AdditionalDirectory(tmp_path, "/x") if kind == "fifo" else AdditionalFile("/x", tmp_path),
+        Script("s", tmp_path, path=tmp_path / "item"),
+    ):
+        with pytest.raises(DockyardError) as caught:
+            _ = setting.identity
+        assert "regular file is wanted" in caught.value.problems[0].why

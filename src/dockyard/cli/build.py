@@ -51,6 +51,7 @@ def command(
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
+    terminal.remark(planned.request.remarks)
     target = output_path(planned.request, output_image_file)
     if planned.plan.to_run or verify or kept.has_work():
         namespace.enter()

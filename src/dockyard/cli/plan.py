@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dockyard.cli import terminal
 from dockyard.cli.image_options import image_options, origins_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def command(
     from dockyard.pipeline.build import plan_image
 
     origins = origins_of(debian_mirror, mirror_dir)
-    plan = plan_image(image, Store(store), origins, output_image_format, rpm_source).plan
+    planned = plan_image(image, Store(store), origins, output_image_format, rpm_source)
+    plan = planned.plan
+    terminal.remark(planned.request.remarks)
     if as_json:
         click.echo(json.dumps([_as_json(d) for d in plan.decisions], indent=1))
         return

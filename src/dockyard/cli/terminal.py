@@ -12,35 +12,58 @@ import shutil
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
 from dockyard.engine import events
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Problem, Severity
 
 _WIDTH = 100
 
 PROGRESS_MODES = ("auto", "plain", "json", "quiet")
 
 
+# Whoever has more mistakes than these mends them first, or reads them all as JSON.
+_MOST_SHOWN = 20
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
 def fail(error: DockyardError) -> None:
-    """Print every problem of an error to standard error."""
-    for number, problem in enumerate(error.problems):
+    """Print the problems of an error to standard error."""
+    _print(error.problems)
+    hidden = len(error.problems) - _MOST_SHOWN
+    if hidden > 0:
+        click.echo(f"\n{len(error.problems)} problems; {hidden} more are not shown", err=True)
+    elif len(error.problems) > 1:
+        click.echo(f"\n{len(error.problems)} problems", err=True)
+
+
+def remark(remarks: Sequence[Problem]) -> None:
+    """Print warnings and notes to standard error, set off from what follows."""
+    _print(remarks)
+    hidden = len(remarks) - _MOST_SHOWN
+    if hidden > 0:
+        click.echo(f"\n{hidden} more remarks are not shown", err=True)
+    if remarks:
+        click.echo(err=True)
+
+
+def _print(problems: Sequence[Problem]) -> None:
+    for number, problem in enumerate(problems[:_MOST_SHOWN]):
         if number:
             click.echo(err=True)
         click.echo(render(problem), err=True)
-    if len(error.problems) > 1:
-        click.echo(f"\n{len(error.problems)} problems", err=True)
 
 
 def render(problem: Problem) -> str:
     """A problem as text: what, where, the lines that prove it, why, and what to do."""
-    code = f"error[{problem.code}]:"
+    code = f"{problem.severity}[{problem.code}]:"
     first, *rest = _wrapped(f"{code} {problem.what}", "         ")
     lines = [
-        click.style(code, fg="red", bold=True) + click.style(first.removeprefix(code), bold=True),
+        click.style(code, fg=_COLOURS[problem.severity], bold=True)
+        + click.style(first.removeprefix(code), bold=True),
         *(click.style(line, bold=True) for line in rest),
     ]
     if problem.where is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,21 +61,24 @@ def command(
 
     Files that it builds on (baseConfigs) are checked as well. Nothing is built or changed.
     """
+    from dockyard.cli import terminal
     from dockyard.config import LoadedImage, check_files, load_image
-    from dockyard.errors import DockyardError
+    from dockyard.errors import DockyardError, Severity
 
     if (config is None) == (config_file is None):
         raise click.UsageError("give the image file once: as CONFIG, or with --config-file")
     path = config or config_file
     assert path is not None
     problems: list[Problem] = []
+    remarks: list[Problem] = []
     loaded: LoadedImage | None = None
     try:
         loaded = load_image(path)
     except DockyardError as error:
         problems += error.problems
     if loaded is not None and resources & {"files", "all"}:
-        problems += check_files(loaded)
+        for found in check_files(loaded):
+            (problems if found.severity is Severity.ERROR else remarks).append(found)
     if loaded is not None and loaded.image.input.image.oci and resources & {"oci", "all"}:
         problems.append(
             loaded.problem(
@@ -84,35 +88,41 @@ def command(
                 fix="use --validate-resources files",
             )
         )
+    remarks[:0] = loaded.remarks if loaded is not None else ()
     if output == "json":
-        _print_json(problems)
+        _print_json(problems, remarks)
         raise SystemExit(1 if problems else 0)
     if problems:
         raise DockyardError(*problems)
     assert loaded is not None
+    terminal.remark(remarks)
     files = len(loaded.files)
     click.echo(f"{path}: valid" + (f" ({files} files)" if files > 1 else ""))
 
 
-def _print_json(problems: list[Problem]) -> None:
+def _print_json(problems: Sequence[Problem], remarks: Sequence[Problem]) -> None:
     import json
 
+    report = {
+        "valid": not problems,
+        "problems": [_as_json(problem) for problem in problems],
+        "remarks": [_as_json(problem) for problem in remarks],
+    }
+    click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+def _as_json(problem: Problem) -> dict[str, object]:
     from dockyard.errors import Position
 
-    found = []
-    for problem in problems:
-        where = problem.where
-        place = where if isinstance(where, Position) else Position(str(where or ""))
-        found.append(
-            {
-                "code": problem.code,
-                "what": problem.what,
-                "file": place.file,
-                "line": place.line,
-                "column": place.column,
-                "why": problem.why,
-                "fix": problem.fix,
-            }
-        )
-    report = {"valid": not found, "problems": found}
-    click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    where = problem.where
+    place = where if isinstance(where, Position) else Position(str(where or ""))
+    return {
+        "severity": str(problem.severity),
+        "code": problem.code,
+        "what": problem.what,
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "why": problem.why,
+        "fix": problem.fix,
+    }

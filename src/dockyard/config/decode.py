@@ -191,6 +191,7 @@ class Decoder:
                     self.span((*path, *mistake.path)),
                     why=mistake.why,
                     fix=mistake.fix,
+                    severity=mistake.severity,
                 )
         return made
 

@@ -17,7 +17,7 @@ from dockyard.config.decode import Decoder, dotted
 from dockyard.config.merge import merge_files
 from dockyard.config.report import Report
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, parse, read_text
-from dockyard.errors import DockyardError, Position, Problem
+from dockyard.errors import DockyardError, Position, Problem, Severity
 from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
 
@@ -56,17 +56,33 @@ class LoadedImage:
         """A local path of the model as a path that can be opened."""
         return self.directory / path
 
-    def directory_of(self, at: str) -> Path:
-        """The directory of the file that says the value at a path: its own, or a base config's."""
-        return Path(self.position(at).file).absolute().parent
+    def beside(self, at: str, path: str) -> Path:
+        """A path that is plain text in the model, such as `password.value`: relative to the file
+        that says it, which may be a base config.
+        """
+        return Path(self.position(at).file).absolute().parent / path
 
     def position(self, at: str) -> Position:
         """Where a value stands, or the nearest thing around it that is written."""
         return self._span(at).position
 
-    def problem(self, at: str, code: str, what: str, *, why: str = "", fix: str = "") -> Problem:
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """What is worth saying about the files although they are valid."""
+        return self._report.remarks
+
+    def problem(
+        self,
+        at: str,
+        code: str,
+        what: str,
+        *,
+        why: str = "",
+        fix: str = "",
+        severity: Severity = Severity.ERROR,
+    ) -> Problem:
         """A problem with the value at a path, with its line shown."""
-        return self._report.problem(code, what, self._span(at), why=why, fix=fix)
+        return self._report.problem(code, what, self._span(at), why=why, fix=fix, severity=severity)
 
     def _span(self, at: str) -> Span:
         while at and at not in self._spans:

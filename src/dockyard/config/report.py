@@ -7,15 +7,36 @@ Passwords in a shown line are masked.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from dockyard.config.source import Span
-from dockyard.errors import DockyardError, Position, Problem
+from dockyard.errors import DockyardError, Position, Problem, Severity
 
 # A password, its hash, or either under a misspelt key.
 _SECRET = re.compile(
     r"(?P<key>(?:^|[\s{,-])[\"']?(?:val\w*|pas\w*d)[\"']?\s*:\s+)(?P<secret>[^\s{].*)"
 )
 _WIDEST = 100
+_PRIVATE_KEY = re.compile(r"(?:-----BEGIN [A-Z0-9 ]*PRIVATE KEY|b3BlbnNzaC1rZXktdjEA).*", re.DOTALL)
+# Longer texts hold a value that nobody wants to read whole.
+_LONGEST = 600
+
+
+def _cut(text: str) -> str:
+    """The text without the middle of a very long value."""
+    text = _PRIVATE_KEY.sub("a private key", text)
+    return text if len(text) <= _LONGEST else f"{text[:200]} … {text[-200:]}"
+
+
+def _without_private_keys(text: str) -> list[str]:
+    """The lines of a text; those that belong to a private key show nothing of it."""
+    lines = []
+    inside = False
+    for line in text.splitlines():
+        shown = _PRIVATE_KEY.sub("…", line)
+        lines.append("…" if inside else shown)
+        inside = (inside or ("BEGIN" in line and shown != line)) and "-----END " not in line
+    return lines
 
 
 class Report:
@@ -24,13 +45,24 @@ class Report:
     def __init__(self) -> None:
         self._lines: dict[str, list[str]] = {}
         self._problems: list[Problem] = []
+        self._errors = 0
+        self._masked: dict[tuple[str, int], str] = {}
 
     def __len__(self) -> int:
-        return len(self._problems)
+        """How many errors there are; remarks stop nothing."""
+        return self._errors
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """In the order of the files and lines that they are in, each once."""
+        """The errors, in the order of the files and lines that they are in, each once."""
+        return self._ordered(item for item in self._problems if item.severity is Severity.ERROR)
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """Warnings and notes, in the same order."""
+        return self._ordered(item for item in self._problems if item.severity is not Severity.ERROR)
+
+    def _ordered(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         files = {file: index for index, file in enumerate(self._lines)}
 
         def order(problem: Problem) -> tuple[int, int, int]:
@@ -39,39 +71,69 @@ class Report:
                 return (len(files), 0, 0)
             return (files.get(where.file, len(files)), where.line, where.column)
 
-        return tuple(sorted(dict.fromkeys(self._problems), key=order))
+        return tuple(sorted(dict.fromkeys(problems), key=order))
 
     def add_source(self, file: str, text: str) -> None:
-        self._lines[file] = text.splitlines()
+        self._lines[file] = _without_private_keys(text)
 
-    def extend(self, problems: tuple[Problem, ...]) -> None:
-        self._problems.extend(problems)
+    def extend(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self._problems.append(problem)
+            self._errors += problem.severity is Severity.ERROR
 
-    def add(self, code: str, what: str, at: Span, *, why: str = "", fix: str = "") -> None:
-        self._problems.append(self.problem(code, what, at, why=why, fix=fix))
+    def add(
+        self,
+        code: str,
+        what: str,
+        at: Span,
+        *,
+        why: str = "",
+        fix: str = "",
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        self.extend([self.problem(code, what, at, why=why, fix=fix, severity=severity)])
 
-    def problem(self, code: str, what: str, at: Span, *, why: str = "", fix: str = "") -> Problem:
+    def problem(
+        self,
+        code: str,
+        what: str,
+        at: Span,
+        *,
+        why: str = "",
+        fix: str = "",
+        severity: Severity = Severity.ERROR,
+    ) -> Problem:
         """A problem with the line that it is about, without adding it."""
-        return Problem(code, what, at.position, why, fix, self._excerpt(at))
+        where, excerpt = at.position, self._excerpt(at)
+        return Problem(code, _cut(what), where, _cut(why), _cut(fix), excerpt, severity)
 
     def raise_any(self) -> None:
-        if self._problems:
+        if self._errors:
             raise DockyardError(*self.problems)
 
     def _excerpt(self, at: Span) -> tuple[str, ...]:
-        lines = self._lines.get(at.position.file, [])
-        if not 0 < at.position.line <= len(lines):
-            return ()
-        line = lines[at.position.line - 1].replace("\t", " ")
-        column, width = at.position.column - 1, at.width
-        masked = _SECRET.sub(r"\g<key>…", line)
-        if masked != line:
-            column = min(column, len(masked) - 1)
-            line = masked
-        line = "".join(character if character.isprintable() else "?" for character in line)
+        written = self._line(at.position.file, at.position.line)
+        column = at.position.column - 1
+        line = self._masked.get((at.position.file, at.position.line), written)
+        if line != written:
+            column = min(column, len(line) - 1)
         if not line.strip() or column > len(line):
             return ()
         start = max(0, column - _WIDEST // 2) if len(line) > _WIDEST else 0
         shown = line[start : start + _WIDEST]
-        width = max(1, min(width, len(shown) - (column - start)))
+        shown = "".join(character if character.isprintable() else "?" for character in shown)
+        width = max(1, min(at.width, len(shown) - (column - start)))
         return (shown.rstrip(), " " * (column - start) + "^" * width)
+
+    def _line(self, file: str, number: int) -> str:
+        """A line of a file as it is written; what may be shown of it is then in `_masked`.
+
+        Masked once per line: a file may be one long line with a thousand mistakes.
+        """
+        lines = self._lines.get(file, [])
+        if not 0 < number <= len(lines):
+            return ""
+        line = lines[number - 1].replace("\t", " ")
+        if (file, number) not in self._masked:
+            self._masked[file, number] = _SECRET.sub(r"\g<key>…", line)
+        return line

@@ -10,8 +10,11 @@ from pathlib import Path, PurePath
 
 from dockyard.config.load import LoadedImage, read_model
 from dockyard.config.report import Report
-from dockyard.errors import DockyardError, Position, Problem
+from dockyard.errors import DockyardError, Position, Problem, Severity
+from dockyard.host.files import LARGEST_SOURCE, open_regular, read_regular
+from dockyard.model import ssh_keys
 from dockyard.model.image import PackageList
+from dockyard.model.users import PRIVATE_KEY, SSH_KEY_FIX
 
 _LISTS = (
     ("install", "installLists", "install_lists"),
@@ -66,7 +69,10 @@ def _read_list(loaded: LoadedImage, path: Path, at: str, report: Report) -> Iter
 
 
 def check_files(loaded: LoadedImage) -> list[Problem]:
-    """Every local file that the image file names and that is not there, or not of its kind."""
+    """Every local file that the image file names and that is not there, or not of its kind.
+
+    Also what is wrong with lists of packages and with SSH keys in files; remarks are among it.
+    """
     problems: list[Problem] = []
     for at, path, directory in _references(loaded):
         local = loaded.local(path)
@@ -88,11 +94,45 @@ def check_files(loaded: LoadedImage) -> list[Problem]:
                     else "use `additionalDirs` for a directory",
                 )
             )
+        elif not directory:
+            problems += _unusable(loaded, at, path, local)
     try:
         package_names(loaded)
     except DockyardError as error:
         problems += error.problems
     return problems
+
+
+def _unusable(loaded: LoadedImage, at: str, path: str, local: Path) -> Iterator[Problem]:
+    """What is wrong with a file that is there: its kind, its size, or the keys in it."""
+    try:
+        open_regular(local, LARGEST_SOURCE).close()
+        if "sshPublicKeyPaths" in at:
+            yield from _keys(loaded, at, path, read_regular(local).decode(errors="replace"))
+    except OSError as error:
+        yield loaded.problem(
+            at,
+            "config.file-unusable",
+            f"{path!r} cannot be used",
+            why=error.strerror or str(error),
+            fix="name a regular file that can be read",
+        )
+
+
+def _keys(loaded: LoadedImage, at: str, path: str, text: str) -> Iterator[Problem]:
+    if ssh_keys.holds_private_key(text):
+        code, _, fix, why = PRIVATE_KEY
+        yield loaded.problem(at, code, f"{path!r} holds a private key", why=why, fix=fix)
+        return
+    for doubt in ssh_keys.doubts(text):
+        yield loaded.problem(
+            at,
+            "config.ssh-key",
+            f"line {doubt.line} of {path!r} {doubt.what}",
+            why=doubt.why or "sshd passes over it: nobody can log in with it",
+            fix=SSH_KEY_FIX,
+            severity=Severity.WARNING,
+        )
 
 
 def _missing(loaded: LoadedImage, at: str, path: str, why: str, local: Path) -> Iterator[Problem]:
@@ -137,7 +177,7 @@ def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:
             yield f"os.users[{index}].sshPublicKeyPaths[{number}]", path, False
         if user.password and user.password.type.endswith("-file"):
             at = f"os.users[{index}].password.value"
-            yield at, str(loaded.directory_of(at) / user.password.value), False
+            yield at, str(loaded.beside(at, user.password.value)), False
     for kind, scripts in (
         ("postCustomization", image.scripts.post_customization),
         ("finalizeCustomization", image.scripts.finalize_customization),

@@ -7,6 +7,7 @@ knows the wanted type reads it, so that 0644, 1.10 and 2024-05-20 mean what they
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 
 from dockyard.config.syntax import explain
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.host.files import read_regular
 
 if TYPE_CHECKING:
     from dockyard.config.report import Report
@@ -77,11 +79,16 @@ def kind_of(node: Node) -> str:
 
 def read_text(path: Path) -> str:
     """The text of a file; raises a DockyardError that says why it cannot be read."""
+    data = b""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = read_regular(path)
+        # UTF-16 where a byte-order mark says so (YAML 1.2, section 5.2).
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return data.decode("utf-16")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = error.object[: error.start]
-        where = Position(str(path), before.count(b"\n") + 1)
+        line = data[: error.start].count(b"\n") + 1 if error.encoding == "utf-8" else 0
+        where = Position(str(path), line)
         raise DockyardError(
             Problem("config.not-utf8", "the file is not UTF-8 text", where, fix="save it as UTF-8")
         ) from error

@@ -20,7 +20,7 @@ from dockyard.disk.partitions import (
     PartitionLayout,
     VerityLayout,
 )
-from dockyard.errors import Position, Problems
+from dockyard.errors import Position, Problems, Severity
 from dockyard.model.base import MIB
 from dockyard.model.storage import (
     Disk,
@@ -123,6 +123,7 @@ class _Reported(Problems):
         why: str = "",
         fix: str = "",
         excerpt: tuple[str, ...] = (),
+        severity: Severity = Severity.ERROR,
     ) -> None:
         if isinstance(where, str):
             path = where
@@ -130,7 +131,7 @@ class _Reported(Problems):
             while path and path not in self._positions:
                 path = path[: max(path.rfind("."), path.rfind("["), 0)]
             where = self._positions.get(path, where)
-        super().add(code, what, where, why=why, fix=fix, excerpt=excerpt)
+        super().add(code, what, where, why=why, fix=fix, excerpt=excerpt, severity=severity)
 
 
 def _filesystems(storage: Storage, seed: bytes) -> dict[str, FileSystemLayout]:

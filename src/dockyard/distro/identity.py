@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 import dockyard
+from dockyard.host.files import LARGEST_SOURCE, read_regular
 from dockyard.model.distro import Component, Package
 from dockyard.packages.rpm.payload import LEVEL, LIBRARY
 
@@ -63,7 +64,7 @@ class SourceFiles:
         """sha256 of a file; "" when it cannot be read, which the conversion then reports."""
         if name not in self._known:
             try:
-                data = (self._directory / name).read_bytes()
+                data = read_regular(self._directory / name, LARGEST_SOURCE)
                 self._known[name] = hashlib.sha256(data).hexdigest()
             except OSError:
                 self._known[name] = ""

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from dockyard.distro.relations import Relations
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.host.files import LARGEST_SOURCE, read_regular
 from dockyard.packages.rpm.contents import FileTrigger, PackageScriptlet, RpmPackage
 from dockyard.packages.rpm.writer import write_package
 
@@ -41,7 +42,7 @@ class Order:
 
     def read(self, source: str) -> bytes:
         """The content of a file of the distribution."""
-        return (self.directory / source).read_bytes()
+        return read_regular(self.directory / source, LARGEST_SOURCE)
 
     def completed(self, package: RpmPackage) -> RpmPackage:
         """A package with what is ordered: relations beside its own, scriptlets, facts."""

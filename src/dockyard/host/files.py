@@ -16,12 +16,63 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import kernel
 
+# Bytes: what a person writes (configuration, lists, keys), and what is copied into an image.
+LARGEST_TEXT = 16 << 20
+LARGEST_SOURCE = 4 << 30
+
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
 _RESOLVE = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
+
+
+def open_regular(path: Path, limit: int) -> BufferedReader:
+    """Open a file that a user names: a regular one, of no more than `limit` bytes.
+
+    Anything else may never end or never begin (a device, a FIFO), so it is not even opened. Raises
+    OSError, whose `strerror` says what is wrong.
+    """
+    _require_regular(path.stat(), limit)
+    # Between the two looks the name may have come to mean a FIFO.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        _require_regular(os.fstat(descriptor), limit)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, limit: int = LARGEST_TEXT) -> bytes:
+    """The bytes of a file that a user names; see open_regular. Raises OSError."""
+    with open_regular(path, limit) as file:
+        data = file.read(limit + 1)  # files of /proc do not tell their size
+    if len(data) > limit:
+        raise _too_large(limit)
+    return data
+
+
+def _require_regular(found: os.stat_result, limit: int) -> None:
+    for is_kind, name in _KINDS:
+        if is_kind(found.st_mode):
+            raise OSError(errno.EINVAL, f"it is {name}; a regular file is wanted")
+    if found.st_size > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB, the most that is read")
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:

@@ -15,6 +15,8 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
+from dockyard.errors import Severity
+
 Step: TypeAlias = str | int
 KIB = 1 << 10
 MIB = 1 << 20
@@ -27,6 +29,7 @@ class Mistake:
     path: leads from the object to the offending value, by YAML keys and indices.
     reads: the parts of the object that the rule looked at; where one of them could not be read,
     the mistake may be none and is not reported. Default: the whole object.
+    severity: an error, unless the file is valid all the same.
     """
 
     path: tuple[Step, ...]
@@ -35,6 +38,7 @@ class Mistake:
     fix: str = ""
     why: str = ""
     reads: tuple[tuple[Step, ...], ...] = ((),)
+    severity: Severity = Severity.ERROR
 
 
 class Model(BaseModel):

@@ -9,11 +9,28 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from dockyard.model.base import NOT_EMPTY, LocalPath, Mistake, Model, absolute_path_mistakes
+from dockyard.errors import Severity
+from dockyard.model import ssh_keys
+from dockyard.model.base import (
+    NOT_EMPTY,
+    LocalPath,
+    Mistake,
+    Model,
+    Step,
+    absolute_path_mistakes,
+)
 
 # What useradd(8) accepts by default, and `$` at the end for machine accounts.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
 LARGEST_ID = 60000
+SSH_KEY_FIX = "give the one line of a .pub file, such as `ssh-ed25519 AAAA… name`"
+# Code, what, fix, why.
+PRIVATE_KEY = (
+    "config.private-key",
+    "this is a private key",
+    "give the public key, from the .pub file beside it, and make a new pair if others saw this one",
+    "it would lie in the image, where everyone who has the image can read it",
+)
 
 
 class PasswordType(StrEnum):
@@ -102,6 +119,22 @@ def _id_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
         )
 
 
+def _ssh_key_mistakes(text: str, *at: Step) -> Iterator[Mistake]:
+    if ssh_keys.holds_private_key(text):
+        yield Mistake(at, *PRIVATE_KEY, reads=(at,))
+        return
+    for doubt in ssh_keys.doubts(text):
+        yield Mistake(
+            at,
+            "config.ssh-key",
+            f"the text {doubt.what}",
+            SSH_KEY_FIX,
+            doubt.why or "sshd passes over it: nobody can log in with it",
+            reads=(at,),
+            severity=Severity.WARNING,
+        )
+
+
 class User(Model):
     """A user to create or to change."""
 
@@ -160,14 +193,7 @@ class User(Model):
                 reads=(("passwordExpiresDays",),),
             )
         for index, key in enumerate(self.ssh_public_keys):
-            if len(key.split()) < 2 or "\n" in key.strip():
-                yield Mistake(
-                    ("sshPublicKeys", index),
-                    "config.ssh-key",
-                    "not an SSH public key",
-                    "give one line such as `ssh-ed25519 AAAA… name`",
-                    reads=(("sshPublicKeys", index),),
-                )
+            yield from _ssh_key_mistakes(key, "sshPublicKeys", index)
         for key, path in (
             ("startupCommand", self.startup_command),
             ("homeDirectory", self.home_directory),

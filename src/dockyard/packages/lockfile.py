@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dockyard.errors import DockyardError, Position, Problem, Problems
+from dockyard.host.files import read_regular
 from dockyard.model.packages import (
     LOCK_VERSION,
     Lock,
@@ -59,7 +60,7 @@ def load(path: Path) -> Lock:
     Raises lock.missing, lock.damaged (every mistake with its line) or lock.too-new.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode()
     except FileNotFoundError:
         what = f"there is no lock {path}"
         problem = Problem("lock.missing", what, fix="make it with `dockyard lock`")

@@ -38,6 +38,7 @@ class ImageRequest:
     """One image, ready to be planned. epoch: seconds, the time of everything that is made.
 
     seed: decides every id of the disk (see docs/decisions/0008).
+    remarks: warnings and notes about the input, to be shown once before the work.
     """
 
     loaded: LoadedImage
@@ -54,6 +55,7 @@ class ImageRequest:
     command_line: str
     seed: bytes
     format: str
+    remarks: tuple[Problem, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,6 +98,7 @@ def read_request(
     loaded = load_image(file)
     image = loaded.image
     together = _Together()
+    together.extend(loaded.remarks)
     together.get(lambda: require_buildable(loaded))
     together.get(lambda: require_acted_on(loaded))
     together.extend(check_files(loaded))
@@ -137,6 +140,7 @@ def read_request(
         command_line=kernel_command_line(layout, extra),
         seed=seed,
         format=chosen_format,
+        remarks=together.remarks,
     )
 
 
@@ -155,6 +159,10 @@ class _Together:
 
     def extend(self, problems: Iterable[Problem]) -> None:
         self._problems.extend(problems)
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        return self._problems.remarks
 
     def raise_any(self) -> None:
         self._problems.raise_any()

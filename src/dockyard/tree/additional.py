@@ -18,7 +18,7 @@ from typing import Any
 
 from dockyard.errors import DockyardError, Position
 from dockyard.tree.check import Check
-from dockyard.tree.setting import Tree, fingerprint, missing_source, source_digest
+from dockyard.tree.setting import Tree, fingerprint, missing_source, read_source, source_digest
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class AdditionalFile:
         return f"file {self.destination}, {self.mode:04o}"
 
     def apply(self, tree: Tree) -> None:
-        data = (self.content or "").encode() if self.source is None else self.source.read_bytes()
+        data = (self.content or "").encode() if self.source is None else read_source(self.source)
         tree.files.write(self.destination, data, mode=self.mode)
 
     def checks(self) -> list[Check]:
@@ -76,6 +76,11 @@ class AdditionalDirectory:
     file_mode: int | None = None
     position: Position | None = None
 
+    @property
+    def new_mode(self) -> int:
+        """The mode of directories that are made."""
+        return 0o755 if self.new_directory_mode is None else self.new_directory_mode
+
     @cached_property
     def content(self) -> tuple[tuple[str, str, int], ...]:
         """What is below the source, sorted: (path, digest or link target or "", mode)."""
@@ -90,17 +95,18 @@ class AdditionalDirectory:
             if item.is_symlink():
                 yield path, f"link:{item.readlink()}", 0o777
             elif item.is_dir():
-                yield path, "", self.new_directory_mode or 0o755
+                yield path, "", self.new_mode
                 yield from self._walk(item, below / item.name)
             else:
-                yield path, source_digest(item, self.position), self.file_mode or _plain_mode(item)
+                mode = _plain_mode(item) if self.file_mode is None else self.file_mode
+                yield path, source_digest(item, self.position), mode
 
     @property
     def identity(self) -> dict[str, Any]:
         merged = self.merged_directory_mode
         return {
             "directory": self.destination,
-            "new": f"{self.new_directory_mode or 0o755:04o}",
+            "new": f"{self.new_mode:04o}",
             "merged": None if merged is None else f"{merged:04o}",
             "content": [list(item) for item in self.content],
         }
@@ -115,13 +121,13 @@ class AdditionalDirectory:
             if value.startswith("link:"):
                 tree.files.symlink(target, value.removeprefix("link:"))
             elif value:
-                tree.files.write(target, (self.source / path).read_bytes(), mode=mode)
+                tree.files.write(target, read_source(self.source / path), mode=mode)
             else:
                 self._directory(tree, target)
 
     def _directory(self, tree: Tree, path: str) -> None:
         if tree.files.lstat(path) is None:
-            tree.files.make_directories(path, mode=self.new_directory_mode or 0o755)
+            tree.files.make_directories(path, mode=self.new_mode)
         elif self.merged_directory_mode is not None:
             tree.files.set_attributes(path, mode=self.merged_directory_mode, uid=0, gid=0)
 

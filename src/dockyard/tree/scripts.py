@@ -16,6 +16,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.host.files import read_regular
 from dockyard.host.process import ProcessFailed
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree, fingerprint, missing_source
@@ -48,7 +49,7 @@ class Script:
         if self.path is None:
             return (self.content or "").encode()
         try:
-            return self.path.read_bytes()
+            return read_regular(self.path)
         except OSError as error:
             raise DockyardError(missing_source(self.path, self.position, error)) from error
 

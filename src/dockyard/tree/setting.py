@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.host.files import InRoot
+from dockyard.host.files import LARGEST_SOURCE, InRoot, open_regular, read_regular
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.sandbox import run_in_tree
 from dockyard.tree.check import Check
@@ -69,10 +69,15 @@ def fingerprint(data: bytes | str) -> str:
 def source_digest(path: Path, position: Position | None) -> str:
     """SHA-256 of a file of the user's; raises DockyardError at the position that names it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LARGEST_SOURCE) as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     except OSError as error:
         raise DockyardError(missing_source(path, position, error)) from error
+
+
+def read_source(path: Path) -> bytes:
+    """The bytes of a file of the user's. Raises OSError."""
+    return read_regular(path, LARGEST_SOURCE)
 
 
 def missing_source(path: Path, position: Position | None, error: OSError) -> Problem:

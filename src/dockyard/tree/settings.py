@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dockyard.config import LoadedImage
 from dockyard.errors import DockyardError, Problems
+from dockyard.host.files import read_regular
 from dockyard.model.os import AdditionalDir, AdditionalFile, PasswordType
 from dockyard.model.os import User as UserModel
 from dockyard.tree.additional import AdditionalDirectory
@@ -97,7 +98,8 @@ def _require_readable(settings: Iterable[Setting], problems: Problems) -> None:
 def _user(user: UserModel, key: str, loaded: LoadedImage, problems: Problems) -> User:
     keys = [*user.ssh_public_keys]
     for index, name in enumerate(user.ssh_public_key_paths):
-        text = _text(name, f"{key}.sshPublicKeyPaths[{index}]", loaded, problems)
+        at = f"{key}.sshPublicKeyPaths[{index}]"
+        text = _text(loaded.local(name), at, loaded, problems)
         keys += [line for line in text.splitlines() if line.strip()]
     return User(
         name=user.name,
@@ -122,7 +124,8 @@ def _password(user: UserModel, key: str, loaded: LoadedImage, problems: Problems
         case PasswordType.HASHED:
             return user.password.value
         case PasswordType.HASHED_FILE:
-            return _text(user.password.value, f"{key}.password.value", loaded, problems).strip()
+            at = f"{key}.password.value"
+            return _text(loaded.beside(at, user.password.value), at, loaded, problems).strip()
         case _:
             problem = loaded.problem(
                 f"{key}.password.type",
@@ -135,10 +138,15 @@ def _password(user: UserModel, key: str, loaded: LoadedImage, problems: Problems
             return None
 
 
-def _text(name: str, at: str, loaded: LoadedImage, problems: Problems) -> str:
-    path = loaded.local(name)
+def _text(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> str:
     try:
-        return path.read_text()
+        return read_regular(path).decode()
+    except UnicodeDecodeError:
+        problem = loaded.problem(
+            at, "tree.source-not-text", f"the file {path} is not UTF-8 text", fix="save it as UTF-8"
+        )
+        problems.extend([problem])
+        return ""
     except OSError as error:
         problems.extend([missing_source(path, loaded.position(at), error)])
         return ""

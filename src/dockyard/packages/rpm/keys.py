@@ -14,7 +14,7 @@ from pathlib import Path
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import write_atomic
+from dockyard.host.files import read_regular, write_atomic
 from dockyard.host.network import TransferFailed, shown
 from dockyard.model.packages import Repository
 from dockyard.packages.access import Access
@@ -64,7 +64,7 @@ def load(
 def _read(source: str, repository: Repository, access: Access) -> bytes:
     try:
         if source.startswith("/"):
-            return Path(source).read_bytes()
+            return read_regular(Path(source), _LIMIT)
         return access.network.read(source, _LIMIT)
     except (OSError, TransferFailed) as error:
         why = error.why if isinstance(error, TransferFailed) else str(error)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Position, Problem, Problems
+from dockyard.host.files import read_regular
 from dockyard.model.packages import DEFAULT_COST, DEFAULT_PRIORITY, Repository
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
@@ -41,7 +42,7 @@ def load(path: Path, variables: Mapping[str, str]) -> tuple[Repository, ...]:
     Raises DockyardError (`repofile.…`) with every mistake.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         what = f"the repository file {path} cannot be read"
         raise DockyardError(Problem("repofile.unreadable", what, why=str(error))) from None
