@@ -106,3 +106,32 @@ def test_verity(hash_device: str, more: str, expected: list[str]) -> None:
     if not expected:
         (verity,) = parse_image(text).image.storage.verity
         assert verity.inline == (hash_device == "root")
+
+
+EROFS = """\
+storage:
+  bootType: efi
+  disks:
+  - partitions:
+    - {{id: esp, type: esp, size: 40M}}
+    - {{id: root, size: 1G}}
+  filesystems:
+  - {{deviceId: esp, type: fat32, mountPoint: /boot/efi}}
+  - {{deviceId: root, type: {type}, erofs: {erofs}, mountPoint: /mnt}}
+os: {{bootloader: {{resetType: hard-reset}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "erofs", "expected"),
+    [
+        ("erofs", "{}", []),
+        ("erofs", "{compression: zstd, level: 22}", []),
+        ("erofs", "{level: 0}", ["config.erofs-level"]),
+        ("erofs", "{compression: lz4, level: 3}", ["config.erofs-level"]),
+        ("erofs", "{compression: gzip}", ["config.unknown-value"]),
+        ("ext4", "{compression: lz4}", ["config.exclusive"]),
+    ],
+)
+def test_the_compression_of_erofs(kind: str, erofs: str, expected: list[str]) -> None:
+    assert codes(EROFS.format(type=kind, erofs=erofs)) == expected

@@ -14,7 +14,16 @@ from dockyard.disk.layout import lay_out, shown
 from dockyard.disk.partition_types import GROW_FILE_SYSTEM, READ_ONLY, type_guid
 from dockyard.errors import DockyardError, Position
 from dockyard.host.sandbox import Tools
-from dockyard.model.storage import Disk, FileSystem, FileSystemType, MountPoint, Partition, Storage
+from dockyard.model.storage import (
+    Disk,
+    Erofs,
+    ErofsCompression,
+    FileSystem,
+    FileSystemType,
+    MountPoint,
+    Partition,
+    Storage,
+)
 
 
 def codes(error: pytest.ExceptionInfo[DockyardError]) -> list[str]:
@@ -73,6 +82,22 @@ def test_fat_is_named_by_eight_digits() -> None:
     esp = lay_out(two_partitions(), b"seed").partition("esp")
     assert esp.filesystem is not None
     assert esp.filesystem.uuid_text == fat_serial(esp.filesystem.uuid)
+
+
+def test_what_is_asked_of_a_file_system_is_asked_of_its_program() -> None:
+    def options(kind: FileSystemType, erofs: Erofs | None = None) -> dict[str, str]:
+        system = FileSystem(device_id="rootfs", type=kind, erofs=erofs)
+        found = lay_out(one_partition(system), b"seed").partition("rootfs").filesystem
+        assert found is not None
+        return dict(found.options)
+
+    assert options(FileSystemType.FAT32) == {"fat_bits": "32"}
+    assert options(FileSystemType.VFAT) == {}
+    assert options(FileSystemType.EROFS) == {"compression": "lz4hc,level=9"}
+    plain = Erofs(compression=ErofsCompression.NONE)
+    assert options(FileSystemType.EROFS, plain) == {"compression": "none"}
+    hard = Erofs(compression=ErofsCompression.ZSTD, level=19)
+    assert options(FileSystemType.EROFS, hard) == {"compression": "zstd,level=19"}
 
 
 def test_types_depend_on_the_architecture() -> None:

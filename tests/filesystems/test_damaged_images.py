@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -13,6 +15,9 @@ import pytest
 from dockyard.archive import Archive, features
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, by_name
+from dockyard.filesystems.image import MappedImage
+from dockyard.filesystems.inodes import numbers_by_path
+from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools
 from nasty_archive import DATA, directory, file, plain
 
@@ -20,6 +25,10 @@ SPEC = FilesystemSpec(UUID(int=7), epoch=1_767_225_600)
 SIZES = {"ext4": 16, "erofs": 0, "xfs": 300, "btrfs": 128, "vfat": 2}
 BLOCK = 512
 pytestmark = pytest.mark.build
+
+
+class MappedExample(MappedImage):
+    kind = "example"
 
 
 def _small() -> Archive:
@@ -76,3 +85,54 @@ def test_random_damage(tools: Tools, testing_tools: Tools, tmp_path: Path, name:
                 opened.write(byte)
     assert outcomes["read"] + outcomes["refused"] == 120
     assert outcomes["refused"]
+
+
+def test_random_damage_of_compressed_data(tools: Tools, tmp_path: Path) -> None:
+    filesystem, image = by_name("erofs"), tmp_path / "image"
+    words = b"".join(b"%d words\n" % at for at in range(900))
+    paths = [b"a%d/%d" % (at % 9, at) for at in range(60)]
+    archive = Archive.from_entries([file(path) for path in paths], dict.fromkeys(paths, words))
+    spec = replace(SPEC, options={"compression": "lz4hc,level=9"})
+    filesystem.write(archive, image, 0, spec, tools)
+    used, sound = list(_used(image)), image.read_bytes()
+    chance = random.Random("compressed")
+    refused = 0
+    for attempt in range(40):
+        damaged = bytearray(sound)
+        for _ in range(4):
+            damaged[chance.choice(used) + chance.randrange(BLOCK)] = chance.randrange(256)
+        image.write_bytes(damaged)
+        scratch = tmp_path / f"scratch{attempt}"
+        scratch.mkdir()
+        try:
+            features(filesystem.read(image, tools, scratch))
+        except DockyardError:
+            refused += 1
+        shutil.rmtree(scratch)
+    assert refused
+
+
+class Forgetful(Tools):
+    """Tools whose fsck.erofs passes over every file, as it does with some that are damaged."""
+
+    def run(self, argv: Sequence[str], **_: object) -> Completed:
+        return Completed(tuple(argv), 0, b"", b"")
+
+
+def test_compressed_data_that_are_not_unpacked(tools: Tools, tmp_path: Path) -> None:
+    filesystem, image = by_name("erofs"), tmp_path / "image"
+    spec = replace(SPEC, options={"compression": "lz4"})
+    archive = Archive.from_entries([file(b"a/b")], {b"a/b": b"word" * 5000})
+    filesystem.write(archive, image, 0, spec, tools)
+    with pytest.raises(DockyardError) as caught:
+        filesystem.read(image, Forgetful(tools.root), tmp_path)
+    assert "the data of /a/b could not be unpacked" in caught.value.problems[0].why
+
+
+@pytest.mark.parametrize("name", [b"..", b"a/b", b""])
+def test_an_entry_that_is_no_name(name: bytes, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(bytes(4096))
+    with pytest.raises(DockyardError) as caught:
+        numbers_by_path(MappedExample(image), 1, lambda number: [(name, 2, False)])
+    assert caught.value.problems[0].why == "directory 1 has an entry that is no name"

@@ -99,3 +99,16 @@ def test_long_labels_are_refused(tmp_path: Path) -> None:
 def test_labels_of_selinux_are_no_reason_to_refuse() -> None:
     archive = Archive.from_entries([Entry(b"f", Kind.FILE)]).labelled(lambda _: b"l")
     assert vfat.refuse(archive) == []
+
+
+@build
+def test_fat32_is_fat32_from_its_least_size_on(tools: Tools, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    spec = replace(SPEC, label="", options={"fat_bits": "32"})
+    vfat.write(Archive.from_entries([file(b"a")]), image, 33 << 20, spec, tools)
+    sector = image.read_bytes()[:512]
+    assert sector[82:90] == b"FAT32   "
+    per_cluster, reserved, tables = sector[13], int.from_bytes(sector[14:16], "little"), sector[16]
+    total, table = (int.from_bytes(sector[at : at + 4], "little") for at in (32, 36))
+    # What a file system is, is decided by its number of clusters alone.
+    assert (total - reserved - tables * table) // per_cluster >= 65525

@@ -24,6 +24,8 @@ from dockyard.errors import Position, Problems, Severity
 from dockyard.model.base import MIB
 from dockyard.model.storage import (
     Disk,
+    Erofs,
+    ErofsCompression,
     FileSystem,
     FileSystemType,
     Partition,
@@ -46,6 +48,11 @@ _LEAST: Mapping[FileSystemType, int] = {
     FileSystemType.BTRFS: 109 * MIB,
     FileSystemType.XFS: 300 * MIB,
     FileSystemType.FAT32: 33 * MIB,
+}
+_LEVELS: Mapping[ErofsCompression, int] = {
+    ErofsCompression.LZ4HC: 9,
+    ErofsCompression.LZMA: 6,
+    ErofsCompression.ZSTD: 3,
 }
 
 
@@ -150,7 +157,19 @@ def _filesystem(item: FileSystem, kind: FileSystemType, seed: bytes) -> FileSyst
         derive(seed, "hash-seed", item.device_id),
         item.mount_point,
         item.btrfs.subvolumes if item.btrfs else (),
+        _options(item, kind),
     )
+
+
+def _options(item: FileSystem, kind: FileSystemType) -> tuple[tuple[str, str], ...]:
+    if kind is FileSystemType.FAT32:
+        return (("fat_bits", "32"),)
+    if kind is FileSystemType.EROFS:
+        chosen = item.erofs or Erofs()
+        level = chosen.level if chosen.level is not None else _LEVELS.get(chosen.compression)
+        name = chosen.compression.value
+        return (("compression", name if level is None else f"{name},level={level}"),)
+    return ()
 
 
 def _disk_size(disk: Disk, problems: Problems) -> int:

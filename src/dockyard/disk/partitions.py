@@ -17,6 +17,7 @@ class FileSystemLayout:
     """A file system that is made on a partition, with ids that are derived.
 
     device: the id in the image file of the partition or verity device that carries it.
+    options: what its module in `filesystems` documents as its own.
     """
 
     device: str
@@ -25,6 +26,7 @@ class FileSystemLayout:
     hash_seed: UUID
     mount: MountPoint | None = None
     subvolumes: tuple[BtrfsSubvolume, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def uuid_text(self) -> str:

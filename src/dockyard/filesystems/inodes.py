@@ -55,7 +55,11 @@ def numbers_by_path(
     while pending:
         path, number = pending.pop()
         for name, child, is_directory in names(number):
+            if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
+                raise image.broken(f"directory {number} has an entry that is no name")
             below = path + b"/" + name if path else name
+            if below in found:
+                raise image.broken(f"directory {number} has the same name twice")
             found[below] = child
             if is_directory:
                 if child in visited:

@@ -28,6 +28,14 @@ class FileSystemType(StrEnum):
     XFS = "xfs"
 
 
+class ErofsCompression(StrEnum):
+    NONE = "none"
+    LZ4 = "lz4"
+    LZ4HC = "lz4hc"
+    LZMA = "lzma"
+    ZSTD = "zstd"
+
+
 class MountIdType(StrEnum):
     UUID = "uuid"
     PART_UUID = "part-uuid"
@@ -178,6 +186,51 @@ class Btrfs(Model):
                     )
 
 
+# The levels of each algorithm of erofs; one that is absent has none.
+_EROFS_LEVELS = {
+    ErofsCompression.LZ4HC: (1, 12),
+    ErofsCompression.LZMA: (0, 9),
+    ErofsCompression.ZSTD: (1, 22),
+}
+
+
+class Erofs(Model):
+    """What only erofs file systems have."""
+
+    compression: ErofsCompression = Field(
+        default=ErofsCompression.LZ4HC,
+        description="How the data are compressed. `zstd` needs Linux 6.10, `lzma` 5.16.",
+        examples=["zstd"],
+    )
+    level: int | None = Field(
+        default=None,
+        description=(
+            "How hard it is tried: 1 to 12 for `lz4hc`, 0 to 9 for `lzma`, 1 to 22 for `zstd`. "
+            "Default: 9, 6 and 3."
+        ),
+        examples=[9],
+    )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.level is None:
+            return
+        levels = _EROFS_LEVELS.get(self.compression)
+        if levels is None:
+            yield Mistake(
+                ("level",),
+                "config.erofs-level",
+                f"the compression `{self.compression}` has no levels",
+                "remove `level`, or choose `lz4hc`, `lzma` or `zstd`",
+            )
+        elif not levels[0] <= self.level <= levels[1]:
+            yield Mistake(
+                ("level",),
+                "config.erofs-level",
+                f"{self.level} is not a level of `{self.compression}`",
+                f"give a number from {levels[0]} to {levels[1]}",
+            )
+
+
 class FileSystem(Model):
     """A file system on a partition or a verity device."""
 
@@ -200,6 +253,9 @@ class FileSystem(Model):
         default=None, description="Where it is mounted. Default: nowhere.", examples=["/"]
     )
     btrfs: Btrfs | None = Field(default=None, description="Settings of a btrfs file system.")
+    erofs: Erofs | None = Field(
+        default=None, description="Settings of an erofs file system. A key of Dockyard's own."
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         if not self.device_id:
@@ -216,13 +272,14 @@ class FileSystem(Model):
                 "a file system with a `mountPoint` needs a `type`",
                 "add `type: ext4`, or another",
             )
-        if self.btrfs is not None and self.type != "btrfs":
-            yield Mistake(
-                ("btrfs",),
-                "config.exclusive",
-                f"`btrfs` settings on a file system of type {self.type or 'none'}",
-                "set `type: btrfs`, or remove `btrfs`",
-            )
+        for kind, settings in (("btrfs", self.btrfs), ("erofs", self.erofs)):
+            if settings is not None and self.type != kind:
+                yield Mistake(
+                    (kind,),
+                    "config.exclusive",
+                    f"`{kind}` settings on a file system of type {self.type or 'none'}",
+                    f"set `type: {kind}`, or remove `{kind}`",
+                )
         if self.mount_point and self.btrfs and self.btrfs.subvolumes:
             yield Mistake(
                 ("mountPoint",),

@@ -13,7 +13,7 @@ from dockyard.disk.assemble import assemble
 from dockyard.disk.layout import DiskLayout, PartitionLayout
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position
-from dockyard.filesystems import FilesystemSpec
+from dockyard.filesystems import FilesystemSpec, kernels
 from dockyard.filesystems import by_name as filesystem_by_name
 from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.layers import merged_archive, merged_tree
@@ -46,11 +46,13 @@ def filesystem_step(
         label=partition.label[:11].upper() if uki else partition.label[:12],
         epoch=epoch,
         hash_seed=system.hash_seed,
+        options=dict(system.options),
     )
     mount = system.mount.path if system.mount else None
 
     def work(work: Work) -> None:
-        content = _content(work, mount, layout, below, epoch)
+        whole = merged_archive(work, below, epoch)
+        content = _content(whole, mount, layout, epoch)
         trees = toolbox.trees
         if uki is not None:
             content = _bootable(content, work, uki, below, toolbox, epoch, architecture)
@@ -59,8 +61,9 @@ def filesystem_step(
             raise DockyardError(*refused)
         work.progress(f"{len(content)} files")
         tools = trees.testing if module.needs == "testing" else trees.main
+        made = dataclasses.replace(spec, kernel=_oldest_kernel(whole))
         try:
-            module.write(content, work.out / FILESYSTEM, partition.size, spec, tools)
+            module.write(content, work.out / FILESYSTEM, partition.size, made, tools)
         except DockyardError as error:
             raise DockyardError(
                 *(
@@ -76,6 +79,7 @@ def filesystem_step(
         "size": partition.size,
         "uuid": str(system.uuid),
         "label": spec.label,
+        "options": dict(spec.options),
         "mount": mount,
         "others": [path for path in _mounts(layout) if path != mount],
         "epoch": epoch,
@@ -94,9 +98,13 @@ def _mounts(layout: DiskLayout) -> list[str]:
     )
 
 
-def _content(
-    work: Work, mount: str | None, layout: DiskLayout, below: tuple[Step, ...], epoch: int
-) -> Archive:
+def _oldest_kernel(whole: Archive) -> str | None:
+    """The release of the oldest kernel of an image, which all its file systems are made for."""
+    found = (entry.name.decode() for entry in whole if entry.parent == b"usr/lib/modules")
+    return min(found, key=kernels.version, default=None)
+
+
+def _content(whole: Archive, mount: str | None, layout: DiskLayout, epoch: int) -> Archive:
     """What goes into the file system that is mounted at a path; nothing without one."""
     if mount is None:
         return Archive([Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=epoch * 10**9)])
@@ -104,7 +112,7 @@ def _content(
     inside = [os.fsencode(path.strip("/")) for path in _mounts(layout) if path != mount]
     prefix = at + b"/" if at else b""
     others = [path for path in inside if path.startswith(prefix)]
-    return subtree(merged_archive(work, below, epoch), at, others)
+    return subtree(whole, at, others)
 
 
 def _bootable(

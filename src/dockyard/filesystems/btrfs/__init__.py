@@ -14,6 +14,7 @@ from dockyard.errors import Problem
 from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.mend import mend
 from dockyard.filesystems.image import create_sparse, reading
+from dockyard.filesystems.kernels import BTRFS, stable
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
     LONG_NAME,
@@ -81,6 +82,8 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv = ["mkfs.btrfs", "--quiet", "--nodiscard", "--force", "--shrink", "--csum", "crc32c"]
     argv += ["--sectorsize", str(_BLOCK), "--nodesize", str(_NODE), "--uuid", str(spec.uuid)]
     argv += ["--device-uuid", str(spec.derived("device")), "--data", "single", "--metadata", "dup"]
+    features = stable(BTRFS, spec.kernel)
+    argv += ["-O", ",".join(name if on else f"^{name}" for name, on in features.items())]
     argv += ["--label", spec.label] if spec.label else []
     if "compression" in spec.options:
         argv += ["--compress", spec.options["compression"]]

@@ -1,8 +1,7 @@
 """EROFS: written by mkfs.erofs from the canonical stream, read by our own reader and fsck.erofs.
 
 It holds everything that an archive can have. Options: `compression`, as mkfs.erofs -z names it
-(`lz4`, `lz4hc`, `zstd`, with a level as in `zstd,level=9`), or `none`, which is the default;
-`cluster_size`, the most bytes that are compressed together.
+(`lz4`, `lz4hc`, `zstd`, with a level as in `zstd,level=9`), or `none`, which is the default.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ from pathlib import Path
 
 from dockyard.archive import Archive, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS
-from dockyard.errors import Problem
+from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.erofs import reader
 from dockyard.filesystems.image import reading
+from dockyard.filesystems.kernels import EROFS, version
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
     LONG_NAME,
@@ -30,6 +30,8 @@ __all__ = ["minimum_size", "needs", "read", "refuse", "write"]
 needs = "main"
 
 _BLOCK = 4096
+# The most bytes that are compressed together: docs/decisions has what it costs and gives.
+_CLUSTER = 65536
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 RULES = (
     LONG_NAME,
@@ -88,9 +90,9 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv += ["-U", str(spec.uuid)]
     argv += ["-L", spec.label] if spec.label else []
     compression = spec.options.get("compression", "none")
-    argv += [f"-z{compression}"] if compression != "none" else []
-    if "cluster_size" in spec.options:
-        argv.append(f"-C{spec.options['cluster_size']}")
+    if compression != "none":
+        _require_kernel(compression.partition(",")[0], spec.kernel)
+        argv += [f"-z{compression}", f"-C{_CLUSTER}"]
     out.unlink(missing_ok=True)
     out.touch()
     with streamed(archive) as stream:
@@ -102,6 +104,20 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     if size:
         with open(out, "rb+") as opened:
             opened.truncate(size)
+
+
+def _require_kernel(algorithm: str, release: str | None) -> None:
+    since = {feature.name: feature.since for feature in EROFS}.get(algorithm)
+    if release is None or since is None or since <= version(release):
+        return
+    raise DockyardError(
+        Problem(
+            code="filesystems.erofs-compression",
+            what=f"the image's kernel {release} cannot read erofs compressed by {algorithm}",
+            why=f"Linux {since[0]}.{since[1]} is the first that can",
+            fix="set `erofs: {compression: lz4hc}` on the file system, or install a newer kernel",
+        )
+    )
 
 
 def read(image: Path, tools: Tools, scratch: Path) -> Archive:

@@ -11,11 +11,12 @@ import stat
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind, TreeSource
 from dockyard.archive.archive import Source
-from dockyard.archive.entry import DEVICES
+from dockyard.archive.entry import DEVICES, shown
 from dockyard.filesystems import pieces
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
@@ -50,8 +51,13 @@ def _entry(volume: Volume, sources: Sequence[Source], path: bytes, inode: Inode)
     kind = kind_of(volume, inode, is_packed=is_packed)
     digest, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:
-        with sources[is_packed].open(path) as data:
-            digest = pieces.digest(iter(partial(data.read, pieces.PIECE), b""))
+        try:
+            with sources[is_packed].open(path) as data:
+                digest = pieces.digest(iter(partial(data.read, pieces.PIECE), b""))
+        except OSError as error:
+            # fsck.erofs passes over some of what is damaged, without a word.
+            why = f"the data of {shown(path)} could not be unpacked ({error.strerror})"
+            raise volume.broken(why) from error
     elif kind is Kind.SYMLINK:
         target = b"".join(volume.pieces(inode))
     elif kind in DEVICES:
@@ -68,8 +74,8 @@ def _unpacked(
     """Let fsck.erofs unpack the files of an image. It gives up at a device node, which nobody can
     make in a namespace: in a copy of the image these are named pipes.
     """
-    into, copy = scratch / (image.name + ".files"), scratch / (image.name + ".copy")
-    into.mkdir()
+    into = _new_directory(scratch, image.name + ".files")
+    copy = into.with_name(into.name + ".copy")
     devices = [number for number, inode in inodes.items() if inode.mode & 0o170000 in _DEVICES]
     if devices:
         shutil.copyfile(image, copy)
@@ -84,3 +90,15 @@ def _unpacked(
     finally:
         copy.unlink(missing_ok=True)
     return into
+
+
+def _new_directory(within: Path, name: str) -> Path:
+    """A directory that was not there: what was unpacked before may still be in use."""
+    for number in count():
+        made = within / f"{name}.{number}"
+        try:
+            made.mkdir()
+        except FileExistsError:
+            continue
+        return made
+    raise AssertionError

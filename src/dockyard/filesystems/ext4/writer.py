@@ -4,7 +4,7 @@ mke2fs takes from a stream only `security.capability` of all extended attributes
 whole seconds before 2038, both without a word; debugfs sets them by inode number afterwards, ACLs
 in the kernel's form among them. Blocks are always of 4 KiB, so that larger attributes fit.
 
-Options: `features` (as mke2fs -O), `reserved_percent` (as mke2fs -m).
+Option: `reserved_percent` (as mke2fs -m).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dockyard.archive.entry import NANOSECONDS, XATTR_CAPABILITY
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.ext4.reader import inode_numbers
 from dockyard.filesystems.ext4.volume import Volume
+from dockyard.filesystems.kernels import EXT4, stable
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
     LONG_NAME,
@@ -162,7 +163,8 @@ def _mke2fs(archive: Archive, out: Path, size: int, spec: FilesystemSpec) -> lis
     argv += ["-N", str(max(size // _BYTES_PER_INODE, _inodes(archive) * 21 // 20))]
     argv += ["-U", str(spec.uuid), "-E", extended]
     argv += ["-L", spec.label] if spec.label else []
-    argv += ["-O", spec.options["features"]] if "features" in spec.options else []
+    features = [name for name, on in stable(EXT4, spec.kernel).items() if on]
+    argv += ["-O", ",".join(["none", *features])]
     if "reserved_percent" in spec.options:
         argv += ["-m", spec.options["reserved_percent"]]
     return [*argv, "-d", "-", str(out), f"{size // 1024}k"]

@@ -29,7 +29,8 @@ __all__ = ["minimum_size", "needs", "read", "refuse", "volume_id", "write"]
 needs = "main"
 
 _FIRST, _LAST = 315_532_800, 4_354_819_198
-_SMALLEST_32 = 34 << 20
+# 65525 clusters of one sector, their table twice, and what lies before.
+_SMALLEST_32 = 33 << 20
 _FORBIDDEN = re.compile(r'[\x00-\x1f"*:<>?\\|]|[. ]$')
 _FIX = "keep it on another file system"
 

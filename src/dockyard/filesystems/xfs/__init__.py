@@ -2,8 +2,7 @@
 
 mkfs.xfs stores an ACL under a wrong name and drops an attribute without a value, both without a
 word; and a tree that is staged without root has no devices and no `trusted.*`. All of these are
-refused. Options: `inode`, `metadata` and `naming`, as mkfs.xfs -i, -m and -n take
-them, such as `nrext64=0` for older kernels.
+refused.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dockyard.archive import Archive, Kind
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.image import create_sparse, reading
+from dockyard.filesystems.kernels import XFS, switches
 from dockyard.filesystems.limits import LONG_NAME, Rule, check_label, refusals
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.staging import ACLS, DEVICE_RULE, TRUSTED_RULE, has_foreign_owner, staged
@@ -89,10 +89,10 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     create_sparse(out, size)
     # Nothing may be taken from the host's processors or its disk.
     argv = ["mkfs.xfs", "-q", "-K", "-s", "size=512", "-b", f"size={_BLOCK}", "-d", "agcount=4"]
-    argv += ["-m", _joined(f"uuid={spec.uuid}", spec.options.get("metadata"))]
+    argv += ["-m", f"uuid={spec.uuid}"]
+    for group in ("-m", "-i", "-n"):
+        argv += [group, switches(XFS, spec.kernel, group)]
     argv += ["-L", spec.label] if spec.label else []
-    for letter, option in (("-i", "inode"), ("-n", "naming")):
-        argv += [letter, spec.options[option]] if option in spec.options else []
     env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "DETERMINISTIC_SEED": "1"}
     try:
         with staged(_ownable(archive), out) as tree:
@@ -111,10 +111,6 @@ def _ownable(archive: Archive) -> Archive:
     return archive.changed(
         lambda entry: replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
     )
-
-
-def _joined(*options: str | None) -> str:
-    return ",".join(option for option in options if option)
 
 
 def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
