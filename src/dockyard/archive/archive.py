@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol, cast
 
 from dockyard.archive.entry import XATTR_SELINUX, Entry, Kind, order, shown
 from dockyard.errors import DockyardError, Problem
+from dockyard.host import stopping
 
 
 class Source(Protocol):
@@ -97,6 +98,7 @@ class Archive:
 
     def open_at(self, index: int) -> BinaryIO:
         """Open the data of the file that is the index-th entry."""
+        stopping.check()
         path = self.entries[index].path
         try:
             return self.sources[self.lies[index]].open(path)

@@ -25,6 +25,7 @@ from dockyard.archive.entry import (
     plain_capability,
 )
 from dockyard.errors import DockyardError
+from dockyard.host import stopping
 
 OVERLAY_MARKS = ("user.overlay.", "trusted.overlay.")
 _BUFFER = 1 << 18
@@ -69,6 +70,7 @@ def walk(tree: Path, exclude: Collection[bytes] = ()) -> list[Found]:
         _look(root, b"", os.lstat(root), found)
         pending = [b""]
         while pending:
+            stopping.check()
             path = pending.pop()
             if path:
                 status = os.lstat(root + b"/" + path)
@@ -144,6 +146,7 @@ def _digests(tree: Path, found: Sequence[Found]) -> list[str | None]:
     root = os.fsencode(tree)
     buffer = bytearray(_BUFFER)
     for one in found:
+        stopping.check()
         status = one.status
         inode = (status.st_dev, status.st_ino)
         if not stat.S_ISREG(status.st_mode) or (status.st_nlink > 1 and inode in seen):

@@ -22,6 +22,7 @@ from typing import IO, cast
 from dockyard.archive.archive import Archive, changed_meanwhile
 from dockyard.archive.entry import NANOSECONDS, Entry, Kind
 from dockyard.errors import DockyardError
+from dockyard.host.stopping import Stopped
 
 BLOCK = 512
 # name, mode, uid, gid, size, mtime, checksum, type, link name, magic and version, user's name,
@@ -192,8 +193,8 @@ def streamed(archive: Archive) -> Iterator[IO[bytes]]:
         try:
             with os.fdopen(write_end, "wb", buffering=0) as out:
                 write_stream(archive, cast(IO[bytes], _Whole(out)))
-        except BrokenPipeError:
-            pass
+        except (BrokenPipeError, Stopped):
+            pass  # the reader learns of it by itself
         except Exception as error:
             failed.append(error)
 

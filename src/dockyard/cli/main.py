@@ -2,19 +2,22 @@
 text.
 
 A verb's module is imported when the verb is used, so that `dockyard --help` stays quick. Exit
-status: 0 done; 1 it failed, or a check did; 2 the command line itself was wrong; 130 interrupted.
+status: 0 done; 1 it failed, or a check did; 2 the command line itself was wrong; 130 or 143 when
+SIGINT or SIGTERM stopped it.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 
 import click
 
 from dockyard import __version__
 from dockyard.cli import terminal
 from dockyard.errors import DockyardError
+from dockyard.host import stopping
 
 # verb -> (module below dockyard.cli, one line for the list of verbs)
 VERBS: dict[str, tuple[str, str]] = {
@@ -60,8 +63,17 @@ def dockyard() -> None:
     """
 
 
+def _say_interrupted() -> None:
+    # A terminal shows ^C where the cursor stands, and a live display may have hidden the cursor.
+    lead = "\r\033[K\033[?25h" if sys.stderr.isatty() else ""
+    line = "interrupted; what was finished is kept, the same command goes on"
+    with suppress(OSError):
+        click.echo(lead + line, err=True)
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
+    stopping.listen(_say_interrupted)
     try:
         dockyard.main(standalone_mode=False)
     except DockyardError as error:
@@ -70,9 +82,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what was finished is kept, the same command goes on", err=True)
-        sys.exit(130)
+    except stopping.Stopped as stopped:
+        stopping.leave(stopped.status)
+    except click.Abort:  # the end of input, where a question waits for an answer
+        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -10,8 +10,8 @@ _CLI = """\
 # The command line
 
 Every verb, made from the commands themselves. Exit status: 0 done; 1 it failed, or a check did;
-2 the command line was wrong; 130 interrupted. Answers go to standard output, progress and errors to
-standard error. Colours follow the terminal and `NO_COLOR`.
+2 the command line was wrong; 130 or 143 when SIGINT or SIGTERM stopped it. Answers go to
+standard output, progress and errors to standard error. Colours follow the terminal and `NO_COLOR`.
 
 | variable | meaning |
 | --- | --- |

@@ -22,7 +22,7 @@ from dockyard.engine.events import (
 from dockyard.engine.plan import Action, Decision, Plan, Step
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import clock
+from dockyard.host import clock, stopping
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class _Work:
         return self.store.path(step)
 
     def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        stopping.check()
         self.listener(StepProgress(self.step.id, note, done, total, unit))
 
 
@@ -45,7 +46,8 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
     """Run a plan's steps, at most `jobs` at a time. Returns the goal's result directory.
 
     When a step fails, steps that run already are finished (their results are kept), no other is
-    begun, and one DockyardError carries the problems of all that failed.
+    begun, and one DockyardError carries the problems of all that failed. When this process is told
+    to stop, the steps that run stop, too, and Stopped comes when they have cleared up.
     """
     for decision in plan.decisions:
         if decision.action is Action.REUSE:
@@ -81,6 +83,7 @@ def _ready(waiting: list[Decision], unfinished: set[str], free: int) -> list[Dec
 
 def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
     step = decision.step
+    stopping.check()
     began = clock.monotonic()
     listener(StepStarted(step.id, step.title, decision.reason))
     try:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from dockyard.engine.plan import Step
-from dockyard.host import files
+from dockyard.host import files, stopping
 
 
 def default_root(environment: Mapping[str, str] = os.environ) -> Path:
@@ -72,7 +72,8 @@ class Store:
             try:
                 yield work
             finally:
-                files.discard_tree(work)
+                with stopping.clearing():
+                    files.discard_tree(work)
 
     def publish(self, step: Step) -> None:
         """Make the filled work directory of a claimed step its result."""

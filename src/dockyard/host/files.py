@@ -20,7 +20,7 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import kernel
+from dockyard.host import kernel, stopping
 
 # Bytes: what a person writes (configuration, lists, keys), and what is copied into an image.
 LARGEST_TEXT = 16 << 20
@@ -34,6 +34,8 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 
+_LOCK_SECONDS = 0.1
+_COPIED_AT_ONCE = 1 << 26
 _RESOLVE = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
 
 
@@ -151,12 +153,14 @@ def copy_range(source: int, target: int, start: int, end: int, at: int) -> None:
     """
     across = False
     while start < end:
+        stopping.check()
+        count = min(end - start, _COPIED_AT_ONCE)
         try:
             if across:
                 os.lseek(target, at, os.SEEK_SET)
-                done = os.sendfile(target, source, start, end - start)
+                done = os.sendfile(target, source, start, count)
             else:
-                done = os.copy_file_range(source, target, end - start, start, at)
+                done = os.copy_file_range(source, target, count, start, at)
         except OSError as error:
             # Between file systems of two kinds copy_file_range(2) does not work.
             if across or error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
@@ -189,10 +193,22 @@ def exclusive(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on a file (flock(2)) while the block runs; waits for other holders."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take_lock(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def take_lock(descriptor: int) -> None:
+    """Take the exclusive lock of an open file, or wait for it. Raises Stopped meanwhile, which a
+    thread that sleeps in flock(2) would not.
+    """
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            stopping.pause(_LOCK_SECONDS)
 
 
 def held(path: Path) -> bool:

@@ -21,6 +21,7 @@ from typing import IO
 import urllib3
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host import stopping
 
 CHUNK = 1 << 18
 CONNECT_SECONDS = 15.0
@@ -100,9 +101,12 @@ class Transfer:
         """The bytes as they come. Raises TransferFailed when they end too early."""
         try:
             if isinstance(self._source, urllib3.BaseHTTPResponse):
-                yield from self._source.stream(CHUNK, decode_content=False)
+                for block in self._source.stream(CHUNK, decode_content=False):
+                    stopping.check()
+                    yield block
             else:
                 while block := self._source.read(CHUNK):
+                    stopping.check()
                     yield block
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TransferFailed(self.url, _reason(error)) from error

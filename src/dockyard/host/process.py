@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host import stopping
 
 BASE_ENVIRONMENT: Mapping[str, str] = {
     "LC_ALL": "C",
@@ -121,8 +122,9 @@ def run(
     capture. env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is
     wrapped. timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
     Raises ProcessFailed when check is set and the status is not zero; DockyardError when the
-    program does not exist.
+    program does not exist; Stopped when this process is told to stop meanwhile.
     """
+    stopping.check()
     feed = stdin if isinstance(stdin, bytes) else None
     process = start(
         argv,
@@ -134,7 +136,8 @@ def run(
         pass_fds=pass_fds,
     )
     try:
-        out, err = process.communicate(feed, timeout=timeout)
+        with stopping.killable(process):
+            out, err = process.communicate(feed, timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()

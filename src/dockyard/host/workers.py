@@ -15,8 +15,10 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host import stopping
 
 _PR_SET_PDEATHSIG = 1
+_LOOK_SECONDS = 0.2  # how often a thread looks whether it is to stop
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,12 +39,14 @@ def each(
     """The results of a function over items, in the items' order.
 
     The function must be importable by name, and return problems rather than raise them. done: told
-    of each finished item, in the caller's thread. One item, or one worker, needs no process.
+    of each finished item, in the caller's thread. One item, or one worker, needs no process. When
+    this process is told to stop, the workers are killed.
     """
     count = min(workers or processors(), len(items))
     if count <= 1:
         results = []
         for item in items:
+            stopping.check()
             results.append(function(item))
             if done:
                 done(item)
@@ -55,12 +59,18 @@ def each(
         futures = {pool.submit(function, item): item for item in items}
         pending = set(futures)
         while pending:
-            finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+            finished, pending = wait(pending, _LOOK_SECONDS, FIRST_COMPLETED)
+            stopping.check()
             for future in finished:
                 future.result()
                 if done:
                     done(futures[future])
         return [future.result() for future in futures]
+    except stopping.Stopped:
+        # What they make gets its name when it is whole: nothing half done is taken for a result.
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
     except BrokenProcessPool as error:
         raise DockyardError(
             Problem(
@@ -77,7 +87,8 @@ def each(
 def _depend(parent: int) -> None:
     """Tie a worker to its caller."""
     # Ctrl-C goes to the whole group: only the caller answers it, and ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in stopping.SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     # A caller that is killed cannot end anyone: the kernel does.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

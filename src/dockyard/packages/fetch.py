@@ -9,7 +9,6 @@ none hides another.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import threading
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import IO
 
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.host import stopping
+from dockyard.host.files import take_lock
 from dockyard.host.network import Network, TransferFailed, host_of, shown
 from dockyard.packages.blobs import Blobs, mismatch, storage_problem
 
@@ -122,6 +123,7 @@ class _Batch:
 
     def bring(self, item: Wanted) -> Problem | None:
         """Fetch one file; gives what went wrong, if anything."""
+        stopping.check()
         if self.stop.is_set():
             return None
         try:
@@ -232,7 +234,7 @@ def _exclusive(blobs: Blobs, digest: str) -> Iterator[IO[bytes] | None]:
     path = blobs.partial(digest)
     while True:
         with path.open("a+b") as part:
-            fcntl.flock(part, fcntl.LOCK_EX)
+            take_lock(part.fileno())
             if blobs.has(digest):
                 if _same(part, path):
                     path.unlink()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pysequoia
 
 from dockyard.errors import DockyardError, Position, Problem, Problems
+from dockyard.host import stopping
 from dockyard.host.network import TransferFailed, shown
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Repository
 from dockyard.packages.access import Access
@@ -137,6 +138,7 @@ class _Resolution:
 
     def _file(self, pin: Pin, trust: _Trust | None) -> Path | None:
         """One checked file; None when it could not be fetched, which is noted already."""
+        stopping.check()
         path = self._by_content(pin) if pin.content else self._access.blobs.path(pin.digest)
         if not path.is_file():
             return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dockyard.errors import DockyardError, Problems
+from dockyard.host import stopping
 from dockyard.host.files import write_atomic
 from dockyard.host.network import file_path
 from dockyard.model.packages import Pin, PinBy
@@ -55,8 +56,13 @@ def _each(work: Callable[[A], B], items: Sequence[A], jobs: int = 2) -> list[B]:
     """
     problems = Problems()
     results: list[B] = []
+
+    def unless_stopped(item: A) -> B:
+        stopping.check()
+        return work(item)
+
     with ThreadPoolExecutor(jobs) as pool:
-        for future in [pool.submit(work, item) for item in items]:
+        for future in [pool.submit(unless_stopped, item) for item in items]:
             try:
                 results.append(future.result())
             except DockyardError as error:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import files
+from dockyard.host import files, stopping
 from dockyard.host.sandbox import Tools, run_in_tree
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
@@ -192,12 +192,23 @@ def _make(
     origins: Origins,
 ) -> None:
     from dockyard.packages.deb.pins import fetch_pins
-    from dockyard.packages.deb.unpack import unpack
 
     blobs = Blobs(store / "blobs")
     fetch_pins(pinned, blobs, origins, progress)
     work = place.with_name(f".{place.name}.new")
     files.remove_tree(work)
+    try:
+        _fill(work, pinned, blobs, progress)
+        work.rename(place)
+    except BaseException:
+        with stopping.clearing():
+            files.remove_tree(work)
+        raise
+
+
+def _fill(work: Path, pinned: Sequence[Pin], blobs: Blobs, progress: ToolsProgress | None) -> None:
+    from dockyard.packages.deb.unpack import unpack
+
     labels = {blobs.path(pin.digest): pin.nevra for pin in pinned}
     count = _Count(labels, progress)
     for tree in declared_trees():
@@ -208,7 +219,6 @@ def _make(
         packages = [blobs.path(pin.digest) for pin in pins]
         unpack(packages, root, drop=tree.drop, done=count.add, jobs=os.cpu_count() or 2)
         finish_tree(root, tree)
-    work.rename(place)
 
 
 class _Count:

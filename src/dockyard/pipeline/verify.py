@@ -9,7 +9,7 @@ from dockyard.engine.plan import Action, Decision, Plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import files
+from dockyard.host import files, stopping
 from dockyard.pipeline.build import PlannedImage
 
 _CHUNK = 1 << 20
@@ -48,6 +48,7 @@ def first_difference(one: Path, two: Path) -> int | None:
     with one.open("rb") as left, two.open("rb") as right:
         offset = 0
         while True:
+            stopping.check()
             a, b = left.read(_CHUNK), right.read(_CHUNK)
             if a != b:
                 pairs = zip(a, b, strict=False)

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host import stopping
 from dockyard.packages.deb.package import DebEntry, Kind, read_deb
 
 MERGED = ("bin", "sbin", "lib", "lib64")
@@ -45,7 +46,9 @@ def unpack(
         target.directory(f"usr/{name}")
 
     def one(path: Path) -> None:
+        stopping.check()
         for entry in read_deb(path).entries():
+            stopping.check()
             target.put(entry, path.name)
         if done:
             done(path)

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem, Problems
+from dockyard.host import stopping
 from dockyard.host.files import write_atomic
 from dockyard.packages.blobs import digest_of, digest_of_file
 from dockyard.packages.rpm.primary import chunk, from_chunks, listed
@@ -37,6 +38,7 @@ def read_directory(directory: Path, cache: Path) -> tuple[str, bytes]:
     problems = Problems()
 
     def read(path: Path) -> tuple[str, str]:
+        stopping.check()
         mark = _mark(path)
         location = str(path.relative_to(directory))
         if known.get(location, ("", ""))[0] == mark:

@@ -1,0 +1,80 @@
+"""A signal to the process alone ends what runs within seconds, and leaves nothing half done."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import CODE, EXAMPLES, ROOT, fresh_store
+
+MESSAGE = "interrupted; what was finished is kept, the same command goes on"
+SECONDS = 8.0  # about two on an idle machine
+
+
+def names(directory: Path) -> list[str]:
+    """What a directory has, but for the files that are locked."""
+    return [path.name for path in directory.iterdir() if path.suffix != ".lock"]
+
+
+def stop(begun: str, after: float, number: signal.Signals, *words: str | Path) -> list[str]:
+    """Run dockyard, signal it some seconds after a line of its progress, and give what it said."""
+    command = [sys.executable, "-c", CODE, *map(str, words), "--progress", "plain"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert process.stderr
+    try:
+        while begun not in (line := process.stderr.readline()):
+            assert line, f"it ended before: {begun}"
+        time.sleep(after)
+        process.send_signal(number)
+        sent = time.monotonic()
+        said = process.stderr.read().splitlines()
+        assert process.wait(30) == 128 + number
+        assert time.monotonic() - sent < SECONDS
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    return said
+
+
+@pytest.mark.build
+def test_a_build_is_stopped_and_goes_on(published: Path, tmp_path: Path) -> None:
+    store = fresh_store(published, tmp_path, "store")
+    build: tuple[str | Path, ...] = ("build", EXAMPLES / "minimal/image.yaml", "--store", store)
+    build = (*build, "--output-image-file", tmp_path / "out.raw")
+    # While packages are verified, and while rpm installs them.
+    for after, number in ((0.5, signal.SIGINT), (4.0, signal.SIGINT), (4.0, signal.SIGTERM)):
+        said = stop("Install", after, number, *build)
+        assert said[-1] == MESSAGE
+        assert not any("error" in line for line in said)
+        assert names(store / "work") == []
+        assert names(store / "results") == []
+        assert not (tmp_path / "out.raw").exists()
+
+
+@pytest.mark.build
+def test_unpacking_tools_is_stopped(published: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "blobs").symlink_to(published / "blobs")
+    said = stop("Bring the tools", 2, signal.SIGINT, "tools", "fetch", "--store", store)
+    assert said[-1] == MESSAGE
+    assert not (store / "tools").exists() or names(store / "tools") == []
+
+
+@pytest.mark.build
+def test_a_distribution_is_stopped(published: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    for shared in ("tools", "blobs"):
+        (store / shared).symlink_to(published / shared)
+    build = ("distro", "build", ROOT / "distros/harbor", "--store", store)
+    said = stop("convert", 2, signal.SIGTERM, *build)
+    assert said[-1] == MESSAGE
+    assert names(store / "repositories") == []
