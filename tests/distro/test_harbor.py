@@ -168,7 +168,8 @@ def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     keys = tuple(map(str, place.glob("RPM-GPG-KEY-*")))
     repository = Repository("harbor", (f"file://{place}/",), keys=keys, check_metadata=True)
     opened = open_all([repository], Access.of_store(tmp_path / "store"))
-    pins = solve(Request(("harbor-server", "kernel", "systemd-boot")), opened, tmp_path / "cache")
+    request = Request(("harbor-server", "kernel", "systemd-boot"))
+    pins = solve(request, opened, tmp_path / "cache").packages
     assert 150 < len(pins) < 300
     root = tmp_path / "root"
     root.mkdir()

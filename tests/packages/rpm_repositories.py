@@ -25,6 +25,9 @@ from dockyard.packages.rpm.reader import read_package
 from dockyard.packages.rpm.signature import sign
 from dockyard.packages.rpm.writer import write_package
 
+# A time, as most repositories have it.
+REVISION = 1767225600
+
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,
     ".gz": partial(gzip.compress, mtime=0),
@@ -114,7 +117,8 @@ def index(
             f'<location href="{href}"/><size>{len(data)}</size></data>'
         )
     repomd = (
-        '<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>'
+        '<repomd xmlns="http://linux.duke.edu/metadata/repo">'
+        f"<revision>{REVISION}</revision>"
         f"{records}</repomd>"
     ).encode()
     (root / "repodata/repomd.xml").write_bytes(repomd)

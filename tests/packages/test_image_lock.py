@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shutil
 from pathlib import Path
 from textwrap import dedent
 
+import pysequoia
 import pytest
 from click.testing import CliRunner, Result
-from rpm_repositories import add_rpm, index, write_key
+from rpm_repositories import REVISION, add_rpm, index, key, write_key
 
 from dockyard.cli.lock import command
 from dockyard.errors import DockyardError
@@ -115,6 +118,44 @@ def test_refresh_missing_moves_only_what_is_gone_and_wants_a_lock_that_fits(imag
 def test_a_damaged_lock_is_made_anew(image: Path) -> None:
     image.with_suffix(".lock").write_text("<<<<<<< HEAD\n")
     assert "made" in lock(image).stdout
+
+
+def revise(image: Path, revision: int) -> None:
+    """Give the repository's metadata another revision, as a new state of it has."""
+    file = image.parent / "distro/packages/repodata/repomd.xml"
+    text = re.sub("<revision>.*</revision>", f"<revision>{revision}</revision>", file.read_text())
+    file.write_text(text)
+    signature = pysequoia.sign(
+        key("owner").signer(), text.encode(), mode=pysequoia.SignatureMode.DETACHED
+    )
+    file.with_name("repomd.xml.asc").write_bytes(signature)
+
+
+def test_metadata_that_went_back_is_refused(image: Path) -> None:
+    """A mirror may replay what was once signed, to hide what was mended since."""
+    root = image.parent / "distro/packages"
+    old = root.parent / "old"
+    shutil.copytree(root, old)
+    add_rpm(root, "one", "2", signed="owner")
+    index(root, signed="owner")
+    revise(image, REVISION + 20)
+    lock(image)
+    held = image.with_suffix(".lock").read_text()
+    shutil.rmtree(root)
+    old.rename(root)
+    result = lock(image)
+    assert isinstance(result.exception, DockyardError)
+    [problem] = result.exception.problems
+    assert problem.code == "lock.older-metadata" and f"revision {REVISION + 20}" in problem.why
+    assert image.with_suffix(".lock").read_text() == held
+
+
+def test_the_same_choice_is_the_same_text_whatever_the_revision(image: Path) -> None:
+    lock(image)
+    held = image.with_suffix(".lock").read_text()
+    revise(image, REVISION + 7)
+    assert "unchanged" in lock(image).stdout
+    assert image.with_suffix(".lock").read_text() == held
 
 
 def test_packages_of_a_directory_and_of_a_repo_file_come_beside_the_distro(image: Path) -> None:

@@ -188,6 +188,32 @@ def test_a_lock_that_does_not_fit_says_every_difference(tmp_path: Path, root: Pa
     assert "two is not asked for any more" in caught.value.problems[0].excerpt
 
 
+def test_a_lock_that_lacks_what_it_was_asked_for_does_not_fit(tmp_path: Path, root: Path) -> None:
+    """As two lines lost by hand, with the digest made anew."""
+    source = repository(tmp_path, root.as_uri())
+    request = Request(("/usr/share/three", "thr*", "two"))
+    lock = locks.make_lock("web", request, [source], access(tmp_path))
+    assert lock.answers == (("/usr/share/three", "three"), ("thr*", "three"))
+    assert locks.check(lock, request, [source]) == []
+    cut = replace(lock, packages=tuple(pin for pin in lock.packages if pin.name == "one"))
+    assert locks.check(locks.loads(locks.dump(cut)), request, [source]) == [
+        f"{item} is asked for, but no listed package provides it" for item in request.install
+    ]
+
+
+def test_a_forgotten_source_of_packages_is_told_as_such(tmp_path: Path, root: Path) -> None:
+    source = repository(tmp_path, root.as_uri())
+    own = replace(source, id="own")
+    lock = locks.make_lock("web", REQUEST, [source, own], access(tmp_path))
+    with pytest.raises(DockyardError) as caught:
+        locks.require(lock, REQUEST, [source], "image.lock", image="web.yaml")
+    assert "of own with --rpm-source" in caught.value.problems[0].fix
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    with pytest.raises(DockyardError) as caught:
+        locks.require(lock, REQUEST, [source, own], "image.lock", image="web.yaml")
+    assert "web.yaml (and the same --rpm-source)" in caught.value.problems[0].fix
+
+
 def test_differences_between_locks_are_told_by_package(tmp_path: Path, root: Path) -> None:
     source = repository(tmp_path, root.as_uri())
     store = access(tmp_path)
@@ -243,7 +269,8 @@ def test_only_the_pin_that_is_gone_moves(
     assert moves == ["one 1-1 -> 2-1"]
     before, after = locks.dump(lock).splitlines(), locks.dump(new).splitlines()
     assert len(before) == len(after)
-    assert sum(old != now for old, now in zip(before, after, strict=True)) == 1
+    changed = [now for old, now in zip(before, after, strict=True) if old != now]
+    assert len(changed) == 2 and '"digest"' in changed[0] and '"one"' in changed[1]
     assert len(resolve_files(new, [source], access(tmp_path / "other-machine"))) == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ LOCK = Lock(
     (LockedRepository("base", pin=PinBy.CONTENT, keys=("AA", "BB"), exclude=("kernel*",)),),
     (pin(), pin("zlib", content=DIGEST), pin("awk", "1:2~rc1-3")),
     (pin("rpm", "4.20", arch="amd64", kind=PackageKind.DEB, repository="tools"),),
+    (("/usr/bin/awk", "awk"),),
 )
 
 
@@ -44,7 +46,7 @@ def test_a_lock_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_every_package_is_one_line_and_order_does_not_matter() -> None:
     text = lockfile.dump(LOCK)
-    backwards = Lock(LOCK.subject, LOCK.request, LOCK.repositories, LOCK.packages[::-1], LOCK.tools)
+    backwards = replace(LOCK, packages=LOCK.packages[::-1])
     assert lockfile.dump(backwards) == text
     for each in (*LOCK.packages, *LOCK.tools):
         assert sum(f'"name": "{each.name}"' in line for line in text.splitlines()) == 1
@@ -54,6 +56,7 @@ def test_every_package_is_one_line_and_order_does_not_matter() -> None:
 words = st.from_regex(r"[a-z0-9][a-z0-9._+~^]{0,8}", fullmatch=True)
 paths = st.lists(words, min_size=1, max_size=3).map("/".join)
 digests = st.binary(min_size=32, max_size=32).map(lambda raw: f"sha256:{raw.hex()}")
+plain = st.characters(codec="utf-8", exclude_categories=("C", "Z"))
 pins = st.builds(
     Pin,
     name=words,
@@ -64,9 +67,10 @@ pins = st.builds(
     kind=st.sampled_from(PackageKind),
     size=st.integers(0, 2**40),
     digest=digests,
-    content=st.none() | digests,
+) | st.builds(Pin, words, words, words, st.just("base"), paths, content=digests)
+texts = st.lists(st.text(plain, min_size=1, max_size=8), max_size=4).map(
+    lambda v: tuple(sorted(set(v)))
 )
-texts = st.lists(st.text(min_size=1, max_size=8), max_size=4).map(lambda v: tuple(sorted(set(v))))
 locks = st.builds(
     Lock,
     subject=words,
@@ -121,6 +125,7 @@ def test_a_bad_value_is_reported_with_its_line() -> None:
         ('"weak": true', '"weak": 1', "neither true nor false"),
         ('"pin": "content"', '"pin": "luck"', "not one of digest, content"),
         ('"id": "base"', '"id": "other"', "'base' is not declared"),
+        (f'"content": "{DIGEST}"', f'"content": "{DIGEST}", "digest": "{DIGEST}"', "only one"),
     ],
 )
 def test_damage_is_named(old: str, new: str, words: str) -> None:
@@ -135,8 +140,62 @@ def test_a_lock_with_merge_marks_says_so() -> None:
 
 def test_a_newer_version_is_refused() -> None:
     with pytest.raises(DockyardError) as caught:
-        lockfile.loads(lockfile.dump(LOCK).replace('"lock": 1', '"lock": 2'))
+        lockfile.loads(lockfile.dump(LOCK).replace('"lock": 2', '"lock": 3'))
     assert caught.value.problems[0].code == "lock.too-new"
+
+
+def test_an_older_version_says_how_to_make_it_anew(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as caught:
+        lockfile.loads(lockfile.dump(LOCK).replace('"lock": 2', '"lock": 1'), "x", "make it")
+    [problem] = caught.value.problems
+    assert problem.code == "lock.too-old" and "`make it`" in problem.fix
+
+
+@pytest.mark.parametrize("value", ["0", "-1", '"2"', '"1"', "2.0", "1.5", "true", "null", "[2]"])
+def test_a_version_that_is_none_is_refused(value: str) -> None:
+    assert any("its version is" in what for what, _ in damage('"lock": 2', f'"lock": {value}'))
+
+
+def test_lines_that_a_merge_lost_are_noticed(tmp_path: Path) -> None:
+    lines = lockfile.dump(LOCK).splitlines(keepends=True)
+    bash = next(line for line in lines if '"name": "bash"' in line)
+    [(what, where)] = damage(bash, "")
+    assert "put it together from two" in what
+    assert where == Position("image.lock", 3, 2)
+
+
+def test_layout_is_no_part_of_the_digest() -> None:
+    text = lockfile.dump(LOCK)
+    assert lockfile.loads(json.dumps(json.loads(text))) == lockfile.loads(text)
+
+
+@pytest.mark.parametrize("digits", [20, 5000, 100_000])
+def test_a_number_beyond_measure_is_an_error_with_words(digits: int) -> None:
+    [(what, _)] = damage('"size": 12', f'"size": {"9" * digits}')
+    assert f"a number has {digits} digits" in what
+
+
+def test_a_damaged_value_is_shown_in_short_and_printable() -> None:
+    for value in ("x" * 5000, "a\u0000b\x1b[31m", "\ud800"):
+        [(what, _)] = damage('"evr": "5.2-1"', f'"evr": {json.dumps(value)}')
+        assert len(what) < 150 and what.isprintable()
+        what.encode()
+
+
+@given(st.data())
+def test_no_damage_of_a_lock_makes_anything_but_an_error_with_words(data: st.DataObject) -> None:
+    text = lockfile.dump(LOCK)
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start, min(len(text), start + 40)))
+    put = data.draw(st.text(max_size=6) | st.sampled_from(["{", "]", "null", "1e999", '""', "NaN"]))
+    changed = text[:start] + put + text[end:]
+    try:
+        read = lockfile.loads(changed)
+    except DockyardError as error:
+        for problem in error.problems:
+            problem.what.encode()
+    else:
+        assert read == lockfile.loads(text)
 
 
 def test_a_missing_lock_says_how_to_make_it(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_a_repomd_that_is_none_is_refused(tmp_path: Path, mirror: Path, text: st
 
 def chosen(tmp_path: Path, mirror: Path, *items: str) -> list[str]:
     found = opened(tmp_path, mirror.as_uri())
-    return [pin.nevra for pin in solve(Request(items), [found], tmp_path / "metadata")]
+    return [pin.nevra for pin in solve(Request(items), [found], tmp_path / "metadata").packages]
 
 
 def test_lists_of_files_are_read_only_when_a_path_needs_them(tmp_path: Path, mirror: Path) -> None:
@@ -248,10 +248,13 @@ def test_lists_of_files_are_read_only_when_a_path_needs_them(tmp_path: Path, mir
     with serving(mirror) as server:
         found = opened(tmp_path, server.url)
         cache = tmp_path / "metadata"
-        assert [pin.name for pin in solve(Request(("two",)), [found], cache)] == ["one", "two"]
+        assert [pin.name for pin in solve(Request(("two",)), [found], cache).packages] == [
+            "one",
+            "two",
+        ]
         assert not any("filelists" in path for path in server.asked)
         for item in ("/usr/share/two", "user"):
-            assert "two" in [pin.name for pin in solve(Request((item,)), [found], cache)]
+            assert "two" in [pin.name for pin in solve(Request((item,)), [found], cache).packages]
         assert sum("filelists" in path for path in server.asked) == 1
     with pytest.raises(DockyardError) as caught:
         chosen(tmp_path, mirror, "/usr/share/nothing")

@@ -14,7 +14,7 @@ from dockyard.packages.solve import solve
 
 
 def chosen(cache: Path, request: Request, *opened: Metadata) -> list[str]:
-    return [pin.nevra for pin in solve(request, opened, cache)]
+    return [pin.nevra for pin in solve(request, opened, cache).packages]
 
 
 def refused(cache: Path, request: Request, *opened: Metadata) -> tuple[Problem, ...]:
@@ -63,7 +63,7 @@ def test_an_item_means_what_it_says(tmp_path: Path, items: list[str], expected: 
 
 
 def test_a_pin_says_where_the_package_is_and_what_it_must_be(tmp_path: Path) -> None:
-    [pin] = solve(Request(("mawk",)), [BASE], tmp_path)
+    [pin] = solve(Request(("mawk",)), [BASE], tmp_path).packages
     assert (pin.repository, pin.path, pin.size) == ("base", "Packages/mawk-1.3-1.noarch.rpm", 100)
     assert pin.digest == package("mawk", "1.3-1").digest
 
@@ -83,7 +83,7 @@ def test_the_better_priority_wins_over_the_higher_version(tmp_path: Path) -> Non
 def test_the_cheaper_repository_gives_a_package_that_two_have(tmp_path: Path) -> None:
     dear = metadata("a", package("x"), cost=2000)
     cheap = metadata("b", package("x"), cost=100)
-    [pin] = solve(Request(("x",)), [dear, cheap], tmp_path)
+    [pin] = solve(Request(("x",)), [dear, cheap], tmp_path).packages
     assert pin.repository == "b"
 
 

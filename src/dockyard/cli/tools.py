@@ -108,15 +108,15 @@ def lock(
     from dockyard.host.files import write_atomic
     from dockyard.packages import lockfile
     from dockyard.packages.deb.sources import Origins
-    from dockyard.packages.lock import diff_pins
-    from dockyard.packages.tools import load_tools_lock, lock_path
+    from dockyard.packages.lock import diff_pins, follow
+    from dockyard.packages.tools import LOCK_TOOLS, load_tools_lock, lock_path
     from dockyard.packages.tools_lock import lock_tools, refresh_tools
 
     origins = Origins.of_host(
         os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
     )
     target = output or lock_path()
-    old = load_tools_lock() if refresh_missing or lock_path().is_file() else None
+    old = load_tools_lock() if refresh_missing else lockfile.load_if_sound(lock_path(), LOCK_TOOLS)
     with (
         terminal.progress(progress) as listener,
         step(listener, "Choose the tools", "their lock is made") as tell,
@@ -126,6 +126,7 @@ def lock(
         else:
             new = lock_tools(store.absolute(), origins, tell)
             words = diff_pins(old.packages, new.packages) if old else []
+    new = follow(old, new, str(target))
     text = lockfile.dump(new).encode()
     if not target.is_file() or target.read_bytes() != text:
         write_atomic(target, text)

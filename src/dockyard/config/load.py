@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dockyard.config.decode import Decoder, dotted
+from dockyard.config.kinds import Kind, require_kind
 from dockyard.config.merge import merge_files
 from dockyard.config.report import Report
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, parse, read_text
@@ -92,7 +93,9 @@ class LoadedImage:
 
 def load_image(path: Path) -> LoadedImage:
     """Read an image file and all that it builds on. Raises a DockyardError with every mistake."""
-    return _load(path, read_text(path))
+    text = read_text(path)
+    require_kind(path, text, Kind.IMAGE, "name an image file, such as examples/server/image.yaml")
+    return _load(path, text)
 
 
 def parse_image(text: str, file: str = "image.yaml") -> LoadedImage:

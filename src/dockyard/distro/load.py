@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dockyard.config import source
+from dockyard.config.kinds import Kind, require_kind
 from dockyard.config.report import Report
 from dockyard.distro.imports import Import
 from dockyard.errors import DockyardError, Position, Problem
@@ -67,14 +68,16 @@ def load_distro(path: Path) -> LoadedDistro:
     Raises DockyardError with every mistake, each with file, line and column.
     """
     file = path / FILE_NAME if path.is_dir() else path
+    fix = f"name a directory with a {FILE_NAME}, such as distros/harbor"
     if not file.is_file():
         raise DockyardError(
             Problem(
                 "distro.missing",
                 f"there is no distribution at {path}",
-                fix=f"name a directory with a {FILE_NAME}, such as distros/harbor",
+                fix=fix,
             )
         )
+    require_kind(file, source.read_text(file), Kind.DISTRO, fix)
     report = Report()
     reader = _Reader(report, file.parent.absolute())
     distro = reader.model(file, Distro)

@@ -50,7 +50,7 @@ def read_lock(loaded: LoadedDistro) -> Lock:
     if not path.is_file():
         what = f"the distribution {loaded.distro.name} has no lock"
         raise DockyardError(Problem("distro.no-lock", what, str(path), fix=_fix(loaded)))
-    lock = lockfile.load(path)
+    lock = lockfile.load(path, made_by(loaded))
     if words := _differences(loaded, lock):
         raise stale(loaded, "components", "; ".join(words))
     return lock
@@ -63,8 +63,13 @@ def stale(loaded: LoadedDistro, what: str, why: str) -> DockyardError:
     return DockyardError(Problem("distro.lock-stale", text, place, why, _fix(loaded)))
 
 
+def made_by(loaded: LoadedDistro) -> str:
+    """The command that makes the lock of a distribution."""
+    return f"dockyard distro lock {loaded.directory}"
+
+
 def _fix(loaded: LoadedDistro) -> str:
-    return f"run: dockyard distro lock {loaded.directory}"
+    return f"run: {made_by(loaded)}"
 
 
 def pins_of(imports: Iterable[Import], pins: Iterable[Pin]) -> dict[Import, list[Pin]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from dockyard.distro.choosing import choose, needed
 from dockyard.distro.imports import Import
 from dockyard.distro.load import LoadedDistro
-from dockyard.distro.lock import lock_path, pins_of, shared, stale
+from dockyard.distro.lock import lock_path, made_by, pins_of, shared, stale
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
 from dockyard.model.packages import Lock, Pin, Request
@@ -24,7 +24,7 @@ from dockyard.packages.deb.refresh import move_gone
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.fetch import Progress
-from dockyard.packages.lock import diff_pins
+from dockyard.packages.lock import diff_pins, follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def make_lock(
 
     refresh_missing: keep the pins that are there; move only those whose files nobody has any more,
     with what they need, and add those not yet pinned. Raises DockyardError for packages that no
-    suite has.
+    suite has, and for suites that are older than the lock (`lock.older-metadata`).
     """
     wanted = suites(loaded)
     if not wanted:
@@ -79,7 +79,9 @@ def make_lock(
         raise DockyardError(Problem("distro.no-upstream", what, str(loaded.files[0])))
     index, files = open_suites(wanted, store, origins, progress)
     path = lock_path(loaded)
-    before = lockfile.load(path).packages if path.is_file() else ()
+    read = lockfile.load if refresh_missing and path.is_file() else lockfile.load_if_sound
+    old = read(path, made_by(loaded))
+    before = old.packages if old else ()
     choice = _Choice(loaded, index)
     if refresh_missing:
         ids = {suite.id for suite in wanted}
@@ -100,6 +102,7 @@ def make_lock(
         repositories=tuple(locked_repository(file) for file in files),
         packages=tuple(sorted(set(choice.pins.values()))),
     )
+    lock = follow(old, lock, str(path))
     write_atomic(path, lockfile.dump(lock).encode())
     return MadeLock(lock, path, tuple(choice.changes(before)), tuple(choice.unmet()))
 

@@ -403,7 +403,8 @@ class Distro(_Frozen):
     name: of the distribution, in lower case. version: of the release, text. title: for people.
     repositories: of a binary distribution. components, packages, scriptlets: files of a
     distribution that is built. upstream: where its components come from.
-    epoch: seconds since 1970 (SOURCE_DATE_EPOCH) that clamp every time in what is built.
+    epoch: seconds since 1970 (SOURCE_DATE_EPOCH) that clamp every time in what is built. default:
+    of a binary distribution, the newest time of its repositories' metadata, which the lock records.
     vendor: default: the title. drop: globs left out of every imported package (they need not
     match): documentation, translations and the like. keep: globs that `drop` does not touch.
     dropRequires: names that no imported package requires, whatever upstream says.

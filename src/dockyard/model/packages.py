@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from dockyard.errors import Position
 
-LOCK_VERSION = 1
+LOCK_VERSION = 2
 DEFAULT_PRIORITY = 99
 DEFAULT_COST = 1000
 
@@ -77,6 +77,8 @@ class LockedRepository:
     """How a repository's packages were chosen and verified when the lock was made.
 
     keys: fingerprints (upper-case hex) of the OpenPGP keys that its signatures must come from.
+    revision: of the metadata that the packages were chosen from, as the metadata says it; a number
+    never goes back without a person's saying so.
     """
 
     id: str
@@ -88,6 +90,7 @@ class LockedRepository:
     priority: int = DEFAULT_PRIORITY
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class Lock:
     subject: the name of the image, distro or set of tools that is locked.
     request: None for a lock that carries tools alone.
     tools: the pins of the tools tree that the lock was made with.
+    answers: (item of the request, name of the package that answers it), for items that are not
+    simply a package's name, sorted.
     """
 
     subject: str
@@ -119,7 +124,22 @@ class Lock:
     repositories: tuple[LockedRepository, ...] = ()
     packages: tuple[Pin, ...] = ()
     tools: tuple[Pin, ...] = ()
-    version: int = LOCK_VERSION
+    answers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def newest_revision(self) -> int | None:
+        """The latest of the repositories' revisions that are times (Unix seconds); None if none
+        is.
+        """
+        times = [int(each.revision) for each in self.repositories if _is_time(each.revision)]
+        return max(times, default=None)
+
+
+def _is_time(revision: str) -> bool:
+    """Whether a revision can be a time: from 1990 on, in ten digits at most."""
+    if not (revision.isascii() and revision.isdigit() and len(revision) <= 10):
+        return False
+    return int(revision) >= 631152000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +171,11 @@ class Repository:
     position: Position | None = field(default=None, compare=False)
 
 
-def recorded(repository: Repository, fingerprints: tuple[str, ...] = ()) -> LockedRepository:
-    """How a lock records a repository whose keys have these fingerprints.
+def recorded(
+    repository: Repository, fingerprints: tuple[str, ...] = (), revision: str = ""
+) -> LockedRepository:
+    """How a lock records a repository whose keys have these fingerprints, and its metadata this
+    revision.
 
     A repository that pins content is signed by whoever builds it, with a key of their own, so its
     keys are not recorded.
@@ -166,4 +189,5 @@ def recorded(repository: Repository, fingerprints: tuple[str, ...] = ()) -> Lock
         priority=repository.priority,
         exclude=tuple(sorted(set(repository.exclude))),
         include=tuple(sorted(set(repository.include))),
+        revision=revision,
     )

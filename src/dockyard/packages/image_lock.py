@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.errors import DockyardError
 from dockyard.host.files import write_atomic
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Pin
 from dockyard.packages import lock as locks
 from dockyard.packages.access import Access
+from dockyard.packages.lockfile import load_if_sound
 from dockyard.packages.sources import image_repositories, image_request, lock_path
 
 if TYPE_CHECKING:
@@ -66,20 +66,11 @@ def lock_image(
         new, _ = locks.refresh_missing(old, repositories, access)
         new = replace(new, tools=tuple(sorted(tools(old.tools))))
     else:
-        old = _readable(path)
+        old = load_if_sound(path)
         new = locks.make_lock(loaded.name, request, repositories, access, tools(None))
+    new = locks.follow(old, new, str(path))
     text = locks.dump(new)
     if not path.is_file() or path.read_bytes() != text.encode():
         write_atomic(path, text.encode())
     changes = tuple(locks.diff(old, new)) if old else ()
     return LockedImage(path, new, changes, old is None)
-
-
-def _readable(path: Path) -> Lock | None:
-    """The lock before; None when there is none, or one so damaged that it is to be replaced."""
-    try:
-        return locks.load(path)
-    except DockyardError as error:
-        if all(problem.code in ("lock.missing", "lock.damaged") for problem in error.problems):
-            return None
-        raise

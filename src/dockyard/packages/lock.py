@@ -47,9 +47,10 @@ def make_lock(
 
     opened = open_all(repositories, access)
     chosen = solve(request, opened, access.cache)
-    packages = pin_by_content(chosen, opened, access)
+    packages = pin_by_content(chosen.packages, opened, access)
     recorded = tuple(sorted(each.locked() for each in opened))
-    return Lock(subject, request, recorded, tuple(sorted(packages)), tuple(sorted(tools)))
+    pinned, used = tuple(sorted(packages)), tuple(sorted(tools))
+    return Lock(subject, request, recorded, pinned, used, chosen.answers)
 
 
 def open_all(repositories: Sequence[Repository], access: Access) -> list[Metadata]:
@@ -83,11 +84,61 @@ def check(
     if lock.request is None:
         return ["the lock has no packages of an image"]
     words = _requests(lock.request, request)
+    words += [f"{item} is asked for, but no listed package provides it" for item in unmet(lock)]
     words += _repositories(lock.repositories, [recorded(each) for each in repositories])
     if tools is not None:
         changed = diff_pins(lock.tools, tuple(tools))
         words += [f"tools: {line}" for line in changed]
     return words
+
+
+def unmet(lock: Lock) -> list[str]:
+    """The items of a lock's own request that none of its packages answers: somebody took lines
+    out of it.
+    """
+    if lock.request is None:
+        return []
+    names = {pin.name for pin in lock.packages}
+    answers: dict[str, set[str]] = {}
+    for item, name in lock.answers:
+        answers.setdefault(item, set()).add(name)
+    return [
+        item
+        for item in lock.request.install
+        if item not in names and not (item in answers and answers[item] <= names)
+    ]
+
+
+def follow(old: Lock | None, new: Lock, file: str) -> Lock:
+    """The lock that is to replace another one.
+
+    Where the packages are the same, the revisions stay too, so that the same choice is the same
+    text. Raises DockyardError (`lock.older-metadata`) when a repository's metadata is older than
+    that from which the old lock was made: a mirror that is far behind, or one that hides fixes.
+    """
+    before = {each.id: each for each in old.repositories} if old else {}
+    problems = Problems()
+    for each in new.repositories:
+        was = before[each.id].revision if each.id in before else ""
+        if was.isdigit() and each.revision.isdigit() and int(each.revision) < int(was):
+            problems.add(
+                "lock.older-metadata",
+                f"the metadata of repository {each.id} went back",
+                file,
+                why=f"the lock was made from revision {was}; the repository has {each.revision}",
+                fix="name a mirror that is up to date; where the repository was set back on "
+                "purpose, delete the lock and make it anew",
+            )
+    problems.raise_any()
+    if old is None or old.packages != new.packages:
+        return new
+    kept = tuple(
+        replace(each, revision=before[each.id].revision or each.revision)
+        if each.id in before
+        else each
+        for each in new.repositories
+    )
+    return replace(new, repositories=kept)
 
 
 def require(
@@ -104,13 +155,21 @@ def require(
     """
     if words := check(lock, request, repositories, tools):
         more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
+        fix = f"take the changes in with: dockyard lock {image}"
+        before, now = {each.id for each in lock.repositories}, {each.id for each in repositories}
+        if before - now:
+            gone = ", ".join(sorted(before - now))
+            fix = f"give the directory or .repo file of {gone} with --rpm-source as for the lock; "
+            fix += f"or do without it, with: dockyard lock {image}"
+        elif now - before:
+            fix += " (and the same --rpm-source)"
         raise DockyardError(
             Problem(
                 "lock.stale",
                 "the lock does not fit what is asked for",
                 name,
                 why="it was made for another request",
-                fix=f"take the changes in with: dockyard lock {image}",
+                fix=fix,
                 excerpt=(*words[:_SHOWN], *more),
             )
         )
@@ -163,11 +222,16 @@ def refresh_missing(
     chosen = solve(lock.request, opened, access.cache, keep=found.listed, kept=found.unlisted())
     # A pin that stays is taken over as it is, so that not one byte of its line changes.
     kept = {pin.key: pin for pin in lock.packages if pin not in found.gone}
-    stay = [kept.get(pin.key) for pin in chosen]
-    fresh = [pin for pin, same in zip(chosen, stay, strict=True) if same is None]
+    stay = [kept.get(pin.key) for pin in chosen.packages]
+    fresh = [pin for pin, same in zip(chosen.packages, stay, strict=True) if same is None]
     packages = [pin for pin in stay if pin] + pin_by_content(fresh, opened, access)
     recorded = tuple(sorted(each.locked() for each in opened))
-    new = replace(lock, packages=tuple(sorted(packages)), repositories=recorded)
+    new = replace(
+        lock,
+        packages=tuple(sorted(packages)),
+        repositories=recorded,
+        answers=chosen.answers,
+    )
     return new, diff_pins(lock.packages, new.packages)
 
 

@@ -5,12 +5,16 @@ the same lock is the same text, and a changed package is one changed line in a d
 reading it takes about a millisecond and the unchanged build reads it every time. Nothing of where
 or when the lock was made goes in: no host, no mirror, no time.
 
+A lock carries the digest of all else that it says. So lines that a merge lost or took from both
+sides are noticed, and two branches that both move the lock get a conflict that a person sees.
+
 Reading trusts nothing: a lock decides which bytes are installed, so every field is checked, and a
 mistake is reported with its line, all mistakes together.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -35,62 +39,97 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@-]*\Z")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@/-]*\Z")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:~^@(){}&-]*\Z")
 _E = TypeVar("_E", PackageKind, PinBy)
-_RELOCK = "make it anew with `dockyard lock`, or take the file from version control"
+_LARGEST = (1 << 63) - 1
+_SHOWN = 60
+LOCK_IMAGE = "dockyard lock"
 
 
 def dump(lock: Lock) -> str:
     """The lock as text: stable and sorted, whatever the order of what it was made from."""
-    lines = [
-        "{",
-        f' "lock": {lock.version},',
-        f' "subject": {_json(lock.subject)},',
-    ]
+    body = _body(lock)
+    head = ["{", f' "lock": {LOCK_VERSION},', f' "digest": {_json(_digest(body))},']
+    return "\n".join([*head, *body, "}", ""])
+
+
+def _digest(body: Sequence[str]) -> str:
+    text = "\n".join((str(LOCK_VERSION), *body))
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _body(lock: Lock) -> list[str]:
+    """All lines but those of version and digest."""
+    lines = [f' "subject": {_json(lock.subject)},']
     if lock.request is not None:
         lines += _request_lines(lock.request)
+    if lock.answers:
+        rows: list[dict[str, object]] = [
+            {"item": item, "package": name} for item, name in sorted(lock.answers)
+        ]
+        lines += [' "answers": [', *_one_per_line(rows), " ],"]
     repositories = [_repository_fields(entry) for entry in sorted(lock.repositories)]
     lines += [' "repositories": [', *_one_per_line(repositories), " ],"]
     lines += [' "packages": [', *_one_per_line(_pin_rows(lock.packages)), " ],"]
     lines += [' "tools": [', *_one_per_line(_pin_rows(lock.tools)), " ]"]
-    return "\n".join([*lines, "}", ""])
+    return lines
 
 
-def load(path: Path) -> Lock:
-    """Read and check a lock.
+def load(path: Path, made_by: str = LOCK_IMAGE) -> Lock:
+    """Read and check a lock. made_by: the command that makes such a lock, for messages.
 
-    Raises lock.missing, lock.damaged (every mistake with its line) or lock.too-new.
+    Raises lock.missing, lock.damaged (every mistake with its line), lock.too-old or lock.too-new.
     """
     try:
         text = read_regular(path).decode()
     except FileNotFoundError:
         what = f"there is no lock {path}"
-        problem = Problem("lock.missing", what, fix="make it with `dockyard lock`")
+        problem = Problem("lock.missing", what, fix=f"make it with `{made_by}`")
         raise DockyardError(problem) from None
     except (OSError, UnicodeDecodeError) as error:
         what = f"the lock {path} cannot be read"
-        raise DockyardError(Problem("lock.damaged", what, why=str(error), fix=_RELOCK)) from None
-    return loads(text, str(path))
+        problem = Problem("lock.damaged", what, why=str(error), fix=_relock(made_by))
+        raise DockyardError(problem) from None
+    return loads(text, str(path), made_by)
 
 
-def loads(text: str, file: str = "image.lock") -> Lock:
-    """Check the text of a lock; `file` names it in errors."""
+def load_if_sound(path: Path, made_by: str = LOCK_IMAGE) -> Lock | None:
+    """The same for a lock that is to be made anew: None when there is none, or one so damaged or
+    old that nothing of it counts.
+    """
     try:
-        data = json.loads(text, object_pairs_hook=_unique)
+        return load(path, made_by)
+    except DockyardError as error:
+        passed = ("lock.missing", "lock.damaged", "lock.too-old")
+        if all(problem.code in passed for problem in error.problems):
+            return None
+        raise
+
+
+def _relock(made_by: str) -> str:
+    return f"make it anew with `{made_by}`, or take the file from version control"
+
+
+def loads(text: str, file: str = "image.lock", made_by: str = LOCK_IMAGE) -> Lock:
+    """Check the text of a lock; `file` names it in errors."""
+    fix = _relock(made_by)
+    try:
+        data = json.loads(text, object_pairs_hook=_unique, parse_int=_whole)
     except json.JSONDecodeError as error:
         where = Position(file, error.lineno, error.colno)
         merge = bool(re.search(r"^(<<<<<<<|>>>>>>>) ", text, re.MULTILINE))
         why = "it holds the marks of an unfinished merge" if merge else error.msg
         what = "the lock is not whole"
-        raise DockyardError(Problem("lock.damaged", what, where, why, _RELOCK)) from None
-    except (_RepeatedKey, RecursionError) as error:
+        raise DockyardError(Problem("lock.damaged", what, where, why, fix)) from None
+    except (_Unreadable, RecursionError) as error:
         what = f"the lock cannot be read: {error}"
-        problem = Problem("lock.damaged", what, Position(file), fix=_RELOCK)
+        problem = Problem("lock.damaged", what, Position(file), fix=fix)
         raise DockyardError(problem) from None
     version = data.get("lock") if isinstance(data, dict) else None
-    if isinstance(version, int) and version > LOCK_VERSION:
+    if type(version) is int and version > 0 and version != LOCK_VERSION:
         what = f"the lock has version {version}, this Dockyard reads version {LOCK_VERSION}"
-        fix = "use the Dockyard that made it, or newer"
-        raise DockyardError(Problem("lock.too-new", what, Position(file), fix=fix))
-    return _Reader(text, file).lock(data)
+        newer = "use the Dockyard that made it, or newer"
+        code, fix = ("too-new", newer) if version > LOCK_VERSION else ("too-old", fix)
+        raise DockyardError(Problem(f"lock.{code}", what, Position(file), fix=fix))
+    return _Reader(text, file, fix).lock(data)
 
 
 def _json(value: object) -> str:
@@ -118,7 +157,7 @@ def _request_lines(request: Request) -> list[str]:
 def _repository_fields(entry: LockedRepository) -> dict[str, object]:
     plain = LockedRepository("")
     row: dict[str, object] = {"id": entry.id}
-    for field in ("kind", "pin", "check_packages", "check_metadata", "priority"):
+    for field in ("kind", "pin", "check_packages", "check_metadata", "priority", "revision"):
         value = getattr(entry, field)
         if value != getattr(plain, field):
             row[field] = value
@@ -142,30 +181,48 @@ def _pin_rows(pins: Sequence[Pin]) -> list[dict[str, object]]:
     return rows
 
 
-class _RepeatedKey(ValueError):
-    """A JSON object has a key twice; which value is meant cannot be known."""
+class _Unreadable(ValueError):
+    """A JSON object has a key twice, or a number is beyond all measure."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise _RepeatedKey(f"a key stands twice in {sorted({key for key, _ in pairs})}")
+        names = ", ".join(sorted({key for key, _ in pairs}))
+        raise _Unreadable(f"a key stands twice in {names[:_SHOWN]!r}")
     return result
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > len(str(_LARGEST)):
+        raise _Unreadable(f"a number has {len(digits)} digits")
+    return int(digits)
+
+
+def _short(value: object) -> str:
+    """A value of a damaged file as a message may show it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 class _Reader:
     """Turns checked JSON into a lock, collecting mistakes."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, fix: str) -> None:
         self._text = text
         self._file = file
+        self._fix = fix
         self._problems = Problems()
         self._lines: dict[tuple[str, int], Position] | None = None
 
     def lock(self, data: object) -> Lock:
-        known = {"lock", "subject", "architecture", "weak", "exclude", "install"}
-        known |= {"repositories", "packages", "tools"}
-        row = self._object(data, ("", 0), known, {"lock", "subject", "packages"})
+        needed = {"lock", "digest", "subject", "packages"}
+        known = needed | {"architecture", "weak", "exclude", "install", "answers"}
+        known |= {"repositories", "tools"}
+        row = self._object(data, ("", 0), known, needed)
+        if type(row.get("lock", LOCK_VERSION)) is not int or row.get("lock", 1) < 1:
+            self._wrong(("lock", 0), f"its version is {_short(row['lock'])}, not {LOCK_VERSION}")
+        digest = self._text_field(row, "digest", ("digest", 0), _DIGEST)
         subject = self._text_field(row, "subject", ("", 0))
         request = None
         if "install" in row:
@@ -181,19 +238,34 @@ class _Reader:
         )
         packages = self._pins(row, "packages", {entry.id for entry in repositories})
         tools = self._pins(row, "tools", None)
+        answers = tuple(
+            self._answer(entry, ("answers", number))
+            for number, entry in enumerate(self._list(row, "answers"))
+        )
         self._problems.raise_any()
-        return Lock(subject, request, repositories, packages, tools, LOCK_VERSION)
+        lock = Lock(subject, request, repositories, packages, tools, answers)
+        if _digest(_body(lock)) != digest:
+            what = "its digest does not fit the rest of it: it was changed by hand, or a merge"
+            self._wrong(("digest", 0), f"{what} put it together from two")
+            self._problems.raise_any()
+        return lock
+
+    def _answer(self, data: object, where: tuple[str, int]) -> tuple[str, str]:
+        row = self._object(data, where, {"item", "package"}, {"item", "package"})
+        item = self._text_field(row, "item", where)
+        return item, self._text_field(row, "package", where, _NAME)
 
     def _repository(self, data: object, where: tuple[str, int]) -> LockedRepository:
         flags = {"check_packages", "check_metadata"}
-        known = {"id", "kind", "pin", "priority", "keys", "exclude", "include"} | flags
+        known = {"id", "kind", "pin", "priority", "keys", "exclude", "include", "revision"} | flags
         row = self._object(data, where, known, {"id"})
         priority = row.get("priority", LockedRepository("").priority)
         if type(priority) is not int:
-            self._wrong(where, f"priority is {priority!r}, not a number")
+            self._wrong(where, f"priority is {_short(priority)}, not a number")
             priority = 0
         return LockedRepository(
             id=self._text_field(row, "id", where),
+            revision=self._text_field(row, "revision", where, default=""),
             kind=self._choice(row, "kind", PackageKind, PackageKind.RPM, where),
             pin=self._choice(row, "pin", PinBy, PinBy.DIGEST, where),
             check_packages=self._flag(row, "check_packages", where, default=True),
@@ -222,8 +294,8 @@ class _Reader:
         needed = {"name", "evr", "arch", "repository", "path"}
         row = self._object(data, where, needed | {"kind", "size", "digest", "content"}, needed)
         size = row.get("size", 0)
-        if type(size) is not int or size < 0:
-            self._wrong(where, f"size is {size!r}, not a number of bytes")
+        if type(size) is not int or not 0 <= size <= _LARGEST:
+            self._wrong(where, f"size is {_short(size)}, not a number of bytes")
             size = 0
         texts = {
             key: self._text_field(row, key, where, pattern)
@@ -236,11 +308,13 @@ class _Reader:
         }
         path = self._text_field(row, "path", where)
         if path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or "\0" in path:
-            self._wrong(where, f"path {path!r} is not a plain relative path")
+            self._wrong(where, f"path {_short(path)} is not a plain relative path")
         digest = self._text_field(row, "digest", where, _DIGEST, default="")
         content = self._text_field(row, "content", where, _DIGEST, default="")
         if row and not digest and not content:
             self._wrong(where, "neither digest nor content is pinned")
+        if digest and content:
+            self._wrong(where, "both digest and content are pinned; only one can hold")
         kind = self._choice(row, "kind", PackageKind, PackageKind.RPM, where)
         return Pin(**texts, path=path, kind=kind, size=size, digest=digest, content=content or None)
 
@@ -253,7 +327,7 @@ class _Reader:
             self._wrong(where, "here a mapping in braces should stand")
             return {}
         for key in sorted(data.keys() - known):
-            self._wrong(where, f"unknown field {key!r}")
+            self._wrong(where, f"unknown field {_short(key)}")
         for key in sorted(needed - data.keys()):
             self._wrong(where, f"field {key!r} is missing")
         return data
@@ -278,13 +352,18 @@ class _Reader:
             return ""  # reported as missing already
         bad = not isinstance(value, str) or (value == "" and key in row)
         if bad or (pattern is not None and value and not pattern.match(str(value))):
-            self._wrong(where, f"{key} is {value!r}, which is no {key}")
+            self._wrong(where, f"{key} is {_short(value)}, which is no {key}")
+            return ""
+        if not str(value).isprintable():
+            self._wrong(where, f"{key} has characters that cannot be printed: {_short(value)}")
             return ""
         return str(value)
 
     def _texts(self, row: dict[str, Any], key: str, where: tuple[str, int]) -> tuple[str, ...]:
         value = row.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+        if not isinstance(value, list) or not all(
+            isinstance(each, str) and each and each.isprintable() for each in value
+        ):
             self._wrong(where, f"{key} is not a list of texts")
             return ()
         return tuple(sorted(set(value)))
@@ -294,7 +373,7 @@ class _Reader:
     ) -> bool:
         value = row.get(key, default)
         if not isinstance(value, bool):
-            self._wrong(where, f"{key} is {value!r}, neither true nor false")
+            self._wrong(where, f"{key} is {_short(value)}, neither true nor false")
             return default
         return value
 
@@ -305,14 +384,14 @@ class _Reader:
         try:
             return kind(value)
         except ValueError:
-            self._wrong(where, f"{key} is {value!r}, not one of {', '.join(kind)}")
+            self._wrong(where, f"{key} is {_short(value)}, not one of {', '.join(kind)}")
             return default
 
     def _wrong(self, where: tuple[str, int], what: str) -> None:
         if self._lines is None:
             self._lines = dict(_positions(self._text, self._file))
         place = self._lines.get(where, Position(self._file))
-        self._problems.add("lock.damaged", f"the lock is damaged: {what}", place, fix=_RELOCK)
+        self._problems.add("lock.damaged", f"the lock is damaged: {what}", place, fix=self._fix)
 
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|,')

@@ -8,7 +8,8 @@ for that the primary metadata does not know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,17 @@ _SIDE_BY_SIDE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The packages that fulfil a request, sorted.
+
+    answers: (item, name of a package that answers it) for items that are no package's name.
+    """
+
+    packages: tuple[Pin, ...]
+    answers: tuple[tuple[str, str], ...]
+
+
 def solve(
     request: Request,
     opened: Sequence[Metadata],
@@ -38,8 +50,8 @@ def solve(
     *,
     keep: Sequence[Pin] = (),
     kept: Sequence[tuple[Pin, Listed]] = (),
-) -> tuple[Pin, ...]:
-    """The packages that fulfil a request, sorted; pins are by file digest.
+) -> Solution:
+    """The packages that fulfil a request; pins are by file digest.
 
     cache: a directory for parsed metadata. keep: pins of the metadata that are to stay as they
     are; only when no answer has them all may some of them move. kept: pins to stay that the
@@ -82,7 +94,7 @@ class _Attempt:
         index = (lambda: primary_xml(each for _, each in kept)) if kept else None
         self._packages = PackagePool(opened, request, cache, filelists=filelists, kept=index)
 
-    def run(self, keep: Sequence[Pin], *, hard: bool) -> tuple[Pin, ...]:
+    def run(self, keep: Sequence[Pin], *, hard: bool) -> Solution:
         pool = self._packages.pool
         jobs = self._kept_jobs(keep, hard)
         wanted: dict[str, frozenset[int]] = {}
@@ -104,7 +116,8 @@ class _Attempt:
         solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, int(not self._request.weak))
         if found := solver.solve(jobs):
             raise DockyardError(*explain.unsatisfiable(found, wanted, self._packages))
-        return tuple(sorted(self._pin(each) for each in solver.transaction().newsolvables()))
+        taken = solver.transaction().newsolvables()
+        return Solution(tuple(sorted(map(self._pin, taken))), _answers(wanted, taken))
 
     def _kept_jobs(self, keep: Sequence[Pin], hard: bool) -> list[Any]:
         how = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE
@@ -124,6 +137,24 @@ class _Attempt:
         if not self._packages.repository(solvable):
             return self._kept[(solvable.name, solvable.evr, solvable.arch)]
         return self._packages.pin(solvable)
+
+
+def _answers(
+    wanted: Mapping[str, frozenset[int]], taken: Sequence[Any]
+) -> tuple[tuple[str, str], ...]:
+    """Which of the packages taken answer the items that are no package's name."""
+    names = {each.name for each in taken}
+    return tuple(
+        sorted(
+            {
+                (item, str(each.name))
+                for item, candidates in wanted.items()
+                if item not in names
+                for each in taken
+                if each.id in candidates
+            }
+        )
+    )
 
 
 def select(pool: Any, item: str) -> Any:

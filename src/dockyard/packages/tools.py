@@ -33,7 +33,11 @@ if TYPE_CHECKING:
 _FORMAT = "1"
 """Raise it when the same lock must give another tree."""
 
+LOCK_TOOLS = "dockyard tools lock"
+
 _NO_BYTECODE = "/(idlelib|lib2to3|test|tests|turtledemo)/"
+
+_SHOWN = 8
 
 MOUNT_POINTS = ("dev", "proc", "run", "sys", "tmp", "root", "var/tmp")
 
@@ -127,7 +131,7 @@ def load_tools_lock(path: Path | None = None) -> Lock:
     """The lock in use: the given file, else DOCKYARD_TOOLS_LOCK, else the one that comes with
     Dockyard.
     """
-    return lockfile.load(path or lock_path())
+    return lockfile.load(path or lock_path(), LOCK_TOOLS)
 
 
 def lock_path() -> Path:
@@ -158,7 +162,7 @@ def tools_tree(
     comes with Dockyard. Needs `namespace.enter()` before, when they are not there. Raises
     DockyardError.
     """
-    lock = lock or load_tools_lock()
+    lock = load_tools_lock() if lock is None else lock
     pins = lock.packages if isinstance(lock, Lock) else tuple(lock)
     place = trees_path(store, pins)
     if not place.is_dir():
@@ -193,6 +197,8 @@ def _make(
 ) -> None:
     from dockyard.packages.deb.pins import fetch_pins
 
+    if not all(tree.pins(pinned) for tree in declared_trees()):
+        require_whole(pinned)
     blobs = Blobs(store / "blobs")
     fetch_pins(pinned, blobs, origins, progress)
     work = place.with_name(f".{place.name}.new")
@@ -212,11 +218,8 @@ def _fill(work: Path, pinned: Sequence[Pin], blobs: Blobs, progress: ToolsProgre
     labels = {blobs.path(pin.digest): pin.nevra for pin in pinned}
     count = _Count(labels, progress)
     for tree in declared_trees():
-        pins = tree.pins(pinned)
-        if not pins:
-            raise DockyardError(_foreign_lock(tree))
         root = work / tree.name
-        packages = [blobs.path(pin.digest) for pin in pins]
+        packages = [blobs.path(pin.digest) for pin in tree.pins(pinned)]
         unpack(packages, root, drop=tree.drop, done=count.add, jobs=os.cpu_count() or 2)
         finish_tree(root, tree)
 
@@ -264,9 +267,26 @@ def finish_tree(root: Path, tree: Tree) -> None:
         run_in_tree(root, [*compiler, "-x", _NO_BYTECODE, *inside])
 
 
-def _foreign_lock(tree: Tree) -> Problem:
-    return Problem(
-        code="tools.lock-stale",
-        what=f"the lock of the tools has no packages for the tree {tree.name}",
-        fix="run: dockyard tools lock",
-    )
+def require_whole(
+    pinned: Sequence[Pin], where: str | None = None, remake: str = LOCK_TOOLS
+) -> None:
+    """Raise DockyardError (`tools.lock-stale`) unless all that is declared is pinned.
+
+    where: the lock's file. remake: the command that makes it anew.
+    """
+    lacking = []
+    for tree in declared_trees():
+        names = {pin.name for pin in tree.pins(pinned)}
+        lacking += [f"{tree.name}: {name}" for name in tree.wanted if name not in names]
+    if lacking:
+        more = [f"and {len(lacking) - _SHOWN} more"] if len(lacking) > _SHOWN else []
+        raise DockyardError(
+            Problem(
+                code="tools.lock-stale",
+                what="the lock does not pin the tools that Dockyard needs",
+                where=where,
+                why=f"{len(lacking)} packages of them are not in it",
+                fix=f"run: {remake}",
+                excerpt=(*lacking[:_SHOWN], *more),
+            )
+        )

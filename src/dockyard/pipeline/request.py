@@ -37,6 +37,7 @@ T = TypeVar("T")
 class ImageRequest:
     """One image, ready to be planned. epoch: seconds, the time of everything that is made.
 
+    It is what the distribution says, else the time of the metadata that the lock was made from.
     seed: decides every id of the disk (see docs/decisions/0008).
     remarks: warnings and notes about the input, to be shown once before the work.
     """
@@ -63,7 +64,7 @@ class ImageRequest:
 
     @property
     def epoch(self) -> int:
-        return self.distro.epoch
+        return image_epoch(self.distro, self.lock)
 
     @property
     def architecture(self) -> str:
@@ -124,6 +125,7 @@ def read_request(
     assert repositories is not None and lock is not None
     request = image_request(loaded, distro.distro)
     locks.require(lock, request, repositories, str(lock_file), image=str(file))
+    image_epoch(distro, lock)
     extra = image.os.kernel_command_line.extra_command_line
     return ImageRequest(
         loaded=loaded,
@@ -132,7 +134,7 @@ def read_request(
         lock_file=lock_file,
         repositories=tuple(repositories),
         access=Access.of_store(store, offline=origins.offline),
-        toolbox=open_toolbox(lock.tools, store, origins),
+        toolbox=open_toolbox(lock.tools, store, origins, lock_file, f"dockyard lock {file}"),
         settings=settings,
         post_scripts=post,
         final_scripts=final,
@@ -142,6 +144,25 @@ def read_request(
         format=chosen_format,
         remarks=together.remarks,
     )
+
+
+def image_epoch(distro: LoadedDistro, lock: Lock) -> int:
+    """The time of an image: of its distribution, else the newest of the repositories' metadata.
+
+    Raises DockyardError (`build.no-epoch`) when neither says one.
+    """
+    epoch = distro.distro.epoch if distro.distro.epoch is not None else lock.newest_revision
+    if epoch is None:
+        raise DockyardError(
+            Problem(
+                "build.no-epoch",
+                f"the distribution {distro.distro.name} says no time for what is made of it",
+                str(distro.files[0]),
+                why="it has no `epoch`, and the metadata of none of its repositories says a time",
+                fix="add `epoch`, in seconds since 1970: `date +%s` gives the present",
+            )
+        )
+    return epoch
 
 
 class _Together:

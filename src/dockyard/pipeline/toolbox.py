@@ -15,6 +15,7 @@ from dockyard.packages.fetch import FetchEvent
 from dockyard.packages.tools import (
     ToolTrees,
     Unpacked,
+    require_whole,
     tools_tree,
     trees_path,
 )
@@ -36,9 +37,17 @@ class Toolbox:
         return self.open()
 
 
-def open_toolbox(pins: Sequence[Pin], store: Path, origins: Origins) -> Toolbox:
-    """The toolbox of the tools that a lock pins. origins: where their packages are fetched from."""
+def open_toolbox(
+    pins: Sequence[Pin], store: Path, origins: Origins, lock_file: Path, remake: str
+) -> Toolbox:
+    """The toolbox of the tools that a lock pins. origins: where their packages are fetched from.
+
+    remake: the command that makes the lock anew. Raises DockyardError (`tools.lock-stale`) for a
+    lock that does not pin all of them.
+    """
     place = trees_path(store, pins)
+    if not place.is_dir():  # what is unpacked was whole
+        require_whole(pins, str(lock_file), remake)
 
     def work(work: Work) -> None:
         def told(event: FetchEvent | Unpacked) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from importlib import resources
 
@@ -32,23 +33,28 @@ _LIMIT = 1 << 24
 class Release:
     """A verified InRelease file. files: path below `dists/<suite>/` → (digest, size).
 
-    signed_by: fingerprints of the certificates, upper-case hex.
+    signed_by: fingerprints of the certificates, upper-case hex. revision: its Date as Unix seconds,
+    "" when it says none.
     """
 
     suite: str
     codename: str
     files: Mapping[str, tuple[str, int]]
     signed_by: tuple[str, ...]
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PackagesFile:
-    """A `Packages` index that has been fetched. suffix: how the blob is compressed."""
+    """A `Packages` index that has been fetched. suffix: how the blob is compressed. revision: of
+    the release that names it.
+    """
 
     suite: Suite
     digest: str
     suffix: str
     signed_by: tuple[str, ...] = ()
+    revision: str = ""
 
 
 @lru_cache
@@ -116,7 +122,7 @@ class Archive:
             wanted.append(
                 Wanted(digest, size, self._urls(suite, path, digest), f"{suite.id} index")
             )
-            found.append(PackagesFile(suite, digest, suffix, release.signed_by))
+            found.append(PackagesFile(suite, digest, suffix, release.signed_by, release.revision))
         fetch(wanted, self._blobs, progress=self._progress)
         return found
 
@@ -187,7 +193,15 @@ def read_release(
         codename=fields.get("Codename", ""),
         files=_digests(fields.get("SHA256", "")),
         signed_by=tuple(sorted({sig.certificate.upper() for sig in verified.valid_sigs})),
+        revision=_seconds(fields.get("Date", "")),
     )
+
+
+def _seconds(date: str) -> str:
+    try:
+        return str(int(parsedate_to_datetime(date).timestamp()))
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _digests(text: str) -> dict[str, tuple[str, int]]:

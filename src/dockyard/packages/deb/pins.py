@@ -35,6 +35,7 @@ def locked_repository(file: PackagesFile) -> LockedRepository:
         check_packages=False,
         check_metadata=True,
         keys=file.signed_by,
+        revision=file.revision,
     )
 
 

@@ -44,7 +44,8 @@ class Metadata:
     bases: addresses of mirrors, the one that gave the metadata first. identity: names what was
     read; equal identities mean equal packages. primary: gives the bytes of primary.xml, plain.
     filelists: likewise, or None when primary names every file. modules: gives what streams of
-    modules hide. keys: loaded if anything is to be verified with them.
+    modules hide. keys: loaded if anything is to be verified with them. revision: as repomd.xml
+    says it.
     """
 
     repository: Repository
@@ -54,10 +55,11 @@ class Metadata:
     filelists: Callable[[], bytes] | None = field(default=None, compare=False)
     modules: Callable[[], Modules] = field(default=lambda: NONE, compare=False)
     keys: tuple[pysequoia.Cert, ...] = field(default=(), compare=False)
+    revision: str = ""
 
     def locked(self) -> LockedRepository:
         """How a lock records this repository."""
-        return recorded(self.repository, keys.fingerprints(self.keys))
+        return recorded(self.repository, keys.fingerprints(self.keys), self.revision)
 
 
 def open_repository(repository: Repository, access: Access) -> Metadata:
@@ -81,6 +83,7 @@ def open_repository(repository: Repository, access: Access) -> Metadata:
         (lambda: _index_file(repository, filelists, bases, access)) if filelists else None,
         (lambda: _modules(repository, modular, bases, access)) if modular else lambda: NONE,
         certificates,
+        index.revision,
     )
 
 

@@ -1,0 +1,49 @@
+"""A file given for one of another kind is told in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dockyard.config import load_image
+from dockyard.config.kinds import Kind, kind_of
+from dockyard.distro.load import load_distro
+from dockyard.errors import DockyardError, Problem
+from dockyard.model.packages import Lock
+from dockyard.packages import lockfile
+
+ROOT = Path(__file__).parents[2]
+
+
+def refused(read: object, path: Path) -> Problem:
+    with pytest.raises(DockyardError) as caught:
+        read(path)  # type: ignore[operator]
+    [problem] = caught.value.problems
+    assert problem.code == "config.wrong-kind"
+    return problem
+
+
+def test_every_file_of_the_project_is_of_its_own_kind() -> None:
+    for path in sorted(ROOT.glob("examples/*/*.lock")):
+        assert kind_of(path.read_text()) is Kind.LOCK
+    for path in sorted(ROOT.glob("examples/*/image.yaml")):
+        assert kind_of(path.read_text()) is Kind.IMAGE
+    assert kind_of((ROOT / "distros/harbor/distro.yaml").read_text()) is Kind.DISTRO
+
+
+def test_an_image_file_given_as_distro_and_the_reverse(tmp_path: Path) -> None:
+    image, distro = tmp_path / "web.yaml", tmp_path / "distro.yaml"
+    image.write_text("distro: x\nos:\n  hostname: a\n")
+    distro.write_text("name: small\nversion: '9'\nrepositories: []\n")
+    assert f"{image} is an image file, not a distribution" == refused(load_distro, image).what
+    assert f"{distro} is a distribution, not an image file" == refused(load_image, distro).what
+
+
+def test_a_lock_given_as_image_names_the_image_beside_it(tmp_path: Path) -> None:
+    lock = tmp_path / "web.lock"
+    lock.write_text(lockfile.dump(Lock("web")))
+    assert "image file, such as" in refused(load_image, lock).fix
+    lock.with_suffix(".yaml").write_text("os: {}\n")
+    assert refused(load_image, lock).fix == f"name the image file beside it: {tmp_path}/web.yaml"
+    assert "is a lock, not a distribution" in refused(load_distro, lock).what
