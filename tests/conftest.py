@@ -13,6 +13,7 @@ import pytest
 from dockyard.engine.store import default_root
 from dockyard.errors import DockyardError
 from dockyard.host import namespace as host_namespace
+from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.tools import ToolTrees, load_tools_lock, tools_tree
@@ -35,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def namespace() -> None:
+def namespace(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Move the test process into the user namespace in which all work on trees is done."""
+    tmp_path_factory.getbasetemp()  # named after the user, who has no name inside
     host_namespace.enter()
 
 
@@ -73,11 +75,38 @@ def _shipped_trees() -> ToolTrees:
     return tools_tree(store, lock)
 
 
+_SHELL_TREE = """
+cd "$0"
+mkdir -p usr/bin usr/lib/x86_64-linux-gnu usr/lib64 dev proc sys run tmp etc
+for name in bin lib lib64; do ln -s usr/$name $name; done
+cp -a /usr/bin/dash usr/bin/sh
+cp /usr/bin/{cat,chroot,id,mkdir,mknod,mount,sleep,touch,unshare} usr/bin ||
+    cp /usr/sbin/chroot usr/bin
+cp -a /usr/lib/x86_64-linux-gnu/{libc.so,ld-linux,libselinux,libpcre2-8,libmount,libblkid}* \\
+    usr/lib/x86_64-linux-gnu
+cp -a /usr/lib64/. usr/lib64
+"""
+
+
+@pytest.fixture
+def shell_tree(tools: Tools, tmp_path: Path) -> Path:
+    """A small tree of an image's own, with a shell and what an attack needs."""
+    root = tmp_path / "tree"
+    make_root(root)
+    tools.run(["bash", "-euc", _SHELL_TREE, str(root)], write=[root])
+    return root
+
+
+def user_inside() -> int | None:
+    """As whom to start a Dockyard from a process that is in the namespace itself: as its root."""
+    return 0 if host_namespace.entered() else None
+
+
 @pytest.fixture(scope="session")
 def published() -> Path:
     """The store, with Harbor's repository published in it."""
     store = default_root()
     code = "from dockyard.cli.main import main; main()"
     words = ["distro", "build", str(ROOT / "distros/harbor"), "--progress", "quiet"]
-    subprocess.run([sys.executable, "-c", code, *words], check=True)
+    subprocess.run([sys.executable, "-c", code, *words], check=True, user=user_inside())
     return store

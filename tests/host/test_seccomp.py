@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dockyard.errors import DockyardError
 from dockyard.host import seccomp
 from dockyard.host.sandbox import Tools
 
@@ -11,9 +12,15 @@ SYNC = "import ctypes; libc = ctypes.CDLL(None); print(libc.fsync(-1), libc.clos
 
 
 def test_a_filter_is_whole_instructions() -> None:
-    for machine in ("x86_64", "aarch64", "unknown"):
-        assert len(seccomp.no_sync(machine)) % 8 == 0
-    assert seccomp.no_sync("x86_64") != seccomp.no_sync("aarch64")
+    for machine in ("x86_64", "aarch64"):
+        assert len(seccomp.program(machine)) % 8 == 0
+    assert seccomp.program("x86_64") != seccomp.program("aarch64")
+    assert len(seccomp.program("x86_64", sync=True)) < len(seccomp.program("x86_64"))
+
+
+def test_nothing_runs_unconfined_where_the_calls_are_not_known() -> None:
+    with pytest.raises(DockyardError, match="cannot be confined"):
+        seccomp.program("vax")
 
 
 @pytest.mark.build

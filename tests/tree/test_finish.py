@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.errors import DockyardError
-from dockyard.host.sandbox import Tools
+from dockyard.host.sandbox import Tools, lent
 from dockyard.tree.finish import clamp_times, finish
 
 EPOCH = 1_700_000_000
@@ -27,6 +27,12 @@ def write(root: Path, path: str, text: str = "") -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file
+
+
+def finish_made(root: Path, *, presets: bool = True) -> tuple[str, ...]:
+    """The pass over a tree whose files this test made: programs work on it as on an image's own."""
+    with lent([root]):
+        return finish(root, EPOCH, presets=presets)
 
 
 def test_no_time_is_later_than_the_epoch_and_older_ones_stay(root: Path) -> None:
@@ -122,18 +128,18 @@ def test_programs_run_in_the_tree_unless_their_outcome_is_there(root: Path, tool
     (root / "usr/lib/udev/hwdb.d").mkdir(parents=True)
     script = 'echo "$@ $SOURCE_DATE_EPOCH" > /usr/lib/udev/hwdb.bin'
     program(tools, root, "usr/bin/systemd-hwdb", script)
-    assert finish(root, EPOCH) == ("/usr/bin/systemd-hwdb update --usr --strict",)
+    assert finish_made(root) == ("/usr/bin/systemd-hwdb update --usr --strict",)
     made = root / "usr/lib/udev/hwdb.bin"
     assert made.read_text() == f"update --usr --strict {EPOCH}\n"
-    assert finish(root, EPOCH) == ()
+    assert finish_made(root) == ()
 
 
 @pytest.mark.build
 def test_presets_are_left_out_on_demand(root: Path, tools: Tools) -> None:
     program(tools, root, "usr/bin/systemctl", 'echo "$@" >> /etc/called')
-    finish(root, EPOCH, presets=False)
+    finish_made(root, presets=False)
     assert not (root / "etc/called").exists()
-    finish(root, EPOCH)
+    finish_made(root)
     assert (root / "etc/called").read_text() == "preset-all\n--global preset-all\n"
 
 
@@ -141,7 +147,7 @@ def test_presets_are_left_out_on_demand(root: Path, tools: Tools) -> None:
 def test_failing_program_is_an_error_that_names_it(root: Path, tools: Tools) -> None:
     program(tools, root, "usr/bin/systemd-sysusers", "echo no such luck >&2; exit 3")
     with pytest.raises(DockyardError) as caught:
-        finish(root, EPOCH)
+        finish_made(root)
     (problem,) = caught.value.problems
     assert problem.code == "tree.finish-failed"
     assert "systemd-sysusers" in problem.what

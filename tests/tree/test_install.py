@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.errors import DockyardError
+from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
 from dockyard.packages.rpm.contents import (
     PackagedFile,
@@ -42,7 +43,8 @@ def make(
         build_time=EPOCH,
         files=files,
         requires=[Relation(text) for text in requires],
-        provides=[Relation(name)],
+        # As if the shell of the tree were a package's.
+        provides=[Relation(name), Relation("/bin/sh")],
         scriptlets=scriptlets,
     )
     path = directory / package.file_name
@@ -64,7 +66,7 @@ def several(directory: Path) -> list[Path]:
 
 def new_root(directory: Path, name: str) -> Path:
     root = directory / name
-    root.mkdir()
+    make_root(root)
     return root
 
 
@@ -124,6 +126,57 @@ def test_failing_scriptlet_is_an_error(tools: Tools, tmp_path: Path) -> None:
     assert problem.code == "tree.scriptlet-failed"
     assert "bad-1-1" in problem.why
     assert any("broken" in line for line in problem.excerpt)
+
+
+ESCAPES = (
+    "chroot /proc/1/root mount -o remount,bind,rw /usr",
+    "mount -t tmpfs none /mnt",
+    "unshare --user true",
+    "touch /dev/.tools/usr/bin/new",
+    "touch /dev/.packages/0/new",
+    "echo x > /proc/sys/kernel/core_pattern",
+    "chroot / true",
+    "mknod /disk b 8 0",
+)
+LUA_ESCAPES = (
+    'posix.chroot("/")',
+    'posix.mkdir("/dev/.tools/usr/bin/new")',
+    'io.open("/proc/sys/kernel/core_pattern", "w")',
+)
+
+
+def test_scriptlets_reach_nothing_but_the_tree(
+    tools: Tools, shell_tree: Path, tmp_path: Path
+) -> None:
+    tried = "".join(f"if {attack}; then echo '{attack}' >> /escaped; fi\n" for attack in ESCAPES)
+    scriptlet = PackageScriptlet("post", script=f"{tried}echo ran > /ran")
+    package = make(tmp_path, "hostile", text_file("/usr/hostile"), scriptlets=[scriptlet])
+    install([package], shell_tree, tools, EPOCH)
+    assert (shell_tree / "ran").read_text() == "ran\n"
+    assert not (shell_tree / "escaped").exists()
+
+
+def test_lua_scriptlets_reach_nothing_but_the_tree(tools: Tools, tmp_path: Path) -> None:
+    script = "".join(
+        f"""
+local done, result = pcall(function() return {attack} end)
+if done and result and result ~= -1 then error([[{attack}]]) end
+"""
+        for attack in LUA_ESCAPES
+    )
+    scriptlet = PackageScriptlet("post", ("<lua>",), script)
+    package = make(tmp_path, "hostile", text_file("/usr/hostile"), scriptlets=[scriptlet])
+    install([package], new_root(tmp_path, "root"), tools, EPOCH)
+
+
+def test_a_scriptlet_without_end_is_ended(
+    tools: Tools, shell_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKYARD_LIMIT_TIME", "2")
+    scriptlet = PackageScriptlet("post", script="echo begun >&2; sleep 600")
+    package = make(tmp_path, "endless", text_file("/usr/endless"), scriptlets=[scriptlet])
+    with pytest.raises(DockyardError, match="ran for more than 2 s"):
+        install([package], shell_tree, tools, EPOCH)
 
 
 def test_unknown_owner_is_an_error(tools: Tools, tmp_path: Path) -> None:

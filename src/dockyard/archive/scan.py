@@ -26,6 +26,7 @@ from dockyard.archive.entry import (
 )
 from dockyard.errors import DockyardError
 from dockyard.host import stopping
+from dockyard.host.namespace import image_id
 
 OVERLAY_MARKS = ("user.overlay.", "trusted.overlay.")
 _BUFFER = 1 << 18
@@ -129,7 +130,8 @@ def entries_of(
         if exclude_xattrs:
             xattrs = tuple(pair for pair in xattrs if pair[0] not in exclude_xattrs)
         entry = Entry(
-            one.path, kind, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid,
+            one.path, kind, stat.S_IMODE(status.st_mode),
+            image_id(status.st_uid), image_id(status.st_gid),
             clamped(status.st_mtime_ns, epoch), status.st_size if kind is Kind.FILE else 0,
             digest, target, rdev, xattrs,
         )  # fmt: skip

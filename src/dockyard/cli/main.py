@@ -18,6 +18,7 @@ from dockyard import __version__
 from dockyard.cli import terminal
 from dockyard.errors import DockyardError
 from dockyard.host import stopping
+from dockyard.host.conditions import settle
 
 # verb -> (module below dockyard.cli, one line for the list of verbs)
 VERBS: dict[str, tuple[str, str]] = {
@@ -74,6 +75,7 @@ def _say_interrupted() -> None:
 def main() -> None:
     """Run the command line of this process and exit."""
     stopping.listen(_say_interrupted)
+    settle()
     try:
         dockyard.main(standalone_mode=False)
     except DockyardError as error:

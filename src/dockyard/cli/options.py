@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import click
 
 from dockyard.cli.terminal import PROGRESS_MODES
 from dockyard.engine.store import default_root
+from dockyard.host.files import private_directory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,8 +25,18 @@ def store_option(command: Command) -> Command:
         type=click.Path(file_okay=False, path_type=Path),
         default=lambda: default_root(),
         show_default="$DOCKYARD_STORE or ~/.cache/dockyard",
+        callback=_opened,
         help="Where results, downloads and tools are kept.",
     )(command)
+
+
+def _opened(context: click.Context, parameter: click.Parameter, store: Path) -> Path:
+    """See that the store is private, before anything is put into it."""
+    if not context.resilient_parsing:
+        # What is wrong with it is told by the verb, when it comes to use it.
+        with suppress(OSError):
+            private_directory(store)
+    return store
 
 
 def progress_option(command: Command) -> Command:

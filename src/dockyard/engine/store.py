@@ -8,6 +8,9 @@
       records/<name>.json  small records, such as the steps of an image's last plan, for the reasons
       blobs/ tools/ repositories/ …   belong to the rooms that fill them
 
+The store is open to its owner alone (0700): the trees in it have set-id programs and secrets of
+images, which are nobody else's to run or to read.
+
 Rules: whoever wants to run a step holds its lock, so a work directory that is found under a lock
 just taken was left by a process that died, and is removed. A result exists or it does not:
 rename(2) publishes it. This holds against processes that are killed at any instant; after a loss
@@ -44,6 +47,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        files.private_directory(self.root)
         for name in ("results", "work", "locks", "records"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
 

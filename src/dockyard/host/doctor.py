@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from dockyard.errors import DockyardError
 from dockyard.host import kernel, mounts, namespace
 from dockyard.host.process import run
+from dockyard.host.sandbox import run_in_tree
 
 GIBIBYTE = 1 << 30
 _NATIVE_MODULES = ("yaml", "pydantic", "cryptography", "solv", "pysequoia")
@@ -160,16 +161,13 @@ def check_bubblewrap() -> Finding:
         "Every tool runs in a bubblewrap sandbox. Install the package bubblewrap. If it is there "
         "and fails, user namespaces are restricted: see user-namespaces."
     )
-    argv = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--die-with-parent"]
-    argv += ["--ro-bind", "/", "/", "--proc", "/proc", "true"]
-    try:
-        run(argv)
-        version = run(["bwrap", "--version"]).text.strip()
-    except DockyardError as error:
-        problem = error.problems[0]
-        found = " ".join((problem.what, *problem.excerpt[:1]))
-        return Finding("bubblewrap", State.MISSING, found, advice)
-    return Finding("bubblewrap", State.OK, version)
+
+    def work() -> str:
+        namespace.enter()
+        run_in_tree(Path("/"), ["true"])
+        return run(["bwrap", "--version"]).text.strip()
+
+    return _tried("bubblewrap", work, advice)
 
 
 def check_store(store: Path) -> Finding:

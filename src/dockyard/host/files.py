@@ -134,6 +134,44 @@ def discard_tree(path: Path) -> None:
     remove_tree(gone)
 
 
+def private_directory(path: Path) -> None:
+    """Make a directory that nobody but its owner may enter, and those above it. One that is there
+    is closed to others. Raises OSError.
+
+    What is in it stays readable for all, since programs in the sandbox are somebody else: they are
+    handed single files and directories of it. So the directories in it are opened, where an
+    umask closed them.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        path.chmod(mode & 0o700)
+    for inner in path.iterdir():
+        found = inner.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o055 != 0o055:
+            _open_to_readers(inner)
+
+
+def _open_to_readers(directory: Path) -> None:
+    for path in (directory, *directory.rglob("*")):
+        found = path.lstat().st_mode
+        wanted = 0o055 if stat.S_ISDIR(found) else 0o044
+        if not stat.S_ISLNK(found) and found & wanted != wanted:
+            path.chmod(stat.S_IMODE(found) | wanted)
+
+
+def readable_by_all(path: Path) -> bool:
+    """Whether programs in the sandbox may read a file, given its directory."""
+    return path.stat().st_mode & 0o004 != 0 and path.parent.stat().st_mode & 0o005 == 0o005
+
+
+def make_root(path: Path) -> None:
+    """Make the empty root directory of an image's tree, 0755 and root's; inside the namespace."""
+    path.mkdir()
+    os.chown(path, 0, 0)
+    path.chmod(0o755)
+
+
 def copy_sparse(source: Path, target: Path) -> None:
     """Copy a file with its holes, by reflink where the file system can; target must not exist.
 
@@ -327,6 +365,7 @@ class InRoot:
             self._require_name(path, name)
             part = f".{name}.part"[-255:]
             os.symlink(target, part, dir_fd=directory)
+            os.chown(part, 0, 0, dir_fd=directory, follow_symlinks=False)
             os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
 
     def remove(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 has no name for: mount, umount2, unshare, openat2.
+"""System calls that Python 3.11 has no name for: mount, umount2, unshare, openat2, prctl, capset.
 
 Numbers and flags follow the Linux UAPI headers (linux/mount.h, linux/sched.h, linux/openat2.h);
 the numbers used are the same on x86_64 and aarch64.
@@ -23,6 +23,10 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_IN_ROOT = 0x10
 
 _SYS_OPENAT2 = 437
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
+_CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (
@@ -57,6 +61,39 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 def unmount(target: str, flags: int = MNT_DETACH) -> None:
     """Unmount (umount2(2)); raises OSError with the target's path."""
     _check(_libc.umount2(target.encode(), flags), target)
+
+
+def set_dumpable() -> None:
+    """Let /proc show this process to those who have its ids (prctl(2), PR_SET_DUMPABLE)."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0))
+
+
+def become(number: int) -> None:
+    """Change all user and group ids of this process and keep its capabilities; raises OSError."""
+    kept = _capabilities()
+    _check(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+    os.setresgid(number, number, number)
+    os.setresuid(number, number, number)
+    _check(_libc.capset(ctypes.byref(_CapabilityHeader(_CAPABILITY_VERSION_3, 0)), kept))
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapabilityData(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+def _capabilities() -> ctypes.Array[_CapabilityData]:
+    """This thread's capabilities, as capset(2) takes them."""
+    found = (_CapabilityData * 2)()
+    _check(_libc.capget(ctypes.byref(_CapabilityHeader(_CAPABILITY_VERSION_3, 0)), found))
+    return found
 
 
 class _OpenHow(ctypes.Structure):

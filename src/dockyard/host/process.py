@@ -1,19 +1,23 @@
 """Starts programs: a clean environment, output captured, quiet unless the program fails.
 
 Nothing of the caller's environment reaches a program except what is named here; the locale is C
-and the zone UTC, so that a program's output does not depend on who runs it.
+and the zone UTC, and the umask 022, so that a program's output does not depend on who runs it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import IO
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
+from dockyard.host.conditions import UMASK
+from dockyard.host.limits import Limits, Watch
 
 BASE_ENVIRONMENT: Mapping[str, str] = {
     "LC_ALL": "C",
@@ -78,12 +82,17 @@ def start(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     pass_fds: Sequence[int] = (),
+    first: Callable[[], None] | None = None,
+    as_root: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a program and return while it runs. A stream that is None is /dev/null for input, and
     is dropped for output.
 
-    env: added to BASE_ENVIRONMENT. Raises DockyardError when the program does not exist.
+    env: added to BASE_ENVIRONMENT. first: what the new process calls before it becomes the
+    program. as_root: as the root of the namespace, in no group, instead of the caller. Raises
+    DockyardError when the program does not exist.
     """
+    root = 0 if as_root else None
     try:
         return subprocess.Popen(
             argv,
@@ -93,6 +102,11 @@ def start(
             env={**BASE_ENVIRONMENT, **(env or {})},
             cwd=cwd,
             pass_fds=pass_fds,
+            umask=UMASK,
+            preexec_fn=first,
+            user=root,
+            group=root,
+            extra_groups=[] if as_root else None,
         )
     except FileNotFoundError as error:
         raise DockyardError(
@@ -115,12 +129,17 @@ def run(
     shown: Sequence[str] | None = None,
     pass_fds: Sequence[int] = (),
     timeout: float | None = None,
+    first: Callable[[], None] | None = None,
+    as_root: bool = False,
+    limits: Limits | None = None,
 ) -> Completed:
     """Run a program to its end.
 
     stdin: bytes to feed, an open file, or None for no input. stdout: an open file, or None to
     capture. env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is
     wrapped. timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
+    first, as_root: as in `start`. limits: what the program and all that it starts may use; going
+    beyond is a DockyardError.
     Raises ProcessFailed when check is set and the status is not zero; DockyardError when the
     program does not exist; Stopped when this process is told to stop meanwhile.
     """
@@ -134,9 +153,12 @@ def run(
         env=env,
         cwd=cwd,
         pass_fds=pass_fds,
+        first=first,
+        as_root=as_root,
     )
+    watch = Watch(process, limits, (shown or argv)[0]) if limits else None
     try:
-        with stopping.killable(process):
+        with stopping.killable(process), watch or nullcontext():
             out, err = process.communicate(feed, timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
@@ -145,7 +167,14 @@ def run(
         process.kill()
         process.wait()
         raise
+    if watch and watch.problem:
+        raise DockyardError(_with_output(watch.problem, err or out or b""))
     completed = Completed(tuple(argv), process.returncode, out or b"", err or b"")
     if check and completed.status:
         raise ProcessFailed(completed, shown)
     return completed
+
+
+def _with_output(problem: Problem, output: bytes) -> Problem:
+    lines = output.decode(errors="replace").splitlines()
+    return dataclasses.replace(problem, excerpt=tuple(lines[-TAIL_LINES:]))

@@ -1,23 +1,39 @@
-"""Runs programs of a tools tree, or of an image's tree, in a bubblewrap sandbox without network.
+"""Runs programs of a tools tree, or of an image's tree, confined by bubblewrap: no network, no way
+out.
 
 `Tools` runs programs that Dockyard brought itself: the tree is read-only, and a program sees of
 the host only the paths that are named, at the same paths. `run_in_tree` runs a program of an image
-inside that image's own tree.
+inside that image's own tree. `Tools.run_in_tree` runs a program that Dockyard brought inside an
+image's tree, with the image's own programs as its helpers: rpm and the scriptlets of packages.
 
-Both need `namespace.enter()` before, because a program may give files to any id. `Tools.start` is
-for programs that only read and write files of the caller's: it works without the namespace, and
-inside it.
+What holds for all of them (see docs/concepts/security.md):
+
+- They are root of a user namespace in which neither the caller nor the root of the host exist
+  (`namespace.confined`), and own only what images own and what they are lent.
+- Their mounts belong to the namespace outside: no program, whatever it becomes, can change one.
+- They have the capabilities that files of many owners need and no other, and can get none.
+- `seccomp` refuses the calls that programs which make files have no use for.
+- Processes, mounts, names, IPC and network are their own; /proc shows nothing of the host.
+- `conditions` are the same whoever starts them; those of images have `limits`.
+
+Needs `namespace.enter()` before. `Tools.start` is for programs that only read and write files of
+the caller's, as the caller: it works without the namespace, and inside it.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dockyard.host import seccomp
+from dockyard.host import namespace, seccomp
+from dockyard.host.conditions import conditions
+from dockyard.host.limits import Limits, chosen_limits
 from dockyard.host.process import Completed, run, start
 
 # With a process namespace of its own, whatever ends bwrap ends all that runs inside.
@@ -29,8 +45,42 @@ _APART = (
     "--unshare-uts",
     "--unshare-cgroup-try",
 )
-_BWRAP = (*_APART, "--unshare-net", "--cap-add", "ALL")
+# For files of any owner, mode and capability, and programs that become another user.
+_CAPABILITIES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_KILL",
+)
+_CONFINED = (
+    *_APART,
+    "--new-session",
+    "--unshare-net",
+    *("--cap-drop", "ALL"),
+    *(word for name in _CAPABILITIES for word in ("--cap-add", name)),
+)
+# Of the kernel and its keys; each is owned by the root of the host, and hidden all the same.
+_HIDDEN = (
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/kmsg",
+    "/proc/sched_debug",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+)
 _LINKS = (("usr/bin", "/bin"), ("usr/sbin", "/sbin"), ("usr/lib", "/lib"), ("usr/lib64", "/lib64"))
+_PROC_AND_DEV = (
+    *("--dev", "/dev", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),
+    *(word for path in _HIDDEN if Path(path).exists() for word in ("--ro-bind", "/dev/null", path)),
+)
+# Where a tools tree is found inside an image's tree: a place that no image has files in.
+_TOOLS_INSIDE = "/dev/.tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +102,70 @@ class Tools:
         check: bool = True,
         timeout: float | None = None,
         overlays: Sequence[tuple[Path, str]] = (),
-        chroots: Sequence[Path] = (),
     ) -> Completed:
         """Run a program of the tree.
 
         read, write: host paths that the program sees, at the same paths, read-only or writable.
-        chroots: trees below `write` that the program enters with chroot(2): their existing
-        directories dev and proc are in use while it runs, and empty again afterwards.
+        What is to be read must be readable by all. What the caller owns of `write` is lent to the
+        program; the trees of images are its own anyway.
         overlays: (host path, path in the sandbox) pairs, read-only, laid over the tree's own files.
         Raises ProcessFailed as `process.run` does.
         """
-        inner = [part for tree in chroots for part in ("--dev", f"{tree}/dev")]
-        inner += [part for tree in chroots for part in ("--proc", f"{tree}/proc")]
+        with lent(write):
+            return _run(
+                self._bindings(read, write, cwd, overlays),
+                argv,
+                stdin=stdin,
+                stdout=stdout,
+                env=env,
+                check=check,
+                timeout=timeout,
+            )
+
+    def run_in_tree(
+        self,
+        tree: Path,
+        argv: Sequence[str],
+        *,
+        read: Sequence[tuple[Path, str]] = (),
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> Completed:
+        """Run a program of this tree with an image's tree as its root directory: what it starts are
+        the image's programs.
+
+        argv: the program's path in the tools tree, and its arguments. The tools are at
+        `self.inside`. read: (host path, path in the sandbox) pairs, read-only; the mount points
+        must be below /dev. The tree's directories dev and proc must exist, and are empty again
+        afterwards. Raises ProcessFailed, and DockyardError at a limit, as `process.run` does.
+        """
+        loader, libraries = self._loader()
+        view = ["--bind", str(tree), "/", *_PROC_AND_DEV]
+        for name in ("usr", "etc"):
+            view += ["--ro-bind", str(self.root / name), f"{_TOOLS_INSIDE}/{name}"]
+        for source, inside in read:
+            view += ["--ro-bind", str(source), inside]
+        # The program gets its own libraries in a way that its children do not inherit.
+        started = [self.inside(loader), "--library-path", self.inside(libraries)]
         return _run(
-            [*self._bindings(read, write, cwd, overlays), *inner],
-            argv,
-            stdin=stdin,
-            stdout=stdout,
+            [*view, "--chdir", "/"],
+            [*started, self.inside(argv[0]), *argv[1:]],
             env=env,
             check=check,
-            timeout=timeout,
+            shown=argv,
+            limits=chosen_limits(),
         )
+
+    @staticmethod
+    def inside(path: str) -> str:
+        """Where a path of the tools is while `run_in_tree` runs."""
+        return f"{_TOOLS_INSIDE}{path}"
+
+    def _loader(self) -> tuple[str, str]:
+        """The paths of the dynamic loader and of the directory of its libraries."""
+        loader = next(iter(sorted(self.root.glob("usr/lib*/ld-linux-*.so.*"))))
+        libraries = next(iter(sorted(self.root.glob("usr/lib/*-linux-gnu"))))
+        return f"/{loader.relative_to(self.root)}", f"/{libraries.relative_to(self.root)}"
 
     def start(
         self,
@@ -95,17 +188,19 @@ class Tools:
         kills the program. Streams and pass_fds are as in `process.start`.
         """
         wrapped = [*_APART, "--unshare-user", *(() if network else ("--unshare-net",))]
+        wrapped += ["--cap-drop", "ALL"]
         wrapped += self._bindings(read, write, None, self._resolver() if network else ())
         for device in devices:
             wrapped += ["--dev-bind", str(device), str(device)]
-        return start(
-            [*wrapped, *argv],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=env,
-            pass_fds=pass_fds,
-        )
+        with seccomp.descriptor(sync=True) as filter_:
+            return start(
+                [*wrapped, "--seccomp", str(filter_), *argv],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=env,
+                pass_fds=[*pass_fds, filter_],
+            )
 
     def _resolver(self) -> tuple[tuple[Path, str], ...]:
         """The host's list of name servers, laid over the tree's own where it has one."""
@@ -127,7 +222,7 @@ class Tools:
                 argv += ["--ro-bind", str(self.root / name), f"/{name}"]
         for target, link in _LINKS:
             argv += ["--symlink", target, link]
-        argv += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]
+        argv += [*_PROC_AND_DEV, "--tmpfs", "/tmp", "--tmpfs", "/run"]
         argv += ["--tmpfs", "/var/tmp"] if (self.root / "var/tmp").is_dir() else []
         for host, inside in overlays:
             argv += ["--ro-bind", str(host), inside]
@@ -157,32 +252,70 @@ def run_in_tree(
     or /tmp. Raises ProcessFailed as `process.run` does.
     """
     view = ["--hostname", "localhost", "--bind", str(tree), "/"]
-    view += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run"]
+    view += [*_PROC_AND_DEV, "--tmpfs", "/tmp", "--tmpfs", "/run"]
     for source, inside in read:
         view += ["--ro-bind", str(source), inside]
     view += ["--chdir", cwd]
-    return _run(view, argv, stdin=stdin, env=env, check=check, timeout=timeout)
+    return _run(
+        view, argv, stdin=stdin, env=env, check=check, timeout=timeout, limits=chosen_limits()
+    )
+
+
+@contextmanager
+def lent(paths: Sequence[Path]) -> Iterator[None]:
+    """Give what the caller owns of some paths, and of all below them, to the root of images for the
+    length of a block, and back afterwards with what was made there.
+    """
+    caller = namespace.caller()
+    mine = [path for path in paths if caller and os.lstat(path).st_uid == caller]
+    for path in mine:
+        _give(path, caller, 0)
+    try:
+        yield
+    finally:
+        for path in mine:
+            _give(path, 0, caller)
+
+
+def _give(path: Path, old: int, new: int) -> None:
+    pending = [os.fspath(path)]
+    while pending:
+        name = pending.pop()
+        found = os.lstat(name)
+        if found.st_uid == old:
+            os.chown(name, new, new, follow_symlinks=False)
+            if found.st_mode & 0o6000:
+                os.chmod(name, found.st_mode & 0o7777)  # noqa: PTH101 (a name, many times)
+        if stat.S_ISDIR(found.st_mode):
+            with os.scandir(name) as entries:
+                pending += [entry.path for entry in entries]
 
 
 def _run(
     view: Sequence[str],
     argv: Sequence[str],
     *,
-    stdin: bytes | IO[bytes] | None,
     env: Mapping[str, str] | None,
     check: bool,
-    timeout: float | None,
+    stdin: bytes | IO[bytes] | None = None,
     stdout: IO[bytes] | None = None,
+    timeout: float | None = None,
+    shown: Sequence[str] | None = None,
+    limits: Limits | None = None,
 ) -> Completed:
-    """Run a program in a sandbox with a view of the files, never waiting for the disk."""
-    with seccomp.descriptor() as number:
+    """Run a program confined, with a view of the files."""
+    inner = namespace.confined()
+    with seccomp.descriptor() as filter_:
         return run(
-            [*_BWRAP, "--seccomp", str(number), *view, *argv],
+            [*_CONFINED, "--userns2", str(inner), "--seccomp", str(filter_), *view, *argv],
             stdin=stdin,
             stdout=stdout,
             env=env,
             check=check,
-            shown=argv,
+            shown=shown or argv,
             timeout=timeout,
-            pass_fds=[number],
+            pass_fds=[filter_, inner],
+            first=conditions(limits),
+            as_root=True,
+            limits=limits,
         )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files, stopping
 from dockyard.host.sandbox import Tools, run_in_tree
+from dockyard.host.sandbox import Tools, lent, run_in_tree
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
 from dockyard.packages.blobs import Blobs, storage_problem
@@ -258,13 +259,15 @@ def finish_tree(root: Path, tree: Tree) -> None:
     switch = root / "usr/share/libc-bin/nsswitch.conf"
     if switch.is_file() and not (root / "etc/nsswitch.conf").exists():
         (root / "etc/nsswitch.conf").write_bytes(switch.read_bytes())
-    run_in_tree(root, ["/usr/sbin/ldconfig", "-X"])
+    with lent([root / "etc", root / "var/cache/ldconfig"]):
+        run_in_tree(root, ["/usr/sbin/ldconfig", "-X"])
     (root / "var/cache/ldconfig/aux-cache").unlink(missing_ok=True)
     if places := sorted(place for glob in tree.bytecode for place in root.glob(glob)):
         # The tree never changes, so the bytecode need not be compared with its source.
         compiler = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
         inside = [f"/{place.relative_to(root)}" for place in places]
-        run_in_tree(root, [*compiler, "-x", _NO_BYTECODE, *inside])
+        with lent(places):
+            run_in_tree(root, [*compiler, "-x", _NO_BYTECODE, *inside])
 
 
 def require_whole(

@@ -57,9 +57,9 @@ def _writable(work: Work, below: tuple[Step, ...]) -> Iterator[Path]:
     block.
     """
     upper, scratch, at = (work.out / name for name in (UPPER, "scratch", "root"))
-    for directory in (upper, scratch, at):
+    files.make_root(upper)
+    for directory in (scratch, at):
         directory.mkdir()
-        directory.chmod(0o755)
     with mounts.overlay(_lowers(work, below), upper, scratch, at):
         yield at
     files.remove_tree(scratch)

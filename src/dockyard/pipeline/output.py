@@ -9,6 +9,7 @@ from pathlib import Path
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files
+from dockyard.host.conditions import mode_for_caller
 from dockyard.pipeline.request import ImageRequest
 
 _RECORD = "outputs"
@@ -37,6 +38,7 @@ def _copy(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         files.remove_parts(target)  # of builds that were killed while they copied
         files.copy_sparse(source, part)
+        part.chmod(mode_for_caller())
         part.rename(target)
     except OSError as error:
         with suppress(OSError):

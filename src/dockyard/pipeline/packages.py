@@ -40,8 +40,7 @@ def packages_step(
         unsigned = work.out / "packages"
         packages = _without_foreign_signatures(found, unsigned)
         tree = work.out / TREE
-        tree.mkdir()
-        tree.chmod(0o755)
+        files.make_root(tree)
         work.progress("installing packages", 1, 4, "stages")
         install(packages, tree, toolbox.trees.main, epoch)
         files.remove_tree(unsigned)

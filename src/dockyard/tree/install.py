@@ -14,9 +14,10 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import remove_tree
+from dockyard.host.files import make_root, readable_by_all, remove_tree
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.sandbox import Tools
 from dockyard.tree import rpmdb
@@ -26,7 +27,15 @@ DBPATH = "/var/lib/rpm"
 # The directories in which programs find the kernel, and those that rpm needs. A distribution's own
 # package cannot make them: they are in use while it is installed.
 _MOUNT_POINTS = (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777))
-_COMMAND = ("rpm", "--noplugins", "--nosignature")
+_COMMAND = ("/usr/bin/rpm", "--noplugins", "--nosignature")
+# rpm's own settings are those of the tools, though the tree's directories lie before it.
+_CONFIGURATION = Tools.inside("/usr/lib/rpm")
+_SETTINGS = (
+    f"--rcfile={_CONFIGURATION}/rpmrc",
+    f"--macros={_CONFIGURATION}/macros:{_CONFIGURATION}/macros.d/macros.*"
+    f":{_CONFIGURATION}/platform/%{{_target}}/macros",
+)
+_PACKAGES_INSIDE = "/dev/.packages"
 _NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
 _SCRIPTLET = re.compile(r"scriptlet failed|^error: lua script failed")
 _UNPACKING = re.compile(r"^error: (unpacking of archive failed|.* install failed)")
@@ -59,14 +68,27 @@ def install(
     the rpm database's directory in the tree. documents: also install what is marked as
     documentation. Raises DockyardError when rpm refuses, a scriptlet fails or an owner is unknown.
     """
-    # By name, for the paths of a store say nothing: ties in rpm's order are decided by this one.
-    ordered = sorted(packages, key=lambda path: (path.name, str(path)))
     # The digest of the whole payload is checked, which makes that of each file another time over.
-    argv = ["-U", "--nofiledigest", *([] if documents else ["--excludedocs"]), *map(str, ordered)]
-    folders = sorted({path.parent for path in packages})
-    report = _transaction(argv, root, tools, epoch, dbpath, read=folders)
+    argv = ["-U", "--nofiledigest", *([] if documents else ["--excludedocs"])]
+    with TemporaryDirectory(prefix=".packages-", dir=root.parent) as name:
+        copies = Path(name)
+        copies.chmod(0o755)
+        given = [path if readable_by_all(path) else _copied(path, copies) for path in packages]
+        folders = {folder: number for number, folder in enumerate({path.parent for path in given})}
+        inside = {path: f"{_PACKAGES_INSIDE}/{folders[path.parent]}/{path.name}" for path in given}
+        # By name, for the paths of a store say nothing: ties in rpm's order are decided by this
+        # one.
+        argv += [inside[path] for path in sorted(given, key=lambda path: (path.name, str(path)))]
+        read = [(folder, f"{_PACKAGES_INSIDE}/{number}") for folder, number in folders.items()]
+        report = _transaction(argv, root, tools, epoch, dbpath, read)
     rpmdb.canonicalise(root, tools, epoch, dbpath)
     return report
+
+
+def _copied(path: Path, directory: Path) -> Path:
+    copy = directory / path.name
+    shutil.copyfile(path, copy)
+    return copy
 
 
 def erase(
@@ -80,8 +102,8 @@ def erase(
 
 def verify(root: Path, tools: Tools, *, dbpath: str = DBPATH) -> tuple[str, ...]:
     """What differs between the tree and its packages, a line each as `rpm -Va` has them."""
-    argv = [*_COMMAND, "--root", str(root), "--dbpath", dbpath, "-Va", "--noscripts"]
-    done = tools.run(argv, write=[root], check=False)
+    argv = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, "-Va", "--noscripts"]
+    done = tools.run_in_tree(root, argv, check=False)
     return tuple(line for line in (done.text + _text(done.stderr)).splitlines() if line.strip())
 
 
@@ -116,12 +138,17 @@ def _transaction(
     tools: Tools,
     epoch: int,
     dbpath: str,
-    read: Sequence[Path] = (),
+    read: Sequence[tuple[Path, str]] = (),
 ) -> InstallReport:
     _make_mount_points(root)
-    command = [*_COMMAND, "--root", str(root), "--dbpath", dbpath, *argv]
-    env = {"SOURCE_DATE_EPOCH": str(epoch), "SYSTEMD_OFFLINE": "1", "HOME": "/root"}
-    done = tools.run(command, read=read, write=[root], chroots=[root], env=env, check=False)
+    command = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, *argv]
+    env = {
+        "SOURCE_DATE_EPOCH": str(epoch),
+        "SYSTEMD_OFFLINE": "1",
+        "HOME": "/root",
+        "RPM_CONFIGDIR": _CONFIGURATION,
+    }
+    done = tools.run_in_tree(root, command, read=read, env=env, check=False)
     lines = [line for line in _text(done.stderr).splitlines() if line.strip()]
     _raise_failures(done, lines, root)
     return InstallReport((*lines, *_text(done.stdout).splitlines()))
@@ -131,7 +158,7 @@ def _make_mount_points(root: Path) -> None:
     for name, mode in _MOUNT_POINTS:
         path = root / name
         if not path.exists() and not path.is_symlink():
-            path.mkdir()
+            make_root(path)
             path.chmod(mode)
 
 

@@ -80,6 +80,8 @@ class Script:
         with NamedTemporaryFile(prefix="script-") as given:
             given.write(self.body)
             given.flush()
+            # Inside, the script is not its owner.
+            os.fchmod(given.fileno(), 0o644)
             try:
                 tree.run(
                     [*self.program, SCRIPT_IN_TREE, *self.arguments],

@@ -1,0 +1,160 @@
+"""What a program in the sandbox may use: time, memory, processes, the size of a file.
+
+Time, memory and processes are those of the program and all that it starts, and are watched from
+outside: control groups are not there for every user of every host. `RLIMIT_NPROC` holds a fork bomb
+until the watch sees it, and `RLIMIT_FSIZE` is the kernel's own.
+
+A user changes them with variables of the environment; they never shape a result, only whether there
+is one.
+
+    DOCKYARD_LIMIT_TIME       seconds                            3600
+    DOCKYARD_LIMIT_MEMORY     bytes, or with K, M, G, T          three quarters of the machine's
+    DOCKYARD_LIMIT_PROCESSES  number                             4096
+    DOCKYARD_LIMIT_FILE_SIZE  bytes, or with K, M, G, T          64G
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import clock
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """seconds: of the clock on the wall. memory, file_size: bytes. processes: at one time."""
+
+    seconds: int = 3600
+    memory: int = _PAGE * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    processes: int = 4096
+    file_size: int = 64 << 30
+
+
+def chosen_limits(environment: Mapping[str, str] = os.environ) -> Limits:
+    """The limits that the user's environment asks for.
+
+    Raises DockyardError with every variable that is no number above 0.
+    """
+    problems: list[Problem] = []
+
+    def read(name: str, default: int, sized: bool) -> int:
+        text = environment.get(f"DOCKYARD_LIMIT_{name}", "")
+        if not text:
+            return default
+        found = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", text)
+        if not found or not int(found[1]) or (found[2] and not sized):
+            fix = "give a whole number above 0" + (", with K, M, G or T if you like" * sized)
+            what = f"DOCKYARD_LIMIT_{name} is {text[:40]!r}, which is no limit"
+            problems.append(Problem("host.bad-limit", what, "the environment", fix=fix))
+            return default
+        return int(found[1]) * _UNITS[found[2]]
+
+    usual = Limits()
+    limits = Limits(
+        read("TIME", usual.seconds, False),
+        read("MEMORY", usual.memory, True),
+        read("PROCESSES", usual.processes, False),
+        read("FILE_SIZE", usual.file_size, True),
+    )
+    if problems:
+        raise DockyardError(*problems)
+    return limits
+
+
+class Watch:
+    """Kills a program that uses more than it may. Use it as the context in which one waits for the
+    program; `problem` says afterwards what the program did, if it did.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, name: str) -> None:
+        self._process = process
+        self._limits = limits
+        self._name = name
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="limits", daemon=True)
+        self._problem: Problem | None = None
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def problem(self) -> Problem | None:
+        """Which limit the program went beyond, if any; ask when it has ended."""
+        # Of bwrap's own programs the status is 128 and the signal.
+        if not self._problem and self._process.returncode in _FILE_TOO_LARGE:
+            size = _shown(self._limits.file_size)
+            self._problem = self._told(f"wrote a file of more than {size}", "FILE_SIZE")
+        return self._problem
+
+    def _look(self) -> None:
+        limits, until = self._limits, clock.monotonic() + self._limits.seconds
+        while not self._ended.wait(_LOOK_SECONDS):
+            processes, memory = _used(self._process.pid)
+            if clock.monotonic() > until:
+                self._stop(f"ran for more than {limits.seconds} s", "TIME")
+            elif processes > limits.processes:
+                self._stop(f"started more than {limits.processes} processes", "PROCESSES")
+            elif memory > limits.memory:
+                self._stop(f"used more than {_shown(limits.memory)} of memory", "MEMORY")
+            else:
+                continue
+            return
+
+    def _stop(self, what: str, variable: str) -> None:
+        self._problem = self._told(what, variable)
+        self._process.kill()
+
+    def _told(self, what: str, variable: str) -> Problem:
+        return Problem(
+            "host.limit",
+            f"{self._name} {what}, and was stopped",
+            why="programs of packages and images run within limits",
+            fix=f"mend the program, or allow it more: set DOCKYARD_LIMIT_{variable}",
+        )
+
+
+_FILE_TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
+
+
+def _used(pid: int) -> tuple[int, int]:
+    """How many processes a process has below it, and the bytes of memory that they have for
+    themselves.
+    """
+    pending, seen, pages = [pid], 0, 0
+    while pending:
+        place = Path("/proc", str(pending.pop()))
+        try:
+            fields = (place / "statm").read_text().split()
+            # What is resident, but for what is shared with files.
+            pages += int(fields[1]) - int(fields[2])
+            for thread in os.listdir(place / "task"):  # noqa: PTH208 (names are enough)
+                children = (place / "task" / thread / "children").read_text().split()
+                pending += map(int, children)
+                seen += len(children)
+        except (OSError, IndexError, ValueError):
+            continue  # it has ended meanwhile
+    return seen, pages * _PAGE
+
+
+def _shown(size: int) -> str:
+    for unit in ("T", "G", "M", "K"):
+        if size >= _UNITS[unit]:
+            return f"{size / _UNITS[unit]:.1f} {unit}iB"
+    return f"{size} bytes"
