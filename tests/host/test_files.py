@@ -14,6 +14,7 @@ from dockyard.host.files import (
     InRoot,
     copy_sparse,
     open_regular,
+    private_directory,
     read_regular,
     remove_parts,
     remove_tree,
@@ -174,3 +175,26 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path: Path) -> None:
             open_regular(path, limit)
     with pytest.raises(OSError, match="larger"):
         read_regular(Path("/proc/self/status"), 9)  # its size reads as 0
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_private_directory_is_closed_and_open_inside(umask: int, tmp_path: Path) -> None:
+    """A set-id file or a shadow file in it is nobody else's, and the sandbox can read the rest."""
+    place = tmp_path / "above/store"
+    before = os.umask(umask)
+    try:
+        (place / "blobs/aa").mkdir(parents=True)
+        (place / "blobs/aa/file").write_text("text")
+        (place / "link").symlink_to("nowhere")
+        private_directory(place)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    for inner, wanted in (("blobs", 0o755), ("blobs/aa", 0o755), ("blobs/aa/file", 0o644)):
+        assert stat.S_IMODE((place / inner).stat().st_mode) & wanted == wanted
+    private_directory(place)
+
+
+def test_a_private_directory_is_made_private(tmp_path: Path) -> None:
+    private_directory(tmp_path / "above/store")
+    assert stat.S_IMODE((tmp_path / "above/store").stat().st_mode) == 0o700

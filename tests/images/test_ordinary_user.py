@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,8 +67,9 @@ def test_an_ordinary_user_makes_the_same_bytes(
     def as_user(*words: str) -> None:
         command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
         command += [PYTHON, "-c", CODE, *words]
+        # The umask of a user who keeps all to himself shapes neither packages nor images.
         done = subprocess.run(
-            command, cwd=user_place, env=environment, capture_output=True, text=True
+            command, cwd=user_place, env=environment, capture_output=True, text=True, umask=0o077
         )
         assert done.returncode == 0, f"dockyard {' '.join(words)}\n{done.stderr}"
 
@@ -77,6 +79,9 @@ def test_an_ordinary_user_makes_the_same_bytes(
     ours = tmp_path / "root.raw"
     run_dockyard("build", EXAMPLES / "minimal/image.yaml", "--output-image-file", ours)
     assert run(["cmp", str(ours), str(user_place / "user.raw")], check=False).text == ""
+    assert stat.S_IMODE((user_place / "user.raw").stat().st_mode) == 0o600
+    assert (user_place / "user.raw").owner() == USER
+    assert stat.S_IMODE((user_place / "home/store").stat().st_mode) == 0o700
     key = "repositories/harbor/RPM-GPG-KEY-harbor"
     users_key = user_place / "home/store" / key
     assert users_key.read_bytes() != (published / key).read_bytes(), "the user signs alone"

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files, stopping
-from dockyard.host.sandbox import Tools, run_in_tree
 from dockyard.host.sandbox import Tools, lent, run_in_tree
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
