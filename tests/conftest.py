@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dockyard.engine.store import default_root
 from dockyard.errors import DockyardError
@@ -20,6 +21,12 @@ from dockyard.packages.tools import ToolTrees, load_tools_lock, tools_tree
 from dockyard.packages.tools_lock import refresh_tools
 
 ROOT = Path(__file__).parents[1]
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,13 +15,18 @@ from pathlib import Path
 class Behaviour:
     """cut: break the next so many answers off in the middle. ranges: whether it does them.
 
-    down_after: close every connection without an answer after so many requests.
+    down_after: close every connection without an answer after so many requests. endless: no size is
+    said and the body never ends. drip: seconds between the bytes of the answer's body, or with
+    drip_header of its header.
     """
 
     root: Path
     cut: int = 0
     ranges: bool = True
     down_after: int | None = None
+    endless: bool = False
+    drip: float = 0
+    drip_header: bool = False
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     address: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -56,6 +62,11 @@ def serve(root: Path) -> Iterator[Behaviour]:
             if down:
                 self.close_connection = True
                 return
+            if behaviour.endless or behaviour.drip:
+                with suppress(OSError):
+                    self._misbehave()
+                self.close_connection = True
+                return
             path = behaviour.root / self.path.lstrip("/")
             if not path.is_file():
                 self.send_response(404)
@@ -81,6 +92,17 @@ def serve(root: Path) -> Iterator[Behaviour]:
             if body:
                 self.wfile.write(part[: len(part) // 2] if cut else part)
             self.close_connection = self.close_connection or cut
+
+        def _misbehave(self) -> None:
+            if behaviour.drip_header:
+                for byte in b"HTTP/1.1 200 OK\r\nX-Nothing: " + b"x" * 9999:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(behaviour.drip)
+            self.send_response(200)
+            self.end_headers()
+            while True:
+                self.wfile.write(b"x" if behaviour.drip else bytes(1 << 20))
+                time.sleep(behaviour.drip)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

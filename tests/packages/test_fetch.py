@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from misbehaving_server import Behaviour, serve
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.network import Network, TransferFailed, shown
+from dockyard.host.network import Network, TransferFailed, shown, whole_number
 from dockyard.packages.blobs import Blobs, digest_of
 from dockyard.packages.fetch import FetchEvent, FetchState, Wanted, fetch
 
@@ -240,3 +241,56 @@ def test_blobs_keep_what_has_the_digest_only(blobs: Blobs, tmp_path: Path) -> No
         blobs.add_file(tmp_path / "x", digest_of(b"y"))
     assert not blobs.has(digest_of(b"y")) and nothing_half(blobs)
     assert blobs.path(digest_of(b"x")).stat().st_mode & 0o777 == 0o644
+
+
+# Servers that want to fill the disk, the memory, or the day.
+
+
+def failure(server: Behaviour) -> str:
+    with Network() as network, pytest.raises(TransferFailed) as caught:
+        network.read(f"{server.address}/f", 1 << 20)
+    return caught.value.why
+
+
+def test_a_body_without_end_or_size_is_cut_off(
+    server: Behaviour, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dockyard.packages.fetch._MOST", 4 << 20)
+    server.endless = True
+    [problem] = problems([wanted(f"{server.address}/f", size=0)], blobs)
+    assert "it has no end" in " ".join(problem.excerpt)
+    left = sum(path.stat().st_size for path in blobs.root.rglob("*") if path.is_file())
+    assert left == 0
+
+
+def test_a_body_beyond_its_declared_size_is_cut_off(server: Behaviour, blobs: Blobs) -> None:
+    server.endless = True
+    [problem] = problems([wanted(f"{server.address}/f", data=b"few bytes")], blobs)
+    assert problem.code == "fetch.digest-mismatch"
+    assert server.gets("f") <= 2
+
+
+def test_an_index_without_end_is_not_held_in_memory(server: Behaviour) -> None:
+    server.endless = True
+    assert "larger than 1048576 bytes" in failure(server)
+
+
+def test_a_server_that_gives_a_byte_now_and_then_is_left(
+    server: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dockyard.host.network.PACE_SECONDS", 0.3)
+    server.drip = 0.02
+    assert re.search(r"it gave \d+ bytes in", failure(server))
+
+
+def test_a_header_that_never_ends_is_left(
+    server: Behaviour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dockyard.host.network.ANSWER_SECONDS", 0.5)
+    server.drip, server.drip_header = 0.02, True
+    assert failure(server) == "it did not finish the header of an answer in 0.5 s"
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "-1", "\u00b2", "1e9", "", "0x10"])
+def test_a_size_that_is_none_is_no_size(text: str) -> None:
+    assert whole_number(text) is None

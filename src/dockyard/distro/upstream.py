@@ -8,16 +8,17 @@ file in free text is read for the common licences that it points to.
 from __future__ import annotations
 
 import email.utils
-import gzip
+import io
 import re
-import zlib
 from collections.abc import Mapping
 
 from dockyard.distro.evr import rpm_evr
+from dockyard.packages import compression
 from dockyard.packages.deb import control as deb822
 from dockyard.packages.rpm.contents import Change
 
 CHANGES = 5
+_LARGEST = 32 << 20
 UNKNOWN_LICENSE = "LicenseRef-Debian-copyright"
 _NOON = 12 * 3600
 _DAY = 24 * 3600
@@ -166,8 +167,12 @@ def _free_text(text: str) -> str:
 def changelog(data: bytes, limit: int = CHANGES) -> tuple[Change, ...]:
     """The newest entries of a changelog.Debian.gz (deb-changelog(5)); () when it is damaged."""
     try:
-        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (OSError, EOFError, zlib.error):
+        text = data
+        if data[:2] == b"\x1f\x8b":
+            text = compression.read_up_to(
+                compression.decompressed(io.BytesIO(data), ".gz"), _LARGEST
+            )
+    except compression.ERRORS:
         return ()
     changes: list[Change] = []
     version, lines = "", list[str]()

@@ -9,11 +9,13 @@ tools do. What is fetched is trusted by its digest or signature, never by the co
 from __future__ import annotations
 
 import http.client
+import re
 import socket
+import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -22,10 +24,16 @@ import urllib3
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
+from dockyard.host.clock import monotonic
 
 CHUNK = 1 << 18
 CONNECT_SECONDS = 15.0
 READ_SECONDS = 60.0
+ANSWER_SECONDS = 90.0
+"""How long a server may take for the header of its answer."""
+PACE_SECONDS = 60.0
+LEAST_RATE = 256
+"""Bytes a second that a server has to give, over any such time."""
 _AGENT = "dockyard"
 _GONE = (403, 404, 410, 451)
 
@@ -54,6 +62,12 @@ def shown(url: str) -> str:
     return urllib.parse.urlunsplit(
         (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
     )
+
+
+def whole_number(text: str) -> int | None:
+    """A size as a server or an index says it; None for what is none, or beyond 64 bits."""
+    found = re.fullmatch("[0-9]{1,19}", text.strip())
+    return int(found[0]) if found else None
 
 
 def host_of(url: str) -> str:
@@ -101,8 +115,10 @@ class Transfer:
         """The bytes as they come. Raises TransferFailed when they end too early."""
         try:
             if isinstance(self._source, urllib3.BaseHTTPResponse):
-                for block in self._source.stream(CHUNK, decode_content=False):
+                pace = _Pace()
+                while block := self._source.read1(CHUNK, decode_content=False):
                     stopping.check()
+                    pace.count(len(block))
                     yield block
             else:
                 while block := self._source.read(CHUNK):
@@ -110,6 +126,73 @@ class Transfer:
                     yield block
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TransferFailed(self.url, _reason(error)) from error
+
+
+class _Pace:
+    """Raises OSError when a server gives less than a trickle over a whole window."""
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+        self._bytes = 0
+
+    def count(self, size: int) -> None:
+        self._bytes += size
+        if (passed := monotonic() - self._since) < PACE_SECONDS:
+            return
+        if self._bytes < LEAST_RATE * passed:
+            raise OSError(f"it gave {self._bytes} bytes in {passed:.0f} s")
+        self._since, self._bytes = monotonic(), 0
+
+
+def _in_time(
+    connection: urllib3.connection.HTTPConnection, answer: Callable[[], urllib3.HTTPResponse]
+) -> urllib3.HTTPResponse:
+    """The head of an answer, unless it takes too long as a whole.
+
+    The timeout of a socket counts from byte to byte, so one byte now and then would never meet it.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        if connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(ANSWER_SECONDS, give_up)
+    watch.daemon = True
+    watch.start()
+    try:
+        response = answer()
+        if not late.is_set():
+            return response
+    except Exception:
+        if not late.is_set():
+            raise
+    finally:
+        watch.cancel()
+    raise ConnectionError(f"it did not finish the header of an answer in {ANSWER_SECONDS} s")
+
+
+class _PlainConnection(urllib3.connection.HTTPConnection):
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        return _in_time(self, super().getresponse)
+
+
+class _SafeConnection(urllib3.connection.HTTPSConnection):
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        return _in_time(self, super().getresponse)
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _SafePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SafeConnection
+
+
+_POOLS = {"http": _PlainPool, "https": _SafePool}
 
 
 class Network:
@@ -163,6 +246,8 @@ class Network:
                 count += len(block)
                 if count > limit:
                     raise TransferFailed(url, f"it is larger than {limit} bytes")
+            if transfer.size is not None and transfer.start + count < transfer.size:
+                raise TransferFailed(url, f"it broke off after {count} of {transfer.size} bytes")
         return b"".join(parts)
 
     def exists(self, url: str) -> bool:
@@ -213,6 +298,7 @@ class Network:
                 if proxy
                 else urllib3.PoolManager(**settings)  # type: ignore[arg-type]
             )
+            self._pools[proxy].pool_classes_by_scheme = _POOLS
         return self._pools[proxy]
 
 
@@ -241,10 +327,9 @@ def _extent(response: urllib3.BaseHTTPResponse) -> tuple[int, int | None]:
         # bytes FIRST-LAST/SIZE
         span, _, size = response.headers.get("Content-Range", "").partition("/")
         first = span.removeprefix("bytes").strip().partition("-")[0]
-        if first.isdigit():
-            return int(first), int(size) if size.isdigit() else None
-    length = response.headers.get("Content-Length", "")
-    return 0, int(length) if length.isdigit() else None
+        if (begin := whole_number(first)) is not None:
+            return begin, whole_number(size)
+    return 0, whole_number(response.headers.get("Content-Length", ""))
 
 
 def _credentials(url: str) -> tuple[str, dict[str, str]]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import sys
 import zlib
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
@@ -24,6 +26,17 @@ ERRORS: tuple[type[Exception], ...] = (
     zlib.error,
 )
 """What a damaged or cut stream raises while it is read."""
+
+
+class TooLarge(OSError):
+    """A stream holds more than it may."""
+
+
+_RATIO = 200
+"""No index compresses better than this; what does was made to fill memory."""
+_ALLOWANCE = 1 << 20
+_MOST = 2 << 30
+_BLOCK = 1 << 20
 
 SUFFIXES = ("", ".gz", ".xz", ".bz2", ".lzma", ".zst")
 
@@ -45,3 +58,28 @@ def decompressed(source: IO[bytes], suffix: str) -> IO[bytes]:
     if suffix == ".zst":
         return cast("IO[bytes]", zstd.ZstdFile(source))
     raise ValueError(f"unknown compression {suffix!r}")
+
+
+def read_whole(path: Path, suffix: str, declared: int | None = None) -> bytes:
+    """The plain bytes of a compressed index.
+
+    declared: the size that a trusted file gives it, bytes. More than that, or more than any index
+    of the file's size has, raises TooLarge before it is held in memory; else as `decompressed`.
+    """
+    with path.open("rb") as source:
+        size = os.fstat(source.fileno()).st_size
+        limit = min(size * _RATIO + _ALLOWANCE, _MOST) if suffix else size
+        limit = limit if declared is None else min(limit, declared)
+        return read_up_to(decompressed(source, suffix), limit)
+
+
+def read_up_to(source: IO[bytes], limit: int) -> bytes:
+    """All that a stream has. Raises TooLarge when that is more than a number of bytes."""
+    parts = []
+    left = limit
+    while block := source.read(min(_BLOCK, left + 1)):
+        left -= len(block)
+        if left < 0:
+            raise TooLarge(f"it holds more than the {limit} bytes that it may")
+        parts.append(block)
+    return b"".join(parts)

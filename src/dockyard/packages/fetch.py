@@ -29,6 +29,8 @@ from dockyard.packages.blobs import Blobs, mismatch, storage_problem
 TRIES = 3
 """How often one mirror may break off while it still brings new bytes or connects."""
 _DOWN_AFTER = 2
+_MOST = 8 << 30
+"""Bytes that a file may have of which no size is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,9 @@ class _Batch:
                 self.tell(FetchState.PROGRESS, item, received)
                 if item.size and received > item.size:
                     break
+                if received > _MOST:
+                    part.truncate(0)
+                    raise TransferFailed(url, f"it has no end: {_MOST >> 30} GiB came", gone=True)
             if transfer.size is not None and received < transfer.size:
                 raise TransferFailed(url, f"it broke off after {received} of {transfer.size} bytes")
         return f"sha256:{running.hexdigest()}"

@@ -34,10 +34,10 @@ from dockyard.model.packages import (
 )
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@-]*\Z")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@-]{,254}\Z")
 # Suites of Debian are called `debian/<suite>/<component>`.
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@/-]*\Z")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:~^@(){}&-]*\Z")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@/-]{,254}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:~^@(){}&-]{,254}\Z")
 _E = TypeVar("_E", PackageKind, PinBy)
 _LARGEST = (1 << 63) - 1
 _SHOWN = 60

@@ -118,7 +118,7 @@ class PackagePool:
             good = _add_xml(repo, filelists(), "filelists.xml", "FL", flags)
         if not good:
             what = f"the metadata of repository {repository.id} cannot be read"
-            why = str(self.pool.errstr)
+            why = str(self.pool.errstr).encode(errors="replace").decode()
             raise DockyardError(Problem("repository.damaged", what, repository.position, why))
         _write_cache(repo, kept)
 

@@ -8,6 +8,7 @@ what is chosen goes into a lock, and mirrors and snapshots of old states must st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,7 @@ from importlib import resources
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.network import Network, TransferFailed, shown
+from dockyard.host.network import Network, TransferFailed, shown, whole_number
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.control import paragraphs
 from dockyard.packages.deb.suite import Suite
@@ -47,7 +48,7 @@ class Release:
 @dataclass(frozen=True, slots=True)
 class PackagesFile:
     """A `Packages` index that has been fetched. suffix: how the blob is compressed. revision: of
-    the release that names it.
+    the release that names it. plain_size: when decompressed, None when the release does not say.
     """
 
     suite: Suite
@@ -55,6 +56,7 @@ class PackagesFile:
     suffix: str
     signed_by: tuple[str, ...] = ()
     revision: str = ""
+    plain_size: int | None = None
 
 
 @lru_cache
@@ -122,7 +124,10 @@ class Archive:
             wanted.append(
                 Wanted(digest, size, self._urls(suite, path, digest), f"{suite.id} index")
             )
-            found.append(PackagesFile(suite, digest, suffix, release.signed_by, release.revision))
+            _, plain = release.files.get(path.removesuffix(suffix), ("", None))
+            found.append(
+                PackagesFile(suite, digest, suffix, release.signed_by, release.revision, plain)
+            )
         fetch(wanted, self._blobs, progress=self._progress)
         return found
 
@@ -208,6 +213,8 @@ def _digests(text: str) -> dict[str, tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) == 3 and len(words[0]) == 64 and words[1].isdigit():
-            found[words[2]] = (f"sha256:{words[0]}", int(words[1]))
+        if len(words) != 3 or not re.fullmatch("[0-9a-f]{64}", words[0]):
+            continue
+        if (size := whole_number(words[1])) is not None:
+            found[words[2]] = (f"sha256:{words[0]}", size)
     return found

@@ -137,6 +137,8 @@ def _make(
             (file.suite.id, fields) for file in files for fields in _read_packages(file, blobs)
         ]
         pool, versions = build_pool(paragraphs)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise _bad_index(files[0], blobs, f"a field is damaged: {str(error)[:80]}") from error
     finally:
         if collecting:
             gc.enable()
@@ -160,17 +162,24 @@ def _write(
     Path(out.name).rename(pool_file)
 
 
+def _bad_index(file: PackagesFile, blobs: Blobs, why: str) -> DockyardError:
+    return DockyardError(
+        Problem(
+            code="debian.bad-index",
+            what=f"the package index of {file.suite.id} cannot be read",
+            where=str(blobs.path(file.digest)),
+            why=why,
+            fix="use another mirror",
+        )
+    )
+
+
 def _read_packages(file: PackagesFile, blobs: Blobs) -> Iterator[dict[str, str]]:
     try:
-        with blobs.path(file.digest).open("rb") as source:
-            text = compression.decompressed(source, file.suffix).read().decode(errors="replace")
+        data = compression.read_whole(blobs.path(file.digest), file.suffix, file.plain_size)
     except compression.ERRORS as error:
-        raise DockyardError(
-            Problem(
-                code="debian.bad-index",
-                what=f"the package index of {file.suite.id} cannot be read",
-                where=str(blobs.path(file.digest)),
-                why=str(error),
-            )
-        ) from error
+        raise _bad_index(file, blobs, str(error)) from error
+    text = data.decode(errors="replace")
+    if "\0" in text:
+        raise _bad_index(file, blobs, "it has bytes of zero, which no text has")
     return (dict(_FIELD.findall(block)) for block in text.split("\n\n") if block)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import io
 import posixpath
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -158,10 +159,10 @@ def _ar_members(path: Path, source: IO[bytes]) -> Iterator[_Member]:
         header = source.read(_AR_HEADER)
         if len(header) < _AR_HEADER or header[58:60] != b"`\n":
             raise _malformed(path, f"the ar header at byte {offset} is damaged")
-        try:
-            size = int(header[48:58])
-        except ValueError:
-            raise _malformed(path, f"the ar header at byte {offset} has no size") from None
+        digits = header[48:58].strip()
+        if not re.fullmatch(rb"[0-9]+", digits):
+            raise _malformed(path, f"the ar header at byte {offset} has no size")
+        size = int(digits)
         name = header[:16].decode("ascii", "replace").strip().removesuffix("/")
         if offset + _AR_HEADER + size > end:
             raise _malformed(path, f"it ends within its member {name}")

@@ -11,6 +11,7 @@ Each solvable carries its true version, path, size, digest and repository.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import solv
@@ -29,6 +30,10 @@ _FLAGS = {
     ">=": solv.REL_GT | solv.REL_EQ,
     ">>": solv.REL_GT,
 }
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-]*")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Keys:
@@ -51,6 +56,10 @@ def build_pool(
         for repository, fields in packages
         if {"Package", "Version", "Architecture", "Filename", "SHA256"} <= fields.keys()
     ]
+    for _, fields in listed:
+        # libsolv is not asked to judge these: it takes any, and falls over later.
+        if not _NAME.fullmatch(fields["Package"]) or not _SHA256.fullmatch(fields["SHA256"]):
+            raise ValueError(f"the package {fields['Package'][:60]!r} has a bad name or digest")
     parsed: dict[str, Group] = {}
     ranks = _Ranks()
     for _, fields in listed:

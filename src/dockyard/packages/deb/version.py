@@ -21,7 +21,7 @@ _END = 0
 def key(version: str) -> Key:
     """A key that sorts versions as dpkg does; equal keys are equal versions."""
     epoch, colon, rest = version.partition(":")
-    if not colon or not epoch.isdigit():
+    if not colon or not (epoch.isascii() and epoch.isdigit()):
         epoch, rest = "0", version
     upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
     return int(epoch), _part(upstream), _part(revision)

@@ -229,9 +229,11 @@ class Header:
         return tuple(str(item) for item in value) if isinstance(value, tuple) else ()
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """The numbers of an INT type; () when the tag is absent."""
+        """The numbers of an INT type; () when the tag is absent or holds something else."""
         value = self._entries.get(tag, (Type.INT32, ()))[1]
-        return tuple(int(item) for item in value) if isinstance(value, tuple) else ()
+        if not isinstance(value, tuple):
+            return ()
+        return tuple(item for item in value if isinstance(item, int))
 
     def number(self, tag: int, default: int = 0) -> int:
         return next(iter(self.numbers(tag)), default)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from dockyard.host.network import whole_number
 from dockyard.packages.rpm.repomd import strongest
 
 REPOMD = "repodata/repomd.xml"
@@ -62,7 +63,7 @@ def parse_metalink(data: bytes) -> Mirrors:
     """Read the metalink of a repomd.xml. Raises MalformedMirrors."""
     try:
         root = ElementTree.fromstring(data)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise MalformedMirrors(f"it is not well-formed XML: {error}") from error
     file = next((e for e in root.iter() if _local(e) == "file"), None)
     if file is None or file.get("name", "").rpartition("/")[2] != "repomd.xml":
@@ -84,10 +85,10 @@ def _mirror(element: ElementTree.Element, number: int) -> tuple[int, int, str] |
     if not _ADDRESS.match(address) or not address.endswith(f"/{REPOMD}"):
         return None
     preference, priority = element.get("preference", ""), element.get("priority", "")
-    if preference.isdigit():
-        rank = -int(preference)  # Metalink 3: 100 is best
+    if (number_of := whole_number(preference)) is not None:
+        rank = -number_of  # Metalink 3: 100 is best
     else:
-        rank = int(priority) if priority.isdigit() else 0  # RFC 5854: 1 is best
+        rank = whole_number(priority) or 0  # RFC 5854: 1 is best
     return rank, number, address.removesuffix(REPOMD)
 
 

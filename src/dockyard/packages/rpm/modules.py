@@ -57,8 +57,8 @@ def parse(data: bytes) -> Modules:
     try:
         # Scalars stay texts, so that the streams 1.1 and 1.10 are two.
         documents = [each for each in yaml.load_all(data, Loader=loader) if isinstance(each, dict)]
-    except yaml.YAMLError as error:
-        raise MalformedModules(str(error).splitlines()[0]) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise MalformedModules((str(error).splitlines() or ["it is nested too deep"])[0]) from None
     defaults = {
         _text(each, "module"): _text(each, "stream") for each in _of_kind(documents, "defaults")
     }
@@ -69,9 +69,11 @@ def parse(data: bytes) -> Modules:
         artifacts = each.get("artifacts")
         found = artifacts.get("rpms") if isinstance(artifacts, dict) else None
         for nevra in found if isinstance(found, list) else ():
-            streams[str(nevra)] = f"{module}:{stream}"
+            if not isinstance(nevra, str):
+                continue
+            streams[nevra] = f"{module}:{stream}"
             if stream and defaults.get(module) == stream:
-                offered.add(str(nevra))
+                offered.add(nevra)
     return _modules(streams, offered)
 
 

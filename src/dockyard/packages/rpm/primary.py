@@ -132,8 +132,12 @@ def _version(evr: str) -> str:
     version, dash, release = rest.rpartition("-")
     if not dash:
         version, release = rest, ""
-    text = f"epoch={quoteattr(epoch if colon else '0')} ver={quoteattr(version)}"
-    return f"{text} rel={quoteattr(release)}" if release else text
+    text = f"epoch={_quoted(epoch if colon else '0')} ver={_quoted(version)}"
+    return f"{text} rel={_quoted(release)}" if release else text
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(_plain(text))
 
 
 def chunk(package: Listed) -> str:
@@ -147,7 +151,7 @@ def chunk(package: Listed) -> str:
         f'<checksum type="sha256" pkgid="YES">{digest}</checksum>',
         f"<summary>{_text(package.summary)}</summary>",
         f'<size package="{package.size}" installed="{package.installed_size}" archive="0"/>',
-        f"<location href={quoteattr(package.location)}/>",
+        f"<location href={_quoted(package.location)}/>",
         "<format>",
         f"<rpm:license>{_text(package.license)}</rpm:license>",
         f"<rpm:sourcerpm>{_text(package.source)}</rpm:sourcerpm>",
@@ -166,7 +170,7 @@ def chunk(package: Listed) -> str:
 
 
 def _entry(relation: Relation) -> str:
-    text = f"<rpm:entry name={quoteattr(_plain(relation.name))}"
+    text = f"<rpm:entry name={_quoted(relation.name)}"
     if relation.version and (comparison := _COMPARISONS.get(relation.sense.comparison)):
         text += f' flags="{comparison}" {_version(relation.version)}'
     return text + (' pre="1"/>' if relation.sense & _PRE else "/>")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ LEAD_SIZE = 96
 _DAMAGE: tuple[type[Exception], ...] = (*compression.ERRORS, MalformedPayload)
 _LEAD_MAGIC = b"\xed\xab\xee\xdb"
 _HEAD = 1 << 20
+_WORD = re.compile(r"[\w.+~^:@()-]+")
 _SUFFIXES = {
     "": ".gz",
     "gzip": ".gz",
@@ -79,19 +82,20 @@ class RpmFile:
     def relations(self, kind: str) -> tuple[Relation, ...]:
         """The relations of a kind: requires, provides, conflicts, obsoletes, recommends, …"""
         names, flags, versions = _RELATIONS[kind]
+        columns = self.header.texts(names), self.header.numbers(flags), self.header.texts(versions)
+        if len({len(column) for column in columns}) > 1:
+            raise _malformed(self.path, f"the columns of its {kind} are of unequal length")
         return tuple(
             Relation(name, Sense(flag), version)
-            for name, flag, version in zip(
-                self.header.texts(names),
-                self.header.numbers(flags),
-                self.header.texts(versions),
-                strict=True,
-            )
+            for name, flag, version in zip(*columns, strict=True)
         )
 
     def files(self) -> tuple[PackagedFile, ...]:
         """The files as the header lists them, without data."""
-        return files_of(self.header)
+        try:
+            return files_of(self.header)
+        except MalformedHeader as error:
+            raise _malformed(self.path, str(error)) from None
 
     def contents(self) -> Iterator[PackagedFile]:
         """The files of the payload, in the header's order, with their data.
@@ -114,6 +118,25 @@ class RpmFile:
             if file.is_regular and content and not file.flags & FileFlag.GHOST:
                 file = _with_data(file, content)
             yield file
+
+    def entries(self) -> Iterator[tuple[str, int, bytes]]:
+        """Path, mode and data of the payload's entries as they stand in it; all but the last of a
+        hard-link group come with the group's data as well. Raises DockyardError (`rpm.malformed`).
+        """
+        # By the header's groups: what numbers the payload has is not signed.
+        groups = {file.path: file.link for file in self.files() if file.link}
+        waiting: dict[int, list[tuple[str, int]]] = {}
+        for name, mode, _, content in self._entries():
+            path = f"/{name}"
+            group = groups.get(path, 0)
+            if group and not content:
+                waiting.setdefault(group, []).append((path, mode))
+                continue
+            for other, its_mode in waiting.pop(group, ()):
+                yield other, its_mode, content
+            yield path, mode, content
+        for left in waiting.values():
+            yield from ((path, mode, b"") for path, mode in left)
 
     def _entries(self) -> Iterator[tuple[str, int, int, bytes]]:
         name = self.header.text(Tag.PAYLOADCOMPRESSOR)
@@ -147,7 +170,7 @@ def _with_data(file: PackagedFile, data: bytes) -> PackagedFile:
 
 
 def files_of(header: Header) -> tuple[PackagedFile, ...]:
-    """The files that a main header lists, without data."""
+    """The files that a main header lists, without data. Raises MalformedHeader."""
     names = header.texts(Tag.BASENAMES)
     if not names:
         return ()
@@ -155,8 +178,8 @@ def files_of(header: Header) -> tuple[PackagedFile, ...]:
     directories = header.texts(Tag.DIRNAMES)
     capabilities = header.texts(Tag.FILECAPS) or ("",) * count
     inodes = header.numbers(Tag.FILEINODES)
-    many = {inode for inode in inodes if inodes.count(inode) > 1} if _shared(inodes) else set()
-    columns = zip(
+    many = {inode for inode, uses in Counter(inodes).items() if uses > 1}
+    columns = (
         names,
         header.numbers(Tag.DIRINDEXES),
         header.numbers(Tag.FILEMODES),
@@ -168,8 +191,11 @@ def files_of(header: Header) -> tuple[PackagedFile, ...]:
         header.numbers(Tag.FILEVERIFYFLAGS) or (0xFFFFFFFF,) * count,
         capabilities,
         inodes,
-        strict=True,
     )
+    if any(len(column) != count for column in columns):
+        raise MalformedHeader("the columns of its files are of unequal length")
+    if max(header.numbers(Tag.DIRINDEXES)) >= len(directories):
+        raise MalformedHeader("a file lies in a directory that it does not list")
     return tuple(
         PackagedFile(
             path=directories[index] + name,
@@ -183,12 +209,10 @@ def files_of(header: Header) -> tuple[PackagedFile, ...]:
             capabilities=caps,
             link=inode if inode in many else 0,
         )
-        for name, index, mode, target, owner, group, mtime, flags, verify, caps, inode in columns
+        for name, index, mode, target, owner, group, mtime, flags, verify, caps, inode in zip(
+            *columns, strict=True
+        )
     )
-
-
-def _shared(inodes: tuple[int, ...]) -> bool:
-    return len(set(inodes)) != len(inodes)
 
 
 def read_package(path: Path) -> RpmFile:
@@ -209,12 +233,16 @@ def _read(path: Path, source: IO[bytes]) -> RpmFile:
             signature, end = parse(data, LEAD_SIZE)
             start = end + -end % 8
             header, payload = parse(data, start)
-            return RpmFile(path, signature, header, start, payload)
+            break
         except MalformedHeader:
             more = source.read(len(data))
             if not more:
                 raise
             data += more
+    for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE, Tag.ARCH):
+        if not _WORD.fullmatch(header.text(tag)):
+            raise MalformedHeader(f"its {tag.name.lower()} is {header.text(tag)[:60]!r}")
+    return RpmFile(path, signature, header, start, payload)
 
 
 def content_digest(path: Path) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
+from dockyard.host.network import whole_number
+
 _USED = ("primary", "filelists", "modules")
 _NAMESPACE = "{http://linux.duke.edu/metadata/repo}"
 _STRENGTH = {"sha512": 3, "sha384": 2, "sha256": 1}
@@ -23,13 +25,17 @@ class MalformedRepomd(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One metadata file. href: relative to the repository. size: bytes, 0 when not said."""
+    """One metadata file. href: relative to the repository. size: bytes, 0 when not said.
+
+    plain_size: when decompressed, None when not said.
+    """
 
     kind: str
     href: str
     algorithm: str
     hexdigest: str
     size: int
+    plain_size: int | None = None
 
     @property
     def suffix(self) -> str:
@@ -58,7 +64,7 @@ def parse(data: bytes) -> Repomd:
     """
     try:
         root = ElementTree.fromstring(data)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise MalformedRepomd(f"it is not well-formed XML: {error}") from error
     if root.tag != f"{_NAMESPACE}repomd":
         raise MalformedRepomd(f"its root element is {root.tag!r}, not repomd")
@@ -88,8 +94,11 @@ def _record(kind: str, element: ElementTree.Element) -> Record:
         )
     if not re.fullmatch(rf"[0-9a-f]{{{_LENGTH[algorithm]}}}", digest):
         raise MalformedRepomd(f"the {kind} metadata has no proper {algorithm} digest")
-    size = element.findtext(f"{_NAMESPACE}size") or "0"
-    return Record(kind, href, algorithm, digest, int(size) if size.isdigit() else 0)
+    size, plain = (
+        whole_number(element.findtext(f"{_NAMESPACE}{name}") or "")
+        for name in ("size", "open-size")
+    )
+    return Record(kind, href, algorithm, digest, size or 0, plain)
 
 
 def strongest(digests: dict[str, str]) -> tuple[str, str] | None:

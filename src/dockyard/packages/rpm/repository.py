@@ -32,6 +32,7 @@ from dockyard.packages.rpm.repomd import MalformedRepomd, Record
 __all__ = ["Access", "Metadata", "find_mirrors", "open_repository"]
 
 _REPOMD_LIMIT = 16 << 20
+_INDEX_LIMIT = 1 << 28
 _MIRRORS_LIMIT = 4 << 20
 # A metalink may name hundreds; a file that ten do not have is gone.
 _MOST_MIRRORS = 10
@@ -196,8 +197,7 @@ def _index_file(
     if record.suffix not in compression.SUFFIXES:
         raise _damaged(repository, record, f"its compression {record.suffix} is not known")
     try:
-        with path.open("rb") as file, compression.decompressed(file, record.suffix) as plain:
-            return plain.read()
+        return compression.read_whole(path, record.suffix, record.plain_size)
     except compression.ERRORS as error:
         raise _damaged(repository, record, str(error)) from None
 
@@ -228,7 +228,8 @@ def _other_digest(
         return path
     for base in bases:
         try:
-            data = access.network.read(mirrors.join(base, record.href))
+            address = mirrors.join(base, record.href)
+            data = access.network.read(address, record.size or _INDEX_LIMIT)
         except TransferFailed as error:
             failures.append(f"{shown(base + record.href)}: {error.why}")
             continue

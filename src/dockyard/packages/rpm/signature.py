@@ -1,6 +1,7 @@
 """Signs RPMs, checks them, and takes signatures away again.
 
-A signature covers the main header, which holds the digests of the payload. It stands in the
+A signature covers the main header, which holds the digest of the payload, or in old packages of
+each file. It stands in the
 signature header: tag 267 (DSAHEADER, used for EdDSA and ECDSA too) or 268 (RSAHEADER). OpenPGP
 signatures hold the time and a random salt: two signatures of one package differ. So what is pinned
 is the content without signatures, and signing never changes it.
@@ -9,20 +10,27 @@ is the content without signatures, and signing never changes it.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import stat
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.packages.rpm.contents import FileFlag
 from dockyard.packages.rpm.header import Header, MalformedHeader, SignatureTag, Tag, Type, parse
-from dockyard.packages.rpm.reader import LEAD_SIZE, content_digest, read_package
+from dockyard.packages.rpm.reader import LEAD_SIZE, RpmFile, content_digest, read_package
 from dockyard.packages.rpm.writer import padded
 
 __all__ = ["content_digest", "sign", "signers", "strip_signature"]
 
+_SHA256 = 8
+# By their numbers in OpenPGP (RFC 9580, section 9.5); older ones do not count.
+_ALGORITHMS = {_SHA256: "sha256", 9: "sha384", 10: "sha512"}
 _HEADER_SIGNATURES = (SignatureTag.DSAHEADER, SignatureTag.RSAHEADER)
 _SIGNATURES = (
     *_HEADER_SIGNATURES,
@@ -109,15 +117,16 @@ def _copy(source: Path, out: IO[bytes], signature: Header, start: int) -> None:
 
 
 def check_digests(path: Path) -> None:
-    """Compare a package's own digests of header and payload with its bytes.
+    """Compare what a package's signed header says of itself and of the payload with its bytes.
 
-    Raises DockyardError (`rpm.damaged`).
+    Packages that were made before rpm 4.14 have no digest of their payload; theirs is held by the
+    digests of the files, which the header has always had, and no other entry may be in it. So what
+    passes is covered by the signature in any case. Raises DockyardError (`rpm.damaged`).
     """
     package = read_package(path)
     with path.open("rb") as source:
         source.seek(package.header_offset)
         main = source.read(package.payload_offset - package.header_offset)
-        payload = hashlib.file_digest(source, "sha256").hexdigest()
     try:
         parse(main)
     except MalformedHeader as error:
@@ -125,9 +134,51 @@ def check_digests(path: Path) -> None:
     wanted = package.signature.text(SignatureTag.SHA256HEADER)
     if wanted and hashlib.sha256(main).hexdigest() != wanted:
         raise _damaged(path, "its header is not what its digest says")
+    if Tag.PAYLOADDIGEST in package.header:
+        _check_payload(package)
+    else:
+        _check_files(package)
+
+
+def _check_payload(package: RpmFile) -> None:
     digests = package.header.texts(Tag.PAYLOADDIGEST)
-    if digests and payload != digests[0]:
-        raise _damaged(path, "its payload is not what its digest says")
+    algorithm = _ALGORITHMS.get(package.header.number(Tag.PAYLOADDIGESTALGO, _SHA256))
+    if algorithm is None or not digests:
+        raise _damaged(package.path, "the digest of its payload is of a kind that does not count")
+    with package.path.open("rb") as source:
+        source.seek(package.payload_offset)
+        payload = hashlib.file_digest(source, algorithm).hexdigest()
+    if payload != digests[0].lower():
+        raise _damaged(package.path, "its payload is not what its digest says")
+
+
+def _check_files(package: RpmFile) -> None:
+    """Hold the payload's entries to the header's digests and link targets, each of them."""
+    header, path = package.header, package.path
+    files = package.files()
+    digests = header.texts(Tag.FILEDIGESTS)
+    algorithm = _ALGORITHMS.get(header.number(Tag.FILEDIGESTALGO))
+    regular = any(file.is_regular for file in files)
+    if regular and (algorithm is None or len(digests) != len(files)):
+        why = "it has no digest of its payload, and its files have none of the SHA-2 family"
+        raise _damaged(path, why)
+    listed = {file.path: (file, digest) for file, digest in zip_longest(files, digests)}
+    missing = {file.path for file in files if not file.flags & FileFlag.GHOST}
+    for place, mode, content in package.entries():
+        file, digest = listed.get(place, (None, ""))
+        if file is None or stat.S_IFMT(mode) != stat.S_IFMT(file.mode):
+            raise _damaged(path, f"its payload has {place}, which its header does not list so")
+        if stat.S_ISLNK(mode):
+            good = content == os.fsencode(file.target)
+        elif file.is_regular and algorithm:
+            good = hashlib.new(algorithm, content).hexdigest() == digest
+        else:
+            good = not content
+        if not good:
+            raise _damaged(path, f"its file {place} is not what its header says")
+        missing.discard(place)
+    if missing:
+        raise _damaged(path, f"its payload lacks {min(missing)}")
 
 
 def _damaged(path: Path, why: str) -> DockyardError:
