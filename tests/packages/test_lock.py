@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rpm_repositories import access, add_rpm, index, serving, write_key
+from rpm_repositories import access, add_rpm, index, key, serving, write_key
 
 from dockyard.errors import DockyardError
+from dockyard.host.clock import now
 from dockyard.model.packages import Lock, PinBy, Repository, Request
 from dockyard.packages import lock as locks
 from dockyard.packages.pinned_files import resolve_files
+from dockyard.packages.rpm.keys import made_at
 from dockyard.packages.rpm.signature import strip_signature
 
 REQUEST = Request(("two",))
@@ -373,3 +375,26 @@ def test_keys_that_were_fetched_serve_without_the_network(tmp_path: Path, root: 
     with pytest.raises(DockyardError) as caught:
         resolve_files(other, [source], store)
     assert problems(caught) == ["repository.no-key"]
+
+
+def test_a_clock_that_is_years_back_is_told_once(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = repository(tmp_path, root.as_uri())
+    lock = locks.make_lock("web", REQUEST, [source], access(tmp_path))
+    monkeypatch.setattr("dockyard.host.clock.now", lambda: 1262304000.0)
+    for act in (
+        lambda: locks.make_lock("web", REQUEST, [source], access(tmp_path / "new")),
+        lambda: resolve_files(lock, [source], access(tmp_path)),
+    ):
+        with pytest.raises(DockyardError) as caught:
+            act()
+        [problem] = caught.value.problems
+        assert problem.code == "repository.key-from-future"
+        assert "this machine's clock says 2010-01-01" in problem.why
+
+
+def test_the_time_of_a_key_is_read_out_of_its_first_packet() -> None:
+    certificate = bytes(key("owner").extract_certificate())
+    assert 1767225600 < made_at(certificate) <= now()
+    assert made_at(b"") == made_at(b"\x00abc") == made_at(b"\xc6\x33\x03\x00\x00\x00\x00") == 0

@@ -104,13 +104,15 @@ def lock(
     pinned packages need and no component gives.
     """
     from dockyard.distro.load import load_distro
-    from dockyard.distro.locking import make_lock
+    from dockyard.distro.locking import make_lock, where_to_declare
 
     loaded = load_distro(path)
     origins = _origins(debian_mirror, mirror_dir)
     made = make_lock(loaded, store.absolute(), origins, refresh_missing=refresh_missing)
     for warning in made.unmet:
         click.echo(f"warning: {warning}", err=True)
+    if made.missing:
+        click.echo(where_to_declare(loaded, made.missing), err=True)
     for line in made.changes:
         click.echo(line)
     count = len(made.lock.packages)

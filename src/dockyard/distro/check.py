@@ -55,7 +55,8 @@ def _unmet(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[
                 "distro.unmet",
                 f"nothing provides {text}, which {', '.join(sorted(names))} requires",
                 places.get(first, first),
-                fix="declare a component that provides it, or drop it with `dropRequires`",
+                fix="declare a component that provides it, in a file that distro.yaml names under "
+                "`components`, or drop it with `dropRequires`",
             )
         )
     return problems or _uninstallable(pool, known, places)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import solv
 
@@ -92,8 +93,20 @@ def _ambiguous(why: str, item: Import) -> DockyardError:
     )
 
 
-def needed(index: Index, pins: Mapping[Import, Pin], given: Container[str]) -> Iterable[str]:
-    """What pinned packages depend on and nothing gives, with the component that is to be added.
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What pinned packages depend on and nothing gives.
+
+    lines: one for each, in words. components: what is to be declared in all, with what these need
+    in their turn, so that one round is enough.
+    """
+
+    lines: tuple[str, ...]
+    components: tuple[str, ...]
+
+
+def needed(index: Index, pins: Mapping[Import, Pin], given: Container[str]) -> Needed:
+    """What pinned packages depend on and nothing gives, to the last package.
 
     given: names that something else gives. A pin that the index does not list counts as the
     package of its name for others; what it needs itself was settled when it was pinned.
@@ -106,19 +119,54 @@ def needed(index: Index, pins: Mapping[Import, Pin], given: Container[str]) -> I
         if listed[item] is None
         for found in index.named(pinned.name)
     }
+    names = {pinned.name for pinned in pins.values()}
+    level = [
+        _Asking(item.component, found.number, item.declaration.drop_requires)
+        for item, found in listed.items()
+        if found
+    ]
+    lines: list[str] = []
+    added: dict[str, None] = {}
+    while level:
+        wanted = _unmet(index, level, there, given)
+        following: list[_Asking] = []
+        for text, (needs, askers) in sorted(wanted.items()):
+            who = ", ".join(
+                sorted(f"{each} (to be added)" if each in added else each for each in askers)
+            )
+            advice, best = _advice(index, needs, names)
+            lines.append(f"{who} needs {text}, which no component gives: {advice}")
+            if best is not None and best.id not in there:
+                there.add(best.id)
+                following.append(_Asking(best.name, best.id, ()))
+        added |= dict.fromkeys(each.name for each in following)
+        level = following
+    return Needed(tuple(lines), tuple(sorted(added)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A package whose needs are looked at. drop: names that it is not to require."""
+
+    name: str
+    number: int
+    drop: Sequence[str]
+
+
+def _unmet(
+    index: Index, level: Iterable[_Asking], there: Container[int], given: Container[str]
+) -> dict[str, tuple[list[Need], set[str]]]:
+    """What these packages need and nothing gives, in words: its alternatives, and who asks."""
     wanted: dict[str, tuple[list[Need], set[str]]] = {}
-    for item, found in listed.items():
-        for group in depends(index, index.pool.id2solvable(found.number)) if found else ():
+    for asking in level:
+        for group in depends(index, index.pool.id2solvable(asking.number)):
             if any(match.id in there for need in group for match in _providers(index, need)):
                 continue
-            left = [need for need in group if need.name not in item.declaration.drop_requires]
+            left = [need for need in group if need.name not in asking.drop]
             if left and not any(need.name in given for need in left):
                 text = " or ".join(dict.fromkeys(need.plain(index) for need in left))
-                wanted.setdefault(text, (left, set()))[1].add(item.component)
-    names = {pinned.name for pinned in pins.values()}
-    for text, (needs, components) in sorted(wanted.items()):
-        advice = _advice(index, needs, names)
-        yield f"{', '.join(sorted(components))} needs {text}, which no component gives: {advice}"
+                wanted.setdefault(text, (left, set()))[1].add(asking.name)
+    return wanted
 
 
 def _listed(index: Index, pinned: Pin) -> Candidate | None:
@@ -130,13 +178,15 @@ def _providers(index: Index, need: Need) -> list[solv.XSolvable]:
     return ranked(index, need.name, index.pool.whatprovides(need.dep))
 
 
-def _advice(index: Index, needs: Iterable[Need], pinned: Container[str]) -> str:
-    """What to do about a need that nothing meets."""
-    found = [match.name for need in needs for match in _providers(index, need)]
-    options = list(dict.fromkeys(found))
+def _advice(
+    index: Index, needs: Iterable[Need], pinned: Container[str]
+) -> tuple[str, solv.XSolvable | None]:
+    """What to do about a need that nothing meets, and the package that would meet it."""
+    found = {match.name: match for need in needs for match in reversed(_providers(index, need))}
+    options = list(dict.fromkeys(match.name for need in needs for match in _providers(index, need)))
     if old := [name for name in options if name in pinned]:
-        return f"the pinned {old[0]} is too old; lock anew without --refresh-missing"
+        return f"the pinned {old[0]} is too old; lock anew without --refresh-missing", None
     if not options:
-        return "no suite has it; drop it with `dropRequires`"
+        return "no suite has it; drop it with `dropRequires`", None
     more = ", …" if len(options) > _SHOWN else ""
-    return f"add the component {' or '.join(options[:_SHOWN])}{more}"
+    return f"add the component {' or '.join(options[:_SHOWN])}{more}", found[options[0]]

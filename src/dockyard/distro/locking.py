@@ -5,11 +5,11 @@ distribution does not have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dockyard.distro.choosing import choose, needed
+from dockyard.distro.choosing import Needed, choose, needed
 from dockyard.distro.imports import Import
 from dockyard.distro.load import LoadedDistro
 from dockyard.distro.lock import lock_path, made_by, pins_of, shared, stale
@@ -31,13 +31,15 @@ from dockyard.packages.lock import diff_pins, follow
 class MadeLock:
     """A lock that was written. changes: lines for people against the lock before.
 
-    unmet: what pinned packages depend on that the distribution does not have.
+    unmet: what pinned packages depend on that the distribution does not have. missing: the
+    components that would give it, with all that these need in turn.
     """
 
     lock: Lock
     path: Path
     changes: tuple[str, ...]
     unmet: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 def suites(loaded: LoadedDistro) -> list[Suite]:
@@ -57,6 +59,17 @@ def check_suites(loaded: LoadedDistro, lock: Lock) -> None:
     if declared != locked:
         names = ", ".join(sorted(locked)), ", ".join(sorted(declared))
         raise stale(loaded, "upstream", f"it was made of {names[0]}, not of {names[1]}")
+
+
+def where_to_declare(loaded: LoadedDistro, names: Sequence[str]) -> str:
+    """What to do about components that are missing: both files, and every line."""
+    file = loaded.files[0]
+    known = ", ".join(str(name) for name in loaded.distro.components[:2])
+    lines = "".join(f"\n  {name}:" for name in names)
+    return (
+        f"what would meet all of this, to be declared below `components:` in a file such as "
+        f"{known} (or in a new one, which {file} must name, too):{lines}"
+    )
 
 
 def make_lock(
@@ -104,7 +117,8 @@ def make_lock(
     )
     lock = follow(old, lock, str(path))
     write_atomic(path, lockfile.dump(lock).encode())
-    return MadeLock(lock, path, tuple(choice.changes(before)), tuple(choice.unmet()))
+    unmet = choice.unmet()
+    return MadeLock(lock, path, tuple(choice.changes(before)), unmet.lines, unmet.components)
 
 
 @dataclass
@@ -151,11 +165,11 @@ class _Choice:
         why += [f"{follows} needs it now"] if follows else []
         return f"{words} ({'; '.join(why)})" if why else words
 
-    def unmet(self) -> Iterable[str]:
+    def unmet(self) -> Needed:
         """What pinned packages depend on that no component and no own package gives."""
         given = set(self.loaded.distro.drop_requires)
         for package in self.loaded.packages:
             given |= {package.name, *(text.split()[0] for text in package.provides)}
         for component in self.loaded.components.values():
             given |= {text.split()[0] for text in component.provides}
-        yield from needed(self.index, self.pins, given)
+        return needed(self.index, self.pins, given)

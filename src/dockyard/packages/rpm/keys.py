@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host import clock
 from dockyard.host.files import read_regular, write_atomic
 from dockyard.host.network import TransferFailed, shown
 from dockyard.model.packages import Repository
@@ -43,6 +45,7 @@ def load(
         ]
         known = tuple(cert for data in before for cert in pysequoia.Cert.split_bytes(data))
         if set(wanted) <= set(fingerprints(known)):
+            _require_past(repository, known)
             return known
     certificates: list[pysequoia.Cert] = []
     for source in repository.keys:
@@ -58,7 +61,48 @@ def load(
     if not certificates:
         what = f"{repository.id} is to be verified, but names no key"
         raise _problem(repository, "no-key", what, "")
+    _require_past(repository, certificates)
     return tuple(certificates)
+
+
+def _require_past(repository: Repository, certificates: Sequence[pysequoia.Cert]) -> None:
+    """Raise DockyardError (`repository.key-from-future`) for keys that are made only later: none
+    of their signatures would be good, and none would say why.
+    """
+    now = clock.now()
+    times = {each.fingerprint.upper(): made_at(bytes(each)) for each in certificates}
+    future = {name: made for name, made in times.items() if made > now}
+    if future and len(future) == len(times):
+        name, made = min(future.items(), key=lambda item: item[1])
+        raise DockyardError(
+            Problem(
+                "repository.key-from-future",
+                f"the key of repository {repository.id} is from the future",
+                repository.position,
+                why=f"key {name} was made on {_day(made)}; this machine's clock says {_day(now)}",
+                fix="set the clock right",
+            )
+        )
+
+
+def made_at(certificate: bytes) -> int:
+    """When the primary key of a certificate was made, Unix seconds; 0 when it cannot be told.
+
+    The first packet is the key (RFC 9580, sections 4.2 and 5.5.2): header, version, time.
+    """
+    if len(certificate) < 2 or not certificate[0] & 0x80:
+        return 0
+    if certificate[0] & 0x40:
+        first = certificate[1]
+        skipped = 2 if first < 192 else 3 if first < 224 else 6
+    else:
+        skipped = 1 + (1, 2, 4, 0)[certificate[0] & 3]
+    body = certificate[skipped : skipped + 5]
+    return int.from_bytes(body[1:]) if len(body) == 5 and body[0] in (4, 5, 6) else 0
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
 def _read(source: str, repository: Repository, access: Access) -> bytes:
