@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.pipeline.acted_on import NOT_YET, require_acted_on, require_buildable
 from dockyard.pipeline.image import shapes_boot
-from dockyard.pipeline.output import place
+from dockyard.pipeline.output import place, require_placeable
 from dockyard.pipeline.verify import first_difference
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
 from dockyard.tree.hostname import Hostname
@@ -149,3 +150,41 @@ def test_the_first_difference_is_found(tmp_path: Path) -> None:
     assert first_difference(one, two) == (2 << 20) + 7
     two.write_bytes(bytes(5))
     assert first_difference(one, two) == 5
+
+
+def _refusal(target: Path, inputs: tuple[Path, ...], store: Store) -> str:
+    with pytest.raises(DockyardError) as caught:
+        require_placeable(target, inputs, store)
+    return caught.value.problems[0].what
+
+
+def test_an_image_goes_only_where_nothing_else_is(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    image = tmp_path / "image.yaml"
+    image.write_text("")
+    os.mkfifo(tmp_path / "fifo")
+    for name, target in (("null", "/dev/null"), ("pipe", "fifo"), ("same", "image.yaml")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "files").mkdir()
+
+    def refusal(name: str) -> str:
+        return _refusal(tmp_path / name, (image, tmp_path / "files"), store)
+
+    assert "a device" in refusal("/dev/null") and "a device" in refusal("null")
+    assert "a FIFO" in refusal("fifo") and "a FIFO" in refusal("pipe")
+    assert "a directory" in refusal("files")
+    assert "what it is made of" in refusal("image.yaml") and "made of" in refusal("same")
+    assert "what it is made of" in refusal("files/new.raw")
+    assert "the store" in refusal("store/results/new.raw")
+    assert "not a directory" in refusal("image.yaml/new.raw")
+    assert "cannot be put there" in refusal("loop")
+
+
+def test_an_image_goes_to_a_new_name_or_in_place_of_a_file(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    (tmp_path / "old.raw").write_text("")
+    (tmp_path / "latest.raw").symlink_to("old.raw")
+    for name, real in (("old", "old"), ("latest", "old"), ("new/below", "new/below")):
+        found = require_placeable(tmp_path / f"{name}.raw", (), store)
+        assert found == tmp_path / f"{real}.raw"

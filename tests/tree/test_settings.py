@@ -14,9 +14,9 @@ from dockyard.host.files import InRoot
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
 from dockyard.tree.hostname import Hostname
 from dockyard.tree.modules import Module
-from dockyard.tree.scripts import Script, directory_digest
+from dockyard.tree.scripts import CONFIG_IN_TREE, Script
 from dockyard.tree.services import Service
-from dockyard.tree.setting import Tree, fingerprint
+from dockyard.tree.setting import Setting, Tree, fingerprint
 from dockyard.tree.users import LOCKED, Group, User
 
 EPOCH = 1_700_000_000
@@ -168,18 +168,76 @@ def test_a_unit_that_is_missing_is_told_with_near_names(tree: Tree) -> None:
 
 
 def test_a_script_is_shaped_by_what_lies_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("one")
     lock = tmp_path / "image.lock"
+
+    def identity() -> object:
+        secret = (("TOKEN", "secret"),)
+        return Script("s", tmp_path, content="true", environment=secret, hidden=(lock,)).identity
+
+    (tmp_path / "data").write_text("one")
     lock.write_text("one")
-    script = Script(
-        "s", tmp_path, content="true", environment=(("TOKEN", "secret"),), hidden=(lock,)
-    )
-    before = dict(script.identity)
+    before = identity()
     assert "secret" not in str(before)
     lock.write_text("two")
-    assert directory_digest(tmp_path, (lock,)) == before["beside"]
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/HEAD").write_text("one")
+    (tmp_path / ".data.swp").write_text("one")
+    (tmp_path / "data~").write_text("one")
+    assert identity() == before
+    (tmp_path / "link").symlink_to("data")
+    linked = identity()
+    assert linked != before
+    (tmp_path / "data").chmod(0o755)
+    executable = identity()
+    assert executable != linked
     (tmp_path / "data").write_text("two")
-    assert directory_digest(tmp_path, (lock,)) != before["beside"]
+    assert identity() != executable
+
+
+def test_a_script_sees_exactly_what_shapes_it(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "beside"
+    (beside / "below").mkdir(parents=True)
+    (beside / "below/tool").write_text("tool")
+    (beside / "below/tool").chmod(0o700)
+    (beside / "link").symlink_to("below/tool")
+    for name in (".env", "image.lock", "old~"):
+        (beside / name).write_text("hidden")
+    seen: dict[str, tuple[int, int]] = {}
+
+    def run(self: Tree, argv: list[str], *, read: list[tuple[Path, str]], **_: object) -> None:
+        (view,) = [path for path, inside in read if inside == CONFIG_IN_TREE]
+        for path in sorted(view.rglob("*")):
+            status = path.lstat()
+            seen[str(path.relative_to(view))] = (status.st_mode & 0o777, status.st_mtime_ns)
+        assert (view / "link").read_text() == "tool"
+
+    monkeypatch.setattr(Tree, "run", run)
+    script = Script("s", beside, content="true", hidden=(beside / "image.lock",))
+    assert [path for path, _, _ in script.beside] == ["below", "below/tool", "link"]
+    script.apply(tree)
+    assert seen.keys() == {"below", "below/tool", "link"}
+    assert seen["below/tool"] == (0o755, tree.epoch * 10**9)
+    assert [path.name for path in tree.path.parent.iterdir() if "script-" in path.name] == []
+
+
+def test_a_file_that_changes_after_the_plan_is_told(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "beside").mkdir()
+    source = tmp_path / "beside/source"
+    source.write_text("planned")
+    settings: list[Setting] = [
+        AdditionalFile("/a", source=source),
+        AdditionalDirectory(tmp_path / "beside", "/b"),
+        Script("s", tmp_path / "beside", content="true"),
+    ]
+    for setting in settings:
+        assert setting.identity
+    source.write_text("changed")
+    for setting in settings:
+        with pytest.raises(DockyardError) as caught:
+            setting.apply(tree)
+        assert caught.value.problems[0].code == "tree.source-changed"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from dockyard.archive.merge import merge
 from dockyard.archive.scan import scan
 from dockyard.archive.stream import streamed, write_stream
 from dockyard.archive.stream_reader import read_stream, scan_stream
-from dockyard.archive.subtree import subtree
+from dockyard.archive.subtree import planted, subtree
 from dockyard.archive.unpack import unpack
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "manifest",
     "merge",
+    "planted",
     "read_stream",
     "save",
     "scan",

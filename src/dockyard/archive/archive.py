@@ -193,6 +193,20 @@ def changed_meanwhile(path: bytes, expected: int, found: int) -> Problem:
     )
 
 
+def require_digest(entry: Entry, found: str) -> None:
+    """Raise DockyardError when what was read of a file is not what the archive lists."""
+    if entry.digest and entry.digest != found:
+        raise DockyardError(
+            Problem(
+                code="archive.damaged",
+                what="a file of the image is not what it was when it was listed",
+                where=shown(entry.path),
+                why="something else wrote to the store, or its disk forgets",
+                fix="build again: what is damaged is found and made anew; then check the disk",
+            )
+        )
+
+
 def _missing_parents(entry: Entry, found: Mapping[bytes, Entry]) -> list[bytes]:
     missing, parent = [], entry.parent
     while entry.path and parent not in found:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from dockyard.archive.archive import Archive
@@ -26,24 +26,35 @@ _TYPES = {
 }
 
 
-def manifest(archive: Archive, packages: Mapping[bytes, str] | None = None) -> bytes:
-    """The manifest as UTF-8 text. packages: for a path the package that owns it."""
+def manifest(
+    archive: Archive,
+    packages: Mapping[bytes, str] | None = None,
+    fat: Collection[bytes] = (),
+) -> bytes:
+    """The manifest as UTF-8 text. packages: for a path the package that owns it. fat: directories
+    with a file system that has no owners, modes and exact times, so that its lines have none.
+    """
     owners = packages or {}
+    plain = tuple(path + b"/" for path in fat)
     return b"".join(
-        json.dumps(_line(entry, owners.get(entry.path)), separators=(",", ":")).encode() + b"\n"
+        json.dumps(
+            _line(entry, owners.get(entry.path), entry.path.startswith(plain)),
+            separators=(",", ":"),
+        ).encode()
+        + b"\n"
         for entry in archive
     )
 
 
-def _line(entry: Entry, package: str | None) -> dict[str, object]:
-    line: dict[str, object] = {
-        "path": "/" + _text(entry.path),
-        "type": _TYPES[entry.kind],
-        "mode": f"{entry.mode:04o}",
-        "uid": entry.uid,
-        "gid": entry.gid,
-        "mtime": _time(entry.mtime_ns),
-    }
+def _line(entry: Entry, package: str | None, plain: bool) -> dict[str, object]:
+    line: dict[str, object] = {"path": "/" + _text(entry.path), "type": _TYPES[entry.kind]}
+    if not plain:
+        line |= {
+            "mode": f"{entry.mode:04o}",
+            "uid": entry.uid,
+            "gid": entry.gid,
+            "mtime": _time(entry.mtime_ns),
+        }
     if entry.kind in (Kind.FILE, Kind.HARDLINK) and entry.digest:
         line |= {"size": entry.size, "sha256": entry.digest}
     if entry.kind is Kind.SYMLINK:
@@ -52,7 +63,7 @@ def _line(entry: Entry, package: str | None) -> dict[str, object]:
         line["target"] = "/" + _text(entry.target)
     if entry.kind in DEVICES:
         line["device"] = f"{entry.rdev[0]}:{entry.rdev[1]}"
-    if entry.xattrs:
+    if entry.xattrs and not plain:
         line["xattrs"] = {_text(name): _value(name, value) for name, value in entry.xattrs}
     if package:
         line["package"] = package

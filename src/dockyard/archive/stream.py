@@ -11,7 +11,7 @@ sparse member.
 from __future__ import annotations
 
 import fcntl
-import io
+import hashlib
 import os
 import struct
 import threading
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, cast
 
-from dockyard.archive.archive import Archive, changed_meanwhile
+from dockyard.archive.archive import Archive, changed_meanwhile, require_digest
 from dockyard.archive.entry import NANOSECONDS, Entry, Kind
 from dockyard.errors import DockyardError
 from dockyard.host.stopping import Stopped
@@ -130,10 +130,9 @@ def _padding(size: int) -> bytes:
 
 def write_stream(archive: Archive, out: IO[bytes]) -> None:
     """Write the whole archive. `out` may be a pipe; raises BrokenPipeError when nobody reads it,
-    DockyardError when a file cannot be read or has changed.
+    DockyardError when a file cannot be read or is not what the archive lists.
     """
     pending = bytearray()
-    direct = _descriptor(out)
     for index, entry in enumerate(archive.entries):
         pending += header(entry)
         if entry.kind is not Kind.FILE or not entry.size:
@@ -143,11 +142,12 @@ def write_stream(archive: Archive, out: IO[bytes]) -> None:
                 found = data.read(entry.size + 1)
                 if len(found) != entry.size:
                     raise DockyardError(changed_meanwhile(entry.path, entry.size, len(found)))
+                require_digest(entry, hashlib.sha256(found).hexdigest())
                 pending += found
             else:
                 out.write(pending)
                 pending.clear()
-                _copy(entry, data, out, direct)
+                _copy(entry, data, out)
         pending += _padding(entry.size)
         if len(pending) >= _FLUSH:
             out.write(pending)
@@ -156,25 +156,15 @@ def write_stream(archive: Archive, out: IO[bytes]) -> None:
     out.flush()
 
 
-def _descriptor(out: IO[bytes]) -> int | None:
-    try:
-        return out.fileno()
-    except (OSError, AttributeError):
-        return None
-
-
-def _copy(entry: Entry, data: IO[bytes], out: IO[bytes], direct: int | None) -> None:
-    left = entry.size
-    if direct is not None and isinstance(data, io.FileIO):
-        out.flush()
-        while left and (count := os.sendfile(direct, data.fileno(), None, left)):
-            left -= count
-    else:
-        while left and (piece := data.read(min(left, _FLUSH))):
-            out.write(piece)
-            left -= len(piece)
+def _copy(entry: Entry, data: IO[bytes], out: IO[bytes]) -> None:
+    left, digest = entry.size, hashlib.sha256()
+    while left and (piece := data.read(min(left, _FLUSH))):
+        digest.update(piece)
+        out.write(piece)
+        left -= len(piece)
     if left:
         raise DockyardError(changed_meanwhile(entry.path, entry.size, entry.size - left))
+    require_digest(entry, digest.hexdigest())
 
 
 @contextmanager

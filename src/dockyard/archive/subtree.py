@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from dockyard.archive.archive import Archive, Source
-from dockyard.archive.entry import Entry, Kind
+from dockyard.archive.entry import Entry, Kind, order
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,16 @@ def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Arc
         lies.insert(0, 0)
     sources = archive.sources if not at else tuple(_Below(s, at) for s in archive.sources)
     return Archive(entries, sources, lies)
+
+
+def planted(archive: Archive, at: bytes, content: Archive) -> Archive:
+    """The entries of an archive with another one's in place of what is below a directory.
+
+    To be listed: where the data of the files lie is not kept.
+    """
+    kept = [entry for entry in archive if not entry.path.startswith(at + b"/")]
+    for entry in content:
+        if entry.path:
+            target = at + b"/" + entry.target if entry.kind is Kind.HARDLINK else entry.target
+            kept.append(replace(entry, path=at + b"/" + entry.path, target=target))
+    return Archive(sorted(kept, key=lambda entry: order(entry.path)))

@@ -8,11 +8,12 @@ above 65535, `trusted.*`) raises DockyardError; see `features`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dockyard.archive.archive import Archive, changed_meanwhile
+from dockyard.archive.archive import Archive, changed_meanwhile, require_digest
 from dockyard.archive.entry import DEVICES, Entry, Kind, shown
 from dockyard.errors import DockyardError, Problem
 
@@ -89,13 +90,15 @@ def _write(archive: Archive, index: int, path: bytes) -> None:
     try:
         if not entry.size:
             return
-        done = 0
+        done, digest = 0, hashlib.sha256()
         with archive.open_at(index) as data:
             while piece := data.read(_PIECE):
+                digest.update(piece)
                 _write_sparsely(number, piece, done)
                 done += len(piece)
         if done != entry.size:
             raise DockyardError(changed_meanwhile(entry.path, entry.size, done))
+        require_digest(entry, digest.hexdigest())
         os.ftruncate(number, done)
     finally:
         os.close(number)

@@ -44,15 +44,18 @@ def command(
     from dockyard.engine.run import run_plan
     from dockyard.engine.store import Store
     from dockyard.host import namespace
-    from dockyard.pipeline.build import plan_image
+    from dockyard.pipeline.build import plan_image, without_damage
     from dockyard.pipeline.image import MANIFEST, REPORT
-    from dockyard.pipeline.output import output_path, place
+    from dockyard.pipeline.output import is_placed, output_path, place, require_placeable
 
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     terminal.remark(planned.request.remarks)
     target = output_path(planned.request, output_image_file)
+    target = require_placeable(target, planned.request.inputs, kept)
+    placing = not is_placed(planned.steps.artefact, target, kept)
+    planned = without_damage(planned, kept, whole_image=placing)
     if planned.plan.to_run or verify or kept.has_work():
         namespace.enter()
         kept.sweep()
@@ -67,9 +70,8 @@ def command(
     placed = place(kept.path(planned.steps.artefact), planned.steps.artefact_name, target, kept)
     report = (kept.path(planned.steps.goal) / REPORT).read_text()
     _tell(report, target, placed, bool(planned.plan.to_run), clock.monotonic() - began)
-    if planned.plan.to_run:
-        listed = kept.path(planned.steps.manifest) / MANIFEST
-        click.echo(f"every file, with its digest and package: {listed}")
+    listed = kept.path(planned.steps.manifest) / MANIFEST
+    click.echo(f"every file, with its digest and package: {listed}")
 
 
 def _tell(report: str, target: Path, placed: bool, ran: bool, seconds: float) -> None:

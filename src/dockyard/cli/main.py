@@ -11,12 +11,13 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from dockyard import __version__
 from dockyard.cli import terminal
-from dockyard.errors import DockyardError
+from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
 from dockyard.host.conditions import settle
 
@@ -72,11 +73,26 @@ def _say_interrupted() -> None:
         click.echo(lead + line, err=True)
 
 
+def _require_directory() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise DockyardError(
+            Problem(
+                "host.no-directory",
+                "the working directory is not there any more",
+                why=error.strerror or str(error),
+                fix="change to a directory that exists, with cd",
+            )
+        ) from error
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
     stopping.listen(_say_interrupted)
     settle()
     try:
+        _require_directory()
         dockyard.main(standalone_mode=False)
     except DockyardError as error:
         terminal.fail(error)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from dockyard.cli.terminal import PROGRESS_MODES
 from dockyard.engine.store import default_root
 from dockyard.host.files import private_directory
+from dockyard.host.storage import store_trouble_told
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,7 +21,13 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def store_option(command: Command) -> Command:
-    """`--store DIR`: where results, downloads and tools are kept."""
+    """`--store DIR`: where results, downloads and tools are kept; what is wrong with it is told."""
+
+    @wraps(command)
+    def told(*args: Any, store: Path, **options: Any) -> Any:
+        with store_trouble_told(store.absolute()):
+            return command(*args, store=store, **options)
+
     return click.option(
         "--store",
         type=click.Path(file_okay=False, path_type=Path),
@@ -27,7 +35,7 @@ def store_option(command: Command) -> Command:
         show_default="$DOCKYARD_STORE or ~/.cache/dockyard",
         callback=_opened,
         help="Where results, downloads and tools are kept.",
-    )(command)
+    )(cast(Command, told))
 
 
 def _opened(context: click.Context, parameter: click.Parameter, store: Path) -> Path:

@@ -35,11 +35,12 @@ def command(
 ) -> None:
     """Show what `dockyard build IMAGE` would do, and why."""
     from dockyard.engine.store import Store
-    from dockyard.pipeline.build import plan_image
+    from dockyard.pipeline.build import plan_image, without_damage
 
     origins = origins_of(debian_mirror, mirror_dir)
-    planned = plan_image(image, Store(store), origins, output_image_format, rpm_source)
-    plan = planned.plan
+    kept = Store(store)
+    planned = plan_image(image, kept, origins, output_image_format, rpm_source)
+    plan = without_damage(planned, kept, mend=False).plan
     terminal.remark(planned.request.remarks)
     if as_json:
         click.echo(json.dumps([_as_json(d) for d in plan.decisions], indent=1))

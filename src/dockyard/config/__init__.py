@@ -6,6 +6,7 @@ load_inject_files(path) the configuration of `inject-files`
 load_package_list(path) a list of packages
 package_names(loaded)   what to install, remove and update, with positions
 check_files(loaded)     which local files are missing
+referenced(loaded)      the local files that it names
 """
 
 from dockyard.config.load import (
@@ -16,7 +17,13 @@ from dockyard.config.load import (
     load_package_list,
     parse_image,
 )
-from dockyard.config.resources import PackageName, PackageNames, check_files, package_names
+from dockyard.config.resources import (
+    PackageName,
+    PackageNames,
+    check_files,
+    package_names,
+    referenced,
+)
 
 __all__ = [
     "LoadedImage",
@@ -29,4 +36,5 @@ __all__ = [
     "load_package_list",
     "package_names",
     "parse_image",
+    "referenced",
 ]

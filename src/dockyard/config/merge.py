@@ -5,7 +5,6 @@ Trees are merged, not models, so that every value keeps its place. The modes:
 - override: a value given later replaces the earlier one (everything not named below)
 - append: lists are joined, those of the base first (files, directories, scripts, overlays, kernel
   arguments, packages, services)
-- by destination: an additional file replaces the base's of the same destination
 - by name: users, groups and modules of the same name are merged with each other
 - union: each item once (artifacts, preview features)
 - last word: a unit enabled, or a package installed, by a base and disabled or removed later is
@@ -16,7 +15,6 @@ Trees are merged, not models, so that every value keeps its place. The modes:
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable
 
 from dockyard.config.report import Report
@@ -26,9 +24,6 @@ from dockyard.model.os_rules import unit_name
 Path_ = tuple[str, ...]
 
 BY_NAME: frozenset[Path_] = frozenset({("os", "users"), ("os", "groups"), ("os", "modules")})
-BY_DESTINATION: frozenset[Path_] = frozenset(
-    {("os", "additionalFiles"), ("iso", "additionalFiles"), ("pxe", "additionalFiles")}
-)
 UNION: frozenset[Path_] = frozenset({("output", "artifacts", "items"), ("previewFeatures",)})
 # Keys that exclude one another: what a later file says replaces the whole.
 WHOLE: frozenset[Path_] = frozenset({("input", "image"), ("os", "users", "password")})
@@ -52,7 +47,7 @@ def merge_files(base: Node, later: Node, report: Report) -> Node:
 def _single(base: Mapping, later: Mapping, report: Report) -> None:
     first, second = base.get("storage"), later.get("storage")
     if isinstance(first, Mapping) and isinstance(second, Mapping):
-        if _is_empty(first) or _is_empty(second):
+        if not first.entries or not second.entries:
             return
         key = next(key for key, value in later.entries if value is second)
         other = first.at.position
@@ -68,13 +63,6 @@ def _single(base: Mapping, later: Mapping, report: Report) -> None:
 def _is_absent(node: Node | None) -> bool:
     """Whether a value says nothing: it is not there, null, or empty text."""
     return node is None or (isinstance(node, Scalar) and (node.is_null or node.text == ""))
-
-
-def _is_empty(node: Node) -> bool:
-    """Whether nothing below a node says anything."""
-    if isinstance(node, Mapping):
-        return all(_is_empty(value) for _, value in node.entries)
-    return not node.items if isinstance(node, Sequence) else _is_absent(node)
 
 
 def _merge(base: Node, later: Node, path: Path_) -> Node:
@@ -124,10 +112,6 @@ def _withdraw(base: Mapping, key: str, undone: Node | None, path: Path_) -> Mapp
 def _sequences(base: Sequence, later: Sequence, path: Path_) -> Sequence:
     if path in BY_NAME:
         return _by_name(base, later, path)
-    if path in BY_DESTINATION:
-        replaced = {_destination(node) for node in later.items}
-        kept = tuple(node for node in base.items if _destination(node) not in replaced)
-        return Sequence(kept + later.items, later.at)
     if path in UNION:
         seen = {node.text for node in base.items if isinstance(node, Scalar)}
         extra = [node for node in later.items if isinstance(node, Scalar) and node.text not in seen]
@@ -138,11 +122,6 @@ def _sequences(base: Sequence, later: Sequence, path: Path_) -> Sequence:
 def _name(node: Node) -> str:
     name = node.get("name") if isinstance(node, Mapping) else None
     return name.text if isinstance(name, Scalar) else ""
-
-
-def _destination(node: Node) -> str:
-    path = node.get("destination") if isinstance(node, Mapping) else None
-    return posixpath.normpath("/" + path.text.lstrip("/")) if isinstance(path, Scalar) else ""
 
 
 def _by_name(base: Sequence, later: Sequence, path: Path_) -> Sequence:

@@ -68,6 +68,18 @@ def _read_list(loaded: LoadedImage, path: Path, at: str, report: Report) -> Iter
         yield PackageName(name, decoder.span(("packages", index)).position)
 
 
+def referenced(loaded: LoadedImage) -> tuple[Path, ...]:
+    """The local files and directories that the image file names."""
+    found = []
+    for at, path, _ in _references(loaded):
+        local = loaded.local(path)
+        # A distribution may be named by its directory, where much else may lie.
+        found.append(local / "distro.yaml" if at == "distro" and local.is_dir() else local)
+    for _, _, lists_field in _LISTS:
+        found += [loaded.local(path) for path in getattr(loaded.image.os.packages, lists_field)]
+    return tuple(found)
+
+
 def check_files(loaded: LoadedImage) -> list[Problem]:
     """Every local file that the image file names and that is not there, or not of its kind.
 
@@ -175,7 +187,7 @@ def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:
     for index, user in enumerate(image.os.users):
         for number, path in enumerate(user.ssh_public_key_paths):
             yield f"os.users[{index}].sshPublicKeyPaths[{number}]", path, False
-        if user.password and str(user.password.type).endswith("-file"):
+        if user.password and user.password.type.endswith("-file"):
             at = f"os.users[{index}].password.value"
             yield at, str(loaded.beside(at, user.password.value)), False
     for kind, scripts in (

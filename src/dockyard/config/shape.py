@@ -6,7 +6,7 @@ The reader, the JSON schema and the reference page all look at the models throug
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -34,17 +34,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The type of a value. `choices`: of an enumeration; `item`: of a list's members.
-
-    filled: an empty text is a mistake, where it otherwise is a value that is not given.
-    """
+    """The type of a value. `choices`: of an enumeration; `item`: of a list's members."""
 
     kind: Kind
     choices: tuple[str, ...] = ()
     make: Any = None  # turns one of the choices into its value
     model: type[Model] | None = None
     item: Shape | None = None
-    filled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +77,6 @@ def shape_of(annotation: Any) -> Shape:
                 return Shape(Kind(mark.value))
             if mark == "date":
                 return Shape(Kind.DATE)
-            if mark == "filled":
-                return replace(shape_of(inner), filled=True)
         return shape_of(inner)
     if origin in (Union, types.UnionType):
         return _union([member for member in get_args(annotation) if member is not type(None)])

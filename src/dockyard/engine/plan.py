@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -27,6 +27,9 @@ class Work(Protocol):
 
     def result(self, step: Step) -> Path:
         """The result directory of one of the step's inputs."""
+
+    def digested(self, digests: Mapping[str, str]) -> None:
+        """Tell the SHA-256, in hex, of files below `out` by path, so that none is read twice."""
 
     def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
         """Say how far the step is."""
@@ -98,6 +101,13 @@ class Plan:
     def to_run(self) -> tuple[Step, ...]:
         return tuple(d.step for d in self.decisions if d.action is Action.RUN)
 
+    def relied_on(self, wanted: Collection[Step]) -> tuple[Step, ...]:
+        """The steps whose results are taken as they are: by steps that run, or as wanted."""
+        relied = {step.id for step in wanted}
+        relied.update(each.id for step in self.to_run for each in step.inputs)
+        reused = (d.step for d in self.decisions if d.action is Action.REUSE)
+        return tuple(step for step in reused if step.id in relied)
+
     @property
     def record(self) -> dict[str, Any]:
         """What to keep of this plan, so that the next one can say what changed."""
@@ -119,26 +129,37 @@ def in_order(goal: Step) -> tuple[Step, ...]:
     return tuple(ordered.values())
 
 
-def make_plan(goal: Step, has: Callable[[Step], bool], last: Mapping[str, Any]) -> Plan:
+def make_plan(
+    goal: Step,
+    has: Callable[[Step], bool],
+    last: Mapping[str, Any],
+    *,
+    wanted: Collection[Step] = (),
+    damaged: Mapping[str, str] | None = None,
+) -> Plan:
     """Decide for every step below a goal whether it runs.
 
     has: whether the store holds a step's result. last: the `record` of the plan before, for the
-    reasons.
+    reasons. wanted: steps whose results are wanted beside the goal's. damaged: by step id, what is
+    wrong with results that are not to be used.
     """
+    damaged = damaged or {}
     steps = in_order(goal)
-    present = {step.id: has(step) for step in steps}
-    wanted = {goal.id}
+    present = {step.id: step.id not in damaged and has(step) for step in steps}
+    needed = {goal.id, *(step.id for step in wanted)}
     for step in reversed(steps):
-        if step.id in wanted and not present[step.id]:
-            wanted.update(needed.id for needed in step.inputs)
+        if step.id in needed and not present[step.id]:
+            needed.update(below.id for below in step.inputs)
     decisions = []
     for step in steps:
         if present[step.id]:
             decisions.append(Decision(step, Action.REUSE, "nothing that shapes it has changed"))
-        elif step.id not in wanted:
+        elif step.id not in needed:
             decisions.append(Decision(step, Action.SKIP, "no step that runs needs it"))
         else:
-            decisions.append(Decision(step, Action.RUN, _reason(step, last)))
+            words = damaged.get(step.id)
+            reason = f"its result was damaged: {words}" if words else _reason(step, last)
+            decisions.append(Decision(step, Action.RUN, reason))
     return Plan(tuple(decisions))
 
 

@@ -5,9 +5,9 @@ together.
 from __future__ import annotations
 
 import dataclasses
-import errno
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from dockyard.engine.events import (
 )
 from dockyard.engine.plan import Action, Decision, Plan, Step
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError
 from dockyard.host import clock, stopping
+from dockyard.host.storage import store_trouble_told
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class _Work:
     out: Path
     store: Store
     listener: Listener
+    known: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def digested(self, digests: Mapping[str, str]) -> None:
+        self.known.update(digests)
 
     def result(self, step: Step) -> Path:
         return self.store.path(step)
@@ -87,23 +92,32 @@ def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
     began = clock.monotonic()
     listener(StepStarted(step.id, step.title, decision.reason))
     try:
-        with store.claim(step) as out:
+        with _trouble_told(store), store.claim(step) as out:
             if out is not None:
-                _no_space_told(lambda: step.work(_Work(step, out, store, listener)), store)
-                store.publish(step)
+                work = _Work(step, out, store, listener)
+                step.work(work)
+                store.publish(step, work.known)
+    except DockyardError as error:
+        if any(problem.code == "archive.damaged" for problem in error.problems):
+            for needed in step.inputs:
+                store.distrust(needed)
+        listener(StepFailed(step.id, step.title, clock.monotonic() - began))
+        raise
     except BaseException:
         listener(StepFailed(step.id, step.title, clock.monotonic() - began))
         raise
     listener(StepFinished(step.id, step.title, clock.monotonic() - began))
 
 
-def _no_space_told(work: Callable[[], None], store: Store) -> None:
-    """Turn the kernel's ENOSPC and EDQUOT into a problem that a person can act on.
+@contextmanager
+def _trouble_told(store: Store) -> Iterator[None]:
+    """Turn what the kernel refuses in the store into problems that a person can act on.
 
-    Where a room has done so already, say which store it is.
+    Where a room has told of a lack of space already, say which store it is.
     """
     try:
-        work()
+        with store_trouble_told(store.root):
+            yield
     except DockyardError as error:
         if all(problem.code != "host.no-space" for problem in error.problems):
             raise
@@ -114,17 +128,5 @@ def _no_space_told(work: Callable[[], None], store: Store) -> None:
                 if problem.code == "host.no-space"
                 else problem
                 for problem in error.problems
-            )
-        ) from error
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DockyardError(
-            Problem(
-                code="host.no-space",
-                what="no space is left in the store",
-                where=str(store.root),
-                why=str(error),
-                fix="free space there, or choose another place with --store DIR",
             )
         ) from error

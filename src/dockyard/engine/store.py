@@ -2,7 +2,8 @@
 
     <store>/
       results/<step id>/   a whole result; it appears by one rename and is never changed afterwards;
-                           .step.json in it keeps the step's identity, for whoever looks
+                           .step.json in it keeps the step's identity, for whoever looks, and .seal
+                           what it holds (see host.seal): what is damaged is found, and made again
       work/<step id>/      what a running step fills
       locks/<step id>      held (flock) by the process that runs the step
       records/<name>.json  small records, such as the steps of an image's last plan, for the reasons
@@ -22,12 +23,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dockyard.engine.plan import Step
-from dockyard.host import files, stopping
+from dockyard.host import files, seal, stopping
+from dockyard.host.storage import store_trouble_told
 
 
 def default_root(environment: Mapping[str, str] = os.environ) -> Path:
@@ -47,9 +49,10 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        files.private_directory(self.root)
-        for name in ("results", "work", "locks", "records"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+        with store_trouble_told(self.root):
+            files.private_directory(self.root)
+            for name in ("results", "work", "locks", "records"):
+                (self.root / name).mkdir(parents=True, exist_ok=True)
 
     def path(self, step: Step) -> Path:
         """Where the result of a step is, or would be."""
@@ -79,14 +82,43 @@ class Store:
                 with stopping.clearing():
                     files.discard_tree(work)
 
-    def publish(self, step: Step) -> None:
-        """Make the filled work directory of a claimed step its result."""
+    def publish(self, step: Step, known: Mapping[str, str] | None = None) -> None:
+        """Make the filled work directory of a claimed step its result. known: see seal.write."""
         if step.place is not None:
             return
         work = self.root / "work" / step.id
         text = json.dumps(step.published_identity, indent=1, sort_keys=True)
         (work / ".step.json").write_text(text)
+        seal.write(work, known)
         work.rename(self.path(step))
+
+    def untouched(self, step: Step) -> bool:
+        """Whether nobody wrote to a step's result since it was published; a quick look."""
+        return step.place is not None or seal.untouched(self.path(step))
+
+    def damage(self, step: Step) -> str:
+        """What is wrong with a step's result, in words; empty when nothing is. Needs the
+        namespace.
+        """
+        return "" if step.place is not None else seal.damage(self.path(step))
+
+    def holds(self, step: Step, file: str) -> bool:
+        """Whether a file of a step's result has the content that was published; reads all of it."""
+        return seal.holds(self.path(step), file)
+
+    def distrust(self, step: Step) -> None:
+        """Let the next `damage` of a step's result read all of it."""
+        if step.place is None:
+            seal.distrust(self.path(step))
+
+    def discard(self, step: Step) -> None:
+        """Remove a step's result, so that it is made again."""
+        with files.exclusive(self.root / "locks" / step.id):
+            gone = self.root / "work" / step.id
+            files.discard_tree(gone)
+            with suppress(FileNotFoundError):
+                self.path(step).rename(gone)
+            files.discard_tree(gone)
 
     def has_work(self) -> bool:
         """Whether something lies in work/: of a living process, or left by a dead one."""

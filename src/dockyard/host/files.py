@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import glob
+import hashlib
 import os
 import shutil
 import stat
@@ -182,6 +183,16 @@ def copy_sparse(source: Path, target: Path) -> None:
         os.ftruncate(writer.fileno(), size)
         for start, end in data_ranges(reader.fileno(), size):
             copy_range(reader.fileno(), writer.fileno(), start, end, start)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    found = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(1 << 20):
+            stopping.check()
+            found.update(piece)
+    return found.hexdigest()
 
 
 def copy_range(source: int, target: int, start: int, end: int, at: int) -> None:

@@ -56,21 +56,35 @@ class ProcessFailed(DockyardError):
             if completed.status < 0
             else f"failed with status {completed.status}"
         )
-        no_space = any("No space left on device" in line for line in output)
-        super().__init__(
-            Problem(
-                code="host.no-space" if no_space else "host.process-failed",
-                what=f"{argv[0]} {ending}",
-                why="no space is left on the device that it wrote to" if no_space else "",
-                fix=(
-                    "free space there, or move the store with --store"
-                    if no_space
-                    else f"to see it alone, run: {shlex.join(argv)}"
-                ),
-                excerpt=tuple(output[-TAIL_LINES:]),
-            )
-        )
+        super().__init__(_failure(argv, ending, output, shown is not None))
         self.completed = completed
+
+
+def _failure(argv: Sequence[str], ending: str, output: list[str], wrapped: bool) -> Problem:
+    """What a program's failure means. wrapped: it ran in a sandbox, so that its command alone is
+    nothing that a person could run.
+    """
+    excerpt = tuple(output[-TAIL_LINES:])
+    if any("No space left on device" in line for line in output):
+        return Problem(
+            "host.no-space",
+            f"{argv[0]} {ending}",
+            why="no space is left on the device that it wrote to",
+            fix="free space there, or move the store with --store",
+            excerpt=excerpt,
+        )
+    if wrapped and output and output[-1].startswith("bwrap: "):
+        return Problem(
+            "host.sandbox-failed",
+            f"the sandbox for {argv[0]} could not be set up",
+            why=output[-1].removeprefix("bwrap: "),
+            fix="see what this host lacks with: dockyard doctor",
+        )
+    if wrapped:
+        why = f"inside its sandbox it ran as: {shlex.join(argv)}"
+        return Problem("host.process-failed", f"{argv[0]} {ending}", why=why, excerpt=excerpt)
+    fix = f"to see it alone, run: {shlex.join(argv)}"
+    return Problem("host.process-failed", f"{argv[0]} {ending}", fix=fix, excerpt=excerpt)
 
 
 def start(
@@ -108,7 +122,18 @@ def start(
             group=root,
             extra_groups=[] if as_root else None,
         )
-    except FileNotFoundError as error:
+    except OSError as error:
+        if cwd is not None and error.filename == cwd:
+            raise
+        if not isinstance(error, FileNotFoundError):
+            raise DockyardError(
+                Problem(
+                    code="host.program-unusable",
+                    what=f"the program {argv[0]} cannot be run",
+                    why=error.strerror or str(error),
+                    fix="install it anew, then run: dockyard doctor",
+                )
+            ) from error
         raise DockyardError(
             Problem(
                 code="host.program-missing",

@@ -18,12 +18,8 @@ from pydantic.alias_generators import to_camel
 from dockyard.errors import Severity
 
 Step: TypeAlias = str | int
-ANY = -1
 KIB = 1 << 10
 MIB = 1 << 20
-# NAME_MAX, and PATH_MAX without the NUL at the end (limits.h).
-LONGEST_NAME = 255
-LONGEST_PATH = 4095
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +28,7 @@ class Mistake:
 
     path: leads from the object to the offending value, by YAML keys and indices.
     reads: the parts of the object that the rule looked at; where one of them could not be read,
-    the mistake may be none and is not reported. `ANY` stands for each item of a list. Default: the
-    whole object.
+    the mistake may be none and is not reported. Default: the whole object.
     severity: an error, unless the file is valid all the same.
     """
 
@@ -94,30 +89,13 @@ Permissions: TypeAlias = Annotated[int, Reading.PERMISSIONS]
 LocalPath: TypeAlias = Annotated[str, Reading.LOCAL_PATH]
 
 
-def absolute_path_mistakes(path: str, *at: Step, instead: str = "") -> Iterator[Mistake]:
-    """The rules of a path inside the image: absolute, it stays inside, and Linux can hold it.
-
-    instead: what to suggest for a relative path.
-    """
-    parts = path.split("/")
+def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
+    """The rules of a path inside the image: absolute, and it stays inside."""
     if not path:
         yield Mistake(
             at, "config.empty", f"`{_key(at)}` is empty", "give an absolute path", reads=(at,)
         )
-    elif "\0" in path:
-        yield Mistake(
-            at, "config.path", "a path cannot hold NUL", "remove the character", reads=(at,)
-        )
-    elif max(len(part.encode()) for part in parts) > LONGEST_NAME or len(path) > LONGEST_PATH:
-        yield Mistake(
-            at,
-            "config.path-too-long",
-            f"the path {path!r} is too long, or a name in it",
-            f"use names of up to {LONGEST_NAME} bytes (UTF-8) in a path of up to {LONGEST_PATH}",
-            "Linux can hold no longer ones",
-            reads=(at,),
-        )
-    elif ".." in parts:
+    elif ".." in path.split("/"):
         yield Mistake(
             at,
             "config.path-escapes",
@@ -131,7 +109,7 @@ def absolute_path_mistakes(path: str, *at: Step, instead: str = "") -> Iterator[
             at,
             "config.path-relative",
             f"{path!r} is not an absolute path",
-            f"write {instead or '/' + path.removeprefix('./')!r}",
+            f"write {'/' + path.removeprefix('./')!r}",
             "paths inside the image are absolute",
             reads=(at,),
         )
@@ -139,23 +117,6 @@ def absolute_path_mistakes(path: str, *at: Step, instead: str = "") -> Iterator[
 
 def _key(path: tuple[Step, ...]) -> str:
     return next((step for step in reversed(path) if isinstance(step, str)), "")
-
-
-# Blanks break a line of fstab, colons and commas the options of a mount.
-_SEPARATORS = " \t\n\r:,"
-
-
-def separator_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
-    """The rule of a path that stands among mount options: no blank, colon or comma."""
-    if any(character in path for character in _SEPARATORS):
-        yield Mistake(
-            at,
-            "config.path-characters",
-            f"{path!r} has a blank, a colon or a comma",
-            "choose a path without them",
-            "they separate the fields and options of a mount",
-            reads=(at,),
-        )
 
 
 def has_blank(text: str) -> bool:

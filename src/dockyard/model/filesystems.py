@@ -10,23 +10,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from dockyard.model.base import (
-    LONGEST_PATH,
     TARGET_PATH,
     Mistake,
     Model,
     Size,
     absolute_path_mistakes,
     has_blank,
-    separator_mistakes,
-)
-from dockyard.model.mount_options import unknown_options
-
-# What must be there before anything is mounted: systemd reads /etc/fstab and runs from /usr/lib
-# (/bin, /sbin and /lib lead there), and keeps its own file systems at the others.
-_NEVER_MOUNTED = (
-    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
-    *("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/etc"),
-    *("/dev", "/proc", "/sys", "/run", "/var/lock", "/var/run"),
 )
 
 
@@ -84,16 +73,9 @@ class MountPoint(Model):
 
     def mistakes(self) -> Iterator[Mistake]:
         yield from absolute_path_mistakes(self.path, "path")
-        yield from separator_mistakes(self.path, "path")
-        path = normal(self.path)
-        if path in _NEVER_MOUNTED or path.startswith(("/proc/", "/sys/")):
+        if has_blank(self.path):
             yield Mistake(
-                ("path",),
-                "config.mount-place",
-                f"nothing can be mounted at {path}",
-                "choose a directory below it, or another place",
-                "the system needs it before it mounts what /etc/fstab names",
-                reads=(("path",),),
+                ("path",), "config.path-characters", "the path has a blank", "use a path without"
             )
         if has_blank(self.options):
             yield Mistake(
@@ -179,28 +161,28 @@ class Btrfs(Model):
                     "config.duplicate",
                     f"subvolume {item.path!r} is given twice",
                     "remove one of them",
-                    reads=(("subvolumes", index, "path"),),
                 )
-        yield from self._loops()
-
-    def _loops(self) -> Iterator[Mistake]:
-        mounted = {
-            item.path: normal(item.mount_point.path) for item in self.subvolumes if item.mount_point
-        }
-        for index, item in enumerate(self.subvolumes):
-            inner = mounted.get(item.path)
-            if inner is None or item.mount_point is None or len(item.path) > LONGEST_PATH:
-                continue
-            for end in (at for at, letter in enumerate(item.path) if letter == "/"):
-                outer = mounted.get(item.path[:end])
-                if outer and outer != inner and outer.startswith(inner.rstrip("/") + "/"):
+        mounted = [
+            (index, item.path.split("/"), normal(item.mount_point.path))
+            for index, item in enumerate(self.subvolumes)
+            if item.mount_point
+        ]
+        for _, outer, outer_mount in mounted:
+            for index, inner, inner_mount in mounted:
+                above = inner_mount.rstrip("/") + "/"
+                if (
+                    len(outer) < len(inner)
+                    and inner[: len(outer)] == outer
+                    and outer_mount != inner_mount
+                    and outer_mount.startswith(above)
+                ):
                     yield Mistake(
                         ("subvolumes", index, "mountPoint"),
                         "config.mount-loop",
-                        f"subvolume {item.path!r} is mounted above its parent {item.path[:end]!r}",
-                        f"mount it below {outer}, or rename it so that it is no child",
+                        f"subvolume {'/'.join(inner)!r} is mounted above its parent "
+                        f"{'/'.join(outer)!r}",
+                        f"mount it below {outer_mount}, or rename it so that it is no child",
                         "each of the two would have to be there before the other",
-                        reads=(("subvolumes", index),),
                     )
 
 
@@ -305,16 +287,8 @@ class FileSystem(Model):
                 "`mountPoint` and `btrfs.subvolumes` exclude each other",
                 "give the mount point to one of the subvolumes",
             )
-        if self.mount_point:
-            options = self.mount_point.options
-            yield from unknown_options(options, self.type, "mountPoint", "options")
-            if self.type == "btrfs":
-                yield from _btrfs_options(options)
-        for index, subvolume in enumerate(self.btrfs.subvolumes if self.btrfs else ()):
-            if subvolume.mount_point:
-                options = subvolume.mount_point.options
-                at = ("btrfs", "subvolumes", index, "mountPoint", "options")
-                yield from unknown_options(options, "btrfs", *at)
+        if self.mount_point and self.type == "btrfs":
+            yield from _btrfs_options(self.mount_point.options)
 
 
 def _btrfs_options(options: str) -> Iterator[Mistake]:

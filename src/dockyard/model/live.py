@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from dockyard.model.base import Mistake, Model
-from dockyard.model.content import AdditionalFile, same_destinations
+from dockyard.model.content import AdditionalFile
 from dockyard.model.os import KernelCommandLine
 
 URL_SCHEMES = ("ftp", "http", "https", "nfs", "tftp")
@@ -45,14 +43,11 @@ class Iso(Model):
         ),
         examples=["bootstrap"],
     )
-    kdump_boot_files: Annotated[KdumpBootFiles, "filled"] | None = Field(
+    kdump_boot_files: KdumpBootFiles | None = Field(
         default=None,
         description="`keep`: leave kernel and initramfs for kdump in the root file system.",
         examples=["keep"],
     )
-
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from same_destinations(self.additional_files, "additionalFiles")
 
 
 class Pxe(Iso):
@@ -70,7 +65,6 @@ class Pxe(Iso):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        yield from super().mistakes()
         urls = {
             "bootstrapBaseUrl": self.bootstrap_base_url,
             "bootstrapFileUrl": self.bootstrap_file_url,
@@ -98,20 +92,13 @@ class Pxe(Iso):
                     (key,),
                     "config.url",
                     f"{url!r} is not a URL that a boot loader can fetch",
-                    f"start it with one of {', '.join(f'{scheme}://' for scheme in URL_SCHEMES)}, "
-                    "and write blanks and special characters as %20 and the like",
+                    f"start it with one of {', '.join(f'{scheme}://' for scheme in URL_SCHEMES)}",
                 )
-
-
-# RFC 3986: no blanks or control characters, and % begins an escape of two digits.
-_NO_URL = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 
 
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        _ = parts.port
     except ValueError:
         return False
-    written = text.startswith(tuple(f"{scheme}://" for scheme in URL_SCHEMES))
-    return written and bool(parts.netloc) and not _NO_URL.search(text)
+    return parts.scheme in URL_SCHEMES and bool(parts.netloc)

@@ -189,9 +189,7 @@ class Module(Model):
     load_mode: LoadMode | None = Field(
         default=None,
         description=(
-            "`always`: load at boot. `auto`: load on demand. `disable`: do not load for a device "
-            "or a file system (a blacklist); another module or `modprobe` by name may still load "
-            "it. "
+            "`always`: load at boot. `auto`: load on demand. `disable`: never load. "
             "`inherit` (default): leave as it is."
         ),
         examples=["always"],
@@ -209,7 +207,9 @@ class Module(Model):
 class Overlay(Model):
     """An overlayfs mount: a writable layer above read-only directories."""
 
-    schema_rules: ClassVar[dict[str, Any]] = {"required": ["upperDir", "workDir", "mountPoint"]}
+    schema_rules: ClassVar[dict[str, Any]] = {
+        "required": ["lowerDirs", "upperDir", "workDir", "mountPoint"]
+    }
 
     lower_dirs: tuple[str, ...] = Field(
         default=(), description="Directories beneath, topmost first.", examples=[["/etc"]]
@@ -301,7 +301,7 @@ class Os(Model):
         default="",
         description="Host name written to /etc/hostname.",
         examples=["node-1"],
-        json_schema_extra={"pattern": r"^[A-Za-z0-9.-]*$", "maxLength": 64},
+        json_schema_extra={"pattern": r"^[A-Za-z0-9.-]*$"},
     )
     packages: Packages = Field(default_factory=Packages.model_construct, description="Packages.")
     selinux: Selinux = Field(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
-from dockyard.model.base import ANY, MIB, Mistake, Step
+from dockyard.model.base import Mistake, Step
 from dockyard.model.filesystems import normal
 
 if TYPE_CHECKING:
@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 
 # The device that the initrd sets up for each mount point, by name.
 VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
-# What a rule looks at. Rules name no more than they need, so that they still speak when other
-# parts of the file could not be read.
-_Reads: TypeAlias = tuple[tuple[Step, ...], ...]
-PARTITION_IDS: _Reads = (("disks", ANY, "partitions", ANY, "id"),)
-DEVICE_IDS: _Reads = (*PARTITION_IDS, ("verity", ANY, "id"))
-MOUNTED: _Reads = tuple(
-    ("filesystems", ANY, key) for key in ("deviceId", "mountPoint", "btrfs", "type")
-)
+EVERYTHING: tuple[tuple[Step, ...], ...] = (("disks",), ("filesystems",), ("verity",))
 
 
 class Mount(NamedTuple):
@@ -44,28 +37,7 @@ def mounts(storage: m.Storage) -> Iterator[Mount]:
                 yield Mount(path, item, subvolume.mount_point)
 
 
-def _inline_verity(value: m.Storage) -> Iterator[Mistake]:
-    """Data and hash tree of one partition both take at least a mebibyte, as partitions do."""
-    for number, disk in enumerate(value.disks):
-        for index, (partition, (start, end)) in enumerate(
-            zip(disk.partitions, disk.extents, strict=True)
-        ):
-            inline = any(
-                device.inline and device.data_device_id == partition.id for device in value.verity
-            )
-            if inline and end is not None and 0 < end - start < 2 * MIB:
-                at: tuple[Step, ...] = ("disks", number, "partitions", index)
-                yield Mistake(
-                    (*at, "size" if partition.end is None else "end"),
-                    "config.partition-size",
-                    f"partition {partition.id!r} has no room for data and their hash tree",
-                    "give it 2M or more",
-                    reads=tuple((*at, key) for key in ("id", "start", "end", "size")),
-                )
-
-
 def storage(value: m.Storage) -> Iterator[Mistake]:
-    yield from _inline_verity(value)
     yield from _presence(value)
     yield from _unique_ids(value)
     yield from _uses(value)
@@ -137,25 +109,21 @@ def _unique_ids(value: m.Storage) -> Iterator[Mistake]:
         for index, partition in enumerate(disk.partitions):
             if partition.id in seen:
                 path = ("disks", number, "partitions", index, "id")
-                yield _duplicate(path, "id", partition.id)
+                yield _duplicate(path, f"id {partition.id!r}")
             seen.add(partition.id)
     names: set[str] = set()
     for index, device in enumerate(value.verity):
         if device.id in seen:
-            yield _duplicate(("verity", index, "id"), "id", device.id)
+            yield _duplicate(("verity", index, "id"), f"id {device.id!r}")
         if device.name in names:
-            yield _duplicate(("verity", index, "name"), "verity name", device.name)
+            yield _duplicate(("verity", index, "name"), f"verity name {device.name!r}")
         seen.add(device.id)
         names.add(device.name)
 
 
-def _duplicate(path: tuple[Step, ...], kind: str, name: str) -> Mistake:
+def _duplicate(path: tuple[Step, ...], what: str) -> Mistake:
     return Mistake(
-        path,
-        "config.duplicate",
-        f"{kind} {name!r} is used twice",
-        "choose another",
-        reads=(path,) if name else (*DEVICE_IDS, ("verity", ANY, "name")),
+        path, "config.duplicate", f"{what} is used twice", "choose another", reads=EVERYTHING
     )
 
 
@@ -181,7 +149,7 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
                 "config.unknown-device",
                 f"there is no {'partition' if known is partitions else 'device'} {name!r}",
                 f"the ids are {choices}" if choices else "add a partition with this id",
-                reads=(path, *DEVICE_IDS),
+                reads=EVERYTHING,
             )
         elif name in used:
             yield Mistake(
@@ -189,7 +157,7 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
                 "config.device-in-use",
                 f"device {name!r} is used by two things",
                 "use each partition and each verity device once",
-                reads=(path,),
+                reads=EVERYTHING,
             )
         else:
             used.add(name)
@@ -205,18 +173,14 @@ def _mount_paths(value: m.Storage) -> Iterator[Mistake]:
                 "config.duplicate",
                 f"{seen[path]!r} and {device!r} are both mounted at {path}",
                 "choose another path for one of them",
-                reads=(mount.path,),
+                reads=(("filesystems",),),
             )
         seen.setdefault(path, device)
 
 
 def _labels(value: m.Storage) -> Iterator[Mistake]:
-    partitions: dict[str, tuple[tuple[Step, ...], m.Partition]] = {
-        part.id: (("disks", number, "partitions", index), part)
-        for number, disk in enumerate(value.disks)
-        for index, part in enumerate(disk.partitions)
-    }
-    counts = Counter(part.label for _, part in partitions.values())
+    partitions = {part.id: part for disk in value.disks for part in disk.partitions}
+    counts = Counter(part.label for disk in value.disks for part in disk.partitions)
     verity = {device.id for device in value.verity}
     for mount in mounts(value):
         device = mount.file_system.device_id
@@ -227,11 +191,11 @@ def _labels(value: m.Storage) -> Iterator[Mistake]:
                 "the mount point of a verity device has no `idType`",
                 "remove `idType`",
                 "a verity device is mounted by its own name",
-                reads=(mount.path,),
+                reads=EVERYTHING,
             )
         if mount.point.id_type != "part-label" or device not in partitions:
             continue
-        label = partitions[device][1].label
+        label = partitions[device].label
         if not label or counts[label] > 1:
             yield Mistake(
                 (*mount.path, "idType"),
@@ -240,7 +204,7 @@ def _labels(value: m.Storage) -> Iterator[Mistake]:
                 if label
                 else f"partition {device!r} has no label",
                 "give the partition a `label` of its own, or use another `idType`",
-                reads=((*partitions[device][0], "label"),),
+                reads=EVERYTHING,
             )
 
 
@@ -253,14 +217,14 @@ def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
             types.add(partition.type)
             place, item = by_device.get(partition.id, (0, None))
             if partition.type == "esp":
-                yield from _esp(partition.id, item, at, ("filesystems", place))
+                yield from _esp(partition.id, item, ("filesystems", place) if item else at)
             if partition.type == "bios-grub" and item and (item.type or item.mount_point):
                 yield Mistake(
                     ("filesystems", place),
                     "config.boot-partition",
                     "a bios-grub partition holds no file system",
                     "remove `type` and `mountPoint`",
-                    reads=(("filesystems", place),),
+                    reads=EVERYTHING,
                 )
     if not value.disks:
         return
@@ -271,38 +235,29 @@ def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
                 "config.boot-partition",
                 f"`bootType: {boot_type}` needs a partition of type `{needed}`",
                 f"add a partition with `type: {needed}`, first on the disk",
-                reads=(("disks", ANY, "partitions", ANY, "type"), ("bootType",)),
+                reads=(("disks",), ("bootType",)),
             )
 
 
-def _esp(
-    name: str, item: m.FileSystem | None, partition: tuple[Step, ...], system: tuple[Step, ...]
-) -> Iterator[Mistake]:
-    if item is None:
+def _esp(name: str, item: m.FileSystem | None, at: tuple[Step, ...]) -> Iterator[Mistake]:
+    if item is None or item.type not in ("fat32", "vfat"):
         yield Mistake(
-            partition,
+            (*at, "type"),
             "config.boot-partition",
             f"the ESP {name!r} has no FAT file system",
-            f"add a file system with `deviceId: {name}` and `type: fat32`",
+            f"add a file system with `deviceId: {name}` and `type: fat32`"
+            if item is None
+            else "set `type: fat32`",
             "firmware reads nothing else",
-            reads=((*partition, "id"), ("filesystems", ANY, "deviceId")),
-        )
-    elif item.type not in ("fat32", "vfat"):
-        yield Mistake(
-            (*system, "type"),
-            "config.boot-partition",
-            f"the ESP {name!r} has no FAT file system",
-            "set `type: fat32`",
-            "firmware reads nothing else",
-            reads=((*system, "type"),),
+            reads=EVERYTHING,
         )
     elif item.mount_point is None or item.mount_point.path != "/boot/efi":
         yield Mistake(
-            (*system, "mountPoint"),
+            (*at, "mountPoint"),
             "config.boot-partition",
             f"the ESP {name!r} is not mounted at /boot/efi",
             "set `mountPoint: /boot/efi`",
-            reads=((*system, "mountPoint"),),
+            reads=EVERYTHING,
         )
 
 
@@ -319,7 +274,7 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-mount",
                 f"verity device {device.id!r} has several mount points",
                 "keep one",
-                reads=(found[1].path,),
+                reads=EVERYTHING,
             )
             continue
         path = found[0].point.path if found else ""
@@ -329,7 +284,7 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-mount",
                 f"verity device {device.id!r} is not mounted at / or /usr",
                 f"add a file system with `deviceId: {device.id}` and a `mountPoint`",
-                reads=(*MOUNTED, ("verity", index, "id")),
+                reads=EVERYTHING,
             )
             continue
         if device.name != VERITY_MOUNTS[path]:
@@ -338,7 +293,7 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-name",
                 f"the verity device at {path} is named {device.name!r}",
                 f"set `name: {VERITY_MOUNTS[path]}`",
-                reads=(("verity", index, "name"),),
+                reads=EVERYTHING,
             )
         if "ro" not in found[0].point.options.split(","):
             yield Mistake(
@@ -346,5 +301,5 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-mount",
                 f"the verity device at {path} is not mounted read-only",
                 "add `ro` to the mount point's `options`",
-                reads=(found[0].path,),
+                reads=EVERYTHING,
             )

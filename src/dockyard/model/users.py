@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -24,11 +24,6 @@ from dockyard.model.base import (
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
 LARGEST_ID = 60000
 SSH_KEY_FIX = "give the one line of a .pub file, such as `ssh-ed25519 AAAA… name`"
-# Where the shells are that people name without a path.
-_SHELLS = {
-    "nologin": "/usr/sbin/nologin",
-    **{name: f"/bin/{name}" for name in ("bash", "false", "sh", "true", "zsh", "fish", "dash")},
-}
 # Code, what, fix, why.
 PRIVATE_KEY = (
     "config.private-key",
@@ -50,14 +45,13 @@ class Password(Model):
     """How a user may log in with a password."""
 
     schema_rules: ClassVar[dict[str, Any]] = {
-        "required": ["type"],
-        "if": {"properties": {"type": {"const": "locked"}}},
+        "if": {"properties": {"type": {"enum": ["locked", "", None]}}},
         "then": {"properties": {"value": {"enum": ["", None]}}},
         "else": {"required": ["value"]},
     }
 
-    type: Annotated[PasswordType, "filled"] | None = Field(
-        default=None,
+    type: PasswordType = Field(
+        default=PasswordType.LOCKED,
         description=(
             "`locked`: no password opens the account. `hashed`: `value` is a crypt(5) hash. "
             "`plain-text`: `value` is the password. The `-file` forms name a file that holds it."
@@ -71,14 +65,6 @@ class Password(Model):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        if self.type is None:
-            yield Mistake(
-                ("type",),
-                "config.required",
-                "the password has no `type`",
-                "add `type: locked`, or `type: hashed` and a `value`",
-                reads=(("type",),),
-            )
         if self.type == PasswordType.LOCKED and self.value:
             yield Mistake(
                 ("value",),
@@ -86,7 +72,7 @@ class Password(Model):
                 "a locked password has no value",
                 "remove `value`, or set `type: hashed`",
             )
-        if self.type not in (None, PasswordType.LOCKED) and not self.value:
+        if self.type != PasswordType.LOCKED and not self.value:
             yield Mistake(
                 ("type",),
                 "config.password-value",
@@ -213,8 +199,7 @@ class User(Model):
             ("homeDirectory", self.home_directory),
         ):
             if path:
-                shell = _SHELLS.get(path, "") if key == "startupCommand" else ""
-                yield from absolute_path_mistakes(path, key, instead=shell)
+                yield from absolute_path_mistakes(path, key)
                 if ":" in path or "\n" in path:
                     yield Mistake(
                         (key,),

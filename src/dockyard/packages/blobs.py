@@ -6,7 +6,6 @@ layout in any directory serves as an offline mirror of a lock.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import tempfile
@@ -122,22 +121,4 @@ def mismatch(
             "do not use that source before you know why the file changed; "
             "if it was replaced on purpose, make the lock anew"
         ),
-    )
-
-
-def storage_problem(error: OSError, root: Path) -> Problem:
-    """The problem of a store that cannot be written, from what the system said."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(
-            code="host.no-space",
-            what="no space is left in the store",
-            where=str(root),
-            fix="free space there, or move the store with --store",
-        )
-    return Problem(
-        code="host.not-writable",
-        what="the store could not be written",
-        where=str(error.filename or root),
-        why=error.strerror or str(error),
-        fix="mend the permissions of the store, or move it with --store",
     )

@@ -24,7 +24,8 @@ from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import stopping
 from dockyard.host.files import take_lock
 from dockyard.host.network import Network, TransferFailed, host_of, shown
-from dockyard.packages.blobs import Blobs, mismatch, storage_problem
+from dockyard.host.storage import storage_problem
+from dockyard.packages.blobs import Blobs, mismatch
 
 TRIES = 3
 """How often one mirror may break off while it still brings new bytes or connects."""

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files, stopping
 from dockyard.host.sandbox import Tools, lent, run_in_tree
+from dockyard.host.storage import storage_problem
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
-from dockyard.packages.blobs import Blobs, storage_problem
+from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind, subtree
 from dockyard.disk import esp
 from dockyard.disk.assemble import assemble
-from dockyard.disk.layout import DiskLayout, PartitionLayout
+from dockyard.disk.layout import DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position
 from dockyard.filesystems import FilesystemSpec, kernels
 from dockyard.filesystems import by_name as filesystem_by_name
+from dockyard.filesystems.proof import prove
 from dockyard.formats import by_name as format_by_name
+from dockyard.host import files
+from dockyard.host.sandbox import Tools
 from dockyard.pipeline.layers import merged_archive, merged_tree
 from dockyard.pipeline.toolbox import Toolbox
 
@@ -24,46 +28,106 @@ DISK = "disk.raw"
 ESP_MOUNT = "/boot/efi"
 
 
-def filesystem_step(
-    partition: PartitionLayout,
-    layout: DiskLayout,
-    below: tuple[Step, ...],
-    uki: Step | None,
-    toolbox: Toolbox,
-    epoch: int,
-    position: Position | None,
-    architecture: str,
-) -> Step:
-    """The step that writes the file system of one partition.
+@dataclass(frozen=True)
+class PartitionContent:
+    """What goes into the file system of one partition.
 
-    uki: for the EFI system partition, what it is to boot.
+    below: the packages step and the layers that shape it. uki: for the EFI system partition, the
+    step that makes what it boots.
     """
-    system = partition.filesystem
-    assert system is not None
+
+    partition: PartitionLayout
+    layout: DiskLayout
+    below: tuple[Step, ...]
+    uki: Step | None
+    toolbox: Toolbox
+    epoch: int
+    architecture: str
+
+    @property
+    def filesystem(self) -> FileSystemLayout:
+        assert self.partition.filesystem is not None
+        return self.partition.filesystem
+
+    @property
+    def mount(self) -> str | None:
+        """Where it is mounted."""
+        return self.filesystem.mount.path if self.filesystem.mount else None
+
+    @property
+    def inputs(self) -> tuple[Step, ...]:
+        """The steps whose results are read to know it."""
+        return (self.toolbox.step, *([self.uki] if self.uki else []), *self.below)
+
+    @property
+    def others(self) -> list[str]:
+        """Where the other file systems are mounted."""
+        return [path for path in _mounts(self.layout) if path != self.mount]
+
+    def whole(self, work: Work) -> Archive:
+        """The archive of the root tree."""
+        return merged_archive(work, self.below, self.epoch)
+
+    def part(self, whole: Archive, work: Work) -> Archive:
+        """What of the root tree, and what else, is in this file system; nothing without a place
+        where it is mounted.
+        """
+        if self.mount is None:
+            return Archive([Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=self.epoch * 10**9)])
+        at = os.fsencode(self.mount.strip("/"))
+        prefix = at + b"/" if at else b""
+        inside = [os.fsencode(path.strip("/")) for path in self.others]
+        content = subtree(whole, at, [path for path in inside if path.startswith(prefix)])
+        return self._bootable(content, self.uki, work) if self.uki else content
+
+    def tools(self) -> Tools:
+        """The tools that write and read it."""
+        trees = self.toolbox.trees
+        newer = filesystem_by_name(self.filesystem.type).needs == "testing"
+        return trees.testing if newer else trees.main
+
+    def _bootable(self, content: Archive, uki: Step, work: Work) -> Archive:
+        """The content of an EFI system partition: what the tree has there, the loader, the UKI."""
+        made = sorted(path for path in work.result(uki).iterdir() if path.suffix == ".efi")
+        tools = self.toolbox.trees.main
+        with merged_tree(work, self.below) as tree:
+            found = esp.esp_content(
+                tree, tools, {path.name: path for path in made}, self.architecture
+            )
+        data: dict[bytes, bytes | Path] = {os.fsencode(path): item for path, item in found.items()}
+        time = self.epoch * 10**9
+        entries = [Entry(path, Kind.FILE, 0o755, mtime_ns=time) for path in data]
+        for entry in content:
+            if entry.kind is Kind.DIRECTORY:
+                entries.append(entry)
+            elif entry.path not in data:
+                entries.append(entry)
+                data[entry.path] = content.read(entry.path)
+        return Archive.from_entries(entries, data)
+
+
+def filesystem_step(content: PartitionContent, position: Position | None) -> Step:
+    """The step that writes the file system of one partition."""
+    system, partition = content.filesystem, content.partition
     module = filesystem_by_name(system.type)
     spec = FilesystemSpec(
         uuid=system.uuid,
-        label=partition.label[:11].upper() if uki else partition.label[:12],
-        epoch=epoch,
+        label=partition.label[:11].upper() if content.uki else partition.label[:12],
+        epoch=content.epoch,
         hash_seed=system.hash_seed,
         options=dict(system.options),
     )
-    mount = system.mount.path if system.mount else None
 
     def work(work: Work) -> None:
-        whole = merged_archive(work, below, epoch)
-        content = _content(whole, mount, layout, epoch)
-        trees = toolbox.trees
-        if uki is not None:
-            content = _bootable(content, work, uki, below, toolbox, epoch, architecture)
-        refused = module.refuse(content)
+        whole = content.whole(work)
+        archive = content.part(whole, work)
+        refused = module.refuse(archive)
         if refused:
             raise DockyardError(*refused)
-        work.progress(f"{len(content)} files")
-        tools = trees.testing if module.needs == "testing" else trees.main
+        work.progress(f"{len(archive)} files")
         made = dataclasses.replace(spec, kernel=_oldest_kernel(whole))
         try:
-            module.write(content, work.out / FILESYSTEM, partition.size, made, tools)
+            module.write(archive, work.out / FILESYSTEM, partition.size, made, content.tools())
         except DockyardError as error:
             raise DockyardError(
                 *(
@@ -80,13 +144,31 @@ def filesystem_step(
         "uuid": str(system.uuid),
         "label": spec.label,
         "options": dict(spec.options),
-        "mount": mount,
-        "others": [path for path in _mounts(layout) if path != mount],
-        "epoch": epoch,
+        "mount": content.mount,
+        "others": content.others,
+        "epoch": content.epoch,
     }
-    inputs = (toolbox.step, *([uki] if uki else []), *below)
-    title = f"Write {system.type.value} for {mount or partition.key}, {partition.size >> 20} MiB"
-    return Step(f"filesystem-{partition.key}", title, identity, inputs, work)
+    title = (
+        f"Write {system.type.value} for {content.mount or partition.key}, "
+        f"{partition.size >> 20} MiB"
+    )
+    return Step(f"filesystem-{partition.key}", title, identity, content.inputs, work)
+
+
+def proof_step(content: PartitionContent, written: Step) -> Step:
+    """The step that reads a file system back and compares it with what was to go into it."""
+    kind = content.filesystem.type.value
+
+    def work(work: Work) -> None:
+        archive = content.part(content.whole(work), work)
+        scratch = work.out / "scratch"
+        scratch.mkdir()
+        prove(kind, archive, work.result(written) / FILESYSTEM, content.tools(), scratch)
+        files.remove_tree(scratch)
+
+    key = content.partition.key
+    title = f"Read {kind} for {content.mount or key} back"
+    return Step(f"proof-{key}", title, {"type": kind}, (written, *content.inputs), work)
 
 
 def _mounts(layout: DiskLayout) -> list[str]:
@@ -102,43 +184,6 @@ def _oldest_kernel(whole: Archive) -> str | None:
     """The release of the oldest kernel of an image, which all its file systems are made for."""
     found = (entry.name.decode() for entry in whole if entry.parent == b"usr/lib/modules")
     return min(found, key=kernels.version, default=None)
-
-
-def _content(whole: Archive, mount: str | None, layout: DiskLayout, epoch: int) -> Archive:
-    """What goes into the file system that is mounted at a path; nothing without one."""
-    if mount is None:
-        return Archive([Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=epoch * 10**9)])
-    at = os.fsencode(mount.strip("/"))
-    inside = [os.fsencode(path.strip("/")) for path in _mounts(layout) if path != mount]
-    prefix = at + b"/" if at else b""
-    others = [path for path in inside if path.startswith(prefix)]
-    return subtree(whole, at, others)
-
-
-def _bootable(
-    content: Archive,
-    work: Work,
-    uki: Step,
-    below: tuple[Step, ...],
-    toolbox: Toolbox,
-    epoch: int,
-    architecture: str,
-) -> Archive:
-    """The content of an EFI system partition: what the tree has there, the loader and the UKI."""
-    made = sorted(path for path in work.result(uki).iterdir() if path.suffix == ".efi")
-    with merged_tree(work, below) as tree:
-        found = esp.esp_content(
-            tree, toolbox.trees.main, {path.name: path for path in made}, architecture
-        )
-    data: dict[bytes, bytes | Path] = {os.fsencode(path): item for path, item in found.items()}
-    entries = [Entry(path, Kind.FILE, 0o755, mtime_ns=epoch * 10**9) for path in data]
-    for entry in content:
-        if entry.kind is Kind.DIRECTORY:
-            entries.append(entry)
-        elif entry.path not in data:
-            entries.append(entry)
-            data[entry.path] = content.read(entry.path)
-    return Archive.from_entries(entries, data)
 
 
 def disk_step(layout: DiskLayout, parts: Sequence[tuple[str, Step]]) -> Step:

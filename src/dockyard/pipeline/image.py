@@ -12,9 +12,18 @@ from dockyard import archive
 from dockyard.disk.fstab import source
 from dockyard.disk.layout import FAT_TYPES, PartitionLayout
 from dockyard.engine.plan import Step, Work
+from dockyard.host import files
 from dockyard.pipeline.boot import initrd_step, uki_step
 from dockyard.pipeline.checks import image_checks
-from dockyard.pipeline.disk import DISK, ESP_MOUNT, disk_step, filesystem_step, format_step
+from dockyard.pipeline.disk import (
+    DISK,
+    ESP_MOUNT,
+    PartitionContent,
+    disk_step,
+    filesystem_step,
+    format_step,
+    proof_step,
+)
 from dockyard.pipeline.layers import TREE, layer_step, merged_archive
 from dockyard.pipeline.packages import packages_step
 from dockyard.pipeline.request import ImageRequest
@@ -45,13 +54,19 @@ _BOOT_PLACES = tuple(
 @dataclass(frozen=True)
 class ImageSteps:
     """goal: the step whose result is the report. artefact: the step that has the image file, and
-    its name.
+    its name. proofs: steps that read each file system back and compare it, for whoever wants that.
     """
 
     goal: Step
     artefact: Step
     artefact_name: str
     manifest: Step
+    proofs: tuple[Step, ...]
+
+    @property
+    def wanted(self) -> tuple[Step, ...]:
+        """The steps whose results are looked at when the image is built."""
+        return self.goal, self.artefact, self.manifest
 
 
 def image_steps(request: ImageRequest) -> ImageSteps:
@@ -74,30 +89,33 @@ def image_steps(request: ImageRequest) -> ImageSteps:
         toolbox,
         epoch,
     )
-    parts = []
+    parts, proofs, fat = [], [], []
     for partition in request.layout.partitions:
         if partition.filesystem is None:
             continue
         boots = _boots(partition)
-        step = filesystem_step(
+        content = PartitionContent(
             partition,
             request.layout,
             boot_below if boots else below,
             uki if boots else None,
             toolbox,
             epoch,
-            request.partition_position(partition.number),
             request.architecture,
         )
+        step = filesystem_step(content, request.partition_position(partition.number))
         parts.append((partition.key, step))
+        proofs.append(proof_step(content, step))
+        if partition.filesystem.type in FAT_TYPES and content.mount:
+            fat.append(content)
     disk = disk_step(request.layout, parts)
     artefact, artefact_name = disk, DISK
     if request.format != "raw":
         artefact = format_step(request.format, disk, toolbox, request.seed, epoch)
         artefact_name = f"image{request.extension}"
-    manifest = _manifest_step(below, toolbox, epoch)
+    manifest = _manifest_step(below, fat, toolbox, epoch)
     goal = _report_step(request, artefact, artefact_name, manifest, packages)
-    return ImageSteps(goal, artefact, artefact_name, manifest)
+    return ImageSteps(goal, artefact, artefact_name, manifest, tuple(proofs))
 
 
 def checks_of(request: ImageRequest) -> list[Check]:
@@ -171,15 +189,27 @@ def _fstab(request: ImageRequest) -> Fstab:
     return Fstab(request.fstab, tuple(sorted(mounts, key=lambda mount: mount.path)))
 
 
-def _manifest_step(below: tuple[Step, ...], toolbox: Toolbox, epoch: int) -> Step:
+def _manifest_step(
+    below: tuple[Step, ...], fat: Sequence[PartitionContent], toolbox: Toolbox, epoch: int
+) -> Step:
+    """The step that lists every file of an image, those of its FAT file systems as they are there:
+    what it boots is in none of the trees.
+    """
+    places = [os.fsencode((content.mount or "").strip("/")) for content in fat]
+
     def work(work: Work) -> None:
         merged = merged_archive(work, below, epoch)
         tree = work.result(below[0]) / TREE
         owners = file_owners(tree, toolbox.trees.main, work.out / "rpmdb")
-        (work.out / MANIFEST).write_bytes(archive.manifest(merged, owners))
+        for content, at in zip(fat, places, strict=True):
+            part = content.part(content.whole(work), work)
+            merged = archive.planted(merged, at, part)
+        (work.out / MANIFEST).write_bytes(archive.manifest(merged, owners, places))
 
-    inputs = (toolbox.step, *below)
-    return Step("manifest", "List every file", {"epoch": epoch}, inputs, work)
+    booted = [step for content in fat for step in content.inputs]
+    inputs = tuple({step.id: step for step in (toolbox.step, *below, *booted)}.values())
+    identity = {"epoch": epoch, "fat": [content.mount for content in fat]}
+    return Step("manifest", "List every file", identity, inputs, work)
 
 
 def _report_step(
@@ -189,15 +219,17 @@ def _report_step(
 
     def work(work: Work) -> None:
         with (work.result(manifest) / MANIFEST).open("rb") as file:
-            files = sum(1 for _ in file)
-        found = (work.result(artefact) / artefact_name).stat()
+            listed = sum(1 for _ in file)
+        image = work.result(artefact) / artefact_name
+        found = image.stat()
         facts = {
             "name": request.name,
             "format": request.format,
             "size": found.st_size,
+            "sha256": files.digest(image),
             "used": found.st_blocks * 512,
             "packages": len(request.lock.packages),
-            "files": files,
+            "files": listed,
         }
         (work.out / REPORT).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 

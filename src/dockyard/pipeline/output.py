@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from dockyard.engine.plan import Step
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files
@@ -30,6 +33,12 @@ def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
         outputs[str(target)] = _stamp(target, result.name)
         store.keep_record(_RECORD, outputs)
     return True
+
+
+def is_placed(step: Step, target: Path, store: Store) -> bool:
+    """Whether what lies at a path was placed from the step's result and not touched since."""
+    known = store.record(_RECORD).get(str(target.absolute()))
+    return known is not None and known == _stamp(target.absolute(), store.path(step).name)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -69,7 +78,57 @@ def _stamp(target: Path, result: str) -> dict[str, object] | None:
         "inode": found.st_ino,
         "size": found.st_size,
         "modified": found.st_mtime_ns,
+        "changed": found.st_ctime_ns,
     }
+
+
+def require_placeable(target: Path, inputs: Sequence[Path], store: Store) -> Path:
+    """Where a path leads, when an image may be put there: a new name, or a regular file that is
+    nothing the image is made of.
+
+    inputs: what it is made of. Raises DockyardError for anything else, before any work.
+    """
+    problem = _unplaceable(target, inputs, store)
+    if problem is not None:
+        fix = "choose a new name, or an image to replace, with --output-image-file"
+        raise DockyardError(Problem("build.output", problem, str(target), fix=fix))
+    return target.resolve()
+
+
+def _unplaceable(target: Path, inputs: Sequence[Path], store: Store) -> str | None:
+    try:
+        real = target.resolve()
+        found = target.stat() if target.exists() else None
+    except (OSError, RuntimeError) as error:  # a loop of links
+        return f"the image cannot be put there: {error}"
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        return f"the image would replace {_kind(found.st_mode)}"
+    if real.is_relative_to(store.root.resolve()):
+        return "the image cannot be put into the store"
+    if found is not None:
+        for path in inputs:
+            if path.is_file() and path.samefile(target):
+                return f"the image would replace what it is made of: {path}"
+    for path in inputs:
+        if path.is_dir() and real.is_relative_to(path.resolve()):
+            return f"the image would become part of what it is made of: {path}"
+    above = next(each for each in real.parents if each.exists())
+    if not above.is_dir():
+        return f"{above} is not a directory"
+    if not os.access(above, os.W_OK | os.X_OK):
+        return f"{above} cannot be written to"
+    return None
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something that is no file")
 
 
 def output_path(request: ImageRequest, chosen: Path | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -47,7 +48,11 @@ def packages_step(
         work.progress("finishing the tree", 2, 4, "stages")
         finish(tree, epoch)
         work.progress("reading the tree", 3, 4, "stages")
-        archive.save(archive.scan(tree, epoch=epoch), work.out / INDEX)
+        listed = archive.scan(tree, epoch=epoch)
+        archive.save(listed, work.out / INDEX)
+        work.digested(
+            {f"{TREE}/{os.fsdecode(entry.path)}": entry.digest for entry in listed if entry.digest}
+        )
 
     pins = {pin.nevra: pin.content or pin.digest for pin in lock.packages}
     return Step(

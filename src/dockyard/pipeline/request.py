@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from dockyard.config import LoadedImage, check_files, load_image
+from dockyard.config import LoadedImage, check_files, load_image, referenced
 from dockyard.disk.fstab import fstab
 from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import DiskLayout, lay_out
@@ -74,6 +74,11 @@ class ImageRequest:
     def extension(self) -> str:
         """The file name's ending of the image's format, with its dot."""
         return format_by_name(self.format).extension
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files and directories of the user's that the image is made of."""
+        return (*self.loaded.files, self.lock_file, *referenced(self.loaded))
 
     @cached_property
     def fstab(self) -> str:

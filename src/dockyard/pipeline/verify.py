@@ -16,31 +16,41 @@ _CHUNK = 1 << 20
 
 
 def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: int) -> None:
-    """Run every step again in a store of its own inside `store`, and compare the artefacts.
+    """Run every step again in a store of its own inside `store`, and compare the artefacts; read
+    each file system back and compare it with what went into it.
 
     Downloads and tools are shared; results are not. Raises DockyardError at the first byte that
-    differs.
+    differs, or with what a file system lost.
     """
-    root = store.root / "work" / "verify"
-    files.remove_tree(root)
-    second = Store(root)
-    try:
-        again = Plan(
-            tuple(
-                Decision(d.step, Action.REUSE, d.reason)
-                if d.step.place is not None
-                else Decision(d.step, Action.RUN, "to compare with the first build")
-                for d in planned.plan.decisions
-            )
-        )
-        run_plan(again, second, listener, jobs=jobs)
-        name = planned.steps.artefact_name
-        first = store.path(planned.steps.artefact) / name
-        offset = first_difference(first, second.path(planned.steps.artefact) / name)
-        if offset is not None:
-            raise DockyardError(_differs(planned, offset))
-    finally:
+    # Named and locked as the work of a step is, so that no other process sweeps it away.
+    name = f"verify-{planned.steps.artefact.id}"
+    with files.exclusive(store.root / "locks" / name):
+        root = store.root / "work" / name
         files.remove_tree(root)
+        second = Store(root)
+        try:
+            run_plan(_everything(planned), second, listener, jobs=jobs)
+            file = planned.steps.artefact_name
+            first = store.path(planned.steps.artefact) / file
+            offset = first_difference(first, second.path(planned.steps.artefact) / file)
+            if offset is not None:
+                raise DockyardError(_differs(planned, offset))
+        finally:
+            with stopping.clearing():
+                files.remove_tree(root)
+
+
+def _everything(planned: PlannedImage) -> Plan:
+    """All steps of a build, to be run, and the proofs of its file systems; but for what other
+    rooms keep.
+    """
+    steps = [decision.step for decision in planned.plan.decisions]
+    reason = "to compare with the first build"
+    runs = [
+        Decision(step, Action.REUSE if step.place is not None else Action.RUN, reason)
+        for step in (*planned.steps.proofs, *steps)
+    ]
+    return Plan(tuple(runs))
 
 
 def first_difference(one: Path, two: Path) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from dockyard.errors import DockyardError, Position
 from dockyard.tree.check import Check
-from dockyard.tree.setting import Tree, fingerprint, missing_source, read_source, source_digest
+from dockyard.tree.setting import Tree, fingerprint, missing_source, read_planned, source_digest
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class AdditionalFile:
         return f"file {self.destination}, {self.mode:04o}"
 
     def apply(self, tree: Tree) -> None:
-        data = (self.content or "").encode() if self.source is None else read_source(self.source)
+        data = (self.content or "").encode()
+        if self.source is not None:
+            data = read_planned(self.source, self.digest, self.position)
         tree.files.write(self.destination, data, mode=self.mode)
 
     def checks(self) -> list[Check]:
@@ -121,7 +123,8 @@ class AdditionalDirectory:
             if value.startswith("link:"):
                 tree.files.symlink(target, value.removeprefix("link:"))
             elif value:
-                tree.files.write(target, read_source(self.source / path), mode=mode)
+                data = read_planned(self.source / path, value, self.position)
+                tree.files.write(target, data, mode=mode)
             else:
                 self._directory(tree, target)
 

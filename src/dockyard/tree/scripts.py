@@ -1,28 +1,34 @@
 """Scripts of the user's that run inside the tree, in a sandbox without network.
 
-A script sees the image as its root, and the directory of its image file read-only at
-/run/dockyard/config, which is also where it starts. Its output is shown when it fails.
+A script sees the image as its root, and a copy of the directory of its image file read-only at
+/run/dockyard/config, which is also where it starts. The copy has exactly what is part of the step's
+identity, and nothing that version control and editors keep there. Its output is shown when it
+fails.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.host import files
 from dockyard.host.files import read_regular
 from dockyard.host.process import ProcessFailed
 from dockyard.tree.check import Check
-from dockyard.tree.setting import Tree, fingerprint, missing_source
+from dockyard.tree.setting import Tree, fingerprint, missing_source, read_planned
 
 CONFIG_IN_TREE = "/run/dockyard/config"
 SCRIPT_IN_TREE = "/run/dockyard/script"
+
+# A path below a directory; its digest, its link's target or "" for a directory; its mode.
+Beside: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,15 @@ class Script:
         return tuple(first[2:].split(maxsplit=1)) if first.startswith("#!") else ("/bin/sh",)
 
     @cached_property
+    def beside(self) -> tuple[Beside, ...]:
+        """What the script sees of its directory; raises DockyardError when it cannot be read."""
+        try:
+            return tuple(_below(self.directory, self.directory, self.hidden))
+        except OSError as error:
+            path = Path(error.filename or self.directory)
+            raise DockyardError(missing_source(path, self.position, error)) from error
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """Environment values may be secrets, so only their digests appear."""
         return {
@@ -70,38 +85,49 @@ class Script:
             "interpreter": list(self.program),
             "arguments": list(self.arguments),
             "environment": {key: fingerprint(value) for key, value in self.environment},
-            "beside": directory_digest(self.directory, self.hidden),
+            "beside": [list(each) for each in self.beside],
         }
 
     def describe(self) -> str:
         return f"script {self.name}"
 
     def apply(self, tree: Tree) -> None:
-        with NamedTemporaryFile(prefix="script-") as given:
-            given.write(self.body)
-            given.flush()
+        # Beside the tree, where there is room for what the user's directory holds.
+        with TemporaryDirectory(prefix="script-", dir=tree.path.parent) as name:
+            given, view = Path(name, "script"), Path(name, "config")
+            given.write_bytes(self.body)
             # Inside, the script is not its owner.
-            os.fchmod(given.fileno(), 0o644)
+            given.chmod(0o644)
+            Path(name).chmod(0o755)
+            self._make_view(view, tree.epoch)
             try:
                 tree.run(
                     [*self.program, SCRIPT_IN_TREE, *self.arguments],
                     env=dict(self.environment),
-                    read=[
-                        (Path(given.name), SCRIPT_IN_TREE),
-                        (self.directory, CONFIG_IN_TREE),
-                        *self._nothing_over_hidden(),
-                    ],
+                    read=[(given, SCRIPT_IN_TREE), (view, CONFIG_IN_TREE)],
                     cwd=CONFIG_IN_TREE,
                 )
             except ProcessFailed as error:
                 raise DockyardError(self._failed(error)) from error
 
-    def _nothing_over_hidden(self) -> list[tuple[Path, str]]:
-        return [
-            (Path("/dev/null"), f"{CONFIG_IN_TREE}/{path.relative_to(self.directory)}")
-            for path in self.hidden
-            if path.is_file() and path.is_relative_to(self.directory)
-        ]
+    def _make_view(self, view: Path, epoch: int) -> None:
+        """Lay out what was digested, and nothing else: the script sees what shaped its step."""
+        view.mkdir()
+        directories = [view]
+        for path, what, mode in self.beside:
+            place = view / path
+            if what.startswith("link:"):
+                place.symlink_to(what.removeprefix("link:"))
+            elif what:
+                place.write_bytes(read_planned(self.directory / path, what, self.position))
+                place.chmod(mode)
+                os.utime(place, (epoch, epoch))
+            else:
+                place.mkdir()
+                directories.append(place)
+        for directory in directories:
+            directory.chmod(0o755)
+            os.utime(directory, (epoch, epoch))
 
     def _failed(self, error: ProcessFailed) -> Problem:
         completed = error.completed
@@ -118,26 +144,19 @@ class Script:
         return []
 
 
-def directory_digest(directory: Path, hidden: tuple[Path, ...] = ()) -> str:
-    """SHA-256 over the names and bytes of all regular files below a directory, but for hidden ones
-    and those whose name begins with a dot.
+def _below(directory: Path, root: Path, hidden: tuple[Path, ...]) -> Iterator[Beside]:
+    """What is below a directory, sorted, but for hidden files and what no script is meant to read:
+    names that begin with a dot or end with a tilde, as those of version control and editors do.
     """
-    digest = hashlib.sha256()
-    for path in _files_below(directory):
-        if path in hidden:
-            continue
-        name = os.fsencode(path.relative_to(directory))
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
-        digest.update(len(name).to_bytes(4, "big") + name + content)
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _files_below(directory: Path) -> Iterator[Path]:
     for item in sorted(directory.iterdir(), key=lambda found: os.fsencode(found.name)):
-        if item.name.startswith(".") or item.is_symlink():
+        if item in hidden or item.name.startswith(".") or item.name.endswith("~"):
             continue
-        if item.is_dir():
-            yield from _files_below(item)
+        path = str(item.relative_to(root))
+        if item.is_symlink():
+            yield path, f"link:{item.readlink()}", 0o777
+        elif item.is_dir():
+            yield path, "", 0o755
+            yield from _below(item, root, hidden)
         elif item.is_file():
-            yield item
+            mode = 0o755 if item.stat().st_mode & stat.S_IXUSR else 0o644
+            yield path, f"sha256:{files.digest(item)}", mode

@@ -80,6 +80,28 @@ def read_source(path: Path) -> bytes:
     return read_regular(path, LARGEST_SOURCE)
 
 
+def read_planned(path: Path, digest: str, position: Position | None) -> bytes:
+    """The bytes of a file of the user's that had a digest when the build was planned.
+
+    Raises DockyardError when it has other bytes now: they are not what the step is named for.
+    """
+    try:
+        data = read_source(path)
+    except OSError as error:
+        raise DockyardError(missing_source(path, position, error)) from error
+    if fingerprint(data) != digest:
+        raise DockyardError(
+            Problem(
+                "tree.source-changed",
+                f"the file {path} changed while the image was built",
+                position,
+                why="it is not what it was when the build was planned",
+                fix="build again, and leave the files of the image alone meanwhile",
+            )
+        )
+    return data
+
+
 def missing_source(path: Path, position: Position | None, error: OSError) -> Problem:
     """What is wrong when a file that the image file names cannot be read."""
     return Problem(

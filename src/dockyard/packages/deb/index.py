@@ -21,8 +21,9 @@ from pathlib import Path
 import solv
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host.storage import storage_problem
 from dockyard.packages import compression
-from dockyard.packages.blobs import Blobs, storage_problem
+from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import PackagesFile
 from dockyard.packages.deb.ranked_pool import ESSENTIAL, Keys, build_pool
 from dockyard.packages.deb.version import key

@@ -1,0 +1,244 @@
+"""Seals a directory with what it holds, so that damage is found before anything is made of it.
+
+    .seal   first line: SHA-256 of the rest, in hex; then one JSON object, path -> row
+
+A row has what `_Row` names. A file whose number, size, times and mode are those of its row has not
+been written to since: the kernel sets ctime at every change and lets nobody choose it. So a look
+costs one lstat(2) a name, and only what was touched is read. What the medium itself forgets shows
+only when everything is read (`thorough`).
+
+Made and read inside the namespace, where owners look as they do in an image; outside it only
+`untouched` is of use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from dockyard.host import files, stopping
+
+NAME = ".seal"
+_SHOWN = 3
+_PLAIN = "sha256:"
+_BLOCK = 1 << 17
+_ZEROS = bytes(_BLOCK)
+_buffers = threading.local()  # allocating one for each file takes longer than reading it
+
+
+class _Row(NamedTuple):
+    """One name. content: digest of a file, target of a link, number of a device, else empty.
+    xattrs: SHA-256 over all extended attributes, or empty. inode and ctime_ns only tell whether it
+    was touched; the rest is what it is.
+    """
+
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    content: str
+    xattrs: str
+    inode: int
+    ctime_ns: int
+
+
+class Broken(Exception):
+    """A seal is not there, or is not what was written."""
+
+
+def write(directory: Path, known: Mapping[str, str] | None = None) -> None:
+    """Seal a directory that nobody changes any more, with all that is below it.
+
+    known: for files below it the SHA-256, in hex, of those that were digested just now.
+    """
+    digests = known or {}
+    rows = {
+        path: _row(full, found, f"{_PLAIN}{digests[path]}" if path in digests else "")
+        for path, full, found in _below(directory)
+    }
+    _keep(directory, rows)
+
+
+def holds(directory: Path, path: str) -> bool:
+    """Whether a file of a sealed directory has the content that was sealed; it is read whole."""
+    try:
+        expected = _read(directory)[path].content
+        return _digest(str(directory / path), expected) == expected
+    except (Broken, KeyError, OSError):
+        return False
+
+
+def untouched(directory: Path) -> bool:
+    """Whether nothing below a sealed directory was touched since, as far as lstat(2) shows."""
+    try:
+        rows = _read(directory)
+        found = {path: status for path, _, status in _below(directory)}
+    except (Broken, OSError):
+        return False
+    return rows.keys() == found.keys() and all(
+        _same_status(rows[path], status) for path, status in found.items()
+    )
+
+
+def damage(directory: Path, *, thorough: bool = False) -> str:
+    """What is wrong with a sealed directory, in words; empty when nothing is.
+
+    thorough: read every file, whether or not it was touched. A directory that was touched but is
+    as it was, such as a copy, is sealed anew.
+    """
+    try:
+        rows = _read(directory)
+    except Broken as error:
+        return str(error)
+    found: dict[str, _Row] = {}
+    wrong: list[str] = []
+    for path, full, status in _below(directory):
+        row = rows.get(path)
+        if row is None:
+            wrong.append(f"{path} was not there before")
+            continue
+        if not thorough and _same_status(row, status):
+            found[path] = row
+            continue
+        now = found[path] = _row(full, status, like=row.content)
+        if now[: _Row._fields.index("inode")] != row[: _Row._fields.index("inode")]:
+            wrong.append(f"{path} {_difference(row, now)}")
+    wrong += [f"{path} is gone" for path in rows.keys() - found.keys() if path in rows]
+    if wrong:
+        wrong.sort()
+        more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        return "; ".join(wrong[:_SHOWN]) + more
+    if found != rows:
+        _keep(directory, found)
+    return ""
+
+
+def distrust(directory: Path) -> None:
+    """Let the next look at a sealed directory read everything."""
+    try:
+        rows = _read(directory)
+    except Broken:
+        return
+    _keep(directory, {path: row._replace(inode=0, ctime_ns=0) for path, row in rows.items()})
+
+
+def _same_status(row: _Row, status: os.stat_result) -> bool:
+    return (row.inode, row.ctime_ns, row.mtime_ns, row.size, row.mode) == (
+        status.st_ino,
+        status.st_ctime_ns,
+        status.st_mtime_ns,
+        _size(status),
+        status.st_mode,
+    )
+
+
+def _difference(row: _Row, now: _Row) -> str:
+    if (row.size, row.content) != (now.size, now.content):
+        return "has other content"
+    return "has other attributes"
+
+
+def _below(directory: Path) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Each name below a directory, but for the seal: its path there, its full path, its status."""
+    root = str(directory)
+    pending = [""]
+    while pending:
+        stopping.check()
+        above = pending.pop()
+        with os.scandir(f"{root}/{above}" if above else root) as entries:
+            for entry in entries:
+                path = f"{above}/{entry.name}" if above else entry.name
+                if path == NAME:
+                    continue
+                yield path, entry.path, entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+
+
+def _row(full: str, status: os.stat_result, content: str = "", like: str = "") -> _Row:
+    """The row of a name. content: when it is known. like: a digest of the kind that is wanted."""
+    return _Row(
+        status.st_mode,
+        status.st_uid,
+        status.st_gid,
+        _size(status),
+        status.st_mtime_ns,
+        content or _content(full, status, like),
+        _attributes(full),
+        status.st_ino,
+        status.st_ctime_ns,
+    )
+
+
+def _size(status: os.stat_result) -> int:
+    # A directory's size says how its file system keeps it.
+    return 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+
+
+def _content(full: str, status: os.stat_result, like: str) -> str:
+    if stat.S_ISREG(status.st_mode):
+        return _digest(full, like)
+    if stat.S_ISLNK(status.st_mode):
+        return os.readlink(full)  # noqa: PTH115 (text)
+    if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    return ""
+
+
+def _digest(full: str, like: str) -> str:
+    """The digest of a file: its SHA-256 where `like` is one, else SHA-256 over the blocks
+    that are not all zeros, each with its number. An image is mostly holes, and digests as quickly
+    as it was written.
+    """
+    if like.startswith(_PLAIN):
+        return f"{_PLAIN}{files.digest(Path(full))}"
+    digest, done = hashlib.sha256(), 0
+    descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        sparse = status.st_blocks * 512 < status.st_size
+        ranges = files.data_ranges(descriptor, status.st_size) if sparse else [(0, status.st_size)]
+        buffer = _buffers.__dict__.setdefault("block", bytearray(_BLOCK))
+        for start, end in ranges:
+            # Two ranges may lie in one block.
+            first, done = max(start // _BLOCK, done), -(-end // _BLOCK)
+            for number in range(first, done):
+                stopping.check()
+                count = os.preadv(descriptor, [buffer], number * _BLOCK)
+                if buffer[0] or buffer[:count] != _ZEROS[:count]:
+                    digest.update(number.to_bytes(8, "little"))
+                    digest.update(memoryview(buffer)[:count])
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()
+
+
+def _attributes(full: str) -> str:
+    names = os.listxattr(full, follow_symlinks=False)
+    if not names:
+        return ""
+    pairs = [[name, os.getxattr(full, name, follow_symlinks=False).hex()] for name in sorted(names)]
+    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+
+
+def _read(directory: Path) -> dict[str, _Row]:
+    try:
+        given, _, text = (directory / NAME).read_bytes().partition(b"\n")
+    except OSError as error:
+        raise Broken("it has no seal") from error
+    if hashlib.sha256(text).hexdigest().encode() != given:
+        raise Broken("its seal is broken")
+    return {path: _Row(*row) for path, row in json.loads(text).items()}
+
+
+def _keep(directory: Path, rows: Mapping[str, _Row]) -> None:
+    text = json.dumps(rows, separators=(",", ":"), sort_keys=True).encode()
+    sealed = hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+    files.write_atomic(directory / NAME, sealed, mode=0o600)

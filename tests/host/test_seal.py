@@ -1,0 +1,103 @@
+"""Seals: what was touched is found by a look, what is damaged by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dockyard.host import seal
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    directory = tmp_path / "result"
+    (directory / "tree/below").mkdir(parents=True)
+    (directory / "tree/file").write_bytes(b"content")
+    (directory / "tree/below/empty").touch()
+    (directory / "tree/link").symlink_to("file")
+    with (directory / "disk").open("wb") as disk:
+        disk.truncate(64 << 20)
+        disk.seek(40 << 20)
+        disk.write(b"in the middle")
+    seal.write(directory)
+    return directory
+
+
+def rewrite(path: Path, data: bytes, at: int = 0) -> None:
+    """Change a file as somebody would who wants nobody to see it."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_what_nobody_touched_is_whole(sealed: Path) -> None:
+    assert seal.untouched(sealed)
+    assert seal.damage(sealed) == seal.damage(sealed, thorough=True) == ""
+    sealed = sealed.rename(sealed.with_name("elsewhere"))
+    assert seal.untouched(sealed)
+
+
+@pytest.mark.parametrize(("file", "at"), [("tree/file", 3), ("disk", 40 << 20), ("disk", 3 << 20)])
+def test_a_changed_byte_is_found_whatever_its_time_says(sealed: Path, file: str, at: int) -> None:
+    rewrite(sealed / file, b"X", at)
+    assert not seal.untouched(sealed)
+    assert seal.damage(sealed) == f"{file} has other content"
+
+
+def test_a_digest_that_is_known_is_taken_and_held_against_the_file(sealed: Path) -> None:
+    seal.write(sealed, {"tree/file": hashlib.sha256(b"content").hexdigest()})
+    assert seal.damage(sealed, thorough=True) == ""
+    seal.write(sealed, {"tree/file": hashlib.sha256(b"Content").hexdigest()})
+    assert seal.damage(sealed) == ""
+    assert seal.damage(sealed, thorough=True) == "tree/file has other content"
+
+
+def test_names_and_attributes_count(sealed: Path) -> None:
+    (sealed / "tree/new").touch()
+    (sealed / "tree/link").unlink()
+    (sealed / "tree/below/empty").chmod(0o4755)
+    assert seal.damage(sealed) == (
+        "tree has other attributes; tree/below/empty has other attributes; tree/link is gone, "
+        "and 1 more"
+    )
+
+
+def test_a_copy_is_whole_and_is_known_from_then_on(sealed: Path) -> None:
+    copy = sealed.with_name("copy")
+    shutil.copytree(sealed, copy, symlinks=True)
+    assert not seal.untouched(copy)
+    assert seal.damage(copy) == ""
+    assert seal.untouched(copy)
+
+
+def test_a_seal_that_is_damaged_or_gone_is_told(sealed: Path) -> None:
+    rewrite(sealed / seal.NAME, b"X", 100)
+    assert not seal.untouched(sealed)
+    assert seal.damage(sealed) == "its seal is broken"
+    (sealed / seal.NAME).unlink()
+    assert seal.damage(sealed) == "it has no seal"
+
+
+def test_what_the_medium_forgets_is_found_by_reading(
+    sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert seal.holds(sealed, "disk")
+    rewrite(sealed / "disk", b"X", 40 << 20)
+    # As if the byte had changed without a write: everything that lstat shows is as before.
+    monkeypatch.setattr(seal, "_same_status", lambda row, status: True)
+    assert seal.damage(sealed) == ""
+    assert not seal.holds(sealed, "disk")
+    assert seal.damage(sealed, thorough=True) == "disk has other content"
+
+
+def test_what_is_not_trusted_is_read(sealed: Path) -> None:
+    seal.distrust(sealed)
+    assert not seal.untouched(sealed)
+    assert seal.damage(sealed) == ""
+    assert seal.untouched(sealed)

@@ -1,0 +1,91 @@
+"""What is damaged in the store, or where an image was placed, never ends in an image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from command_line import EXAMPLES, Ran, fresh_store, run_dockyard
+
+IMAGE = EXAMPLES / "minimal/image.yaml"
+
+
+def flip(path: Path) -> None:
+    """Change one byte in the middle of what a file has."""
+    data = path.read_bytes() if path.stat().st_size < 1 << 20 else None
+    at = len(data) // 2 if data is not None else 1 << 20
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@pytest.mark.build
+def test_damage_is_named_and_made_anew(published: Path, tmp_path: Path) -> None:
+    store, out = fresh_store(published, tmp_path, "store"), tmp_path / "out.raw"
+
+    def build(*words: str) -> Ran:
+        options = ("--store", store, "--output-image-file", out, "--progress", "plain")
+        return run_dockyard("build", IMAGE, *options, *words)
+
+    def result(kind: str) -> Path:
+        (found,) = (store / "results").glob(f"{kind}-*")
+        return found
+
+    # The proof of every file system is part of this one.
+    build("--verify")
+    whole = digest(out)
+    report = json.loads((result("image") / "report.json").read_text())
+    assert report["sha256"] == whole
+    assert "unchanged" in build().stdout
+
+    # The disk in the store, when it is placed anew.
+    out.unlink()
+    flip(result("disk") / "disk.raw")
+    ran = build()
+    assert "its result was damaged: disk.raw has other content" in ran.stderr
+    assert digest(out) == whole
+
+    # What was placed.
+    flip(out)
+    assert "placed anew" in build().stdout
+    assert digest(out) == whole
+
+    # A file of the tree, when it goes into a file system again.
+    flip(result("packages") / "tree/usr/bin/bash")
+    flip(result("filesystem-root") / "filesystem")
+    flip(result("disk") / "disk.raw")
+    out.unlink()
+    ran = build()
+    assert "its result was damaged: tree/usr/bin/bash has other content" in ran.stderr
+    assert "its result was damaged: filesystem has other content" in ran.stderr
+    assert digest(out) == whole
+    assert list((store / "work").iterdir()) == []
+
+
+@pytest.mark.build
+def test_the_manifest_has_what_boots(published: Path, tmp_path: Path) -> None:
+    ran = run_dockyard(
+        "build", IMAGE, "--store", published, "--output-image-file", tmp_path / "out.raw"
+    )
+    again = run_dockyard(
+        "build", IMAGE, "--store", published, "--output-image-file", tmp_path / "out.raw"
+    )
+    manifest = Path(again.stdout.splitlines()[-1].rpartition(" ")[2])
+    assert ran.stdout.splitlines()[-1] == again.stdout.splitlines()[-1]
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    esp = [line for line in lines if line["path"].startswith("/boot/efi/")]
+    programs = [line["path"] for line in esp if line["path"].endswith((".efi", ".EFI"))]
+    assert "/boot/efi/EFI/BOOT/BOOTX64.EFI" in programs
+    assert any(path.startswith("/boot/efi/EFI/Linux/") for path in programs)
+    assert all(line.keys() <= {"path", "type", "size", "sha256"} for line in esp)
+    paths = [line["path"] for line in lines]
+    assert len(set(paths)) == len(paths)
