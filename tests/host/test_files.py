@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -13,6 +14,7 @@ from dockyard.errors import DockyardError
 from dockyard.host.files import (
     InRoot,
     copy_sparse,
+    digest,
     open_regular,
     private_directory,
     read_regular,
@@ -116,6 +118,17 @@ def test_sparse_copies_keep_holes_and_content(tmp_path: Path) -> None:
     copy_sparse(source, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
     assert (tmp_path / "copy").stat().st_blocks <= source.stat().st_blocks + 16
+
+
+def test_a_digest_counts_holes_as_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(5 << 20)
+        file.seek((2 << 20) + 17)
+        file.write(b"in the middle")
+    assert digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(b"")
+    assert digest(path) == hashlib.sha256(b"").hexdigest()
 
 
 def test_atomic_write_leaves_no_part(tmp_path: Path) -> None:
