@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,15 @@ import pytest
 from dockyard.distro.load import LoadedDistro, load_distro
 from dockyard.distro.lock import pinned_imports, read_lock
 from dockyard.engine.store import default_root
+from dockyard.host.files import make_root
+from dockyard.host.process import run
 from dockyard.host.sandbox import Tools
 from dockyard.model.distro import Attribute, Component, Directory, File, Package
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.package import DebPackage, read_deb
 
+# Accounts that every Debian has, for programs that Harbor lacks: no package has a file of theirs.
+OF_DEBIANS_BASE = {"_apt", "fax", "irc", "list", "news", "proxy", "sasl", "src", "uucp", "voice"}
 HARBOR = Path(__file__).parents[2] / "distros/harbor"
 
 
@@ -109,6 +116,80 @@ def test_groups_of_packages_name_packages_that_exist(harbor: LoadedDistro) -> No
         assert names <= known, package.name
 
 
+def test_what_brings_updates_has_their_repository_and_key(harbor: LoadedDistro) -> None:
+    assert "harbor-repos" in harbor.components["dnf"].requires
+    trusted = harbor.distro.trusted_key
+    assert trusted is not None
+    repos = own(harbor, trusted.package)
+    assert trusted.path in repos.ghost
+    settings = text_of(harbor, "harbor-repos", "/etc/yum.repos.d/harbor.repo").splitlines()
+    assert {"gpgcheck=1", "repo_gpgcheck=1", "baseurl=$harbor_mirror"} <= set(settings)
+    assert f"gpgkey=file://{trusted.path}" in settings
+
+
+@pytest.mark.parametrize(
+    ("state", "sources"),
+    [
+        ("OPER_STATE=routable\nDNS=192.0.2.1\n", None),
+        ("NTP=\n", None),
+        (
+            "DNS=192.0.2.1\nNTP=192.0.2.7 ntp.example.com\n",
+            "server 192.0.2.7 iburst\nserver ntp.example.com iburst\n",
+        ),
+    ],
+)
+def test_the_networks_time_servers_are_given_to_chronyd(
+    state: str, sources: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text(state)
+    command = ["sh", str(HARBOR / "files/chrony/chrony-dhcp"), str(tmp_path / "state")]
+    made = tmp_path / "chrony/networkd.sources"
+    for _ in range(2):
+        run([*command, str(tmp_path / "chrony")])
+        assert (made.read_text() if made.exists() else None) == sources
+    (tmp_path / "state").write_text("")
+    run([*command, str(tmp_path / "chrony")])
+    assert not made.exists() or made.read_text().strip() == "", "what went away stays away"
+
+
+@pytest.mark.build
+def test_accounts_that_upstreams_packages_ask_for_are_there(
+    harbor: LoadedDistro, published: Path
+) -> None:
+    """Their sysusers.d files are left out and their scripts do not run: setup has the accounts."""
+    known = {
+        "user": {row[0] for row in rows(harbor, "setup", "/etc/passwd")},
+        "group": {row[0] for row in rows(harbor, "setup", "/etc/group")},
+    }
+    blobs = Blobs(published / "blobs")
+    wanted = [
+        (item.name, kind, name)
+        for item in pinned_imports(harbor, read_lock(harbor))
+        for kind, name in accounts_asked_for(read_deb(blobs.path(item.pin.digest)))
+    ]
+    assert len(wanted) > 40
+    missing = {name for _, kind, name in wanted if name not in known[kind]}
+    assert missing <= OF_DEBIANS_BASE
+
+
+def accounts_asked_for(deb: DebPackage) -> Iterator[tuple[str, str]]:
+    """(user or group, name) of every account that a package's sysusers.d files or scripts make."""
+    scripts = [deb.control_members[name].decode(errors="replace") for name in deb.scripts]
+    # Reading everything that the archives hold would take minutes.
+    for entry in deb.entries() if any("systemd-sysusers" in text for text in scripts) else ():
+        if entry.path.startswith("usr/lib/sysusers.d/") and entry.data:
+            for line in entry.data.decode().splitlines():
+                words = line.split()
+                if words and words[0] in ("u", "u!", "g"):
+                    yield "group" if words[0] == "g" else "user", words[1]
+    for text in scripts:
+        plain = text.replace("\\\n", " ")
+        for verb, words in re.findall(r"^\s*(adduser|addgroup)\b(.*)$", plain, re.MULTILINE):
+            name = words.split("||")[0].split(">")[0].split()[-1]
+            if not name.startswith("$"):
+                yield "user" if verb == "adduser" else "group", name
+
+
 def test_every_system_can_grow_its_root_at_the_first_boot(harbor: LoadedDistro) -> None:
     assert "systemd-repart" in own(harbor, "harbor-core").requires
 
@@ -172,7 +253,7 @@ def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     pins = solve(request, opened, tmp_path / "cache").packages
     assert 150 < len(pins) < 300
     root = tmp_path / "root"
-    root.mkdir()
+    make_root(root)
     epoch = load_distro(HARBOR).epoch
     report = install([place / pin.path for pin in pins], root, tools, epoch)
     assert report.messages == ()

@@ -6,6 +6,14 @@ import pytest
 from snippets import ROOT
 
 from dockyard.cli.reference import pages
+from dockyard.distro.load import load_distro
+from dockyard.distro.packages_page import markdown
+
+
+def test_the_page_of_harbors_packages_is_current() -> None:
+    found = (ROOT / "docs/reference/harbor.md").read_text()
+    text = markdown(load_distro(ROOT / "distros/harbor"))
+    assert found == text, "write it anew with scripts/generate-docs"
 
 
 @pytest.mark.parametrize(("name", "text"), pages().items(), ids=list(pages()))

@@ -103,5 +103,9 @@ def test_a_changed_file_repeats_only_what_depends_on_it(published: Path, tmp_pat
     assert files["/etc/motd"]["sha256"] == hashlib.sha256(b"changed\n").hexdigest()
     assert files["/usr/bin/bash"]["package"].startswith("bash-")
     assert files["/usr/bin/sudo"]["mode"] == "4755"
+    key = (published / "repositories/harbor/RPM-GPG-KEY-harbor").read_bytes()
+    trusted = files["/etc/pki/rpm-gpg/RPM-GPG-KEY-harbor"]
+    assert trusted["sha256"] == hashlib.sha256(key).hexdigest()
+    assert trusted["package"].startswith("harbor-repos-")
     owned = sum("package" in line for line in lines)
     assert owned > 0.95 * len(lines), "few files are made by the build itself"

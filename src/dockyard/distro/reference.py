@@ -13,6 +13,7 @@ from dockyard.model import distro as model
 
 _FILES: tuple[tuple[type[BaseModel], str], ...] = (
     (model.Distro, "`distro.yaml`"),
+    (model.TrustedKey, "`trustedKey`"),
     (model.Repository, "A repository"),
     (model.Upstream, "`upstream`"),
     (model.DebianUpstream, "`upstream.debian`"),

@@ -397,6 +397,18 @@ class ScriptletsFile(_Frozen):
     scriptlets: dict[Name, Scriptlet]
 
 
+class TrustedKey(_Frozen):
+    """Where images have the public key by which their packages are signed.
+
+    `dockyard distro build` signs with a key of whoever runs it, so no package can carry it: the
+    image gets it when it is built, unless the image file puts a file of its own there.
+    package: images without it get no key; it should own the path as a ghost. path: of the key.
+    """
+
+    package: Name
+    path: SystemPath
+
+
 class Distro(_Frozen):
     """What the packages of a distribution are, or where they lie.
 
@@ -408,6 +420,9 @@ class Distro(_Frozen):
     vendor: default: the title. drop: globs left out of every imported package (they need not
     match): documentation, translations and the like. keep: globs that `drop` does not touch.
     dropRequires: names that no imported package requires, whatever upstream says.
+    trustedKey: where images have the key that signs what is built.
+    documentReader: a package such as man-db; images without it get nothing that packages mark as
+    documentation. Default: every image gets it.
     """
 
     name: Name
@@ -425,6 +440,8 @@ class Distro(_Frozen):
     drop: tuple[SystemPath, ...] = ()
     keep: tuple[SystemPath, ...] = ()
     drop_requires: tuple[str, ...] = ()
+    trusted_key: TrustedKey | None = None
+    document_reader: Name | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Distro:
@@ -435,4 +452,8 @@ class Distro(_Frozen):
             raise ValueError("a distribution of components needs an upstream")
         if made and self.epoch is None:
             raise ValueError("a distribution of components needs an epoch")
+        if self.trusted_key and not made:
+            raise ValueError(
+                "`trustedKey` is for a distribution of components: others have packages"
+            )
         return self

@@ -24,6 +24,7 @@ from dockyard.pipeline.disk import (
     format_step,
     proof_step,
 )
+from dockyard.pipeline.from_distro import wants_documents
 from dockyard.pipeline.layers import TREE, layer_step, merged_archive
 from dockyard.pipeline.packages import packages_step
 from dockyard.pipeline.request import ImageRequest
@@ -73,7 +74,13 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     """All steps of an image."""
     epoch, toolbox = request.epoch, request.toolbox
     packages = packages_step(
-        request.lock, request.lock_file, request.repositories, request.access, toolbox, epoch
+        request.lock,
+        request.lock_file,
+        request.repositories,
+        request.access,
+        toolbox,
+        epoch,
+        documents=wants_documents(request.distro.distro, request.lock),
     )
     below = _layers(request, packages)
     boot_below = below if _has_scripts(request) else _boot_layers(below)

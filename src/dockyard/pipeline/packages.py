@@ -24,8 +24,13 @@ def packages_step(
     access: Access,
     toolbox: Toolbox,
     epoch: int,
+    *,
+    documents: bool = True,
 ) -> Step:
-    """The step whose result is `tree/`, all packages of a lock installed, and `index` of it."""
+    """The step whose result is `tree/`, all packages of a lock installed, and `index` of it.
+
+    documents: also what packages mark as documentation.
+    """
 
     def work(work: Work) -> None:
         from dockyard.packages.pinned_files import resolve_files
@@ -43,7 +48,7 @@ def packages_step(
         tree = work.out / TREE
         files.make_root(tree)
         work.progress("installing packages", 1, 4, "stages")
-        install(packages, tree, toolbox.trees.main, epoch)
+        install(packages, tree, toolbox.trees.main, epoch, documents=documents)
         files.remove_tree(unsigned)
         work.progress("finishing the tree", 2, 4, "stages")
         finish(tree, epoch)
@@ -58,7 +63,7 @@ def packages_step(
     return Step(
         "packages",
         f"Install {len(pins)} packages",
-        {"packages": pins, "epoch": epoch},
+        {"packages": pins, "documents": documents, "epoch": epoch},
         (toolbox.step,),
         work,
     )

@@ -25,6 +25,7 @@ from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
 from dockyard.pipeline.acted_on import require_acted_on, require_buildable
+from dockyard.pipeline.from_distro import trusted_keys
 from dockyard.pipeline.toolbox import Toolbox, open_toolbox
 from dockyard.tree.scripts import Script
 from dockyard.tree.setting import Setting
@@ -140,7 +141,10 @@ def read_request(
         repositories=tuple(repositories),
         access=Access.of_store(store, offline=origins.offline),
         toolbox=open_toolbox(lock.tools, store, origins, lock_file, f"dockyard lock {file}"),
-        settings=settings,
+        settings=(
+            *trusted_keys(distro.distro, lock, repositories, settings),
+            *settings,
+        ),
         post_scripts=post,
         final_scripts=final,
         layout=layout,

@@ -1,0 +1,42 @@
+"""What a distribution says of every image that is made of it: the key that updates are checked
+with, and whether there is anybody to read its documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dockyard.model.distro import Distro
+from dockyard.model.packages import Lock, Repository
+from dockyard.tree.additional import AdditionalFile
+from dockyard.tree.setting import Setting
+
+
+def trusted_keys(
+    distro: Distro,
+    lock: Lock,
+    repositories: Iterable[Repository],
+    settings: Iterable[Setting],
+) -> Iterator[AdditionalFile]:
+    """The file with the key by which the image's packages are signed, where the distribution wants
+    it; none where the image file puts a file of its own.
+    """
+    wanted = distro.trusted_key
+    if wanted is None or not _has(lock, wanted.package):
+        return
+    if any(getattr(setting, "destination", None) == wanted.path for setting in settings):
+        return
+    for repository in repositories:
+        if repository.id == distro.name:
+            (key,) = repository.keys
+            yield AdditionalFile(wanted.path, Path(key), permissions=0o644)
+
+
+def wants_documents(distro: Distro, lock: Lock) -> bool:
+    """Whether an image gets what its packages mark as documentation."""
+    return distro.document_reader is None or _has(lock, distro.document_reader)
+
+
+def _has(lock: Lock, name: str) -> bool:
+    return any(pin.name == name for pin in lock.packages)

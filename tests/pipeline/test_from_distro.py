@@ -1,0 +1,72 @@
+"""What a distribution says of every image that is made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dockyard.errors import DockyardError
+from dockyard.model.distro import Distro
+from dockyard.model.packages import Lock, Pin, Repository
+from dockyard.pipeline.from_distro import trusted_keys, wants_documents
+from dockyard.tree.additional import AdditionalFile
+
+KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-small"
+DISTRO = Distro.model_validate(
+    {
+        "name": "small",
+        "version": "1",
+        "epoch": 0,
+        "packages": ["base.yaml"],
+        "trustedKey": {"package": "small-repos", "path": KEY},
+        "documentReader": "man-db",
+    }
+)
+
+
+def lock(*names: str) -> Lock:
+    pins = (Pin(name, "1-1", "noarch", "small", f"Packages/{name}.rpm") for name in names)
+    return Lock("image", packages=tuple(pins))
+
+
+@pytest.fixture
+def repositories(tmp_path: Path) -> list[Repository]:
+    (tmp_path / "key").write_text("the key")
+    mine = Repository("team", keys=(str(tmp_path / "another"),))
+    return [mine, Repository("small", keys=(str(tmp_path / "key"),))]
+
+
+def test_an_image_gets_the_key_of_whoever_signed_its_packages(
+    repositories: list[Repository],
+) -> None:
+    (found,) = trusted_keys(DISTRO, lock("small-repos"), repositories, [])
+    assert (found.destination, found.mode) == (KEY, 0o644)
+    before = found.identity
+    Path(repositories[1].keys[0]).write_text("another key")
+    (again,) = trusted_keys(DISTRO, lock("small-repos"), repositories, [])
+    assert again.identity != before
+
+
+def test_the_image_files_own_key_goes_before(repositories: list[Repository]) -> None:
+    chosen = AdditionalFile(KEY, content="the key of the release team")
+    assert [*trusted_keys(DISTRO, lock("small-repos"), repositories, [chosen])] == []
+    other = AdditionalFile("/etc/motd", content="")
+    assert [*trusted_keys(DISTRO, lock("small-repos"), repositories, [other])]
+
+
+def test_an_image_that_is_not_updated_needs_no_key(repositories: list[Repository]) -> None:
+    assert [*trusted_keys(DISTRO, lock("bash"), repositories, [])] == []
+
+
+def test_a_repository_without_its_key_is_told(repositories: list[Repository]) -> None:
+    (found,) = trusted_keys(DISTRO, lock("small-repos"), repositories, [])
+    Path(repositories[1].keys[0]).unlink()
+    with pytest.raises(DockyardError):
+        _ = found.identity
+
+
+def test_documentation_is_for_images_that_have_a_reader() -> None:
+    assert wants_documents(DISTRO, lock("bash", "man-db"))
+    assert not wants_documents(DISTRO, lock("bash"))
+    assert wants_documents(DISTRO.model_copy(update={"document_reader": None}), lock("bash"))
