@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import click
 
+_KINDS = (
+    *("image", "inject-files", "package-list"),
+    *("distro", "distro-components", "distro-package", "distro-scriptlets"),
+)
+
 
 @click.command(name="schema")
-@click.argument(
-    "kind", type=click.Choice(("image", "inject-files", "package-list")), default="image"
-)
+@click.argument("kind", type=click.Choice(_KINDS), default="image")
 def command(kind: str) -> None:
     """Print the JSON schema (draft 2020-12) of the image file, or of another KIND of file.
 
-    Editors complete and check image files with it. It cannot know every rule: validate-config
-    does.
+    `distro` is distro.yaml; the other files of a distribution are `distro-…`. Editors complete and
+    check files with a schema. It cannot know every rule: validate-config does.
     """
     import json
 
+    click.echo(json.dumps(_schema(kind), indent=2, ensure_ascii=False))
+
+
+def _schema(kind: str) -> object:
+    if kind.startswith("distro"):
+        from dockyard.distro.schema import distro_schema
+
+        return distro_schema(kind)
     from dockyard.config.schema import json_schema
     from dockyard.model.base import Model
     from dockyard.model.image import Image, InjectFilesConfig, PackageList
 
     models: dict[str, type[Model]]
     models = {"image": Image, "inject-files": InjectFilesConfig, "package-list": PackageList}
-    click.echo(json.dumps(json_schema(models[kind]), indent=2, ensure_ascii=False))
+    return json_schema(models[kind])

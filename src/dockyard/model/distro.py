@@ -86,11 +86,16 @@ def _one_or_many(value: object) -> object:
 
 
 Capabilities = Annotated[str, AfterValidator(_capabilities)]
-Mode = Annotated[int, BeforeValidator(_mode), Field(ge=0, le=0o7777)]
+_ModeText = Annotated[str, Field(pattern=r"^[0-7]{3,4}$")]
+Mode = Annotated[
+    int, Field(ge=0, le=0o7777), BeforeValidator(_mode, json_schema_input_type=_ModeText)
+]
 SystemPath = Annotated[str, AfterValidator(_absolute)]
 OwnFile = Annotated[str, AfterValidator(_relative)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
-Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | tuple[str, ...])
+]
 
 
 class Repository(_Frozen):
