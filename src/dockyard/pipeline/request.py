@@ -26,6 +26,7 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
 from dockyard.pipeline.acted_on import require_acted_on, require_buildable
 from dockyard.pipeline.from_distro import trusted_keys
+from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.toolbox import Toolbox, open_toolbox
 from dockyard.tree.scripts import Script
 from dockyard.tree.setting import Setting
@@ -132,6 +133,10 @@ def read_request(
     request = image_request(loaded, distro.distro)
     locks.require(lock, request, repositories, str(lock_file), image=str(file))
     image_epoch(distro, lock)
+    access = Access.of_store(store, offline=origins.offline)
+    packages_at = loaded.position("os.packages")
+    together.extend(unknown_names(settings, lock, repositories, access, packages_at))
+    together.raise_any()
     extra = image.os.kernel_command_line.extra_command_line
     return ImageRequest(
         loaded=loaded,
@@ -139,7 +144,7 @@ def read_request(
         lock=lock,
         lock_file=lock_file,
         repositories=tuple(repositories),
-        access=Access.of_store(store, offline=origins.offline),
+        access=access,
         toolbox=open_toolbox(lock.tools, store, origins, lock_file, f"dockyard lock {file}"),
         settings=(
             *trusted_keys(distro.distro, lock, repositories, settings),

@@ -5,6 +5,7 @@ modprobe.d(5)).
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,23 +59,28 @@ class Module:
             tree.files.remove(self.settings_file)
 
     def _require_module(self, tree: Tree) -> None:
-        if self.mode == "disable":
-            return  # to forbid a module that the kernel does not have is harmless
         known: set[str] = set()
         for kernel in tree.files.names("/usr/lib/modules"):
             for listing in ("modules.dep", "modules.builtin"):
                 text = tree.files.read_text(f"/usr/lib/modules/{kernel}/{listing}")
-                known.update(_module_name(line) for line in text.splitlines())
-        if self.name.replace("-", "_") not in known:
-            near = difflib.get_close_matches(self.name, sorted(known), 3)
-            raise DockyardError(
-                Problem(
-                    "tree.no-module",
-                    f"the image's kernel has no module {self.name}",
-                    self.position,
-                    fix=f"did you mean {' or '.join(near)}?" if near else "",
-                )
-            )
+                known.update(module_name(line) for line in text.splitlines())
+        if problem := self.lacking(known):
+            raise DockyardError(problem)
+
+    def lacking(self, known: Collection[str]) -> Problem | None:
+        """The problem of a module that is not among those of an image's kernel (with underscores).
+
+        To forbid a module that the kernel does not have is harmless.
+        """
+        if self.mode == "disable" or self.name.replace("-", "_") in known:
+            return None
+        near = difflib.get_close_matches(self.name, sorted(known), 3)
+        return Problem(
+            "tree.no-module",
+            f"the image's kernel has no module {self.name}",
+            self.position,
+            fix=f"did you mean {' or '.join(near)}?" if near else "",
+        )
 
     def checks(self) -> list[Check]:
         found = []
@@ -95,7 +101,7 @@ class Module:
         return Check(f"modules.{self.name}.{part}", title, script, expect, self.position)
 
 
-def _module_name(line: str) -> str:
+def module_name(line: str) -> str:
     """The module's name of a line of modules.dep or modules.builtin (`kernel/fs/x/x-y.ko.xz:
     …`).
     """

@@ -5,6 +5,7 @@ enable).
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from dockyard.host.process import ProcessFailed
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree, told_at
 
-_UNIT_DIRECTORIES = ("/etc/systemd/system", "/usr/lib/systemd/system")
+UNIT_DIRECTORIES = ("/etc/systemd/system", "/usr/lib/systemd/system")
 _SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".automount", ".swap")
 
 
@@ -50,23 +51,26 @@ class Service:
             ) from error
 
     def _require_unit(self, tree: Tree) -> None:
-        known = {name for directory in _UNIT_DIRECTORIES for name in tree.files.names(directory)}
+        known = {name for directory in UNIT_DIRECTORIES for name in tree.files.names(directory)}
+        if problem := self.lacking(known):
+            raise DockyardError(problem)
+
+    def lacking(self, known: Collection[str]) -> Problem | None:
+        """The problem of a unit that is not among the names of an image's units."""
         template = self.unit.partition("@")[0] + "@" + self.unit[self.unit.rfind(".") :]
         if self.unit in known or ("@" in self.unit and template in known):
-            return
+            return None
         # By their stems: the endings are alike in all of them.
         stems = {name.rpartition(".")[0]: name for name in sorted(known, reverse=True)}
         close = difflib.get_close_matches(self.unit.rpartition(".")[0], stems, 2, 0.8)
         near = [stems[stem] for stem in close]
-        raise DockyardError(
-            Problem(
-                "tree.no-unit",
-                f"the image has no unit {self.unit}",
-                self.position,
-                fix=f"did you mean {' or '.join(near)}?"
-                if near
-                else "install the package that brings it",
-            )
+        return Problem(
+            "tree.no-unit",
+            f"the image has no unit {self.unit}",
+            self.position,
+            fix=f"did you mean {' or '.join(near)}?"
+            if near
+            else "install the package that brings it",
         )
 
     def checks(self) -> list[Check]:

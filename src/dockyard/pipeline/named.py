@@ -1,0 +1,134 @@
+"""What settings name and the packages must bring: units, kernel modules, a kernel. Told from the
+lists of the packages' files, before anything is built.
+
+Only what is certain is told: where some package is still to be fetched, the setting itself finds
+out when it is applied.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+
+from dockyard.errors import Position, Problem
+from dockyard.host.files import write_atomic
+from dockyard.model.packages import Lock, Repository
+from dockyard.packages.access import Access
+from dockyard.packages.file_lists import FileLists, file_lists
+from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.modules import Module, module_name
+from dockyard.tree.services import UNIT_DIRECTORIES, Service
+from dockyard.tree.setting import Setting
+
+_MODULES = "/usr/lib/modules/"
+_BUILTIN = "/modules.builtin"
+
+
+def unknown_names(
+    settings: Sequence[Setting],
+    lock: Lock,
+    repositories: Sequence[Repository],
+    access: Access,
+    packages_at: Position | None,
+) -> list[Problem]:
+    """The problems of names that nothing in the image has. A good answer is kept, so that an
+    unchanged image does not ask again.
+    """
+    asked = [setting for setting in settings if isinstance(setting, Service | Module)]
+    added = _added(settings)
+    answers = sorted(pin.content or pin.digest for pin in lock.packages)
+    question = [answers, [each.identity for each in asked], sorted(added)]
+    name = hashlib.sha256(json.dumps(question).encode()).hexdigest()
+    good = access.cache / "named" / name
+    if good.is_file():
+        return []
+    found = file_lists(lock.packages, repositories, access)
+    if found is None:
+        return []
+    paths = {_below_usr(path) for path in found.paths} | added
+    problems = [*_kernel(paths, packages_at), *_units(asked, paths, repositories, access)]
+    if not problems:
+        problems = _modules(asked, paths, found)
+    if not problems:
+        good.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(good, b"")
+    return problems
+
+
+def _added(settings: Sequence[Setting]) -> set[str]:
+    """The paths of the files that the image file adds."""
+    found: set[str] = set()
+    for setting in settings:
+        match setting:
+            case AdditionalFile(destination=destination):
+                found.add(_below_usr(destination))
+            case AdditionalDirectory(destination=destination, content=content):
+                found |= {_below_usr(f"{destination.rstrip('/')}/{path}") for path, *_ in content}
+            case _:
+                pass
+    return found
+
+
+def _below_usr(path: str) -> str:
+    return f"/usr{path}" if path.startswith(("/lib/", "/bin/", "/sbin/", "/lib64/")) else path
+
+
+def _kernel(paths: set[str], position: Position | None) -> list[Problem]:
+    if any(path.startswith(_MODULES) and path.endswith("/vmlinuz") for path in paths) or any(
+        path.startswith("/boot/vmlinuz") for path in paths
+    ):
+        return []
+    fix = "add the package of a kernel to os.packages.install, such as kernel"
+    what = "none of the image's packages has a kernel"
+    return [Problem("initrd.no-kernel", what, position, fix=fix)]
+
+
+def _units(
+    asked: Sequence[Service | Module],
+    paths: set[str],
+    repositories: Sequence[Repository],
+    access: Access,
+) -> list[Problem]:
+    from dockyard.packages.providing import who_provides
+
+    known = {
+        path.rpartition("/")[2] for path in paths if path.rpartition("/")[0] in UNIT_DIRECTORIES
+    }
+    lacking = [
+        (each.unit, problem)
+        for each in asked
+        if isinstance(each, Service) and (problem := each.lacking(known))
+    ]
+    if not lacking:
+        return []
+    wanted = [f"/usr/lib/systemd/system/{unit}" for unit, _ in lacking]
+    found = who_provides(wanted, repositories, access)
+    return [
+        dataclasses.replace(problem, fix=found[path].advice) if found[path].packages else problem
+        for path, (_, problem) in zip(wanted, lacking, strict=True)
+    ]
+
+
+def _modules(asked: Sequence[Service | Module], paths: set[str], found: FileLists) -> list[Problem]:
+    known = {module_name(path) for path in paths if path.startswith(_MODULES) and ".ko" in path}
+    modules = [each for each in asked if isinstance(each, Module)]
+    if not any(each.lacking(known) for each in modules):
+        return []
+    builtin = _builtin(found)
+    return [problem for each in modules if (problem := each.lacking(known | builtin))]
+
+
+def _builtin(found: FileLists) -> set[str]:
+    """The modules that are part of the kernel itself."""
+    from dockyard.packages.rpm.reader import read_package
+
+    for file in found.packages:
+        package = read_package(file)
+        if not any(each.path.endswith(_BUILTIN) for each in package.files()):
+            continue
+        for path, _, data in package.entries():
+            if path.endswith(_BUILTIN):
+                return {module_name(line) for line in data.decode(errors="replace").splitlines()}
+    return set()

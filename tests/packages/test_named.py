@@ -1,0 +1,80 @@
+"""What settings name is looked up in the packages' lists of files before anything is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rpm_repositories import access, add_rpm
+
+from dockyard.errors import Problem
+from dockyard.model.packages import Lock, PinBy, Repository, Request
+from dockyard.packages import lock as locks
+from dockyard.pipeline.named import unknown_names
+from dockyard.tree.additional import AdditionalFile
+from dockyard.tree.modules import Module
+from dockyard.tree.services import Service
+from dockyard.tree.setting import Setting
+
+UNITS = "/usr/lib/systemd/system"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Repository:
+    root = tmp_path / "rpms"
+    add_rpm(root, "kernel", path="/boot/vmlinuz-6.1")
+    add_rpm(root, "loop", path="/usr/lib/modules/6.1/kernel/drivers/loop-x.ko.zst")
+    add_rpm(root, "builtin", path="/usr/lib/modules/6.1/modules.builtin", text="kernel/ext4.ko\n")
+    add_rpm(root, "network", path=f"{UNITS}/systemd-networkd.service")
+    add_rpm(root, "getty", path="/lib/systemd/system/getty@.service")
+    add_rpm(root, "nginx", path=f"{UNITS}/nginx.service")
+    return Repository("own", (root.as_uri(),), check_packages=False, pin=PinBy.CONTENT)
+
+
+def lock(tmp_path: Path, source: Repository, *names: str) -> Lock:
+    asked = Request(names or ("kernel", "loop", "builtin", "network", "getty"))
+    return locks.make_lock("web", asked, [source], access(tmp_path / "store"))
+
+
+def judged(tmp_path: Path, source: Repository, held: Lock, *settings: Setting) -> list[Problem]:
+    return unknown_names(settings, held, [source], access(tmp_path / "store"), None)
+
+
+def test_what_the_packages_bring_is_known(tmp_path: Path, source: Repository) -> None:
+    settings: tuple[Setting, ...] = (
+        Service("systemd-networkd", True),
+        Service("getty@tty1", True),
+        Service("own", True),
+        AdditionalFile("/etc/systemd/system/own.service", content=""),
+        Module("loop_x", "always"),
+        Module("ext4", "always"),
+        Module("nonsense", "disable"),
+    )
+    held = lock(tmp_path, source)
+    assert judged(tmp_path, source, held, *settings) == []
+    assert len(list((tmp_path / "store/metadata/named").iterdir())) == 1
+
+
+def test_what_they_do_not_bring_is_told_with_what_would(tmp_path: Path, source: Repository) -> None:
+    held = lock(tmp_path, source)
+    typo, other = judged(
+        tmp_path, source, held, Service("systemd-netwrokd", True), Service("nginx", True)
+    )
+    assert (typo.code, typo.fix) == ("tree.no-unit", "did you mean systemd-networkd.service?")
+    assert (other.code, other.fix) == ("tree.no-unit", "install the package nginx")
+    [module] = judged(tmp_path, source, held, Module("loop_z", "always"))
+    assert (module.code, module.fix) == ("tree.no-module", "did you mean loop_x?")
+    assert not (tmp_path / "store/metadata/named").exists()
+
+
+def test_an_image_without_a_kernel_is_told(tmp_path: Path, source: Repository) -> None:
+    [problem] = judged(tmp_path, source, lock(tmp_path, source, "network"))
+    assert problem.code == "initrd.no-kernel"
+
+
+def test_packages_that_are_still_to_be_fetched_are_not_guessed_at(
+    tmp_path: Path, source: Repository
+) -> None:
+    held = lock(tmp_path, source)
+    (tmp_path / "rpms/network-1-1.noarch.rpm").unlink()
+    assert judged(tmp_path, source, held, Service("nonsense", True)) == []
