@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import click
+import pytest
 
 from dockyard.cli.main import VERBS, dockyard
 
@@ -46,3 +51,132 @@ def test_a_mistake_of_the_user_is_status_1_without_a_traceback(tmp_path: Path) -
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "image.yaml:1:1" in done.stderr
+
+
+def test_a_misspelt_verb_or_option_is_met_with_a_near_one() -> None:
+    assert "did you mean build?" in run("biuld").stderr
+    assert "did you mean lock?" in run("distro", "lokc").stderr
+    assert "did you mean --jobs" in run("build", "--jbos", "2").stderr
+    assert "did you mean" not in run("xyzzy").stderr
+
+
+def test_a_number_of_jobs_that_does_no_work_is_refused(tmp_path: Path) -> None:
+    done = run("build", str(tmp_path / "image.yaml"), "--jobs", "0")
+    assert done.returncode == 2 and "--jobs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+IDLE = [
+    (["boot", "IMAGE", "--timeout", "5"], "--timeout does nothing without --check"),
+    (["boot", "IMAGE", "--power-off"], "--power-off does nothing without --check"),
+    (["boot", "IMAGE", "--log", "x"], "--log does nothing without --check"),
+    (["boot", "IMAGE", "--config-file", "IMAGE"], "named twice"),
+    (["boot", "DISK", "--config-file", "IMAGE"], "does nothing without --check"),
+    (["boot", "DISK", "--rpm-source", "."], "--rpm-source does nothing without an image file"),
+    (["boot", "DISK", "--json"], "--json does nothing without --check"),
+    (["lock", "IMAGE", "--disable-base-image-rpm-repos"], "does nothing without --rpm-source"),
+    (["build", "IMAGE", "--config-file", "IMAGE"], "named twice"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), IDLE, ids=lambda value: "-".join(value)[:40])
+def test_an_option_that_would_do_nothing_is_refused(
+    words: list[str], told: str, tmp_path: Path
+) -> None:
+    named = {"IMAGE": tmp_path / "image.yaml", "DISK": tmp_path / "disk.raw"}
+    for path in named.values():
+        path.write_text("")
+    done = run(*(str(named.get(word, word)) for word in words))
+    assert done.returncode == 2, done.stderr
+    assert told in " ".join((done.stderr + done.stdout).split())
+
+
+def leaves(group: click.Group, path: list[str]) -> list[list[str]]:
+    context = click.Context(group)
+    found = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            found += leaves(command, [*path, name])
+        else:
+            found.append([*path, name])
+    return found
+
+
+@pytest.mark.parametrize("words", leaves(dockyard, []), ids=" ".join)
+def test_every_verb_answers_with_json_even_when_it_fails(words: list[str], tmp_path: Path) -> None:
+    """Each is called with an option that it does not have, and with what it needs missing."""
+    for more in (["--no-such"], [str(tmp_path / "nothing")]):
+        done = run(*words, *more, "--json")
+        answer = json.loads(done.stdout)
+        assert list(answer) == [
+            "dockyard", "verb", "ok", "result", "remarks", "problems", "log",
+        ]  # fmt: skip
+        assert answer["verb"] == " ".join(words)
+        assert answer["ok"] is False and answer["problems"][0]["code"]
+        assert done.returncode in (1, 2)
+        assert done.stderr == ""
+
+
+def test_the_documentation_has_the_result_of_every_verb() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/json.md").read_text()
+    for words in leaves(dockyard, []):
+        assert f"| `{' '.join(words)}` |" in page
+
+
+def test_the_image_file_can_be_named_with_an_option_everywhere(tmp_path: Path) -> None:
+    image = tmp_path / "image.yaml"
+    image.write_text("hostname: a\n")
+    for verb in ("build", "plan", "lock", "boot", "validate-config"):
+        done = run(verb, "--config-file", str(image))
+        assert done.returncode == 1, done.stderr
+        assert f"{image}:1:1" in done.stderr
+
+
+def test_an_answer_that_cannot_be_written_is_told() -> None:
+    for words in (["tools"], ["--help"], ["schema", "--json"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", CODE, *words], stdout=full, stderr=subprocess.PIPE, text=True
+            )
+        assert done.returncode == 1
+        assert "No space left on device" in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_a_reader_that_went_away_is_no_matter() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, "tools"], stdout=pipe, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+STUMBLE = """
+import dockyard.cli.doctor as doctor, dockyard.host.doctor as host
+from dockyard.cli.main import main
+def stumble(store): raise KeyError("unforeseen")
+host.examine = stumble
+main()
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+def test_an_unforeseen_exception_asks_for_a_report_and_names_the_log(
+    more: list[str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUMBLE, "doctor", *more],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    told = done.stdout + done.stderr
+    assert "Traceback" not in told and "cli.internal" in told and "report it" in told
+    (log,) = tmp_path.glob("dockyard-*.log")
+    assert str(log) in told
+    assert "KeyError: 'unforeseen'" in log.read_text() and "Traceback" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0

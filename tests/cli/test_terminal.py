@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
 
 import click
 import pytest
 
 from dockyard.cli import terminal
+from dockyard.cli.live import live
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Position, Problem, Severity
 
@@ -96,7 +102,7 @@ def test_progress_for_programs_is_json_lines(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_live_display_takes_every_event(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal._live() as listener:
+    with live() as listener:
         for event in EVENTS:
             listener(event)
     assert "Make c" in capsys.readouterr().err
@@ -106,3 +112,37 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with terminal.progress("quiet") as listener:
         listener(EVENTS[2])
     assert capsys.readouterr().err == ""
+
+
+def on_a_terminal(words: list[str], **environment: str) -> str:
+    """What `dockyard` writes when both of its streams are a terminal."""
+    ours, theirs = pty.openpty()
+    code = "from dockyard.cli.main import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", **environment},
+    ):
+        os.close(theirs)
+        told = b""
+        with suppress(OSError):  # EIO: the other end is closed
+            while data := os.read(ours, 1 << 16):
+                told += data
+    os.close(ours)
+    return told.decode()
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["biuld"]], ids=" ".join)
+def test_colours_are_left_out_where_they_are_not_wanted(words: list[str]) -> None:
+    assert "\x1b[3" in on_a_terminal(words, NO_COLOR="")
+    assert "\x1b" not in on_a_terminal(words, NO_COLOR="1")
+    assert "\x1b" not in on_a_terminal(words, TERM="dumb")
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not terminal.draws()
+    monkeypatch.setenv("TERM", "xterm")
+    assert terminal.draws()

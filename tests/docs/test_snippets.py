@@ -92,8 +92,9 @@ def parse(words: list[str], *, whole: bool = True) -> None:
     for parameter in command.params:
         given = values.get(parameter.name or "")
         given = given if isinstance(given, (str, list, tuple)) else None
-        if isinstance(parameter, click.Argument) and parameter.required and whole:
-            assert given, f"{parameter.name} is missing"
+        named = parameter.name == "image" and values.get("config_file")
+        if isinstance(parameter, click.Argument) and whole and not named:
+            assert given or parameter.name == "kind", f"{parameter.name} is missing"
         if given and isinstance(parameter.type, click.Choice):
             parameter.type.convert(given, parameter, context)
 

@@ -28,7 +28,8 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.stdout)
+        """The result in the object that a verb answers with for `--json`."""
+        return json.loads(self.stdout)["result"]
 
 
 def run_dockyard(

@@ -29,7 +29,7 @@ def test_an_example_is_built_and_an_unchanged_build_does_nothing(
     again = run_dockyard("build", image, "--output-image-file", out, "--progress", "json")
     assert "StepStarted" not in again.stderr
     assert again.stdout.startswith("unchanged")
-    plan = run_dockyard("plan", image, "--json").json
+    plan = run_dockyard("plan", image, "--json").json["steps"]
     assert {step["action"] for step in plan} <= {"reuse", "skip"}
 
 
@@ -90,7 +90,7 @@ def test_a_changed_file_repeats_only_what_depends_on_it(published: Path, tmp_pat
     out = tmp_path / "out.raw"
     run_dockyard("build", image, "--output-image-file", out, "--store", store)
     (place / "server/files/motd").write_text("changed\n")
-    plan = run_dockyard("plan", image, "--store", store, "--json").json
+    plan = run_dockyard("plan", image, "--store", store, "--json").json["steps"]
     run = {step["kind"] for step in plan if step["action"] == "run"}
     assert run == {"settings", "filesystem-root", "disk", "manifest", "image"}
     (settings,) = [step for step in plan if step["kind"] == "settings"]

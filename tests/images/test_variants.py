@@ -92,10 +92,10 @@ def test_a_script_changes_the_image_and_is_repeated_when_its_files_change(
     image = variant(tmp_path, more=SCRIPTS, name="scripted")
     out = build(image)
     assert b"one\nsomebody argument\n" in out.read_bytes()
-    plan = run_dockyard("plan", image, "--json").json
+    plan = run_dockyard("plan", image, "--json").json["steps"]
     assert {step["action"] for step in plan} <= {"reuse", "skip"}
     (tmp_path / "beside.txt").write_text("two\n")
-    plan = run_dockyard("plan", image, "--json").json
+    plan = run_dockyard("plan", image, "--json").json["steps"]
     (scripts,) = [step for step in plan if step["kind"] == "scripts"]
     assert scripts["action"] == "run" and "script stamp changed" in scripts["reason"]
 

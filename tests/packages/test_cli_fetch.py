@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,4 +72,5 @@ def test_what_is_gone_names_the_lock_that_wants_it(tmp_path: Path, lock: Path) -
 
 def test_another_lock_of_tools_can_be_named(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKYARD_TOOLS_LOCK", str(lock))
-    assert CliRunner().invoke(tools_command, ["--json"]).output == "[]\n"
+    answer = json.loads(CliRunner().invoke(tools_command, ["--json"]).output)
+    assert answer["result"] == {"lock": str(lock), "packages": []}

@@ -71,7 +71,8 @@ def test_trees_that_are_there_need_nothing(tmp_path: Path) -> None:
 def test_the_list_is_for_people_and_for_programs() -> None:
     text = CliRunner().invoke(command, []).output
     assert re.search(r"^e2fsprogs +\S+ +\S+ KiB  File systems$", text, re.MULTILINE)
-    rows = json.loads(CliRunner().invoke(command, ["--json"]).output)
+    answer = CliRunner().invoke(command, ["--all", "--json"]).output
+    rows = json.loads(answer)["result"]["packages"]
     assert {row["tree"] for row in rows} == {"main", "testing"}
     assert len(rows) == len(load_tools_lock().packages)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import IO, Any
 import pytest
 from click import unstyle
 
-from dockyard.cli.boot import as_text, as_text_json
+from dockyard.cli.boot import as_facts, as_text
 from dockyard.errors import DockyardError, Position
 from dockyard.host.process import start
 from dockyard.host.sandbox import Tools
@@ -110,7 +109,7 @@ def test_a_failed_check_fails_the_image(root: Path) -> None:
     assert "actual    other" in told
     assert "alice" not in told
     assert "1 of 2 checks passed" in told
-    assert [c["passed"] for c in json.loads(as_text_json(verdict))["checks"]] == [True, False]
+    assert [c["passed"] for c in as_facts(verdict)["checks"]] == [True, False]
 
 
 def test_a_check_that_was_stopped_has_not_passed(root: Path) -> None:

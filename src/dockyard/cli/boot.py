@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dockyard.cli import terminal
-from dockyard.cli.options import EXISTING_FILE, store_option
+from dockyard.cli.answer import Answer
+from dockyard.cli.options import EXISTING_FILE, rpm_source_option, store_option
+from dockyard.cli.verb import Needing, Verb, wants_json
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -46,24 +48,29 @@ def _forwards(
     return tuple(found)
 
 
-@click.command()
-@click.argument("image", type=EXISTING_FILE)
+@click.command(cls=Verb)
+@click.argument("image", required=False, type=EXISTING_FILE)
 @click.option("--check", is_flag=True, help="Ask the booted image whether its settings hold.")
-@click.option("--config", type=EXISTING_FILE, help="The image file whose settings to check.")
-@click.option("--json", "as_json", is_flag=True, help="With --check: print the verdict as JSON.")
-@click.option("--timeout", default=300, show_default=True, help="Seconds to come up, for --check.")
+@click.option("--config-file", type=EXISTING_FILE, help=(
+    "The image file: of the built image to boot, or, beside a disk image, whose settings to check."
+))  # fmt: skip
+@click.option("--timeout", cls=Needing, needs="--check", type=click.IntRange(1), default=300,
+              show_default=True, help="With --check: seconds to come up.")  # fmt: skip
 @click.option("--console/--no-console", "show_kernel", default=None, help=(
     "Put the serial console on the kernel's command line. Default: unless --check."
 ))  # fmt: skip
-@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help=(
-    "With --check: keep all that the guest prints in this file."
-))  # fmt: skip
-@click.option("--power-off", is_flag=True, help="With --check: shut the guest down in order.")
+@click.option("--log", cls=Needing, needs="--check",
+              type=click.Path(dir_okay=False, path_type=Path),
+              help="With --check: keep all that the guest prints in this file.")  # fmt: skip
+@click.option("--power-off", cls=Needing, needs="--check", is_flag=True,
+              help="With --check: shut the guest down in order.")  # fmt: skip
 @click.option("--persist/--snapshot", default=False, help=(
     "Keep what the guest writes, in the image. Default: --snapshot, the image is not changed."
 ))  # fmt: skip
 @click.option("--memory", default="2G", show_default=True, callback=_memory, help="Memory.")
-@click.option("--cpus", default=2, show_default=True, help="Number of processors.")
+@click.option(
+    "--cpus", type=click.IntRange(1, 64), default=2, show_default=True, help="Number of processors."
+)
 @click.option("--cpu", default="", help="Processor model of QEMU's, such as max.")
 @click.option("--bus", type=click.Choice(("virtio", "nvme", "sata")), default="virtio",
               show_default=True, help="What the disk is attached to.")  # fmt: skip
@@ -72,14 +79,12 @@ def _forwards(
 @click.option("--network", is_flag=True, help="A network with a way out.")
 @click.option("--forward", multiple=True, callback=_forwards, metavar="HOST:GUEST",
               help="Lead a port of this host's to one of the guest's.")  # fmt: skip
-@click.option("--rpm-source", multiple=True, type=click.Path(exists=True, path_type=Path),
-              help="As the image was built with it.")  # fmt: skip
+@rpm_source_option
 @store_option
 def command(
-    image: Path,
+    image: Path | None,
     check: bool,
-    config: Path | None,
-    as_json: bool,
+    config_file: Path | None,
     timeout: int,
     show_kernel: bool | None,
     log: Path | None,
@@ -94,7 +99,7 @@ def command(
     forward: tuple[Forward, ...],
     rpm_source: tuple[Path, ...],
     store: Path,
-) -> None:
+) -> Answer | None:
     """Boot IMAGE: a disk image, or an image file whose built image is meant.
 
     Without --check the terminal is the guest's console. With --check the booted image is asked
@@ -105,19 +110,42 @@ def command(
 
     if check and persist:
         raise click.UsageError("--check never changes the image: leave --persist away")
-    disk, checks, pins = _subject(image, config, store, rpm_source)
+    image, config_file = _named(image, config_file, check, rpm_source)
+    disk, checks, pins = _subject(image, config_file, store, rpm_source)
     tools = _tools(store, pins)
     chosen = Accel(accel) if accel != "auto" else _probe(tools, store)
     machine = Machine(chosen, memory, cpus, cpu, bus, network, forward)
     if check:
         console = show_kernel or False
-        verdict = _check(disk, checks, tools, machine, timeout, console, log, power_off, as_json)
-        raise SystemExit(0 if verdict.passed else 1)
+        verdict = _check(disk, checks, tools, machine, timeout, console, log, power_off)
+        return Answer(as_text(verdict), as_facts(verdict), passed=verdict.passed)
+    if wants_json():
+        raise click.UsageError("--json does nothing without --check")
     kept = "what it writes stays in the image" if persist else "the image is not changed"
     click.echo(f"{disk.path.name}: {ESCAPES}; {kept}", err=True)
     if disk.kept is not persist:
         disk = Disk(disk.path, disk.format, kept=persist)
     interact(disk, tools, machine, show_kernel=show_kernel is not False)
+    return None
+
+
+def _named(
+    image: Path | None, config_file: Path | None, check: bool, rpm_sources: Sequence[Path]
+) -> tuple[Path, Path | None]:
+    """What to boot, and the image file beside it; options that would do nothing are refused."""
+    if image is None:
+        if config_file is None:
+            raise click.UsageError("name an image file or a disk image")
+        return config_file, None
+    if image.suffix in _YAML:
+        if config_file is not None:
+            raise click.UsageError("the image file is named twice: drop --config-file")
+        return image, None
+    if config_file is not None and not check:
+        raise click.UsageError("--config-file beside a disk image does nothing without --check")
+    if rpm_sources and config_file is None:
+        raise click.UsageError("--rpm-source does nothing without an image file")
+    return image, config_file
 
 
 def _subject(
@@ -165,7 +193,6 @@ def _check(
     show_kernel: bool,
     log: Path | None,
     power_off: bool,
-    as_json: bool,
 ) -> Verdict:
     from tempfile import TemporaryDirectory
 
@@ -175,7 +202,7 @@ def _check(
         # The command line is then not the image's own.
         checks = [check for check in checks if check.id != COMMAND_LINE_CHECK]
     with TemporaryDirectory(prefix="dockyard-boot-") as name, _progress() as progress:
-        verdict = ask(
+        return ask(
             disk.path,
             disk.format,
             checks,
@@ -187,16 +214,12 @@ def _check(
             power_off=power_off,
             progress=progress,
         )
-    click.echo(as_text_json(verdict) if as_json else as_text(verdict))
-    return verdict
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
     """Shows the stage of the boot on standard error, when that is a terminal."""
-    import sys
-
-    if not sys.stderr.isatty():
+    if not terminal.draws():
         yield lambda _: None
         return
     from rich.console import Console
@@ -254,11 +277,9 @@ def _failure(result: CheckResult) -> list[str]:
     return lines
 
 
-def as_text_json(verdict: Verdict) -> str:
+def as_facts(verdict: Verdict) -> dict[str, Any]:
     """A verdict for a program."""
-    import json
-
-    told = {
+    return {
         "passed": verdict.passed,
         "systemState": verdict.system_state,
         "bootSeconds": round(verdict.boot_seconds, 2),
@@ -284,4 +305,3 @@ def as_text_json(verdict: Verdict) -> str:
             for result in verdict.results
         ],
     }
-    return json.dumps(told, indent=2)

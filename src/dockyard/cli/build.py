@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dockyard.cli import terminal
-from dockyard.cli.image_options import image_options, origins_of
+from dockyard.cli.answer import Answer
+from dockyard.cli.image_options import image_options
+from dockyard.cli.options import jobs_option, origins_of, progress_option
+from dockyard.cli.verb import Verb, remark
 
 
-@click.command()
+@click.command(cls=Verb)
 @image_options
+@progress_option
 @click.option(
     "--output-image-file",
     "--output-path",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to put the image. Default: output.image.path of the file, or the image's name.",
 )
-@click.option("--jobs", default=2, show_default=True, help="Steps to run side by side.")
+@jobs_option
 @click.option("--verify", is_flag=True, help="Build twice, from nothing, and compare every byte.")
 def command(
     image: Path,
@@ -31,12 +36,14 @@ def command(
     mirror_dir: tuple[Path, ...],
     jobs: int,
     verify: bool,
-) -> None:
+) -> Answer:
     """Build the image that IMAGE, an image file, describes.
 
     The packages are those of the lock beside it (image.yaml: image.lock), made by `dockyard lock`.
     What has not changed since an earlier build is taken from the store.
     """
+    import json
+
     from dockyard.host import clock
 
     began = clock.monotonic()  # before the imports that take most of an unchanged build's time
@@ -51,7 +58,7 @@ def command(
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
-    terminal.remark(planned.request.remarks)
+    remark(planned.request.remarks)
     target = output_path(planned.request, output_image_file)
     target = require_placeable(target, planned.request.inputs, kept)
     placing = not is_placed(planned.steps.artefact, target, kept)
@@ -69,21 +76,31 @@ def command(
     kept.keep_record(planned.record_name, planned.plan.record)
     placed = place(kept.path(planned.steps.artefact), planned.steps.artefact_name, target, kept)
     report = (kept.path(planned.steps.goal) / REPORT).read_text()
-    _tell(report, target, placed, bool(planned.plan.to_run), clock.monotonic() - began)
     listed = kept.path(planned.steps.manifest) / MANIFEST
-    click.echo(f"every file, with its digest and package: {listed}")
+    seconds = clock.monotonic() - began
+    facts = {
+        **json.loads(report),
+        "image": str(target.absolute()),
+        "manifest": str(listed),
+        "changed": bool(planned.plan.to_run),
+        "placed": placed,
+        "verified": verify,
+        "seconds": round(seconds, 2),
+    }
+    return Answer(_text(facts, target, terminal.duration(seconds)), facts)
 
 
-def _tell(report: str, target: Path, placed: bool, ran: bool, seconds: float) -> None:
-    import json
-
-    facts = json.loads(report)
-    took = terminal.duration(seconds)
-    if not ran:
-        click.echo(f"unchanged: {target}{' (placed anew)' if placed else ''}, {took}")
-        return
-    click.echo(
-        f"{target}: {facts['format']}, {terminal.size(facts['size'])} "
-        f"({terminal.size(facts['used'])} used), {facts['packages']} packages, "
-        f"{facts['files']} files, {took}"
-    )
+def _text(facts: dict[str, Any], target: Path, took: str) -> str:
+    """The facts of a build for a person."""
+    if not facts["changed"]:
+        lines = [f"unchanged: {target}{' (placed anew)' if facts['placed'] else ''}, {took}"]
+    else:
+        lines = [
+            f"{target}: {facts['format']}, {terminal.size(facts['size'])} "
+            f"({terminal.size(facts['used'])} used), {facts['packages']} packages, "
+            f"{facts['files']} files, {took}"
+        ]
+    if facts["verified"]:
+        lines.append("verified: identical, every byte of a second build from nothing")
+    lines.append(f"every file, with its digest and package: {facts['manifest']}")
+    return "\n".join(lines)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dockyard.cli.options import progress_option, store_option
+from dockyard.cli import terminal
+from dockyard.cli.answer import Answer
+from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
+from dockyard.cli.verb import Noun, wants_json
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -16,22 +19,8 @@ if TYPE_CHECKING:
 DISTRO = click.Path(exists=True, path_type=Path)
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
-mirror_option = click.option(
-    "--debian-mirror",
-    multiple=True,
-    metavar="ADDRESS",
-    help="A Debian archive to take packages from; default: the host's own apt sources.",
-)
 
-directory_option = click.option(
-    "--mirror-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    multiple=True,
-    help="A directory that `dockyard fetch` filled; tried before any mirror.",
-)
-
-
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Build and look at a distribution: packages and signed repository."""
 
@@ -39,8 +28,7 @@ def command() -> None:
 @command.command()
 @click.argument("path", type=DISTRO)
 @store_option
-@mirror_option
-@directory_option
+@origin_options
 @click.option("--keys", type=DIRECTORY, help="Where signing keys are kept.")
 @click.option("--tools", type=DIRECTORY, help="A tools tree to use in place of Dockyard's own.")
 @click.option("--no-check", is_flag=True, help="Publish even what is not closed.")
@@ -54,19 +42,18 @@ def build(
     tools: Path | None,
     no_check: bool,
     progress: str,
-) -> None:
+) -> Answer:
     """Build the distribution at PATH and publish its repository in the store.
 
     Fetches the pinned upstream packages, makes an RPM of each, adds the distribution's own
     packages, signs them, and proves that every requirement can be met. What did not change is not
     made again.
     """
-    from dockyard.cli import terminal
     from dockyard.distro.build import build_distro
     from dockyard.host import namespace
 
     namespace.enter()
-    origins = _origins(debian_mirror, mirror_dir)
+    origins = origins_of(debian_mirror, mirror_dir)
     with terminal.progress(progress) as listener:
         built = build_distro(
             path,
@@ -78,14 +65,22 @@ def build(
             check=not no_check,
         )
     state = f"{built.made} made" if built.changed else "nothing changed"
-    click.echo(f"{built.path}: {built.total} packages, {state}, signed by {built.fingerprint}")
+    return Answer(
+        f"{built.path}: {built.total} packages, {state}, signed by {built.fingerprint}",
+        {
+            "repository": str(built.path),
+            "packages": built.total,
+            "made": built.made,
+            "changed": built.changed,
+            "fingerprint": built.fingerprint,
+        },
+    )
 
 
 @command.command()
 @click.argument("path", type=DISTRO)
 @store_option
-@mirror_option
-@directory_option
+@origin_options
 @click.option(
     "--refresh-missing",
     is_flag=True,
@@ -97,7 +92,7 @@ def lock(
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
     refresh_missing: bool,
-) -> None:
+) -> Answer:
     """Pin the upstream package of every component.
 
     Prints what changed against the lock before, and why where pins were moved; warns of what the
@@ -107,22 +102,33 @@ def lock(
     from dockyard.distro.locking import make_lock, where_to_declare
 
     loaded = load_distro(path)
-    origins = _origins(debian_mirror, mirror_dir)
+    origins = origins_of(debian_mirror, mirror_dir)
     made = make_lock(loaded, store.absolute(), origins, refresh_missing=refresh_missing)
-    for warning in made.unmet:
-        click.echo(f"warning: {warning}", err=True)
-    if made.missing:
-        click.echo(where_to_declare(loaded, made.missing), err=True)
-    for line in made.changes:
-        click.echo(line)
     count = len(made.lock.packages)
-    click.echo(f"{made.path}: {count} packages pinned, {len(made.changes)} changed")
+    declare = where_to_declare(loaded, made.missing) if made.missing else ""
+    if not wants_json():
+        for warning in made.unmet:
+            terminal.say(f"warning: {warning}", err=True)
+        if declare:
+            terminal.say(declare, err=True)
+    lines = list(made.changes)
+    lines.append(f"{made.path}: {count} packages pinned, {len(made.changes)} changed")
+    return Answer(
+        "\n".join(lines),
+        {
+            "lock": str(made.path),
+            "packages": count,
+            "changes": list(made.changes),
+            "unmet": list(made.unmet),
+            "declare": declare,
+        },
+    )
 
 
 @command.command()
 @click.argument("path", type=DISTRO)
 @store_option
-def check(path: Path, store: Path) -> None:
+def check(path: Path, store: Path) -> Answer:
     """Prove the published repository whole: relations, installability, file conflicts."""
     from dockyard.distro.check import check_repository
     from dockyard.distro.load import load_distro
@@ -144,28 +150,26 @@ def check(path: Path, store: Path) -> None:
     problems = check_repository(place, loaded.places())
     if problems:
         raise DockyardError(*problems)
-    click.echo(f"{place}: every requirement is met, no files conflict")
+    return Answer(
+        f"{place}: every requirement is met, no files conflict", {"repository": str(place)}
+    )
 
 
 @command.command(name="list")
 @click.argument("path", type=DISTRO)
-def list_packages(path: Path) -> None:
+def list_packages(path: Path) -> Answer:
     """List the packages of the distribution: name, version, and what each is made of."""
     from dockyard.distro.listing import listing
     from dockyard.distro.load import load_distro
 
     rows = listing(load_distro(path))
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    for name, version, origin in rows:
-        click.echo(f"{name:{widths[0]}}  {version:{widths[1]}}  {origin}".rstrip())
-
-
-def _origins(mirrors: tuple[str, ...], directories: tuple[Path, ...] = ()) -> Origins:
-    import os
-
-    from dockyard.packages.deb.sources import Origins
-
-    return Origins.of_host(os.environ, debian_mirror=mirrors, mirror_directories=directories)
+    lines = [
+        f"{name:{widths[0]}}  {version:{widths[1]}}  {origin}".rstrip()
+        for name, version, origin in rows
+    ]
+    found = [{"name": name, "version": version, "origin": origin} for name, version, origin in rows]
+    return Answer("\n".join(lines), {"packages": found})
 
 
 def _tools(given: Path | None, store: Path, origins: Origins) -> Tools:

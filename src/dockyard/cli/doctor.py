@@ -7,35 +7,31 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dockyard.cli import terminal
+from dockyard.cli.answer import Answer
 from dockyard.cli.options import store_option
+from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
     from dockyard.host.doctor import Finding
 
-_WIDTH = 84
 
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.command(cls=Verb)
 @store_option
-def command(as_json: bool, store: Path) -> None:
+def command(store: Path) -> Answer:
     """Check this host, and say how to mend what is missing.
 
     Everything is tried rather than looked up. The exit status is 1 only when something is missing
     without which Dockyard cannot work.
     """
     import dataclasses
-    import json
 
     from dockyard.host.doctor import State, examine
 
     findings = [*examine(store), acceleration(store)]
-    if as_json:
-        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
-    else:
-        click.echo(as_text(findings))
-    if any(finding.state is State.MISSING for finding in findings):
-        raise SystemExit(1)
+    fit = all(finding.state is not State.MISSING for finding in findings)
+    rows = [dataclasses.asdict(finding) for finding in findings]
+    return Answer(as_text(findings), {"findings": rows}, passed=fit)
 
 
 def acceleration(store: Path) -> Finding:
@@ -74,7 +70,7 @@ def as_text(findings: list[Finding]) -> str:
         lines.append(f"{click.style(mark, fg=colour)} {finding.name.ljust(width)}  {finding.found}")
         lines += textwrap.wrap(
             finding.advice,
-            _WIDTH,
+            terminal.width(),
             initial_indent=" " * (width + 4),
             subsequent_indent=" " * (width + 4),
             break_long_words=False,

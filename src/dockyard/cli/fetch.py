@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dockyard.cli.fetching import origin_options, step
-from dockyard.cli.options import EXISTING_FILE, progress_option, store_option
+from dockyard.cli.answer import Answer
+from dockyard.cli.fetching import step
+from dockyard.cli.options import (
+    EXISTING_FILE,
+    origin_options,
+    origins_of,
+    progress_option,
+    store_option,
+)
+from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Lock
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("locks", nargs=-1, required=True, type=EXISTING_FILE, metavar="LOCK...")
 @click.option(
     "--into",
@@ -33,38 +41,40 @@ def command(
     mirror_dir: tuple[Path, ...],
     store: Path,
     progress: str,
-) -> None:
+) -> Answer:
     """Fetch every file that LOCKs pin, into a directory that needs no network later.
 
     Give the directory to other verbs with --mirror-dir or DOCKYARD_MIRROR_DIR. A lock of an image
     names its repositories through the image file beside it.
     """
-    import os
-
     from dockyard.cli import terminal
     from dockyard.packages import lockfile
-    from dockyard.packages.deb.sources import Origins
     from dockyard.packages.mirror_directory import fill
 
     loaded = {path: lockfile.load(path) for path in locks}
-    origins = Origins.of_host(
-        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
-    )
+    origins = origins_of(debian_mirror, mirror_dir)
     place = store.absolute()
     with (
         terminal.progress(progress) as listener,
         step(listener, f"Fill {into}", f"{len(loaded)} locks") as tell,
     ):
         filled = fill(loaded, into.absolute(), place, origins, _bases(loaded.items(), place), tell)
-    if filled.made:
-        names = ", ".join(sorted({pin.repository for pin in filled.made}))
-        click.echo(
-            f"note: {len(filled.made)} packages of {names} are built on the spot; "
-            "fetch the lock of that distribution too",
-            err=True,
-        )
+    made = sorted({pin.repository for pin in filled.made})
     size = terminal.size(filled.octets)
-    click.echo(f"{into}: {filled.files} files, {size}, {filled.new} new")
+    lines = [f"{into}: {filled.files} files, {size}, {filled.new} new"]
+    if made:
+        lines.append(
+            f"note: {len(filled.made)} packages of {', '.join(made)} are built on the spot; "
+            "fetch the lock of that distribution too"
+        )
+    facts = {
+        "directory": str(into.absolute()),
+        "files": filled.files,
+        "size": filled.octets,
+        "new": filled.new,
+        "madeLocally": made,
+    }
+    return Answer("\n".join(lines), facts)
 
 
 def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[str, ...]]:

@@ -1,38 +1,15 @@
-"""Shows what is fetched and unpacked as the progress of one step; options of verbs that fetch."""
+"""Shows what is fetched and unpacked as the progress of one step."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dockyard.engine.events import Listener
     from dockyard.packages.tools import ToolsProgress
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def origin_options(command: Command) -> Command:
-    """`--debian-mirror` and `--mirror-dir`: where packages are looked for."""
-    command = click.option(
-        "--mirror-dir",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        multiple=True,
-        envvar="DOCKYARD_MIRROR_DIR",
-        help="A directory that `dockyard fetch` filled; tried before any mirror.",
-    )(command)
-    return click.option(
-        "--debian-mirror",
-        multiple=True,
-        envvar="DOCKYARD_DEBIAN_MIRROR",
-        metavar="ADDRESS",
-        help="The base of a Debian archive: an address or a directory; default: the host's apt.",
-    )(command)
 
 
 @contextmanager

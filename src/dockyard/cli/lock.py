@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dockyard.cli.fetching import origin_options, step
-from dockyard.cli.options import EXISTING_FILE, progress_option, store_option
+from dockyard.cli.answer import Answer
+from dockyard.cli.fetching import step
+from dockyard.cli.options import (
+    image_argument,
+    origin_options,
+    origins_of,
+    progress_option,
+    rpm_source_option,
+    store_option,
+)
+from dockyard.cli.verb import Needing, Verb
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Pin
@@ -20,8 +29,8 @@ if TYPE_CHECKING:
 _SHOWN = 40
 
 
-@click.command()
-@click.argument("image", type=EXISTING_FILE)
+@click.command(cls=Verb)
+@image_argument
 @store_option
 @progress_option
 @click.option(
@@ -29,14 +38,11 @@ _SHOWN = 40
     is_flag=True,
     help="Keep every pin that can still be had; move only those whose files are gone.",
 )
-@click.option(
-    "--rpm-source",
-    type=click.Path(exists=True, path_type=Path),
-    multiple=True,
-    help="A directory of RPMs or a .repo file, beside the distro's repositories.",
-)
+@rpm_source_option
 @click.option(
     "--disable-base-image-rpm-repos",
+    cls=Needing,
+    needs="--rpm-source",
     is_flag=True,
     help="Use only what --rpm-source names, not the distro's own repositories.",
 )
@@ -50,13 +56,12 @@ def command(
     disable_base_image_rpm_repos: bool,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
-) -> None:
+) -> Answer:
     """Choose the packages that IMAGE asks for, and pin them in the lock beside it.
 
     A build takes exactly what the lock says: image.yaml has image.lock. Keep it under version
     control.
     """
-    import os
     from functools import partial
 
     from dockyard.cli import terminal
@@ -65,7 +70,6 @@ def command(
     from dockyard.errors import DockyardError
     from dockyard.host import clock
     from dockyard.packages.access import Access
-    from dockyard.packages.deb.sources import Origins
     from dockyard.packages.image_lock import lock_image
 
     began = clock.monotonic()
@@ -76,9 +80,7 @@ def command(
         raise DockyardError(loaded.problem("", "lock.no-distro", what, fix=fix))
     distro = load_distro(loaded.local(loaded.image.distro))
     store = store.absolute()
-    origins = Origins.of_host(
-        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
-    )
+    origins = origins_of(debian_mirror, mirror_dir)
     with (
         terminal.progress(progress) as listener,
         step(listener, f"Choose packages for {loaded.name}", "its lock is made") as fetched,
@@ -94,7 +96,7 @@ def command(
             without_distro=disable_base_image_rpm_repos,
             refresh_missing=refresh_missing,
         )
-    _tell(done, terminal.duration(clock.monotonic() - began))
+    return _answer(done, terminal.duration(clock.monotonic() - began))
 
 
 def _tool_pins(
@@ -117,16 +119,23 @@ def _tool_pins(
     return moved.packages
 
 
-def _tell(done: LockedImage, took: str) -> None:
+def _answer(done: LockedImage, took: str) -> Answer:
     count = f"{len(done.lock.packages)} packages, {len(done.lock.tools)} of the tools"
-    for line in done.changes[:_SHOWN]:
-        click.echo(f"  {line}")
+    lines = [f"  {line}" for line in done.changes[:_SHOWN]]
     if len(done.changes) > _SHOWN:
-        click.echo(f"  and {len(done.changes) - _SHOWN} more changes")
+        lines.append(f"  and {len(done.changes) - _SHOWN} more changes")
     if done.first:
         state = "made"
     elif done.changes:
         state = f"{len(done.changes)} changed"
     else:
         state = "unchanged"
-    click.echo(f"{done.path}: {count}, {state}, {took}")
+    lines.append(f"{done.path}: {count}, {state}, {took}")
+    facts = {
+        "lock": str(done.path.absolute()),
+        "packages": len(done.lock.packages),
+        "tools": len(done.lock.tools),
+        "first": done.first,
+        "changes": list(done.changes),
+    }
+    return Answer("\n".join(lines), facts)

@@ -9,6 +9,7 @@ SIGINT or SIGTERM stopped it.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,10 @@ import click
 
 from dockyard import __version__
 from dockyard.cli import terminal
+from dockyard.cli.answer import envelope
+from dockyard.cli.log import current_log
+from dockyard.cli.stumble import stumbled
+from dockyard.cli.verb import JSON_OPTION, Noun, usage_problem
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
 from dockyard.host.conditions import settle
@@ -36,7 +41,11 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
-class _Verbs(click.Group):
+# What click prints by itself, so that whatever fails is the printing.
+_ABOUT = {"-h", "--help", "--version"}
+
+
+class _Verbs(Noun):
     """A group whose commands are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -91,19 +100,66 @@ def main() -> None:
     """Run the command line of this process and exit."""
     stopping.listen(_say_interrupted)
     settle()
+    colours = terminal.colours()
+    with click.Context(dockyard, color=colours):
+        try:
+            status = _run(colours)
+        except terminal.OutputLost as lost:
+            status = 1
+            # So that Python does not fail at it again when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if not lost.nobody_reads:
+                what = f"the answer cannot be written: {lost}"
+                terminal.fail(DockyardError(Problem("cli.output", what, "standard output")))
+    sys.exit(status)
+
+
+def _run(colours: bool | None) -> int:
     try:
         _require_directory()
-        dockyard.main(standalone_mode=False)
+        dockyard.main(prog_name="dockyard", standalone_mode=False, color=colours)
     except DockyardError as error:
-        terminal.fail(error)
-        sys.exit(1)
+        _fail(error)
+        return 1
+    except click.exceptions.NoArgsIsHelpError as error:
+        terminal.say(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _fail(DockyardError(usage_problem(error)))
+        return error.exit_code
     except stopping.Stopped as stopped:
         stopping.leave(stopped.status)
     except click.Abort:  # the end of input, where a question waits for an answer
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        return 1
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 1
+    except terminal.OutputLost:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and _ABOUT & set(sys.argv):
+            raise terminal.OutputLost(error) from error
+        _fail(stumbled(error))
+        return 1
+    return 0
+
+
+def _fail(error: DockyardError) -> None:
+    """Tell an error to whoever called."""
+    log = current_log()
+    if JSON_OPTION in sys.argv:
+        words = [word for word in sys.argv[1:] if not word.startswith("-")]
+        path = log.written if log else None
+        terminal.say(envelope(_verb_in(words), ok=False, problems=error.problems, log=path))
+        return
+    terminal.fail(error)
+    if log and log.written:
+        click.echo(f"log: {log.written}", err=True)
+
+
+def _verb_in(words: list[str]) -> str:
+    """The verb that the words of a command line begin with, with its noun."""
+    if not words or words[0] not in VERBS:
+        return ""
+    command = dockyard.get_command(click.Context(dockyard), words[0])
+    nested = isinstance(command, click.Group) and words[1:] and words[1] in command.commands
+    return " ".join(words[: 2 if nested else 1])

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE
 from dockyard.cli.terminal import PROGRESS_MODES
 from dockyard.engine.store import default_root
 from dockyard.host.files import private_directory
 from dockyard.host.storage import store_trouble_told
 
+if TYPE_CHECKING:
+    from dockyard.packages.deb.sources import Origins
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+# An image file that is not there is told by the room that reads it.
+_FILE = click.Path(path_type=Path)
+_EXISTING_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def store_option(command: Command) -> Command:
@@ -48,11 +56,119 @@ def _opened(context: click.Context, parameter: click.Parameter, store: Path) -> 
 
 
 def progress_option(command: Command) -> Command:
-    """`--progress MODE`: how the work is shown."""
-    return click.option(
-        "--progress",
-        type=click.Choice(PROGRESS_MODES),
-        default="auto",
-        show_default=True,
-        help="How to show the work: bars on a terminal, plain lines, JSON lines, or nothing.",
+    """How the work is shown, and where its log goes: `--progress`, `-q`, `-v`, `--log-file`."""
+    for decorate in (
+        click.option(
+            "--log-file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            expose_value=False,
+            callback=_into(LOG_FILE),
+            help="Where to write the log of this run. Default: a new file in the store's logs.",
+        ),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            callback=_into(VERBOSE),
+            help="Show each program that runs and what it prints, as the log has it.",
+        ),
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_into(QUIET),
+            help="Show no progress: only the answer, or the error.",
+        ),
+        click.option(
+            "--progress",
+            type=click.Choice(PROGRESS_MODES),
+            default="auto",
+            show_default=True,
+            help="How to show the work: bars on a terminal, plain lines, JSON lines, or nothing.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def image_argument(command: Command) -> Command:
+    """The image file, named by its place or with `--config-file`, as Image Customizer has it."""
+
+    def both(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
+        named = context.meta.get(_CONFIG_FILE)
+        if value is None and named is None:
+            raise click.MissingParameter(ctx=context, param=parameter)
+        if value is not None and named is not None:
+            raise click.UsageError("the image file is named twice: drop --config-file", context)
+        found = value or named
+        assert isinstance(found, Path)
+        return found
+
+    command = click.option(
+        "--config-file",
+        type=_FILE,
+        is_eager=True,
+        expose_value=False,
+        callback=_into(_CONFIG_FILE),
+        help="The image file; the same as IMAGE.",
     )(command)
+    return click.argument("image", required=False, type=_FILE, callback=both)(command)
+
+
+_CONFIG_FILE = "dockyard.config-file"
+
+
+def jobs_option(command: Command) -> Command:
+    """`--jobs N`: how many steps run side by side."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=2,
+        show_default=True,
+        help="Steps to run side by side.",
+    )(command)
+
+
+def origin_options(command: Command) -> Command:
+    """`--debian-mirror` and `--mirror-dir`: where packages are looked for."""
+    command = click.option(
+        "--mirror-dir",
+        type=_EXISTING_DIRECTORY,
+        multiple=True,
+        help="A directory that `dockyard fetch` filled; tried before any mirror.",
+    )(command)
+    return click.option(
+        "--debian-mirror",
+        multiple=True,
+        metavar="ADDRESS",
+        help="The base of a Debian archive: an address or a directory; default: the host's apt.",
+    )(command)
+
+
+def rpm_source_option(command: Command) -> Command:
+    """`--rpm-source`: packages beside the distro's repositories."""
+    return click.option(
+        "--rpm-source",
+        type=click.Path(exists=True, path_type=Path),
+        multiple=True,
+        help="A directory of RPMs or a .repo file, beside the distro's repositories.",
+    )(command)
+
+
+def origins_of(debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...]) -> Origins:
+    """Where packages are fetched from: what the options say, else as the host is set up."""
+    from dockyard.packages.deb.sources import Origins
+
+    return Origins.of_host(os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir)
+
+
+def _into(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that keeps an option's value for whatever shows the work."""
+
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        context.meta[name] = value
+        return value
+
+    return keep

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli import terminal
-from dockyard.cli.image_options import image_options, origins_of
+from dockyard.cli.answer import Answer
+from dockyard.cli.image_options import image_options
+from dockyard.cli.options import origins_of
+from dockyard.cli.verb import Verb, remark
 
 if TYPE_CHECKING:
     from dockyard.engine.plan import Decision, Plan
@@ -18,21 +20,18 @@ if TYPE_CHECKING:
 _MARKS = {"run": ("▸", "green"), "reuse": ("=", None), "skip": ("·", None)}
 
 
-@click.command()
+@click.command(cls=Verb)
 @image_options
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.option("--details", is_flag=True, help="Show the settings within each step as well.")
 def command(
     image: Path,
     store: Path,
-    progress: str,
     output_image_format: str | None,
     rpm_source: tuple[Path, ...],
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
-    as_json: bool,
     details: bool,
-) -> None:
+) -> Answer:
     """Show what `dockyard build IMAGE` would do, and why."""
     from dockyard.engine.store import Store
     from dockyard.pipeline.build import plan_image, without_damage
@@ -41,13 +40,12 @@ def command(
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     plan = without_damage(planned, kept, mend=False).plan
-    terminal.remark(planned.request.remarks)
-    if as_json:
-        click.echo(json.dumps([_as_json(d) for d in plan.decisions], indent=1))
-        return
-    for decision in plan.decisions:
-        _show(decision, details)
-    _summary(plan)
+    remark(planned.request.remarks)
+    lines = [line for decision in plan.decisions for line in _lines(decision, details)]
+    return Answer(
+        "\n".join([*lines, _summary(plan)]),
+        {"steps": [_as_json(decision) for decision in plan.decisions]},
+    )
 
 
 def _as_json(decision: Decision) -> dict[str, object]:
@@ -63,25 +61,21 @@ def _as_json(decision: Decision) -> dict[str, object]:
     }
 
 
-def _show(decision: Decision, details: bool) -> None:
+def _lines(decision: Decision, details: bool) -> list[str]:
     mark, colour = _MARKS[decision.action.value]
     title = decision.step.title
-    click.echo(f"{click.style(mark, fg=colour)} {click.style(title, dim=colour is None)}")
+    lines = [f"{click.style(mark, fg=colour)} {click.style(title, dim=colour is None)}"]
     if colour:
-        lead = " " * 4
-        click.echo(
-            textwrap.fill(
-                f"because {decision.reason}", 100, initial_indent=lead, subsequent_indent=lead
-            )
-        )
+        lead, width = " " * 4, terminal.width()
+        because = f"because {decision.reason}"
+        lines += textwrap.wrap(because, width, initial_indent=lead, subsequent_indent=lead)
     if details:
-        for line in decision.step.details:
-            click.echo(f"    - {line}")
+        lines += [f"    - {line}" for line in decision.step.details]
+    return lines
 
 
-def _summary(plan: Plan) -> None:
+def _summary(plan: Plan) -> str:
     run, total = len(plan.to_run), len(plan.decisions)
     if not run:
-        click.echo("nothing to do: the image is in the store")
-    else:
-        click.echo(f"{run} of {total} steps to run")
+        return "nothing to do: the image is in the store"
+    return f"{run} of {total} steps to run"

@@ -10,15 +10,21 @@ _CLI = """\
 # The command line
 
 Every verb, made from the commands themselves. Exit status: 0 done; 1 it failed, or a check did;
-2 the command line was wrong; 130 or 143 when SIGINT or SIGTERM stopped it. Answers go to
-standard output, progress and errors to standard error. Colours follow the terminal and `NO_COLOR`.
+2 the command line was wrong; 130 or 143 when SIGINT or SIGTERM stopped it. Answers go to standard
+output, progress and errors to standard error.
+
+Colours are for terminals; `NO_COLOR` and `TERM=dumb` leave them out, `TERM=dumb` also the bars.
+Every verb takes `--json`, see [what programs read](json.md). Verbs that work take `-q`, `-v` and
+`--log-file`, and keep a log of every program that ran and what it printed in the store's directory
+`logs`; it is named at the end, and when something fails.
 
 | variable | meaning |
 | --- | --- |
 | `DOCKYARD_STORE` | the store, in place of `~/.cache/dockyard` (or `$XDG_CACHE_HOME/dockyard`) |
 | `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, parted by blanks |
 | `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, parted by colons |
-| `DOCKYARD_TOOLS_LOCK` | a lock of the tools in place of the one that comes with Dockyard |
+| `DOCKYARD_TOOLS_LOCK` | a lock of the tools in place of yours, or of Dockyard's own |
+| `NO_COLOR` | anything: no colours |
 """
 
 _NOT_YET = """\

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
+from dockyard.cli.answer import Answer
+from dockyard.cli.verb import Verb
+
 _KINDS = (
     *("image", "inject-files", "package-list"),
     *("distro", "distro-components", "distro-package", "distro-scriptlets"),
 )
 
 
-@click.command(name="schema")
+@click.command(name="schema", cls=Verb)
 @click.argument("kind", type=click.Choice(_KINDS), default="image")
-def command(kind: str) -> None:
+def command(kind: str) -> Answer:
     """Print the JSON schema (draft 2020-12) of the image file, or of another KIND of file.
 
     `distro` is distro.yaml; the other files of a distribution are `distro-…`. Editors complete and
@@ -20,7 +23,8 @@ def command(kind: str) -> None:
     """
     import json
 
-    click.echo(json.dumps(_schema(kind), indent=2, ensure_ascii=False))
+    schema = _schema(kind)
+    return Answer(json.dumps(schema, indent=2, ensure_ascii=False), schema)
 
 
 def _schema(kind: str) -> object:

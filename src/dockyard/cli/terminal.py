@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 
 import click
 
+from dockyard.cli.log import QUIET, VERBOSE, current_log
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem, Severity
 
@@ -81,17 +83,22 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
     All but the first begin with the indent; the first leaves as much room for what precedes it.
     """
-    width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH) or _WIDTH
+    columns = width()
     lines: list[str] = []
     for line in text.splitlines():
         broken = textwrap.wrap(
             line,
-            max(width - len(indent), 40),
+            max(columns - len(indent), 40),
             break_long_words=False,
             break_on_hyphens=False,
         )
         lines += [indent + each if lines or number else each for number, each in enumerate(broken)]
     return lines or [""]
+
+
+def width() -> int:
+    """How many characters a line of text may have: those of the terminal, but not too many."""
+    return min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH) or _WIDTH
 
 
 def duration(seconds: float) -> str:
@@ -115,16 +122,62 @@ def size(octets: int) -> str:
 
 @contextmanager
 def progress(mode: str) -> Iterator[events.Listener]:
-    """A listener that shows the engine's events in the given mode while the block runs."""
-    if mode == "quiet":
+    """A listener that shows the engine's events in the given mode while the block runs, and writes
+    them into the log of the verb that runs.
+    """
+    log = current_log()
+    with _shown(mode) as shown:
+
+        def listener(event: events.Event) -> None:
+            if log:
+                log.event(event)
+            shown(event)
+
+        yield listener
+
+
+@contextmanager
+def _shown(mode: str) -> Iterator[events.Listener]:
+    context = click.get_current_context(silent=True)
+    if mode == "quiet" or (context and context.meta.get(QUIET)):
         yield events.ignore
     elif mode == "json":
         yield _json
-    elif mode == "auto" and sys.stderr.isatty():
-        with _live() as listener:
+    elif mode == "auto" and draws() and not (context and context.meta.get(VERBOSE)):
+        from dockyard.cli.live import live
+
+        with live() as listener:
             yield listener
     else:
         yield _Plain()
+
+
+def draws() -> bool:
+    """Whether standard error is a terminal on which lines can be drawn anew."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def colours() -> bool | None:
+    """False where colours are not wanted (NO_COLOR, a dumb terminal); None: where a stream is a
+    terminal.
+    """
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+
+
+class OutputLost(Exception):
+    """An answer could not be written: nobody reads any more, or a disk is full."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause.strerror or str(cause))
+        self.nobody_reads = isinstance(cause, BrokenPipeError)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text. Raises OutputLost where it cannot be written."""
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        raise OutputLost(error) from error
 
 
 def _json(event: events.Event) -> None:
@@ -132,7 +185,7 @@ def _json(event: events.Event) -> None:
     click.echo(json.dumps(shown, sort_keys=True), err=True)
 
 
-class _Reused:
+class Reused:
     """Counts reused steps until something is to be told about a step that runs."""
 
     def __init__(self) -> None:
@@ -154,7 +207,7 @@ class _Plain:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._reused = _Reused()
+        self._reused = Reused()
 
     def __call__(self, event: events.Event) -> None:
         with self._lock:
@@ -178,52 +231,3 @@ class _Plain:
                 return f"  -- {title} failed after {duration(seconds)}"
             case _:
                 return ""
-
-
-@contextmanager
-def _live() -> Iterator[events.Listener]:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        SpinnerColumn,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    console = Console(stderr=True, highlight=False)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("[dim]{task.fields[note]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as shown:
-        tasks: dict[str, TaskID] = {}
-        reused = _Reused()
-
-        def listener(event: events.Event) -> None:
-            match event:
-                case events.StepReused(title=title):
-                    reused.add(title)
-                case events.StepStarted(step=step, title=title):
-                    if line := reused.line():
-                        console.print(f"[dim]= {escape(line)}")
-                    tasks[step] = shown.add_task(escape(title), total=None, note="")
-                case events.StepProgress(step=step, note=note, done=done, total=total):
-                    if step in tasks:
-                        count = {"completed": done, "total": total} if total else {}
-                        shown.update(tasks[step], note=escape(note), **count)  # type: ignore[arg-type]
-                case events.StepFinished(step=step, title=title, seconds=seconds, note=note):
-                    shown.remove_task(tasks.pop(step))
-                    told = f" [dim]{escape(note)}" if note else ""
-                    took = duration(seconds)
-                    console.print(f"[green]✓[/] {escape(title)} [dim]{took}[/]{told}")
-                case events.StepFailed(step=step, title=title, seconds=seconds):
-                    shown.remove_task(tasks.pop(step))
-                    console.print(f"[red]✗[/] {escape(title)} [dim]{duration(seconds)}")
-
-        yield listener

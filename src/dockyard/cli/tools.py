@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dockyard.cli.fetching import origin_options, step
-from dockyard.cli.options import progress_option, store_option
+from dockyard.cli.answer import Answer
+from dockyard.cli.fetching import step
+from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
+from dockyard.cli.verb import Noun
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Lock
@@ -17,25 +18,25 @@ if TYPE_CHECKING:
 _SHOWN = 40
 
 
-@click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--all", "everything", is_flag=True, help="List dependencies too.")
-@click.pass_context
-def command(context: click.Context, as_json: bool, everything: bool) -> None:
-    """Show the tools that Dockyard brings along: what, which version, what for.
+@click.group(cls=Noun, default="list")
+def command() -> None:
+    """Show, lock or fetch the tools that Dockyard brings along.
 
-    They come from Debian, pinned by digest in a lock that comes with Dockyard
-    (DOCKYARD_TOOLS_LOCK names another one), and are unpacked into the store when they are needed.
+    They come from Debian, pinned by digest in a lock, and are unpacked into the store when they
+    are needed. The lock in use is the one that DOCKYARD_TOOLS_LOCK names, else yours
+    (~/.config/dockyard/tools.lock, where `tools lock` puts it), else the one that comes with
+    Dockyard.
     """
-    if context.invoked_subcommand is not None:
-        return
-    from dockyard.packages.tools import load_tools_lock
 
-    rows = _rows(load_tools_lock(), everything or as_json)
-    if as_json:
-        click.echo(json.dumps(rows, indent=1))
-        return
-    _table(rows)
+
+@command.command("list")
+@click.option("--all", "everything", is_flag=True, help="List dependencies too.")
+def list_tools(everything: bool) -> Answer:
+    """Show the tools: what, which version, what for. The same as `dockyard tools` alone."""
+    from dockyard.packages.tools import load_tools_lock, lock_path
+
+    rows = _rows(load_tools_lock(), everything)
+    return Answer(_table(rows), {"lock": str(lock_path()), "packages": rows})
 
 
 def _rows(lock: Lock, everything: bool) -> list[dict[str, str | int]]:
@@ -59,7 +60,7 @@ def _rows(lock: Lock, everything: bool) -> list[dict[str, str | int]]:
     return rows
 
 
-def _table(rows: list[dict[str, str | int]]) -> None:
+def _table(rows: list[dict[str, str | int]]) -> str:
     from dockyard.cli.terminal import size
 
     width = {
@@ -67,16 +68,18 @@ def _table(rows: list[dict[str, str | int]]) -> None:
     }
     head = f"{'package':{width['package']}}  {'version':{width['version']}}  {'size':>9}  purpose"
     tree: str | int = ""
+    lines: list[str] = []
     for row in rows:
         if row["tree"] != tree:
-            click.echo(f"{'' if not tree else chr(10)}tree {row['tree']}\n{head}")
+            lines += ["", f"tree {row['tree']}", head][0 if tree else 1 :]
             tree = row["tree"]
         package, version = row["package"], row["version"]
         shown = size(int(row["size"]))
-        click.echo(
+        lines.append(
             f"{package:<{width['package']}}  {version:<{width['version']}}  {shown:>9}  "
             f"{row['purpose']}"
         )
+    return "\n".join(lines)
 
 
 @command.command("lock")
@@ -100,21 +103,16 @@ def lock(
     mirror_dir: tuple[Path, ...],
     store: Path,
     progress: str,
-) -> None:
+) -> Answer:
     """Resolve the tools anew and pin what is found."""
-    import os
-
     from dockyard.cli import terminal
     from dockyard.host.files import write_atomic
     from dockyard.packages import lockfile
-    from dockyard.packages.deb.sources import Origins
     from dockyard.packages.lock import diff_pins, follow
     from dockyard.packages.tools import LOCK_TOOLS, load_tools_lock, lock_path
     from dockyard.packages.tools_lock import lock_tools, refresh_tools
 
-    origins = Origins.of_host(
-        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
-    )
+    origins = origins_of(debian_mirror, mirror_dir)
     target = output or lock_path()
     old = load_tools_lock() if refresh_missing else lockfile.load_if_sound(lock_path(), LOCK_TOOLS)
     with (
@@ -130,13 +128,19 @@ def lock(
     text = lockfile.dump(new).encode()
     if not target.is_file() or target.read_bytes() != text:
         write_atomic(target, text)
-    for line in words[:_SHOWN]:
-        click.echo(f"  {line}")
+    lines = [f"  {line}" for line in words[:_SHOWN]]
     if len(words) > _SHOWN:
-        click.echo(f"  and {len(words) - _SHOWN} more changes")
+        lines.append(f"  and {len(words) - _SHOWN} more changes")
     octets = sum(pin.size for pin in new.packages)
     state = f"{len(words)} changed" if words else "unchanged" if old else "made"
-    click.echo(f"{target}: {len(new.packages)} packages, {terminal.size(octets)}, {state}")
+    lines.append(f"{target}: {len(new.packages)} packages, {terminal.size(octets)}, {state}")
+    facts = {
+        "lock": str(target.absolute()),
+        "packages": len(new.packages),
+        "size": octets,
+        "changes": list(words),
+    }
+    return Answer("\n".join(lines), facts)
 
 
 @command.command("fetch")
@@ -145,27 +149,22 @@ def lock(
 @progress_option
 def fetch(
     debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...], store: Path, progress: str
-) -> None:
+) -> Answer:
     """Fetch and unpack the tools now, so that later work needs no network for them."""
-    import os
-
     from dockyard.cli import terminal
     from dockyard.host import namespace
-    from dockyard.packages.deb.sources import Origins
     from dockyard.packages.tools import load_tools_lock, tools_tree, trees_path
 
     namespace.enter()
-    origins = Origins.of_host(
-        os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir
-    )
+    origins = origins_of(debian_mirror, mirror_dir)
     pins = load_tools_lock().packages
     place = trees_path(store.absolute(), pins)
+    facts = {"directory": str(place), "packages": len(pins)}
     if place.is_dir():
-        click.echo(f"{place}: there already")
-        return
+        return Answer(f"{place}: there already", {**facts, "fetched": False})
     with (
         terminal.progress(progress) as listener,
         step(listener, "Bring the tools", "the store has none of this lock") as tell,
     ):
         tools_tree(store.absolute(), pins, tell, origins=origins)
-    click.echo(f"{place}: {len(pins)} packages")
+    return Answer(f"{place}: {len(pins)} packages", {**facts, "fetched": True})

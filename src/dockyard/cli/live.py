@@ -1,0 +1,59 @@
+"""The live display of running steps on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dockyard.cli import terminal
+from dockyard.engine import events
+
+
+@contextmanager
+def live() -> Iterator[events.Listener]:
+    """A listener that keeps one line for each running step at the foot of the terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("[dim]{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as shown:
+        tasks: dict[str, TaskID] = {}
+        reused = terminal.Reused()
+
+        def listener(event: events.Event) -> None:
+            match event:
+                case events.StepReused(title=title):
+                    reused.add(title)
+                case events.StepStarted(step=step, title=title):
+                    if line := reused.line():
+                        console.print(f"[dim]= {escape(line)}")
+                    tasks[step] = shown.add_task(escape(title), total=None, note="")
+                case events.StepProgress(step=step, note=note, done=done, total=total):
+                    if step in tasks:
+                        count = {"completed": done, "total": total} if total else {}
+                        shown.update(tasks[step], note=escape(note), **count)  # type: ignore[arg-type]
+                case events.StepFinished(step=step, title=title, seconds=seconds, note=note):
+                    shown.remove_task(tasks.pop(step))
+                    told = f" [dim]{escape(note)}" if note else ""
+                    took = terminal.duration(seconds)
+                    console.print(f"[green]✓[/] {escape(title)} [dim]{took}[/]{told}")
+                case events.StepFailed(step=step, title=title, seconds=seconds):
+                    shown.remove_task(tasks.pop(step))
+                    console.print(f"[red]✗[/] {escape(title)} [dim]{terminal.duration(seconds)}")
+
+        yield listener

@@ -1,0 +1,59 @@
+"""The last resort: turns an exception that no room foresaw into one screen, and asks for a report.
+
+The traceback goes into a log, never to the terminal.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import traceback
+from pathlib import Path
+
+from dockyard.cli.log import LOGGER, Log, current_log
+from dockyard.errors import DockyardError, Problem
+
+
+def stumbled(error: Exception) -> DockyardError:
+    """What to tell of an unforeseen exception, whose traceback is put into the log."""
+    log = _log()
+    with log:
+        told = "".join(traceback.format_exception(error)).rstrip()
+        logging.getLogger(LOGGER).error("%s", f"unforeseen\n{told}")
+    where = str(log.written) if log.written else None
+    if isinstance(error, OSError) and error.strerror:
+        about = f"{error.filename}: " if error.filename else ""
+        return DockyardError(
+            Problem(
+                "cli.system",
+                f"{about}{error.strerror}",
+                why="the system refused what Dockyard had to do, at a place that has no better "
+                "words for it",
+                fix="mend that and run the same command again; if it should have worked, report it "
+                "with the log",
+            )
+        )
+    what = str(error).splitlines()[0] if str(error) else ""
+    return DockyardError(
+        Problem(
+            "cli.internal",
+            f"Dockyard stumbled over a mistake of its own: {type(error).__name__}"
+            + (f": {what}" if what else ""),
+            where,
+            why="this is a defect of Dockyard, not of your files",
+            fix="please report it, with the command and this log; what was finished is kept",
+        )
+    )
+
+
+def _log() -> Log:
+    """The log of the verb that ran, or one below the directory for temporary files."""
+    log = current_log()
+    if log is not None and log.path is not None:
+        log.begin()
+        if log.written:
+            return log
+    number, name = tempfile.mkstemp(prefix="dockyard-", suffix=".log")
+    os.close(number)
+    return Log(Path(name), ours=False, verbose=False)
