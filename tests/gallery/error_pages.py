@@ -134,6 +134,11 @@ class Desk:
         for found, put in sorted(self.replaced.items(), key=lambda item: -len(item[0])):
             text = text.replace(found, put)
         text = re.sub(r"http://127\.0\.0\.1:\d+", "http://mirror.example.com", text)
+        text = re.sub(
+            r"log: \S+/logs/\d{8}T\d{6}Z-(\S+?)-\d+\.log",
+            rf"log: {HOME}/store/logs/20260101T080000Z-\1-4711.log",
+            text,
+        )
         keys = list(dict.fromkeys(re.findall(r"\b(?:[0-9A-F]{40}|[0-9A-F]{16})\b", text)))
         for key, digit in zip(keys, "ABCDEF", strict=False):
             text = text.replace(key, digit * len(key))
