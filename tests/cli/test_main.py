@@ -6,18 +6,43 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
-from dockyard.cli.main import VERBS, dockyard
+from dockyard.cli.main import VERBS, dockyard, main
+from dockyard.host import stopping
 
 CODE = "from dockyard.cli.main import main; main()"
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", CODE, *words], capture_output=True, text=True)
+
+
+@dataclass
+class Here:
+    """Runs `dockyard` in this process, which is quicker than another one."""
+
+    patch: pytest.MonkeyPatch
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        self.patch.setattr(sys, "argv", ["dockyard", *words])
+        self.patch.setattr(stopping, "listen", lambda _: None)
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = self.capture.readouterr()
+        status = left.value.code if isinstance(left.value.code, int) else 1
+        return subprocess.CompletedProcess(words, status, told.out, told.err)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    return Here(monkeypatch, capsys)
 
 
 def test_every_verb_is_there_and_has_help() -> None:
@@ -53,15 +78,15 @@ def test_a_mistake_of_the_user_is_status_1_without_a_traceback(tmp_path: Path) -
     assert "image.yaml:1:1" in done.stderr
 
 
-def test_a_misspelt_verb_or_option_is_met_with_a_near_one() -> None:
-    assert "did you mean build?" in run("biuld").stderr
-    assert "did you mean lock?" in run("distro", "lokc").stderr
-    assert "did you mean --jobs" in run("build", "--jbos", "2").stderr
-    assert "did you mean" not in run("xyzzy").stderr
+def test_a_misspelt_verb_or_option_is_met_with_a_near_one(here: Here) -> None:
+    assert "did you mean build?" in here("biuld").stderr
+    assert "did you mean lock?" in here("distro", "lokc").stderr
+    assert "did you mean --jobs" in here("build", "--jbos", "2").stderr
+    assert "did you mean" not in here("xyzzy").stderr
 
 
-def test_a_number_of_jobs_that_does_no_work_is_refused(tmp_path: Path) -> None:
-    done = run("build", str(tmp_path / "image.yaml"), "--jobs", "0")
+def test_a_number_of_jobs_that_does_no_work_is_refused(here: Here, tmp_path: Path) -> None:
+    done = here("build", str(tmp_path / "image.yaml"), "--jobs", "0")
     assert done.returncode == 2 and "--jobs" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -81,12 +106,12 @@ IDLE = [
 
 @pytest.mark.parametrize(("words", "told"), IDLE, ids=lambda value: "-".join(value)[:40])
 def test_an_option_that_would_do_nothing_is_refused(
-    words: list[str], told: str, tmp_path: Path
+    words: list[str], told: str, here: Here, tmp_path: Path
 ) -> None:
     named = {"IMAGE": tmp_path / "image.yaml", "DISK": tmp_path / "disk.raw"}
     for path in named.values():
         path.write_text("")
-    done = run(*(str(named.get(word, word)) for word in words))
+    done = here(*(str(named.get(word, word)) for word in words))
     assert done.returncode == 2, done.stderr
     assert told in " ".join((done.stderr + done.stdout).split())
 
@@ -104,10 +129,12 @@ def leaves(group: click.Group, path: list[str]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("words", leaves(dockyard, []), ids=" ".join)
-def test_every_verb_answers_with_json_even_when_it_fails(words: list[str], tmp_path: Path) -> None:
+def test_every_verb_answers_with_json_even_when_it_fails(
+    words: list[str], here: Here, tmp_path: Path
+) -> None:
     """Each is called with an option that it does not have, and with what it needs missing."""
     for more in (["--no-such"], [str(tmp_path / "nothing")]):
-        done = run(*words, *more, "--json")
+        done = here(*words, *more, "--json")
         answer = json.loads(done.stdout)
         assert list(answer) == [
             "dockyard", "verb", "ok", "result", "remarks", "problems", "log",
@@ -124,11 +151,11 @@ def test_the_documentation_has_the_result_of_every_verb() -> None:
         assert f"| `{' '.join(words)}` |" in page
 
 
-def test_the_image_file_can_be_named_with_an_option_everywhere(tmp_path: Path) -> None:
+def test_the_image_file_can_be_named_with_an_option_everywhere(here: Here, tmp_path: Path) -> None:
     image = tmp_path / "image.yaml"
     image.write_text("hostname: a\n")
     for verb in ("build", "plan", "lock", "boot", "validate-config"):
-        done = run(verb, "--config-file", str(image))
+        done = here(verb, "--config-file", str(image))
         assert done.returncode == 1, done.stderr
         assert f"{image}:1:1" in done.stderr
 
@@ -180,3 +207,35 @@ def test_an_unforeseen_exception_asks_for_a_report_and_names_the_log(
     assert str(log) in told
     assert "KeyError: 'unforeseen'" in log.read_text() and "Traceback" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_valid_file_that_a_build_refuses_is_told_so(here: Here, tmp_path: Path) -> None:
+    image = tmp_path / "image.yaml"
+    image.write_text("iso: {}\nos:\n  selinux:\n    mode: enforcing\n")
+    done = here("validate-config", str(image))
+    assert done.returncode == 0, done.stderr
+    assert "note[build.not-acted-on]: `os.selinux.mode`" in done.stderr
+    assert "note[build.no-distro]" in done.stderr
+    assert "stop" in done.stdout
+    answer = json.loads(here("validate-config", str(image), "--json").stdout)
+    assert answer["ok"] and answer["result"]["buildable"] is False
+    assert {each["severity"] for each in answer["remarks"]} == {"note"}
+
+
+def test_an_image_to_customize_is_not_asked_for_a_distro(here: Here, tmp_path: Path) -> None:
+    image = tmp_path / "image.yaml"
+    image.write_text("input:\n  image:\n    path: base.raw\nos:\n  hostname: a\n")
+    told = here("validate-config", str(image)).stderr
+    assert "note[build.not-acted-on]: `input`" in told and "no-distro" not in told
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_get_their_completion(shell: str, here: Here) -> None:
+    assert "_DOCKYARD_COMPLETE" in here("completion", shell).stdout
+
+
+def test_verbs_and_options_are_completed() -> None:
+    found = ShellComplete(dockyard, {}, "dockyard", "_DOCKYARD_COMPLETE")
+    assert [item.value for item in found.get_completions([], "bui")] == ["build"]
+    assert "--jobs" in [item.value for item in found.get_completions(["build"], "--j")]
+    assert [item.value for item in found.get_completions(["distro"], "lo")] == ["lock"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
     from dockyard.packages.deb.sources import Origins
 
-DISTRO = click.Path(exists=True, path_type=Path)
+
+class _Distro(click.Path):
+    """A distribution: its directory or file, or the name of one that comes with Dockyard."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from dockyard.config.bundled import bundled_distros
+
+        return super().convert(bundled_distros().get(str(value), value), param, ctx)
+
+
+DISTRO = _Distro(exists=True, path_type=Path)
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 

@@ -97,9 +97,9 @@ def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[s
         if not ids or not file.is_file():
             continue
         image = load_image(file)
-        if not image.image.distro:
+        if image.distro_path is None:
             continue
-        distro = load_distro(image.local(image.image.distro))
+        distro = load_distro(image.distro_path)
         with Network() as network:
             for repository in image_repositories(distro.distro, distro.directory, store):
                 if repository.id in ids:

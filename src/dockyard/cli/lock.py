@@ -74,11 +74,11 @@ def command(
 
     began = clock.monotonic()
     loaded = load_image(image)
-    if not loaded.image.distro:
+    if loaded.distro_path is None:
         what = "the image file names no distro, so there is nothing to lock"
-        fix = "add, for example: distro: ../../distros/harbor/distro.yaml"
+        fix = "add, for example: distro: harbor"
         raise DockyardError(loaded.problem("", "lock.no-distro", what, fix=fix))
-    distro = load_distro(loaded.local(loaded.image.distro))
+    distro = load_distro(loaded.distro_path)
     store = store.absolute()
     origins = origins_of(debian_mirror, mirror_dir)
     with (

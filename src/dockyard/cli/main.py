@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "distro": ("distro", "Build and look at a distribution: packages and signed repository."),
     "tools": ("tools", "Show, lock or fetch the tools that Dockyard brings along."),
     "fetch": ("fetch", "Fill a directory that serves as an offline mirror of a lock."),
+    "completion": ("completion", "Print what makes a shell complete verbs and options."),
     "doctor": ("doctor", "Check this host, and say how to mend what is missing."),
 }
 

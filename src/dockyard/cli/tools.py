@@ -91,7 +91,7 @@ def _table(rows: list[dict[str, str | int]]) -> str:
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the lock; default: the lock in use.",
+    help="Where to write the lock. Default: your own, ~/.config/dockyard/tools.lock.",
 )
 @origin_options
 @store_option
@@ -104,17 +104,20 @@ def lock(
     store: Path,
     progress: str,
 ) -> Answer:
-    """Resolve the tools anew and pin what is found."""
+    """Resolve the tools anew and pin what is found.
+
+    What has changed goes into a lock of your own, which is used in place of Dockyard's from then
+    on. Remove the file to return to Dockyard's.
+    """
     from dockyard.cli import terminal
-    from dockyard.host.files import write_atomic
     from dockyard.packages import lockfile
     from dockyard.packages.lock import diff_pins, follow
-    from dockyard.packages.tools import LOCK_TOOLS, load_tools_lock, lock_path
+    from dockyard.packages.tools import LOCK_TOOLS, load_tools_lock, lock_path, own_lock_path
     from dockyard.packages.tools_lock import lock_tools, refresh_tools
 
     origins = origins_of(debian_mirror, mirror_dir)
-    target = output or lock_path()
-    old = load_tools_lock() if refresh_missing else lockfile.load_if_sound(lock_path(), LOCK_TOOLS)
+    used, target = lock_path(), output or own_lock_path()
+    old = load_tools_lock() if refresh_missing else lockfile.load_if_sound(used, LOCK_TOOLS)
     with (
         terminal.progress(progress) as listener,
         step(listener, "Choose the tools", "their lock is made") as tell,
@@ -126,8 +129,10 @@ def lock(
             words = diff_pins(old.packages, new.packages) if old else []
     new = follow(old, new, str(target))
     text = lockfile.dump(new).encode()
-    if not target.is_file() or target.read_bytes() != text:
-        write_atomic(target, text)
+    if output is None and used.is_file() and used.read_bytes() == text:
+        target = used
+    elif not target.is_file() or target.read_bytes() != text:
+        _write(target, text)
     lines = [f"  {line}" for line in words[:_SHOWN]]
     if len(words) > _SHOWN:
         lines.append(f"  and {len(words) - _SHOWN} more changes")
@@ -141,6 +146,19 @@ def lock(
         "changes": list(words),
     }
     return Answer("\n".join(lines), facts)
+
+
+def _write(target: Path, text: bytes) -> None:
+    from dockyard.errors import DockyardError, Problem
+    from dockyard.host.files import write_atomic
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, text)
+    except OSError as error:
+        what, why = "the lock of the tools cannot be written", error.strerror or str(error)
+        fix = "choose another file with --output, and name it in DOCKYARD_TOOLS_LOCK"
+        raise DockyardError(Problem("tools.lock-write", what, str(target), why, fix)) from error
 
 
 @command.command("fetch")

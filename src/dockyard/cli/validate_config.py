@@ -12,6 +12,7 @@ from dockyard.cli.options import image_argument
 from dockyard.cli.verb import Verb, remark
 
 if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
     from dockyard.errors import Problem
 
 _RESOURCES = ("files", "oci", "all")
@@ -43,9 +44,10 @@ def _split(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 def command(image: Path, resources: set[str], build_dir: Path | None) -> Answer:
     """Check the image file IMAGE, and report every mistake with its place and its mending.
 
-    Files that it builds on (baseConfigs) are checked as well. Nothing is built or changed.
+    Files that it builds on (baseConfigs) are checked as well. What is valid, but would stop a
+    build, is told as notes. Nothing is built or changed.
     """
-    from dockyard.config import LoadedImage, check_files, load_image
+    from dockyard.config import check_files, load_image
     from dockyard.errors import DockyardError, Severity
 
     problems: list[Problem] = []
@@ -71,6 +73,30 @@ def command(image: Path, resources: set[str], build_dir: Path | None) -> Answer:
     if problems:
         raise DockyardError(*problems)
     assert loaded is not None
+    refused = refused_by_build(loaded)
+    remark(refused)
     files = len(loaded.files)
     text = f"{image}: valid" + (f" ({files} files)" if files > 1 else "")
-    return Answer(text, {"files": [str(path) for path in loaded.files]})
+    if refused:
+        text += ", but `dockyard build` would stop at what is noted above"
+    facts = {"files": [str(path) for path in loaded.files], "buildable": not refused}
+    return Answer(text, facts)
+
+
+def refused_by_build(loaded: LoadedImage) -> list[Problem]:
+    """What a build would refuse of a valid file, as notes."""
+    from dataclasses import replace
+
+    from dockyard.errors import DockyardError, Severity
+    from dockyard.model.input import Input
+    from dockyard.pipeline.acted_on import require_acted_on, require_buildable
+
+    found: list[Problem] = []
+    # A file that customizes an image needs nothing of what an image from packages needs.
+    from_packages = loaded.image.input == Input()
+    for judge in (require_acted_on, *((require_buildable,) if from_packages else ())):
+        try:
+            judge(loaded)
+        except DockyardError as error:
+            found += [replace(each, severity=Severity.NOTE) for each in error.problems]
+    return found

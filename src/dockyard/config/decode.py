@@ -12,6 +12,7 @@ from collections.abc import Mapping as Map
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from dockyard.config.bundled import is_name
 from dockyard.config.report import Report
 from dockyard.config.scalars import READERS, Unreadable
 from dockyard.config.shape import Field, Kind, Shape, fields_of
@@ -98,6 +99,8 @@ class Decoder:
         if "\0" in text:
             return self.fail(node.at, path, "config.path", "a path cannot hold NUL", "remove it")
         file = node.at.position.file
+        if path == ("distro",) and is_name(text):
+            return text
         if text.strip() and file != self.main:
             return str(Path(file).absolute().parent / text)
         return text

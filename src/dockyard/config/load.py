@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from dockyard.config.bundled import bundled_distros
 from dockyard.config.decode import Decoder, dotted
 from dockyard.config.kinds import Kind, require_kind
 from dockyard.config.merge import merge_files
@@ -56,6 +57,14 @@ class LoadedImage:
     def local(self, path: str) -> Path:
         """A local path of the model as a path that can be opened."""
         return self.directory / path
+
+    @property
+    def distro_path(self) -> Path | None:
+        """The file or directory of the distribution; one that comes with Dockyard has a name."""
+        named = self.image.distro
+        if not named:
+            return None
+        return bundled_distros().get(named) or self.local(named)
 
     def beside(self, at: str, path: str) -> Path:
         """A path that is plain text in the model, such as `password.value`: relative to the file

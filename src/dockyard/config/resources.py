@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from dockyard.config.bundled import bundled_distros, is_name
 from dockyard.config.load import LoadedImage, read_model
 from dockyard.config.report import Report
 from dockyard.errors import DockyardError, Position, Problem, Severity
@@ -87,6 +88,9 @@ def check_files(loaded: LoadedImage) -> list[Problem]:
     """
     problems: list[Problem] = []
     for at, path, directory in _references(loaded):
+        if at == "distro" and is_name(path):
+            problems += _unknown_distro(loaded, path)
+            continue
         local = loaded.local(path)
         try:
             mode = local.stat().st_mode
@@ -156,6 +160,22 @@ def _missing(loaded: LoadedImage, at: str, path: str, why: str, local: Path) -> 
         names = " or ".join(str(PurePath(path).with_name(name)) for name in near)
         fix = f"did you mean {names}?"
     yield loaded.problem(at, "config.file-missing", what, why=why, fix=fix)
+
+
+def _unknown_distro(loaded: LoadedImage, name: str) -> Iterator[Problem]:
+    if name in bundled_distros():
+        return
+    known = ", ".join(bundled_distros()) or "none"
+    beside = loaded.local(name).is_dir()
+    yield loaded.problem(
+        "distro",
+        "config.no-such-distro",
+        f"no distribution named {name!r} comes with Dockyard",
+        why=f"a name without a slash is one of those that come with Dockyard: {known}",
+        fix=f"for the directory beside the file, write ./{name}"
+        if beside
+        else "correct the name, or give the path of a distro.yaml",
+    )
 
 
 def _near(path: Path) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import stopping
+from dockyard.host import journal, stopping
 from dockyard.host.conditions import UMASK
 from dockyard.host.limits import Limits, Watch
 
@@ -195,6 +195,7 @@ def run(
     if watch and watch.problem:
         raise DockyardError(_with_output(watch.problem, err or out or b""))
     completed = Completed(tuple(argv), process.returncode, out or b"", err or b"")
+    journal.program_ended(shown or argv, completed.status, completed.stdout, completed.stderr)
     if check and completed.status:
         raise ProcessFailed(completed, shown)
     return completed

@@ -77,8 +77,9 @@ class Image(Model):
     )
     distro: LocalPath | None = Field(
         default=None,
-        description="Distribution file that packages come from, for an image made from nothing.",
-        examples=["../distros/harbor/distro.yaml"],
+        description="Distribution that packages come from, for an image made from nothing: the "
+        "name of one that comes with Dockyard, or the path of a distribution file.",
+        examples=["harbor", "./team/distro.yaml"],
     )
     base_configs: tuple[BaseConfig, ...] = Field(
         default=(), description="Image files that this one builds on, in order."

@@ -129,16 +129,28 @@ def request() -> Request:
 
 
 def load_tools_lock(path: Path | None = None) -> Lock:
-    """The lock in use: the given file, else DOCKYARD_TOOLS_LOCK, else the one that comes with
-    Dockyard.
-    """
+    """The lock in use, see `lock_path`, or the given file."""
     return lockfile.load(path or lock_path(), LOCK_TOOLS)
 
 
 def lock_path() -> Path:
-    """The file of the lock in use."""
-    chosen = os.environ.get("DOCKYARD_TOOLS_LOCK")
-    return Path(chosen) if chosen else Path(str(resources.files("dockyard") / "data/tools.lock"))
+    """The file of the lock in use: DOCKYARD_TOOLS_LOCK, else the user's own when there is one, else
+    the one that comes with Dockyard.
+    """
+    own = own_lock_path()
+    if os.environ.get("DOCKYARD_TOOLS_LOCK") or own.is_file():
+        return own
+    return Path(str(resources.files("dockyard") / "data/tools.lock"))
+
+
+def own_lock_path() -> Path:
+    """Where `dockyard tools lock` puts what it made: the user's configuration, unless
+    DOCKYARD_TOOLS_LOCK names another file. The package's own file is never written.
+    """
+    if chosen := os.environ.get("DOCKYARD_TOOLS_LOCK"):
+        return Path(chosen)
+    home = os.environ.get("HOME", "/")
+    return Path(os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config") / "dockyard/tools.lock"
 
 
 def trees_path(store: Path, pins: Iterable[Pin]) -> Path:

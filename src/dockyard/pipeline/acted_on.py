@@ -115,7 +115,7 @@ def require_buildable(loaded: LoadedImage) -> None:
             "build.no-distro",
             "the image file names no distro",
             why="an image is made from the packages of a distribution",
-            fix="add, for example: distro: ../../distros/harbor/distro.yaml",
+            fix="add, for example: distro: harbor",
         )
         problems.extend([problem])
     if not image.storage.disks:

@@ -111,7 +111,7 @@ def read_request(
     together.get(lambda: require_acted_on(loaded))
     together.extend(check_files(loaded))
     together.raise_any()
-    distro = together.get(lambda: load_distro(loaded.local(str(image.distro)).resolve()))
+    distro = together.get(lambda: load_distro((loaded.distro_path or loaded.directory).resolve()))
     lock_file = lock_path(file)
     chosen_format = output_format or str(image.output.image.format or "raw")
     together.get(lambda: format_by_name(chosen_format))

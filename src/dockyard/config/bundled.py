@@ -1,0 +1,32 @@
+"""The distributions that come with Dockyard, which an image file may name instead of a path.
+
+A wheel carries them beside the modules; in a checkout they are the directory `distros` at its top.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+FILE_NAME = "distro.yaml"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text names a distribution rather than its file or directory: it has no slash and
+    does not end like a file of YAML.
+    """
+    return bool(_NAME.fullmatch(text)) and not text.endswith((".yaml", ".yml"))
+
+
+@lru_cache
+def bundled_distros() -> Mapping[str, Path]:
+    """Name → directory of every distribution that comes with Dockyard."""
+    package = Path(__file__).resolve().parents[1]
+    for place in (package / "distros", package.parents[1] / "distros"):
+        found = {file.parent.name: file.parent for file in sorted(place.glob(f"*/{FILE_NAME}"))}
+        if found:
+            return found
+    return {}
