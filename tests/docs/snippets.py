@@ -7,7 +7,8 @@ Marks, on the line before a fence (a block may be indented, as in a list):
     <!-- add to: FILE KEY -->           YAML: added below KEY at the end of that file
     <!-- distro: component -->          YAML: a distribution's file, see KINDS of the tests
     <!-- other -->                      YAML of another program
-    <!-- not run: REASON -->            shell: parsed, but not run with the tutorial
+    <!-- distro: components in FILE --> YAML: components that the reader of a how-to adds to it
+    <!-- not run: REASON -->            shell: parsed, but not run with the tutorial or the how-to
 
 YAML without a mark is a whole image file.
 """

@@ -45,7 +45,7 @@ def test_yaml(block: Block) -> None:
     if block.mark == "other":
         assert yaml.safe_load(block.text)
     elif kind := block.marked("distro"):
-        KINDS[kind].model_validate(yaml.safe_load(block.text))
+        KINDS[kind.split()[0]].model_validate(yaml.safe_load(block.text))
     elif place := block.marked("fragment of"):
         parse_image(_with_fragment(tutorial_image(), place, block.text), str(block))
     elif block.marked("add to"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -9,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from dockyard.cli.tools import command
 from dockyard.errors import DockyardError
@@ -24,6 +25,7 @@ from dockyard.packages.tools import (
     declared_trees,
     load_tools_lock,
     lock_path,
+    own_lock_path,
     request,
     tools_tree,
     trees_path,
@@ -143,3 +145,47 @@ def test_a_half_made_tree_never_appears(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(DockyardError):
         tools_tree(tmp_path, origins=Origins())
     assert not place.exists() and not (left / "main/stale").exists()
+
+
+def test_a_lock_of_the_users_own_comes_before_the_shipped_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKYARD_TOOLS_LOCK", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    shipped = lock_path()
+    assert shipped.parts[-3:] == ("dockyard", "data", "tools.lock")
+    own = tmp_path / "dockyard/tools.lock"
+    own.parent.mkdir()
+    own.write_bytes(shipped.read_bytes())
+    assert lock_path() == own == own_lock_path()
+    monkeypatch.setenv("DOCKYARD_TOOLS_LOCK", str(tmp_path / "named.lock"))
+    assert lock_path() == own_lock_path() == tmp_path / "named.lock"
+
+
+def test_tools_lock_writes_to_the_users_configuration_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKYARD_TOOLS_LOCK", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    shipped = lock_path()
+    before, lock = shipped.read_bytes(), load_tools_lock()
+    outcome = [lock]
+    monkeypatch.setattr(
+        "dockyard.packages.tools_lock.lock_tools", lambda *_: outcome[-1], raising=True
+    )
+
+    def tools_lock() -> Result:
+        words = ["lock", "--store", str(tmp_path / "store"), "--progress", "quiet"]
+        return CliRunner().invoke(command, words)
+
+    unmoved = tools_lock()
+    assert unmoved.exit_code == 0 and str(shipped) in unmoved.output
+    assert not (tmp_path / "config").exists()
+    outcome.append(dataclasses.replace(lock, packages=lock.packages[1:]))
+    assert str(tmp_path / "config/dockyard/tools.lock") in tools_lock().output
+    assert (tmp_path / "config/dockyard/tools.lock").is_file()
+    assert shipped.read_bytes() == before
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/proc")
+    failed = tools_lock()
+    assert isinstance(failed.exception, DockyardError)
+    assert failed.exception.problems[0].code == "tools.lock-write"

@@ -1,4 +1,4 @@
-"""The distributions that come with Dockyard, which an image file may name instead of a path.
+"""The distributions that come with Dockyard, which an image file may name where no such path is.
 
 A wheel carries them beside the modules; in a checkout they are the directory `distros` at its top.
 """
@@ -15,8 +15,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def is_name(text: str) -> bool:
-    """Whether a text names a distribution rather than its file or directory: it has no slash and
-    does not end like a file of YAML.
+    """Whether a text may name a distribution: it has no slash and does not end like a file of YAML.
+
+    What lies beside the image file under that name is meant all the same.
     """
     return bool(_NAME.fullmatch(text)) and not text.endswith((".yaml", ".yml"))
 

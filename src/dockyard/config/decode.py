@@ -99,10 +99,11 @@ class Decoder:
         if "\0" in text:
             return self.fail(node.at, path, "config.path", "a path cannot hold NUL", "remove it")
         file = node.at.position.file
-        if path == ("distro",) and is_name(text):
+        beside = Path(file).absolute().parent / text
+        if path == ("distro",) and is_name(text) and not beside.exists():
             return text
         if text.strip() and file != self.main:
-            return str(Path(file).absolute().parent / text)
+            return str(beside)
         return text
 
     def list(self, item: Shape, node: Node, path: Path_) -> Any:

@@ -60,11 +60,14 @@ class LoadedImage:
 
     @property
     def distro_path(self) -> Path | None:
-        """The file or directory of the distribution; one that comes with Dockyard has a name."""
+        """The file or directory of the distribution: the one at the path, else the one of that name
+        that comes with Dockyard.
+        """
         named = self.image.distro
         if not named:
             return None
-        return bundled_distros().get(named) or self.local(named)
+        local = self.local(named)
+        return local if local.exists() else bundled_distros().get(named, local)
 
     def beside(self, at: str, path: str) -> Path:
         """A path that is plain text in the model, such as `password.value`: relative to the file

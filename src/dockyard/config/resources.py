@@ -88,10 +88,10 @@ def check_files(loaded: LoadedImage) -> list[Problem]:
     """
     problems: list[Problem] = []
     for at, path, directory in _references(loaded):
-        if at == "distro" and is_name(path):
+        local = loaded.local(path)
+        if at == "distro" and is_name(path) and not local.exists():
             problems += _unknown_distro(loaded, path)
             continue
-        local = loaded.local(path)
         try:
             mode = local.stat().st_mode
         except OSError as error:
@@ -166,15 +166,12 @@ def _unknown_distro(loaded: LoadedImage, name: str) -> Iterator[Problem]:
     if name in bundled_distros():
         return
     known = ", ".join(bundled_distros()) or "none"
-    beside = loaded.local(name).is_dir()
     yield loaded.problem(
         "distro",
         "config.no-such-distro",
-        f"no distribution named {name!r} comes with Dockyard",
-        why=f"a name without a slash is one of those that come with Dockyard: {known}",
-        fix=f"for the directory beside the file, write ./{name}"
-        if beside
-        else "correct the name, or give the path of a distro.yaml",
+        f"there is no distribution {name!r}",
+        why=f"neither does it lie beside the file nor come with Dockyard, which has {known}",
+        fix="correct the name, or give the path of a distro.yaml",
     )
 
 
