@@ -91,7 +91,7 @@ def test_validate_command(tmp_path: Path) -> None:
     good.write_text("os: {additionalFiles: [{source: x, destination: /x}]}\n")
     bad.write_text("os: {hostname: a_b}\n")
     run = CliRunner().invoke
-    assert run(validate_command, [str(good)]).output == f"{good}: valid\n"
+    assert run(validate_command, [str(good)]).stdout.startswith(f"{good}: valid")
     assert run(validate_command, ["--config-file", str(good)]).exit_code == 0
     assert run(validate_command, []).exit_code == 2
     assert run(validate_command, [str(good), "--config-file", str(good)]).exit_code == 2

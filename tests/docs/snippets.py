@@ -77,7 +77,9 @@ def dockyard_words(line: str) -> list[str] | None:
         words.pop(0)
     if not words or words[0].rpartition("/")[2] != "dockyard":
         return None
-    end = next((at for at, word in enumerate(words) if word in ("|", ">", "2>", "&&")), len(words))
+    end = next(
+        (at for at, word in enumerate(words) if word in ("|", ">", ">>", "2>", "&&")), len(words)
+    )
     return words[1:end]
 
 
