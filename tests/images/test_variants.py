@@ -113,3 +113,17 @@ def test_other_formats_are_the_same_bytes_twice(
     assert (
         magic.startswith(b"QFI\xfb") if written == "qcow2" else magic[-512:].startswith(b"conectix")
     )
+
+
+@pytest.mark.build
+def test_packages_that_the_boot_needs_are_told_together_before_anything_is_built(
+    published: Path, tmp_path: Path
+) -> None:
+    image = variant(tmp_path, name="bare")
+    text = image.read_text()
+    image.write_text(text.replace("- harbor-core", "- systemd").replace("      - e2fsprogs\n", ""))
+    run_dockyard("lock", image, "--progress", "quiet")
+    done = run_dockyard("plan", image, check=False)
+    assert done.stderr.count("does not boot as asked") == 1
+    for told in ("e2fsprogs: fsck.ext4, for the file system ext4", "udev: ", "mount: "):
+        assert told in done.stderr

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dockyard.disk.layout import FAT_TYPES, DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.model.storage import FileSystemType, MountIdType, MountPoint
 
+# Has the mounted file system take all of its partition, which systemd-repart(8) made larger.
+GROW = "x-systemd.growfs"
+
 # Kinds that fsck(8) has something to do for at boot.
 _CHECKED = frozenset((FileSystemType.EXT4, *FAT_TYPES))
 
@@ -32,7 +35,12 @@ def fstab(layout: DiskLayout) -> str:
             lines.append((mount.path, _line(partition, partition.filesystem, mount, subvolume)))
     # Paths in order of their parts: a mount point follows those above it.
     lines.sort(key=lambda item: [part for part in item[0].split("/") if part])
-    return "".join(f"{line}\n" for _, line in lines)
+    swaps = [
+        f"{source(partition, None)} none swap defaults 0 0"
+        for partition in layout.partitions
+        if partition.swap
+    ]
+    return "".join(f"{line}\n" for line in [*(line for _, line in lines), *swaps])
 
 
 def _line(
@@ -50,6 +58,8 @@ def _line(
     options = [option for option in mount.options.split(",") if option]
     if subvolume is not None:
         options.append(f"subvol={subvolume}")
+    if partition.grows_when_booted and (mount, subvolume) == filesystem.mounts[0]:
+        options.append(GROW)
     if (partition.verity or filesystem.type is FileSystemType.EROFS) and "ro" not in options:
         options.append("ro")
     check = 0

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from dockyard.disk import gpt
 from dockyard.disk.identity import derive
-from dockyard.disk.partition_types import DISCOVERABLE, GROW_FILE_SYSTEM, READ_ONLY, type_guid
+from dockyard.disk.partition_types import DISCOVERABLE, GROW_FILE_SYSTEM, READ_ONLY, SWAP, type_guid
 from dockyard.disk.partitions import (
     FAT_TYPES,
     DiskLayout,
@@ -93,6 +93,8 @@ def lay_out(
             filesystem=filesystems.get(device.id if device else item.id),
             verity=device,
         )
+        if laid.type_guid == SWAP and laid.filesystem is None:
+            laid = replace(laid, swap=derive(seed, "swap", laid.key))
         _check(laid, item, at, size, f"storage.disks[0].partitions[{index}]", problems)
         partitions.append(_with_attributes(laid))
         at = max(at, end)

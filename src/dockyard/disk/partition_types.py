@@ -42,6 +42,8 @@ _BY_ARCHITECTURE: Mapping[str, Mapping[PartitionType, str]] = {
 }
 ARCHITECTURES = tuple(_BY_ARCHITECTURE)
 
+SWAP = UUID(_TYPES[PartitionType.SWAP])
+
 # Types for whose file systems the attribute bits have a meaning.
 DISCOVERABLE = frozenset(
     UUID(guid)

@@ -9,6 +9,8 @@ from dockyard.disk import gpt
 from dockyard.disk.identity import fat_serial
 from dockyard.model.storage import BtrfsSubvolume, FileSystemType, MountPoint
 
+# What the kernel can make larger while it is mounted: systemd-growfs(8).
+GROWING_TYPES = (FileSystemType.EXT4, FileSystemType.XFS, FileSystemType.BTRFS)
 FAT_TYPES = (FileSystemType.FAT32, FileSystemType.VFAT)
 
 
@@ -51,7 +53,9 @@ class VerityLayout:
 
 @dataclass(frozen=True, slots=True)
 class PartitionLayout:
-    """One partition. start, size: bytes. grow: it took what was left of the disk."""
+    """One partition. start, size: bytes. grow: it took what was left of the disk. swap: the id of
+    the swap space that it holds in place of a file system.
+    """
 
     number: int
     id: str
@@ -64,6 +68,20 @@ class PartitionLayout:
     grow: bool = False
     filesystem: FileSystemLayout | None = None
     verity: VerityLayout | None = None
+    swap: UUID | None = None
+
+    @property
+    def grows_when_booted(self) -> bool:
+        """Whether it takes, with its file system, what a larger disk has at each boot."""
+        system = self.filesystem
+        return (
+            self.grow
+            and self.verity is None
+            and system is not None
+            and system.type in GROWING_TYPES
+            and bool(system.mounts)
+            and not any("ro" in mount.options.split(",") for mount, _ in system.mounts)
+        )
 
     @property
     def key(self) -> str:

@@ -13,6 +13,7 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import placed_files
 from dockyard.pipeline.request import ImageRequest, read_request
+from dockyard.pipeline.required import require_parts
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ def plan_image(
     )
     steps = image_steps(request)
     last = store.record(record_name(file))
-    return PlannedImage(request, steps, make_plan(steps.goal, store.has, last, wanted=steps.wanted))
+    plan = make_plan(steps.goal, store.has, last, wanted=steps.wanted)
+    if plan.to_run:
+        require_parts(request)
+    return PlannedImage(request, steps, plan)
 
 
 def without_damage(

@@ -14,7 +14,7 @@ from dockyard.disk.assemble import assemble
 from dockyard.disk.layout import DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position
-from dockyard.filesystems import FilesystemSpec, kernels
+from dockyard.filesystems import FilesystemSpec, kernels, swap
 from dockyard.filesystems import by_name as filesystem_by_name
 from dockyard.filesystems.proof import prove
 from dockyard.formats import by_name as format_by_name
@@ -169,6 +169,19 @@ def proof_step(content: PartitionContent, written: Step) -> Step:
     key = content.partition.key
     title = f"Read {kind} for {content.mount or key} back"
     return Step(f"proof-{key}", title, {"type": kind}, (written, *content.inputs), work)
+
+
+def swap_step(partition: PartitionLayout, toolbox: Toolbox) -> Step:
+    """The step that makes the swap space of one partition."""
+    uuid, label = partition.swap, partition.label[:15]
+    assert uuid is not None
+
+    def work(work: Work) -> None:
+        swap.write(work.out / FILESYSTEM, partition.size, uuid, label, toolbox.trees.main)
+
+    identity = {"uuid": str(uuid), "label": label, "size": partition.size}
+    title = f"Make swap space for {partition.key}, {partition.size >> 20} MiB"
+    return Step(f"swap-{partition.key}", title, identity, (toolbox.step,), work)
 
 
 def _mounts(layout: DiskLayout) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from dockyard import archive
 from dockyard.disk.fstab import source
+from dockyard.disk.growth import growth
 from dockyard.disk.layout import FAT_TYPES, PartitionLayout
 from dockyard.engine.plan import Step, Work
 from dockyard.host import files
@@ -23,6 +24,7 @@ from dockyard.pipeline.disk import (
     filesystem_step,
     format_step,
     proof_step,
+    swap_step,
 )
 from dockyard.pipeline.from_distro import wants_documents
 from dockyard.pipeline.layers import TREE, layer_step, merged_archive
@@ -98,6 +100,8 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     )
     parts, proofs, fat = [], [], []
     for partition in request.layout.partitions:
+        if partition.swap:
+            parts.append((partition.key, swap_step(partition, toolbox)))
         if partition.filesystem is None:
             continue
         boots = _boots(partition)
@@ -193,7 +197,9 @@ def _fstab(request: ImageRequest) -> Fstab:
             kind = "vfat" if system and system.type in FAT_TYPES else str(system and system.type)
             at = request.partition_position(partition.number)
             mounts.append(Mount(mount.path, kind, source(partition, mount.id_type), at))
-    return Fstab(request.fstab, tuple(sorted(mounts, key=lambda mount: mount.path)))
+    swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
+    ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
+    return Fstab(request.fstab, ordered, swaps, growth(request.layout))
 
 
 def _manifest_step(

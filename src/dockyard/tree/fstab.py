@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dockyard.errors import Position
+from dockyard.errors import DockyardError, Position, Problem
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree
+
+REPART = "/usr/lib/repart.d"
+_REPART_PROGRAM = "/usr/bin/systemd-repart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +27,20 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Fstab:
-    """`storage.filesystems` as the running system sees it. text: the whole of /etc/fstab."""
+    """`storage.filesystems` as the running system sees it.
+
+    text: the whole of /etc/fstab. swaps: swap spaces, as /etc/fstab names them. growth: the files
+    by name that tell systemd-repart(8) which partition takes what a larger disk has.
+    """
 
     text: str
     mounts: tuple[Mount, ...]
+    swaps: tuple[str, ...] = ()
+    growth: tuple[tuple[str, str], ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {"fstab": self.text.splitlines()}
+        return {"fstab": self.text.splitlines(), "growth": [list(item) for item in self.growth]}
 
     def describe(self) -> str:
         return f"/etc/fstab with {', '.join(mount.path for mount in self.mounts)}"
@@ -40,9 +49,30 @@ class Fstab:
         for mount in self.mounts:
             tree.files.make_directories(mount.path)
         tree.files.write("/etc/fstab", self.text.encode())
+        if self.growth and not tree.files.lstat(_REPART_PROGRAM):
+            raise DockyardError(
+                Problem(
+                    code="tree.no-repart",
+                    what="the image has no systemd-repart, which grows its last partition at boot",
+                    fix="install the package systemd-repart, or give the partition a size",
+                )
+            )
+        for name, text in self.growth:
+            tree.files.make_directories(REPART)
+            tree.files.write(f"{REPART}/{name}", text.encode())
 
     def checks(self) -> list[Check]:
-        return [self._check(mount) for mount in self.mounts]
+        checks = [self._check(mount) for mount in self.mounts]
+        return checks + [self._check_swap(source) for source in self.swaps]
+
+    @staticmethod
+    def _check_swap(source: str) -> Check:
+        kind, _, value = source.partition("=")
+        script = (
+            f"device=$(readlink --canonicalize /dev/disk/by-{kind.lower()}/{value}); "
+            'grep --count "^$device[[:blank:]]" /proc/swaps'
+        )
+        return Check(f"swap.{value}", f"{source} is in use as swap space", script, "1")
 
     @staticmethod
     def _check(mount: Mount) -> Check:

@@ -15,7 +15,7 @@ from dockyard.tree.initrd.compression import compressed
 from dockyard.tree.initrd.contents import Contents
 from dockyard.tree.initrd.modules import Kernel, Module
 from dockyard.tree.initrd.options import Feature, InitrdOptions
-from dockyard.tree.initrd.parts import BASE, FEATURES, FILESYSTEMS, Part
+from dockyard.tree.initrd.parts import BASE, FEATURES, FILESYSTEMS, REQUIRED_UDEV_RULES, Part
 from dockyard.tree.initrd.rooted import Rooted
 
 _FOLDERS = ("proc", "sys", "dev", "run", "tmp", "sysroot", "var", "root", "etc")
@@ -70,8 +70,6 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
     _add_loaded(contents, sorted({name for _, part in wanted for name in part.loaded}))
     chosen, missing = _add_modules(contents, kernel, options, wanted)
     contents.finish()
-    if contents.missing:
-        raise DockyardError(*contents.missing)
     content_size, size = _write(contents.entries(), out, options.level, epoch)
     return InitrdReport(
         len(contents.entries()),
@@ -81,6 +79,19 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
         content_size,
         size,
     )
+
+
+def requirements(options: InitrdOptions) -> dict[str, str]:
+    """What a root must have for an initrd, as far as that is known without the root: paths of
+    units and rules, names or paths of programs, each with what it is for.
+    """
+    found = {f"{udev.RULES}/{name}": udev.DEVICE for name in sorted(REQUIRED_UDEV_RULES)}
+    for reason, part in _parts(options):
+        for unit in part.units:
+            found.setdefault(f"{units.UNITS}/{units.template_of(unit)}", reason)
+        for program in part.programs:
+            found.setdefault(program, reason)
+    return found
 
 
 def _require_systemd(root: Rooted) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable
 
-from dockyard.errors import Problem
-from dockyard.tree.initrd import elf, parts
+from dockyard.errors import DockyardError, Problem
+from dockyard.tree.initrd import elf
 from dockyard.tree.initrd.cpio import Entry
 from dockyard.tree.initrd.rooted import Rooted
 
@@ -25,14 +25,13 @@ class Contents:
         self, root: Rooted, libraries: Iterable[str] = (), wanted_libraries: Iterable[str] = ()
     ) -> None:
         self.root = root
-        self.missing: list[Problem] = []
+        self._missing: dict[str, str] = {}
         self._entries: dict[str, Entry] = {}
         self._libraries = frozenset(libraries)
         self._wanted_libraries = frozenset(wanted_libraries)
         self._supplied: set[str] = set()
         self._unresolved: dict[str, str] = {}
         self._folders, self._configured = _library_folders(root)
-        self._distribution = _distribution(root)
 
     def entries(self) -> list[Entry]:
         return list(self._entries.values())
@@ -104,23 +103,27 @@ class Contents:
 
     def lacks(self, name: str, reason: str) -> None:
         """Note that the root lacks a wanted part."""
-        package = parts.package_of(name, self._distribution)
-        self.missing.append(
-            Problem(
-                code="initrd.missing",
-                what=f"the initrd needs {name}, which the image does not have",
-                where="initrd",
-                why=f"wanted for: {reason}",
-                fix=f"install the package {package}" if package else "",
-            )
-        )
+        self._missing.setdefault(name, reason)
 
     def finish(self) -> None:
-        """Note the libraries that no member supplies; call it when all members are added."""
+        """Raise DockyardError, one for all parts and libraries that the root lacks; call it when
+        all members are added.
+        """
         for name, user in sorted(self._unresolved.items()):
             if name not in self._supplied:
                 self.lacks(name, user)
         self._unresolved.clear()
+        if self._missing:
+            raise DockyardError(
+                Problem(
+                    code="initrd.missing",
+                    what=f"the image lacks {len(self._missing)} of the things that its initrd "
+                    "is made of",
+                    where="initrd",
+                    fix="install the packages that bring them",
+                    excerpt=tuple(f"{name}, for {why}" for name, why in self._missing.items()),
+                )
+            )
 
     def _put(self, path: str, mode: int, data: bytes) -> None:
         name = path.strip("/")
@@ -190,13 +193,3 @@ def _library_folders(root: Rooted) -> tuple[tuple[str, ...], tuple[str, ...]]:
             if folder.startswith("/") and folder not in configured:
                 configured.append(folder)
     return tuple(folders), tuple(configured)
-
-
-def _distribution(root: Rooted) -> frozenset[str]:
-    """The ids of the root's distribution and of those that it is like (os-release(5))."""
-    ids: set[str] = set()
-    for line in (root.text("/etc/os-release") or "").splitlines():
-        key, _, value = line.partition("=")
-        if key in ("ID", "ID_LIKE"):
-            ids.update(value.strip("\"'").split())
-    return frozenset(ids)

@@ -1,5 +1,4 @@
-"""What goes into an initrd, as data: units, programs and modules per feature and file system, and
-the packages in which distributions keep them.
+"""What goes into an initrd, as data: units, programs and modules per feature and file system.
 
 Names only; which libraries, rules and further units those need is found out from the root.
 Sources: bootup(7) and the unit files of systemd, the kernel's Kconfig names.
@@ -149,44 +148,3 @@ UDEV_RULES = (
 REQUIRED_UDEV_RULES = frozenset(
     ("50-udev-default.rules", "60-persistent-storage.rules", "80-drivers.rules", "99-systemd.rules")
 )
-
-_RPM_FAMILY = frozenset(("fedora", "azurelinux", "mariner", "rhel", "centos", "almalinux"))
-
-# The package that brings a name: (Debian and what is imported from it, Fedora and Azure Linux).
-_PACKAGES: Mapping[str, tuple[str, str]] = {
-    "dmsetup": ("dmsetup", "device-mapper"),
-    "fsck": ("util-linux", "util-linux"),
-    "fsck.ext4": ("e2fsprogs", "e2fsprogs"),
-    "kmod": ("kmod", "kmod"),
-    "modprobe": ("kmod", "kmod"),
-    "libcryptsetup.so.12": ("libcryptsetup12", "cryptsetup-libs"),
-    "libfdisk.so.1": ("libfdisk1", "libfdisk"),
-    "libkmod.so.2": ("libkmod2", "kmod-libs"),
-    "libtss2-esys.so.0": ("libtss2-esys-3.0.2-0t64", "tpm2-tss"),
-    "libtss2-tcti-device.so.0": ("libtss2-tcti-device0t64", "tpm2-tss"),
-    "mount": ("mount", "util-linux-core"),
-    "sulogin": ("util-linux", "util-linux"),
-    "systemd": ("systemd", "systemd"),
-    "systemd-cryptsetup": ("systemd-cryptsetup", "systemd-udev"),
-    "systemd-repart": ("systemd-repart", "systemd-udev"),
-    "systemd-veritysetup": ("systemd-cryptsetup", "systemd-udev"),
-    "systemd-veritysetup-generator": ("systemd-cryptsetup", "systemd-udev"),
-    "udevadm": ("udev", "systemd-udev"),
-    "umount": ("mount", "util-linux-core"),
-}
-
-
-def package_of(name: str, distribution: frozenset[str]) -> str | None:
-    """The package that brings a path or name, for a distribution's ids (os-release(5)); None where
-    it is not known.
-    """
-    base = name.rpartition("/")[2]
-    fallback = None
-    if "udev" in name:
-        fallback = _PACKAGES["udevadm"]
-    elif name.startswith("/usr/lib/systemd/"):
-        fallback = _PACKAGES["systemd"]
-    names = _PACKAGES.get(base, fallback)
-    if names is None:
-        return None
-    return names[1] if distribution & _RPM_FAMILY else names[0]

@@ -12,6 +12,7 @@ from dockyard.tree.initrd.contents import Contents
 from dockyard.tree.initrd.parts import REQUIRED_UDEV_RULES, UDEV_RULES
 
 RULES = "/usr/lib/udev/rules.d"
+DEVICE = "finding the root device"
 
 _PROGRAM = re.compile(r'(?:PROGRAM|IMPORT\{program\}|RUN(?:\{program\})?)[+:=!]*="([^"\s]+)')
 _GROUP = re.compile(r'GROUP[:]?="([^"$]+)"')
@@ -23,7 +24,7 @@ def add_rules(contents: Contents) -> frozenset[str]:
     for name in UDEV_RULES:
         if not contents.add(f"{RULES}/{name}"):
             if name in REQUIRED_UDEV_RULES:
-                contents.lacks(f"{RULES}/{name}", "finding the root device")
+                contents.lacks(f"{RULES}/{name}", DEVICE)
             continue
         text = contents.root.text(f"{RULES}/{name}") or ""
         for program in _PROGRAM.findall(text):

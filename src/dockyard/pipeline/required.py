@@ -1,0 +1,99 @@
+"""What the packages of an image must bring so that it boots, asked of the lock before any work.
+
+Which package has a file is what the metadata of repositories on this machine say: planning never
+asks the network. Where a repository is elsewhere, and for what no repository has or a script or a
+copied directory may bring, the step that needs it tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dockyard.disk.growth import growth
+from dockyard.disk.layout import DiskLayout
+from dockyard.errors import DockyardError, Problem
+from dockyard.model.os import InitrdBuilder
+from dockyard.model.packages import Repository
+from dockyard.model.storage import FileSystemType
+from dockyard.packages.providing import who_provides
+from dockyard.pipeline.request import ImageRequest
+from dockyard.tree.initrd import InitrdOptions, requirements
+
+# What the running system calls for a file system that it mounts. The kernel repairs xfs and btrfs
+# itself when it mounts them; FAT is checked where there is a program to do it.
+_PROGRAMS: Mapping[FileSystemType, tuple[str, ...]] = {FileSystemType.EXT4: ("fsck.ext4",)}
+_GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
+
+
+def require_parts(request: ImageRequest) -> None:
+    """Raise DockyardError, one for all packages that the lock lacks and the boot needs."""
+    if not all(_is_here(repository) for repository in request.repositories):
+        return
+    if request.post_scripts or request.final_scripts or request.loaded.image.os.additional_dirs:
+        return
+    brought = {file.destination for file in request.loaded.image.os.additional_files}
+    wanted = {name: why for name, why in _wanted(request).items() if name not in brought}
+    try:
+        found = who_provides(wanted, request.repositories, request.access, request.architecture)
+    except DockyardError:
+        return  # metadata that cannot be read is told by what fetches from there
+    locked = {pin.name for pin in request.lock.packages}
+    lacking: dict[str, list[str]] = {}
+    for name, provided in found.items():
+        if provided.packages and not locked & set(provided.packages):
+            lacking.setdefault(" or ".join(provided.packages), []).append(name)
+    if lacking:
+        raise DockyardError(_problem(request, lacking, wanted))
+
+
+def _is_here(repository: Repository) -> bool:
+    elsewhere = repository.mirror_list or repository.metalink
+    addresses = (*repository.base_urls, *repository.keys)
+    return not elsewhere and all(at.startswith(("file:", "/")) for at in addresses)
+
+
+def _wanted(request: ImageRequest) -> dict[str, str]:
+    """Programs and paths, each with what it is for."""
+    wanted = _of_layout(request.layout)
+    if request.loaded.image.os.initrd.builder is InitrdBuilder.DRACUT:
+        return {"/usr/bin/dracut": "the initrd", **wanted}
+    options = InitrdOptions("", request.layout.initrd_filesystems)
+    return {**requirements(options), **wanted}
+
+
+def _of_layout(layout: DiskLayout) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    for partition in layout.partitions:
+        system = partition.filesystem
+        if partition.swap:
+            wanted["swapon"] = f"the swap space {partition.key}"
+        if system is not None and system.mounts:
+            for program in _PROGRAMS.get(system.type, ()):
+                wanted.setdefault(program, f"the file system {system.type} on {partition.key}")
+    if growth(layout):
+        wanted |= dict.fromkeys(_GROWTH, "`size: grow`, which holds at boot as well")
+    return wanted
+
+
+def _problem(
+    request: ImageRequest, lacking: Mapping[str, list[str]], wanted: Mapping[str, str]
+) -> Problem:
+    count = "a package" if len(lacking) == 1 else f"{len(lacking)} packages"
+    return Problem(
+        code="build.missing-packages",
+        what=f"the image lacks {count} without which it does not boot as asked",
+        where=request.loaded.position("os.packages.install"),
+        why="its lock has no package with these files",
+        fix=f"add to os.packages.install: {', '.join(lacking)}; then run "
+        f"`dockyard lock {request.loaded.path}`",
+        excerpt=tuple(
+            f"{package}: {_shown(names)}, for {wanted[names[0]]}"
+            for package, names in lacking.items()
+        ),
+    )
+
+
+def _shown(names: list[str]) -> str:
+    bases = [name.rpartition("/")[2] for name in names]
+    more = f" and {len(bases) - 3} more" if len(bases) > 3 else ""
+    return ", ".join(bases[:3]) + more
