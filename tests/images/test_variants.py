@@ -24,6 +24,11 @@ scripts:
 """
 
 
+# What a root needs that is only read.
+VAR_PARTITION = "        - {id: var, type: var, label: var, size: 300M}\n"
+VAR_FILE_SYSTEM = "    - {deviceId: var, type: ext4, mountPoint: /var}\n"
+
+
 def variant(
     place: Path, *, root: str = "ext4", packages: Sequence[str] = (), more: str = "", name: str
 ) -> Path:
@@ -33,6 +38,9 @@ def variant(
         "name: minimal", f"name: {name}"
     )
     text = text.replace("      type: ext4\n", f"      type: {root}\n")
+    if root == "erofs":
+        text = text.replace("          size: 1G\n", "          size: 1G\n" + VAR_PARTITION)
+        text = text.replace("      mountPoint: /\n", "      mountPoint: /\n" + VAR_FILE_SYSTEM)
     wanted = "".join(f"      - {package}\n" for package in packages)
     text = text.replace("      - e2fsprogs\n", f"      - e2fsprogs\n{wanted}")
     image = place / f"{name}.yaml"

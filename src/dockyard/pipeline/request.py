@@ -27,6 +27,7 @@ from dockyard.packages.sources import image_repositories, image_request, lock_pa
 from dockyard.pipeline.acted_on import require_acted_on, require_buildable
 from dockyard.pipeline.from_distro import trusted_keys
 from dockyard.pipeline.named import unknown_names
+from dockyard.pipeline.read_only import read_only_problems
 from dockyard.pipeline.toolbox import Toolbox, open_toolbox
 from dockyard.tree.scripts import Script
 from dockyard.tree.setting import Setting
@@ -136,6 +137,8 @@ def read_request(
     access = Access.of_store(store, offline=origins.offline)
     packages_at = loaded.position("os.packages")
     together.extend(unknown_names(settings, lock, repositories, access, packages_at))
+    names = {pin.name for pin in lock.packages}
+    together.extend(read_only_problems(loaded, layout, names))
     together.raise_any()
     extra = image.os.kernel_command_line.extra_command_line
     return ImageRequest(

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from newc import members, unpack
 
@@ -59,6 +59,7 @@ def test_equal_files_become_hard_links_with_their_data_at_the_last() -> None:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=6), st.binary(max_size=9), max_size=12))
+@settings(deadline=None)  # a loaded machine takes its time
 def test_every_content_comes_back(files: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         unpack(archive([file(name, data) for name, data in files.items()]), Path(folder))

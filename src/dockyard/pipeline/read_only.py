@@ -1,0 +1,67 @@
+"""What a root that is only read takes: refused before any work where it cannot be.
+
+systemd keeps the state of the machine in /var (hier(7), file-hierarchy(7)): without one that can be
+written, logind, the journal and everything with a StateDirectory= fail at boot. /etc is part of
+the root: who the machine is (machine-id) is bound over it by systemd from /run, but nothing else
+may be made there at the first boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from dockyard.config import LoadedImage
+from dockyard.disk.layout import DiskLayout, PartitionLayout
+from dockyard.errors import Problem
+from dockyard.model.storage import FileSystemType
+
+_SSH_SERVERS = ("openssh-server",)
+_SSH = "/etc/ssh/"
+_VAR = "/var"
+
+
+def read_only_problems(
+    loaded: LoadedImage, layout: DiskLayout, packages: Collection[str]
+) -> Iterator[Problem]:
+    """A problem for each thing that a read-only root of an image lacks; none for another root.
+
+    packages: names of those that the image has.
+    """
+    root = layout.mounted_at("/")
+    if root is None or not _is_read_only(root, "/"):
+        return
+    var = layout.mounted_at(_VAR)
+    if var is None or _is_read_only(var, _VAR):
+        yield loaded.problem(
+            "storage.filesystems",
+            "build.read-only-var",
+            "the root is only read, and there is no /var that can be written",
+            why="logind, the journal and others keep their state there, and fail without it",
+            fix="add a partition with an ext4, xfs or btrfs file system and `mountPoint: /var`",
+        )
+    servers = [name for name in _SSH_SERVERS if name in packages]
+    # What the user puts below /etc/ssh is taken to say where the keys are.
+    places = [file.destination for file in loaded.image.os.additional_files]
+    places += [f"{item.destination.rstrip('/')}/" for item in loaded.image.os.additional_dirs]
+    if servers and not any(place.startswith(_SSH) for place in places):
+        yield loaded.problem(
+            "os.packages.install",
+            "build.read-only-ssh",
+            f"{servers[0]} makes its host keys in /etc/ssh at the first boot, "
+            "which is only read in this image",
+            why="/etc belongs to the root; sshd does not start without a host key",
+            fix="have them in /var: put `HostKey /var/lib/ssh/ssh_host_ed25519_key` into "
+            "/etc/ssh/sshd_config.d by os.additionalFiles, with a unit that makes the key; "
+            "or leave the package out",
+        )
+
+
+def _is_read_only(partition: PartitionLayout, path: str) -> bool:
+    system = partition.filesystem
+    assert system is not None
+    mount = next(mount for mount, _ in system.mounts if mount.path == path)
+    return (
+        partition.verity is not None
+        or system.type is FileSystemType.EROFS
+        or "ro" in mount.options.split(",")
+    )
