@@ -78,3 +78,18 @@ def test_packages_that_are_still_to_be_fetched_are_not_guessed_at(
     held = lock(tmp_path, source)
     (tmp_path / "rpms/network-1-1.noarch.rpm").unlink()
     assert judged(tmp_path, source, held, Service("nonsense", True)) == []
+
+
+def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: Repository) -> None:
+    root = tmp_path / "rpms"
+    add_rpm(root, "systemd", path="/usr/lib/systemd/systemd")
+    add_rpm(root, "util-linux", path="/usr/sbin/fsck")
+    add_rpm(root, "e2fsprogs", path="/usr/sbin/fsck.ext4")
+
+    def told(*names: str) -> list[str]:
+        held = lock(tmp_path, source, "kernel", *names)
+        known = access(tmp_path / "store")
+        return [item.fix for item in unknown_names((), held, [source], known, None, ("ext4",))]
+
+    assert told("systemd", "util-linux") == ["install the package e2fsprogs"]
+    assert told("systemd", "util-linux", "e2fsprogs") == told() == []

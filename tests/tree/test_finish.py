@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools, lent
-from dockyard.tree.finish import clamp_times, finish
+from dockyard.tree.finish import clamp_times, finish, refuse_sockets
 
 EPOCH = 1_700_000_000
 
@@ -152,3 +153,19 @@ def test_failing_program_is_an_error_that_names_it(root: Path, tools: Tools) -> 
     assert problem.code == "tree.finish-failed"
     assert "systemd-sysusers" in problem.what
     assert "no such luck" in problem.excerpt
+
+
+def test_sockets_that_scripts_leave_are_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)  # the path of a socket is short
+    (root / "var/lib").mkdir()
+    for path in ("run/lock/daemon", "tmp/deep/deeper/s", "var/lib/app.sock"):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(path)
+    with pytest.raises(DockyardError) as caught:
+        refuse_sockets(root)
+    (problem,) = caught.value.problems
+    assert problem.code == "tree.socket"
+    assert "/var/lib/app.sock" in problem.what
+    assert "run" not in problem.what and "tmp" not in problem.what
+    (root / "var/lib/app.sock").unlink()
+    refuse_sockets(root)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dockyard.config import parse_image
 from dockyard.errors import DockyardError
 from dockyard.host.files import InRoot
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
@@ -17,6 +20,7 @@ from dockyard.tree.modules import Module
 from dockyard.tree.scripts import CONFIG_IN_TREE, Script
 from dockyard.tree.services import Service
 from dockyard.tree.setting import Setting, Tree, fingerprint
+from dockyard.tree.settings import settings_of
 from dockyard.tree.users import LOCKED, Group, User
 
 EPOCH = 1_700_000_000
@@ -100,17 +104,152 @@ def test_no_secret_is_in_an_identity_or_a_check() -> None:
     assert all("secret" not in check.script + check.expect for check in user.checks())
 
 
-def test_files_take_their_mode_from_the_executable_bit_alone(tree: Tree, tmp_path: Path) -> None:
-    source = tmp_path / "tool"
-    source.write_text("#!/bin/sh\n")
-    source.chmod(0o770)
-    AdditionalFile("/usr/bin/tool", source=source).apply(tree)
+def mode(tree: Tree, path: str) -> int:
+    found = tree.files.lstat(path)
+    assert found is not None
+    return stat.S_IMODE(found.st_mode)
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [(0o600, 0o600), (0o640, 0o640), (0o644, 0o644), (0o664, 0o644), (0o775, 0o755)],
+)
+def test_a_file_has_the_mode_of_its_source_never_a_wider_one(
+    given: int, made: int, tree: Tree, tmp_path: Path
+) -> None:
+    source = tmp_path / "from" / "secret"
+    source.parent.mkdir()
+    source.write_text("secret\n")
+    source.chmod(given)
+    AdditionalFile("/etc/secret", source=source).apply(tree)
+    AdditionalDirectory(source.parent, "/srv").apply(tree)
+    assert (mode(tree, "/etc/secret"), mode(tree, "/srv/secret")) == (made, made)
+
+
+def test_permissions_of_zero_are_permissions(tree: Tree, tmp_path: Path) -> None:
+    source = tmp_path / "from"
+    (source / "sub").mkdir(parents=True)
+    (source / "file").write_text("x")
+    AdditionalDirectory(source, "/srv/x", new_directory_mode=0, file_mode=0).apply(tree)
     AdditionalFile("/etc/a/b", content="text", permissions=0o600).apply(tree)
-    tool, conf = tree.files.lstat("/usr/bin/tool"), tree.files.lstat("/etc/a/b")
-    assert tool is not None and stat.S_IMODE(tool.st_mode) == 0o755
-    assert conf is not None and stat.S_IMODE(conf.st_mode) == 0o600
-    check = AdditionalFile("/etc/a/b", content="text", permissions=0o600).checks()[0]
-    assert check.expect == f"600 root:root\n{fingerprint('text').removeprefix('sha256:')}"
+    assert [mode(tree, f"/srv/x/{name}") for name in ("sub", "file")] == [0, 0]
+    assert mode(tree, "/etc/a/b") == 0o600
+
+
+def test_a_file_is_asked_for_its_content_mode_and_owner(tmp_path: Path) -> None:
+    (check,) = AdditionalFile("/etc/a/b", content="text", permissions=0o600).checks()
+    digest = fingerprint("text").removeprefix("sha256:")
+    assert check.expect == f"-rw------- 0:0 4 /etc/a/b\n{digest}  /etc/a/b"
+
+
+def test_a_merged_directory_keeps_its_owner_and_the_root_can_be_one(
+    tree: Tree, tmp_path: Path
+) -> None:
+    source = tmp_path / "from"
+    (source / "srv/app").mkdir(parents=True)
+    (tree.path / "srv/app").mkdir(parents=True)
+    os.chown(tree.path / "srv/app", 1000, 1000)
+    AdditionalDirectory(source, "/", merged_directory_mode=0o755).apply(tree)
+    found = tree.files.lstat("/srv/app")
+    assert found is not None and (found.st_uid, found.st_gid) == (1000, 1000)
+
+
+@pytest.mark.parametrize("name", ["ü" * 127, "\udcff" * 254, "a" * 255])
+def test_the_longest_names_are_written(tree: Tree, name: str) -> None:
+    AdditionalFile(f"/etc/{name}", content="text").apply(tree)
+    tree.files.symlink(f"/srv/{name}", "target")
+    assert text(tree, f"/etc/{name}") == "text"
+
+
+@pytest.mark.parametrize(("path", "told"), [("/etc/" + "ü" * 128, "256 bytes"), ("/a\0b", "NUL")])
+def test_names_that_no_file_system_takes_are_told(tree: Tree, path: str, told: str) -> None:
+    with pytest.raises(DockyardError, match=told):
+        AdditionalFile(path, content="text").apply(tree)
+    with pytest.raises(DockyardError, match=told):
+        tree.files.make_directories(path)
+
+
+def test_parents_of_a_home_are_open_to_all(tree: Tree) -> None:
+    User("alice", home="/srv/homes/alice").apply(tree)
+    User("bob", home="/srv/homes/bob").apply(tree)
+    found = tree.files.lstat("/srv/homes")
+    assert found is not None
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o755, 0)
+    assert [mode(tree, f"/srv/homes/{name}") for name in ("alice", "bob")] == [0o700, 0o700]
+
+
+def test_numbers_that_are_given_to_others_are_left_to_them() -> None:
+    loaded = parse_image(
+        "os: {users: [{name: first}, {name: second, uid: 1000}], "
+        "groups: [{name: crew}, {name: staff, gid: 1001}]}\n",
+        "image.yaml",
+    )
+    by_name = {setting.describe().split()[1]: setting for setting in settings_of(loaded)}
+    first, crew = by_name["first"], by_name["crew"]
+    assert isinstance(first, User) and isinstance(crew, Group)
+    assert first.reserved == crew.reserved == {1000, 1001}
+
+
+def test_numbers_that_are_reserved_are_not_taken(tree: Tree) -> None:
+    reserved = frozenset((1000, 1001))
+    Group("crew", reserved=reserved).apply(tree)
+    User("first", reserved=reserved).apply(tree)
+    User("second", uid=1000, reserved=reserved).apply(tree)
+    assert "crew:x:1002:\n" in text(tree, "/etc/group")
+    assert "first:x:1002:" in text(tree, "/etc/passwd")
+    assert "second:x:1000:1000:" in text(tree, "/etc/passwd")
+
+
+def test_days_until_a_password_expires_begin_with_the_first_boot(tree: Tree) -> None:
+    with pytest.raises(DockyardError, match="cannot be counted"):
+        User("alice", expires_days=90).apply(tree)
+    (tree.path / "usr/bin").mkdir(parents=True)
+    (tree.path / "usr/bin/chage").write_text("")
+    User("alice", password="$6$x$y", expires_days=90).apply(tree)
+    assert "alice:$6$x$y::0:90:7:::\n" in text(tree, "/etc/shadow")
+    unit = text(
+        tree, "/usr/lib/systemd/system/multi-user.target.wants/dockyard-password-age.service"
+    )
+    assert "Before=systemd-user-sessions.service" in unit
+
+
+def test_the_first_boot_dates_only_what_is_to_expire_and_has_no_date(
+    tree: Tree, tmp_path: Path
+) -> None:
+    (tree.path / "usr/bin").mkdir(parents=True)
+    (tree.path / "usr/bin/chage").write_text("")
+    User("alice", expires_days=90).apply(tree)
+    User("bob").apply(tree)
+    log = tmp_path / "chage"
+    log.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/called\n')
+    log.chmod(0o755)
+    script = text(tree, "/usr/lib/dockyard/password-age")
+    for path, other in (
+        ("/usr/bin/chage", log),
+        ("/etc/shadow", tree.path / "etc/shadow"),
+        ("/var/lib/dockyard", tmp_path / "var"),
+    ):
+        script = script.replace(path, str(other))
+    subprocess.run(["sh", "-c", script], check=True)
+    today = int(time.time()) // 86400
+    assert (tmp_path / "called").read_text() == f"--lastday {today} alice\n"
+    assert (tmp_path / "var/password-age").exists()
+
+
+@pytest.mark.parametrize("value", ["secret", "hunter2-hunter2", "$6$", "$y$j9T$a b"])
+def test_a_hash_that_is_none_is_refused_and_not_repeated(value: str) -> None:
+    user = f"os: {{users: [{{name: a, password: {{type: hashed, value: '{value}'}}}}]}}\n"
+    with pytest.raises(DockyardError) as caught:
+        settings_of(parse_image(user, "image.yaml"))
+    (problem,) = caught.value.problems
+    assert problem.code == "tree.not-a-hash"
+    assert value not in f"{problem.what} {problem.why} {problem.fix}"
+
+
+@pytest.mark.parametrize("value", ["$6$salt$0123456789abcdef/.", "$y$j9T$abc$0123456789", "!", "*"])
+def test_hashes_of_every_kind_are_taken(value: str) -> None:
+    user = f"os: {{users: [{{name: a, password: {{type: hashed, value: '{value}'}}}}]}}\n"
+    assert settings_of(parse_image(user, "image.yaml"))
 
 
 def test_a_directory_is_merged(tree: Tree, tmp_path: Path) -> None:
@@ -141,10 +280,15 @@ def test_modules(tree: Tree) -> None:
     (listing / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko\n")
     Module("br_netfilter", "always", (("a", "1"), ("b", "2"))).apply(tree)
     assert text(tree, "/etc/modules-load.d/br_netfilter.conf") == "br_netfilter\n"
-    assert text(tree, "/etc/modprobe.d/br_netfilter.conf") == "options br_netfilter a=1 b=2\n"
+    options = "/etc/modprobe.d/zz-dockyard-br_netfilter.conf"
+    assert text(tree, options) == "options br_netfilter a=1 b=2\n"
+    assert options > "/usr/lib/modprobe.d/systemd.conf".replace("/usr/lib", "/etc")
     Module("ext4", "always").apply(tree)
     Module("floppy", "disable").apply(tree)
-    assert text(tree, "/etc/modprobe.d/floppy.conf") == "blacklist floppy\n"
+    told = text(tree, "/etc/modprobe.d/zz-dockyard-floppy.conf")
+    assert told == "blacklist floppy\ninstall floppy /bin/false\n"
+    with pytest.raises(DockyardError, match="part of the image's kernel"):
+        Module("ext4", "disable").apply(tree)
     Module("br_netfilter", "auto").apply(tree)
     assert (
         text(
@@ -165,6 +309,72 @@ def test_a_unit_that_is_missing_is_told_with_near_names(tree: Tree) -> None:
     with pytest.raises(DockyardError) as caught:
         Service("shd", True).apply(tree)
     assert "sshd.service" in caught.value.problems[0].fix
+
+
+@pytest.mark.parametrize(
+    ("unit", "drop_in", "refused"),
+    [
+        ("[Service]\nExecStart=/x\n", "", True),
+        ("[Service]\n[Install]\n# WantedBy=x\nWantedBy=\n", "", True),
+        ("[Service]\nWantedBy=x\n", "", True),
+        ("[Service]\n\n[Install]\nWantedBy=multi-user.target\n", "", False),
+        ("[Service]\n", "[Install]\nWantedBy = multi-user.target\n", False),
+    ],
+)
+def test_a_static_unit_cannot_be_enabled(
+    tree: Tree, unit: str, drop_in: str, refused: bool
+) -> None:
+    units = "/usr/lib/systemd/system"
+    tree.files.write(f"{units}/app.service", unit.encode())
+    tree.files.symlink(f"{units}/basic.target.wants/app.service", "../app.service")
+    if drop_in:
+        tree.files.write("/etc/systemd/system/app.service.d/x.conf", drop_in.encode())
+    try:
+        Service("app", True).apply(tree)
+    except DockyardError as error:
+        (problem,) = error.problems
+        assert (problem.code == "tree.static-unit") is refused, problem
+        assert not refused or "started by basic.target" in problem.why
+
+
+RUNNING = {
+    "active": ("ActiveState=active SubState=running NRestarts=0 Result=success", True),
+    "restarts": ("ActiveState=active SubState=running NRestarts=4 Result=exit-code", False),
+    "waits to restart": (
+        "ActiveState=activating SubState=auto-restart NRestarts=0 Result=exit-code", False
+    ),
+    "failed": ("ActiveState=failed SubState=failed Result=exit-code", False),
+    "held back": (
+        "ActiveState=inactive SubState=dead ConditionResult=no ConditionTimestampMonotonic=9", True
+    ),
+    "did its work": (
+        "ActiveState=inactive SubState=dead Type=oneshot ExecMainStartTimestampMonotonic=9 "
+        "Result=success", True
+    ),
+    "ended": ("ActiveState=inactive SubState=dead Type=simple WantedBy=up.target", False),
+    "by its socket": (
+        "ActiveState=inactive SubState=dead TriggeredBy=up.socket WantedBy=up.target", True
+    ),
+    "not wanted here": ("ActiveState=inactive SubState=dead WantedBy=graphical.target", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_a_service_is_asked_whether_it_runs(name: str, tmp_path: Path) -> None:
+    shown, runs = RUNNING[name]
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        "#!/bin/sh\n"
+        f'case "$1 $3" in "show "*) printf "%s\\n" {shown} ;; *" up."*) ;; *) exit 3 ;; esac\n'
+    )
+    systemctl.chmod(0o755)
+    check = next(check for check in Service("app", True).checks() if check.id.endswith(".runs"))
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", check.script], env={"PATH": path}, capture_output=True, text=True
+    )
+    assert (done.stdout.strip() == check.expect) is runs, done.stdout
+    assert done.stderr == ""
 
 
 def test_a_script_is_shaped_by_what_lies_beside_it(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ _KINDS = (
 
 _LOCK_SECONDS = 0.1
 _COPIED_AT_ONCE = 1 << 26
+_LONGEST_NAME = 255
 _RESOLVE = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
 
 
@@ -339,7 +340,7 @@ class InRoot:
         self.make_directories(str(PurePosixPath(path).parent))
         with self._parent(path) as (directory, name):
             self._require_name(path, name)
-            part = f".{name}.part"[-255:]
+            part = _part(name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(part, flags, 0o600, dir_fd=directory)
             with os.fdopen(descriptor, "wb") as file:
@@ -359,6 +360,7 @@ class InRoot:
 
     def make_directories(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
         """Make a directory and those above it; the given attributes go to those that are made."""
+        _require_possible(path)
         done = PurePosixPath("/")
         for part in PurePosixPath("/", path).parts[1:]:
             done = done / part
@@ -382,7 +384,7 @@ class InRoot:
         self.make_directories(str(PurePosixPath(path).parent))
         with self._parent(path) as (directory, name):
             self._require_name(path, name)
-            part = f".{name}.part"[-255:]
+            part = _part(name)
             os.symlink(target, part, dir_fd=directory)
             os.chown(part, 0, 0, dir_fd=directory, follow_symlinks=False)
             os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -399,6 +401,7 @@ class InRoot:
     def set_attributes(self, path: str, *, mode: int, uid: int, gid: int) -> None:
         """Set owner and mode of a file or directory; a symbolic link at the end is not followed."""
         with self._parent(path) as (directory, name):
+            name = name or "."  # the root itself
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
             os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
             if not stat.S_ISLNK(found.st_mode):
@@ -413,6 +416,7 @@ class InRoot:
         clean = PurePosixPath("/", path)
         if ".." in (clean.name,):
             raise DockyardError(Problem("tree.path", f"{path} does not end in a name"))
+        _require_possible(path)
         descriptor = self._directory(str(clean.parent), os.O_RDONLY)
         try:
             yield descriptor, clean.name
@@ -432,6 +436,29 @@ class InRoot:
                 f"{path} cannot be made in the image: {part} is not a directory there",
                 fix="choose another destination, or a package set without that file",
             )
+        )
+
+
+def _part(name: str) -> str:
+    """The name under which a file is written before it takes its own; short whatever the name."""
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
+
+
+def _require_possible(path: str) -> None:
+    """Raise DockyardError for what no file system takes: NUL, and names over 255 bytes."""
+    long = next((part for part in path.split("/") if len(os.fsencode(part)) > _LONGEST_NAME), None)
+    if long is not None:
+        raise DockyardError(
+            Problem(
+                "tree.path",
+                f"the name {long[:40]}… has {len(os.fsencode(long))} bytes",
+                why=f"a file system takes up to {_LONGEST_NAME} bytes in one name",
+                fix="choose a shorter name",
+            )
+        )
+    if "\0" in path:
+        raise DockyardError(
+            Problem("tree.path", f"{path!r} has a NUL character", fix="write it without")
         )
 
 

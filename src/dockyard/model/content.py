@@ -53,7 +53,10 @@ class AdditionalFile(Model):
     )
     permissions: Permissions | None = Field(
         default=None,
-        description="Permission bits, octal. Default: those of `source`, or 644.",
+        description=(
+            "Permission bits, octal. Default: those of `source`, without others' right to write; "
+            "644 with `content`."
+        ),
         examples=["664"],
     )
 
@@ -96,13 +99,17 @@ class AdditionalDir(Model):
     merged_dir_permissions: Permissions | None = Field(
         default=None,
         description=(
-            "Permission bits of directories that exist already. Default: they keep theirs."
+            "Permission bits of directories that exist already. Default: they keep theirs. "
+            "Their owners stay."
         ),
         examples=["755"],
     )
     child_file_permissions: Permissions | None = Field(
         default=None,
-        description="Permission bits of the files. Default: those of the source.",
+        description=(
+            "Permission bits of the files. Default: those of each source, without others' right "
+            "to write."
+        ),
         examples=["644"],
     )
 

@@ -189,7 +189,8 @@ class Module(Model):
     load_mode: LoadMode | None = Field(
         default=None,
         description=(
-            "`always`: load at boot. `auto`: load on demand. `disable`: never load. "
+            "`always`: load at boot. `auto`: load on demand. `disable`: never load, not even by "
+            "name or alias. "
             "`inherit` (default): leave as it is."
         ),
         examples=["always"],

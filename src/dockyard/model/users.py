@@ -154,7 +154,9 @@ class User(Model):
     )
     password_expires_days: int | None = Field(
         default=None,
-        description="Days until the password expires, -1 (never) to 99999.",
+        description=(
+            "Days until the password expires, -1 (never) to 99999, counted from the first boot."
+        ),
         examples=[120],
         json_schema_extra={"minimum": -1, "maximum": 99999},
     )

@@ -18,7 +18,7 @@ from dockyard.archive import Archive
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import files, mounts
-from dockyard.tree.finish import clamp_times
+from dockyard.tree.finish import clamp_times, refuse_sockets
 from dockyard.tree.setting import Setting, Tree
 
 TREE = "tree"  # in the result of the packages step
@@ -38,6 +38,7 @@ def layer_step(
                 work.progress(setting.describe(), number, len(settings), "settings")
                 with _told_where(setting):
                     setting.apply(tree)
+        refuse_sockets(work.out / UPPER)
         # Programs that read the tree, such as dracut, see the times that the archive will have.
         clamp_times(work.out / UPPER, epoch)
 

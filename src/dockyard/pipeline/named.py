@@ -1,5 +1,5 @@
-"""What settings name and the packages must bring: units, kernel modules, a kernel. Told from the
-lists of the packages' files, before anything is built.
+"""What settings name and the packages must bring: units, kernel modules, a kernel, and the programs
+that repair the root. Told from the lists of the packages' files, before anything is built.
 
 Only what is certain is told: where some package is still to be fetched, the setting itself finds
 out when it is applied.
@@ -18,12 +18,15 @@ from dockyard.model.packages import Lock, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.initrd.parts import FILESYSTEMS, Part
 from dockyard.tree.modules import Module, module_name
 from dockyard.tree.services import UNIT_DIRECTORIES, Service
 from dockyard.tree.setting import Setting
 
 _MODULES = "/usr/lib/modules/"
 _BUILTIN = "/modules.builtin"
+_SYSTEMD = "/usr/lib/systemd/systemd"
+_PROGRAMS = ("/usr/bin", "/usr/sbin")
 
 
 def unknown_names(
@@ -32,14 +35,15 @@ def unknown_names(
     repositories: Sequence[Repository],
     access: Access,
     packages_at: Position | None,
+    filesystems: Sequence[str] = (),
 ) -> list[Problem]:
     """The problems of names that nothing in the image has. A good answer is kept, so that an
-    unchanged image does not ask again.
+    unchanged image does not ask again. filesystems: the kinds that the initrd mounts.
     """
     asked = [setting for setting in settings if isinstance(setting, Service | Module)]
     added = _added(settings)
     answers = sorted(pin.content or pin.digest for pin in lock.packages)
-    question = [answers, [each.identity for each in asked], sorted(added)]
+    question = [answers, [each.identity for each in asked], sorted(added), list(filesystems)]
     name = hashlib.sha256(json.dumps(question).encode()).hexdigest()
     good = access.cache / "named" / name
     if good.is_file():
@@ -49,6 +53,7 @@ def unknown_names(
         return []
     paths = {_below_usr(path) for path in found.paths} | added
     problems = [*_kernel(paths, packages_at), *_units(asked, paths, repositories, access)]
+    problems += _programs(filesystems, paths, repositories, access, packages_at)
     if not problems:
         problems = _modules(asked, paths, found)
     if not problems:
@@ -83,6 +88,39 @@ def _kernel(paths: set[str], position: Position | None) -> list[Problem]:
     fix = "add the package of a kernel to os.packages.install, such as kernel"
     what = "none of the image's packages has a kernel"
     return [Problem("initrd.no-kernel", what, position, fix=fix)]
+
+
+def _programs(
+    filesystems: Sequence[str],
+    paths: set[str],
+    repositories: Sequence[Repository],
+    access: Access,
+    position: Position | None,
+) -> list[Problem]:
+    """The programs that no package brings, of those that the initrd holds for its file systems."""
+    from dockyard.packages.providing import who_provides
+
+    if _SYSTEMD not in paths:
+        return []  # far more is missing then, and the initrd names all of it together
+    lacking = {
+        program: kind
+        for kind in filesystems
+        for program in FILESYSTEMS.get(kind, Part()).programs
+        if not any(f"{place}/{program}" in paths for place in _PROGRAMS)
+    }
+    if not lacking:
+        return []
+    found = who_provides(lacking, repositories, access)
+    return [
+        Problem(
+            "build.file-system-needs",
+            f"the {kind} root needs the program {program}, which no package of the image has",
+            position,
+            why="the initrd checks and repairs the root with it before it is mounted",
+            fix=found[program].advice,
+        )
+        for program, kind in sorted(lacking.items())
+    ]
 
 
 def _units(

@@ -136,7 +136,8 @@ def read_request(
     image_epoch(distro, lock)
     access = Access.of_store(store, offline=origins.offline)
     packages_at = loaded.position("os.packages")
-    together.extend(unknown_names(settings, lock, repositories, access, packages_at))
+    kinds = layout.initrd_filesystems
+    together.extend(unknown_names(settings, lock, repositories, access, packages_at, kinds))
     names = {pin.name for pin in lock.packages}
     together.extend(read_only_problems(loaded, layout, names))
     together.raise_any()

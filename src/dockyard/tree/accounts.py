@@ -2,8 +2,8 @@
 
 Written by us rather than by the image's useradd: the same lines whatever the distribution, no
 clock, no lock files, no back-ups. Lines that are not touched keep their bytes. Numbers are chosen
-as shadow-utils does: the lowest that is free from 1000 up; a user's own group gets the user's
-number when that is free.
+as shadow-utils does: the lowest that is free from 1000 up, and that nobody else asks for; a user's
+own group gets the user's number when that is free.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Accounts:
 
     files: InRoot
     day: int  # days since 1970-01-01 that a changed password is dated with
+    reserved: frozenset[int] = frozenset()  # never chosen for who asks for no number
     _passwd: _Table = field(init=False)
     _group: _Table = field(init=False)
     _shadow: _Table = field(init=False)
@@ -160,8 +161,14 @@ class Accounts:
         row[2] = str(self.day)
 
     def set_expiry(self, name: str, days: int) -> None:
-        """Set after how many days the password must be changed; -1: never."""
-        self._shadow_row(name)[4] = "" if days < 0 else str(days)
+        """Set after how many days the password must be changed; -1: never.
+
+        The days do not count before the first boot: without a day of the last change, there is no
+        ageing (shadow(5)), and `password_age` has the first boot set it.
+        """
+        row = self._shadow_row(name)
+        row[4] = "" if days < 0 else str(days)
+        row[2] = str(self.day) if days < 0 else ""
 
     def _shadow_row(self, name: str) -> list[str]:
         row = self._shadow.find(name)
@@ -177,14 +184,14 @@ class Accounts:
         taken = {int(row[2]) for row in self._group.rows}
         return self.add_group(name, None if number in taken else number)
 
-    @staticmethod
-    def _free(table: _Table, wanted: int | None, what: str) -> int:
+    def _free(self, table: _Table, wanted: int | None, what: str) -> int:
         taken = {int(row[2]): row[0] for row in table.rows}
         if wanted is not None:
             if wanted in taken:
                 raise _taken(f"the number {wanted} of {what} belongs to {taken[wanted]} already")
             return wanted
-        return next(number for number in range(FIRST_ID, LAST_ID) if number not in taken)
+        avoided = taken.keys() | self.reserved
+        return next(number for number in range(FIRST_ID, LAST_ID) if number not in avoided)
 
     def _add_subordinate(self, name: str) -> None:
         for table in self._sub:

@@ -1,14 +1,13 @@
 """Additional files and directories of an image file.
 
-Modes do not follow the builder's umask or checkout: without permissions in the image file, a file
-is 0755 when its source is executable and 0644 otherwise, and a directory that is made is 0755.
-Everything belongs to root.
+Without permissions in the image file, a file has those of its source, less what lets others write:
+a checkout under umask 002 gives the same image as one under 022, and a mode is never widened. A
+directory that is made is 0755. What is made belongs to root; what is there keeps its owner.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from dockyard.errors import DockyardError, Position
 from dockyard.tree.check import Check
+from dockyard.tree.file_facts import FileFact, file_checks
 from dockyard.tree.setting import Tree, fingerprint, missing_source, read_planned, source_digest
 
 
@@ -42,7 +42,7 @@ class AdditionalFile:
     def mode(self) -> int:
         if self.permissions is not None:
             return self.permissions
-        return 0o644 if self.source is None else _plain_mode(self.source)
+        return 0o644 if self.source is None else _source_mode(self.source)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -58,11 +58,10 @@ class AdditionalFile:
         tree.files.write(self.destination, data, mode=self.mode)
 
     def checks(self) -> list[Check]:
-        return [
-            file_check(
-                f"files.{self.destination}", self.destination, self.digest, self.mode, self.position
-            )
-        ]
+        title = f"{self.destination} has the content, mode and owner asked for"
+        size = len((self.content or "").encode()) if self.source is None else _size(self.source)
+        fact = _file_fact(self.destination, self.digest, self.mode, size)
+        return file_checks(f"files.{self.destination}", title, [fact], self.position)
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class AdditionalDirectory:
                 yield path, "", self.new_mode
                 yield from self._walk(item, below / item.name)
             else:
-                mode = _plain_mode(item) if self.file_mode is None else self.file_mode
+                mode = _source_mode(item) if self.file_mode is None else self.file_mode
                 yield path, source_digest(item, self.position), mode
 
     @property
@@ -119,7 +118,7 @@ class AdditionalDirectory:
     def apply(self, tree: Tree) -> None:
         self._directory(tree, self.destination)
         for path, value, mode in self.content:
-            target = f"{self.destination}/{path}"
+            target = self._target(path)
             if value.startswith("link:"):
                 tree.files.symlink(target, value.removeprefix("link:"))
             elif value:
@@ -128,32 +127,47 @@ class AdditionalDirectory:
             else:
                 self._directory(tree, target)
 
+    def _target(self, path: str) -> str:
+        return str(PurePosixPath(self.destination) / path)
+
     def _directory(self, tree: Tree, path: str) -> None:
-        if tree.files.lstat(path) is None:
+        found = tree.files.lstat(path)
+        if found is None:
             tree.files.make_directories(path, mode=self.new_mode)
         elif self.merged_directory_mode is not None:
-            tree.files.set_attributes(path, mode=self.merged_directory_mode, uid=0, gid=0)
+            tree.files.set_attributes(
+                path, mode=self.merged_directory_mode, uid=found.st_uid, gid=found.st_gid
+            )
 
     def checks(self) -> list[Check]:
-        found = []
+        """Files and links as they were copied. The directories between them may have been there,
+        with modes and owners of their own: those are asked with the image's other files.
+        """
+        facts = []
         for path, value, mode in self.content:
-            target = f"{self.destination}/{path}"
-            if value.startswith("sha256:"):
-                found.append(file_check(f"dirs.{target}", target, value, mode, self.position))
-        return found
+            target = self._target(path)
+            if value.startswith("link:"):
+                link = value.removeprefix("link:")
+                facts.append(FileFact(target, stat.S_IFLNK | 0o777, target=link))
+            elif value:
+                facts.append(_file_fact(target, value, mode, _size(self.source / path)))
+        title = f"what was copied to {self.destination} is as it was given"
+        return file_checks(f"dirs.{self.destination}", title, facts, self.position)
 
 
-def file_check(name: str, path: str, digest: str, mode: int, position: Position | None) -> Check:
-    """The check that a file has these bytes and this mode, and belongs to root."""
-    quoted = shlex.quote(path)
-    script = f"stat -c '%a %U:%G' {quoted} && sha256sum < {quoted} | cut -d' ' -f1"
-    expect = f"{mode:o} root:root\n{digest.removeprefix('sha256:')}"
-    return Check(name, f"{path} has the content and mode asked for", script, expect, position)
+def _file_fact(path: str, digest: str, mode: int, size: int) -> FileFact:
+    return FileFact(path, stat.S_IFREG | mode, size=size, digest=digest.removeprefix("sha256:"))
 
 
-def _plain_mode(path: Path) -> int:
+def _size(path: Path) -> int:
     try:
-        executable = path.stat().st_mode & stat.S_IXUSR
+        return path.stat().st_size
+    except OSError:
+        return 0  # reading its bytes will tell what is wrong
+
+
+def _source_mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode) & 0o755
     except OSError:
         return 0o644  # reading its bytes will tell what is wrong
-    return 0o755 if executable else 0o644

@@ -2,14 +2,19 @@
 
 Every setting of an image file has checks. A check's script runs inside the booted guest as root,
 under the guest's own /bin/sh, with no input; it prints the fact to stdout, and the setting holds
-when that is exactly what is expected, white space at both ends aside.
+when that is exactly what is expected, white space at both ends aside. What cannot be asked is said
+as such, never passed over.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from dockyard.errors import Position
+
+SECONDS = 30
+"""How long a check may take inside the guest, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +23,11 @@ class Check:
 
     id: dotted and unique within an image, such as `users.alice.shell`.
     title: what is checked, for a person, as a statement: `alice's shell is /bin/bash`.
-    script: POSIX sh that prints the fact to stdout, using what is in the image alone.
+    script: POSIX sh that prints the fact to stdout, using what is in the image alone. Bytes of
+    paths that are not UTF-8 are lone surrogates, here and in `expect`.
     expect: the stdout that makes the check pass, stripped.
     setting: where the user asked for it; None for what every image promises.
+    seconds: how long the script may take inside the guest.
     """
 
     id: str
@@ -28,3 +35,19 @@ class Check:
     script: str
     expect: str
     setting: Position | None = None
+    seconds: int = SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Something that a booted image is not asked about.
+
+    what: a noun phrase, such as `the packages`. why: the reason, for a person.
+    """
+
+    what: str
+    why: str
+    setting: Position | None = None
+
+
+Question: TypeAlias = Check | Unasked

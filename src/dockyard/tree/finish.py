@@ -198,6 +198,29 @@ def _empty(root: Path, name: str) -> None:
             child.unlink()
 
 
+def refuse_sockets(root: Path) -> None:
+    """Raise DockyardError when there is a socket below a directory, but for places that are empty
+    in an image. A socket means nothing without the process that made it, and an archive has none.
+    """
+    places = tuple(f"{root}/{name}/" for name in ("dev", *_EMPTIED))
+    found = sorted(
+        str(Path(directory, name).relative_to(root))
+        for directory, _, names in os.walk(root)
+        for name in names
+        if not f"{directory}/".startswith(places)
+        and stat.S_ISSOCK(Path(directory, name).lstat().st_mode)
+    )
+    if found:
+        raise DockyardError(
+            Problem(
+                "tree.socket",
+                f"scripts left sockets in the image: {', '.join(f'/{path}' for path in found[:8])}",
+                why="nobody listens there when the image runs; a socket is made by its service",
+                fix="stop what the script started, and remove its sockets",
+            )
+        )
+
+
 def clamp_times(root: Path, epoch: int) -> None:
     """Set the time of every directory, and of whatever is newer, to the epoch (seconds)."""
     limit = epoch * 1_000_000_000

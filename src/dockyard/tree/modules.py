@@ -5,6 +5,7 @@ modprobe.d(5)).
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,8 @@ class Module:
 
     @property
     def settings_file(self) -> str:
-        return f"/etc/modprobe.d/{self.name}.conf"
+        # Later files win, and systemd has options of its own for some modules in systemd.conf.
+        return f"/etc/modprobe.d/zz-dockyard-{self.name}.conf"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -49,7 +51,8 @@ class Module:
         elif self.mode in ("auto", "disable"):
             tree.files.remove(self.load_file)
         if self.mode == "disable":
-            settings.append(f"blacklist {self.name}")
+            # `blacklist` keeps devices from loading it; `install` also who asks by name or alias.
+            settings += [f"blacklist {self.name}", f"install {self.name} /bin/false"]
         if self.options:
             told = " ".join(f"{key}={value}" for key, value in self.options)
             settings.append(f"options {self.name} {told}")
@@ -59,13 +62,24 @@ class Module:
             tree.files.remove(self.settings_file)
 
     def _require_module(self, tree: Tree) -> None:
-        known: set[str] = set()
+        known: dict[str, set[str]] = {"modules.dep": set(), "modules.builtin": set()}
         for kernel in tree.files.names("/usr/lib/modules"):
-            for listing in ("modules.dep", "modules.builtin"):
+            for listing, names in known.items():
                 text = tree.files.read_text(f"/usr/lib/modules/{kernel}/{listing}")
-                known.update(module_name(line) for line in text.splitlines())
-        if problem := self.lacking(known):
+                names.update(module_name(line) for line in text.splitlines())
+        loadable, built_in = known.values()
+        if self.mode == "disable" and self.name.replace("-", "_") in built_in:
+            raise DockyardError(self._built_in())
+        if problem := self.lacking(loadable | built_in):
             raise DockyardError(problem)
+
+    def _built_in(self) -> Problem:
+        return Problem(
+            "tree.module-built-in",
+            f"{self.name} cannot be kept from loading: it is part of the image's kernel",
+            self.position,
+            fix="remove it from os.modules, or take a kernel that has it as a module",
+        )
 
     def lacking(self, known: Collection[str]) -> Problem | None:
         """The problem of a module that is not among those of an image's kernel (with underscores).
@@ -89,11 +103,29 @@ class Module:
             script = f"test -d /sys/module/{plain} && echo loaded"
             found.append(self._check("loaded", f"{self.name} is loaded", script, "loaded"))
         elif self.mode == "disable":
-            script = f"test -d /sys/module/{plain} && echo loaded || echo absent"
-            found.append(self._check("absent", f"{self.name} is not loaded", script, "absent"))
+            script = (
+                f"modprobe -q {self.name}\n"
+                f"if test -d /sys/module/{plain}; then echo loaded; else echo absent; fi"
+            )
+            title = f"{self.name} is not loaded, even when it is asked for"
+            found.append(self._check("absent", title, script, "absent"))
+        elif self.mode == "auto":
+            script = (
+                f"modprobe -n -v {self.name} 2>&1 | grep -e ^install -e 'not found' -e FATAL"
+                " || echo 'can be loaded'"
+            )
+            found.append(
+                self._check("loadable", f"{self.name} can be loaded", script, "can be loaded")
+            )
         if self.options:
             expect = "\n".join(f"{key}={value}" for key, value in self.options)
-            script = f"modprobe -c | sed -n 's/^options {plain} //p' | tr ' ' '\\n' | sort"
+            # Of an option that is given several times, the kernel takes the last.
+            script = (
+                f"all=$(modprobe -c | sed -n 's/^options {plain} //p' | tr ' ' '\\n')\n"
+                f"for key in {' '.join(shlex.quote(key) for key, _ in self.options)}; do\n"
+                '    printf \'%s\\n\' "$all" | grep "^$key=" | tail -n 1\n'
+                "done"
+            )
             found.append(self._check("options", f"{self.name}'s options are set", script, expect))
         return found
 

@@ -15,7 +15,49 @@ from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree, told_at
 
 UNIT_DIRECTORIES = ("/etc/systemd/system", "/usr/lib/systemd/system")
+_INSTALLS = ("WantedBy", "RequiredBy", "UpheldBy", "Alias", "Also", "DefaultInstance")
 _SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".automount", ".swap")
+
+# A unit runs when it is active; so does one that did its work and ended, and one that its own
+# conditions, or the absence of what would start it, rightly keep from running here. One that was
+# started again and again does not, even if it is up at the moment.
+_RUNS = """\
+while IFS== read -r key value; do
+    case $key in
+        ActiveState) state=$value ;;
+        SubState) sub=$value ;;
+        NRestarts) restarts=$value ;;
+        Result) result=$value ;;
+        ConditionResult) condition=$value ;;
+        ConditionTimestampMonotonic) judged=$value ;;
+        Type) type=$value ;;
+        ExecMainStartTimestampMonotonic) started=$value ;;
+        WantedBy | RequiredBy | UpheldBy) starters="$starters $value" ;;
+        TriggeredBy) triggers=$value ;;
+    esac
+done <<end
+$(systemctl show {unit})
+end
+active() {{
+    for each; do ! systemctl --quiet is-active "$each" || {{ echo "$each"; return; }}; done
+}}
+told="$state ($sub), $result"
+if [ "${{restarts:-0}}" != 0 ]; then
+    echo "$told, started again $restarts times"
+elif [ "$state" = active ]; then
+    echo runs
+elif [ "$state" != inactive ]; then
+    echo "$told"
+elif [ "$condition" = no ] && [ "${{judged:-0}}" != 0 ]; then
+    echo runs
+elif [ "$type" = oneshot ] && [ "${{started:-0}}" != 0 ]; then
+    [ "$result" = success ] && echo runs || echo "$told"
+elif [ -n "$(active $triggers)" ]; then
+    echo runs
+else
+    wanted=$(active $starters)
+    [ -z "$wanted" ] && echo runs || echo "$told, though $wanted wants it"
+fi"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +81,8 @@ class Service:
 
     def apply(self, tree: Tree) -> None:
         self._require_unit(tree)
+        if self.enable and not self._installable(tree):
+            raise DockyardError(self._static(tree))
         verb = "enable" if self.enable else "disable"
         try:
             tree.run(["systemctl", "--no-reload", verb, self.unit])
@@ -50,6 +94,10 @@ class Service:
                 "see its [Install] section: a unit without one cannot be enabled",
             ) from error
 
+    @property
+    def _template(self) -> str:
+        return self.unit.partition("@")[0] + "@" + self.unit[self.unit.rfind(".") :]
+
     def _require_unit(self, tree: Tree) -> None:
         known = {name for directory in UNIT_DIRECTORIES for name in tree.files.names(directory)}
         if problem := self.lacking(known):
@@ -57,8 +105,7 @@ class Service:
 
     def lacking(self, known: Collection[str]) -> Problem | None:
         """The problem of a unit that is not among the names of an image's units."""
-        template = self.unit.partition("@")[0] + "@" + self.unit[self.unit.rfind(".") :]
-        if self.unit in known or ("@" in self.unit and template in known):
+        if self.unit in known or ("@" in self.unit and self._template in known):
             return None
         # By their stems: the endings are alike in all of them.
         stems = {name.rpartition(".")[0]: name for name in sorted(known, reverse=True)}
@@ -73,12 +120,65 @@ class Service:
             else "install the package that brings it",
         )
 
+    def _installable(self, tree: Tree) -> bool:
+        """Whether the unit or a drop-in of it has an [Install] section; systemctl says nothing
+        where it has none, and does nothing.
+        """
+        names = (self.unit, self._template) if "@" in self.unit else (self.unit,)
+        for name in names:
+            for directory in UNIT_DIRECTORIES:
+                drop_ins = f"{directory}/{name}.d"
+                paths = [f"{drop_ins}/{each}" for each in tree.files.names(drop_ins)]
+                for path in (f"{directory}/{name}", *paths):
+                    if _has_install(tree.files.read_text(path)):
+                        return True
+        return False
+
+    def _static(self, tree: Tree) -> Problem:
+        starters = sorted(
+            {
+                folder.rpartition(".")[0]
+                for directory in UNIT_DIRECTORIES
+                for folder in tree.files.names(directory)
+                if folder.endswith((".wants", ".requires"))
+                and self.unit in tree.files.names(f"{directory}/{folder}")
+            }
+        )
+        return Problem(
+            "tree.static-unit",
+            f"{self.unit} cannot be enabled: it has no [Install] section",
+            self.position,
+            why=f"it is started by {', '.join(starters)}"
+            if starters
+            else "such a unit is started by another one, or by an event",
+            fix="remove it from os.services.enable"
+            if starters
+            else "enable what starts it, or add a drop-in with an [Install] section",
+        )
+
     def checks(self) -> list[Check]:
         expect = "enabled" if self.enable else "disabled"
         # An alias or a template's instance counts as enabled too.
         script = f"systemctl is-enabled {self.unit} | sed 's/^alias$/enabled/'"
-        return [
-            Check(
-                f"services.{self.unit}", f"{self.unit} is {expect}", script, expect, self.position
-            )
-        ]
+        found = [self._check("", f"{self.unit} is {expect}", script, expect)]
+        if self.enable:
+            found.append(self._check(".runs", f"{self.unit} runs", self._runs(), "runs"))
+        return found
+
+    def _runs(self) -> str:
+        return _RUNS.format(unit=self.unit)
+
+    def _check(self, part: str, title: str, script: str, expect: str) -> Check:
+        return Check(f"services.{self.unit}{part}", title, script, expect, self.position)
+
+
+def _has_install(unit: str) -> bool:
+    """Whether the text of a unit says how it is enabled."""
+    section = ""
+    for line in unit.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if line.startswith("["):
+            section = line.strip()
+        elif section == "[Install]" and equals and key.strip() in _INSTALLS and value.strip():
+            return True
+    return False

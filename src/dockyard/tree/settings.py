@@ -7,6 +7,7 @@ round.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from dockyard.tree.services import Service
 from dockyard.tree.setting import Setting, missing_source
 from dockyard.tree.users import LOCKED, Group, User
 
+# crypt(5): `$id$…`, BSDi's and the traditional DES hashes; `!` before any of them locks it.
+_HASH = re.compile(r"!?(\$[0-9a-z]+\$[^:\s]{8,}|_[./0-9A-Za-z]{19}|[./0-9A-Za-z]{13})|[!*]+")
+
 
 def settings_of(loaded: LoadedImage) -> tuple[Setting, ...]:
     """All settings of an image file but packages, storage and scripts.
@@ -35,10 +39,12 @@ def settings_of(loaded: LoadedImage) -> tuple[Setting, ...]:
     chosen, at = loaded.image.os, loaded.position
     if chosen.hostname:
         found.append(Hostname(chosen.hostname, at("os.hostname")))
+    asked_for = (*(user.uid for user in chosen.users), *(group.gid for group in chosen.groups))
+    reserved = frozenset(number for number in asked_for if number is not None)
     for index, group in enumerate(chosen.groups):
-        found.append(Group(group.name, group.gid, at(f"os.groups[{index}]")))
+        found.append(Group(group.name, group.gid, at(f"os.groups[{index}]"), reserved))
     for index, user in enumerate(chosen.users):
-        found.append(_user(user, f"os.users[{index}]", loaded, problems))
+        found.append(_user(user, f"os.users[{index}]", loaded, reserved, problems))
     for index, directory in enumerate(chosen.additional_dirs):
         found.append(_directory(directory, f"os.additionalDirs[{index}]", loaded))
     for index, file in enumerate(chosen.additional_files):
@@ -95,7 +101,9 @@ def _require_readable(settings: Iterable[Setting], problems: Problems) -> None:
             problems.extend(error.problems)
 
 
-def _user(user: UserModel, key: str, loaded: LoadedImage, problems: Problems) -> User:
+def _user(
+    user: UserModel, key: str, loaded: LoadedImage, reserved: frozenset[int], problems: Problems
+) -> User:
     keys = [*user.ssh_public_keys]
     for index, name in enumerate(user.ssh_public_key_paths):
         at = f"{key}.sshPublicKeyPaths[{index}]"
@@ -112,6 +120,7 @@ def _user(user: UserModel, key: str, loaded: LoadedImage, problems: Problems) ->
         shell=user.startup_command or None,
         home=user.home_directory or None,
         position=loaded.position(key),
+        reserved=reserved,
     )
 
 
@@ -122,10 +131,11 @@ def _password(user: UserModel, key: str, loaded: LoadedImage, problems: Problems
         case PasswordType.LOCKED:
             return LOCKED
         case PasswordType.HASHED:
-            return user.password.value
+            return _hash(user.password.value, f"{key}.password.value", loaded, problems)
         case PasswordType.HASHED_FILE:
             at = f"{key}.password.value"
-            return _text(loaded.beside(at, user.password.value), at, loaded, problems).strip()
+            text = _text(loaded.beside(at, user.password.value), at, loaded, problems)
+            return _hash(text, at, loaded, problems)
         case _:
             problem = loaded.problem(
                 f"{key}.password.type",
@@ -136,6 +146,20 @@ def _password(user: UserModel, key: str, loaded: LoadedImage, problems: Problems
             )
             problems.extend([problem])
             return None
+
+
+def _hash(text: str, at: str, loaded: LoadedImage, problems: Problems) -> str:
+    hashed = text.strip()
+    if hashed and not _HASH.fullmatch(hashed):
+        problem = loaded.problem(
+            at,
+            "tree.not-a-hash",
+            "the password is not a hash that crypt(5) knows",
+            why="nobody could log in with it, and what stands there would be the password in clear",
+            fix="give what `openssl passwd -6` or `mkpasswd` prints, beginning with `$`",
+        )
+        problems.extend([problem])
+    return hashed
 
 
 def _text(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> str:

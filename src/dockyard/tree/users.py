@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.tree import password_age
 from dockyard.tree.accounts import Account, Accounts
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree, fingerprint
@@ -16,21 +18,22 @@ LOCKED = "!"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One of `os.groups`."""
+    """One of `os.groups`. reserved: numbers that others ask for, and it must not take by chance."""
 
     name: str
     gid: int | None = None
     position: Position | None = None
+    reserved: frozenset[int] = frozenset()
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {"group": self.name, "gid": self.gid}
+        return {"group": self.name, "gid": self.gid, **_avoided(self.gid, self.reserved)}
 
     def describe(self) -> str:
         return f"group {self.name}" + (f" with number {self.gid}" if self.gid is not None else "")
 
     def apply(self, tree: Tree) -> None:
-        accounts = Accounts(tree.files, tree.epoch // _DAY)
+        accounts = Accounts(tree.files, tree.epoch // _DAY, self.reserved)
         accounts.add_group(self.name, self.gid)
         accounts.save()
 
@@ -51,7 +54,7 @@ class User:
     """One of `os.users`.
 
     password: the hash for shadow(5), LOCKED, or None to leave it. ssh_keys: whole authorized_keys
-    lines.
+    lines. reserved: numbers that others ask for, and it must not take by chance.
     """
 
     name: str
@@ -64,10 +67,12 @@ class User:
     shell: str | None = None
     home: str | None = None
     position: Position | None = None
+    reserved: frozenset[int] = frozenset()
 
     @property
     def identity(self) -> dict[str, Any]:
         return {
+            **_avoided(self.uid, self.reserved),
             "user": self.name,
             "uid": self.uid,
             "password": None if self.password is None else fingerprint(self.password),
@@ -89,7 +94,7 @@ class User:
         return f"user {self.name}{groups}{keys}"
 
     def apply(self, tree: Tree) -> None:
-        accounts = Accounts(tree.files, tree.epoch // _DAY)
+        accounts = Accounts(tree.files, tree.epoch // _DAY, self.reserved)
         for group in filter(None, (self.primary_group, *self.secondary_groups)):
             if accounts.group_id(group) is None:
                 raise DockyardError(self._no_group(group))
@@ -103,9 +108,15 @@ class User:
         if self.expires_days is not None:
             accounts.set_expiry(self.name, self.expires_days)
         accounts.save()
+        if self._expires:
+            password_age.count_from_first_boot(tree, self.name, self.position)
         self._make_home(tree, account)
         if self.ssh_keys:
             self._write_keys(tree, account)
+
+    @property
+    def _expires(self) -> bool:
+        return self.expires_days is not None and self.expires_days >= 0
 
     def _no_group(self, group: str) -> Problem:
         return Problem(
@@ -120,6 +131,8 @@ class User:
         """Make the home directory from /etc/skel, unless it is there."""
         if tree.files.lstat(account.home) is not None:
             return
+        # What lies above belongs to all of its users: root's, and open to them.
+        tree.files.make_directories(str(PurePosixPath(account.home).parent))
         tree.files.make_directories(account.home, mode=0o700, uid=account.uid, gid=account.gid)
         for name in tree.files.names("/etc/skel"):
             data = tree.files.read(f"/etc/skel/{name}")
@@ -141,7 +154,7 @@ class User:
         return "".join(f"{key.strip()}\n" for key in self.ssh_keys).encode()
 
     def checks(self) -> list[Check]:
-        found = [self._passwd_check()]
+        found = [self._passwd_check(), self._shell_check(), self._group_check()]
         if self.secondary_groups:
             wanted = sorted({*self.secondary_groups})
             pattern = " ".join(f"-e {group}" for group in wanted)
@@ -149,14 +162,9 @@ class User:
             title = f"{self.name} is in {', '.join(wanted)}"
             found.append(self._check("groups", title, script, "\n".join(wanted)))
         if self.password is not None:
-            # The hash itself must not appear in a report; its digest tells as much.
-            script = (
-                f"getent shadow {self.name} | cut -d: -f2 | tr -d '\\n' | sha256sum | cut -d' ' -f1"
-            )
-            state = "locked" if self.password == LOCKED else "set as given"
-            title = f"{self.name}'s password is {state}"
-            expect = fingerprint(self.password).removeprefix("sha256:")
-            found.append(self._check("password", title, script, expect))
+            found.append(self._password_check(self.password))
+        if self.expires_days is not None:
+            found.append(self._expiry_check(self.expires_days))
         if self.ssh_keys:
             script = (
                 f"cd ~{self.name}/.ssh && stat -c '%U %a' . authorized_keys"
@@ -177,5 +185,45 @@ class User:
             "account", f"the user {self.name} exists", script, ":".join(chosen.values())
         )
 
+    def _shell_check(self) -> Check:
+        script = (
+            f"shell=$(getent passwd {self.name} | cut -d: -f7)\n"
+            'test -x "${shell:-/bin/sh}" && echo can be run || echo "$shell cannot be run"'
+        )
+        return self._check("shell", f"{self.name}'s shell can be run", script, "can be run")
+
+    def _group_check(self) -> Check:
+        if self.primary_group is None:
+            script = f"getent group $(id -g {self.name}) >/dev/null && echo exists"
+            return self._check(
+                "primary-group", f"{self.name}'s primary group exists", script, "exists"
+            )
+        title = f"{self.name}'s primary group is {self.primary_group}"
+        return self._check("primary-group", title, f"id -gn {self.name}", self.primary_group)
+
+    def _password_check(self, password: str) -> Check:
+        # The hash itself must not appear in a report; its digest tells as much.
+        script = (
+            f"getent shadow {self.name} | cut -d: -f2 | tr -d '\\n' | sha256sum | cut -d' ' -f1"
+        )
+        state = "locked" if password == LOCKED else "set as given"
+        expect = fingerprint(password).removeprefix("sha256:")
+        return self._check("password", f"{self.name}'s password is {state}", script, expect)
+
+    def _expiry_check(self, days: int) -> Check:
+        if not self._expires:
+            script = f"days=$(getent shadow {self.name} | cut -d: -f5); echo ${{days:-never}}"
+            title = f"{self.name}'s password never expires"
+            return self._check("password-expires", title, script, "never")
+        title = f"{self.name}'s password expires {days} days after the first boot"
+        expect = f"{days} days, counted from the first boot"
+        script = password_age.counted_script(self.name)
+        return self._check("password-expires", title, script, expect)
+
     def _check(self, part: str, title: str, script: str, expect: str) -> Check:
         return Check(f"users.{self.name}.{part}", title, script, expect, self.position)
+
+
+def _avoided(number: int | None, reserved: frozenset[int]) -> dict[str, Any]:
+    """What numbers that others ask for have to do with an identity: nothing, where one is given."""
+    return {} if number is not None or not reserved else {"avoids": sorted(reserved)}

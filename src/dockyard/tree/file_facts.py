@@ -1,0 +1,101 @@
+"""Facts about files: what stat(1) and sha256sum(1) print of them in a running image.
+
+Many paths go into one question, for each program that is started costs milliseconds in a guest that
+is translated. A question stays so small that its script can be one argument of a shell, and that
+its bytes are digested within the time of a check.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dockyard.errors import Position
+from dockyard.tree.check import SECONDS, Check
+
+# Linux takes 128 KiB in one argument; the shell's script is one.
+_MOST_SCRIPT = 64 << 10
+_MOST_DIGESTED = 48 << 20
+_DIGEST_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """What a path is to be. mode: with the bits of its kind, as st_mode has them.
+
+    size: bytes, of a regular file. digest: SHA-256 in hex; None not to ask for it. target: of a
+    symbolic link. Text that is not UTF-8 has its odd bytes as lone surrogates.
+    """
+
+    path: str
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    size: int | None = None
+    digest: str | None = None
+    target: str | None = None
+
+    @property
+    def line(self) -> str:
+        """What stat prints: `-rw-r--r-- 0:0 12 /etc/motd`, `lrwxrwxrwx 0:0 /bin -> usr/bin`."""
+        size = "" if self.size is None else f"{self.size} "
+        target = "" if self.target is None else f" -> {self.target}"
+        return f"{stat.filemode(self.mode)} {self.uid}:{self.gid} {size}{self.path}{target}"
+
+    @property
+    def digest_line(self) -> str:
+        """What sha256sum prints: a name with a backslash or newline is escaped, and marked so."""
+        escaped = self.path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        mark = "\\" if escaped != self.path else ""
+        return f"{mark}{self.digest}  {escaped}"
+
+
+def file_checks(
+    id: str, title: str, facts: Sequence[FileFact], position: Position | None = None
+) -> list[Check]:
+    """The checks that files are as the facts say; more than one only where there are many."""
+    groups = list(_groups(facts))
+    found = []
+    for number, group in enumerate(groups, 1):
+        part = f" (part {number} of {len(groups)})" if len(groups) > 1 else ""
+        suffix = f".{number}" if len(groups) > 1 else ""
+        script, expect = _question(group)
+        digested = any(fact.digest for fact in group)
+        seconds = _DIGEST_SECONDS if digested and len(group) > 1 else SECONDS
+        found.append(Check(id + suffix, title + part, script, expect, position, seconds))
+    return found
+
+
+def _groups(facts: Sequence[FileFact]) -> Iterator[list[FileFact]]:
+    group: list[FileFact] = []
+    script = digested = 0
+    for fact in facts:
+        # A path stands in the script for stat, and again for sha256sum.
+        cost = len(os.fsencode(shlex.quote(fact.path))) * (2 if fact.digest else 1) + 2
+        more = (fact.size or 0) if fact.digest else 0
+        if group and (script + cost > _MOST_SCRIPT or digested + more > _MOST_DIGESTED):
+            yield group
+            group, script, digested = [], 0, 0
+        group.append(fact)
+        script, digested = script + cost, digested + more
+    if group:
+        yield group
+
+
+def _question(facts: Sequence[FileFact]) -> tuple[str, str]:
+    sized = [fact for fact in facts if fact.size is not None]
+    other = [fact for fact in facts if fact.size is None]
+    digested = [fact for fact in facts if fact.digest is not None]
+    lines = []
+    for command, some in (
+        ("stat -c '%A %u:%g %s %n'", sized),
+        ("QUOTING_STYLE=literal stat -c '%A %u:%g %N'", other),
+        ("sha256sum", digested),
+    ):
+        if some:
+            lines.append(f"{command} -- {' '.join(shlex.quote(fact.path) for fact in some)}")
+    expect = [fact.line for fact in (*sized, *other)] + [fact.digest_line for fact in digested]
+    return "\n".join(lines), "\n".join(expect)
