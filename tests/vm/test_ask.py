@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +15,13 @@ from typing import IO, Any
 import pytest
 from click import unstyle
 
-from dockyard.cli.boot import as_facts, as_text
+from dockyard.cli.verdict import as_facts, as_text
 from dockyard.errors import DockyardError, Position
 from dockyard.host.process import start
 from dockyard.host.sandbox import Tools
-from dockyard.tree.check import Check
+from dockyard.tree.check import Check, Unasked
+from dockyard.tree.file_facts import FileFact, file_checks
+from dockyard.vm import guest
 from dockyard.vm.guest import Progress, ask
 
 CHECKS = [
@@ -108,7 +113,7 @@ def test_a_failed_check_fails_the_image(root: Path) -> None:
     assert "expected  harbor" in told
     assert "actual    other" in told
     assert "alice" not in told
-    assert "1 of 2 checks passed" in told
+    assert "1 of 2 checks failed" in told
     assert [c["passed"] for c in as_facts(verdict)["checks"]] == [True, False]
 
 
@@ -162,6 +167,66 @@ def test_a_guest_that_says_nothing_is_given_up_in_time(root: Path) -> None:
     problem = failure(root, "time.sleep(60)", timeout=1)
     assert problem.code == "vm.too-slow"
     assert "--console" in problem.fix
+
+
+def test_a_guest_that_says_nothing_is_told_of_early(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest, "_SILENT_SECONDS", 0.6)
+    told: list[str] = []
+    with pytest.raises(DockyardError) as caught:
+        play(
+            root, "show('BdsDxe: starting Boot0001'); time.sleep(60)", timeout=3, notice=told.append
+        )
+    assert len(told) == 1
+    assert "nothing was heard" in told[0] and "stage" in told[0]
+    assert str(root.parent / "console") in caught.value.problems[0].fix
+
+
+def test_all_attempts_together_have_the_time_of_one(root: Path) -> None:
+    stall = "show('rcu: \\tPossible timer handling issue on cpu=1 timer'); time.sleep(60)"
+    began = time.monotonic()
+    assert failure(root, stall, "time.sleep(60)", timeout=5).code == "vm.too-slow"
+    assert time.monotonic() - began < 40
+
+
+def test_a_guest_that_answers_has_no_more_time_to_come_up(root: Path) -> None:
+    began = time.monotonic()
+    assert failure(root, "say('hello'); take(); time.sleep(60)", timeout=3).code == "vm.silent"
+    assert time.monotonic() - began < 40
+
+
+def test_a_degraded_system_is_no_tick_before_passed_checks(root: Path) -> None:
+    script = (
+        "say('hello'); take(); say('uptime', text='3'); say('state', '-', 1, 'degraded');"
+        "say('failed', 'bad.service', 0, 'bad.service: broke');"
+        "check('0', '/bin/bash'); check('1', 'harbor'); say('end')"
+    )
+    unasked = [Unasked("the database of packages", "the image has no rpm")]
+    told = unstyle(as_text(play(root, script), unasked)).splitlines()
+    assert told[-1].startswith("✗ the system is degraded (1 unit failed); no check failed of 2")
+    assert "not asked the database of packages: the image has no rpm" in told
+
+
+def test_names_that_are_no_text_are_told_without_a_traceback(root: Path) -> None:
+    name = "/srv/" + os.fsdecode(b"\xff" * 254)
+    facts = [FileFact(name, 0o100644, size=1), FileFact("/srv/" + "ü" * 127, 0o100644, size=1)]
+    checks = file_checks("files", "the files are those of the build", facts)
+    tools = Player(root, ["up(); check('0', '-rw-r--r-- 0:0 1 /srv/other'); say('end')"])
+    verdict = ask(root / "i", "raw", checks, tools, console=root.parent / "console")
+    assert "\\xff" in unstyle(as_text(verdict))
+    as_text(verdict).encode()
+    json.dumps(as_facts(verdict)).encode()
+
+
+def test_of_a_long_answer_the_differing_lines_are_shown(root: Path) -> None:
+    lines = [f"line {number}" for number in range(100)]
+    check = Check("accounts.users", "the users are those of the build", "…", "\n".join(lines))
+    answer = "\\n".join([*lines[:50], "mallory:x:0:0::/:/bin/sh", *lines[51:]])
+    tools = Player(root, [f"up(); check('0', '{answer}'); say('end')"])
+    told = unstyle(as_text(ask(root / "i", "raw", [check], tools, console=root.parent / "console")))
+    assert "expected  line 50" in told and "actual    mallory:x:0:0" in told
+    assert "line 49" not in told
 
 
 def test_a_guest_whose_processor_stands_still_is_started_anew(root: Path) -> None:

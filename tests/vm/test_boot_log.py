@@ -44,6 +44,7 @@ def test_a_broken_boot_is_understood(
 @pytest.mark.parametrize(
     ("text", "code"),
     [
+        ("[    8.474143] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI", STALLED),
         ("Fatal glibc error: CPU does not support x86-64-v3", "vm.cpu-too-old"),
         (
             "boot.c:2576@image_start: Error loading \\EFI\\Linux\\lab.efi: Access denied",

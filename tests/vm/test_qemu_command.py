@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -33,8 +35,11 @@ def test_a_comma_in_a_path_does_not_end_it() -> None:
     assert "file=/a,,b.raw" in line(Machine(), Disk(Path("/a,b.raw"), "raw"))
 
 
-def test_there_is_no_network_unless_it_is_asked_for() -> None:
-    assert "netdev" not in line(Machine(), Disk(Path("/i"), "raw"))
+def test_there_is_always_a_network_card_and_a_way_out_only_when_asked_for() -> None:
+    alone = line(Machine(), Disk(Path("/i"), "raw"))
+    assert "user,id=net,restrict=on " in alone
+    assert "virtio-net-pci" in alone
+    assert "restrict=off" in line(Machine(network=True), Disk(Path("/i"), "raw"))
     forwarded = Machine(forwards=(Forward(2222, 22),))
     told = line(forwarded, Disk(Path("/i"), "raw"))
     assert "restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in told
@@ -63,6 +68,23 @@ def test_every_credential_is_one_argument() -> None:
     values = [argument for argument in argv if argument.startswith("type=11,value=")]
     assert len(values) == len(strings)
     assert all(value.count(",") == 1 for value in values)
+
+
+def test_a_login_key_reaches_the_user_it_is_for(tmp_path: Path) -> None:
+    strings = credentials.for_login("alice", "ssh-ed25519 AAAA it's mine")
+    (found,) = [text for text in strings if ":dockyard.login=" in text]
+    script = b64decode(found.partition("=")[2]).decode()
+    (tmp_path / "getent").write_text(f"#!/bin/sh\necho $2:x:1000:1000::{tmp_path}/home:/bin/sh\n")
+    (tmp_path / "id").write_text(
+        "#!/bin/sh\ncase $1 in -u) exec /usr/bin/id -u ;; esac\nexec /usr/bin/id -g\n"
+    )
+    for name in ("getent", "id"):
+        (tmp_path / name).chmod(0o755)
+    for _ in range(2):
+        subprocess.run(["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True)
+    keys = tmp_path / "home/.ssh/authorized_keys"
+    assert keys.read_text() == "ssh-ed25519 AAAA it's mine\n"
+    assert keys.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -12,33 +12,41 @@ from dockyard.errors import DockyardError, Problem
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Pin
-    from dockyard.tree.check import Check
+    from dockyard.tree.check import Question
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
     """A built image, where it lies, its format, what is to be true when it runs, and the tools
-    that its lock pins.
+    that its lock pins. name: the image's.
     """
 
+    name: str
     image: Path
     format: str
-    checks: Sequence[Check]
+    questions: Sequence[Question]
     tools: Sequence[Pin]
 
 
-def checks_for(
-    file: Path, store: Path, *, built: bool = True, rpm_sources: Sequence[Path] = ()
+def questions_for(
+    file: Path,
+    store: Path,
+    *,
+    built: bool = True,
+    rpm_sources: Sequence[Path] = (),
+    every_file: bool = False,
 ) -> Artefact:
     """The artefact of an image file, as the store has it.
 
     built: whether the artefact must be there already. rpm_sources: those that it was built with.
-    Raises DockyardError with every mistake of the file, or when it was not built as it is now.
+    every_file: ask for the bytes of all files, not of a sample. Raises DockyardError with every
+    mistake of the file, or when it was not built as it is now, or has not what the checks need.
     """
     from dockyard.engine.store import Store
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.build import plan_image
-    from dockyard.pipeline.image import checks_of
+    from dockyard.pipeline.guest_needs import require_answers
+    from dockyard.pipeline.image import MANIFEST, questions_of
 
     kept = Store(store)
     planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
@@ -54,4 +62,9 @@ def checks_for(
         )
     image = kept.path(artefact) / planned.steps.artefact_name
     request = planned.request
-    return Artefact(image, request.format, checks_of(request), request.lock.tools)
+    step = planned.steps.manifest
+    manifest = kept.path(step) if kept.has(step) else None
+    if manifest:
+        require_answers(manifest / MANIFEST, request.loaded.position("os.packages"))
+    questions = questions_of(request, manifest, every_file=every_file)
+    return Artefact(request.name, image, request.format, questions, request.lock.tools)

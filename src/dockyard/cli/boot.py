@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,17 +13,19 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.options import EXISTING_FILE, rpm_source_option, store_option
 from dockyard.cli.verb import Needing, Verb, wants_json
+from dockyard.cli.verdict import as_facts, as_text
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
     from dockyard.model.packages import Pin
-    from dockyard.tree.check import Check
+    from dockyard.tree.check import Check, Question, Unasked
     from dockyard.vm.guest import Progress
     from dockyard.vm.qemu import Accel, Disk, Forward, Machine
-    from dockyard.vm.verdict import CheckResult, Verdict
+    from dockyard.vm.verdict import Verdict
 
 COMMAND_LINE_CHECK = "kernel.command-line"
 _YAML = (".yaml", ".yml")
+_TIMEOUT = 300
 
 
 def _memory(context: click.Context, parameter: click.Parameter, value: str) -> int:
@@ -54,14 +56,24 @@ def _forwards(
 @click.option("--config-file", type=EXISTING_FILE, help=(
     "The image file: of the built image to boot, or, beside a disk image, whose settings to check."
 ))  # fmt: skip
-@click.option("--timeout", cls=Needing, needs="--check", type=click.IntRange(1), default=300,
-              show_default=True, help="With --check: seconds to come up.")  # fmt: skip
+@click.option("--all", "every_file", cls=Needing, needs="--check", is_flag=True,
+              help="With --check: read every file of the image, not a sample.")  # fmt: skip
+@click.option("--ssh", is_flag=True, help=(
+    "Log in over SSH, with a key of this boot alone unless --key names one."
+))  # fmt: skip
+@click.option("--user", default="", help="Who logs in, with --ssh or --autologin. Default: root.")
+@click.option("--key", cls=Needing, needs="--ssh", type=EXISTING_FILE,
+              help="With --ssh: a private key; KEY.pub beside it.")  # fmt: skip
+@click.option("--autologin", is_flag=True, help="Log in at the console without a password.")
+@click.option("--timeout", type=click.IntRange(1), help=(
+    f"Seconds to come up, for --check and --ssh. [default: {_TIMEOUT}]"
+))  # fmt: skip
 @click.option("--console/--no-console", "show_kernel", default=None, help=(
     "Put the serial console on the kernel's command line. Default: unless --check."
 ))  # fmt: skip
-@click.option("--log", cls=Needing, needs="--check",
-              type=click.Path(dir_okay=False, path_type=Path),
-              help="With --check: keep all that the guest prints in this file.")  # fmt: skip
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help=(
+    "With --check or --ssh: keep all that the guest prints in this file. Default: in the store."
+))  # fmt: skip
 @click.option("--power-off", cls=Needing, needs="--check", is_flag=True,
               help="With --check: shut the guest down in order.")  # fmt: skip
 @click.option("--persist/--snapshot", default=False, help=(
@@ -76,7 +88,7 @@ def _forwards(
               show_default=True, help="What the disk is attached to.")  # fmt: skip
 @click.option("--accel", type=click.Choice(("auto", "kvm", "tcg")), default="auto",
               show_default=True, help="The host's processor, or translation.")  # fmt: skip
-@click.option("--network", is_flag=True, help="A network with a way out.")
+@click.option("--network", is_flag=True, help="A way out for the network card.")
 @click.option("--forward", multiple=True, callback=_forwards, metavar="HOST:GUEST",
               help="Lead a port of this host's to one of the guest's.")  # fmt: skip
 @rpm_source_option
@@ -85,7 +97,12 @@ def command(
     image: Path | None,
     check: bool,
     config_file: Path | None,
-    timeout: int,
+    every_file: bool,
+    ssh: bool,
+    user: str,
+    key: Path | None,
+    autologin: bool,
+    timeout: int | None,
     show_kernel: bool | None,
     log: Path | None,
     power_off: bool,
@@ -103,30 +120,59 @@ def command(
     """Boot IMAGE: a disk image, or an image file whose built image is meant.
 
     Without --check the terminal is the guest's console. With --check the booted image is asked
-    whether every setting of its file holds, and the exit status is 1 when one does not.
+    whether every setting of its file holds, and the exit status is 1 when one does not. With --ssh
+    a shell in the guest reads the terminal, or what is piped in, and the guest ends with it.
     """
     from dockyard.vm.console import ESCAPES, interact
     from dockyard.vm.qemu import Accel, Disk, Machine
 
-    if check and persist:
-        raise click.UsageError("--check never changes the image: leave --persist away")
+    _require_together(check, ssh, autologin, persist, user, {"--log": log, "--timeout": timeout})
+    timeout = timeout or _TIMEOUT
     image, config_file = _named(image, config_file, check, rpm_source)
-    disk, checks, pins = _subject(image, config_file, store, rpm_source)
+    disk, questions, pins, name = _subject(image, config_file, store, rpm_source, every_file)
     tools = _tools(store, pins)
     chosen = Accel(accel) if accel != "auto" else _probe(tools, store)
     machine = Machine(chosen, memory, cpus, cpu, bus, network, forward)
+    log = log.absolute() if log else _console_log(store, name)
     if check:
         console = show_kernel or False
-        verdict = _check(disk, checks, tools, machine, timeout, console, log, power_off)
-        return Answer(as_text(verdict), as_facts(verdict), passed=verdict.passed)
+        asked, unasked = _split(questions, console)
+        verdict = _check(disk, asked, tools, machine, timeout, console, log, power_off)
+        told = as_text(verdict, unasked)
+        return Answer(told, as_facts(verdict, unasked), passed=verdict.passed)
     if wants_json():
         raise click.UsageError("--json does nothing without --check")
-    kept = "what it writes stays in the image" if persist else "the image is not changed"
-    click.echo(f"{disk.path.name}: {ESCAPES}; {kept}", err=True)
     if disk.kept is not persist:
         disk = Disk(disk.path, disk.format, kept=persist)
-    interact(disk, tools, machine, show_kernel=show_kernel is not False)
+    kept = "what it writes stays in the image" if persist else "the image is not changed"
+    if ssh:
+        raise SystemExit(_log_in(disk, tools, machine, user or "root", key, timeout, log, kept))
+    click.echo(f"{disk.path.name}: {ESCAPES}; {kept}", err=True)
+    who = (user or "root") if autologin else ""
+    interact(disk, tools, machine, show_kernel=show_kernel is not False, autologin=who)
     return None
+
+
+def _require_together(
+    check: bool,
+    ssh: bool,
+    autologin: bool,
+    persist: bool,
+    user: str,
+    asked: Mapping[str, object],
+) -> None:
+    """Raise UsageError for options that mean nothing together, or without another one."""
+    if check and persist:
+        raise click.UsageError("--check never changes the image: leave --persist away")
+    given = {"--check": check, "--ssh": ssh, "--autologin": autologin}
+    modes = [name for name, chosen in given.items() if chosen]
+    if len(modes) > 1:
+        raise click.UsageError(f"{modes[0]} and {modes[1]} are two ways to boot: take one")
+    if user and not (ssh or autologin):
+        raise click.UsageError("--user does nothing without --ssh or --autologin")
+    for name, value in asked.items():
+        if value is not None and not (check or ssh):
+            raise click.UsageError(f"{name} does nothing without --check or --ssh")
 
 
 def _named(
@@ -148,23 +194,64 @@ def _named(
     return image, config_file
 
 
+def _console_log(store: Path, name: str) -> Path:
+    """Where the console of an image's last boot is kept."""
+    place = store.absolute() / "vm"
+    place.mkdir(parents=True, exist_ok=True)
+    return place / f"{name}.console"
+
+
 def _subject(
-    image: Path, config: Path | None, store: Path, rpm_sources: Sequence[Path]
-) -> tuple[Disk, Sequence[Check], Sequence[Pin]]:
-    """The disk to boot, what to ask it, and the tools to run it with."""
-    from dockyard.cli.artefacts import checks_for
+    image: Path, config: Path | None, store: Path, rpm_sources: Sequence[Path], every_file: bool
+) -> tuple[Disk, Sequence[Question], Sequence[Pin], str]:
+    """The disk to boot, what to ask it, the tools to run it with, and its name."""
+    from dockyard.cli.artefacts import questions_for
     from dockyard.vm.qemu import Disk, check_format, detect_format
 
     if image.suffix in _YAML:
-        found = checks_for(image, store, rpm_sources=rpm_sources)
+        found = questions_for(image, store, rpm_sources=rpm_sources, every_file=every_file)
         disk = Disk(found.image, found.format)
         check_format(disk)
-        return disk, found.checks, found.tools
+        return disk, found.questions, found.tools, found.name
     disk = Disk(image.absolute(), detect_format(image))
     if config is None:
-        return disk, (), ()
-    found = checks_for(config, store, built=False, rpm_sources=rpm_sources)
-    return disk, found.checks, found.tools
+        return disk, (), (), image.stem
+    found = questions_for(
+        config, store, built=False, rpm_sources=rpm_sources, every_file=every_file
+    )
+    return disk, found.questions, found.tools, image.stem
+
+
+def _split(questions: Sequence[Question], show_kernel: bool) -> tuple[list[Check], list[Unasked]]:
+    """What to ask, and what not."""
+    from dockyard.tree.check import Check, Unasked
+
+    asked = [item for item in questions if isinstance(item, Check)]
+    unasked = [item for item in questions if isinstance(item, Unasked)]
+    if show_kernel:
+        asked = [item for item in asked if item.id != COMMAND_LINE_CHECK]
+        unasked.append(Unasked("the kernel command line", "--console adds to it"))
+    return asked, unasked
+
+
+def _log_in(
+    disk: Disk,
+    tools: Tools,
+    machine: Machine,
+    user: str,
+    key: Path | None,
+    timeout: int,
+    log: Path,
+    kept: str,
+) -> int:
+    from dockyard.vm.access import Login, log_in
+
+    def ready(command: str) -> None:
+        click.echo(f"meanwhile others log in with: {command}", err=True)
+
+    click.echo(f"{disk.path.name}: logging in as {user}; {kept}; console: {log}", err=True)
+    login = Login(user, key.absolute() if key else None)
+    return log_in(disk, tools, machine, login, console=log, timeout=timeout, ready=ready)
 
 
 def _tools(store: Path, pins: Sequence[Pin]) -> Tools:
@@ -191,28 +278,24 @@ def _check(
     machine: Machine,
     timeout: int,
     show_kernel: bool,
-    log: Path | None,
+    log: Path,
     power_off: bool,
 ) -> Verdict:
-    from tempfile import TemporaryDirectory
-
     from dockyard.vm.guest import ask
 
-    if show_kernel:
-        # The command line is then not the image's own.
-        checks = [check for check in checks if check.id != COMMAND_LINE_CHECK]
-    with TemporaryDirectory(prefix="dockyard-boot-") as name, _progress() as progress:
+    with _progress() as progress:
         return ask(
             disk.path,
             disk.format,
             checks,
             tools,
-            console=log.absolute() if log else Path(name) / "console",
+            console=log,
             machine=machine,
             timeout=timeout,
             show_kernel=show_kernel,
             power_off=power_off,
             progress=progress,
+            notice=lambda text: click.echo(text, err=True),
         )
 
 
@@ -232,76 +315,3 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
             status.update(f"{progress.stage.title}{detail} [dim]{progress.seconds:.0f} s[/]")
 
         yield show
-
-
-def as_text(verdict: Verdict) -> str:
-    """A verdict for a person: what failed in full, the rest in one line."""
-    lines = []
-    for result in verdict.results:
-        if not result.passed:
-            lines += _failure(result)
-    for unit in verdict.failed_units:
-        lines.append(f"{click.style('failed unit', fg='red', bold=True)} {unit.name}")
-        lines += [f"  {click.style('│', fg='cyan')} {line}" for line in unit.status.splitlines()]
-    if verdict.waiting_for:
-        lines.append(click.style("not up in time; still to be done:", fg="red", bold=True))
-        lines += [f"  {line}" for line in verdict.waiting_for.splitlines()]
-    passed = sum(result.passed for result in verdict.results)
-    count = f"{passed} of {len(verdict.results)} checks passed" if verdict.results else "no checks"
-    good = verdict.passed
-    up = terminal.duration(verdict.boot_seconds)
-    summary = (
-        f"{count}; system {verdict.system_state}, up after {up} "
-        f"({terminal.duration(verdict.guest_seconds)} by its own clock, {verdict.accel.value})"
-    )
-    lines.append(click.style("✓ " if good else "✗ ", fg="green" if good else "red") + summary)
-    return "\n".join(lines)
-
-
-def _failure(result: CheckResult) -> list[str]:
-    check = result.check
-    head = click.style("failed", fg="red", bold=True)
-    lines = [f"{head} {click.style(check.title, bold=True)} [{check.id}]"]
-    if check.setting:
-        lines.append(f"  {click.style('where', fg='cyan')}     {check.setting}")
-    for label, text in (
-        ("expected", check.expect.strip()),
-        ("actual", result.actual),
-        ("stderr", result.errors),
-    ):
-        first, *rest = text.splitlines() or ["(nothing)"]
-        if label == "stderr" and not text:
-            continue
-        lines.append(f"  {click.style(label.ljust(8), fg='cyan')}  {first}")
-        lines += [f"            {line}" for line in rest]
-    return lines
-
-
-def as_facts(verdict: Verdict) -> dict[str, Any]:
-    """A verdict for a program."""
-    return {
-        "passed": verdict.passed,
-        "systemState": verdict.system_state,
-        "bootSeconds": round(verdict.boot_seconds, 2),
-        "guestSeconds": round(verdict.guest_seconds, 2),
-        "totalSeconds": round(verdict.total_seconds, 2),
-        "accelerator": verdict.accel.value,
-        "attempts": verdict.attempts,
-        "times": verdict.times,
-        "failedUnits": [{"name": u.name, "status": u.status} for u in verdict.failed_units],
-        "waitingFor": verdict.waiting_for,
-        "checks": [
-            {
-                "id": result.check.id,
-                "title": result.check.title,
-                "setting": str(result.check.setting) if result.check.setting else None,
-                "passed": result.passed,
-                "expected": result.check.expect.strip(),
-                "actual": result.actual,
-                "status": result.status,
-                "errors": result.errors,
-                "seconds": round(result.seconds, 3),
-            }
-            for result in verdict.results
-        ],
-    }

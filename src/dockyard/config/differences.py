@@ -143,10 +143,10 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "own-keys",
         "Keys and values of our own",
-        "`name` and `distro` at the top make an image from a distribution's packages; `erofs` is "
-        "a file system.",
+        "`name` and `distro` at the top make an image from a distribution's packages; `checks` are "
+        "questions to the booted image; `erofs` is a file system.",
         "valid",
-        examples=("name: web\ndistro: distros/harbor/distro.yaml\n",),
+        examples=("name: web\ndistro: distros/harbor/distro.yaml\n", "checks:\n- {unit: sshd}\n"),
     ),
 )
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from dockyard.model import image_rules, os_rules
 from dockyard.model.base import LocalPath, Mistake, Model, absolute_path_mistakes
+from dockyard.model.checks import ImageCheck
 from dockyard.model.content import Script, Scripts
 from dockyard.model.input import Input
 from dockyard.model.live import Iso, Pxe
@@ -93,6 +94,10 @@ class Image(Model):
     )
     scripts: Scripts = Field(
         default_factory=Scripts.model_construct, description="Scripts that run in the image."
+    )
+    checks: tuple[ImageCheck, ...] = Field(
+        default=(),
+        description="What `boot --check` asks the booted image beside its settings.",
     )
     iso: Iso | None = Field(default=None, description="What goes on a live ISO.")
     pxe: Pxe | None = Field(default=None, description="What goes to a network boot server.")

@@ -1,38 +1,116 @@
-"""What a booted image is asked: one list for everything that its image file settled."""
+"""What a booted image is asked: one list for everything that its image file settled, and for what
+the build knows of it as a whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from dockyard.disk.layout import DiskLayout
-from dockyard.errors import Position
+from dockyard.config import LoadedImage
+from dockyard.disk.layout import FAT_TYPES, DiskLayout
+from dockyard.model.os import UkiMode
 from dockyard.model.packages import PackageKind, Pin
-from dockyard.tree.check import Check
+from dockyard.pipeline.expected import SHADOW_SCRIPT, VERIFY, Expected, passed_over_pattern
+from dockyard.pipeline.file_questions import file_questions
+from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.check import Check, Question, Unasked
+from dockyard.tree.fstab import Fstab
+from dockyard.tree.own_checks import own_checks
 from dockyard.tree.setting import Setting
 
 RPM = "rpm"
+_RPM_SECONDS = 120
+
+# A service that was started once more, on a machine that was busy, is no lie; one that was so three
+# times is. systemd gives a block of lines for every service, with an empty line between them.
+_RESTARTING = """\
+systemctl show --property=Id,NRestarts,SubState '*.service' | (
+    while IFS== read -r key value; do
+        case $key in
+            Id) id=$value ;;
+            NRestarts) [ "$value" -lt 3 ] || echo "$id was started again $value times" ;;
+            SubState) [ "$value" != auto-restart ] || echo "$id waits to be started again" ;;
+        esac
+    done
+)"""
+# systemd-stub(7) sets it.
+_STUB = "/sys/firmware/efi/efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
-def image_checks(
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build left to compare with. every_file: read all files, not a sample."""
+
+    manifest: Path
+    expected: Expected
+    every_file: bool = False
+
+
+def image_questions(
+    loaded: LoadedImage,
     pins: Sequence[Pin],
     settings: Sequence[Setting],
     command_line: str,
     layout: DiskLayout,
-    packages_at: Position | None,
-    command_line_at: Position | None,
-) -> list[Check]:
-    """Every check of an image: packages, kernel command line, partitions, then each setting."""
-    found = []
-    if any(pin.name == RPM for pin in pins):
-        found.append(_packages(pins, packages_at))
-    found.append(_command_line(command_line, command_line_at))
+    built: Built | None,
+) -> list[Question]:
+    """Every question about an image: packages, accounts, kernel command line, partitions, each
+    setting, services, files, and the user's own. built: None where the store has no such build.
+    """
+    found: list[Question] = [*_packages(loaded, pins, built)]
+    found.append(_command_line(loaded, command_line))
     found.append(_partitions(layout))
+    if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
+        found.append(_uki(loaded))
     for setting in settings:
         found += setting.checks()
+    title = "no service is started again and again"
+    found.append(Check("services.restarts", title, _RESTARTING, ""))
+    if loaded.image.os.initrd.modules:
+        why = "the initrd is gone when the system runs"
+        at = loaded.position("os.initrd.modules")
+        found.append(Unasked("the further modules of the initrd", why, at))
+    if built is None:
+        why = "the store has no build of the image file as it is now"
+        found.append(Unasked("files, accounts and what scripts did", why))
+    else:
+        found += _accounts(built.expected)
+        found += file_questions(
+            built.manifest, _paths(settings), _foreign_mounts(layout), built.every_file
+        )
+    return [*found, *own_checks(loaded)]
+
+
+def _paths(settings: Sequence[Setting]) -> set[str]:
+    """The files that settings have checks of their own for."""
+    found = set()
+    for setting in settings:
+        if isinstance(setting, AdditionalFile):
+            found.add(setting.destination)
+        elif isinstance(setting, AdditionalDirectory):
+            found |= {setting.target(path) for path, value, _ in setting.content if value}
+        elif isinstance(setting, Fstab):
+            found.add("/etc/fstab")
     return found
 
 
-def _packages(pins: Sequence[Pin], position: Position | None) -> Check:
+def _foreign_mounts(layout: DiskLayout) -> list[str]:
+    """Where file systems are mounted that have no owners and modes."""
+    return [
+        mount.path
+        for partition in layout.partitions
+        if partition.filesystem and partition.filesystem.type in FAT_TYPES
+        for mount, _ in partition.filesystem.mounts
+    ]
+
+
+def _packages(loaded: LoadedImage, pins: Sequence[Pin], built: Built | None) -> list[Question]:
+    position = loaded.position("os.packages")
+    if not any(pin.name == RPM for pin in pins):
+        why = "the image has no rpm; its files are asked instead"
+        return [Unasked("the database of packages", why, position)]
     names = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM)
     # A package has an epoch of 0 as often as none; a lock writes neither.
     script = (
@@ -40,22 +118,57 @@ def _packages(pins: Sequence[Pin], position: Position | None) -> Check:
         "| sed 's/-0:/-/' | LC_ALL=C sort"
     )
     title = f"the {len(names)} packages of the lock are installed, and no others"
-    return Check("packages", title, script, "\n".join(names), position)
+    found: list[Question] = [Check("packages", title, script, "\n".join(names), position)]
+    if built and built.expected.rpm is not None:
+        script = (
+            f"rpm -Va --noscripts {' '.join(VERIFY)} "
+            f"| grep -Ev '{passed_over_pattern()}' | LC_ALL=C sort"
+        )
+        expect = "\n".join(built.expected.rpm)
+        title = "rpm finds the packages as the build left them"
+        found.append(Check("packages.verify", title, script, expect, position, _RPM_SECONDS))
+    return found
 
 
-def _command_line(command_line: str, position: Position | None) -> Check:
+def _accounts(expected: Expected) -> list[Question]:
+    scripts = {"passwd": "cat /etc/passwd", "group": "cat /etc/group", "shadow": SHADOW_SCRIPT}
+    what = {"passwd": "users", "group": "groups", "shadow": "passwords"}
+    return [
+        Check(
+            f"accounts.{what[name]}",
+            f"the {what[name]} are those of the build, and no others",
+            script,
+            "\n".join(expected.accounts[name]),
+        )
+        for name, script in scripts.items()
+    ]
+
+
+def _command_line(loaded: LoadedImage, command_line: str) -> Check:
     script = "tr -d '\\0' < /proc/cmdline"
-    return Check(
-        "kernel.command-line", "the kernel command line is as built", script, command_line, position
-    )
+    title = "the kernel command line is as built"
+    position = loaded.position("os.kernelCommandLine")
+    return Check("kernel.command-line", title, script, command_line, position)
+
+
+def _uki(loaded: LoadedImage) -> Check:
+    script = f"test -e {_STUB} && echo yes || echo no"
+    title = "a unified kernel image was started"
+    return Check("kernel.uki", title, script, "yes", loaded.position("os.uki"))
 
 
 def _partitions(layout: DiskLayout) -> Check:
-    """The partitions of the disk that holds the root, by number, id and size."""
+    """The partitions of the disk that holds the root: number, id, type, label, flags, size."""
     script = (
         "disk=$(lsblk --noheadings --output PKNAME $(findmnt --noheadings --output SOURCE /)); "
-        "lsblk --noheadings --raw --bytes --output PARTN,PARTUUID,SIZE,TYPE /dev/$disk "
-        "| sed -n 's/ part$//p' | sort -n"
+        "lsblk --noheadings --pairs --bytes "
+        "--output TYPE,PARTN,PARTUUID,PARTTYPE,PARTLABEL,PARTFLAGS,SIZE /dev/$disk "
+        "| sed -n 's/^TYPE=\"part\" //p' | sort -t '\"' -k 2n"
     )
-    expect = "\n".join(f"{item.number} {item.guid} {item.size}" for item in layout.partitions)
+    expect = "\n".join(
+        f'PARTN="{item.number}" PARTUUID="{item.guid}" PARTTYPE="{item.type_guid}" '
+        f'PARTLABEL="{item.label}" PARTFLAGS="{hex(item.attributes) if item.attributes else ""}" '
+        f'SIZE="{item.size}"'
+        for item in layout.partitions
+    )
     return Check("disk.partitions", "the disk has the partitions asked for", script, expect)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from dockyard import archive
 from dockyard.disk.fstab import source
@@ -15,7 +15,7 @@ from dockyard.disk.layout import FAT_TYPES, PartitionLayout
 from dockyard.engine.plan import Step, Work
 from dockyard.host import files
 from dockyard.pipeline.boot import initrd_step, uki_step
-from dockyard.pipeline.checks import image_checks
+from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.disk import (
     DISK,
     ESP_MOUNT,
@@ -26,13 +26,15 @@ from dockyard.pipeline.disk import (
     proof_step,
     swap_step,
 )
+from dockyard.pipeline.expected import FILE as EXPECTED
+from dockyard.pipeline.expected import Expected, expected_of
 from dockyard.pipeline.from_distro import wants_documents
-from dockyard.pipeline.layers import TREE, layer_step, merged_archive
+from dockyard.pipeline.layers import TREE, layer_step, merged_archive, scratch_tree
 from dockyard.pipeline.packages import packages_step
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.toolbox import Toolbox
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
-from dockyard.tree.check import Check
+from dockyard.tree.check import Question
 from dockyard.tree.fstab import Fstab, Mount
 from dockyard.tree.hostname import Hostname
 from dockyard.tree.install import file_owners
@@ -129,15 +131,21 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     return ImageSteps(goal, artefact, artefact_name, manifest, tuple(proofs))
 
 
-def checks_of(request: ImageRequest) -> list[Check]:
-    """What a booted guest is asked about an image."""
-    return image_checks(
+def questions_of(
+    request: ImageRequest, manifest: Path | None, *, every_file: bool = False
+) -> list[Question]:
+    """What a booted guest is asked about an image. manifest: the result of the manifest's step,
+    where the store has it. every_file: ask for the bytes of all files, not of a sample.
+    """
+    expected = Expected.load(manifest / EXPECTED) if manifest else None
+    built = Built(manifest / MANIFEST, expected, every_file) if manifest and expected else None
+    return image_questions(
+        request.loaded,
         request.lock.packages,
         (*request.settings, _fstab(request)),
         request.command_line,
         request.layout,
-        request.loaded.position("os.packages"),
-        request.loaded.position("os.kernelCommandLine"),
+        built,
     )
 
 
@@ -196,7 +204,9 @@ def _fstab(request: ImageRequest) -> Fstab:
         for mount, _ in system.mounts if system else ():
             kind = "vfat" if system and system.type in FAT_TYPES else str(system and system.type)
             at = request.partition_position(partition.number)
-            mounts.append(Mount(mount.path, kind, source(partition, mount.id_type), at))
+            options = tuple(mount.options.split(",")) if mount.options else ()
+            found = Mount(mount.path, kind, source(partition, mount.id_type), options, at)
+            mounts.append(found)
     swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
     ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
     return Fstab(request.fstab, ordered, swaps, growth(request.layout))
@@ -213,7 +223,10 @@ def _manifest_step(
     def work(work: Work) -> None:
         merged = merged_archive(work, below, epoch)
         tree = work.result(below[0]) / TREE
-        owners = file_owners(tree, toolbox.trees.main, work.out / "rpmdb")
+        tools = toolbox.trees.main
+        owners = file_owners(tree, tools, work.out / "rpmdb")
+        with scratch_tree(work, below) as whole:
+            expected_of(merged, whole, tools).save(work.out / EXPECTED)
         for content, at in zip(fat, places, strict=True):
             part = content.part(content.whole(work), work)
             merged = archive.planted(merged, at, part)

@@ -118,7 +118,7 @@ class AdditionalDirectory:
     def apply(self, tree: Tree) -> None:
         self._directory(tree, self.destination)
         for path, value, mode in self.content:
-            target = self._target(path)
+            target = self.target(path)
             if value.startswith("link:"):
                 tree.files.symlink(target, value.removeprefix("link:"))
             elif value:
@@ -127,7 +127,8 @@ class AdditionalDirectory:
             else:
                 self._directory(tree, target)
 
-    def _target(self, path: str) -> str:
+    def target(self, path: str) -> str:
+        """Where in the image something of the source comes to be."""
         return str(PurePosixPath(self.destination) / path)
 
     def _directory(self, tree: Tree, path: str) -> None:
@@ -145,7 +146,7 @@ class AdditionalDirectory:
         """
         facts = []
         for path, value, mode in self.content:
-            target = self._target(path)
+            target = self.target(path)
             if value.startswith("link:"):
                 link = value.removeprefix("link:")
                 facts.append(FileFact(target, stat.S_IFLNK | 0o777, target=link))

@@ -24,14 +24,15 @@ _DIGEST_SECONDS = 90
 
 @dataclass(frozen=True, slots=True)
 class FileFact:
-    """What a path is to be. mode: with the bits of its kind, as st_mode has them.
+    """What a path is to be. mode: with the bits of its kind, as st_mode has them; None on a file
+    system without modes and owners, where a file has a size and a digest.
 
     size: bytes, of a regular file. digest: SHA-256 in hex; None not to ask for it. target: of a
     symbolic link. Text that is not UTF-8 has its odd bytes as lone surrogates.
     """
 
     path: str
-    mode: int
+    mode: int | None
     uid: int = 0
     gid: int = 0
     size: int | None = None
@@ -40,7 +41,11 @@ class FileFact:
 
     @property
     def line(self) -> str:
-        """What stat prints: `-rw-r--r-- 0:0 12 /etc/motd`, `lrwxrwxrwx 0:0 /bin -> usr/bin`."""
+        """What stat prints: `-rw-r--r-- 0:0 12 /etc/motd`, `lrwxrwxrwx 0:0 /bin -> usr/bin`, and
+        without modes `12 /boot/efi/EFI/BOOT/BOOTX64.EFI`.
+        """
+        if self.mode is None:
+            return f"{self.size} {self.path}"
         size = "" if self.size is None else f"{self.size} "
         target = "" if self.target is None else f" -> {self.target}"
         return f"{stat.filemode(self.mode)} {self.uid}:{self.gid} {size}{self.path}{target}"
@@ -86,16 +91,20 @@ def _groups(facts: Sequence[FileFact]) -> Iterator[list[FileFact]]:
 
 
 def _question(facts: Sequence[FileFact]) -> tuple[str, str]:
-    sized = [fact for fact in facts if fact.size is not None]
-    other = [fact for fact in facts if fact.size is None]
+    plain = [fact for fact in facts if fact.mode is None]
+    sized = [fact for fact in facts if fact.mode is not None and fact.size is not None]
+    other = [fact for fact in facts if fact.mode is not None and fact.size is None]
     digested = [fact for fact in facts if fact.digest is not None]
     lines = []
     for command, some in (
+        ("stat -c '%s %n'", plain),
         ("stat -c '%A %u:%g %s %n'", sized),
         ("QUOTING_STYLE=literal stat -c '%A %u:%g %N'", other),
         ("sha256sum", digested),
     ):
         if some:
             lines.append(f"{command} -- {' '.join(shlex.quote(fact.path) for fact in some)}")
-    expect = [fact.line for fact in (*sized, *other)] + [fact.digest_line for fact in digested]
+    expect = [fact.line for fact in (*plain, *sized, *other)] + [
+        fact.digest_line for fact in digested
+    ]
     return "\n".join(lines), "\n".join(expect)

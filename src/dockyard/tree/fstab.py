@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +12,19 @@ from dockyard.tree.setting import Tree
 
 REPART = "/usr/lib/repart.d"
 _REPART_PROGRAM = "/usr/bin/systemd-repart"
+_SHOWN = frozenset(("ro", "noatime", "nodiratime", "nosuid", "nodev", "noexec", "sync", "dirsync"))
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A file system that is to be mounted. source: as /etc/fstab names it. kind: as mount(8)
-    does.
+    does. options: those of the image file.
     """
 
     path: str
     kind: str
     source: str
+    options: tuple[str, ...] = ()
     position: Position | None = None
 
 
@@ -62,8 +65,14 @@ class Fstab:
             tree.files.write(f"{REPART}/{name}", text.encode())
 
     def checks(self) -> list[Check]:
-        checks = [self._check(mount) for mount in self.mounts]
-        return checks + [self._check_swap(source) for source in self.swaps]
+        where = self.mounts[0].position if self.mounts else None
+        title = "/etc/fstab is as the image file lays it out"
+        found = [Check("mounts.fstab", title, "cat /etc/fstab", self.text, where)]
+        for mount in self.mounts:
+            found.append(self._check(mount))
+            if live := _live_options(mount.options):
+                found.append(self._options_check(mount, live))
+        return found + [self._check_swap(source) for source in self.swaps]
 
     @staticmethod
     def _check_swap(source: str) -> Check:
@@ -79,9 +88,32 @@ class Fstab:
         kind, _, value = mount.source.partition("=")
         script = (
             # What is mounted on demand is mounted by being looked at.
-            f"ls {mount.path} >/dev/null; "
-            f"findmnt --noheadings --output FSTYPE,{kind} --types {mount.kind} {mount.path} "
-            "| tr -s ' ' | sed 's/ *$//'"
+            f"ls {shlex.quote(mount.path)} >/dev/null; findmnt --noheadings --output FSTYPE,{kind} "
+            f"--types {mount.kind} {shlex.quote(mount.path)} | tr -s ' ' | sed 's/ *$//'"
         )
         title = f"{mount.path} is {mount.kind} from {mount.source}"
         return Check(f"mounts.{mount.path}", title, script, f"{mount.kind} {value}", mount.position)
+
+    @staticmethod
+    def _options_check(mount: Mount, live: list[str]) -> Check:
+        pattern = " ".join(f"-e {option}" for option in live)
+        path = shlex.quote(mount.path)
+        script = (
+            f"ls {path} >/dev/null; "
+            f"findmnt --noheadings --output OPTIONS --types {mount.kind} {path} "
+            f"| tr , '\\n' | grep -Fx {pattern} | LC_ALL=C sort -u"
+        )
+        title = f"{mount.path} is mounted with {', '.join(live)}"
+        return Check(f"mounts.{mount.path}.options", title, script, "\n".join(live), mount.position)
+
+
+def _live_options(options: tuple[str, ...]) -> list[str]:
+    """Those of the options that the kernel shows of a mounted file system, as it shows them. All
+    others, such as nofail, are systemd's and have their say in /etc/fstab.
+    """
+    found = {option for option in options if option in _SHOWN}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if equals and key == "umask":
+            found |= {f"fmask={int(value, 8):04o}", f"dmask={int(value, 8):04o}"}
+    return sorted(found)

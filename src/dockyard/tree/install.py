@@ -100,9 +100,11 @@ def erase(
     return report
 
 
-def verify(root: Path, tools: Tools, *, dbpath: str = DBPATH) -> tuple[str, ...]:
+def verify(
+    root: Path, tools: Tools, *, dbpath: str = DBPATH, options: Sequence[str] = ()
+) -> tuple[str, ...]:
     """What differs between the tree and its packages, a line each as `rpm -Va` has them."""
-    argv = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, "-Va", "--noscripts"]
+    argv = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, "-Va", "--noscripts", *options]
     done = tools.run_in_tree(root, argv, check=False)
     lines = (line for line in (done.text + _text(done.stderr)).splitlines() if line.strip())
     # What rpm sees at these two is the sandbox's own.

@@ -42,7 +42,7 @@ active() {{
     for each; do ! systemctl --quiet is-active "$each" || {{ echo "$each"; return; }}; done
 }}
 told="$state ($sub), $result"
-if [ "${{restarts:-0}}" != 0 ]; then
+if [ "${{restarts:-0}}" -gt 2 ]; then
     echo "$told, started again $restarts times"
 elif [ "$state" = active ]; then
     echo runs

@@ -62,13 +62,20 @@ _STAGES = (
 )
 
 STALLED = "vm.stalled"
-"""The code of an ending that a new start mends: a processor of the guest stood still."""
+"""The code of an ending that a new start mends: translation went wrong in the guest."""
 
 _ENDINGS = (
     _ending(
         r"rcu: \s*Possible timer handling issue on cpu=(\d+)",
         STALLED,
         "processor {0} of the guest stood still",
+        "try again; when it happens again, boot with --cpus 1",
+    ),
+    _ending(
+        # The kernel patches its own code while it runs; under translation half of it may be seen.
+        r"Oops: (int3): 0000",
+        STALLED,
+        "a processor of the guest ran into code that its kernel was changing ({0})",
         "try again; when it happens again, boot with --cpus 1",
     ),
     _ending(

@@ -25,14 +25,17 @@ def interact(
     machine: Machine,
     *,
     show_kernel: bool = True,
+    autologin: str = "",
     terminal: Terminal | None = None,
 ) -> None:
     """Boot an image with this process's terminal as its console, until it ends.
 
     show_kernel: put the serial port on the kernel's command line, so that the console is seen.
+    autologin: a user who is logged in there without a password; the image is not changed by it.
     Raises DockyardError when QEMU cannot run it.
     """
     smbios = credentials.for_console() if show_kernel else []
+    smbios += credentials.for_autologin(autologin) if autologin else []
     directory = Path(gettempdir())
     with (
         _settings_kept(),

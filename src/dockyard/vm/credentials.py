@@ -11,6 +11,7 @@ unit speaks from emergency mode.
 
 from __future__ import annotations
 
+import shlex
 from base64 import b64encode
 from collections.abc import Mapping
 
@@ -65,6 +66,56 @@ def for_checks(hello: str, emergency: str) -> list[str]:
     strings.append(_credential("dockyard.hello", hello))
     strings.append(_credential("dockyard.emergency", emergency))
     return strings
+
+
+_LOGIN_UNIT = f"""\
+[Unit]
+Description=Lets the key of this boot in
+DefaultDependencies=no
+After=local-fs.target systemd-tmpfiles-setup.service systemd-sysusers.service
+Before=sshd.service ssh.service sshd.socket ssh.socket multi-user.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {_DIRECTORY}/dockyard.login
+"""
+
+# A line may be there already, in an image that keeps what is written to it.
+_LOGIN_SCRIPT = """\
+set -eu
+home=$(getent passwd {user} | cut -d: -f6)
+mkdir -p "$home/.ssh"
+touch "$home/.ssh/authorized_keys"
+grep -qxF {key} "$home/.ssh/authorized_keys" || echo {key} >>"$home/.ssh/authorized_keys"
+chmod 700 "$home/.ssh"
+chmod 600 "$home/.ssh/authorized_keys"
+chown -R "$(id -u {user}):$(id -g {user})" "$home/.ssh"
+"""
+
+
+def for_login(user: str, key: str) -> list[str]:
+    """SMBIOS strings that let a user in by SSH with a public key, on this boot."""
+    script = _LOGIN_SCRIPT.format(user=shlex.quote(user), key=shlex.quote(key))
+    return [
+        _credential("systemd.extra-unit.dockyard-login.service", _LOGIN_UNIT),
+        _credential(
+            "systemd.unit-dropin.multi-user.target", "[Unit]\nWants=dockyard-login.service\n"
+        ),
+        _credential("dockyard.login", script),
+    ]
+
+
+_AUTOLOGIN = """\
+[Service]
+ExecStart=
+ExecStart=-/sbin/agetty --autologin {user} --noclear --keep-baud 115200,57600,38400,9600 - $TERM
+"""
+
+
+def for_autologin(user: str) -> list[str]:
+    """SMBIOS strings that log a user in at the serial console, without a password."""
+    name = "systemd.unit-dropin.serial-getty@ttyS0.service"
+    return [_credential(name, _AUTOLOGIN.format(user=user))]
 
 
 def for_console() -> list[str]:

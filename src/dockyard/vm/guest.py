@@ -8,7 +8,7 @@ says so, with the last lines of the console.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
@@ -26,7 +26,9 @@ TIMEOUT_SECONDS = 300.0
 _ATTEMPTS = 3
 _POLL_SECONDS = 0.5
 _SETTLE_SECONDS = 1.5  # what a dying guest may still print
-_REPLY_SECONDS = 60.0  # that the guest needs, after its own limit, to say what it waits for
+_REPLY_SECONDS = 60.0  # that a check may take beyond its own limit, on a loaded host
+_TELL_SECONDS = 10.0  # that are left to the guest to say what it waits for
+_SILENT_SECONDS = 60.0  # after which it is told that nothing is heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,14 @@ def ask(
     power_off: bool = False,
     firmware_variables: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
     """Boot an image and ask it.
 
     console: a file that receives all that the guest prints. timeout: seconds from the start until
-    the system must be up; a system that is not up by then is asked what it waits for, and checked
-    as it is. show_kernel: put the serial port on the kernel's command line, which then differs from
+    the system must be up, in all attempts together; one that answers and is not up shortly before
+    is asked what it waits for, and checked as it is. notice: is told of a guest that stays silent.
+    show_kernel: put the serial port on the kernel's command line, which then differs from
     the image's own. power_off: shut the guest down in order at the end instead of stopping it.
     firmware_variables: the store to start from, with keys for Secure Boot.
     Raises DockyardError when the guest does not come so far as to answer.
@@ -64,7 +68,7 @@ def ask(
     machine = machine or Machine()
     smbios = credentials.for_checks(script.HELLO, script.EMERGENCY)
     smbios += credentials.for_console() if show_kernel else []
-    plan = _Plan(checks, timeout, show_kernel, power_off, progress)
+    plan = _Plan(checks, timeout, show_kernel, power_off, progress, notice, console)
     for attempt in range(1, _ATTEMPTS + 1):
         with (
             start(
@@ -79,11 +83,12 @@ def ask(
         ):
             talk = _Talk(plan, log.write, errors)
             try:
-                return talk.follow(session, console, machine.accel, attempt)
+                return talk.follow(session, machine.accel, attempt)
             except DockyardError as error:
                 # Under translation a processor of the guest now and then gets no timer.
                 if attempt == _ATTEMPTS or error.problems[0].code != STALLED:
                     raise
+                plan = replace(plan, timeout=plan.timeout - session.elapsed)
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -96,6 +101,8 @@ class _Plan:
     show_kernel: bool
     power_off: bool
     progress: Callable[[Progress], None]
+    notice: Callable[[str], None]
+    console: Path
 
 
 @dataclass
@@ -121,8 +128,10 @@ class _Talk:
     answered: bool = False
     ended: bool = False
     detail: str = ""
+    heard: float = 0.0
+    silence_told: bool = False
 
-    def follow(self, session: Session, console: Path, accel: Accel, attempt: int) -> Verdict:
+    def follow(self, session: Session, accel: Accel, attempt: int) -> Verdict:
         session.send("monitor", monitor.GREETING)
         self.deadline = self.plan.timeout
         looked = 0.0
@@ -139,6 +148,7 @@ class _Talk:
             if session.elapsed - looked >= _POLL_SECONDS:
                 looked = session.elapsed
                 self.plan.progress(Progress(self.log.stage, looked, self.detail))
+                self._tell_silence(looked)
                 if not self.answered and self.log.ending():
                     self._settle(session)
                     self._give_up_by_console()
@@ -153,7 +163,7 @@ class _Talk:
             results=tuple(self.results[place] for place in sorted(self.results)),
             system_state=self.state,
             failed_units=tuple(self.failed),
-            console=console,
+            console=self.plan.console,
             boot_seconds=self.up,
             guest_seconds=self.uptime,
             total_seconds=session.elapsed,
@@ -163,7 +173,24 @@ class _Talk:
             attempts=attempt,
         )
 
+    def _tell_silence(self, now: float) -> None:
+        """Say once that nothing is heard, long before the time is over."""
+        if self.answered or self.silence_told or now - self.heard < _SILENT_SECONDS:
+            return
+        self.silence_told = True
+        why = (
+            ""
+            if self.log.kernel_seen or self.plan.show_kernel
+            else "; its kernel prints nothing to the serial port: --console lets it"
+        )
+        self.plan.notice(
+            f"nothing was heard of the guest for {now - self.heard:.0f} s, in the "
+            f"{self.log.stage.title} stage{why}; waiting until {self.plan.timeout:.0f} s are over"
+        )
+
     def _take(self, session: Session, came: Mapping[str, bytes]) -> None:
+        if came:
+            self.heard = session.elapsed
         if printed := came.get("console"):
             self.write_log(printed)
             self.log.feed(printed)
@@ -176,10 +203,10 @@ class _Talk:
             case Kind.HELLO:
                 self.answered = True
                 self.log.stage = Stage.SERVICES
-                left = self.plan.timeout - now
+                left = self.plan.timeout - now - _TELL_SECONDS
                 questions = script.questions(self.plan.checks, left, power_off=self.plan.power_off)
                 session.send("report", questions)
-                self.deadline = self.plan.timeout + _REPLY_SECONDS
+                self.deadline = self.plan.timeout
             case Kind.EMERGENCY:
                 lines = record.text.strip().splitlines()
                 told = find_ending(lines, self.log.stage)
@@ -187,6 +214,7 @@ class _Talk:
                 raise DockyardError(self._problem(code, what, fix, tuple(lines[-25:])))
             case Kind.UPTIME:
                 self.up, self.uptime = now, float(record.text or 0)
+                self.deadline = now + _REPLY_SECONDS
             case Kind.JOBS:
                 self.jobs = record.text.strip()
             case Kind.STATE:
@@ -200,20 +228,25 @@ class _Talk:
             case Kind.BEGIN:
                 self.begun = place, now
                 self.detail = f"{place + 1} of {len(self.plan.checks)}"
-                self.deadline = now + script.CHECK_SECONDS + _REPLY_SECONDS
+                allowed = self.plan.checks[place].seconds if place in self.places else 0
+                self.deadline = now + allowed + _REPLY_SECONDS
             case Kind.ERRORS:
                 self.check_errors[place] = record.text.strip()
-            case Kind.CHECK if 0 <= place < len(self.plan.checks):
+            case Kind.CHECK if place in self.places:
                 self.results[place] = self._result(place, record, now)
             case Kind.END:
                 self.ended = True
                 self.deadline = now + 2 * _REPLY_SECONDS
 
+    @property
+    def places(self) -> range:
+        return range(len(self.plan.checks))
+
     def _result(self, place: int, record: Record, now: float) -> CheckResult:
         check, actual = self.plan.checks[place], record.text.strip()
         errors = self.check_errors.get(place, "")
         if record.status == 124:
-            errors = f"{errors}\nstopped after {script.CHECK_SECONDS} s".strip()
+            errors = f"{errors}\nstopped after {check.seconds} s".strip()
         began = self.begun[1] if self.begun[0] == place else now
         passed = actual == check.expect.strip() and record.status != 124
         return CheckResult(check, passed, actual, now - began, record.status, errors)
@@ -255,6 +288,7 @@ class _Talk:
 
     def _problem(self, code: str, what: str, fix: str, excerpt: tuple[str, ...] = ()) -> Problem:
         stage = f"{self.log.stage.title} stage of the boot"
+        fix = f"{fix}; all that the guest printed is in {self.plan.console}"
         return Problem(code, what, stage, fix=fix, excerpt=excerpt or self.log.tail())
 
 
@@ -271,7 +305,7 @@ def _fatal(event: monitor.Event) -> str:
             return ""
 
 
-_SEE = "the console's last lines are above; the file that holds all of it is named by --log"
+_SEE = "the console's last lines are above"
 _NO_SHUTDOWN = ("vm.no-shutdown", "the guest answered, but did not shut down in time", _SEE)
 _EMERGENCY = (
     "vm.emergency-mode",

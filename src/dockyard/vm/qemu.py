@@ -1,5 +1,5 @@
-"""The command line of QEMU: a q35 machine with UEFI firmware, one disk, and nothing that is not
-asked for.
+"""The command line of QEMU: a q35 machine with UEFI firmware, one disk, one network card, and
+nothing that is not asked for.
 
 The disk is opened with `snapshot=on` unless it is to be kept: what the guest writes goes to a
 temporary file and the image never changes. Options are documented in qemu-system(1).
@@ -66,7 +66,8 @@ class Machine:
 
     memory: bytes. cpu: a processor model of QEMU's; empty for the one that suits the accelerator:
     the host's under KVM, and the plain qemu64 under TCG, where every feature is paid for in time.
-    network: a user-mode network with a way out. forwards alone give a network without a way out.
+    network: whether the network card has a way out; without, DHCP answers it and nobody else, but
+    for what `forwards` lead in.
     """
 
     accel: Accel = Accel.TCG
@@ -199,8 +200,6 @@ def _disk(machine: Machine, disk: Disk) -> list[str]:
 
 
 def _network(machine: Machine) -> list[str]:
-    if not (machine.network or machine.forwards):
-        return []
     lines = "".join(f",hostfwd=tcp:127.0.0.1:{f.host}-:{f.guest}" for f in machine.forwards)
     restrict = "off" if machine.network else "on"
     # Without an option ROM the firmware does not try to boot from the network.

@@ -55,5 +55,5 @@ class Report:
             if len(rest) <= length:
                 return
             self._data = rest[length + 1 :]
-            text = rest[:length].decode(errors="replace")
+            text = rest[:length].decode(errors="surrogateescape")
             yield Record(Kind(header[1].decode()), header[2].decode(), int(header[3]), text)

@@ -22,9 +22,6 @@ from collections.abc import Sequence
 from dockyard.tree.check import Check
 from dockyard.vm.credentials import PORT
 
-CHECK_SECONDS = 30
-"""How long one check may take inside the guest."""
-
 _HEADER = 12
 
 _SAY = f"""\
@@ -69,13 +66,13 @@ say times - 0 "$(systemd-analyze time 2>&1)"
 """
 
 _CHECKS = """\
-ask() {{
+ask() {
     say begin "$1" 0 ''
-    text=$(timeout {limit} sh -c "$2" 2>/run/dockyard/errors </dev/null 3>&-)
+    text=$(timeout "$2" sh -c "$3" 2>/run/dockyard/errors </dev/null 3>&-)
     status=$?
     [ ! -s /run/dockyard/errors ] || say errors "$1" 0 "$(tail -n 20 /run/dockyard/errors)"
     say check "$1" $status "$text"
-}}
+}
 cd /
 """
 
@@ -84,12 +81,15 @@ def questions(checks: Sequence[Check], seconds: float, *, power_off: bool) -> by
     """The second script: wait at most these seconds until the system is up, tell its state, and
     answer every check, by its place in the sequence. What is then sent ends the conversation.
     """
-    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS.format(limit=CHECK_SECONDS)]
-    lines += [f"ask {place} {shlex.quote(check.script)}" for place, check in enumerate(checks)]
+    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS]
+    lines += [
+        f"ask {place} {check.seconds} {shlex.quote(check.script)}"
+        for place, check in enumerate(checks)
+    ]
     lines.append("say end - 0 ''")
     if power_off:
         lines.append("systemctl poweroff --no-block")
-    script = "\n".join(lines).encode() + b"\n"
+    script = "\n".join(lines).encode(errors="surrogateescape") + b"\n"
     return framed(script)
 
 

@@ -1,0 +1,97 @@
+"""What a build remembers of an image for its checks, beside the manifest of every file: its
+accounts, and how `rpm -Va` judges it.
+
+Settings and scripts may rightly change files of packages, so `rpm -Va` need not be silent: what it
+says of the finished tree is what it is to say of the running system. Password hashes are kept as
+digests, and compared as such.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dockyard.archive import Archive
+from dockyard.host.sandbox import Tools
+from dockyard.tree.install import DBPATH, verify
+
+FILE = "expected.json"
+
+ACCOUNT_FILES = ("passwd", "group", "shadow")
+
+# Lines of `rpm -Va` that tell of places which are empty in an image and filled when it runs, or of
+# what a system writes there in its first minute.
+_PASSED_OVER = (
+    *("/run", "/tmp", "/dev", "/proc", "/sys", "/var/tmp", "/var/log", "/var/cache"),
+    *("/var/lib/systemd", "/var/lib/rpm", "/boot/efi", "/etc/machine-id", "/etc/shadow"),
+)
+VERIFY = ("--nomtime", "--nofiledigest")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """accounts: the lines of passwd(5), group(5) and shadow(5), by file; of shadow, the hash as a
+    digest, and without the day of the last change. rpm: what `rpm -Va` says, sorted; None where
+    the tree has no database of packages.
+    """
+
+    accounts: dict[str, list[str]]
+    rpm: list[str] | None
+
+    def save(self, place: Path) -> None:
+        """Write it to a new file."""
+        place.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, place: Path) -> Expected | None:
+        """What was saved, or None where there is nothing."""
+        try:
+            told = json.loads(place.read_bytes())
+        except FileNotFoundError:
+            return None
+        return cls(told["accounts"], told["rpm"])
+
+
+def expected_of(merged: Archive, tree: Path, tools: Tools) -> Expected:
+    """What the checks of a finished tree expect. merged: its archive. tree: may be written to."""
+    accounts = {}
+    for name in ACCOUNT_FILES:
+        path = f"etc/{name}".encode()
+        text = merged.read(path).decode(errors="surrogateescape") if merged.find(path) else ""
+        lines = text.splitlines()
+        accounts[name] = [_without_secret(line) for line in lines] if name == "shadow" else lines
+    has_rpm = (tree / DBPATH.lstrip("/") / "rpmdb.sqlite").is_file()
+    rpm = sorted(filter(_counts, verify(tree, tools, options=VERIFY))) if has_rpm else None
+    return Expected(accounts, rpm)
+
+
+def _without_secret(line: str) -> str:
+    """A line of shadow(5) with a digest in place of a hash, and no day of the last change."""
+    name, _, rest = line.partition(":")
+    hashed, _, rest = rest.partition(":")
+    if hashed.strip("!*"):
+        hashed = hashlib.sha256(hashed.encode(errors="surrogateescape")).hexdigest()
+    return f"{name}:{hashed}:{rest.partition(':')[2]}"
+
+
+def _counts(line: str) -> bool:
+    """Whether a line of `rpm -Va` tells of something that stays as it is when the system runs."""
+    path = line[line.find(" /") + 1 :]
+    return not any(path == place or path.startswith(f"{place}/") for place in _PASSED_OVER)
+
+
+def passed_over_pattern() -> str:
+    """An extended regular expression for lines that `_counts` leaves out."""
+    return f" ({'|'.join(_PASSED_OVER)})(/|$)"
+
+
+# sh that prints shadow(5) as _without_secret does.
+SHADOW_SCRIPT = """\
+while IFS=: read -r name hash _ rest; do
+    case $hash in
+        *[!*!]*) hash=$(printf %s "$hash" | sha256sum | cut -d' ' -f1) ;;
+    esac
+    printf '%s\\n' "$name:$hash:$rest"
+done </etc/shadow"""

@@ -1,0 +1,111 @@
+"""What a booted image is asked about its files: kind, mode, owner and size of every one, by the
+manifest, and the bytes of a sample or of all.
+
+Left out is what a system rightly writes while it starts. The sample is drawn anew for each
+build: whatever can give rights (set-id programs, /etc), small programs, and a share of the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dockyard.tree.check import Check, Unasked
+from dockyard.tree.file_facts import FileFact, file_checks
+
+# Written by a system while it runs: a path, and all below it.
+_LIVING = (
+    *("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/var/spool"),
+    *("/var/lib/systemd", "/var/lib/rpm", "/var/lib/dnf", "/var/lib/chrony", "/var/lib/dockyard"),
+    *("/etc/machine-id", "/etc/resolv.conf", "/etc/adjtime", "/etc/.updated", "/var/.updated"),
+)
+# Asked line by line elsewhere, or changed by the first boot.
+_NOT_BY_CONTENT = ("/etc/passwd", "/etc/group", "/etc/shadow")
+_PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/libexec/")
+_SMALL = 256 << 10
+_NOTHING = (None, None)  # a directory on a file system without modes
+_SAMPLE = 48 << 20
+_KINDS = {
+    "directory": stat.S_IFDIR,
+    "file": stat.S_IFREG,
+    "hardlink": stat.S_IFREG,
+    "symlink": stat.S_IFLNK,
+    "character-device": stat.S_IFCHR,
+    "block-device": stat.S_IFBLK,
+    "fifo": stat.S_IFIFO,
+}
+
+
+def file_questions(
+    manifest: Path, asked_elsewhere: Collection[str], mounted: Collection[str], every: bool
+) -> list[Check | Unasked]:
+    """The questions about the files of a manifest.
+
+    asked_elsewhere: paths that have checks of their own. mounted: directories in which a file
+    system without modes is mounted. every: ask for the bytes of all, not of a sample.
+    """
+    seed = hashlib.sha256()
+    facts = []
+    with manifest.open("rb") as lines:
+        for line in lines:
+            seed.update(line)
+            fact = _fact(json.loads(line))
+            known = fact.path in asked_elsewhere or fact.path in mounted
+            if not known and not _below(fact.path, _LIVING) and (fact.size, fact.mode) != _NOTHING:
+                facts.append(fact)
+    chosen = facts if every else _sampled(facts, seed.digest())
+    found: list[Check | Unasked] = []
+    found += file_checks("files", "the files are those of the build", chosen)
+    left = sum(fact.digest is not None for fact in facts) - sum(
+        fact.digest is not None for fact in chosen
+    )
+    if left:
+        why = "a sample is read each time; --all reads every file"
+        found.append(Unasked(f"the content of {left} files", why))
+    return found
+
+
+def _fact(line: dict[str, str | int]) -> FileFact:
+    path, kind = str(line["path"]), str(line["type"])
+    regular = kind in ("file", "hardlink")
+    by_content = regular and path not in _NOT_BY_CONTENT
+    return FileFact(
+        path=path,
+        mode=_KINDS[kind] | int(str(line["mode"]), 8) if "mode" in line else None,
+        uid=int(line.get("uid", 0)),
+        gid=int(line.get("gid", 0)),
+        size=int(line["size"]) if by_content and "size" in line else None,
+        digest=str(line["sha256"]) if by_content and "sha256" in line else None,
+        target=str(line["target"]) if kind == "symlink" else None,
+    )
+
+
+def _below(path: str, places: Iterable[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
+def _sampled(facts: Sequence[FileFact], seed: bytes) -> list[FileFact]:
+    """The facts, with digests only of those that are to be read."""
+
+    def rank(fact: FileFact) -> tuple[bool, bytes]:
+        size = fact.size or 0
+        first = (
+            fact.mode is None  # what the firmware starts
+            or bool(fact.mode & (stat.S_ISUID | stat.S_ISGID))
+            or fact.path.startswith("/etc/")
+            or (fact.path.startswith(_PROGRAMS) and size <= _SMALL)
+        )
+        name = fact.path.encode(errors="surrogateescape")
+        return not first, hashlib.sha256(seed + name).digest()
+
+    room = _SAMPLE
+    read = set()
+    for fact in sorted((fact for fact in facts if fact.digest is not None), key=rank):
+        if (fact.size or 0) <= room:
+            room -= fact.size or 0
+            read.add(fact.path)
+    return [fact if fact.path in read else replace(fact, digest=None) for fact in facts]

@@ -1,0 +1,213 @@
+"""What a booted image is asked as a whole: each lie is found by this host's shell, with a machine
+that a few small programs play.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from dockyard.config import parse_image
+from dockyard.disk.layout import DiskLayout, lay_out
+from dockyard.errors import DockyardError, Position
+from dockyard.model.packages import Pin
+from dockyard.pipeline.checks import Built, image_questions
+from dockyard.pipeline.expected import Expected, _counts, _without_secret
+from dockyard.pipeline.file_questions import file_questions
+from dockyard.pipeline.guest_needs import require_answers
+from dockyard.tree.check import Check, Unasked
+from dockyard.tree.fstab import Fstab, Mount
+
+DISK = """\
+storage:
+  bootType: efi
+  disks:
+    - partitions:
+        - {id: esp, type: esp, label: esp, size: 64M}
+        - {id: root, type: root, label: root, size: 1G}
+  filesystems:
+    - {deviceId: esp, type: vfat, mountPoint: /boot/efi}
+    - {deviceId: root, type: ext4, mountPoint: /}
+os: {bootloader: {resetType: hard-reset}, uki: {mode: create}, initrd: {modules: [a]}}
+checks:
+  - {unit: sshd}
+"""
+SHADOW = ["root:*:20000:0:99999:7:::", "alice:$6$salt$secret:20000:0:90:7:::", "bob:!:1::::::"]
+
+
+def layout() -> DiskLayout:
+    return lay_out(parse_image(DISK, "image.yaml").image.storage, b"seed")
+
+
+def manifest(place: Path, *lines: Mapping[str, object]) -> Path:
+    path = place / "manifest.jsonl"
+    path.write_text("".join(json.dumps(_full(line)) + "\n" for line in lines))
+    return path
+
+
+def _full(line: Mapping[str, object]) -> dict[str, object]:
+    base = {"type": "file", "mode": "0644", "uid": 0, "gid": 0, "size": 4, "sha256": "0" * 64}
+    if str(line["path"]).startswith("/boot/efi/"):
+        base = {key: base[key] for key in ("type", "size", "sha256")}
+    return {**base, **line}
+
+
+def questions(place: Path, *pins: str) -> list[Check | Unasked]:
+    expected = Expected(
+        {"passwd": ["root:x:0:0::/:/bin/sh"], "group": [], "shadow": []}, ["missing /x"]
+    )
+    return image_questions(
+        parse_image(DISK, "image.yaml"),
+        [Pin(name, "1-1", "x86_64", "r", "p") for name in pins],
+        (),
+        "quiet",
+        layout(),
+        Built(manifest(place, {"path": "/etc/a"}), expected),
+    )
+
+
+def answer(script: str, place: Path, **programs: str) -> str:
+    """What a script prints where these programs are the machine's."""
+    for name, text in programs.items():
+        path = place / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    search = f"{place}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": search}, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def find(found: list[Check | Unasked], id: str) -> Check:
+    return next(item for item in found if isinstance(item, Check) and item.id == id)
+
+
+def test_what_cannot_be_asked_is_listed(tmp_path: Path) -> None:
+    found = questions(tmp_path, "bash")
+    told = {item.what for item in found if isinstance(item, Unasked)}
+    assert {"the database of packages", "the further modules of the initrd"} <= told
+    assert not any(item.id.startswith("packages") for item in found if isinstance(item, Check))
+    assert find(found, "checks[0]").setting
+    assert find(found, "kernel.uki").expect == "yes"
+
+
+def test_packages_are_asked_as_rpm_left_them(tmp_path: Path) -> None:
+    check = find(questions(tmp_path, "rpm"), "packages.verify")
+    rpm = "echo 'missing /x'; echo '.M....... /run/y'; echo '.M.......  /var/log/z'"
+    assert answer(check.script, tmp_path, rpm=rpm) == check.expect == "missing /x"
+    less = f"{rpm}; echo 'S........    /usr/bin/less'"
+    assert "/usr/bin/less" in answer(check.script, tmp_path, rpm=less)
+    assert not _counts("missing   /run/lock") and _counts("missing     /usr/bin/jq")
+
+
+SHADOWS = {
+    "expiry": ("alice:$6$salt$secret:20000:0:99999:7:::", False),
+    "hash": ("alice:$6$salt$other:20000:0:90:7:::", False),
+    "unlocked": ("bob::1::::::", False),
+    "first boot's day": ("alice:$6$salt$secret:20700:0:90:7:::", True),
+}
+
+
+@pytest.mark.parametrize("name", SHADOWS)
+def test_each_lie_about_a_password_is_found(name: str, tmp_path: Path) -> None:
+    changed, same = SHADOWS[name]
+    user = changed.partition(":")[0]
+    (tmp_path / "shadow").write_text(
+        "".join(f"{changed if line.startswith(user) else line}\n" for line in SHADOW)
+    )
+    check = find(questions(tmp_path), "accounts.passwords")
+    told = answer(check.script.replace("/etc/shadow", str(tmp_path / "shadow")), tmp_path)
+    expect = [_without_secret(line) for line in SHADOW]
+    assert (told.splitlines() == expect) is same
+    assert "secret" not in told and "other" not in told
+
+
+def test_a_service_that_is_started_again_and_again_is_found(tmp_path: Path) -> None:
+    check = find(questions(tmp_path), "services.restarts")
+    one = "Id=a.service\\nNRestarts=0\\nSubState=running\\n\\n"
+    shown = f"printf '{one}Id=b.service\\nNRestarts=%s\\nSubState=%s\\n' "
+    assert answer(check.script, tmp_path, systemctl=f"{shown} 0 running") == ""
+    assert "b.service" in answer(check.script, tmp_path, systemctl=f"{shown} 7 running")
+    assert "b.service" in answer(check.script, tmp_path, systemctl=f"{shown} 0 auto-restart")
+
+
+@pytest.mark.parametrize("lie", ["", "PARTTYPE", "PARTLABEL", "SIZE", "PARTUUID"])
+def test_each_lie_about_a_partition_is_found(lie: str, tmp_path: Path) -> None:
+    check = find(questions(tmp_path), "disk.partitions")
+    lines = [f'TYPE="part" {line}' for line in reversed(check.expect.splitlines())]
+    if lie:
+        lines[0] = lines[0].replace(f'{lie}="', f'{lie}="1')
+    listing = 'TYPE="disk" PARTN=""\n' + "\n".join(lines)
+    (tmp_path / "listing").write_text(listing + "\n")
+    lsblk = f'case "$*" in *PKNAME*) echo vda ;; *) cat {tmp_path}/listing ;; esac'
+    told = answer(check.script, tmp_path, lsblk=lsblk, findmnt="echo /dev/vda2")
+    assert (told == check.expect) is not bool(lie)
+
+
+def test_mount_options_are_asked_of_the_kernel_and_of_fstab(tmp_path: Path) -> None:
+    mount = Mount("/boot/efi", "vfat", "PARTUUID=x", ("umask=0077", "noatime", "nofail"))
+    found = {check.id: check for check in Fstab("text\n", (mount,)).checks()}
+    options = found["mounts./boot/efi.options"]
+    assert found["mounts.fstab"].expect == "text\n"
+    assert options.expect == "dmask=0077\nfmask=0077\nnoatime"
+    script = options.script.replace("ls /boot/efi", "ls /")
+    good = "echo rw,noatime,fmask=0077,dmask=0077,codepage=437"
+    assert answer(script, tmp_path, findmnt=good) == options.expect
+    bad = "echo rw,relatime,fmask=0022,dmask=0022"
+    assert answer(script, tmp_path, findmnt=bad) != options.expect
+
+
+def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
+    large = [
+        {"path": f"/usr/lib/{number}", "size": 8 << 20, "sha256": f"{number:064x}"}
+        for number in range(20)
+    ]
+    made = manifest(
+        tmp_path,
+        {"path": "/usr/bin/su", "mode": "4755", "size": 1 << 20},
+        {"path": "/etc/passwd"},
+        {"path": "/etc/machine-id"},
+        {"path": "/var/log/x"},
+        {"path": "/etc/own"},
+        {"path": "/boot/efi", "type": "directory", "mode": "0755"},
+        {"path": "/boot/efi/EFI", "type": "directory"},
+        {"path": "/boot/efi/EFI/x.efi"},
+        {"path": "/srv", "type": "directory", "mode": "0750"},
+        {"path": "/bin", "type": "symlink", "mode": "0777", "target": "usr/bin"},
+        *large,
+    )
+
+    def asked(every: bool) -> tuple[str, list[Unasked]]:
+        found = file_questions(made, {"/etc/own"}, ["/boot/efi"], every)
+        text = "\n".join(item.expect for item in found if isinstance(item, Check))
+        return text, [item for item in found if isinstance(item, Unasked)]
+
+    text, unasked = asked(False)
+    for path in ("/etc/machine-id", "/var/log/x", "/etc/own", "/boot/efi\n", "/boot/efi/EFI\n"):
+        assert path not in f"{text}\n"
+    assert "\n4 /boot/efi/EFI/x.efi\n" in f"\n{text}"
+    assert f"{'0' * 64}  /boot/efi/EFI/x.efi" in text
+    assert "drwxr-x--- 0:0 /srv" in text
+    assert "lrwxrwxrwx 0:0 /bin -> usr/bin" in text
+    assert f"{'0' * 64}  /usr/bin/su" in text
+    assert "-rw-r--r-- 0:0 /etc/passwd" in text
+    assert all(f"{line['path']}\n" in f"{text}\n" for line in large)
+    assert unasked and "the content of" in unasked[0].what
+    text, unasked = asked(True)
+    assert not unasked
+    assert all(f"{line['sha256']}  {line['path']}" in text for line in large)
+
+
+def test_an_image_that_cannot_answer_is_told_before_it_is_booted(tmp_path: Path) -> None:
+    where = Position("image.yaml", 3)
+    systemd = {"path": "/usr/lib/systemd/systemd", "package": "systemd-255.1-1.x86_64"}
+    with pytest.raises(DockyardError) as caught:
+        require_answers(manifest(tmp_path, {"path": "/usr/bin/sh"}, systemd), where)
+    lacking, old = caught.value.problems
+    assert "sha256sum" in lacking.what and "coreutils" in lacking.fix
+    assert "systemd is 255" in old.what
