@@ -19,7 +19,6 @@ sys.path.append(str(ROOT / "tests/packages"))
 from rpm_repositories import add_rpm
 
 PAGES = sorted((ROOT / "docs/how-to").glob("*.md"))
-TUTORIAL = ROOT / "docs/tutorial.md"
 
 
 def script(page: Path) -> list[str]:
@@ -41,27 +40,22 @@ def start(place: Path, *, own_package: bool) -> None:
     """
     for name in ("distros", "examples"):
         shutil.copytree(ROOT / name, place / name)
-    (image,) = (block.text for block in blocks(TUTORIAL) if block.marked("file"))
-    image = image.replace("name: my-server", "name: web").replace(
-        "distro: harbor", "distro: distros/harbor"
-    )
-    (place / "web.yaml").write_text(
-        image.replace("      - kernel\n", "      - kernel\n      - hello\n")
-    )
-    (place / "key.pub").write_text("ssh-ed25519 " + KEY + " alice\n")
+    image = (ROOT / "examples/minimal/image.yaml").read_text()
+    image = image.replace("name: minimal", "name: web").replace("../../distros", "distros")
+    if own_package:
+        image = image.replace("      - e2fsprogs\n", "      - e2fsprogs\n      - hello\n")
+        assert "- hello" in image
+    (place / "web.yaml").write_text(image)
     (place / "rpms").mkdir()
     add_rpm(place / "rpms", "hello", "1", path="/usr/share/hello")
     subprocess.run(["git", "init", "--quiet"], cwd=place, check=True)
-
-
-KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIGVtcHR5ZW1wdHllbXB0eWVtcHR5ZW1wdHllbXB0eWVt"
 
 
 def own_store(published: Path, place: Path) -> Path:
     """A store whose repositories can be changed; results, downloads and tools are shared."""
     store = place / "store"
     store.mkdir()
-    for shared in ("tools", "blobs", "results"):
+    for shared in ("tools", "blobs", "results", "converted", "signed"):
         (store / shared).symlink_to(published / shared)
     shutil.copytree(published / "repositories", store / "repositories", symlinks=True)
     return store
