@@ -68,6 +68,7 @@ def make_deb(
     entries: Sequence[Member] = (),
     *,
     conffiles: Sequence[str] = (),
+    postinst: str = "",
     **fields: str,
 ) -> Path:
     """Write a package with these entries and further fields of its control file."""
@@ -82,7 +83,7 @@ def make_deb(
         "Description": "a summary\n The long text.\n .\n Its end.",
     }
     listed = "".join(f"{line}\n" for line in conffiles).encode()
-    extra = {"conffiles": listed, "postinst": b"#!/bin/sh\n"}
+    extra = {"conffiles": listed, "postinst": f"#!/bin/sh\n{postinst}".encode()}
     data = debian_archive.deb(control, entries or documents(name), extra=extra, suffix=".gz")
     path.write_bytes(data)
     return path

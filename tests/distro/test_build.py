@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,19 @@ def test_rpm_installs_what_was_built(small: Path, tools: Tools, tmp_path: Path) 
     verified = tools.run(["rpm", "--noplugins", "--root", str(root), "-Va"], write=[root])
     assert verified.text == ""
     assert (root / "usr/bin/tool").stat().st_mtime == 1_700_000_000
+
+
+def test_what_dropped_scripts_would_make_is_warned_of(small: Path, tools: Tools) -> None:
+    mirror = Blobs(small.parent / "mirror")
+    deb = make_deb(small.parent / "tool.deb", "tool", postinst="adduser --system tool\n")
+    lock = lockfile.load(small / "distro.lock", "")
+    library, tool = lock.packages
+    pin = replace(tool, digest=mirror.add_file(deb), size=deb.stat().st_size)
+    lock = replace(lock, packages=(library, pin))
+    (small / "distro.lock").write_text(lockfile.dump(lock))
+    assert [each.code for each in _build(small, tools).remarks] == ["distro.script-dropped"]
+    (small / "all.yaml").write_text(
+        "components: {tool: {requiresPre: [base], doWithout: [tool]}, library: }\n"
+    )
+    silent = _build(small, tools)
+    assert (silent.remarks, silent.made, silent.changed) == ((), 0, True)

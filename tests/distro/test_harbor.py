@@ -235,6 +235,21 @@ def test_ssh_lets_nobody_in_by_password(harbor: LoadedDistro) -> None:
 
 
 @pytest.mark.build
+def test_what_dropped_scripts_would_make_is_declared(tools: Tools) -> None:
+    from dockyard.distro.build import build_distro
+    from dockyard.distro.lock import pinned_imports, read_lock
+    from dockyard.distro.undeclared import undeclared
+    from dockyard.packages.blobs import Blobs
+    from dockyard.packages.deb.package import read_deb
+
+    build_distro(HARBOR, default_root(), lambda: tools)
+    loaded, blobs = load_distro(HARBOR), Blobs(default_root() / "blobs")
+    pinned = pinned_imports(loaded, read_lock(loaded))
+    debs = ((item, read_deb(blobs.path(item.pin.digest))) for item in pinned)
+    assert undeclared(loaded, debs) == ()
+
+
+@pytest.mark.build
 def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     from dockyard.distro.build import build_distro
     from dockyard.model.packages import Repository, Request

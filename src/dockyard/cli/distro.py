@@ -10,7 +10,7 @@ import click
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
-from dockyard.cli.verb import Noun, wants_json
+from dockyard.cli.verb import Noun, remark, wants_json
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -74,6 +74,7 @@ def build(
             listener=listener,
             check=not no_check,
         )
+    remark(built.remarks)
     state = f"{built.made} made" if built.changed else "nothing changed"
     return Answer(
         f"{built.path}: {built.total} packages, {state}, signed by {built.fingerprint}",

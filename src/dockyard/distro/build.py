@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuiltDistro:
-    """A published repository. made: packages that were made in this run; total: all of them."""
+    """A published repository. made: packages that were made in this run; total: all of them.
+    remarks: warnings about the imported packages; none when nothing was to be built.
+    """
 
     path: Path
     name: str
@@ -40,6 +42,7 @@ class BuiltDistro:
     made: int
     total: int
     changed: bool
+    remarks: tuple[Problem, ...] = ()
 
 
 def build_distro(
@@ -88,7 +91,7 @@ def build_distro(
             place = repository.publish(store, name, work, whole)
         finally:
             remove_tree(work)
-    return BuiltDistro(place, name, key.fingerprint, made, total, changed=True)
+    return BuiltDistro(place, name, key.fingerprint, made, total, True, stages.remarks)
 
 
 def _origins_of_host() -> Origins:

@@ -21,6 +21,7 @@ from dockyard.distro.making import DistroFacts, make
 from dockyard.distro.own import OwnPackage
 from dockyard.distro.relations import Imported, RelationMapper, declared
 from dockyard.distro.scriptlets import resolve
+from dockyard.distro.undeclared import undeclared
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.clock import monotonic
@@ -56,7 +57,7 @@ class Job:
 
 
 class Stages:
-    """The stages of one build."""
+    """The stages of one build. remarks: warnings, known once it is planned."""
 
     def __init__(
         self, loaded: LoadedDistro, lock: Lock, store: Path, listener: events.Listener
@@ -66,6 +67,7 @@ class Stages:
         self._store = store
         self._blobs = Blobs(store / "blobs")
         self._listener = listener
+        self.remarks: tuple[Problem, ...] = ()
 
     def fetch(self, origins: Origins) -> None:
         pins = self._lock.packages
@@ -108,13 +110,10 @@ class Stages:
     def _conversions(self, sources: identity.SourceFiles) -> list[Job]:
         loaded, facts = self._loaded, self._facts()
         pinned = pinned_imports(loaded, self._lock)
+        debs = [read_deb(self._blobs.path(item.pin.digest)) for item in pinned]
         packages = [
-            Imported(
-                item.name,
-                read_deb(self._blobs.path(item.pin.digest)).control,
-                item.declaration,
-            )
-            for item in pinned
+            Imported(item.name, deb.control, item.declaration)
+            for item, deb in zip(pinned, debs, strict=True)
         ]
         mapper = RelationMapper(packages, loaded.distro.drop_requires)
         jobs: list[Job] = []
@@ -148,6 +147,7 @@ class Stages:
             jobs.append(Job(key, self._converted(key), conversion, item.pin.size))
         if problems:
             raise DockyardError(*problems)
+        self.remarks = undeclared(loaded, zip(pinned, debs, strict=True))
         return jobs
 
     def _own(self, sources: identity.SourceFiles) -> list[Job]:

@@ -268,6 +268,8 @@ class Component(_Payload):
     for a relation with alternatives, the name of any alternative leaves out only that alternative.
     keepConflicts: versioned Conflicts and Breaks are left out unless their name is here.
     license: an SPDX expression, where the imported copyright file does not give one.
+    doWithout: users, groups and paths (globs) that the upstream package's own scripts, which are
+    left out, would make or give to somebody, and that the distribution knowingly does without.
     """
 
     import_: Names = Field(default=(), alias="import")
@@ -281,6 +283,8 @@ class Component(_Payload):
     keep_conflicts: tuple[str, ...] = ()
     license: str | None = None
     summary: str | None = None
+    # No part of what is made: it only says what a build need not warn of.
+    do_without: tuple[str, ...] = Field(default=(), exclude=True)
 
     @model_validator(mode="after")
     def _list_adds_nothing(self) -> Component:
