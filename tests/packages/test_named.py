@@ -15,6 +15,7 @@ from dockyard.tree.additional import AdditionalFile
 from dockyard.tree.modules import Module
 from dockyard.tree.services import Service
 from dockyard.tree.setting import Setting
+from dockyard.tree.users import Group, User
 
 UNITS = "/usr/lib/systemd/system"
 
@@ -93,3 +94,20 @@ def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: Repositor
 
     assert told("systemd", "util-linux") == ["install the package e2fsprogs"]
     assert told("systemd", "util-linux", "e2fsprogs") == told() == []
+
+
+def test_groups_of_packages_and_of_the_image_are_known(tmp_path: Path, source: Repository) -> None:
+    root = tmp_path / "rpms"
+    add_rpm(root, "setup", path="/etc/group", text="root:x:0:\nwheel:x:10:\n")
+    add_rpm(root, "docker", path="/usr/lib/sysusers.d/docker.conf", text="g docker - -\n")
+    held = lock(tmp_path, source, "kernel", "setup", "docker")
+    operator = User("operator", secondary_groups=("wheel", "docker", "own"), primary_group="other")
+    assert judged(tmp_path, source, held, Group("own"), User("other"), operator) == []
+    [problem, other] = judged(
+        tmp_path, source, held, User("operator", secondary_groups=("weel", "absent"))
+    )
+    assert (problem.code, other.code) == ("tree.no-group", "tree.no-group")
+    assert problem.fix.startswith("did you mean wheel? Otherwise add weel to os.groups")
+    assert other.fix.startswith("add absent to os.groups")
+    # A good answer does not hold for another question.
+    assert judged(tmp_path, source, held, User("operator", primary_group="own"))

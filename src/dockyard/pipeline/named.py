@@ -1,5 +1,5 @@
-"""What settings name and the packages must bring: units, kernel modules, a kernel, and the programs
-that repair the root. Told from the lists of the packages' files, before anything is built.
+"""What settings name and the packages must bring: units, kernel modules, groups, a kernel, and the
+programs that repair the root. Told from the lists of the packages' files, before anything is built.
 
 Only what is certain is told: where some package is still to be fetched, the setting itself finds
 out when it is applied.
@@ -22,6 +22,7 @@ from dockyard.tree.initrd.parts import FILESYSTEMS, Part
 from dockyard.tree.modules import Module, module_name
 from dockyard.tree.services import UNIT_DIRECTORIES, Service
 from dockyard.tree.setting import Setting
+from dockyard.tree.users import Group, User
 
 _MODULES = "/usr/lib/modules/"
 _BUILTIN = "/modules.builtin"
@@ -43,7 +44,12 @@ def unknown_names(
     asked = [setting for setting in settings if isinstance(setting, Service | Module)]
     added = _added(settings)
     answers = sorted(pin.content or pin.digest for pin in lock.packages)
-    question = [answers, [each.identity for each in asked], sorted(added), list(filesystems)]
+    groups = sorted({group for each in settings if isinstance(each, User) for group in each.groups})
+    made = sorted(each.name for each in settings if isinstance(each, Group | User))
+    question = [
+        *(answers, [each.identity for each in asked], sorted(added), list(filesystems)),
+        *(groups, made),
+    ]
     name = hashlib.sha256(json.dumps(question).encode()).hexdigest()
     good = access.cache / "named" / name
     if good.is_file():
@@ -51,11 +57,13 @@ def unknown_names(
     found = file_lists(lock.packages, repositories, access)
     if found is None:
         return []
+    from dockyard.pipeline.named_groups import unknown_groups
+
     paths = {_below_usr(path) for path in found.paths} | added
     problems = [*_kernel(paths, packages_at), *_units(asked, paths, repositories, access)]
     problems += _programs(filesystems, paths, repositories, access, packages_at)
     if not problems:
-        problems = _modules(asked, paths, found)
+        problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
     if not problems:
         good.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(good, b"")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -95,9 +97,9 @@ class User:
 
     def apply(self, tree: Tree) -> None:
         accounts = Accounts(tree.files, tree.epoch // _DAY, self.reserved)
-        for group in filter(None, (self.primary_group, *self.secondary_groups)):
-            if accounts.group_id(group) is None:
-                raise DockyardError(self._no_group(group))
+        known = {group for group in self.groups if accounts.group_id(group) is not None}
+        if lacking := self.lacking(known):
+            raise DockyardError(*lacking)
         account = accounts.add_user(
             self.name, uid=self.uid, group=self.primary_group, home=self.home, shell=self.shell
         )
@@ -118,13 +120,24 @@ class User:
     def _expires(self) -> bool:
         return self.expires_days is not None and self.expires_days >= 0
 
-    def _no_group(self, group: str) -> Problem:
-        return Problem(
-            "tree.no-group",
-            f"the user {self.name} is to be in the group {group}, which does not exist",
-            self.position,
-            fix=f"add {group} to os.groups, or install the package that brings it",
-        )
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every group that the user is to be in."""
+        return tuple(filter(None, (self.primary_group, *self.secondary_groups)))
+
+    def lacking(self, known: Collection[str]) -> list[Problem]:
+        """The problems of groups that are not among those of an image."""
+        return [
+            Problem(
+                "tree.no-group",
+                f"the user {self.name} is to be in the group {group}, which does not exist",
+                self.position,
+                fix=f"{_near(group, known)}add {group} to os.groups, or install the package that "
+                "brings it",
+            )
+            for group in dict.fromkeys(self.groups)
+            if group not in known
+        ]
 
     @staticmethod
     def _make_home(tree: Tree, account: Account) -> None:
@@ -227,3 +240,8 @@ class User:
 def _avoided(number: int | None, reserved: frozenset[int]) -> dict[str, Any]:
     """What numbers that others ask for have to do with an identity: nothing, where one is given."""
     return {} if number is not None or not reserved else {"avoids": sorted(reserved)}
+
+
+def _near(group: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(group, sorted(known), 2, 0.75)
+    return f"did you mean {' or '.join(near)}? Otherwise " if near else ""
