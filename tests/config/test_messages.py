@@ -237,3 +237,12 @@ def test_syntax_errors_say_what_they_mean(text: str, what: str) -> None:
     (problem,) = judge(text)
     assert what in problem.what, problem
     assert problem.excerpt and problem.fix
+
+
+@pytest.mark.parametrize("text", ["nonsense", "vhdxx"])
+def test_formats_that_building_writes_are_told_from_those_that_it_does_not(text: str) -> None:
+    [problem] = judge(f"output: {{image: {{path: x, format: {text}}}}}")
+    assert problem.fix.lower().endswith(
+        "write one of `vhd-fixed`, `qcow2`, `raw` (valid, but not built yet: `vhd`, `vhdx`, "
+        "`iso`, `pxe-dir`, `pxe-tar`, `cosi`, `baremetal-image`)"
+    )

@@ -13,6 +13,7 @@ from dockyard.disk.output import whole
 from dockyard.errors import DockyardError, Position
 from dockyard.formats import by_name, supported
 from dockyard.host.sandbox import Tools
+from dockyard.model.output import WRITTEN_FORMATS
 
 MIB = 1 << 20
 
@@ -80,3 +81,10 @@ def test_an_old_output_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     with whole(out) as part:
         part.write_bytes(b"new")
     assert out.read_bytes() == b"new"
+
+
+def test_the_formats_that_an_image_file_may_ask_for_are_those_that_are_written() -> None:
+    assert sorted(WRITTEN_FORMATS) == list(supported())
+    with pytest.raises(DockyardError) as caught:
+        by_name("cosi")
+    assert caught.value.problems[0].why == "it is valid, but building does not write it yet"

@@ -59,7 +59,8 @@ def cli_markdown() -> str:
 
 def not_yet_markdown() -> str:
     """The page of valid keys that a build refuses."""
-    from dockyard.pipeline.acted_on import NOT_YET, WRITTEN_FORMATS
+    from dockyard.model.output import WRITTEN_FORMATS
+    from dockyard.pipeline.acted_on import NOT_YET
 
     rows = [f"| `{key}` | {what} |" for key, (_, what) in NOT_YET.items()]
     formats = ", ".join(f"`{each}`" for each in WRITTEN_FORMATS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 
 from dockyard.config.shape import Kind, Shape
@@ -126,11 +126,17 @@ def read_enum(node: Scalar, shape: Shape) -> object:
         return None
     lowered = {choice.lower(): choice for choice in shape.choices}
     near = difflib.get_close_matches(node.text.lower(), list(lowered), n=1)
-    choices = ", ".join(f"`{choice}`" for choice in shape.choices)
+    choices = _listed(choice for choice in shape.choices if choice not in shape.later)
     fix = f"the value is {choices}" if len(shape.choices) == 1 else f"write one of {choices}"
+    if shape.later:
+        fix += f" (valid, but not built yet: {_listed(shape.later)})"
     if near:
         fix = f"did you mean `{lowered[near[0]]}`? Otherwise {fix}"
     raise Unreadable("config.unknown-value", f"{{key}} does not know {_shown(node.text)}", fix)
+
+
+def _listed(choices: Iterable[str]) -> str:
+    return ", ".join(f"`{choice}`" for choice in choices)
 
 
 def read_enum_or_guid(node: Scalar, shape: Shape) -> object:

@@ -34,10 +34,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The type of a value. `choices`: of an enumeration; `item`: of a list's members."""
+    """The type of a value. `choices`: of an enumeration; `later`: those that are valid, but that
+    building does not write yet; `item`: of a list's members.
+    """
 
     kind: Kind
     choices: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
     make: Any = None  # turns one of the choices into its value
     model: type[Model] | None = None
     item: Shape | None = None
@@ -81,7 +84,7 @@ def shape_of(annotation: Any) -> Shape:
     if origin in (Union, types.UnionType):
         return _union([member for member in get_args(annotation) if member is not type(None)])
     if origin is Literal:
-        return Shape(Kind.ENUM, tuple(get_args(annotation)), str)
+        return Shape(Kind.ENUM, tuple(get_args(annotation)), make=str)
     if origin is tuple:
         return Shape(Kind.LIST, item=shape_of(get_args(annotation)[0]))
     if origin is dict:
@@ -90,7 +93,8 @@ def shape_of(annotation: Any) -> Shape:
         if issubclass(annotation, Model):
             return Shape(Kind.MODEL, model=annotation)
         if issubclass(annotation, StrEnum):
-            return Shape(Kind.ENUM, tuple(annotation), annotation)
+            later = (each for each in annotation if not getattr(each, "is_written", True))
+            return Shape(Kind.ENUM, tuple(annotation), tuple(later), annotation)
         simple = {str: Kind.TEXT, int: Kind.INTEGER, bool: Kind.BOOLEAN}
         if annotation in simple:
             return Shape(simple[annotation])
@@ -102,5 +106,5 @@ def _union(members: list[Any]) -> Shape:
         return shape_of(members[0])
     named = shape_of(members[0])
     if named.kind == Kind.ENUM:  # a name, or a GUID
-        return Shape(Kind.ENUM_OR_GUID, named.choices, named.make)
+        return Shape(Kind.ENUM_OR_GUID, named.choices, named.later, named.make)
     raise TypeError(f"no shape for {members!r}")

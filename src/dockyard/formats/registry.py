@@ -8,6 +8,7 @@ from typing import Protocol
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats import qcow2, raw, vhd_fixed
 from dockyard.host.sandbox import Tools
+from dockyard.model.output import ImageFormat
 
 
 class Format(Protocol):
@@ -41,6 +42,9 @@ def by_name(name: str, where: Position | None = None) -> Format:
                 code="formats.unknown",
                 what=f"the format {name} cannot be written",
                 where=where,
+                why="it is valid, but building does not write it yet"
+                if name in {*ImageFormat}
+                else "",
                 fix=f"use one of: {', '.join(supported())}",
             )
         )

@@ -12,6 +12,8 @@ from dockyard.model.base import LocalPath, Mistake, Model
 
 
 class ImageFormat(StrEnum):
+    """Every format that a file may name."""
+
     VHD = "vhd"
     VHD_FIXED = "vhd-fixed"
     VHDX = "vhdx"
@@ -22,6 +24,15 @@ class ImageFormat(StrEnum):
     PXE_TAR = "pxe-tar"
     COSI = "cosi"
     BAREMETAL_IMAGE = "baremetal-image"
+
+    @property
+    def is_written(self) -> bool:
+        """Whether building writes it."""
+        return self in WRITTEN_FORMATS
+
+
+WRITTEN_FORMATS = (ImageFormat.RAW, ImageFormat.QCOW2, ImageFormat.VHD_FIXED)
+"""The formats that building writes."""
 
 
 class ArtifactItem(StrEnum):

@@ -14,10 +14,8 @@ from dockyard.errors import Problems
 from dockyard.model.image import Image
 from dockyard.model.input import Input
 from dockyard.model.os import UkiMode
-from dockyard.model.output import ImageFormat
+from dockyard.model.output import WRITTEN_FORMATS
 from dockyard.model.storage import BootType
-
-WRITTEN_FORMATS = (ImageFormat.RAW, ImageFormat.QCOW2, ImageFormat.VHD_FIXED)
 
 _CODE = "build.not-acted-on"
 
