@@ -9,9 +9,11 @@ import pytest
 from dockyard.config import load_image
 from dockyard.config.kinds import Kind, kind_of
 from dockyard.distro.load import load_distro
+from dockyard.distro.lock import read_lock
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.packages import Lock
 from dockyard.packages import lockfile
+from dockyard.packages.tools import require_whole
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,12 +27,21 @@ def refused(read: object, path: Path) -> Problem:
 
 
 def test_every_file_of_the_project_is_of_its_own_kind() -> None:
-    for path in sorted(ROOT.glob("examples/*/*.lock")):
+    locks = [
+        *sorted(ROOT.glob("examples/*/*.lock")),
+        *sorted(ROOT.glob("distros/*/distro.lock")),
+        ROOT / "src/dockyard/data/tools.lock",
+    ]
+    assert len(locks) > 3
+    for path in locks:
         assert kind_of(path.read_text()) is Kind.LOCK
         lockfile.load(path)  # whole, as its own digest says
     for path in sorted(ROOT.glob("examples/*/image.yaml")):
         assert kind_of(path.read_text()) is Kind.IMAGE
-    assert kind_of((ROOT / "distros/harbor/distro.yaml").read_text()) is Kind.DISTRO
+    distro = load_distro(ROOT / "distros/harbor")
+    assert kind_of(distro.files[0].read_text()) is Kind.DISTRO
+    read_lock(distro)  # fits what is declared
+    require_whole(lockfile.load(locks[-1]).packages)  # of all that tools.yaml wants
 
 
 def test_an_image_file_given_as_distro_and_the_reverse(tmp_path: Path) -> None:
