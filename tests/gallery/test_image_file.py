@@ -119,3 +119,36 @@ def test_destination_outside(tmp_path: Path) -> None:
         code="config.path-escapes",
         place="web.yaml:33:20",
     )
+
+
+def test_private_key(tmp_path: Path) -> None:
+    desk = Desk.make(tmp_path)
+    snippet = "  users:\n    - name: operator\n      sshPublicKeyPaths:\n        - id_ed25519\n"
+    _image(desk, "", snippet)
+    desk.write("id_ed25519", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n")
+    show(
+        desk,
+        "private-key",
+        "A private key in place of a public one",
+        "The file that should hold a user's public key holds the private one. It is refused, and "
+        "nothing of its text is shown.",
+        [Shown("web.yaml", snippet)],
+        "dockyard validate-config web.yaml --validate-resources files",
+        code="config.private-key",
+        place="web.yaml:34:11",
+    )
+
+
+def test_wrong_kind(tmp_path: Path) -> None:
+    desk = Desk.make(tmp_path)
+    _image(desk)
+    show(
+        desk,
+        "wrong-kind",
+        "An image file in place of a distribution",
+        "A file of the right form is given where one of another kind is wanted.",
+        [],
+        "dockyard distro build web.yaml",
+        code="config.wrong-kind",
+        place="web.yaml",
+    )

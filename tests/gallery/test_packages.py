@@ -163,3 +163,41 @@ def test_mirror_down(tmp_path: Path) -> None:
             place="web.lock",
         )
     assert [path.stat().st_size > 0 for path in (desk.root / "store").rglob("*.part")] == [True]
+
+
+def test_lock_damaged(tmp_path: Path) -> None:
+    desk = Desk.make(tmp_path)
+    _start(desk)
+    desk.must(_LOCK)
+    lock = desk.root / "web.lock"
+    lines = [line for line in lock.read_text().splitlines(True) if '"name": "libhttp"' not in line]
+    lock.write_text("".join(lines))
+    show(
+        desk,
+        "lock-damaged",
+        "A lock that was changed by hand, or by a merge",
+        "Two branches locked different packages, and the merge left out a line. A lock carries "
+        "its own digest, so that nothing is built from half of one.",
+        [],
+        _BUILD,
+        code="lock.damaged",
+        place="web.lock",
+    )
+
+
+def test_store_in_a_place_that_is_none(tmp_path: Path) -> None:
+    desk = Desk.make(tmp_path)
+    _start(desk)
+    desk.write("disk", "")
+    desk.environment["DOCKYARD_STORE"] = str(desk.root / "disk/dockyard")
+    show(
+        desk,
+        "store-not-writable",
+        "A store that cannot be written",
+        "DOCKYARD_STORE names a place where no directory can be made: here below a file, elsewhere "
+        "on a file system that is mounted read-only, or in another user's directory.",
+        [],
+        _LOCK,
+        code="host.not-writable",
+        place="disk",
+    )
