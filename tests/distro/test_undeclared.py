@@ -98,6 +98,13 @@ def test_a_warning_names_component_lines_and_keys(tmp_path: Path) -> None:
     )
     for word in ("all.yaml", "distro.yaml", "users:", "directories:", "attributes:", "doWithout:"):
         assert word in found.fix
+    assert "`doWithout: [git, /var/lib/git]` at sample in" in found.fix
+
+
+def test_what_only_the_running_script_knows_can_be_done_without(tmp_path: Path) -> None:
+    (found,) = _warnings(tmp_path, "mkdir -p $(made-up)")
+    assert '`doWithout: ["$()"]`' in found.fix
+    assert _warnings(tmp_path, "mkdir -p $(made-up)", 'doWithout: ["$()"]') == ()
 
 
 SYSUSERS = [directory("usr/lib"), directory("usr/lib/sysusers.d")]

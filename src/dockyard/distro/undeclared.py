@@ -9,6 +9,7 @@ in its payload.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -53,30 +54,33 @@ def _warning(loaded: LoadedDistro, item: PinnedImport, left: Sequence[Act]) -> P
     where = loaded.positions.get(item.component)
     file = where.file if where else str(loaded.files[0])
     kinds = {act.did for act in left}
+    at = f"at {item.component} in {file}"
     fixes = []
     if kinds & {Did.ACCOUNT, Did.SYSUSERS}:
         fixes.append(
-            "accounts: a line of sysusers.d(5) in `users:` of a package of your own (a file that "
-            f"`packages:` of {loaded.files[0]} names), and that package's name in `requires:` of "
-            "the component"
+            "accounts: `users: [u NAME -]` in a package of your own, one of `packages` in "
+            f"{loaded.files[0]}, which the component `requires`"
         )
     if Did.DIRECTORY in kinds:
-        fixes.append(f"directories: `directories: [{{path: …, mode: …}}]` at {item.component}")
+        fixes.append(f"directories: `directories: [{{path: …, mode: …}}]` {at}")
     if Did.OWNER in kinds:
-        fixes.append(f"owners: `attributes: [{{path: …, owner: …, group: …}}]` at {item.component}")
-    names = ", ".join(act.subject for act in left)
-    fixes.append(f"what is not needed: `doWithout: [{names}]` at {item.component}")
+        fixes.append(f"owners: `attributes: [{{path: …, owner: …, group: …}}]` {at}")
+    names = ", ".join(dict.fromkeys(_as_yaml(act.subject) for act in left))
+    fixes.append(f"what is not needed: `doWithout: [{names}]` {at}")
     return Problem(
         "distro.script-dropped",
         f"{item.component}: nothing declares what the scripts of {item.pin.name} would make: "
         + ", ".join(map(str, left)),
         where,
         why="the scripts of imported packages are left out, so it may fail where it runs",
-        fix=f"declare it (the component stands in {file}):"
-        + "".join(f"\n  {each}" for each in fixes),
+        fix="declare them:" + "".join(f"\n- {each}" for each in fixes),
         excerpt=tuple(dict.fromkeys(f"{act.script}:{act.line}: {act.text}" for act in left)),
         severity=Severity.WARNING,
     )
+
+
+def _as_yaml(text: str) -> str:
+    return text if re.fullmatch(r"[\w/][\w/.+-]*", text) else f'"{text}"'
 
 
 @dataclass(frozen=True, slots=True)
