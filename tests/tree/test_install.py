@@ -226,3 +226,9 @@ def test_link_in_the_tree_does_not_reach_the_host(tools: Tools, tmp_path: Path) 
     with pytest.raises(DockyardError):
         install([package], root, tools, EPOCH)
     assert not list(outside.iterdir())
+
+
+def test_packages_are_counted_as_they_come(tools: Tools, tmp_path: Path) -> None:
+    counts: list[int] = []
+    install(several(tmp_path), new_root(tmp_path, "root"), tools, EPOCH, installed=counts.append)
+    assert counts == list(range(1, 13))

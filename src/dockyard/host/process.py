@@ -18,6 +18,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host import journal, stopping
 from dockyard.host.conditions import UMASK
 from dockyard.host.limits import Limits, Watch
+from dockyard.host.lines import Lines
 
 BASE_ENVIRONMENT: Mapping[str, str] = {
     "LC_ALL": "C",
@@ -157,6 +158,7 @@ def run(
     first: Callable[[], None] | None = None,
     as_root: bool = False,
     limits: Limits | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Completed:
     """Run a program to its end.
 
@@ -164,23 +166,32 @@ def run(
     capture. env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is
     wrapped. timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
     first, as_root: as in `start`. limits: what the program and all that it starts may use; going
-    beyond is a DockyardError.
+    beyond is a DockyardError. told: is given each line of the output as it comes, in a thread of
+    its own.
     Raises ProcessFailed when check is set and the status is not zero; DockyardError when the
     program does not exist; Stopped when this process is told to stop meanwhile.
     """
     stopping.check()
     feed = stdin if isinstance(stdin, bytes) else None
-    process = start(
-        argv,
-        stdin=subprocess.PIPE if feed is not None else stdin,  # type: ignore[arg-type]
-        stdout=stdout or subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=env,
-        cwd=cwd,
-        pass_fds=pass_fds,
-        first=first,
-        as_root=as_root,
-    )
+    lines = Lines(told) if told else None
+    try:
+        process = start(
+            argv,
+            stdin=subprocess.PIPE if feed is not None else stdin,  # type: ignore[arg-type]
+            stdout=lines.descriptor if lines else stdout or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            cwd=cwd,
+            pass_fds=pass_fds,
+            first=first,
+            as_root=as_root,
+        )
+    except DockyardError:
+        if lines:
+            lines.abandon()
+        raise
+    if lines:
+        lines.begin()
     watch = Watch(process, limits, (shown or argv)[0]) if limits else None
     try:
         with stopping.killable(process), watch or nullcontext():
@@ -192,6 +203,8 @@ def run(
         process.kill()
         process.wait()
         raise
+    if lines:
+        out = lines.end()
     if watch and watch.problem:
         raise DockyardError(_with_output(watch.problem, err or out or b""))
     completed = Completed(tuple(argv), process.returncode, out or b"", err or b"")

@@ -25,7 +25,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +130,7 @@ class Tools:
         read: Sequence[tuple[Path, str]] = (),
         env: Mapping[str, str] | None = None,
         check: bool = True,
+        told: Callable[[str], None] | None = None,
     ) -> Completed:
         """Run a program of this tree with an image's tree as its root directory: what it starts are
         the image's programs.
@@ -154,6 +155,7 @@ class Tools:
             check=check,
             shown=argv,
             limits=chosen_limits(),
+            told=told,
         )
 
     @staticmethod
@@ -302,6 +304,7 @@ def _run(
     timeout: float | None = None,
     shown: Sequence[str] | None = None,
     limits: Limits | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Completed:
     """Run a program confined, with a view of the files."""
     inner = namespace.confined()
@@ -318,4 +321,5 @@ def _run(
             first=conditions(limits),
             as_root=True,
             limits=limits,
+            told=told,
         )

@@ -40,19 +40,23 @@ def packages_step(
         def fetched(event: FetchEvent) -> None:
             work.progress(f"fetching {event.wanted.label}")
 
-        work.progress("checking packages", 0, 4, "stages")
+        work.progress("checking packages")
         telling = dataclasses.replace(access, progress=fetched)
         found = resolve_files(lock, repositories, telling, str(lock_file))
         unsigned = work.out / "packages"
         packages = _without_foreign_signatures(found, unsigned)
         tree = work.out / TREE
         files.make_root(tree)
-        work.progress("installing packages", 1, 4, "stages")
-        install(packages, tree, toolbox.trees.main, epoch, documents=documents)
+
+        def installed(done: int) -> None:
+            work.progress("installing packages", done, len(packages), "packages")
+
+        installed(0)
+        install(packages, tree, toolbox.trees.main, epoch, documents=documents, installed=installed)
         files.remove_tree(unsigned)
-        work.progress("finishing the tree", 2, 4, "stages")
+        work.progress("finishing the tree")
         finish(tree, epoch)
-        work.progress("reading the tree", 3, 4, "stages")
+        work.progress("reading the tree")
         listed = archive.scan(tree, epoch=epoch)
         archive.save(listed, work.out / INDEX)
         work.digested(

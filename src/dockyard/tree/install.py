@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,8 @@ _SETTINGS = (
 _PACKAGES_INSIDE = "/dev/.packages"
 _NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
 _SCRIPTLET = re.compile(r"scriptlet failed|^error: lua script failed")
+# A line of -v: NAME-VERSION-RELEASE.ARCH.
+_PACKAGE = re.compile(r"[^\s-]\S*-[^\s-]+-[^\s-]+\.[a-z0-9_]+")
 _UNPACKING = re.compile(r"^error: (unpacking of archive failed|.* install failed)")
 # What rpm says before it writes anything; each line has the need of all packages before it.
 _SHORT = re.compile(r"needs (\d+)([KMG])B more space on the")
@@ -60,16 +62,18 @@ def install(
     *,
     dbpath: str = DBPATH,
     documents: bool = True,
+    installed: Callable[[int], None] | None = None,
 ) -> InstallReport:
     """Install or upgrade packages in one transaction.
 
     packages: RPM files; their order does not matter. root: the tree, an existing directory; call
     `namespace.enter()` before. epoch: seconds, the time that rpm and scriptlets are told. dbpath:
     the rpm database's directory in the tree. documents: also install what is marked as
-    documentation. Raises DockyardError when rpm refuses, a scriptlet fails or an owner is unknown.
+    documentation. installed: told how many packages are in, as they come. Raises DockyardError when
+    rpm refuses, a scriptlet fails or an owner is unknown.
     """
     # The digest of the whole payload is checked, which makes that of each file another time over.
-    argv = ["-U", "--nofiledigest", *([] if documents else ["--excludedocs"])]
+    argv = ["-Uv", "--nofiledigest", *([] if documents else ["--excludedocs"])]
     with TemporaryDirectory(prefix=".packages-", dir=root.parent) as name:
         copies = Path(name)
         copies.chmod(0o755)
@@ -80,9 +84,24 @@ def install(
         # one.
         argv += [inside[path] for path in sorted(given, key=lambda path: (path.name, str(path)))]
         read = [(folder, f"{_PACKAGES_INSIDE}/{number}") for folder, number in folders.items()]
-        report = _transaction(argv, root, tools, epoch, dbpath, read)
+        count = _Count(installed)
+        report = _transaction(argv, root, tools, epoch, dbpath, read, count)
     rpmdb.canonicalise(root, tools, epoch, dbpath)
     return report
+
+
+class _Count:
+    """Counts packages in what rpm says: with -v, each one's name and version as its files go in."""
+
+    def __init__(self, told: Callable[[int], None] | None) -> None:
+        self._told = told
+        self._done = 0
+
+    def __call__(self, line: str) -> None:
+        if _PACKAGE.fullmatch(line):
+            self._done += 1
+            if self._told:
+                self._told(self._done)
 
 
 def _copied(path: Path, directory: Path) -> Path:
@@ -143,6 +162,7 @@ def _transaction(
     epoch: int,
     dbpath: str,
     read: Sequence[tuple[Path, str]] = (),
+    count: _Count | None = None,
 ) -> InstallReport:
     _make_mount_points(root)
     command = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, *argv]
@@ -152,7 +172,7 @@ def _transaction(
         "HOME": "/root",
         "RPM_CONFIGDIR": _CONFIGURATION,
     }
-    done = tools.run_in_tree(root, command, read=read, env=env, check=False)
+    done = tools.run_in_tree(root, command, read=read, env=env, check=False, told=count)
     lines = [line for line in _text(done.stderr).splitlines() if line.strip()]
     _raise_failures(done, lines, root)
     return InstallReport((*lines, *_text(done.stdout).splitlines()))
