@@ -43,7 +43,8 @@ class Fstab:
 
     @property
     def identity(self) -> dict[str, Any]:
-        return {"fstab": self.text.splitlines(), "growth": [list(item) for item in self.growth]}
+        growth = [list(item) for item in self.growth]
+        return {"fstab": {"lines": self.text.splitlines(), "growth": growth}}
 
     def describe(self) -> str:
         return f"/etc/fstab with {', '.join(mount.path for mount in self.mounts)}"
