@@ -25,7 +25,7 @@ def test_partitions_are_named_by_their_guid_unless_asked_otherwise() -> None:
     esp, root = layout.partitions
     assert fstab(layout) == (
         f"PARTUUID={root.guid} / ext4 x-systemd.growfs 0 1\n"
-        f"PARTUUID={esp.guid} /boot/efi vfat umask=0077 0 2\n"
+        f"PARTUUID={esp.guid} /boot/efi vfat umask=0077,nofail 0 2\n"
     )
 
 

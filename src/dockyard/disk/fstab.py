@@ -7,10 +7,15 @@ in the order in which mounts depend on one another: what is mounted above comes 
 from __future__ import annotations
 
 from dockyard.disk.layout import FAT_TYPES, DiskLayout, FileSystemLayout, PartitionLayout
+from dockyard.disk.partition_types import ESP
 from dockyard.model.storage import FileSystemType, MountIdType, MountPoint
 
 # Has the mounted file system take all of its partition, which systemd-repart(8) made larger.
 GROW = "x-systemd.growfs"
+
+# Once the machine runs, only updates look into the ESP: no boot waits for its check, nor ends in
+# emergency mode for want of it (systemd.mount(5)).
+NO_WAIT = "nofail"
 
 # Kinds that fsck(8) has something to do for at boot.
 _CHECKED = frozenset((FileSystemType.EXT4, *FAT_TYPES))
@@ -60,6 +65,8 @@ def _line(
         options.append(f"subvol={subvolume}")
     if partition.grows_when_booted and (mount, subvolume) == filesystem.mounts[0]:
         options.append(GROW)
+    if partition.type_guid == ESP and not {NO_WAIT, "noauto"} & set(options):
+        options.append(NO_WAIT)
     if (partition.verity or filesystem.type is FileSystemType.EROFS) and "ro" not in options:
         options.append("ro")
     check = 0

@@ -42,6 +42,7 @@ _BY_ARCHITECTURE: Mapping[str, Mapping[PartitionType, str]] = {
 }
 ARCHITECTURES = tuple(_BY_ARCHITECTURE)
 
+ESP = UUID(_TYPES[PartitionType.ESP])
 SWAP = UUID(_TYPES[PartitionType.SWAP])
 
 # Types for whose file systems the attribute bits have a meaning.
