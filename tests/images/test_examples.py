@@ -10,11 +10,21 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, ROOT, fresh_store, run_dockyard
 
+from dockyard.config import load_image
+
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/image.yaml"))
 
 
 def test_there_are_examples() -> None:
     assert {"minimal", "server", "container-host"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", ["server", "container-host"])
+def test_an_example_that_serves_asks_for_its_services_and_for_errors(name: str) -> None:
+    loaded = load_image(EXAMPLES / name / "image.yaml")
+    asked = [check.command for check in loaded.image.checks if check.output == ""]
+    assert any("--priority=err" in command for command in asked)
+    assert any(check.unit == "sshd" for check in loaded.image.checks)
 
 
 @pytest.mark.build
