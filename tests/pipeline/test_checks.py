@@ -15,7 +15,7 @@ from dockyard.config import parse_image
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.errors import DockyardError, Position
 from dockyard.model.packages import Pin
-from dockyard.pipeline.checks import Built, image_questions
+from dockyard.pipeline.checks import Built, _partitions, image_questions
 from dockyard.pipeline.expected import Expected, _counts, _without_secret
 from dockyard.pipeline.file_questions import file_questions
 from dockyard.pipeline.guest_needs import require_answers
@@ -147,6 +147,25 @@ def test_each_lie_about_a_partition_is_found(lie: str, tmp_path: Path) -> None:
     lsblk = f'case "$*" in *PKNAME*) echo vda ;; *) cat {tmp_path}/listing ;; esac'
     told = answer(check.script, tmp_path, lsblk=lsblk, findmnt="echo /dev/vda2")
     assert (told == check.expect) is not bool(lie)
+
+
+@pytest.mark.parametrize(("grown", "good"), [(1 << 20, True), (1 << 33, True), (-4096, False)])
+def test_a_partition_that_grows_is_at_least_as_large_as_it_was_built(
+    grown: int, good: bool, tmp_path: Path
+) -> None:
+    text = DISK.replace("size: 1G", "size: grow").replace(
+        "- partitions", "- maxSize: 2G\n      partitions"
+    )
+    laid = lay_out(parse_image(text, "image.yaml").image.storage, b"seed")
+    check = _partitions(laid)
+    for number, tells in ((1, False), (2, good)):
+        lines = check.expect.splitlines()
+        old = laid.partitions[number - 1].size
+        lines[number - 1] = lines[number - 1].replace(f'"{old}"', f'"{old + grown}"')
+        (tmp_path / "listing").write_text("".join(f'TYPE="part" {line}\n' for line in lines))
+        lsblk = f'case "$*" in *PKNAME*) echo vda ;; *) cat {tmp_path}/listing ;; esac'
+        told = answer(check.script, tmp_path, lsblk=lsblk, findmnt="echo /dev/vda2")
+        assert (told == check.expect) is tells
 
 
 def test_mount_options_are_asked_of_the_kernel_and_of_fstab(tmp_path: Path) -> None:

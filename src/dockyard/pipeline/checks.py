@@ -35,6 +35,14 @@ systemctl show --property=Id,NRestarts,SubState '*.service' | (
         esac
     done
 )"""
+# Says of a partition that grew that it has the size that it was built with.
+_GROWN = """ | while read -r line; do
+    size=${{line##*SIZE=?}}
+    case $line in 'PARTN="{number}" '*)
+        [ "${{size%?}}" -lt {size} ] || line="${{line%SIZE=*}}SIZE=\\"{size}\\"" ;;
+    esac
+    echo "$line"
+done"""
 # systemd-stub(7) sets it.
 _STUB = "/sys/firmware/efi/efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
@@ -158,13 +166,19 @@ def _uki(loaded: LoadedImage) -> Check:
 
 
 def _partitions(layout: DiskLayout) -> Check:
-    """The partitions of the disk that holds the root: number, id, type, label, flags, size."""
+    """The partitions of the disk that holds the root: number, id, type, label, flags, size. One
+    that grows when booted is at least as large as it was built.
+    """
     script = (
-        "disk=$(lsblk --noheadings --output PKNAME $(findmnt --noheadings --output SOURCE /)); "
+        "root=$(findmnt --noheadings --nofsroot --output SOURCE /); "
+        "disk=$(lsblk --noheadings --output PKNAME $root); "
         "lsblk --noheadings --pairs --bytes "
         "--output TYPE,PARTN,PARTUUID,PARTTYPE,PARTLABEL,PARTFLAGS,SIZE /dev/$disk "
         "| sed -n 's/^TYPE=\"part\" //p' | sort -t '\"' -k 2n"
     )
+    for item in layout.partitions:
+        if item.grows_when_booted:
+            script += _GROWN.format(number=item.number, size=item.size)
     expect = "\n".join(
         f'PARTN="{item.number}" PARTUUID="{item.guid}" PARTTYPE="{item.type_guid}" '
         f'PARTLABEL="{item.label}" PARTFLAGS="{hex(item.attributes) if item.attributes else ""}" '
