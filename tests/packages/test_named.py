@@ -84,6 +84,8 @@ def test_packages_that_are_still_to_be_fetched_are_not_guessed_at(
 def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: Repository) -> None:
     root = tmp_path / "rpms"
     add_rpm(root, "systemd", path="/usr/lib/systemd/systemd")
+    add_rpm(root, "udev", path="/usr/bin/udevadm")
+    add_rpm(root, "mount", path="/usr/bin/mount")
     add_rpm(root, "util-linux", path="/usr/sbin/fsck")
     add_rpm(root, "e2fsprogs", path="/usr/sbin/fsck.ext4")
 
@@ -92,8 +94,9 @@ def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: Repositor
         known = access(tmp_path / "store")
         return [item.fix for item in unknown_names((), held, [source], known, None, ("ext4",))]
 
-    assert told("systemd", "util-linux") == ["install the package e2fsprogs"]
-    assert told("systemd", "util-linux", "e2fsprogs") == told() == []
+    core = ("systemd", "udev", "mount")
+    assert told(*core, "util-linux") == ["install the package e2fsprogs"]
+    assert told(*core, "util-linux", "e2fsprogs") == told("systemd") == told() == []
 
 
 def test_groups_of_packages_and_of_the_image_are_known(tmp_path: Path, source: Repository) -> None:

@@ -26,7 +26,8 @@ from dockyard.tree.users import Group, User
 
 _MODULES = "/usr/lib/modules/"
 _BUILTIN = "/modules.builtin"
-_SYSTEMD = "/usr/lib/systemd/systemd"
+# Without one of these far more than a program is missing.
+_CORE = {"/usr/lib/systemd/systemd", "/usr/bin/udevadm", "/usr/bin/mount"}
 _PROGRAMS = ("/usr/bin", "/usr/sbin")
 
 
@@ -108,8 +109,8 @@ def _programs(
     """The programs that no package brings, of those that the initrd holds for its file systems."""
     from dockyard.packages.providing import who_provides
 
-    if _SYSTEMD not in paths:
-        return []  # far more is missing then, and the initrd names all of it together
+    if not paths >= _CORE:
+        return []  # all that the boot lacks is told together then (pipeline.required, the initrd)
     lacking = {
         program: kind
         for kind in filesystems
