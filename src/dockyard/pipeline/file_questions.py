@@ -21,6 +21,7 @@ from dockyard.tree.file_facts import FileFact, file_checks
 _LIVING = (
     *("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/var/spool"),
     *("/var/lib/systemd", "/var/lib/rpm", "/var/lib/dnf", "/var/lib/chrony", "/var/lib/dockyard"),
+    "/var/lib/containerd",  # made 0700 by its daemon, when that is a file system of its own, too
     *("/etc/machine-id", "/etc/resolv.conf", "/etc/adjtime", "/etc/.updated", "/var/.updated"),
 )
 # Asked line by line elsewhere, or changed by the first boot.
