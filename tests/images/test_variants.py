@@ -86,7 +86,7 @@ def test_a_root_of_another_kind_is_the_same_bytes_twice(
 
 
 @pytest.mark.boot
-@pytest.mark.parametrize("root", ["xfs", "btrfs"])
+@pytest.mark.parametrize("root", ["xfs", "btrfs", pytest.param("erofs", marks=pytest.mark.long)])
 def test_a_root_of_another_kind_boots(root: str, published: Path, tmp_path: Path) -> None:
     image = variant(tmp_path, root=root, packages=PACKAGES[root], name=f"root-{root}")
     build(image)
