@@ -246,3 +246,46 @@ def test_formats_that_building_writes_are_told_from_those_that_it_does_not(text:
         "write one of `vhd-fixed`, `qcow2`, `raw` (valid, but not built yet: `vhd`, `vhdx`, "
         "`iso`, `pxe-dir`, `pxe-tar`, `cosi`, `baremetal-image`)"
     )
+
+
+SHAPED = """\
+storage:
+  bootType: efi
+  disks:
+    - partitionTableType: gpt
+      maxSize: 4G
+os:
+  hostname: a
+  packages:
+    install:
+      - bash
+  services:
+    enable:
+      - sshd
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "column", "what"),
+    [
+        ("  bootType", " bootType", 2, 2, "the indentation of this line"),
+        ("  hostname", "   hostname", 7, 4, "the indentation of this line"),
+        ("    - part", "   - part", 4, 6, "the indentation of this line"),
+        ("      max", "     max", 5, 6, "does not belong to the list"),
+        ("  packages", "\tpackages", 8, 1, "a tab indents this line"),
+        ("    install", "  \tinstall", 9, 3, "a tab indents this line"),
+        ("      max", "    \tmax", 5, 5, "a tab indents this line"),
+        ("hostname: a", "hostname: 'a", 7, 13, "a quote is not closed"),
+        ("hostname: a\n", 'hostname: "a\n  name: "b"\n', 7, 13, "a quote is not closed"),
+        ("- bash", "- 'it's'", 10, 13, "the value ended before this text"),
+        ("hostname: a", "hostname: a: b", 7, 14, "a `:` where none can stand"),
+    ],
+)
+def test_a_syntax_error_points_at_the_line_that_is_wrong(
+    right: str, wrong: str, line: int, column: int, what: str
+) -> None:
+    assert SHAPED.count(right) == 1
+    (problem,) = judge(SHAPED.replace(right, wrong))
+    assert what in problem.what, problem
+    assert problem.where == Position("image.yaml", line, column)
+    assert problem.excerpt and problem.fix
