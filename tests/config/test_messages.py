@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from conformance import judge
 from hypothesis import given, settings
@@ -50,6 +52,7 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file() -> None:
         (11, 19, "config.unknown-value"),
         (14, 3, "config.required"),
         (15, 14, "config.size"),
+        (17, 7, "config.boot-partition"),
         (17, 34, "config.size"),
     ]
 
@@ -61,6 +64,118 @@ def test_the_fix_names_the_nearest_key_or_value() -> None:
     assert fixes[11].startswith("did you mean `enforcing`?")
     assert fixes[5].startswith("write 100")
     assert fixes[15].startswith("write 10M")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("os: {users: [{name: a, startupCommand: nologin}]}", "write '/usr/sbin/nologin'"),
+        ("os: {users: [{name: a, startupCommand: bash}]}", "write '/bin/bash'"),
+        ("os: {users: [{name: a, homeDirectory: srv/a}]}", "write '/srv/a'"),
+        ("storage: {disks: [{maxSize: 8m}]}", "write 8M"),
+        ("storage: {disks: [{maxSize: 8GiB}]}", "write 8G"),
+        ("storage: {disks: [{maxSize: 8 mb}]}", "write 8M"),
+        ('storage: {disks: [{partitions: [{label: "a\\tb"}]}]}', "has control characters"),
+        ("storage: {disks: [{partitions: [{label: é}]}]}", "has characters outside ASCII"),
+        (f"os: {{additionalFiles: [{{content: x, destination: /{'n' * 256}}}]}}", "is too long"),
+        (f"os: {{additionalFiles: [{{content: x, destination: /{'é' * 128}}}]}}", "is too long"),
+        ('os: {additionalDirs: [{source: x, destination: "/a\\0b"}]}', "cannot hold NUL"),
+    ],
+)
+def test_what_is_said_fits_the_mistake(text: str, said: str) -> None:
+    assert any(said in f"{problem.what}; {problem.fix}" for problem in judge(text)), judge(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("os:\n  hostname:\n    a: b\n", 2, 3),
+        ("os:\n  hostname:\n    - a\n", 2, 3),
+        ("os:\n  users:\n    name: a\n", 2, 3),
+        ("os:\n  services:\n    - sshd\n", 2, 3),
+        ("os:\n  modules:\n  - name: a\n    options:\n      - b\n", 4, 5),
+        ("os:\n  services:\n    enable:\n      - a: b\n", 4, 9),
+    ],
+)
+def test_a_block_of_the_wrong_kind_is_told_at_its_key(text: str, line: int, column: int) -> None:
+    (problem,) = judge(text)
+    assert problem.where == Position("image.yaml", line, column)
+
+
+def test_a_huge_value_is_cut() -> None:
+    for text in (
+        f"os: {{hostname: {'a' * 400_000}}}",
+        f"os: {{{'a' * 400_000}: 1}}",
+        f"os: {{selinux: {{mode: {'a' * 400_000}}}}}",
+        f"os: {{additionalFiles: [{{content: x, destination: {'a/' * 200_000}}}]}}",
+    ):
+        for problem in judge(text):
+            assert len(repr(problem)) < 3000
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("os: {}\nos: {hostname: a_b}\n", "config.duplicate-key"),
+        ("os: {hostname: &x a_b}\n", "config.anchor"),
+        ("os: {hostname: !!str a_b}\n", "config.tag"),
+        ("name: *x\nos: {hostname: a_b}\n", "config.alias"),
+        ("os:\n  <<: {}\n  hostname: a_b\n", "config.merge-key"),
+        ("? [a]\n: b\nos: {hostname: a_b}\n", "config.key"),
+    ],
+)
+def test_what_yaml_does_not_allow_here_hides_nothing(text: str, code: str) -> None:
+    assert {problem.code for problem in judge(text)} == {code, "config.hostname"}
+
+
+def test_what_an_alias_or_a_merge_key_may_hold_is_not_missed() -> None:
+    problems = judge("os: {users: [{name: *n}, {<<: {name: a}}, {name: &n b}]}")
+    assert {it.code for it in problems} == {"config.alias", "config.merge-key", "config.anchor"}
+
+
+BROKEN_STORAGE = """\
+storage:
+  bootType: efi
+  disks:
+  - maxSize: 4G
+    partitions:
+    - {id: esp, type: esp, size: 8}
+    - [broken]
+    - {id: root, size: 1G, label: "ä"}
+    - {id: root, size: 1G}
+  filesystems:
+  - broken
+  - {deviceId: esp, type: vfat, mountPoint: {path: /boot/efi, idType: wrong}}
+  - {deviceId: nowhere, type: ext4, mountPoint: /}
+  - {deviceId: root, type: ext4, mountPoint: /}
+os: {bootloader: {resetType: hard-reset}}
+"""
+
+
+def test_rules_across_the_parts_speak_although_parts_are_broken() -> None:
+    assert places(judge(BROKEN_STORAGE)) == [
+        (6, 34, "config.size"),
+        (7, 7, "config.wrong-type"),
+        (8, 35, "config.partition-label"),
+        (9, 12, "config.duplicate"),
+        (11, 5, "config.wrong-type"),
+        (12, 71, "config.unknown-value"),
+        (14, 46, "config.duplicate"),
+    ]
+    # A device that the broken partition may have had is not called unknown; otherwise it is.
+    whole = BROKEN_STORAGE.replace("    - [broken]\n", "")
+    assert (12, 16, "config.unknown-device") in places(judge(whole))
+
+
+def test_many_mistakes_take_no_long_time() -> None:
+    began = time.process_time()
+    judge("os: {" + ", ".join(f"key{number}: 1" for number in range(3000)) + "}")
+    subvolumes = ", ".join(
+        f"{{path: 'v{number}', mountPoint: '/m/{number}'}}" for number in range(1500)
+    )
+    judge(f"storage: {{filesystems: [{{type: btrfs, btrfs: {{subvolumes: [{subvolumes}]}}}}]}}")
+    judge("os: {users: [" + "{name: 'a b', uid: x}, " * 1500 + "]}")
+    assert time.process_time() - began < 6  # about 2 s; each took more than that alone
 
 
 def test_the_excerpt_shows_the_line_and_masks_passwords() -> None:
@@ -130,7 +245,9 @@ def test_a_mistake_causes_no_second_one() -> None:
     storage = "storage:\n  bootType: efi\n  disks:\n  - maxSize: 4G\n    partitions:\n"
     text = storage + "    - {id: esp, type: esp, sise: 8M}\n    - {id: root, size: 1G}\n"
     assert [problem.code for problem in judge(text)] == [
-        "config.required",  # os.bootloader.resetType, which is a mistake of its own
+        # os.bootloader.resetType, and a file system of the ESP: mistakes of their own
+        "config.required",
+        "config.boot-partition",
         "config.unknown-key",
     ]
 

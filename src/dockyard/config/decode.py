@@ -10,17 +10,22 @@ import difflib
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from dockyard.config.bundled import is_name
 from dockyard.config.report import Report
 from dockyard.config.scalars import READERS, Unreadable
 from dockyard.config.shape import Field, Kind, Shape, fields_of
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, kind_of
-from dockyard.model.base import Mistake, Model, Step
+from dockyard.model.base import ANY, Model, Step
 
 M = TypeVar("M", bound=Model)
 Path_ = tuple[Step, ...]
+_Branch: TypeAlias = "dict[Step | None, _Branch]"
+# No key is near to a longer one, and comparing takes long.
+_LONGEST_WORD = 64
+# In a branch: the path that ends here is broken.
+_END: Final = None
 
 
 class _Broken:
@@ -48,7 +53,9 @@ class Decoder:
         self.report = report
         self.main = main
         self.spans: dict[Path_, Span] = {}
-        self.broken: list[Path_] = []
+        self.broken = Broken()
+        # Where items of a list are left out: the places of those that are kept.
+        self.kept: dict[Path_, list[int]] = {}
 
     def read(self, model: type[M], root: Node) -> M | None:
         """The model, or None when the report has something to say about it."""
@@ -59,10 +66,22 @@ class Decoder:
 
     def fail(self, at: Span, path: Path_, code: str, what: str, fix: str, why: str = "") -> _Broken:
         self.report.add(code, what, at, why=why, fix=fix)
-        self.broken.append(path)
+        self.broken.add(path)
         return BROKEN
 
+    def wrong(self, node: Node, path: Path_, wanted: str, fix: str) -> _Broken:
+        """A value of another kind than the key wants."""
+        at, key = node.at, self.spans.get(path)
+        # A block below its key is not what is wrong; the key does not want it.
+        if key is not None and key.position.line < at.position.line:
+            at = key
+        what = f"{_last(path)} is {kind_of(node)}; {wanted} is wanted"
+        return self.fail(at, path, "config.wrong-type", what, fix)
+
     def value(self, shape: Shape, node: Node, path: Path_) -> Any:
+        if isinstance(node, Scalar) and node.lost:
+            self.broken.add(path)
+            return BROKEN
         match shape.kind:
             case Kind.MODEL:
                 assert shape.model is not None
@@ -77,13 +96,8 @@ class Decoder:
 
     def scalar(self, shape: Shape, node: Node, path: Path_) -> Any:
         if not isinstance(node, Scalar):
-            return self.fail(
-                node.at,
-                path,
-                "config.wrong-type",
-                f"{_last(path)} is {kind_of(node)}; one value is wanted",
-                f"write `{_last(path, bare=True)}: <value>`",
-            )
+            fix = f"write `{_last(path, bare=True)}: <value>`"
+            return self.wrong(node, path, "one value", fix)
         try:
             value = READERS[shape.kind](node, shape)
         except Unreadable as error:
@@ -110,14 +124,8 @@ class Decoder:
         if isinstance(node, Scalar) and node.is_null:
             return ()
         if not isinstance(node, Sequence):
-            return self.fail(
-                node.at,
-                path,
-                "config.wrong-type",
-                f"{_last(path)} is {kind_of(node)}; a list is wanted",
-                "start each item with `- `",
-            )
-        values = []
+            return self.wrong(node, path, "a list", "start each item with `- `")
+        values, kept = [], []
         for index, child in enumerate(node.items):
             here = (*path, index)
             self.spans[here] = child.at
@@ -131,24 +139,21 @@ class Decoder:
                 self.fail(child.at, here, "config.empty-item", what, "fill or remove it")
             elif value is not BROKEN:
                 values.append(value)
+                kept.append(index)
+        if len(kept) < len(node.items):
+            self.kept[path] = kept
         return tuple(values)
 
     def mapping(self, node: Node, path: Path_) -> Any:
         if isinstance(node, Scalar) and node.is_null:
             return {}
         if not isinstance(node, Mapping):
-            return self.fail(
-                node.at,
-                path,
-                "config.wrong-type",
-                f"{_last(path)} is {kind_of(node)}; a mapping is wanted",
-                "write one `name: value` per line",
-            )
+            return self.wrong(node, path, "a mapping", "write one `name: value` per line")
         values = {}
         for key, child in node.entries:
             here = (*path, key.text)
             self.spans[here] = child.at
-            value = self.scalar(Shape(Kind.TEXT), child, here)
+            value = self.value(Shape(Kind.TEXT), child, here)
             if value is not BROKEN:
                 values[key.text] = value
         return values
@@ -160,20 +165,19 @@ class Decoder:
             node = Mapping((), node.at)
         if not isinstance(node, Mapping):
             keys = ", ".join(f"`{key}`" for key in fields_of(model))
-            return self.fail(
-                node.at,
-                path,
-                "config.wrong-type",
-                f"{_last(path)} is {kind_of(node)}; a mapping is wanted",
-                f"write `key: value` lines beneath; the keys are {keys}",
-            )
+            fix = f"write `key: value` lines beneath; the keys are {keys}"
+            return self.wrong(node, path, "a mapping", fix)
         values = {}
         fields = fields_of(model)
+        given = {key.text for key, _ in node.entries}
+        absent = {key: field for key, field in fields.items() if key not in given}
+        for key in absent if node.partial else ():
+            self.broken.add((*path, key))
         for key, child in node.entries:
             here = (*path, key.text)
             field = fields.get(key.text)
             if field is None:
-                self.unknown(key, path, {k: f for k, f in fields.items() if not node.get(k)})
+                self.unknown(key, path, absent)
                 continue
             self.spans[here] = child.at if isinstance(child, Scalar) and child.text else key.at
             if isinstance(child, Scalar) and child.is_null:
@@ -187,27 +191,35 @@ class Decoder:
         # The readers have checked every type; validating again would cost the building of all
         # validators, a tenth of a second at each start.
         made = model.model_construct(**values)
+        asked: dict[Path_, bool] = {}
         for mistake in made.mistakes():
-            if not self.reads_broken(mistake, path):
+            for read in mistake.reads:
+                if read not in asked:
+                    asked[read] = self.broken.touches(self.written(path, read))
+            if not any(asked[read] for read in mistake.reads):
                 self.report.add(
                     mistake.code,
                     mistake.what,
-                    self.span((*path, *mistake.path)),
+                    self.span(self.written(path, mistake.path)),
                     why=mistake.why,
                     fix=mistake.fix,
                     severity=mistake.severity,
                 )
         return made
 
-    def reads_broken(self, mistake: Mistake, path: Path_) -> bool:
-        reads = [(*path, *read) for read in mistake.reads]
-        return any(_touch(bad, read) for bad in self.broken for read in reads)
+    def written(self, path: Path_, below: Path_) -> Path_:
+        """The path of a value in the file, from its path in a model that lacks broken items."""
+        for step in below:
+            if isinstance(step, int) and step != ANY and path in self.kept:
+                step = self.kept[path][step]
+            path = (*path, step)
+        return path
 
     def unknown(self, key: Scalar, path: Path_, fields: Map[str, Field]) -> None:
         """Report a key that the model does not have; `fields` are those not given yet."""
         near = nearest(key.text, fields)
         if near:  # rules that miss the meant key would only repeat the mistake
-            self.broken.append((*path, near))
+            self.broken.add((*path, near))
         self.fail(
             key.at,
             (*path, key.text),
@@ -226,13 +238,35 @@ class Decoder:
         return self.spans[path]
 
 
-def _touch(one: Path_, other: Path_) -> bool:
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]
+class Broken:
+    """The paths of values that could not be read, as a tree of their steps."""
+
+    def __init__(self) -> None:
+        self._root: _Branch = {}
+
+    def add(self, path: Path_) -> None:
+        branch = self._root
+        for step in path:
+            branch = branch.setdefault(step, {})
+        branch[_END] = {}
+
+    def touches(self, path: Path_) -> bool:
+        """Whether a value at a path, or one around or below it, could not be read."""
+        branches = [self._root]
+        for step in path:
+            if any(_END in branch for branch in branches):
+                return True
+            if step == ANY:
+                branches = [below for branch in branches for below in branch.values()]
+            else:
+                branches = [branch[step] for branch in branches if step in branch]
+        return any(branches)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that the writer most likely meant."""
+    if len(word) > _LONGEST_WORD:
+        return None
     lowered = {name.lower(): name for name in known}
     found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
     return lowered[found[0]] if found else None

@@ -47,7 +47,7 @@ def merge_files(base: Node, later: Node, report: Report) -> Node:
 def _single(base: Mapping, later: Mapping, report: Report) -> None:
     first, second = base.get("storage"), later.get("storage")
     if isinstance(first, Mapping) and isinstance(second, Mapping):
-        if not first.entries or not second.entries:
+        if _is_empty(first) or _is_empty(second):
             return
         key = next(key for key, value in later.entries if value is second)
         other = first.at.position
@@ -63,6 +63,13 @@ def _single(base: Mapping, later: Mapping, report: Report) -> None:
 def _is_absent(node: Node | None) -> bool:
     """Whether a value says nothing: it is not there, null, or empty text."""
     return node is None or (isinstance(node, Scalar) and (node.is_null or node.text == ""))
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether nothing below a node says anything."""
+    if isinstance(node, Mapping):
+        return all(_is_empty(value) for _, value in node.entries)
+    return not node.items if isinstance(node, Sequence) else _is_absent(node)
 
 
 def _merge(base: Node, later: Node, path: Path_) -> Node:

@@ -16,8 +16,8 @@ from dockyard.config.source import Scalar
 from dockyard.model.base import MIB
 
 # The core schema's words, and those that Image Customizer's reader takes where it wants a boolean.
-_TRUE = frozenset({"true", "True", "TRUE", "y", "Y", "yes", "on"})
-_FALSE = frozenset({"false", "False", "FALSE", "n", "N", "no", "off"})
+_TRUE = frozenset(["true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON"])
+_FALSE = frozenset(["false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF"])
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
 _SIZE = re.compile(r"(0|[1-9][0-9]*)([KMGT])")
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -83,6 +83,9 @@ def read_size(node: Scalar, shape: Shape) -> int:
         elif re.fullmatch(r"0[0-9]+[KMGT]", text):
             why = "a leading zero means octal to some readers"
             fix = f"write {text.lstrip('0')}"
+        elif meant := re.fullmatch(r"([0-9]{1,15}) ?([KMGTkmgt])(i?[bB])?", text):
+            fix = f"write {meant[1]}{meant[2].upper()}"
+            why = "a size is a whole number and one of K, M, G, T, powers of 1024"
         raise Unreadable("config.size", f"{{key}} is {_shown(text)}, not a size", fix, why)
     value = int(match[1]) * _UNITS[match[2]]
     if value > _LARGEST:

@@ -8,8 +8,8 @@ knows the wanted type reads it, so that 0644, 1.10 and 2024-05-20 mean what they
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -38,13 +38,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
+    """lost: an alias stood here, so the value is not known; the report has it."""
+
     text: str
     plain: bool
     at: Span
+    lost: bool = False
 
     @property
     def is_null(self) -> bool:
-        return self.plain and self.text in _NULLS
+        return self.plain and not self.lost and self.text in _NULLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,11 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
+    """partial: a merge key stood in it, so further keys may be meant."""
+
     entries: tuple[tuple[Scalar, Node], ...]
     at: Span
+    partial: bool = False
 
     def get(self, key: str) -> Node | None:
         for name, value in self.entries:
@@ -102,17 +108,18 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str, file: str, report: Report) -> Node | None:
-    """The root node of the first and only document. Mistakes go to the report; None: no tree."""
+    """The root node of the first and only document. Mistakes go to the report; None: no tree.
+
+    A tree with mistakes is read on all the same, so that its other mistakes are told as well.
+    """
     report.add_source(file, text)
-    before = len(report)
     try:
-        root = _Builder(file, report).build(text)
+        return _Builder(file, report).build(text)
     except (yaml.YAMLError, UnicodeError) as error:
         mistake = explain(error, text)
         at = Span(Position(file, mistake.line, mistake.column))
         report.add("config.syntax", mistake.what, at, why=mistake.why, fix=mistake.fix)
         return None
-    return root if len(report) == before else None
 
 
 class _Builder:
@@ -186,7 +193,7 @@ class _Builder:
                 why="a value stands where it is used, so that a reader sees it",
                 fix="write the value out",
             )
-            return Scalar("", True, self.span(event))
+            return Scalar("", True, self.span(event), lost=True)
         if isinstance(event, yaml.SequenceEndEvent):
             start, children = stack.pop()
             return Sequence(tuple(children), self.span(start))
@@ -216,28 +223,46 @@ class _Builder:
             )
 
     def mapping(self, children: list[Node], at: Span) -> Mapping:
+        pairs = zip(children[::2], children[1::2], strict=True)
+        return self.joined(pairs, at)
+
+    def joined(self, pairs: Iterable[tuple[Node, Node]], at: Span) -> Mapping:
+        """A mapping of its keys and values; what a key holds that is given twice is joined."""
         entries: dict[str, tuple[Scalar, Node]] = {}
-        for key, value in zip(children[::2], children[1::2], strict=True):
+        partial = False
+        for key, value in pairs:
             if not isinstance(key, Scalar):
                 self.report.add(
                     "config.key", f"{kind_of(key)} cannot be a key", key.at, fix="use a plain word"
                 )
             elif key.plain and key.text == "<<":
+                partial = True
                 self.report.add(
                     "config.merge-key",
                     "merge keys (`<<`) are not read",
                     key.at,
                     fix="write the keys out, or use `baseConfigs` to share settings",
                 )
+            elif key.lost:
+                partial = True
             elif key.text in entries:
-                first = entries[key.text][0].at.position
+                first, earlier = entries[key.text]
                 self.report.add(
                     "config.duplicate-key",
                     f"`{key.text}` is given twice",
                     key.at,
-                    why=f"it stands already in line {first.line}",
+                    why=f"it stands already in line {first.at.position.line}",
                     fix="merge the two into one",
                 )
+                entries[key.text] = (first, self.join(earlier, value))
             else:
                 entries[key.text] = (key, value)
-        return Mapping(tuple(entries.values()), at)
+        return Mapping(tuple(entries.values()), at, partial)
+
+    def join(self, first: Node, second: Node) -> Node:
+        if isinstance(first, Mapping) and isinstance(second, Mapping):
+            joined = self.joined((*first.entries, *second.entries), first.at)
+            return replace(joined, partial=joined.partial or first.partial or second.partial)
+        if isinstance(first, Sequence) and isinstance(second, Sequence):
+            return Sequence(first.items + second.items, first.at)
+        return first

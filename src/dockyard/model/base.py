@@ -18,8 +18,12 @@ from pydantic.alias_generators import to_camel
 from dockyard.errors import Severity
 
 Step: TypeAlias = str | int
+ANY = -1
 KIB = 1 << 10
 MIB = 1 << 20
+# NAME_MAX, and PATH_MAX without the NUL at the end (limits.h).
+LONGEST_NAME = 255
+LONGEST_PATH = 4095
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Mistake:
 
     path: leads from the object to the offending value, by YAML keys and indices.
     reads: the parts of the object that the rule looked at; where one of them could not be read,
-    the mistake may be none and is not reported. Default: the whole object.
+    the mistake may be none and is not reported. `ANY` stands for each item of a list. Default: the
+    whole object.
     severity: an error, unless the file is valid all the same.
     """
 
@@ -89,13 +94,30 @@ Permissions: TypeAlias = Annotated[int, Reading.PERMISSIONS]
 LocalPath: TypeAlias = Annotated[str, Reading.LOCAL_PATH]
 
 
-def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
-    """The rules of a path inside the image: absolute, and it stays inside."""
+def absolute_path_mistakes(path: str, *at: Step, instead: str = "") -> Iterator[Mistake]:
+    """The rules of a path inside the image: absolute, it stays inside, and Linux can hold it.
+
+    instead: what to suggest for a relative path.
+    """
+    parts = path.split("/")
     if not path:
         yield Mistake(
             at, "config.empty", f"`{_key(at)}` is empty", "give an absolute path", reads=(at,)
         )
-    elif ".." in path.split("/"):
+    elif "\0" in path:
+        yield Mistake(
+            at, "config.path", "a path cannot hold NUL", "remove the character", reads=(at,)
+        )
+    elif max(len(part.encode()) for part in parts) > LONGEST_NAME or len(path) > LONGEST_PATH:
+        yield Mistake(
+            at,
+            "config.path-too-long",
+            f"the path {path!r} is too long, or a name in it",
+            f"use names of up to {LONGEST_NAME} bytes (UTF-8) in a path of up to {LONGEST_PATH}",
+            "Linux can hold no longer ones",
+            reads=(at,),
+        )
+    elif ".." in parts:
         yield Mistake(
             at,
             "config.path-escapes",
@@ -109,7 +131,7 @@ def absolute_path_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
             at,
             "config.path-relative",
             f"{path!r} is not an absolute path",
-            f"write {'/' + path.removeprefix('./')!r}",
+            f"write {instead or '/' + path.removeprefix('./')!r}",
             "paths inside the image are absolute",
             reads=(at,),
         )

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from dockyard.model.base import (
+    LONGEST_PATH,
     TARGET_PATH,
     Mistake,
     Model,
@@ -161,28 +162,28 @@ class Btrfs(Model):
                     "config.duplicate",
                     f"subvolume {item.path!r} is given twice",
                     "remove one of them",
+                    reads=(("subvolumes", index, "path"),),
                 )
-        mounted = [
-            (index, item.path.split("/"), normal(item.mount_point.path))
-            for index, item in enumerate(self.subvolumes)
-            if item.mount_point
-        ]
-        for _, outer, outer_mount in mounted:
-            for index, inner, inner_mount in mounted:
-                above = inner_mount.rstrip("/") + "/"
-                if (
-                    len(outer) < len(inner)
-                    and inner[: len(outer)] == outer
-                    and outer_mount != inner_mount
-                    and outer_mount.startswith(above)
-                ):
+        yield from self._loops()
+
+    def _loops(self) -> Iterator[Mistake]:
+        mounted = {
+            item.path: normal(item.mount_point.path) for item in self.subvolumes if item.mount_point
+        }
+        for index, item in enumerate(self.subvolumes):
+            inner = mounted.get(item.path)
+            if inner is None or item.mount_point is None or len(item.path) > LONGEST_PATH:
+                continue
+            for end in (at for at, letter in enumerate(item.path) if letter == "/"):
+                outer = mounted.get(item.path[:end])
+                if outer and outer != inner and outer.startswith(inner.rstrip("/") + "/"):
                     yield Mistake(
                         ("subvolumes", index, "mountPoint"),
                         "config.mount-loop",
-                        f"subvolume {'/'.join(inner)!r} is mounted above its parent "
-                        f"{'/'.join(outer)!r}",
-                        f"mount it below {outer_mount}, or rename it so that it is no child",
+                        f"subvolume {item.path!r} is mounted above its parent {item.path[:end]!r}",
+                        f"mount it below {outer}, or rename it so that it is no child",
                         "each of the two would have to be there before the other",
+                        reads=(("subvolumes", index),),
                     )
 
 

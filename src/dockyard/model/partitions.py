@@ -11,12 +11,16 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from dockyard.model.base import MIB, Mistake, Model, Reading, Size, Step
+from dockyard.model.base import ANY, MIB, Mistake, Model, Reading, Size, Step
 
 # Both copies of the partition table take less than this; 1 MiB keeps partitions aligned.
 GPT_HEADER = MIB
 GPT_FOOTER = MIB
 LONGEST_LABEL = 35
+# What decides where the partitions of a disk lie.
+_PLACES: tuple[tuple[Step, ...], ...] = tuple(
+    ("partitions", ANY, key) for key in ("start", "end", "size")
+)
 
 
 class PartitionTableType(StrEnum):
@@ -90,10 +94,11 @@ class Partition(Model):
 
     def mistakes(self) -> Iterator[Mistake]:
         if not self.label.isascii() or not self.label.isprintable():
+            odd = "control characters" if self.label.isascii() else "characters outside ASCII"
             yield Mistake(
                 ("label",),
                 "config.partition-label",
-                "the label has characters outside ASCII",
+                f"the label has {odd}",
                 "use letters, digits and punctuation of ASCII",
                 reads=(("label",),),
             )
@@ -112,10 +117,15 @@ class Partition(Model):
                 "config.exclusive",
                 "`end` and `size` exclude each other",
                 "keep one of them",
+                reads=(("start",), ("end",), ("size",)),
             )
         elif self.size == 0:
             yield Mistake(
-                ("size",), "config.partition-size", "the partition has no size", "give 1M or more"
+                ("size",),
+                "config.partition-size",
+                "the partition has no size",
+                "give 1M or more",
+                reads=(("start",), ("end",), ("size",)),
             )
         elif self.end is not None and self.start is not None and self.end <= self.start:
             yield Mistake(
@@ -123,6 +133,7 @@ class Partition(Model):
                 "config.partition-size",
                 "the partition ends before it starts",
                 f"give an `end` beyond {_mib(self.start)}",
+                reads=(("start",), ("end",), ("size",)),
             )
 
 
@@ -165,7 +176,11 @@ class Disk(Model):
     def mistakes(self) -> Iterator[Mistake]:
         if self.max_size == 0:
             yield Mistake(
-                ("maxSize",), "config.disk-size", "the disk has no size", "give 1M or more"
+                ("maxSize",),
+                "config.disk-size",
+                "the disk has no size",
+                "give 1M or more",
+                reads=(("maxSize",),),
             )
         spans = self.extents
         for index in range(len(spans)):
@@ -191,6 +206,7 @@ def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) ->
             f"{_named(partition)} starts at {_mib(start)}",
             "start at 1M or later",
             "the first 1 MiB of a disk holds the partition table",
+            reads=_PLACES,
         )
     if partition.type == "bios-grub" and start != GPT_HEADER:
         yield Mistake(
@@ -198,6 +214,7 @@ def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) ->
             "config.partition-place",
             f"the bios-grub partition starts at {_mib(start)}",
             "make it the first partition, at 1M",
+            reads=(*_PLACES, (*at, "type")),
         )
     if end is not None and partition.start is None and end <= start:
         yield Mistake(
@@ -205,6 +222,7 @@ def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) ->
             "config.partition-size",
             f"{_named(partition)} ends before it starts, at {_mib(start)}",
             f"give an `end` beyond {_mib(start)}",
+            reads=_PLACES,
         )
     if index + 1 < len(spans):
         following = spans[index + 1][0]
@@ -214,6 +232,7 @@ def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) ->
                 "config.partition-grow",
                 f"{_named(partition)} grows but is not the last",
                 "give it a `size`; only the last partition may grow",
+                reads=_PLACES,
             )
         elif following < end:
             yield Mistake(
@@ -222,6 +241,7 @@ def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) ->
                 f"{_named(disk.partitions[index + 1])} starts at {_mib(following)}, inside "
                 f"{_named(partition)}, which ends at {_mib(end)}",
                 f"start it at {_mib(end)}, or leave `start` out",
+                reads=_PLACES,
             )
 
 
@@ -234,6 +254,7 @@ def _fit(disk: Disk, spans: tuple[tuple[int, int | None], ...]) -> Iterator[Mist
                 "config.disk-size",
                 "the size of the disk is not given",
                 "add `maxSize` to the disk, or a `size` to the last partition",
+                reads=(("maxSize",), *_PLACES),
             )
         return
     needed = (last_end if last_end is not None else last_start + MIB) + GPT_FOOTER
@@ -244,4 +265,5 @@ def _fit(disk: Disk, spans: tuple[tuple[int, int | None], ...]) -> Iterator[Mist
             f"the disk is {_mib(disk.max_size)}, but its partitions need {_mib(needed)}",
             f"set `maxSize: {_mib(needed)}` or more, or shrink the partitions",
             "the partition table takes 1 MiB at each end",
+            reads=(("maxSize",), *_PLACES),
         )

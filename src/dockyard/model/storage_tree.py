@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from dockyard.model.base import Mistake, Step
+from dockyard.model.base import ANY, Mistake, Step
 from dockyard.model.filesystems import normal
 
 if TYPE_CHECKING:
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 # The device that the initrd sets up for each mount point, by name.
 VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
-EVERYTHING: tuple[tuple[Step, ...], ...] = (("disks",), ("filesystems",), ("verity",))
+# What a rule looks at. Rules name no more than they need, so that they still speak when other
+# parts of the file could not be read.
+_Reads: TypeAlias = tuple[tuple[Step, ...], ...]
+PARTITION_IDS: _Reads = (("disks", ANY, "partitions", ANY, "id"),)
+DEVICE_IDS: _Reads = (*PARTITION_IDS, ("verity", ANY, "id"))
+MOUNTED: _Reads = tuple(
+    ("filesystems", ANY, key) for key in ("deviceId", "mountPoint", "btrfs", "type")
+)
 
 
 class Mount(NamedTuple):
@@ -109,21 +116,25 @@ def _unique_ids(value: m.Storage) -> Iterator[Mistake]:
         for index, partition in enumerate(disk.partitions):
             if partition.id in seen:
                 path = ("disks", number, "partitions", index, "id")
-                yield _duplicate(path, f"id {partition.id!r}")
+                yield _duplicate(path, "id", partition.id)
             seen.add(partition.id)
     names: set[str] = set()
     for index, device in enumerate(value.verity):
         if device.id in seen:
-            yield _duplicate(("verity", index, "id"), f"id {device.id!r}")
+            yield _duplicate(("verity", index, "id"), "id", device.id)
         if device.name in names:
-            yield _duplicate(("verity", index, "name"), f"verity name {device.name!r}")
+            yield _duplicate(("verity", index, "name"), "verity name", device.name)
         seen.add(device.id)
         names.add(device.name)
 
 
-def _duplicate(path: tuple[Step, ...], what: str) -> Mistake:
+def _duplicate(path: tuple[Step, ...], kind: str, name: str) -> Mistake:
     return Mistake(
-        path, "config.duplicate", f"{what} is used twice", "choose another", reads=EVERYTHING
+        path,
+        "config.duplicate",
+        f"{kind} {name!r} is used twice",
+        "choose another",
+        reads=(path,) if name else (*DEVICE_IDS, ("verity", ANY, "name")),
     )
 
 
@@ -149,7 +160,7 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
                 "config.unknown-device",
                 f"there is no {'partition' if known is partitions else 'device'} {name!r}",
                 f"the ids are {choices}" if choices else "add a partition with this id",
-                reads=EVERYTHING,
+                reads=(path, *DEVICE_IDS),
             )
         elif name in used:
             yield Mistake(
@@ -157,7 +168,7 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
                 "config.device-in-use",
                 f"device {name!r} is used by two things",
                 "use each partition and each verity device once",
-                reads=EVERYTHING,
+                reads=(path,),
             )
         else:
             used.add(name)
@@ -173,14 +184,18 @@ def _mount_paths(value: m.Storage) -> Iterator[Mistake]:
                 "config.duplicate",
                 f"{seen[path]!r} and {device!r} are both mounted at {path}",
                 "choose another path for one of them",
-                reads=(("filesystems",),),
+                reads=(mount.path,),
             )
         seen.setdefault(path, device)
 
 
 def _labels(value: m.Storage) -> Iterator[Mistake]:
-    partitions = {part.id: part for disk in value.disks for part in disk.partitions}
-    counts = Counter(part.label for disk in value.disks for part in disk.partitions)
+    partitions: dict[str, tuple[tuple[Step, ...], m.Partition]] = {
+        part.id: (("disks", number, "partitions", index), part)
+        for number, disk in enumerate(value.disks)
+        for index, part in enumerate(disk.partitions)
+    }
+    counts = Counter(part.label for _, part in partitions.values())
     verity = {device.id for device in value.verity}
     for mount in mounts(value):
         device = mount.file_system.device_id
@@ -191,11 +206,11 @@ def _labels(value: m.Storage) -> Iterator[Mistake]:
                 "the mount point of a verity device has no `idType`",
                 "remove `idType`",
                 "a verity device is mounted by its own name",
-                reads=EVERYTHING,
+                reads=(mount.path,),
             )
         if mount.point.id_type != "part-label" or device not in partitions:
             continue
-        label = partitions[device].label
+        label = partitions[device][1].label
         if not label or counts[label] > 1:
             yield Mistake(
                 (*mount.path, "idType"),
@@ -204,7 +219,7 @@ def _labels(value: m.Storage) -> Iterator[Mistake]:
                 if label
                 else f"partition {device!r} has no label",
                 "give the partition a `label` of its own, or use another `idType`",
-                reads=EVERYTHING,
+                reads=((*partitions[device][0], "label"),),
             )
 
 
@@ -217,14 +232,14 @@ def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
             types.add(partition.type)
             place, item = by_device.get(partition.id, (0, None))
             if partition.type == "esp":
-                yield from _esp(partition.id, item, ("filesystems", place) if item else at)
+                yield from _esp(partition.id, item, at, ("filesystems", place))
             if partition.type == "bios-grub" and item and (item.type or item.mount_point):
                 yield Mistake(
                     ("filesystems", place),
                     "config.boot-partition",
                     "a bios-grub partition holds no file system",
                     "remove `type` and `mountPoint`",
-                    reads=EVERYTHING,
+                    reads=(("filesystems", place),),
                 )
     if not value.disks:
         return
@@ -235,29 +250,38 @@ def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
                 "config.boot-partition",
                 f"`bootType: {boot_type}` needs a partition of type `{needed}`",
                 f"add a partition with `type: {needed}`, first on the disk",
-                reads=(("disks",), ("bootType",)),
+                reads=(("disks", ANY, "partitions", ANY, "type"), ("bootType",)),
             )
 
 
-def _esp(name: str, item: m.FileSystem | None, at: tuple[Step, ...]) -> Iterator[Mistake]:
-    if item is None or item.type not in ("fat32", "vfat"):
+def _esp(
+    name: str, item: m.FileSystem | None, partition: tuple[Step, ...], system: tuple[Step, ...]
+) -> Iterator[Mistake]:
+    if item is None:
         yield Mistake(
-            (*at, "type"),
+            partition,
             "config.boot-partition",
             f"the ESP {name!r} has no FAT file system",
-            f"add a file system with `deviceId: {name}` and `type: fat32`"
-            if item is None
-            else "set `type: fat32`",
+            f"add a file system with `deviceId: {name}` and `type: fat32`",
             "firmware reads nothing else",
-            reads=EVERYTHING,
+            reads=((*partition, "id"), ("filesystems", ANY, "deviceId")),
+        )
+    elif item.type not in ("fat32", "vfat"):
+        yield Mistake(
+            (*system, "type"),
+            "config.boot-partition",
+            f"the ESP {name!r} has no FAT file system",
+            "set `type: fat32`",
+            "firmware reads nothing else",
+            reads=((*system, "type"),),
         )
     elif item.mount_point is None or item.mount_point.path != "/boot/efi":
         yield Mistake(
-            (*at, "mountPoint"),
+            (*system, "mountPoint"),
             "config.boot-partition",
             f"the ESP {name!r} is not mounted at /boot/efi",
             "set `mountPoint: /boot/efi`",
-            reads=EVERYTHING,
+            reads=((*system, "mountPoint"),),
         )
 
 
@@ -274,7 +298,7 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-mount",
                 f"verity device {device.id!r} has several mount points",
                 "keep one",
-                reads=EVERYTHING,
+                reads=(found[1].path,),
             )
             continue
         path = found[0].point.path if found else ""
@@ -284,7 +308,7 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-mount",
                 f"verity device {device.id!r} is not mounted at / or /usr",
                 f"add a file system with `deviceId: {device.id}` and a `mountPoint`",
-                reads=EVERYTHING,
+                reads=(*MOUNTED, ("verity", index, "id")),
             )
             continue
         if device.name != VERITY_MOUNTS[path]:
@@ -293,7 +317,7 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-name",
                 f"the verity device at {path} is named {device.name!r}",
                 f"set `name: {VERITY_MOUNTS[path]}`",
-                reads=EVERYTHING,
+                reads=(("verity", index, "name"),),
             )
         if "ro" not in found[0].point.options.split(","):
             yield Mistake(
@@ -301,5 +325,5 @@ def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
                 "config.verity-mount",
                 f"the verity device at {path} is not mounted read-only",
                 "add `ro` to the mount point's `options`",
-                reads=EVERYTHING,
+                reads=(found[0].path,),
             )

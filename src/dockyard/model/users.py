@@ -24,6 +24,11 @@ from dockyard.model.base import (
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
 LARGEST_ID = 60000
 SSH_KEY_FIX = "give the one line of a .pub file, such as `ssh-ed25519 AAAA… name`"
+# Where the shells are that people name without a path.
+_SHELLS = {
+    "nologin": "/usr/sbin/nologin",
+    **{name: f"/bin/{name}" for name in ("bash", "false", "sh", "true", "zsh", "fish", "dash")},
+}
 # Code, what, fix, why.
 PRIVATE_KEY = (
     "config.private-key",
@@ -201,7 +206,8 @@ class User(Model):
             ("homeDirectory", self.home_directory),
         ):
             if path:
-                yield from absolute_path_mistakes(path, key)
+                shell = _SHELLS.get(path, "") if key == "startupCommand" else ""
+                yield from absolute_path_mistakes(path, key, instead=shell)
                 if ":" in path or "\n" in path:
                     yield Mistake(
                         (key,),
