@@ -8,6 +8,8 @@ import pytest
 
 from dockyard.config import LoadedImage, check_files, load_image, package_names
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.tree.settings import settings_of
+from dockyard.tree.users import User
 
 
 def load(tmp_path: Path, **files: str) -> LoadedImage:
@@ -252,3 +254,44 @@ def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(DockyardError) as caught:
         load_image(tmp_path / "latin.yaml")
     assert caught.value.problems[0].where == Position(str(tmp_path / "latin.yaml"), 2)
+
+
+def test_empty_storage_is_no_second_layout(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        base="storage: {bootType: legacy, disks: [{maxSize: 1G, partitions: "
+        "[{id: b, type: bios-grub, size: 1M}]}]}\nos: {bootloader: {resetType: hard-reset}}",
+        main=on("base.yaml", "storage: {bootType: '', disks: [], filesystems: []}"),
+    )
+    assert loaded.image.storage.disks[0].max_size == 1 << 30
+
+
+def test_a_later_file_replaces_that_of_its_destination(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        base="os:\n  additionalFiles:\n"
+        "  - {content: a, destination: /x}\n  - {content: b, destination: /y}\n",
+        main=on("base.yaml", "os: {additionalFiles: [{content: c, destination: //x}]}"),
+    )
+    files = [(file.destination, file.content) for file in loaded.image.os.additional_files]
+    assert files == [("/y", "b"), ("//x", "c")]
+
+
+def test_a_password_file_stands_beside_the_base_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team/hash").write_text("$6$salt$hash\n")
+    (tmp_path / "team/base.yaml").write_text(
+        "os: {users: [{name: a, password: {type: hashed-file, value: hash}}]}"
+    )
+    loaded = load(tmp_path, main=on("team/base.yaml"))
+    assert check_files(loaded) == []
+    (user,) = settings_of(loaded)
+    assert isinstance(user, User) and user.password == "$6$salt$hash"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> None:
+    text = "os: {hostname: node}"
+    mark = "\ufeff" if encoding.endswith(("le", "be")) else ""
+    (tmp_path / "image.yaml").write_bytes((mark + text).encode(encoding))
+    assert load_image(tmp_path / "image.yaml").image.os.hostname == "node"

@@ -6,6 +6,7 @@ import pytest
 from conformance import judge
 
 from dockyard.config import parse_image
+from dockyard.model.image import InjectFilesConfig
 from dockyard.model.partitions import Disk
 
 MIB = 1 << 20
@@ -135,3 +136,97 @@ os: {{bootloader: {{resetType: hard-reset}}}}
 )
 def test_the_compression_of_erofs(kind: str, erofs: str, expected: list[str]) -> None:
     assert codes(EROFS.format(type=kind, erofs=erofs)) == expected
+
+
+DISK = """\
+storage:
+  bootType: efi
+  disks:
+  - partitionTableType: gpt
+    partitions:
+    - {id: esp, type: esp, size: 64M}
+    - {id: root, label: root, size: 1G}
+    - {id: data, size: 1M}
+  filesystems:
+  - {deviceId: esp, type: vfat, mountPoint: /boot/efi}
+  - {deviceId: root, type: ext4, mountPoint: /}
+"""
+BOOT = "os: {bootloader: {resetType: hard-reset}, kernelCommandLine: {extraCommandLine: [%s]}}\n"
+URL = "pxe: {bootstrapBaseUrl: %s}"
+OCI = "input: {image: {oci: %s}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # As Image Customizer has it: refused
+        (DISK + "  - {deviceId: data, type: ext4, mountPoint: '/a,b'}\n", "config.path-characters"),
+        (DISK + "  - {deviceId: data, type: ext4, mountPoint: '/a:b'}\n", "config.path-characters"),
+        ("storage: {verity: [{id: v, name: usr, hashSignaturePath: '/boot/a,b', "
+         "dataDevice: {id: d}, hashDevice: {id: h}}]}", "config.path-characters"),
+        (URL % "'http://a/b c'", "config.url"),
+        (URL % '"http://a/b\\n"', "config.url"),
+        (URL % "http://a/b%zz", "config.url"),
+        (URL % "http://a:b/c", "config.url"),
+        (URL % "http://a/b%20c", ""),
+        ("os: {users: [{name: a, password: {}}]}", "config.required"),
+        ("os: {users: [{name: a, password: {type: ''}}]}", "config.unknown-value"),
+        ("iso: {kdumpBootFiles: ''}", "config.unknown-value"),
+        ("os: {hostname: 10.0.0.1}", "config.hostname"),
+        (OCI % ("r.example/a@sha256:" + "a" * 63), "config.oci-reference"),
+        (OCI % ("r.example/a@sha512:" + "a" * 64), "config.oci-reference"),
+        (OCI % ("r.example/a@sha256:" + "a" * 64), ""),
+        ("os: {packages: {removePackageManager: true}}\noutput: {image: {format: cosi}}",
+         "config.exclusive"),
+        ("os: {packages: {removePackageManager: true}}\noutput: {image: {format: vhdx}}", ""),
+        (DISK.replace("id: root, label: root, size: 1G", "id: r, size: 1M")
+         .replace("{deviceId: root,", "{deviceId: v,").replace("mountPoint: /}",
+         "mountPoint: {path: /, options: ro}}")
+         + "  verity: [{id: v, name: root, dataDeviceId: r, hashDeviceId: r}]\n" + BOOT % "",
+         "config.partition-size"),
+        # As Image Customizer has it: accepted
+        (OCI % "{uri: r.example/a, platform: {architecture: arm/v7}}", ""),
+        (OCI % "{uri: r.example/a, platform: linux/arm/v7}", "config.oci-platform"),
+        (OCI % "a/b", ""),
+        (OCI % "'[::1]:5000/a'", ""),
+        (OCI % "r_x.io/a", ""),
+        ("os: {packages: {updateExistingPackages: Yes, removePackageManager: NO}}", ""),
+        ("os: {packages: {updateExistingPackages: On}}", ""),
+        ("os: {overlays: [{upperDir: /u, workDir: /w, mountPoint: /m}]}", ""),
+        ("os: {users: [{name: a, sshPublicKeys: [any text, '']}]}", ""),
+        # What would not boot, or not be there
+        (DISK + "  - {deviceId: data, type: ext4, mountPoint: /etc}\n", "config.mount-place"),
+        (DISK + "  - {deviceId: data, type: ext4, mountPoint: /var/run/}\n", "config.mount-place"),
+        (DISK + "  - {deviceId: data, type: ext4, mountPoint: /usr}\n" + BOOT % "", ""),
+        (DISK + "  - {deviceId: data, type: ext4, mountPoint: /var}\n" + BOOT % "", ""),
+        (DISK.replace("mountPoint: /boot/efi",
+         "mountPoint: {path: /boot/efi, options: unmask=077}"),
+         "config.mount-options"),
+        (DISK.replace("mountPoint: /}", "mountPoint: {path: /, options: 'rw,noatime,data=ordered,"
+         "x-systemd.growfs,discard'}}") + BOOT % "", ""),
+        (DISK.replace("ext4, mountPoint: /}", "xfs, mountPoint: {path: /, options: noattr3}}"),
+         "config.mount-options"),
+        (DISK.replace("ext4, mountPoint: /}",
+         "btrfs, mountPoint: {path: /, options: compres=zstd}}"),
+         "config.mount-options"),
+        (DISK + BOOT % "root=/dev/vda2", "config.root-argument"),
+        (DISK + BOOT % "'quiet rootfstype=xfs'", "config.root-argument"),
+        (DISK + BOOT % "root=PARTLABEL=root", ""),
+        (DISK + BOOT % "rootwait", ""),
+        (f"os: {{hostname: {'a' * 60}.bcd}}", ""),
+        (f"os: {{hostname: {'a' * 60}.bcde}}", "config.hostname"),
+        ("os: {additionalFiles: [{content: x, destination: /run/x}]}", "config.path-not-kept"),
+        ("os: {additionalDirs: [{source: x, destination: /dev}]}", "config.path-not-kept"),
+        ("os: {additionalFiles: [{content: x, destination: /runner/x}]}", ""),
+        ("os: {additionalFiles: [{content: x, destination: /a}, {content: y, destination: //a/}]}",
+         "config.duplicate"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_and_what_is_not(text: str, expected: str) -> None:
+    found = codes(text)
+    assert expected in found if expected else not found, judge(text)
+
+
+def test_an_injected_file_needs_its_partition() -> None:
+    text = "injectFiles: [{source: a, destination: /a}]\n"
+    assert [it.what for it in judge(text, InjectFilesConfig)] == ["the file has no `partition`"]

@@ -171,8 +171,8 @@ class Decoder:
         fields = fields_of(model)
         given = {key.text for key, _ in node.entries}
         absent = {key: field for key, field in fields.items() if key not in given}
-        for key in absent if node.partial else ():
-            self.broken.add((*path, key))
+        for name in absent if node.partial else ():
+            self.broken.add((*path, name))
         for key, child in node.entries:
             here = (*path, key.text)
             field = fields.get(key.text)

@@ -18,6 +18,7 @@ class Difference:
     ours: what we say of the cases and examples; Image Customizer says the opposite.
     cases: patterns of the ids of its own test cases that show the difference.
     examples: image files that show it, where no case does.
+    keys: those that Image Customizer does not have at all.
     """
 
     key: str
@@ -26,10 +27,23 @@ class Difference:
     ours: Literal["valid", "invalid"]
     cases: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     def covers(self, case: str) -> bool:
         return any(fnmatchcase(case, pattern) for pattern in self.cases)
 
+
+# A disk with two partitions, whose file systems follow.
+_STORAGE = """\
+storage:
+  bootType: legacy
+  disks:
+  - partitions:
+    - {id: boot, type: bios-grub, size: 1M}
+    - {id: a, size: 1G}
+    - {id: b, size: 1G}
+  filesystems:
+"""
 
 DIFFERENCES: tuple[Difference, ...] = (
     Difference(
@@ -58,7 +72,10 @@ DIFFERENCES: tuple[Difference, ...] = (
             "docs/docs/imagecustomizer/api/configuration/dirconfig.md:*",
             "api/TestBtrfsConfigIsValid_NoLoopWithNormalizedPaths_Pass",
         ),
-        examples=("os:\n  additionalFiles:\n  - {content: x, destination: /etc/../../x}\n",),
+        examples=(
+            "os:\n  additionalFiles:\n  - {content: x, destination: /etc/../../x}\n",
+            "os:\n  additionalFiles:\n  - {content: x, destination: etc/x}\n",
+        ),
     ),
     Difference(
         "empty-items",
@@ -122,17 +139,22 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "ambiguous-numbers",
-        "A leading zero is refused in sizes and ids",
-        "`010M` is 8 MiB to one reader and 10 MiB to the next. Permissions are always octal and "
-        "keep their zeros.",
+        "Numbers are written plainly",
+        "`010M` is 8 MiB to one reader and 10 MiB to the next, and `1_000`, `1e3` and `0b11` are "
+        "numbers to some readers only. Hexadecimal (`0x10`) and octal (`0o17`) are read. "
+        "Permissions are always octal and keep their zeros.",
         "invalid",
-        examples=("os:\n  users:\n  - {name: a, uid: 0100}\n",),
+        examples=(
+            "os:\n  users:\n  - {name: a, uid: 0100}\n",
+            "os:\n  users:\n  - {name: a, uid: 1_000}\n",
+            "os:\n  users:\n  - {name: a, uid: 1e3}\n",
+        ),
     ),
     Difference(
         "plain-yaml",
         "No anchors, aliases, tags, merge keys or further documents",
         "A value stands where it is used and the key decides its type. A second document would be "
-        "ignored without a word.",
+        "ignored without a word. Files of more than 16 MiB or 64 levels are refused.",
         "invalid",
         examples=(
             "os:\n  hostname: &name a\n",
@@ -141,12 +163,185 @@ DIFFERENCES: tuple[Difference, ...] = (
         ),
     ),
     Difference(
+        "normalised-duplicates",
+        "What means the same is the same",
+        "`/data` and `//data/` are one mount point, `sshd` and `sshd.service` one unit; the second "
+        "would take the first one's place without a word.",
+        "invalid",
+        examples=(
+            _STORAGE + "  - {deviceId: a, type: ext4, mountPoint: /data}\n"
+            "  - {deviceId: b, type: ext4, mountPoint: //data/}\n",
+            "os:\n  overlays:\n"
+            "  - {lowerDirs: [/a], upperDir: /u/1, workDir: /w/1, mountPoint: /m}\n"
+            "  - {lowerDirs: [/a], upperDir: /u/2, workDir: /w/2, mountPoint: /m/}\n",
+            "storage:\n  verity:\n"
+            + 2 * ("  - id: v\n    name: usr\n    dataDevice: {id: d}\n    hashDevice: {id: h}\n"),
+        ),
+    ),
+    Difference(
+        "same-destination",
+        "Two files of one list do not go to one place",
+        "The second would silently take the place of the first. A file that builds on another "
+        "one (`baseConfigs`) may replace what that one puts there.",
+        "invalid",
+        examples=(
+            "os:\n  additionalFiles:\n  - {content: a, destination: /etc/motd}\n"
+            "  - {content: b, destination: /etc//motd}\n",
+        ),
+    ),
+    Difference(
+        "volatile-destinations",
+        "Nothing is put below /proc, /dev, /sys and /run",
+        "They are made anew each time the system starts, so it would not be there.",
+        "invalid",
+        examples=("os:\n  additionalFiles:\n  - {content: a, destination: /run/motd}\n",),
+    ),
+    Difference(
+        "mount-places",
+        "Nothing is mounted at /etc, /bin, /usr/lib, /run and the like",
+        "The system needs them before it mounts what /etc/fstab names: such a machine never "
+        "starts. `/usr` as a whole, `/var`, `/home` and others are fine.",
+        "invalid",
+        examples=(_STORAGE + "  - {deviceId: a, type: ext4, mountPoint: /etc}\n",),
+    ),
+    Difference(
+        "mount-options",
+        "Mount options are those of the file system",
+        "A misspelt one keeps the file system from being mounted, and the machine from starting.",
+        "invalid",
+        examples=(
+            _STORAGE
+            + "  - {deviceId: a, type: vfat, mountPoint: {path: /a, options: unmask=77}}\n",
+        ),
+    ),
+    Difference(
+        "root-argument",
+        "`root=` follows from the disk layout",
+        "A `root=` or `rootfstype=` that contradicts it would win, and no root would be found.",
+        "invalid",
+        examples=(
+            _STORAGE + "  - {deviceId: a, type: ext4, mountPoint: /}\n"
+            "os:\n  bootloader: {resetType: hard-reset}\n"
+            "  kernelCommandLine: {extraCommandLine: [root=/dev/sda2]}\n",
+        ),
+    ),
+    Difference(
+        "long-names",
+        "Names are as long as Linux can hold",
+        "A host name has up to 64 characters (in labels of 63 that end in a letter or digit), a "
+        "file name 255 bytes, a path 4095. A longer one fails in the middle of a build or at boot.",
+        "invalid",
+        examples=(
+            f"os:\n  hostname: {'a' * 60}.example\n",
+            "os:\n  hostname: node-\n",
+            f"os:\n  additionalFiles:\n  - {{content: a, destination: /{'n' * 256}}}\n",
+        ),
+    ),
+    Difference(
+        "control-characters",
+        "No control characters and line breaks within names and arguments",
+        "They would end a line of a file of the system early, or cannot be stored at all.",
+        "invalid",
+        examples=(
+            'os:\n  kernelCommandLine:\n    extraCommandLine: ["a\\nb"]\n',
+            'storage:\n  disks:\n  - {maxSize: 4M, partitions: [{id: a, label: "a\\tb"}]}\n',
+            'os:\n  additionalFiles:\n  - {content: a, destination: "/a\\0b"}\n',
+            'os:\n  modules:\n  - {name: "a\\tb"}\n',
+        ),
+    ),
+    Difference(
+        "accounts-in-files",
+        "Shells, homes and hashes fit into /etc/passwd and /etc/shadow",
+        "They are absolute paths without a colon; a hash has no colon and no line break. Otherwise "
+        "the line would be torn and the account unusable. (Clear and hashed passwords themselves "
+        "are a matter of Image Customizer's own builds.)",
+        "invalid",
+        examples=(
+            "os:\n  users:\n  - {name: a, startupCommand: nologin}\n",
+            "os:\n  users:\n  - {name: a, homeDirectory: '/home/a:b'}\n",
+        ),
+    ),
+    Difference(
+        "private-keys",
+        "A private SSH key is refused",
+        "It would lie in the image for all to read. Any other text is accepted as a public key, "
+        "with a warning when sshd would not read it.",
+        "invalid",
+        examples=(
+            "os:\n  users:\n  - name: a\n    sshPublicKeys:\n"
+            "    - '-----BEGIN OPENSSH PRIVATE KEY-----'\n",
+        ),
+    ),
+    Difference(
+        "variables",
+        "Environment variables have names",
+        "A name that is empty or has a `=` cannot be set.",
+        "invalid",
+        examples=(
+            "scripts:\n  postCustomization:\n  - {content: x, environmentVariables: {a=b: c}}\n",
+        ),
+    ),
+    Difference(
+        "package-options",
+        "A package's name is no option",
+        "A name that begins with `-` would be an option of the package manager.",
+        "invalid",
+        examples=("os:\n  packages:\n    install: [--nogpgcheck]\n",),
+    ),
+    Difference(
+        "oci-platform",
+        "The `os` of a platform has no slash",
+        "`linux/arm/v7` is written as `os: linux` and `architecture: arm/v7`.",
+        "invalid",
+        examples=(
+            "input:\n  image:\n    oci:\n      uri: registry.example/a\n"
+            "      platform: {os: linux/arm}\n",
+        ),
+    ),
+    Difference(
+        "merged-files",
+        "What base configs make together is judged again",
+        "Each file is valid by itself there, and the merged result is not looked at; a conflict "
+        "then shows in the middle of a build. A chain of more than 32 files is refused; a file "
+        "that is reached twice counts once, where Image Customizer sees a cycle.",
+        "invalid",
+    ),
+    Difference(
+        "defaults",
+        "Where only one value makes sense, it need not be written",
+        "`partitionTableType` is `gpt` when it is not given, and the `idType` of verity's "
+        "`dataDevice` and `hashDevice` is `part-label`.",
+        "valid",
+        examples=(
+            "storage:\n  bootType: legacy\n  disks:\n"
+            "  - partitions: [{id: a, type: bios-grub, size: 1M}]\n"
+            "os:\n  bootloader: {resetType: hard-reset}\n",
+        ),
+    ),
+    Difference(
+        "octal-permissions",
+        "Permissions may say that they are octal",
+        "`0o644` is how YAML 1.2 writes octal numbers.",
+        "valid",
+        examples=(
+            "os:\n  additionalFiles:\n  - {content: a, destination: /a, permissions: 0o644}\n",
+        ),
+    ),
+    Difference(
         "own-keys",
         "Keys and values of our own",
-        "`name` and `distro` at the top make an image from a distribution's packages; `checks` are "
-        "questions to the booted image; `erofs` is a file system.",
+        "`name` and `distro` at the top make an image from a distribution's packages, `os.initrd` "
+        "chooses how its initrd is made, `checks` are questions to the booted image, and `erofs` is "
+        "a file system, with settings of its own.",
         "valid",
-        examples=("name: web\ndistro: distros/harbor/distro.yaml\n", "checks:\n- {unit: sshd}\n"),
+        examples=(
+            "name: web\ndistro: distros/harbor/distro.yaml\n",
+            "os:\n  initrd: {builder: dracut}\n",
+            "checks:\n- {unit: sshd}\n",
+            _STORAGE + "  - {deviceId: a, type: erofs, mountPoint: /}\n"
+            "os: {bootloader: {resetType: hard-reset}}\n",
+        ),
+        keys=("name", "distro", "os.initrd", "checks", "storage.filesystems.erofs"),
     ),
 )
 

@@ -5,6 +5,7 @@ Trees are merged, not models, so that every value keeps its place. The modes:
 - override: a value given later replaces the earlier one (everything not named below)
 - append: lists are joined, those of the base first (files, directories, scripts, overlays, kernel
   arguments, packages, services)
+- by destination: an additional file replaces the base's of the same destination
 - by name: users, groups and modules of the same name are merged with each other
 - union: each item once (artifacts, preview features)
 - last word: a unit enabled, or a package installed, by a base and disabled or removed later is
@@ -15,6 +16,7 @@ Trees are merged, not models, so that every value keeps its place. The modes:
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 
 from dockyard.config.report import Report
@@ -24,6 +26,9 @@ from dockyard.model.os_rules import unit_name
 Path_ = tuple[str, ...]
 
 BY_NAME: frozenset[Path_] = frozenset({("os", "users"), ("os", "groups"), ("os", "modules")})
+BY_DESTINATION: frozenset[Path_] = frozenset(
+    {("os", "additionalFiles"), ("iso", "additionalFiles"), ("pxe", "additionalFiles")}
+)
 UNION: frozenset[Path_] = frozenset({("output", "artifacts", "items"), ("previewFeatures",)})
 # Keys that exclude one another: what a later file says replaces the whole.
 WHOLE: frozenset[Path_] = frozenset({("input", "image"), ("os", "users", "password")})
@@ -119,6 +124,10 @@ def _withdraw(base: Mapping, key: str, undone: Node | None, path: Path_) -> Mapp
 def _sequences(base: Sequence, later: Sequence, path: Path_) -> Sequence:
     if path in BY_NAME:
         return _by_name(base, later, path)
+    if path in BY_DESTINATION:
+        replaced = {_destination(node) for node in later.items}
+        kept = tuple(node for node in base.items if _destination(node) not in replaced)
+        return Sequence(kept + later.items, later.at)
     if path in UNION:
         seen = {node.text for node in base.items if isinstance(node, Scalar)}
         extra = [node for node in later.items if isinstance(node, Scalar) and node.text not in seen]
@@ -129,6 +138,11 @@ def _sequences(base: Sequence, later: Sequence, path: Path_) -> Sequence:
 def _name(node: Node) -> str:
     name = node.get("name") if isinstance(node, Mapping) else None
     return name.text if isinstance(name, Scalar) else ""
+
+
+def _destination(node: Node) -> str:
+    path = node.get("destination") if isinstance(node, Mapping) else None
+    return posixpath.normpath("/" + path.text.lstrip("/")) if isinstance(path, Scalar) else ""
 
 
 def _by_name(base: Sequence, later: Sequence, path: Path_) -> Sequence:

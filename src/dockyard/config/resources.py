@@ -204,7 +204,7 @@ def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:
     for index, user in enumerate(image.os.users):
         for number, path in enumerate(user.ssh_public_key_paths):
             yield f"os.users[{index}].sshPublicKeyPaths[{number}]", path, False
-        if user.password and user.password.type.endswith("-file"):
+        if user.password and str(user.password.type).endswith("-file"):
             at = f"os.users[{index}].password.value"
             yield at, str(loaded.beside(at, user.password.value)), False
     for kind, scripts in (

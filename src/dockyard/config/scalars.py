@@ -125,7 +125,7 @@ def read_permissions(node: Scalar, shape: Shape) -> int:
 def read_enum(node: Scalar, shape: Shape) -> object:
     if node.text in shape.choices:
         return shape.make(node.text)
-    if node.text == "":
+    if node.text == "" and not shape.filled:
         return None
     lowered = {choice.lower(): choice for choice in shape.choices}
     near = difflib.get_close_matches(node.text.lower(), list(lowered), n=1)

@@ -67,7 +67,7 @@ def _value(shape: Shape, definitions: dict[str, Any]) -> dict[str, Any]:
         case Kind.MAPPING:
             return {"type": "object", "additionalProperties": _TEXT}
         case Kind.ENUM:
-            return {"enum": [*map(str, shape.choices), ""]}
+            return {"enum": [*map(str, shape.choices), *([] if shape.filled else [""])]}
         case Kind.ENUM_OR_GUID:
             return {"anyOf": [{"enum": [*map(str, shape.choices), ""]}, _GUID]}
         case Kind.SIZE:

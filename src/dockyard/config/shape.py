@@ -6,7 +6,7 @@ The reader, the JSON schema and the reference page all look at the models throug
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -36,6 +36,8 @@ class Kind(StrEnum):
 class Shape:
     """The type of a value. `choices`: of an enumeration; `later`: those that are valid, but that
     building does not write yet; `item`: of a list's members.
+
+    filled: an empty text is a mistake, where it otherwise is a value that is not given.
     """
 
     kind: Kind
@@ -44,6 +46,7 @@ class Shape:
     make: Any = None  # turns one of the choices into its value
     model: type[Model] | None = None
     item: Shape | None = None
+    filled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ def shape_of(annotation: Any) -> Shape:
                 return Shape(Kind(mark.value))
             if mark == "date":
                 return Shape(Kind.DATE)
+            if mark == "filled":
+                return replace(shape_of(inner), filled=True)
         return shape_of(inner)
     if origin in (Union, types.UnionType):
         return _union([member for member in get_args(annotation) if member is not type(None)])

@@ -141,6 +141,23 @@ def _key(path: tuple[Step, ...]) -> str:
     return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
+# Blanks break a line of fstab, colons and commas the options of a mount.
+_SEPARATORS = " \t\n\r:,"
+
+
+def separator_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
+    """The rule of a path that stands among mount options: no blank, colon or comma."""
+    if any(character in path for character in _SEPARATORS):
+        yield Mistake(
+            at,
+            "config.path-characters",
+            f"{path!r} has a blank, a colon or a comma",
+            "choose a path without them",
+            "they separate the fields and options of a mount",
+            reads=(at,),
+        )
+
+
 def has_blank(text: str) -> bool:
     """Whether the text holds a space, tab or newline (what breaks a line of fstab)."""
     return any(character in text for character in " \t\n\r")

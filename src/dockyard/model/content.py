@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from dockyard.model.base import (
     Mistake,
     Model,
     Permissions,
+    Step,
     absolute_path_mistakes,
 )
 
@@ -27,6 +29,43 @@ def permission_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
             "set-user-id, set-group-id and sticky bits cannot be set here",
             reads=((key,),),
         )
+
+
+# File systems that the kernel or systemd make at each start, above whatever the image has there.
+_VOLATILE = ("/dev", "/proc", "/run", "/sys", "/var/lock", "/var/run")
+
+
+def destination_mistakes(destination: str) -> Iterator[Mistake]:
+    """The rules of where something is put in the image."""
+    yield from absolute_path_mistakes(destination, "destination")
+    path = posixpath.normpath("/" + destination.lstrip("/"))
+    place = next((top for top in _VOLATILE if (path + "/").startswith(top + "/")), None)
+    if place is not None:
+        yield Mistake(
+            ("destination",),
+            "config.path-not-kept",
+            f"what is put into {place} is not there when the system runs",
+            "choose another destination; /usr/lib/tmpfiles.d makes files at each start",
+            f"{place} is made anew, empty, each time the system starts",
+            reads=(("destination",),),
+        )
+
+
+def same_destinations(files: Iterable[AdditionalFile], *at: Step) -> Iterator[Mistake]:
+    """Files of one list that would take each other's place."""
+    seen: set[str] = set()
+    for index, file in enumerate(files):
+        path = posixpath.normpath("/" + file.destination.lstrip("/"))
+        if file.destination and path in seen:
+            here = (*at, index, "destination")
+            yield Mistake(
+                here,
+                "config.duplicate",
+                f"two files are put at {path}",
+                "keep one of them; a file that builds on this one may still replace it",
+                reads=(here,),
+            )
+        seen.add(path)
 
 
 class AdditionalFile(Model):
@@ -75,7 +114,7 @@ class AdditionalFile(Model):
                 "the file has neither `source` nor `content`",
                 "add `source: <path>` or `content: <text>`",
             )
-        yield from absolute_path_mistakes(self.destination, "destination")
+        yield from destination_mistakes(self.destination)
         yield from permission_mistakes(self.permissions, "permissions")
 
 
@@ -118,7 +157,7 @@ class AdditionalDir(Model):
             yield Mistake(
                 ("source",), "config.required", "the directory has no `source`", "add `source`"
             )
-        yield from absolute_path_mistakes(self.destination, "destination")
+        yield from destination_mistakes(self.destination)
         yield from permission_mistakes(self.new_dir_permissions, "newDirPermissions")
         yield from permission_mistakes(self.merged_dir_permissions, "mergedDirPermissions")
         yield from permission_mistakes(self.child_file_permissions, "childFilePermissions")

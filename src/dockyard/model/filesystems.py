@@ -17,6 +17,16 @@ from dockyard.model.base import (
     Size,
     absolute_path_mistakes,
     has_blank,
+    separator_mistakes,
+)
+from dockyard.model.mount_options import unknown_options
+
+# What must be there before anything is mounted: systemd reads /etc/fstab and runs from /usr/lib
+# (/bin, /sbin and /lib lead there), and keeps its own file systems at the others.
+_NEVER_MOUNTED = (
+    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
+    *("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/etc"),
+    *("/dev", "/proc", "/sys", "/run", "/var/lock", "/var/run"),
 )
 
 
@@ -74,9 +84,16 @@ class MountPoint(Model):
 
     def mistakes(self) -> Iterator[Mistake]:
         yield from absolute_path_mistakes(self.path, "path")
-        if has_blank(self.path):
+        yield from separator_mistakes(self.path, "path")
+        path = normal(self.path)
+        if path in _NEVER_MOUNTED or path.startswith(("/proc/", "/sys/")):
             yield Mistake(
-                ("path",), "config.path-characters", "the path has a blank", "use a path without"
+                ("path",),
+                "config.mount-place",
+                f"nothing can be mounted at {path}",
+                "choose a directory below it, or another place",
+                "the system needs it before it mounts what /etc/fstab names",
+                reads=(("path",),),
             )
         if has_blank(self.options):
             yield Mistake(
@@ -288,8 +305,16 @@ class FileSystem(Model):
                 "`mountPoint` and `btrfs.subvolumes` exclude each other",
                 "give the mount point to one of the subvolumes",
             )
-        if self.mount_point and self.type == "btrfs":
-            yield from _btrfs_options(self.mount_point.options)
+        if self.mount_point:
+            options = self.mount_point.options
+            yield from unknown_options(options, self.type, "mountPoint", "options")
+            if self.type == "btrfs":
+                yield from _btrfs_options(options)
+        for index, subvolume in enumerate(self.btrfs.subvolumes if self.btrfs else ()):
+            if subvolume.mount_point:
+                options = subvolume.mount_point.options
+                at = ("btrfs", "subvolumes", index, "mountPoint", "options")
+                yield from unknown_options(options, "btrfs", *at)
 
 
 def _btrfs_options(options: str) -> Iterator[Mistake]:

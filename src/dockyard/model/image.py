@@ -140,9 +140,7 @@ class InjectFile(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["partition", "destination", "source"]}
 
-    partition: InjectPartition = Field(
-        default_factory=InjectPartition.model_construct, description="The partition."
-    )
+    partition: InjectPartition | None = Field(default=None, description="The partition.")
     destination: str = Field(
         default="",
         description="Absolute path on the partition.",
@@ -158,6 +156,14 @@ class InjectFile(Model):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
+        if self.partition is None:
+            yield Mistake(
+                (),
+                "config.required",
+                "the file has no `partition`",
+                "add `partition: {idType: part-label, id: <label>}`",
+                reads=(("partition",),),
+            )
         if not self.source:
             yield Mistake(("source",), "config.required", "no `source`", "add `source`")
         yield from absolute_path_mistakes(self.destination, "destination")

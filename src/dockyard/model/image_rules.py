@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def image(value: m.Image) -> Iterator[Mistake]:
     yield from _boot_loader(value)
     yield from _uki(value)
+    yield from _package_manager(value)
+    yield from _root_argument(value)
     if value.distro is not None and not value.distro.strip():
         yield Mistake(("distro",), "config.empty", "`distro` is empty", "name a distribution file")
     given = value.input.image
@@ -33,6 +35,53 @@ def image(value: m.Image) -> Iterator[Mistake]:
             "use letters, digits and hyphens",
             reads=(("name",),),
         )
+
+
+# Formats that are made of, or for, an image that is customized again.
+_KEEP_PACKAGE_MANAGER = ("iso", "pxe-dir", "pxe-tar", "cosi", "baremetal-image")
+
+
+def _package_manager(value: m.Image) -> Iterator[Mistake]:
+    written = value.output.image.format
+    if value.os.packages.remove_package_manager and written in _KEEP_PACKAGE_MANAGER:
+        yield Mistake(
+            ("os", "packages", "removePackageManager"),
+            "config.exclusive",
+            f"`removePackageManager` cannot be combined with the format {written}",
+            "remove it, or choose another format, such as qcow2",
+            reads=(("os", "packages"), ("output",)),
+        )
+
+
+def _root_argument(value: m.Image) -> Iterator[Mistake]:
+    """The layout says where the root is; a kernel argument that says otherwise would win."""
+    mounted = {
+        system.device_id: system
+        for system in value.storage.filesystems
+        if system.mount_point and system.mount_point.path == "/"
+    }
+    root = next((part for disk in value.storage.disks for part in disk.partitions
+                 if part.id in mounted), None)  # fmt: skip
+    if root is None:
+        return
+    names = {f"PARTLABEL={root.label}", f"/dev/disk/by-partlabel/{root.label}"}
+    fits: dict[str, set[str]] = {
+        "root": names if root.label else set(),
+        "rootfstype": {str(mounted[root.id].type)},
+    }
+    for index, text in enumerate(value.os.kernel_command_line.extra_command_line):
+        for argument in text.split():
+            key, equals, given = argument.strip('"').partition("=")
+            if equals and key in fits and given not in fits[key]:
+                at = ("os", "kernelCommandLine", "extraCommandLine", index)
+                yield Mistake(
+                    at,
+                    "config.root-argument",
+                    f"the kernel argument {argument} contradicts the disk layout",
+                    f"remove it; `{key}=` follows from `storage`",
+                    "the last one on the command line wins, and the root would not be found",
+                    reads=(at, ("storage", "disks"), ("storage", "filesystems")),
+                )
 
 
 def _boot_loader(value: m.Image) -> Iterator[Mistake]:

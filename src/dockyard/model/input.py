@@ -10,13 +10,14 @@ from pydantic import Field
 
 from dockyard.model.base import LocalPath, Mistake, Model
 
-# The grammar of OCI distribution: host with a dot, a port or "localhost", then a path, then a tag
-# or a digest. A reference without a registry's host has no meaning in an image file.
-_HOST = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?|[A-Za-z0-9-]+:\d+|localhost)"
+# The grammar of OCI distribution: the registry's host, then a path, then a tag or a digest. What
+# stands before the first slash is always the host, as there is no registry that is meant otherwise.
+_HOST = r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 OCI_REFERENCE = re.compile(
     rf"{_HOST}/{_COMPONENT}(?:/{_COMPONENT})*"
-    r"(?::[\w][\w.-]{0,127})?(?:@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(?:@(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}))?"
 )
 _VARIANT = re.compile(_COMPONENT)
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
@@ -32,16 +33,21 @@ class OciPlatform(Model):
 
     @classmethod
     def split_shorthand(cls, text: str) -> dict[str, str]:
-        system, slash, architecture = text.partition("/")
-        return {"os": system, "architecture": architecture} if slash else {"os": system}
+        system, _, architecture = text.partition("/")
+        if "/" in architecture:
+            return {"os": text}
+        return {"os": system, "architecture": architecture} if architecture else {"os": system}
 
     def mistakes(self) -> Iterator[Mistake]:
-        if "/" in self.os or "/" in self.architecture:
+        # A variant, as in arm/v7, can be given with the architecture's own key.
+        if "/" in self.os:
             yield Mistake(
-                (),
+                ("os",),
                 "config.oci-platform",
                 "the platform has more than two parts",
-                "write `os/architecture`, such as linux/amd64",
+                "write `os/architecture`, such as linux/amd64, or give `os: linux` and "
+                "`architecture: arm/v7`",
+                reads=(("os",),),
             )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from dockyard.model.base import Mistake, Model
-from dockyard.model.content import AdditionalFile
+from dockyard.model.content import AdditionalFile, same_destinations
 from dockyard.model.os import KernelCommandLine
 
 URL_SCHEMES = ("ftp", "http", "https", "nfs", "tftp")
@@ -43,11 +45,14 @@ class Iso(Model):
         ),
         examples=["bootstrap"],
     )
-    kdump_boot_files: KdumpBootFiles | None = Field(
+    kdump_boot_files: Annotated[KdumpBootFiles, "filled"] | None = Field(
         default=None,
         description="`keep`: leave kernel and initramfs for kdump in the root file system.",
         examples=["keep"],
     )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        yield from same_destinations(self.additional_files, "additionalFiles")
 
 
 class Pxe(Iso):
@@ -65,6 +70,7 @@ class Pxe(Iso):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
+        yield from super().mistakes()
         urls = {
             "bootstrapBaseUrl": self.bootstrap_base_url,
             "bootstrapFileUrl": self.bootstrap_file_url,
@@ -92,13 +98,20 @@ class Pxe(Iso):
                     (key,),
                     "config.url",
                     f"{url!r} is not a URL that a boot loader can fetch",
-                    f"start it with one of {', '.join(f'{scheme}://' for scheme in URL_SCHEMES)}",
+                    f"start it with one of {', '.join(f'{scheme}://' for scheme in URL_SCHEMES)}, "
+                    "and write blanks and special characters as %20 and the like",
                 )
+
+
+# RFC 3986: no blanks or control characters, and % begins an escape of two digits.
+_NO_URL = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 
 
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
+        _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in URL_SCHEMES and bool(parts.netloc)
+    written = text.startswith(tuple(f"{scheme}://" for scheme in URL_SCHEMES))
+    return written and bool(parts.netloc) and not _NO_URL.search(text)

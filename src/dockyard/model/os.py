@@ -208,9 +208,7 @@ class Module(Model):
 class Overlay(Model):
     """An overlayfs mount: a writable layer above read-only directories."""
 
-    schema_rules: ClassVar[dict[str, Any]] = {
-        "required": ["lowerDirs", "upperDir", "workDir", "mountPoint"]
-    }
+    schema_rules: ClassVar[dict[str, Any]] = {"required": ["upperDir", "workDir", "mountPoint"]}
 
     lower_dirs: tuple[str, ...] = Field(
         default=(), description="Directories beneath, topmost first.", examples=[["/etc"]]
@@ -302,7 +300,7 @@ class Os(Model):
         default="",
         description="Host name written to /etc/hostname.",
         examples=["node-1"],
-        json_schema_extra={"pattern": r"^[A-Za-z0-9.-]*$"},
+        json_schema_extra={"pattern": r"^[A-Za-z0-9.-]*$", "maxLength": 64},
     )
     packages: Packages = Field(default_factory=Packages.model_construct, description="Packages.")
     selinux: Selinux = Field(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from dockyard.model.base import Mistake, Step, absolute_path_mistakes, has_blank
+from dockyard.model.base import Mistake, Step, absolute_path_mistakes, has_blank, separator_mistakes
+from dockyard.model.content import same_destinations
 
 if TYPE_CHECKING:
     from dockyard.model import os as m
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 # RFC 1123 labels: letters, digits and inner hyphens, up to 63 characters each.
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+
+LONGEST_HOSTNAME = 64
 
 
 def package_names(names: Iterable[str], *at: Step) -> Iterator[Mistake]:
@@ -102,23 +106,11 @@ def initrd(value: m.Initrd) -> Iterator[Mistake]:
 
 
 def _overlay_path(path: str, *at: Step) -> Iterator[Mistake]:
-    if path and (has_blank(path) or ":" in path or "," in path):
-        yield Mistake(
-            at,
-            "config.path-characters",
-            f"{path!r} has a blank, a colon or a comma",
-            "choose a path without them",
-            "they separate the options of an overlay mount",
-        )
-    else:
-        yield from absolute_path_mistakes(path, *at)
+    odd = list(separator_mistakes(path, *at))
+    yield from odd or absolute_path_mistakes(path, *at)
 
 
 def overlay(value: m.Overlay) -> Iterator[Mistake]:
-    if not value.lower_dirs:
-        yield Mistake(
-            ("lowerDirs",), "config.required", "the overlay has no `lowerDirs`", "add at least one"
-        )
     for key, paths in (
         ("lowerDirs", value.lower_dirs),
         ("mountDependencies", value.mount_dependencies),
@@ -148,15 +140,40 @@ def overlay(value: m.Overlay) -> Iterator[Mistake]:
         )
 
 
-def os(value: m.Os) -> Iterator[Mistake]:
-    if value.hostname and not _HOSTNAME.fullmatch(value.hostname):
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def hostname(name: str) -> Iterator[Mistake]:
+    reads: tuple[tuple[Step, ...], ...] = (("hostname",),)
+    if name and (not _HOSTNAME.fullmatch(name) or _is_address(name)):
         yield Mistake(
             ("hostname",),
             "config.hostname",
-            f"{value.hostname!r} is not a host name",
+            f"{name!r} is an address, not a host name"
+            if _is_address(name)
+            else f"{name!r} is not a host name",
             "use letters, digits and hyphens, in parts joined by dots",
-            reads=(("hostname",),),
+            reads=reads,
         )
+    elif len(name) > LONGEST_HOSTNAME:
+        yield Mistake(
+            ("hostname",),
+            "config.hostname",
+            f"the host name is {len(name)} characters long",
+            f"use at most {LONGEST_HOSTNAME}, or the first part of the name alone",
+            "the kernel holds no longer one (HOST_NAME_MAX), so the machine would start without",
+            reads=reads,
+        )
+
+
+def os(value: m.Os) -> Iterator[Mistake]:
+    yield from hostname(value.hostname)
+    yield from same_destinations(value.additional_files, "additionalFiles")
     for key, kind, names in (
         ("modules", "module", [item.name for item in value.modules]),
         ("users", "user", [item.name for item in value.users]),

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from dockyard.model import storage_tree
-from dockyard.model.base import Mistake, Model
+from dockyard.model.base import Mistake, Model, separator_mistakes
 from dockyard.model.filesystems import (
     Btrfs,
     BtrfsQuota,
@@ -196,6 +196,7 @@ class Verity(Model):
                 "use `dataDeviceId` with `hashDeviceId`, or `dataDevice` with `hashDevice`",
             )
         path = self.hash_signature_path
+        yield from separator_mistakes(path, "hashSignaturePath")
         if path and (normal(path) != path or not re.match(r"/boot/.", path)):
             yield Mistake(
                 ("hashSignaturePath",),

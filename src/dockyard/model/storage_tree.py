@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from dockyard.model.base import ANY, Mistake, Step
+from dockyard.model.base import ANY, MIB, Mistake, Step
 from dockyard.model.filesystems import normal
 
 if TYPE_CHECKING:
@@ -44,7 +44,28 @@ def mounts(storage: m.Storage) -> Iterator[Mount]:
                 yield Mount(path, item, subvolume.mount_point)
 
 
+def _inline_verity(value: m.Storage) -> Iterator[Mistake]:
+    """Data and hash tree of one partition both take at least a mebibyte, as partitions do."""
+    for number, disk in enumerate(value.disks):
+        for index, (partition, (start, end)) in enumerate(
+            zip(disk.partitions, disk.extents, strict=True)
+        ):
+            inline = any(
+                device.inline and device.data_device_id == partition.id for device in value.verity
+            )
+            if inline and end is not None and 0 < end - start < 2 * MIB:
+                at: tuple[Step, ...] = ("disks", number, "partitions", index)
+                yield Mistake(
+                    (*at, "size" if partition.end is None else "end"),
+                    "config.partition-size",
+                    f"partition {partition.id!r} has no room for data and their hash tree",
+                    "give it 2M or more",
+                    reads=tuple((*at, key) for key in ("id", "start", "end", "size")),
+                )
+
+
 def storage(value: m.Storage) -> Iterator[Mistake]:
+    yield from _inline_verity(value)
     yield from _presence(value)
     yield from _unique_ids(value)
     yield from _uses(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -50,13 +50,14 @@ class Password(Model):
     """How a user may log in with a password."""
 
     schema_rules: ClassVar[dict[str, Any]] = {
-        "if": {"properties": {"type": {"enum": ["locked", "", None]}}},
+        "required": ["type"],
+        "if": {"properties": {"type": {"const": "locked"}}},
         "then": {"properties": {"value": {"enum": ["", None]}}},
         "else": {"required": ["value"]},
     }
 
-    type: PasswordType = Field(
-        default=PasswordType.LOCKED,
+    type: Annotated[PasswordType, "filled"] | None = Field(
+        default=None,
         description=(
             "`locked`: no password opens the account. `hashed`: `value` is a crypt(5) hash. "
             "`plain-text`: `value` is the password. The `-file` forms name a file that holds it."
@@ -70,6 +71,14 @@ class Password(Model):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
+        if self.type is None:
+            yield Mistake(
+                ("type",),
+                "config.required",
+                "the password has no `type`",
+                "add `type: locked`, or `type: hashed` and a `value`",
+                reads=(("type",),),
+            )
         if self.type == PasswordType.LOCKED and self.value:
             yield Mistake(
                 ("value",),
@@ -77,7 +86,7 @@ class Password(Model):
                 "a locked password has no value",
                 "remove `value`, or set `type: hashed`",
             )
-        if self.type != PasswordType.LOCKED and not self.value:
+        if self.type not in (None, PasswordType.LOCKED) and not self.value:
             yield Mistake(
                 ("type",),
                 "config.password-value",
