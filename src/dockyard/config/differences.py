@@ -331,8 +331,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         "own-keys",
         "Keys and values of our own",
         "`name` and `distro` at the top make an image from a distribution's packages, `os.initrd` "
-        "chooses how its initrd is made, `checks` are questions to the booted image, and `erofs` is "
-        "a file system, with settings of its own.",
+        "chooses how its initrd is made, `checks` are questions to the booted image, and `erofs` "
+        "is a file system, with settings of its own.",
         "valid",
         examples=(
             "name: web\ndistro: distros/harbor/distro.yaml\n",
