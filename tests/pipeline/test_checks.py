@@ -193,6 +193,8 @@ def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
         {"path": "/etc/machine-id"},
         {"path": "/var/log/x"},
         {"path": "/etc/own"},
+        {"path": "/var/lib/app", "type": "directory"},
+        {"path": "/var/lib/app/data"},
         {"path": "/boot/efi", "type": "directory", "mode": "0755"},
         {"path": "/boot/efi/EFI", "type": "directory"},
         {"path": "/boot/efi/EFI/x.efi"},
@@ -207,18 +209,27 @@ def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
         return text, [item for item in found if isinstance(item, Unasked)]
 
     text, unasked = asked(False)
-    for path in ("/etc/machine-id", "/var/log/x", "/etc/own", "/boot/efi\n", "/boot/efi/EFI\n"):
+    for path in (
+        "/etc/machine-id",
+        "/var/log/x",
+        "/etc/own",
+        "/var/lib/app\n",
+        "/boot/efi\n",
+        "/boot/efi/EFI\n",
+    ):
         assert path not in f"{text}\n"
     assert "\n4 /boot/efi/EFI/x.efi\n" in f"\n{text}"
     assert f"{'0' * 64}  /boot/efi/EFI/x.efi" in text
     assert "drwxr-x--- 0:0 /srv" in text
+    assert "0:0 4 /var/lib/app/data" in text
     assert "lrwxrwxrwx 0:0 /bin -> usr/bin" in text
     assert f"{'0' * 64}  /usr/bin/su" in text
     assert "-rw-r--r-- 0:0 /etc/passwd" in text
     assert all(f"{line['path']}\n" in f"{text}\n" for line in large)
-    assert unasked and "the content of" in unasked[0].what
+    told = [item.what.partition(" of ")[0] for item in unasked]
+    assert told == ["owners and modes", "the content"]
     text, unasked = asked(True)
-    assert not unasked
+    assert len(unasked) == 1
     assert all(f"{line['sha256']}  {line['path']}" in text for line in large)
 
 

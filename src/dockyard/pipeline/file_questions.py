@@ -24,6 +24,8 @@ _LIVING = (
     "/var/lib/containerd",  # made 0700 by its daemon, when that is a file system of its own, too
     *("/etc/machine-id", "/etc/resolv.conf", "/etc/adjtime", "/etc/.updated", "/var/.updated"),
 )
+# Services make their state's directories their own as they start.
+_STATE = "/var/lib/"
 # Asked line by line elsewhere, or changed by the first boot.
 _NOT_BY_CONTENT = ("/etc/passwd", "/etc/group", "/etc/shadow")
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/libexec/")
@@ -55,12 +57,14 @@ def file_questions(
         for line in lines:
             seed.update(line)
             fact = _fact(json.loads(line))
-            known = fact.path in asked_elsewhere or fact.path in mounted
+            known = fact.path in asked_elsewhere or fact.path in mounted or _is_state(fact)
             if not known and not _below(fact.path, _LIVING) and (fact.size, fact.mode) != _NOTHING:
                 facts.append(fact)
     chosen = facts if every else _sampled(facts, seed.digest())
     found: list[Check | Unasked] = []
     found += file_checks("files", "the files are those of the build", chosen)
+    why = "services change them as they start"
+    found.append(Unasked(f"owners and modes of the directories below {_STATE}", why))
     left = sum(fact.digest is not None for fact in facts) - sum(
         fact.digest is not None for fact in chosen
     )
@@ -83,6 +87,11 @@ def _fact(line: dict[str, str | int]) -> FileFact:
         digest=str(line["sha256"]) if by_content and "sha256" in line else None,
         target=str(line["target"]) if kind == "symlink" else None,
     )
+
+
+def _is_state(fact: FileFact) -> bool:
+    directory = fact.mode is not None and stat.S_ISDIR(fact.mode)
+    return directory and fact.path.startswith(_STATE)
 
 
 def _below(path: str, places: Iterable[str]) -> bool:
