@@ -140,7 +140,7 @@ class Desk:
             text,
         )
         # What packages need changes with them.
-        text = re.sub(r"about \d+ MiB\b", "about 171 MiB", text)
+        text = re.sub(r"\d+ MiB are needed", "149 MiB are needed", text)
         keys = list(dict.fromkeys(re.findall(r"\b(?:[0-9A-F]{40}|[0-9A-F]{16})\b", text)))
         for key, digit in zip(keys, "ABCDEF", strict=False):
             text = text.replace(key, digit * len(key))
