@@ -13,6 +13,7 @@ from debs import directory, documents, file, make_deb
 from dockyard.distro.build import BuiltDistro, build_distro
 from dockyard.distro.check import check_repository
 from dockyard.errors import DockyardError
+from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin
 from dockyard.packages import lockfile
@@ -21,6 +22,7 @@ from dockyard.packages.deb.archive import Suite
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.signature import check_digests
+from dockyard.tree.install import install, verify
 
 pytestmark = pytest.mark.build
 
@@ -226,17 +228,10 @@ def test_packages_that_exclude_each_other_may_share_paths(small: Path, tools: To
 def test_rpm_installs_what_was_built(small: Path, tools: Tools, tmp_path: Path) -> None:
     built = _build(small, tools)
     root = tmp_path / "root"
-    root.mkdir()
-    packages = [str(path) for path in sorted(built.path.resolve().glob("Packages/*.rpm"))]
-    done = tools.run(
-        ["rpm", "-U", "--noplugins", "--root", str(root), *packages],
-        write=[root],
-        read=[built.path.resolve()],
-        env={"SOURCE_DATE_EPOCH": "1767225600"},
-    )
-    assert b"warning: user" not in done.stderr
-    verified = tools.run(["rpm", "--noplugins", "--root", str(root), "-Va"], write=[root])
-    assert verified.text == ""
+    make_root(root)
+    packages = sorted(built.path.resolve().glob("Packages/*.rpm"))
+    install(packages, root, tools, 1_767_225_600)
+    assert verify(root, tools) == ()
     assert (root / "usr/bin/tool").stat().st_mtime == 1_700_000_000
 
 

@@ -48,10 +48,10 @@ def test_qemu_reads_the_same_disk_from_qcow2(tools: Tools, tmp_path: Path) -> No
     by_name("qcow2").write(disk, tmp_path / "out", tools, seed=b"", epoch=0)
     compared = tools.run(
         ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", str(disk), str(tmp_path / "out")],
-        read=[tmp_path],
+        read=[disk, tmp_path / "out"],
     )
     assert "identical" in compared.text
-    checked = tools.run(["qemu-img", "check", str(tmp_path / "out")], read=[tmp_path])
+    checked = tools.run(["qemu-img", "check", str(tmp_path / "out")], read=[tmp_path / "out"])
     assert "No errors" in checked.text
 
 

@@ -51,6 +51,6 @@ def test_qemu_reads_the_same_disk(tools: Tools, tmp_path: Path) -> None:
     by_name("vhd-fixed").write(disk, out, tools, seed=b"seed", epoch=EPOCH)
     assert out.stat().st_size == 70 * MIB + 512
     compared = tools.run(
-        ["qemu-img", "compare", "-f", "raw", "-F", "vpc", str(disk), str(out)], read=[tmp_path]
+        ["qemu-img", "compare", "-f", "raw", "-F", "vpc", str(disk), str(out)], read=[disk, out]
     )
     assert "identical" in compared.text

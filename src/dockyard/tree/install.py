@@ -40,6 +40,7 @@ _NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
 _SCRIPTLET = re.compile(r"scriptlet failed|^error: lua script failed")
 # A line of -v: NAME-VERSION-RELEASE.ARCH.
 _PACKAGE = re.compile(r"[^\s-]\S*-[^\s-]+-[^\s-]+\.[a-z0-9_]+")
+_PROGRESS = re.compile(rf"(Verifying|Preparing) packages\.\.\.|{_PACKAGE.pattern}")
 _UNPACKING = re.compile(r"^error: (unpacking of archive failed|.* install failed)")
 # What rpm says before it writes anything; each line has the need of all packages before it.
 _SHORT = re.compile(r"needs (\d+)([KMG])B more space on the")
@@ -175,7 +176,8 @@ def _transaction(
     done = tools.run_in_tree(root, command, read=read, env=env, check=False, told=count)
     lines = [line for line in _text(done.stderr).splitlines() if line.strip()]
     _raise_failures(done, lines, root)
-    return InstallReport((*lines, *_text(done.stdout).splitlines()))
+    said = [line for line in _text(done.stdout).splitlines() if not _PROGRESS.fullmatch(line)]
+    return InstallReport((*lines, *said))
 
 
 def _make_mount_points(root: Path) -> None:

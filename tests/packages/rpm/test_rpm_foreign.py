@@ -94,6 +94,6 @@ def test_foreign_packages_are_signed_anew(foreign: Path, tools: Tools, tmp_path:
             f"mkdir /tmp/db; rpmkeys --dbpath /tmp/db --import {tmp_path}/key.asc; "
             f"rpmkeys --dbpath /tmp/db --define '_pkgverify_level all' -K {signed}",
         ],
-        read=[tmp_path],
+        read=[tmp_path / "key.asc", signed],
     )
     assert "digests signatures OK" in done.text

@@ -8,9 +8,10 @@ import pysequoia
 import pytest
 from packages_for_rpm import rich_package, scripted_package, write
 
-from dockyard.host.files import remove_tree
+from dockyard.host.files import make_root, remove_tree
 from dockyard.host.sandbox import Tools
 from dockyard.packages.rpm.signature import sign
+from dockyard.tree.install import install, verify
 
 pytestmark = pytest.mark.build
 
@@ -51,12 +52,10 @@ def test_an_installed_package_verifies_clean(tools: Tools, tmp_path: Path) -> No
     root = tmp_path / "root"
     write(rich_package(), tmp_path / "a.rpm")
     try:
-        said = _shell(
-            tools,
-            tmp_path,
-            f"mkdir root; rpm -U --noplugins --root {root} a.rpm; rpm --root {root} -Va; "
-            f"getcap {root}/usr/bin/ping; cat {root}/usr/bin/halt",
-        )
+        make_root(root)
+        install([tmp_path / "a.rpm"], root, tools, 1_700_000_000)
+        assert verify(root, tools) == ()
+        said = _shell(tools, tmp_path, f"getcap {root}/usr/bin/ping; cat {root}/usr/bin/halt")
         assert "cap_net_raw=ep" in said
         assert said.replace(f"{root}/usr/bin/ping cap_net_raw=ep", "").strip() == "H" * 333
         usr = root / "usr/bin"
