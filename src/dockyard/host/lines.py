@@ -1,4 +1,7 @@
-"""Reads what a program prints while it runs: every line is told, and all of it is kept."""
+"""Reads what a program prints while it runs: every line is told, and all of it is kept.
+
+What fails in whoever is told waits for `end`: the program prints on, into a pipe that is read.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ class Lines:
         self._read, self.descriptor = os.pipe()
         self._told = told
         self._kept: list[bytes] = []
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._listen, name="lines", daemon=True)
 
     def begin(self) -> None:
@@ -25,8 +29,12 @@ class Lines:
         self._thread.start()
 
     def end(self) -> bytes:
-        """All that the program printed, when it and all that it started have ended."""
+        """All that the program printed, when it and all that it started have ended. Raises what
+        `told` raised.
+        """
         self._thread.join()
+        if self._failure:
+            raise self._failure
         return b"".join(self._kept)
 
     def abandon(self) -> None:
@@ -38,4 +46,11 @@ class Lines:
         with os.fdopen(self._read, "rb") as stream:
             for line in stream:
                 self._kept.append(line)
-                self._told(line.decode(errors="replace").rstrip("\n"))
+                if self._failure is None:
+                    self._tell(line.decode(errors="replace").rstrip("\n"))
+
+    def _tell(self, line: str) -> None:
+        try:
+            self._told(line)
+        except BaseException as error:
+            self._failure = error

@@ -167,7 +167,7 @@ def run(
     wrapped. timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
     first, as_root: as in `start`. limits: what the program and all that it starts may use; going
     beyond is a DockyardError. told: is given each line of the output as it comes, in a thread of
-    its own.
+    its own; what it raises is raised here when the program has ended.
     Raises ProcessFailed when check is set and the status is not zero; DockyardError when the
     program does not exist; Stopped when this process is told to stop meanwhile.
     """
@@ -205,10 +205,10 @@ def run(
         raise
     if lines:
         out = lines.end()
-    if watch and watch.problem:
-        raise DockyardError(_with_output(watch.problem, err or out or b""))
     completed = Completed(tuple(argv), process.returncode, out or b"", err or b"")
     journal.program_ended(shown or argv, completed.status, completed.stdout, completed.stderr)
+    if watch and watch.problem:
+        raise DockyardError(_with_output(watch.problem, completed.stderr or completed.stdout))
     if check and completed.status:
         raise ProcessFailed(completed, shown)
     return completed
