@@ -29,7 +29,16 @@ _SHOWN = 3
 _PLAIN = "sha256:"
 _BLOCK = 1 << 17
 _ZEROS = bytes(_BLOCK)
-_buffers = threading.local()  # allocating one for each file takes longer than reading it
+
+
+class _Buffer(threading.local):
+    """A block for each thread: allocating one for each file takes longer than reading it."""
+
+    def __init__(self) -> None:
+        self.block = bytearray(_BLOCK)
+
+
+_buffer = _Buffer()
 
 
 class _Row(NamedTuple):
@@ -110,7 +119,7 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
         now = found[path] = _row(full, status, like=row.content)
         if now[: _Row._fields.index("inode")] != row[: _Row._fields.index("inode")]:
             wrong.append(f"{path} {_difference(row, now)}")
-    wrong += [f"{path} is gone" for path in rows.keys() - found.keys() if path in rows]
+    wrong += [f"{path} is gone" for path in rows.keys() - found.keys()]
     if wrong:
         wrong.sort()
         more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
@@ -205,7 +214,7 @@ def _digest(full: str, like: str) -> str:
         status = os.fstat(descriptor)
         sparse = status.st_blocks * 512 < status.st_size
         ranges = files.data_ranges(descriptor, status.st_size) if sparse else [(0, status.st_size)]
-        buffer = _buffers.__dict__.setdefault("block", bytearray(_BLOCK))
+        buffer = _buffer.block
         for start, end in ranges:
             # Two ranges may lie in one block.
             first, done = max(start // _BLOCK, done), -(-end // _BLOCK)
