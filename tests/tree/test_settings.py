@@ -375,6 +375,23 @@ def test_a_service_is_asked_whether_it_runs(name: str, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_every_kind_of_unit_keeps_its_name() -> None:
+    names = ("sshd", "batch.slice", "dev-vda.device", "a@b.path")
+    units = [Service(name, True).unit for name in names]
+    assert units == ["sshd.service", "batch.slice", "dev-vda.device", "a@b.path"]
+
+
+def test_a_unit_is_asked_for_by_its_own_name(tmp_path: Path) -> None:
+    name = r"systemd-fsck@dev-disk-by\x2dlabel-$(id).service"
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text('#!/bin/sh\nfor each; do printf "%s\\n" "$each" >&2; done\n')
+    systemctl.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for check in Service(name, True).checks():
+        done = subprocess.run(["sh", "-c", check.script], env=env, capture_output=True, text=True)
+        assert name in done.stderr.splitlines()
+
+
 def test_a_script_is_shaped_by_what_lies_beside_it(tmp_path: Path) -> None:
     lock = tmp_path / "image.lock"
 

@@ -5,23 +5,25 @@ enable).
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.process import ProcessFailed
+from dockyard.model.os_rules import unit_name
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree, told_at
 
 UNIT_DIRECTORIES = ("/etc/systemd/system", "/usr/lib/systemd/system")
 _INSTALLS = ("WantedBy", "RequiredBy", "UpheldBy", "Alias", "Also", "DefaultInstance")
-_SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".automount", ".swap")
 
 # A unit runs when it is active; so does one that did its work and ended, and one that its own
 # conditions, or the absence of what would start it, rightly keep from running here. One that was
 # started again and again does not, even if it is up at the moment.
 _RUNS = """\
+unit={unit}
 while IFS== read -r key value; do
     case $key in
         ActiveState) state=$value ;;
@@ -36,7 +38,7 @@ while IFS== read -r key value; do
         TriggeredBy) triggers=$value ;;
     esac
 done <<end
-$(systemctl show {unit})
+$(systemctl show "$unit")
 end
 active() {{
     for each; do ! systemctl --quiet is-active "$each" || {{ echo "$each"; return; }}; done
@@ -70,7 +72,7 @@ class Service:
 
     @property
     def unit(self) -> str:
-        return self.name if self.name.endswith(_SUFFIXES) else f"{self.name}.service"
+        return unit_name(self.name)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -159,14 +161,14 @@ class Service:
     def checks(self) -> list[Check]:
         expect = "enabled" if self.enable else "disabled"
         # An alias or a template's instance counts as enabled too.
-        script = f"systemctl is-enabled {self.unit} | sed 's/^alias$/enabled/'"
+        script = f"systemctl is-enabled {shlex.quote(self.unit)} | sed 's/^alias$/enabled/'"
         found = [self._check("", f"{self.unit} is {expect}", script, expect)]
         if self.enable:
             found.append(self._check(".runs", f"{self.unit} runs", self._runs(), "runs"))
         return found
 
     def _runs(self) -> str:
-        return _RUNS.format(unit=self.unit)
+        return _RUNS.format(unit=shlex.quote(self.unit))
 
     def _check(self, part: str, title: str, script: str, expect: str) -> Check:
         return Check(f"services.{self.unit}{part}", title, script, expect, self.position)
