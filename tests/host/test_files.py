@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,21 @@ def test_dots_stay_inside(root: Path, path: str) -> None:
     write(root, path)
     assert (root / "etc/passwd").read_bytes() == b"x"
     assert not (root.parent / "etc").exists()
+
+
+def test_what_else_is_renamed_on_the_host_is_no_matter(root: Path) -> None:
+    (root / "etc/link").symlink_to("../usr")
+    (root / "usr").mkdir()
+    (root / "usr/file").write_text("x")
+    code = "import os\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
+    (root.parent / "a").touch()
+    busy = subprocess.Popen([sys.executable, "-c", code], cwd=root.parent, stderr=-3)
+    try:
+        with InRoot(root) as inside:
+            assert {inside.read("/etc/link/file") for _ in range(20_000)} == {b"x"}
+    finally:
+        busy.kill()
+        busy.wait()
 
 
 @pytest.mark.parametrize("target", ["/outside", "../../outside", "{outside}"])

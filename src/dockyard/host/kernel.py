@@ -7,6 +7,7 @@ the numbers used are the same on x86_64 and aarch64.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 CLONE_NEWNS = 0x00020000
@@ -23,6 +24,7 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_IN_ROOT = 0x10
 
 _SYS_OPENAT2 = 437
+_MOST_TRIES = 10_000
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
@@ -109,9 +111,12 @@ def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int
     OSError.
     """
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    return _check(
-        _libc.syscall(
+    for _ in range(_MOST_TRIES):
+        found: int = _libc.syscall(
             _SYS_OPENAT2, directory, ctypes.c_char_p(path), ctypes.byref(how), ctypes.sizeof(how)
-        ),
-        path,
-    )
+        )
+        # A `..` cannot be held inside the root while anything on the host is renamed or mounted:
+        # the kernel says so, and wants to be asked again.
+        if found >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            break
+    return _check(found, path)
