@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dockyard.host import seal
 from dockyard.model.packages import Lock
 from dockyard.packages.lockfile import dump
 from dockyard.packages.tools import trees_path
@@ -94,7 +95,9 @@ class Desk:
         tools = root / "tools.lock"
         tools.write_text(dump(Lock("tools", None, (), ())))
         # Unpacked already: the quick cases end before the first tool runs.
-        trees_path(root / "store", ()).mkdir(parents=True)
+        place = trees_path(root / "store", ())
+        place.mkdir(parents=True)
+        seal.write(place)
         environment = {"DOCKYARD_STORE": str(root / "store"), "DOCKYARD_TOOLS_LOCK": str(tools)}
         return cls(root, environment, {str(root): HOME})
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from dockyard.cli.tools import command
 from dockyard.errors import DockyardError
+from dockyard.host import seal
 from dockyard.host.sandbox import Tools
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
@@ -65,9 +66,31 @@ def test_trees_are_found_by_their_pins_alone(tmp_path: Path) -> None:
 def test_trees_that_are_there_need_nothing(tmp_path: Path) -> None:
     place = trees_path(tmp_path, load_tools_lock().packages)
     place.mkdir(parents=True)
+    seal.write(place)
     assert tools_tree(tmp_path, origins=Origins()) == ToolTrees(
         Tools(place / "main"), Tools(place / "testing")
     )
+
+
+@pytest.mark.build
+def test_a_tool_that_was_written_to_is_made_anew(
+    tmp_path: Path, namespace: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [pin for pin in load_tools_lock().packages if pin.name in ("dash", "libc6", "libc-bin")]
+    store = tmp_path / "store"
+
+    def hello() -> str:
+        monkeypatch.setattr("dockyard.packages.tools._found_whole", set())  # a new run
+        trees = tools_tree(store, few, origins=Origins.of_host(os.environ))
+        return trees.main.run(["sh", "-c", "echo hello"]).text
+
+    assert hello() == "hello\n"
+    shell = trees_path(store, few) / "main/usr/bin/dash"
+    inode = shell.stat().st_ino
+    assert hello() == "hello\n" and shell.stat().st_ino == inode
+    with shell.open("r+b") as file:
+        file.write(b"#!/bin/false")
+    assert hello() == "hello\n" and shell.stat().st_ino != inode
 
 
 def test_the_list_is_for_people_and_for_programs() -> None:

@@ -37,12 +37,12 @@ def command(store: Path) -> Answer:
 def acceleration(store: Path) -> Finding:
     """Whether guests run on the host's processor, by starting one; a matter of speed alone."""
     from dockyard.host.doctor import Finding, State
-    from dockyard.packages.tools import load_tools_lock, tools_tree, trees_path
+    from dockyard.packages.tools import load_tools_lock, tools_ready, tools_tree
     from dockyard.vm.accel import KVM, probe
     from dockyard.vm.qemu import Accel
 
-    if not trees_path(store, load_tools_lock().packages).is_dir():
-        found = "not tried: the tools are not there yet"
+    if not tools_ready(store, load_tools_lock().packages):
+        found = "not tried: the tools are not ready"
         advice = "Run `dockyard tools fetch`, or build an image, and look again."
         return Finding("kvm", State.NOTE, found, advice)
     verdict = probe(tools_tree(store).main)

@@ -171,18 +171,18 @@ def fetch(
     """Fetch and unpack the tools now, so that later work needs no network for them."""
     from dockyard.cli import terminal
     from dockyard.host import namespace
-    from dockyard.packages.tools import load_tools_lock, tools_tree, trees_path
+    from dockyard.packages.tools import load_tools_lock, tools_ready, tools_tree, trees_path
 
     namespace.enter()
     origins = origins_of(debian_mirror, mirror_dir)
     pins = load_tools_lock().packages
     place = trees_path(store.absolute(), pins)
     facts = {"directory": str(place), "packages": len(pins)}
-    if place.is_dir():
+    if tools_ready(store.absolute(), pins):
         return Answer(f"{place}: there already", {**facts, "fetched": False})
     with (
         terminal.progress(progress) as listener,
-        step(listener, "Bring the tools", "the store has none of this lock") as tell,
+        step(listener, "Bring the tools", "the store has none of this lock that is whole") as tell,
     ):
         tools_tree(store.absolute(), pins, tell, origins=origins)
     return Answer(f"{place}: {len(pins)} packages", {**facts, "fetched": True})

@@ -3,7 +3,8 @@
 `data/tools.yaml` says what is wanted and why, `data/tools.lock` pins it, and `tools_tree` unpacks
 it once into `<store>/tools/<digest>/<tree>/`, where the digest is that of the lock and of the
 declaration. What the packages' scripts would have made is made here: links, users, the cache of
-the dynamic linker.
+the dynamic linker. The trees are sealed (see host.seal): each run of Dockyard looks once whether
+they are as they were made, and makes them anew where they are not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import files, stopping
+from dockyard.host import files, seal, stopping
 from dockyard.host.sandbox import Tools, lent, run_in_tree
 from dockyard.host.storage import storage_problem
 from dockyard.model.packages import Lock, Pin, Request
@@ -39,6 +40,9 @@ LOCK_TOOLS = "dockyard tools lock"
 _NO_BYTECODE = "/(idlelib|lib2to3|test|tests|turtledemo)/"
 
 _SHOWN = 8
+
+_found_whole: set[Path] = set()
+"""The places that this process has looked at, or filled."""
 
 MOUNT_POINTS = ("dev", "proc", "run", "sys", "tmp", "root", "var/tmp")
 
@@ -162,6 +166,17 @@ def trees_path(store: Path, pins: Iterable[Pin]) -> Path:
     return store / "tools" / digest.hexdigest()
 
 
+def tools_ready(store: Path, pins: Iterable[Pin]) -> bool:
+    """Whether the trees of some pins are unpacked, and nobody wrote to them since."""
+    return _untouched(trees_path(store, pins))
+
+
+def _untouched(place: Path) -> bool:
+    if place not in _found_whole and seal.untouched(place):
+        _found_whole.add(place)
+    return place in _found_whole
+
+
 def tools_tree(
     store: Path,
     lock: Lock | Sequence[Pin] | None = None,
@@ -169,36 +184,35 @@ def tools_tree(
     *,
     origins: Origins | None = None,
 ) -> ToolTrees:
-    """The trees of a lock, fetched and unpacked when they are not there.
+    """The trees of a lock, fetched and unpacked when they are not there, or were written to.
 
     lock: a lock of tools, or the pins of tools that another lock carries; default: the one that
-    comes with Dockyard. Needs `namespace.enter()` before, when they are not there. Raises
-    DockyardError.
+    comes with Dockyard. Needs `namespace.enter()` before, unless they are ready, see `tools_ready`.
+    Raises DockyardError.
     """
     lock = load_tools_lock() if lock is None else lock
     pins = lock.packages if isinstance(lock, Lock) else tuple(lock)
     place = trees_path(store, pins)
-    if not place.is_dir():
-        (store / "locks").mkdir(parents=True, exist_ok=True)
-        with files.exclusive(store / "locks" / f"tools-{place.name}"):
-            if not place.is_dir():
-                _make_or_explain(
-                    store, place, pins, progress, origins or Origins.of_host(os.environ)
-                )
+    if not _untouched(place):
+        try:
+            _make_whole(store, place, pins, progress, origins or Origins.of_host(os.environ))
+        except OSError as error:
+            raise DockyardError(storage_problem(error, store)) from error
     return ToolTrees(Tools(place / "main"), Tools(place / "testing"))
 
 
-def _make_or_explain(
+def _make_whole(
     store: Path,
     place: Path,
     pinned: Sequence[Pin],
     progress: ToolsProgress | None,
     origins: Origins,
 ) -> None:
-    try:
-        _make(store, place, pinned, progress, origins)
-    except OSError as error:
-        raise DockyardError(storage_problem(error, store)) from error
+    (store / "locks").mkdir(parents=True, exist_ok=True)
+    with files.exclusive(store / "locks" / f"tools-{place.name}"):
+        if not place.is_dir() or seal.damage(place):
+            _make(store, place, pinned, progress, origins)
+    _found_whole.add(place)
 
 
 def _make(
@@ -218,6 +232,8 @@ def _make(
     files.remove_tree(work)
     try:
         _fill(work, pinned, blobs, progress)
+        seal.write(work)
+        files.remove_tree(place)
         work.rename(place)
     except BaseException:
         with stopping.clearing():
