@@ -92,6 +92,7 @@ def test_a_number_of_jobs_that_does_no_work_is_refused(here: Here, tmp_path: Pat
 
 
 IDLE = [
+    (["boot", "IMAGE", "--persist"], "the store's image is never changed"),
     (["boot", "IMAGE", "--timeout", "5"], "--timeout does nothing without --check"),
     (["boot", "IMAGE", "--power-off"], "--power-off does nothing without --check"),
     (["boot", "IMAGE", "--log", "x"], "--log does nothing without --check"),

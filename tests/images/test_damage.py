@@ -50,6 +50,8 @@ def test_damage_is_named_and_made_anew(published: Path, tmp_path: Path) -> None:
     # The disk in the store, when it is placed anew.
     out.unlink()
     flip(result("disk") / "disk.raw")
+    boot = run_dockyard("boot", IMAGE, "--check", "--store", store, check=False)
+    assert "error[boot.damaged]" in boot.stderr and "disk.raw has other content" in boot.stderr
     ran = build()
     assert "its result was damaged: disk.raw has other content" in ran.stderr
     assert digest(out) == whole

@@ -40,11 +40,13 @@ def questions_for(
 
     built: whether the artefact must be there already. rpm_sources: those that it was built with.
     every_file: ask for the bytes of all files, not of a sample. Raises DockyardError with every
-    mistake of the file, or when it was not built as it is now, or has not what the checks need.
+    mistake of the file, or when it was not built as it is now, was changed in the store since, or
+    has not what the checks need.
     """
+    from dockyard.engine.plan import Action
     from dockyard.engine.store import Store
     from dockyard.packages.deb.sources import Origins
-    from dockyard.pipeline.build import plan_image
+    from dockyard.pipeline.build import plan_image, without_damage
     from dockyard.pipeline.guest_needs import require_answers
     from dockyard.pipeline.image import MANIFEST, questions_of
 
@@ -60,6 +62,19 @@ def questions_for(
                 fix=f"run: dockyard build {file}",
             )
         )
+    if built:
+        for decision in without_damage(planned, kept, mend=False).plan.decisions:
+            if decision.step != artefact or decision.action is not Action.RUN:
+                continue
+            raise DockyardError(
+                Problem(
+                    code="boot.damaged",
+                    what="the store's build of the image is not as it was made",
+                    where=str(file),
+                    why=decision.reason,
+                    fix=f"run: dockyard build {file}, which makes it anew",
+                )
+            )
     image = kept.path(artefact) / planned.steps.artefact_name
     request = planned.request
     step = planned.steps.manifest

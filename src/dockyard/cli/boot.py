@@ -129,6 +129,11 @@ def command(
     _require_together(check, ssh, autologin, persist, user, {"--log": log, "--timeout": timeout})
     timeout = timeout or _TIMEOUT
     image, config_file = _named(image, config_file, check, rpm_source)
+    if persist and image.suffix in _YAML:
+        raise click.UsageError(
+            "the store's image is never changed: for --persist, name a disk image that "
+            "`dockyard build --output-image-file` placed"
+        )
     disk, questions, pins, name = _subject(image, config_file, store, rpm_source, every_file)
     tools = _tools(store, pins)
     chosen = Accel(accel) if accel != "auto" else _probe(tools, store)
