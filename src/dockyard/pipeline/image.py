@@ -84,6 +84,7 @@ def image_steps(request: ImageRequest) -> ImageSteps:
         request.access,
         toolbox,
         epoch,
+        request.unknown_names,
         documents=wants_documents(request.distro.distro, request.lock),
     )
     below = _layers(request, packages)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dockyard import archive
 from dockyard.engine.plan import Step, Work
+from dockyard.errors import Problem, Problems
 from dockyard.host import files
 from dockyard.model.packages import Lock, Pin, Repository
 from dockyard.packages.access import Access
@@ -24,11 +25,13 @@ def packages_step(
     access: Access,
     toolbox: Toolbox,
     epoch: int,
+    unknown_names: Callable[[], Sequence[Problem]],
     *,
     documents: bool = True,
 ) -> Step:
     """The step whose result is `tree/`, all packages of a lock installed, and `index` of it.
 
+    unknown_names: asked again when all packages are here, before the first is installed.
     documents: also what packages mark as documentation.
     """
 
@@ -43,6 +46,9 @@ def packages_step(
         work.progress("checking packages")
         telling = dataclasses.replace(access, progress=fetched)
         found = resolve_files(lock, repositories, telling, str(lock_file))
+        problems = Problems()
+        problems.extend(unknown_names())
+        problems.raise_any()
         unsigned = work.out / "packages"
         packages = _without_foreign_signatures(found, unsigned)
         tree = work.out / TREE

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +42,7 @@ class ImageRequest:
 
     It is what the distribution says, else the time of the metadata that the lock was made from.
     seed: decides every id of the disk (see docs/decisions/0008).
+    unknown_names: what settings name and no package has; empty while packages are to be fetched.
     remarks: warnings and notes about the input, to be shown once before the work.
     """
 
@@ -59,6 +60,7 @@ class ImageRequest:
     command_line: str
     seed: bytes
     format: str
+    unknown_names: Callable[[], Sequence[Problem]]
     remarks: tuple[Problem, ...] = ()
 
     @property
@@ -135,9 +137,16 @@ def read_request(
     locks.require(lock, request, repositories, str(lock_file), image=str(file))
     image_epoch(distro, lock)
     access = Access.of_store(store, offline=origins.offline)
-    packages_at = loaded.position("os.packages")
-    kinds = layout.initrd_filesystems
-    together.extend(unknown_names(settings, lock, repositories, access, packages_at, kinds))
+    unknown = partial(
+        unknown_names,
+        settings,
+        lock,
+        repositories,
+        access,
+        loaded.position("os.packages"),
+        layout.initrd_filesystems,
+    )
+    together.extend(unknown())
     names = {pin.name for pin in lock.packages}
     together.extend(read_only_problems(loaded, layout, names))
     together.raise_any()
@@ -160,6 +169,7 @@ def read_request(
         command_line=kernel_command_line(layout, extra),
         seed=seed,
         format=chosen_format,
+        unknown_names=unknown,
         remarks=together.remarks,
     )
 
