@@ -170,6 +170,13 @@ class Repository:
     title: str = ""
     position: Position | None = field(default=None, compare=False)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether all of it is on this machine: no server is asked."""
+        elsewhere = self.mirror_list or self.metalink
+        addresses = (*self.base_urls, *self.keys)
+        return not elsewhere and all(at.startswith(("file:", "/")) for at in addresses)
+
 
 def recorded(
     repository: Repository, fingerprints: tuple[str, ...] = (), revision: str = ""

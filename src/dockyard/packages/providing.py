@@ -1,7 +1,7 @@
 """Which package of the repositories provides a path, a program, a library or a capability.
 
 For messages that say what to install: what provides the very thing, and what is merely like it.
-Works on what metadata says; nothing is fetched but the metadata itself.
+Works on what metadata says.
 """
 
 from __future__ import annotations
@@ -55,10 +55,14 @@ def who_provides(
     access: Access,
     architecture: str = "x86_64",
 ) -> dict[str, Provided]:
-    """The same for repositories that are opened for it; lists of files are read only if primary
-    metadata leaves something open. Raises DockyardError when a repository cannot be read.
+    """The same for those repositories that are on this machine: advice asks no server. Lists of
+    files are read only if primary metadata leaves something open. Raises DockyardError when a
+    repository cannot be read.
     """
-    opened = open_all(repositories, access)
+    here = [each for each in repositories if each.is_here]
+    if not here:
+        return {item: Provided(item, ()) for item in wanted}
+    opened = open_all(here, access)
     request = Request((), architecture=architecture)
     found = providers(wanted, PackagePool(opened, request, access.cache))
     if left := [each.wanted for each in found.values() if not each.packages]:

@@ -13,7 +13,6 @@ from dockyard.disk.growth import growth
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.os import InitrdBuilder
-from dockyard.model.packages import Repository
 from dockyard.model.storage import FileSystemType
 from dockyard.packages.providing import who_provides
 from dockyard.pipeline.request import ImageRequest
@@ -27,7 +26,7 @@ _GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
 
 def require_parts(request: ImageRequest) -> None:
     """Raise DockyardError, one for all packages that the lock lacks and the boot needs."""
-    if not all(_is_here(repository) for repository in request.repositories):
+    if not all(repository.is_here for repository in request.repositories):
         return
     if request.post_scripts or request.final_scripts or request.loaded.image.os.additional_dirs:
         return
@@ -44,12 +43,6 @@ def require_parts(request: ImageRequest) -> None:
             lacking.setdefault(" or ".join(provided.packages), []).append(name)
     if lacking:
         raise DockyardError(_problem(request, lacking, wanted))
-
-
-def _is_here(repository: Repository) -> bool:
-    elsewhere = repository.mirror_list or repository.metalink
-    addresses = (*repository.base_urls, *repository.keys)
-    return not elsewhere and all(at.startswith(("file:", "/")) for at in addresses)
 
 
 def _wanted(request: ImageRequest) -> dict[str, str]:
