@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dockyard.config import parse_image
 from dockyard.disk.layout import lay_out
 from dockyard.pipeline.read_only import read_only_problems
+from dockyard.tree.additional import added_paths
+from dockyard.tree.settings import settings_of
 
 IMAGE = """\
 storage:
@@ -23,6 +27,8 @@ storage:
 os:
   bootloader: {{resetType: hard-reset}}
   additionalFiles: {files}
+  additionalDirs: {directories}
+scripts: {{postCustomization: {scripts}}}
 """
 HOST_KEY = "[{destination: /etc/ssh/sshd_config.d/key.conf, content: HostKey /var/lib/ssh/key}]"
 
@@ -34,12 +40,22 @@ def codes(
     var_options: str = "",
     files: str = "[]",
     packages: tuple[str, ...] = (),
+    directories: str = "[]",
+    scripts: str = "[]",
 ) -> list[str]:
-    loaded = parse_image(
-        IMAGE.format(root=root, options=options, var=var, var_options=var_options, files=files)
+    text = IMAGE.format(
+        root=root,
+        options=options,
+        var=var,
+        var_options=var_options,
+        files=files,
+        directories=directories,
+        scripts=scripts,
     )
+    loaded = parse_image(text)
     layout = lay_out(loaded.image.storage, b"seed")
-    return [found.code for found in read_only_problems(loaded, layout, packages)]
+    added = added_paths(settings_of(loaded))
+    return [found.code for found in read_only_problems(loaded, layout, packages, added)]
 
 
 @pytest.mark.parametrize(("root", "options"), [("erofs", ""), ("ext4", "noatime,ro")])
@@ -57,4 +73,14 @@ def test_host_keys_need_a_place() -> None:
     server = ("openssh-server",)
     assert codes(packages=server) == ["build.read-only-ssh"]
     assert codes(packages=server, files=HOST_KEY) == []
+    assert codes(packages=server, scripts="[{content: make-a-key}]") == []
     assert codes(packages=server, var="/srv") == ["build.read-only-var", "build.read-only-ssh"]
+
+
+def test_a_copied_directory_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    directories = f"[{{source: {tmp_path}, destination: /etc}}]"
+    (tmp_path / "ssh").mkdir()
+    server = ("openssh-server",)
+    assert codes(packages=server, directories=directories) == ["build.read-only-ssh"]
+    (tmp_path / "ssh/sshd_config").write_text("HostKey /var/lib/ssh/key")
+    assert codes(packages=server, directories=directories) == []

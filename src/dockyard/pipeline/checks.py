@@ -14,7 +14,7 @@ from dockyard.model.os import UkiMode
 from dockyard.model.packages import PackageKind, Pin
 from dockyard.pipeline.expected import SHADOW_SCRIPT, VERIFY, Expected, passed_over_pattern
 from dockyard.pipeline.file_questions import file_questions
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.additional import added_paths
 from dockyard.tree.check import Check, Question, Unasked
 from dockyard.tree.fstab import Fstab
 from dockyard.tree.own_checks import own_checks
@@ -93,15 +93,8 @@ def image_questions(
 
 def _paths(settings: Sequence[Setting]) -> set[str]:
     """The files that settings have checks of their own for."""
-    found = set()
-    for setting in settings:
-        if isinstance(setting, AdditionalFile):
-            found.add(setting.destination)
-        elif isinstance(setting, AdditionalDirectory):
-            found |= {setting.target(path) for path, value, _ in setting.content if value}
-        elif isinstance(setting, Fstab):
-            found.add("/etc/fstab")
-    return found
+    tables = {"/etc/fstab"} if any(isinstance(each, Fstab) for each in settings) else set()
+    return added_paths(settings) | tables
 
 
 def _foreign_mounts(layout: DiskLayout) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Repository
-from dockyard.tree.additional import AdditionalFile
+from dockyard.tree.additional import AdditionalFile, added_paths
 from dockyard.tree.setting import Setting
 
 
@@ -25,7 +25,7 @@ def trusted_keys(
     wanted = distro.trusted_key
     if wanted is None or not _has(lock, wanted.package):
         return
-    if any(getattr(setting, "destination", None) == wanted.path for setting in settings):
+    if wanted.path in added_paths(settings):
         return
     for repository in repositories:
         if repository.id == distro.name:

@@ -157,8 +157,8 @@ def shapes_boot(setting: Setting) -> bool:
             return False
         case AdditionalFile(destination=destination):
             return _in_boot_place(destination)
-        case AdditionalDirectory(destination=destination, content=content):
-            return any(_in_boot_place(f"{destination}/{path}") for path, _, _ in content)
+        case AdditionalDirectory(content=content):
+            return any(_in_boot_place(setting.target(path)) for path, _, _ in content)
         case _:
             return True
 

@@ -17,7 +17,7 @@ from dockyard.host.files import write_atomic
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.additional import added_paths
 from dockyard.tree.initrd.parts import FILESYSTEMS, Part
 from dockyard.tree.modules import Module, module_name
 from dockyard.tree.services import UNIT_DIRECTORIES, Service
@@ -43,7 +43,7 @@ def unknown_names(
     unchanged image does not ask again. filesystems: the kinds that the initrd mounts.
     """
     asked = [setting for setting in settings if isinstance(setting, Service | Module)]
-    added = _added(settings)
+    added = {_below_usr(path) for path in added_paths(settings)}
     answers = sorted(pin.content or pin.digest for pin in lock.packages)
     groups = sorted({group for each in settings if isinstance(each, User) for group in each.groups})
     made = sorted(each.name for each in settings if isinstance(each, Group | User))
@@ -69,20 +69,6 @@ def unknown_names(
         good.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(good, b"")
     return problems
-
-
-def _added(settings: Sequence[Setting]) -> set[str]:
-    """The paths of the files that the image file adds."""
-    found: set[str] = set()
-    for setting in settings:
-        match setting:
-            case AdditionalFile(destination=destination):
-                found.add(_below_usr(destination))
-            case AdditionalDirectory(destination=destination, content=content):
-                found |= {_below_usr(f"{destination.rstrip('/')}/{path}") for path, *_ in content}
-            case _:
-                pass
-    return found
 
 
 def _below_usr(path: str) -> str:

@@ -21,11 +21,14 @@ _VAR = "/var"
 
 
 def read_only_problems(
-    loaded: LoadedImage, layout: DiskLayout, packages: Collection[str]
+    loaded: LoadedImage,
+    layout: DiskLayout,
+    packages: Collection[str],
+    added: Collection[str],
 ) -> Iterator[Problem]:
     """A problem for each thing that a read-only root of an image lacks; none for another root.
 
-    packages: names of those that the image has.
+    packages: names of those that the image has. added: the files that its settings put into it.
     """
     root = layout.mounted_at("/")
     if root is None or not _is_read_only(root, "/"):
@@ -40,10 +43,11 @@ def read_only_problems(
             fix="add a partition with an ext4, xfs or btrfs file system and `mountPoint: /var`",
         )
     servers = [name for name in _SSH_SERVERS if name in packages]
-    # What the user puts below /etc/ssh is taken to say where the keys are.
-    places = [file.destination for file in loaded.image.os.additional_files]
-    places += [f"{item.destination.rstrip('/')}/" for item in loaded.image.os.additional_dirs]
-    if servers and not any(place.startswith(_SSH) for place in places):
+    scripts = loaded.image.scripts
+    # What the user puts below /etc/ssh is taken to say where the keys are, and a script may.
+    told = any(path.startswith(_SSH) for path in added)
+    told = told or bool(scripts.post_customization or scripts.finalize_customization)
+    if servers and not told:
         yield loaded.problem(
             "os.packages.install",
             "build.read-only-ssh",

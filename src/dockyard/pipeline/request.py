@@ -29,6 +29,7 @@ from dockyard.pipeline.from_distro import trusted_keys
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
 from dockyard.pipeline.toolbox import Toolbox, open_toolbox
+from dockyard.tree.additional import added_paths
 from dockyard.tree.scripts import Script
 from dockyard.tree.setting import Setting
 from dockyard.tree.settings import scripts_of, settings_of
@@ -148,7 +149,7 @@ def read_request(
     )
     together.extend(unknown())
     names = {pin.name for pin in lock.packages}
-    together.extend(read_only_problems(loaded, layout, names))
+    together.extend(read_only_problems(loaded, layout, names, added_paths(settings)))
     together.raise_any()
     extra = image.os.kernel_command_line.extra_command_line
     return ImageRequest(

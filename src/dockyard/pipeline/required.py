@@ -1,8 +1,8 @@
 """What the packages of an image must bring so that it boots, asked of the lock before any work.
 
 Which package has a file is what the metadata of repositories on this machine say: planning never
-asks the network. Where a repository is elsewhere, and for what no repository has or a script or a
-copied directory may bring, the step that needs it tells.
+asks the network. Where a repository is elsewhere, and for what no repository has or a script may
+bring, the step that needs it tells.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.os import InitrdBuilder
 from dockyard.model.storage import FileSystemType
-from dockyard.packages.providing import who_provides
+from dockyard.packages.providing import BINARIES, who_provides
 from dockyard.pipeline.request import ImageRequest
+from dockyard.tree.additional import added_paths
 from dockyard.tree.initrd import InitrdOptions, requirements
 
 # What the running system calls for a file system that it mounts. The kernel repairs xfs and btrfs
@@ -28,10 +29,14 @@ def require_parts(request: ImageRequest) -> None:
     """Raise DockyardError, one for all packages that the lock lacks and the boot needs."""
     if not all(repository.is_here for repository in request.repositories):
         return
-    if request.post_scripts or request.final_scripts or request.loaded.image.os.additional_dirs:
+    if request.post_scripts or request.final_scripts:
         return
-    brought = {file.destination for file in request.loaded.image.os.additional_files}
-    wanted = {name: why for name, why in _wanted(request).items() if name not in brought}
+    brought = added_paths(request.settings)
+    wanted = {
+        name: why
+        for name, why in _wanted(request).items()
+        if brought.isdisjoint((name, *(f"{place}/{name}" for place in BINARIES)))
+    }
     try:
         found = who_provides(wanted, request.repositories, request.access, request.architecture)
     except DockyardError:

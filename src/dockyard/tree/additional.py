@@ -8,8 +8,9 @@ directory that is made is 0755. What is made belongs to root; what is there keep
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,14 @@ from typing import Any
 from dockyard.errors import DockyardError, Position
 from dockyard.tree.check import Check
 from dockyard.tree.file_facts import FileFact, file_checks
-from dockyard.tree.setting import Tree, fingerprint, missing_source, read_planned, source_digest
+from dockyard.tree.setting import (
+    Setting,
+    Tree,
+    fingerprint,
+    missing_source,
+    read_planned,
+    source_digest,
+)
 
 
 @dataclass(frozen=True)
@@ -154,6 +162,24 @@ class AdditionalDirectory:
                 facts.append(_file_fact(target, value, mode, _size(self.source / path)))
         title = f"what was copied to {self.destination} is as it was given"
         return file_checks(f"dirs.{self.destination}", title, facts, self.position)
+
+
+def added_paths(settings: Iterable[Setting]) -> set[str]:
+    """Every file and link that settings put into an image from outside, by its plain path there."""
+    found: set[str] = set()
+    for setting in settings:
+        match setting:
+            case AdditionalFile(destination=destination):
+                found.add(_plain(destination))
+            case AdditionalDirectory(content=content):
+                found |= {_plain(setting.target(path)) for path, value, _ in content if value}
+            case _:
+                pass
+    return found
+
+
+def _plain(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def _file_fact(path: str, digest: str, mode: int, size: int) -> FileFact:
