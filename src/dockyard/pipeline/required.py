@@ -7,13 +7,15 @@ bring, the step that needs it tells.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from dockyard.disk.growth import growth
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.os import InitrdBuilder
+from dockyard.model.os import Initrd, InitrdBuilder
+from dockyard.model.packages import Lock, Repository
 from dockyard.model.storage import FileSystemType
+from dockyard.packages.access import Access
 from dockyard.packages.providing import BINARIES, who_provides
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tree.additional import added_paths
@@ -27,35 +29,51 @@ _GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
 
 def require_parts(request: ImageRequest) -> None:
     """Raise DockyardError, one for all packages that the lock lacks and the boot needs."""
-    if not all(repository.is_here for repository in request.repositories):
-        return
     if request.post_scripts or request.final_scripts:
         return
     brought = added_paths(request.settings)
     wanted = {
         name: why
-        for name, why in _wanted(request).items()
+        for name, why in wanted_parts(request.layout, request.loaded.image.os.initrd).items()
         if brought.isdisjoint((name, *(f"{place}/{name}" for place in BINARIES)))
     }
-    try:
-        found = who_provides(wanted, request.repositories, request.access, request.architecture)
-    except DockyardError:
-        return  # metadata that cannot be read is told by what fetches from there
-    locked = {pin.name for pin in request.lock.packages}
-    lacking: dict[str, list[str]] = {}
-    for name, provided in found.items():
-        if provided.packages and not locked & set(provided.packages):
-            lacking.setdefault(" or ".join(provided.packages), []).append(name)
+    lacking = missing_packages(
+        wanted, request.lock, request.repositories, request.access, request.architecture
+    )
     if lacking:
         raise DockyardError(_problem(request, lacking, wanted))
 
 
-def _wanted(request: ImageRequest) -> dict[str, str]:
-    """Programs and paths, each with what it is for."""
-    wanted = _of_layout(request.layout)
-    if request.loaded.image.os.initrd.builder is InitrdBuilder.DRACUT:
+def missing_packages(
+    wanted: Iterable[str],
+    lock: Lock,
+    repositories: Sequence[Repository],
+    access: Access,
+    architecture: str = "x86_64",
+) -> dict[str, list[str]]:
+    """The packages that a lock lacks, each with the programs and paths that are wanted of it; none
+    where metadata on this machine cannot tell.
+    """
+    if not all(repository.is_here for repository in repositories):
+        return {}
+    try:
+        found = who_provides(wanted, repositories, access, architecture)
+    except DockyardError:
+        return {}  # metadata that cannot be read is told by what fetches from there
+    locked = {pin.name for pin in lock.packages}
+    lacking: dict[str, list[str]] = {}
+    for name, provided in found.items():
+        if provided.packages and not locked & set(provided.packages):
+            lacking.setdefault(" or ".join(provided.packages), []).append(name)
+    return lacking
+
+
+def wanted_parts(layout: DiskLayout, initrd: Initrd) -> dict[str, str]:
+    """Programs and paths that a boot from this layout needs, each with what it is for."""
+    wanted = _of_layout(layout)
+    if initrd.builder is InitrdBuilder.DRACUT:
         return {"/usr/bin/dracut": "the initrd", **wanted}
-    options = InitrdOptions("", request.layout.initrd_filesystems)
+    options = InitrdOptions("", layout.initrd_filesystems)
     return {**requirements(options), **wanted}
 
 
