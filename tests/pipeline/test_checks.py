@@ -227,9 +227,10 @@ def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
     assert "-rw-r--r-- 0:0 /etc/passwd" in text
     assert all(f"{line['path']}\n" in f"{text}\n" for line in large)
     told = [item.what.partition(" of ")[0] for item in unasked]
-    assert told == ["owners and modes", "the content"]
+    assert told == ["owners and modes", "2 names", "the content"]
+    assert unasked[1].what == "2 names of the build at /etc/machine-id, /var/log"
     text, unasked = asked(True)
-    assert len(unasked) == 1
+    assert len(unasked) == 2
     assert all(f"{line['sha256']}  {line['path']}" in text for line in large)
 
 

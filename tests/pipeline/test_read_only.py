@@ -27,6 +27,7 @@ storage:
 os:
   bootloader: {{resetType: hard-reset}}
   additionalFiles: {files}
+  users: {users}
   additionalDirs: {directories}
 scripts: {{postCustomization: {scripts}}}
 """
@@ -42,6 +43,7 @@ def codes(
     packages: tuple[str, ...] = (),
     directories: str = "[]",
     scripts: str = "[]",
+    users: str = "[]",
 ) -> list[str]:
     text = IMAGE.format(
         root=root,
@@ -51,6 +53,7 @@ def codes(
         files=files,
         directories=directories,
         scripts=scripts,
+        users=users,
     )
     loaded = parse_image(text)
     layout = lay_out(loaded.image.storage, b"seed")
@@ -84,3 +87,10 @@ def test_a_copied_directory_counts_by_what_is_in_it(tmp_path: Path) -> None:
     assert codes(packages=server, directories=directories) == ["build.read-only-ssh"]
     (tmp_path / "ssh/sshd_config").write_text("HostKey /var/lib/ssh/key")
     assert codes(packages=server, directories=directories) == []
+
+
+@pytest.mark.parametrize(("days", "found"), [(90, ["build.read-only-age"]), (-1, [])])
+def test_passwords_cannot_age_where_no_day_can_be_written(days: int, found: list[str]) -> None:
+    users = f"[{{name: anna, passwordExpiresDays: {days}}}]"
+    assert codes(users=users) == found
+    assert codes("ext4", users=users) == []

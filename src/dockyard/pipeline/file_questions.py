@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,19 +53,25 @@ def file_questions(
     system without modes is mounted. every: ask for the bytes of all, not of a sample.
     """
     seed = hashlib.sha256()
-    facts = []
+    facts, living = [], Counter[str]()
     with manifest.open("rb") as lines:
         for line in lines:
             seed.update(line)
             fact = _fact(json.loads(line))
-            known = fact.path in asked_elsewhere or fact.path in mounted or _is_state(fact)
-            if not known and not _below(fact.path, _LIVING) and (fact.size, fact.mode) != _NOTHING:
+            if fact.path in asked_elsewhere or fact.path in mounted or _is_state(fact):
+                continue
+            if place := _place_of(fact.path, _LIVING):
+                living[place] += fact.path != place or not _is_directory(fact)
+            elif (fact.size, fact.mode) != _NOTHING:
                 facts.append(fact)
     chosen = facts if every else _sampled(facts, seed.digest())
     found: list[Check | Unasked] = []
     found += file_checks("files", "the files are those of the build", chosen)
     why = "services change them as they start"
     found.append(Unasked(f"owners and modes of the directories below {_STATE}", why))
+    if held := sorted(place for place, count in living.items() if count):
+        what = f"{living.total()} names of the build at {', '.join(held)}"
+        found.append(Unasked(what, "the system writes there as it starts"))
     left = sum(fact.digest is not None for fact in facts) - sum(
         fact.digest is not None for fact in chosen
     )
@@ -90,12 +97,16 @@ def _fact(line: dict[str, str | int]) -> FileFact:
 
 
 def _is_state(fact: FileFact) -> bool:
-    directory = fact.mode is not None and stat.S_ISDIR(fact.mode)
-    return directory and fact.path.startswith(_STATE)
+    return _is_directory(fact) and fact.path.startswith(_STATE)
 
 
-def _below(path: str, places: Iterable[str]) -> bool:
-    return any(path == place or path.startswith(f"{place}/") for place in places)
+def _is_directory(fact: FileFact) -> bool:
+    return fact.mode is not None and stat.S_ISDIR(fact.mode)
+
+
+def _place_of(path: str, places: Iterable[str]) -> str:
+    """Which of some places a path is, or is below; "" for none."""
+    return next((at for at in places if path == at or path.startswith(f"{at}/")), "")
 
 
 def _sampled(facts: Sequence[FileFact], seed: bytes) -> list[FileFact]:

@@ -58,6 +58,16 @@ def read_only_problems(
             "/etc/ssh/sshd_config.d by os.additionalFiles, with a unit that makes the key; "
             "or leave the package out",
         )
+    for index, user in enumerate(loaded.image.os.users):
+        if user.password_expires_days is not None and user.password_expires_days >= 0:
+            yield loaded.problem(
+                f"os.users[{index}].passwordExpiresDays",
+                "build.read-only-age",
+                f"the days after which {user.name}'s password expires could not be counted: "
+                "/etc is only read in this image",
+                why="they count from the first boot, whose day is written to /etc/shadow",
+                fix="leave passwordExpiresDays out, or choose a root that can be written",
+            )
 
 
 def _is_read_only(partition: PartitionLayout, path: str) -> bool:
