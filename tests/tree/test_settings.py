@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -463,6 +464,20 @@ def test_a_file_that_changes_after_the_plan_is_told(tree: Tree, tmp_path: Path) 
         with pytest.raises(DockyardError) as caught:
             setting.apply(tree)
         assert caught.value.problems[0].code == "tree.source-changed"
+
+
+def test_a_large_file_is_never_whole_in_memory(tree: Tree, tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(96 << 20)
+    setting = AdditionalFile("/srv/large", source=tmp_path / "large")
+    tracemalloc.start()
+    try:
+        setting.apply(tree)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tree.path / "srv/large").stat().st_size == 96 << 20
+    assert peak < 16 << 20
 
 
 @pytest.mark.parametrize(

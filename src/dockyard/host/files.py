@@ -15,7 +15,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
@@ -334,9 +334,17 @@ class InRoot:
             os.close(descriptor)
 
     def write(
-        self, path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0
+        self,
+        path: str,
+        data: bytes | Iterable[bytes],
+        *,
+        mode: int = 0o644,
+        uid: int = 0,
+        gid: int = 0,
     ) -> None:
-        """Write a file, whole; missing directories above it are made, 0755 and root's."""
+        """Write a file, whole; missing directories above it are made, 0755 and root's. data: the
+        content, at once or in pieces.
+        """
         self.make_directories(str(PurePosixPath(path).parent))
         with self._parent(path) as (directory, name):
             self._require_name(path, name)
@@ -344,7 +352,7 @@ class InRoot:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(part, flags, 0o600, dir_fd=directory)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                file.writelines([data] if isinstance(data, bytes) else data)
                 os.fchown(file.fileno(), uid, gid)
                 os.fchmod(file.fileno(), mode)
             try:

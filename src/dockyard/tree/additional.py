@@ -24,7 +24,7 @@ from dockyard.tree.setting import (
     Tree,
     fingerprint,
     missing_source,
-    read_planned,
+    planned_content,
     source_digest,
 )
 
@@ -60,9 +60,9 @@ class AdditionalFile:
         return f"file {self.destination}, {self.mode:04o}"
 
     def apply(self, tree: Tree) -> None:
-        data = (self.content or "").encode()
+        data: Iterable[bytes] = [(self.content or "").encode()]
         if self.source is not None:
-            data = read_planned(self.source, self.digest, self.position)
+            data = planned_content(self.source, self.digest, self.position)
         tree.files.write(self.destination, data, mode=self.mode)
 
     def checks(self) -> list[Check]:
@@ -130,7 +130,7 @@ class AdditionalDirectory:
             if value.startswith("link:"):
                 tree.files.symlink(target, value.removeprefix("link:"))
             elif value:
-                data = read_planned(self.source / path, value, self.position)
+                data = planned_content(self.source / path, value, self.position)
                 tree.files.write(target, data, mode=mode)
             else:
                 self._directory(tree, target)

@@ -22,7 +22,7 @@ from dockyard.host import files
 from dockyard.host.files import read_regular
 from dockyard.host.process import ProcessFailed
 from dockyard.tree.check import Check
-from dockyard.tree.setting import Tree, fingerprint, missing_source, read_planned
+from dockyard.tree.setting import Tree, fingerprint, missing_source, planned_content
 
 CONFIG_IN_TREE = "/run/dockyard/config"
 SCRIPT_IN_TREE = "/run/dockyard/script"
@@ -119,7 +119,8 @@ class Script:
             if what.startswith("link:"):
                 place.symlink_to(what.removeprefix("link:"))
             elif what:
-                place.write_bytes(read_planned(self.directory / path, what, self.position))
+                with place.open("wb") as file:
+                    file.writelines(planned_content(self.directory / path, what, self.position))
                 place.chmod(mode)
                 os.utime(place, (epoch, epoch))
             else:

@@ -8,16 +8,18 @@ names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.host.files import LARGEST_SOURCE, InRoot, open_regular, read_regular
+from dockyard.host.files import LARGEST_SOURCE, InRoot, open_regular
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.sandbox import run_in_tree
 from dockyard.tree.check import Check
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +77,21 @@ def source_digest(path: Path, position: Position | None) -> str:
         raise DockyardError(missing_source(path, position, error)) from error
 
 
-def read_source(path: Path) -> bytes:
-    """The bytes of a file of the user's. Raises OSError."""
-    return read_regular(path, LARGEST_SOURCE)
+def planned_content(path: Path, digest: str, position: Position | None) -> Iterator[bytes]:
+    """The bytes of a file of the user's that had a digest when the build was planned, in pieces.
 
-
-def read_planned(path: Path, digest: str, position: Position | None) -> bytes:
-    """The bytes of a file of the user's that had a digest when the build was planned.
-
-    Raises DockyardError when it has other bytes now: they are not what the step is named for.
+    Raises DockyardError after the last when it has other bytes now: they are not what the step is
+    named for.
     """
+    found = hashlib.sha256()
     try:
-        data = read_source(path)
+        with open_regular(path, LARGEST_SOURCE) as file:
+            while piece := file.read(_PIECE):
+                found.update(piece)
+                yield piece
     except OSError as error:
         raise DockyardError(missing_source(path, position, error)) from error
-    if fingerprint(data) != digest:
+    if f"sha256:{found.hexdigest()}" != digest:
         raise DockyardError(
             Problem(
                 "tree.source-changed",
@@ -99,7 +101,6 @@ def read_planned(path: Path, digest: str, position: Position | None) -> bytes:
                 fix="build again, and leave the files of the image alone meanwhile",
             )
         )
-    return data
 
 
 def missing_source(path: Path, position: Position | None, error: OSError) -> Problem:
