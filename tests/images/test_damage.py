@@ -56,6 +56,12 @@ def test_damage_is_named_and_made_anew(published: Path, tmp_path: Path) -> None:
     assert "its result was damaged: disk.raw has other content" in ran.stderr
     assert digest(out) == whole
 
+    # What the checks of a boot are made of.
+    flip(result("manifest") / "manifest.jsonl")
+    boot = run_dockyard("boot", IMAGE, "--check", "--store", store, check=False)
+    assert "error[boot.damaged]" in boot.stderr and "manifest.jsonl has other" in boot.stderr
+    assert "its result was damaged: manifest.jsonl has other content" in build().stderr
+
     # What was placed.
     flip(out)
     assert "placed anew" in build().stdout

@@ -63,8 +63,9 @@ def questions_for(
             )
         )
     if built:
+        looked_at = (artefact.id, planned.steps.manifest.id)
         for decision in without_damage(planned, kept, mend=False).plan.decisions:
-            if decision.step != artefact or decision.action is not Action.RUN:
+            if decision.step.id not in looked_at or decision.action is not Action.RUN:
                 continue
             raise DockyardError(
                 Problem(
