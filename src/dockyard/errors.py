@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict, Unpack
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,6 +66,15 @@ class Problem:
     severity: Severity = Severity.ERROR
 
 
+class Details(TypedDict, total=False):
+    """What may be said of a problem beside its code, what is wrong, and where; see Problem."""
+
+    why: str
+    fix: str
+    excerpt: tuple[str, ...]
+    severity: Severity
+
+
 class DockyardError(Exception):
     """One or more problems that stop the work. Never carries secrets."""
 
@@ -102,13 +112,9 @@ class Problems:
         code: str,
         what: str,
         where: Position | str | None = None,
-        *,
-        why: str = "",
-        fix: str = "",
-        excerpt: tuple[str, ...] = (),
-        severity: Severity = Severity.ERROR,
+        **details: Unpack[Details],
     ) -> None:
-        self._found.append(Problem(code, what, where, why, fix, excerpt, severity))
+        self._found.append(Problem(code, what, where, **details))
 
     def extend(self, problems: Iterable[Problem]) -> None:
         self._found.extend(problems)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from dockyard.config.bundled import bundled_distros
 from dockyard.config.decode import Decoder, dotted
@@ -19,7 +19,7 @@ from dockyard.config.kinds import Kind, require_kind
 from dockyard.config.merge import merge_files
 from dockyard.config.report import Report
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, parse, read_text
-from dockyard.errors import DockyardError, Position, Problem, Severity
+from dockyard.errors import Details, DockyardError, Position, Problem
 from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
 
@@ -84,18 +84,9 @@ class LoadedImage:
         """What is worth saying about the files although they are valid."""
         return self._report.remarks
 
-    def problem(
-        self,
-        at: str,
-        code: str,
-        what: str,
-        *,
-        why: str = "",
-        fix: str = "",
-        severity: Severity = Severity.ERROR,
-    ) -> Problem:
-        """A problem with the value at a path, with its line shown."""
-        return self._report.problem(code, what, self._span(at), why=why, fix=fix, severity=severity)
+    def problem(self, at: str, code: str, what: str, **details: Unpack[Details]) -> Problem:
+        """A problem with the value at a path, with its line shown unless there is an excerpt."""
+        return self._report.problem(code, what, self._span(at), **details)
 
     def _span(self, at: str) -> Span:
         while at and at not in self._spans:

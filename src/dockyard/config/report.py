@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Unpack
 
 from dockyard.config.source import Span
-from dockyard.errors import DockyardError, Position, Problem, Severity
+from dockyard.errors import Details, DockyardError, Position, Problem, Severity
 
 # A password, its hash, or either under a misspelt key.
 _SECRET = re.compile(
@@ -81,31 +83,14 @@ class Report:
             self._problems.append(problem)
             self._errors += problem.severity is Severity.ERROR
 
-    def add(
-        self,
-        code: str,
-        what: str,
-        at: Span,
-        *,
-        why: str = "",
-        fix: str = "",
-        severity: Severity = Severity.ERROR,
-    ) -> None:
-        self.extend([self.problem(code, what, at, why=why, fix=fix, severity=severity)])
+    def add(self, code: str, what: str, at: Span, **details: Unpack[Details]) -> None:
+        self.extend([self.problem(code, what, at, **details)])
 
-    def problem(
-        self,
-        code: str,
-        what: str,
-        at: Span,
-        *,
-        why: str = "",
-        fix: str = "",
-        severity: Severity = Severity.ERROR,
-    ) -> Problem:
+    def problem(self, code: str, what: str, at: Span, **details: Unpack[Details]) -> Problem:
         """A problem with the line that it is about, without adding it."""
-        where, excerpt = at.position, self._excerpt(at)
-        return Problem(code, _cut(what), where, _cut(why), _cut(fix), excerpt, severity)
+        details.setdefault("excerpt", self._excerpt(at))
+        found = Problem(code, _cut(what), at.position, **details)
+        return replace(found, why=_cut(found.why), fix=_cut(found.fix))
 
     def raise_any(self) -> None:
         if self._errors:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Unpack
 from uuid import UUID
 
 from dockyard.disk import gpt
@@ -20,7 +21,7 @@ from dockyard.disk.partitions import (
     PartitionLayout,
     VerityLayout,
 )
-from dockyard.errors import Position, Problems, Severity
+from dockyard.errors import Details, Position, Problems
 from dockyard.model.base import MIB
 from dockyard.model.storage import (
     Disk,
@@ -128,11 +129,7 @@ class _Reported(Problems):
         code: str,
         what: str,
         where: Position | str | None = None,
-        *,
-        why: str = "",
-        fix: str = "",
-        excerpt: tuple[str, ...] = (),
-        severity: Severity = Severity.ERROR,
+        **details: Unpack[Details],
     ) -> None:
         if isinstance(where, str):
             path = where
@@ -140,7 +137,7 @@ class _Reported(Problems):
             while path and path not in self._positions:
                 path = path[: max(path.rfind("."), path.rfind("["), 0)]
             where = self._positions.get(path, where)
-        super().add(code, what, where, why=why, fix=fix, excerpt=excerpt, severity=severity)
+        super().add(code, what, where, **details)
 
 
 def _filesystems(storage: Storage, seed: bytes) -> dict[str, FileSystemLayout]:
