@@ -87,16 +87,12 @@ def refused_by_build(loaded: LoadedImage) -> list[Problem]:
     """What a build would refuse of a valid file, as notes."""
     from dataclasses import replace
 
-    from dockyard.errors import DockyardError, Severity
+    from dockyard.errors import Severity
     from dockyard.model.input import Input
-    from dockyard.pipeline.acted_on import require_acted_on, require_buildable
+    from dockyard.pipeline.acted_on import not_acted_on, not_buildable
 
-    found: list[Problem] = []
+    found = [*not_acted_on(loaded)]
     # A file that customizes an image needs nothing of what an image from packages needs.
-    from_packages = loaded.image.input == Input()
-    for judge in (require_acted_on, *((require_buildable,) if from_packages else ())):
-        try:
-            judge(loaded)
-        except DockyardError as error:
-            found += [replace(each, severity=Severity.NOTE) for each in error.problems]
-    return found
+    if loaded.image.input == Input():
+        found += not_buildable(loaded)
+    return [replace(each, severity=Severity.NOTE) for each in found]

@@ -7,10 +7,10 @@ has no effect by its own definition (such as `previewFeatures`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from dockyard.config import LoadedImage
-from dockyard.errors import Problems
+from dockyard.errors import Problem
 from dockyard.model.image import Image
 from dockyard.model.input import Input
 from dockyard.model.os import UkiMode
@@ -68,79 +68,68 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
 }
 
 
-def require_acted_on(loaded: LoadedImage) -> None:
-    """Raise DockyardError with every key in use that building does not act on."""
+def not_acted_on(loaded: LoadedImage) -> Iterator[Problem]:
+    """A problem for every key in use that building does not act on."""
     image = loaded.image
-    problems = Problems()
     for key, (used, what) in NOT_YET.items():
         if used(image):
-            problem = loaded.problem(
+            yield loaded.problem(
                 key,
                 _CODE,
                 f"`{key}` is valid, but building does not act on it yet",
                 why=f"it asks for {what}",
                 fix=f"remove `{key}` from the file",
             )
-            problems.extend([problem])
     for index, system in enumerate(image.storage.filesystems):
         if system.btrfs and system.btrfs.subvolumes:
-            problem = loaded.problem(
+            yield loaded.problem(
                 f"storage.filesystems[{index}].btrfs",
                 _CODE,
                 "btrfs subvolumes are valid, but building does not make them yet",
                 fix="give the file system itself a mountPoint",
             )
-            problems.extend([problem])
     written = image.output.image.format
     if written is not None and written not in WRITTEN_FORMATS:
-        problem = loaded.problem(
+        yield loaded.problem(
             "output.image.format",
             _CODE,
             f"the format {written} is valid, but building does not write it yet",
             fix=f"choose one of {', '.join(WRITTEN_FORMATS)}",
         )
-        problems.extend([problem])
-    problems.raise_any()
 
 
-def require_buildable(loaded: LoadedImage) -> None:
-    """Raise DockyardError for what an image made from nothing needs and the file lacks."""
+def not_buildable(loaded: LoadedImage) -> Iterator[Problem]:
+    """A problem for each thing that an image made from nothing needs and the file lacks."""
     image = loaded.image
-    problems = Problems()
     if not image.distro:
-        problem = loaded.problem(
+        yield loaded.problem(
             "",
             "build.no-distro",
             "the image file names no distro",
             why="an image is made from the packages of a distribution",
             fix="add, for example: distro: harbor",
         )
-        problems.extend([problem])
     if not image.storage.disks:
-        problem = loaded.problem(
+        yield loaded.problem(
             "storage",
             "build.no-disk",
             "the image file describes no disk",
             fix="add storage.disks and storage.filesystems with an esp and a root partition",
         )
-        problems.extend([problem])
     elif not any(
         system.mount_point and system.mount_point.path == "/"
         for system in image.storage.filesystems
     ):
-        problem = loaded.problem(
+        yield loaded.problem(
             "storage.filesystems",
             "build.no-root",
             "no file system is mounted at /",
             fix="give one of storage.filesystems the mountPoint /",
         )
-        problems.extend([problem])
     if not image.os.packages.install and not image.os.packages.install_lists:
-        problem = loaded.problem(
+        yield loaded.problem(
             "os.packages",
             "build.no-packages",
             "the image file asks for no packages",
             fix="add os.packages.install",
         )
-        problems.extend([problem])
-    problems.raise_any()

@@ -24,7 +24,7 @@ from dockyard.packages import lock as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
-from dockyard.pipeline.acted_on import require_acted_on, require_buildable
+from dockyard.pipeline.acted_on import not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
@@ -111,8 +111,8 @@ def read_request(
     image = loaded.image
     together = _Together()
     together.extend(loaded.remarks)
-    together.get(lambda: require_buildable(loaded))
-    together.get(lambda: require_acted_on(loaded))
+    together.extend(not_buildable(loaded))
+    together.extend(not_acted_on(loaded))
     together.extend(check_files(loaded))
     together.raise_any()
     distro = together.get(lambda: load_distro((loaded.distro_path or loaded.directory).resolve()))
