@@ -9,6 +9,7 @@ import pytest
 import written_image
 
 from dockyard.archive import Archive, Entry, Kind
+from dockyard.archive.entry import XATTR_SELINUX
 from dockyard.errors import DockyardError
 from dockyard.filesystems import vfat
 from dockyard.host.sandbox import Tools
@@ -97,7 +98,8 @@ def test_long_labels_are_refused(tmp_path: Path) -> None:
 
 
 def test_labels_of_selinux_are_no_reason_to_refuse() -> None:
-    archive = Archive.from_entries([Entry(b"f", Kind.FILE)]).labelled(lambda _: b"l")
+    label = ((XATTR_SELINUX, b"l"),)
+    archive = Archive.from_entries([Entry(b"f", Kind.FILE, xattrs=label)])
     assert vfat.refuse(archive) == []
 
 

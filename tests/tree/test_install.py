@@ -20,7 +20,7 @@ from dockyard.packages.rpm.contents import (
     RpmPackage,
 )
 from dockyard.packages.rpm.writer import write_package
-from dockyard.tree.install import erase, install, verify
+from dockyard.tree.install import install, verify
 
 pytestmark = pytest.mark.build
 
@@ -93,7 +93,6 @@ def test_changed_file_is_seen_by_verify(tools: Tools, tmp_path: Path) -> None:
 
 def test_database_depends_on_neither_order_nor_history(tools: Tools, tmp_path: Path) -> None:
     packages = several(tmp_path)
-    extra = make(tmp_path, "extra", text_file("/usr/share/extra"))
     one, other, third = (new_root(tmp_path, name) for name in ("one", "other", "third"))
     install(packages, one, tools, EPOCH)
     # A store's names follow digests: an order that has nothing to do with the packages' names.
@@ -102,9 +101,8 @@ def test_database_depends_on_neither_order_nor_history(tools: Tools, tmp_path: P
         shuffled.append(tmp_path / f"{number:064x}")
         os.link(package, shuffled[-1])
     install(shuffled, other, tools, EPOCH)
-    install([*packages[6:], extra], third, tools, EPOCH - 1000)
+    install(packages[6:], third, tools, EPOCH - 1000)
     install(packages[:6], third, tools, EPOCH)
-    erase(["extra"], third, tools, EPOCH)
     assert database(one) == database(other) == database(third)
     assert [path.name for path in (one / "var/lib/rpm").iterdir()] == ["rpmdb.sqlite"]
 

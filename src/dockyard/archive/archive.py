@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from dockyard.archive.entry import XATTR_SELINUX, Entry, Kind, order, shown
+from dockyard.archive.entry import Entry, Kind, order, shown
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
 
@@ -110,32 +110,11 @@ class Archive:
         with self.open(path) as data:
             return data.read()
 
-    def total_size(self) -> int:
-        """Bytes of data of all files, hard links counted once."""
-        return sum(entry.size for entry in self.entries if entry.kind is Kind.FILE)
-
     def changed(self, change: Callable[[Entry], Entry]) -> Archive:
         """The same archive with every entry passed through `change`, which keeps paths and
         kinds.
         """
         return Archive([change(entry) for entry in self.entries], self.sources, self.lies)
-
-    def labelled(self, label: Callable[[Entry], bytes | None]) -> Archive:
-        """The same archive with the SELinux labels that `label` gives; None: no label. The names
-        of a hard-link group get the label of the first.
-        """
-        first: dict[bytes, bytes | None] = {}
-
-        def change(entry: Entry) -> Entry:
-            if entry.kind is Kind.HARDLINK:
-                value = first[entry.target]
-            else:
-                value = first[entry.path] = label(entry)
-            others = [pair for pair in entry.xattrs if pair[0] != XATTR_SELINUX]
-            added = [] if value is None else [(XATTR_SELINUX, value)]
-            return replace(entry, xattrs=tuple(sorted(others + added)))
-
-        return self.changed(change)
 
     @classmethod
     def from_entries(

@@ -25,27 +25,18 @@ from dockyard.errors import DockyardError, Problem
 Placed = tuple[Entry, int]
 
 
-def merge(
-    base: Archive,
-    layer: Path,
-    *,
-    epoch: int | None = None,
-    exclude: Collection[bytes] = (),
-    exclude_xattrs: Collection[bytes] = (),
-) -> Archive:
+def merge(base: Archive, layer: Path, *, epoch: int | None = None) -> Archive:
     """The archive of what an overlay mount of `layer` over the tree of `base` shows.
 
-    epoch, exclude and exclude_xattrs are those that the base was scanned with; excluded paths are
-    also taken out of the base. Raises DockyardError for what cannot be read.
+    epoch: that which the base was scanned with. Raises DockyardError for what cannot be read.
     """
-    found = walk(layer, frozenset(exclude))
+    found = walk(layer)
     removed, hidden, kept = _marks(found)
     source = len(base.sources)
-    upper = entries_of(layer, kept, epoch, frozenset(exclude_xattrs))
+    upper = entries_of(layer, kept, epoch)
     replaced = {entry.path for entry in upper}
     leaves = {entry.path for entry in upper if entry.kind is not Kind.DIRECTORY}
-    gone = removed | leaves | set(exclude)
-    below = _survivors(base, gone, hidden, replaced)
+    below = _survivors(base, removed | leaves, hidden, replaced)
     merged: list[Placed] = [*_regrouped(base, below), *((entry, source) for entry in upper)]
     merged.sort(key=lambda placed: order(placed[0].path))
     entries = [placed[0] for placed in merged]

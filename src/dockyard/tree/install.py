@@ -111,15 +111,6 @@ def _copied(path: Path, directory: Path) -> Path:
     return copy
 
 
-def erase(
-    names: Sequence[str], root: Path, tools: Tools, epoch: int, *, dbpath: str = DBPATH
-) -> InstallReport:
-    """Remove packages by name in one transaction; what still needs them makes it an error."""
-    report = _transaction(["-e", *sorted(names)], root, tools, epoch, dbpath)
-    rpmdb.canonicalise(root, tools, epoch, dbpath)
-    return report
-
-
 def verify(
     root: Path, tools: Tools, *, dbpath: str = DBPATH, options: Sequence[str] = ()
 ) -> tuple[str, ...]:
