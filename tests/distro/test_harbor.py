@@ -254,7 +254,7 @@ def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     from dockyard.distro.build import build_distro
     from dockyard.model.packages import Repository, Request
     from dockyard.packages.access import Access
-    from dockyard.packages.lock import open_all
+    from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
     from dockyard.tree.finish import finish
     from dockyard.tree.install import install, verify

@@ -20,7 +20,7 @@ from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools, run_in_tree
 from dockyard.model.packages import Repository, Request
 from dockyard.packages.access import Access
-from dockyard.packages.lock import open_all
+from dockyard.packages.rpm.repository import open_all
 from dockyard.packages.solve import solve
 from dockyard.tree.finish import finish
 from dockyard.tree.install import install, verify

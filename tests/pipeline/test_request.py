@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,12 @@ def test_an_image_goes_to_a_new_name_or_in_place_of_a_file(tmp_path: Path) -> No
     for name, real in (("old", "old"), ("latest", "old"), ("new/below", "new/below")):
         found = require_placeable(tmp_path / f"{name}.raw", (), store)
         assert found == tmp_path / f"{real}.raw"
+
+
+def test_an_unchanged_build_loads_no_solver() -> None:
+    code = (
+        "import sys\nimport dockyard.pipeline.build\n"
+        "print(sorted({'solv', 'pysequoia', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

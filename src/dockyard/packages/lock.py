@@ -24,7 +24,6 @@ from dockyard.packages.lockfile import dump, load, loads
 
 if TYPE_CHECKING:
     from dockyard.packages.access import Access
-    from dockyard.packages.rpm.repository import Metadata
 
 __all__ = ["check", "diff", "dump", "load", "loads", "make_lock", "refresh_missing", "require"]
 
@@ -43,6 +42,7 @@ def make_lock(
     Raises DockyardError (`repository.…`, `fetch.…`, `solve.…`) with every problem.
     """
     from dockyard.packages.pinning import pin_by_content
+    from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
 
     opened = open_all(repositories, access)
@@ -51,24 +51,6 @@ def make_lock(
     recorded = tuple(sorted(each.locked() for each in opened))
     pinned, used = tuple(sorted(packages)), tuple(sorted(tools))
     return Lock(subject, request, recorded, pinned, used, chosen.answers)
-
-
-def open_all(repositories: Sequence[Repository], access: Access) -> list[Metadata]:
-    """Open repositories; the problems of all are reported together."""
-    from dockyard.packages.rpm.repository import open_repository
-
-    problems = Problems()
-    opened = []
-    for repository in repositories:
-        try:
-            opened.append(open_repository(repository, access))
-        except DockyardError as error:
-            problems.extend(error.problems)
-    if not repositories:
-        what = "there is no repository to take packages from"
-        problems.add("repository.none", what, fix="name one with --rpm-source")
-    problems.raise_any()
-    return opened
 
 
 def check(
@@ -211,6 +193,7 @@ def refresh_missing(
     Raises DockyardError when a repository cannot be asked, or no answer exists.
     """
     from dockyard.packages.pinning import Availability, pin_by_content
+    from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
 
     if lock.request is None:

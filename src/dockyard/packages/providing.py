@@ -16,8 +16,8 @@ import solv
 
 from dockyard.model.packages import Repository, Request
 from dockyard.packages.access import Access
-from dockyard.packages.lock import open_all
 from dockyard.packages.pool import PackagePool
+from dockyard.packages.rpm.repository import open_all
 
 BINARIES = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
 # The directories at the root that are links into /usr, wherever a package says its files are.

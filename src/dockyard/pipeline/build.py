@@ -13,7 +13,6 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import placed_files
 from dockyard.pipeline.request import ImageRequest, read_request
-from dockyard.pipeline.required import require_parts
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,9 @@ def plan_image(
     last = store.record(record_name(file))
     plan = make_plan(steps.goal, store.has, last, wanted=steps.wanted)
     if plan.to_run:
+        # It reads metadata by libraries that an unchanged build need not load.
+        from dockyard.pipeline.required import require_parts
+
         require_parts(request)
     return PlannedImage(request, steps, plan)
 

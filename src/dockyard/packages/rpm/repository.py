@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pysequoia
 
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
 from dockyard.host.network import Network, TransferFailed, file_path, shown
 from dockyard.model.packages import LockedRepository, Repository, recorded
@@ -29,7 +29,7 @@ from dockyard.packages.rpm.mirrors import REPOMD, MalformedMirrors, Mirrors
 from dockyard.packages.rpm.modules import NONE, Modules
 from dockyard.packages.rpm.repomd import MalformedRepomd, Record
 
-__all__ = ["Access", "Metadata", "find_mirrors", "open_repository"]
+__all__ = ["Access", "Metadata", "find_mirrors", "open_all", "open_repository"]
 
 _REPOMD_LIMIT = 16 << 20
 _INDEX_LIMIT = 1 << 28
@@ -61,6 +61,22 @@ class Metadata:
     def locked(self) -> LockedRepository:
         """How a lock records this repository."""
         return recorded(self.repository, keys.fingerprints(self.keys), self.revision)
+
+
+def open_all(repositories: Sequence[Repository], access: Access) -> list[Metadata]:
+    """Open repositories; the problems of all are reported together."""
+    problems = Problems()
+    opened = []
+    for repository in repositories:
+        try:
+            opened.append(open_repository(repository, access))
+        except DockyardError as error:
+            problems.extend(error.problems)
+    if not repositories:
+        what = "there is no repository to take packages from"
+        problems.add("repository.none", what, fix="name one with --rpm-source")
+    problems.raise_any()
+    return opened
 
 
 def open_repository(repository: Repository, access: Access) -> Metadata:
