@@ -69,6 +69,26 @@ def test_failing_script(tmp_path: Path, store: Path) -> None:
     )
 
 
+def test_script_without_end(tmp_path: Path, store: Path) -> None:
+    snippet = "\nscripts:\n  postCustomization:\n    - path: wait.sh\n"
+    desk = _start(tmp_path, store, "", snippet)
+    desk.write("wait.sh", "true\n")
+    desk.must(_BUILD)  # so that nothing but the script runs against the clock
+    desk.write("wait.sh", "echo waiting for the network\nuntil false; do sleep 1; done\n")
+    desk.environment["DOCKYARD_LIMIT_TIME"] = "10"
+    show(
+        desk,
+        "script-without-end",
+        "A script that does not end",
+        "A script waits for what never comes. It is stopped after an hour, or after the time that "
+        "`DOCKYARD_LIMIT_TIME` says, 10 seconds here.",
+        [Shown("web.yaml", snippet.lstrip()), Shown("wait.sh", "until false; do sleep 1; done\n")],
+        _BUILD,
+        code="host.limit",
+        place="web.yaml:45:7",
+    )
+
+
 def test_no_such_unit(tmp_path: Path, store: Path) -> None:
     snippet = "  services:\n    enable:\n      - systemd-netwrokd\n"
     desk = _start(tmp_path, store, "  uki:\n", f"{snippet}  uki:\n")
@@ -113,3 +133,10 @@ def test_no_space_for_the_packages(tmp_path: Path, store: Path) -> None:
     done = desk.run(_BUILD, wrapped=wrapped)
     assert done.returncode == 1
     assert "error[host.no-space]" in done.stderr and "MiB more are needed" in done.stderr
+
+
+def test_no_space_for_a_lock(tmp_path: Path, store: Path) -> None:
+    desk, wrapped = _small_store(tmp_path, store, "256K")
+    done = desk.run("dockyard lock web.yaml", wrapped=wrapped)
+    assert done.returncode == 1
+    assert "error[host.no-space]" in done.stderr and "Traceback" not in done.stderr

@@ -86,6 +86,26 @@ def test_duplicate_mount_point(tmp_path: Path) -> None:
     )
 
 
+def test_mount_place(tmp_path: Path) -> None:
+    desk = Desk.make(tmp_path)
+    snippet = "    - deviceId: data\n      type: xfs\n      mountPoint: /etc\n"
+    _image(desk, "\nos:", f"{snippet}\nos:")
+    partition = "        - id: data\n          size: 1G\n"
+    text = (desk.root / "web.yaml").read_text()
+    desk.write("web.yaml", text.replace("  filesystems:\n", f"{partition}  filesystems:\n"))
+    show(
+        desk,
+        "mount-place",
+        "A file system where none can be",
+        "What a machine needs before it mounts anything, or what the system mounts itself, cannot "
+        "be a file system of its own.",
+        [Shown("web.yaml", snippet)],
+        _COMMAND,
+        code="config.mount-place",
+        place="web.yaml:25:19",
+    )
+
+
 def test_missing_file(tmp_path: Path) -> None:
     desk = Desk.make(tmp_path)
     snippet = "  additionalFiles:\n    - source: files/motd\n      destination: /etc/motd\n"
