@@ -32,6 +32,7 @@ from dockyard.packages.tools import (
     trees_path,
 )
 from dockyard.packages.tools_lock import lock_tools
+from dockyard.pipeline.toolbox import open_toolbox
 
 PROGRAMS = {
     "main": (
@@ -70,6 +71,16 @@ def test_trees_that_are_there_need_nothing(tmp_path: Path) -> None:
     assert tools_tree(tmp_path, origins=Origins()) == ToolTrees(
         Tools(place / "main"), Tools(place / "testing")
     )
+
+
+def test_a_lock_that_lost_a_tool_is_refused(tmp_path: Path) -> None:
+    pins = [pin for pin in load_tools_lock().packages if pin.name not in ("rpm", "mtools")]
+    with pytest.raises(DockyardError) as caught:
+        open_toolbox(pins, tmp_path, Origins(), tmp_path / "web.lock", "dockyard lock web.yaml")
+    [problem] = caught.value.problems
+    assert (problem.code, problem.where) == ("tools.lock-stale", str(tmp_path / "web.lock"))
+    assert problem.excerpt == ("main: mtools", "main: rpm")
+    assert problem.fix == "run: dockyard lock web.yaml"
 
 
 @pytest.mark.build
