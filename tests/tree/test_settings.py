@@ -328,12 +328,11 @@ def test_a_static_unit_cannot_be_enabled(
     tree.files.symlink(f"{units}/basic.target.wants/app.service", "../app.service")
     if drop_in:
         tree.files.write("/etc/systemd/system/app.service.d/x.conf", drop_in.encode())
-    try:
+    with pytest.raises(DockyardError) as caught:  # the tree has no systemctl
         Service("app", True).apply(tree)
-    except DockyardError as error:
-        (problem,) = error.problems
-        assert (problem.code == "tree.static-unit") is refused, problem
-        assert not refused or "started by basic.target" in problem.why
+    (problem,) = caught.value.problems
+    assert (problem.code == "tree.static-unit") is refused, problem
+    assert not refused or "started by basic.target" in problem.why
 
 
 RUNNING = {
