@@ -12,9 +12,11 @@ import pytest
 from dockyard.config import parse_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
+from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, not_acted_on, not_buildable
 from dockyard.pipeline.image import shapes_boot
 from dockyard.pipeline.output import place, require_placeable
+from dockyard.pipeline.request import read_request
 from dockyard.pipeline.verify import first_difference
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
 from dockyard.tree.hostname import Hostname
@@ -188,6 +190,20 @@ def test_an_image_goes_to_a_new_name_or_in_place_of_a_file(tmp_path: Path) -> No
     for name, real in (("old", "old"), ("latest", "old"), ("new/below", "new/below")):
         found = require_placeable(tmp_path / f"{name}.raw", (), store)
         assert found == tmp_path / f"{real}.raw"
+
+
+def test_a_disk_is_laid_out_for_the_distributions_architecture(tmp_path: Path) -> None:
+    (tmp_path / "distro.yaml").write_text(
+        "name: small\nversion: '9'\narchitecture: vax\n"
+        "repositories:\n  - {id: base, baseurl: x, gpgcheck: false}\n"
+    )
+    file = tmp_path / "image.yaml"
+    disk = DISK.replace("{id: root,", "{id: root, type: root,")
+    file.write_text(f"distro: distro.yaml\n{disk}{RESET}  packages: {{install: [a]}}\n")
+    with pytest.raises(DockyardError) as caught:
+        read_request(file, tmp_path / "store", Origins.of_host({}))
+    (problem,) = caught.value.problems
+    assert problem.code == "disk.architecture"
 
 
 def test_an_unchanged_build_loads_no_solver() -> None:

@@ -16,6 +16,7 @@ from dockyard.config import LoadedImage, check_files, load_image, referenced
 from dockyard.disk.fstab import fstab
 from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import DiskLayout, lay_out
+from dockyard.disk.partition_types import ARCHITECTURES
 from dockyard.distro.load import LoadedDistro, load_distro
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.formats import by_name as format_by_name
@@ -125,7 +126,8 @@ def read_request(
     final = together.get(lambda: scripts_of(loaded, "finalizeCustomization", hidden))
     seed = _seed(loaded)
     positions = loaded.positions
-    layout = together.get(lambda: lay_out(image.storage, seed, "x86_64", positions))
+    architecture = distro.distro.architecture if distro else ARCHITECTURES[0]
+    layout = together.get(lambda: lay_out(image.storage, seed, architecture, positions))
     together.raise_any()
     assert distro and layout and settings is not None and post is not None and final is not None
     repositories = together.get(
