@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from dockyard.errors import Position, Problem
 from dockyard.host.files import write_atomic
@@ -24,6 +25,10 @@ from dockyard.tree.services import UNIT_DIRECTORIES, Service
 from dockyard.tree.setting import Setting
 from dockyard.tree.users import Group, User
 
+if TYPE_CHECKING:
+    from dockyard.packages.providing import Provided
+
+_Provider: TypeAlias = "Callable[[Iterable[str]], Mapping[str, Provided]]"
 _MODULES = "/usr/lib/modules/"
 _BUILTIN = "/modules.builtin"
 # Without one of these far more than a program is missing.
@@ -58,11 +63,16 @@ def unknown_names(
     found = file_lists(lock.packages, repositories, access)
     if found is None:
         return []
+    from dockyard.packages.providing import who_provides
     from dockyard.pipeline.named_groups import unknown_groups
 
+    def provided(wanted: Iterable[str]) -> Mapping[str, Provided]:
+        architecture = lock.request.architecture if lock.request else "x86_64"
+        return who_provides(wanted, repositories, access, architecture)
+
     paths = {_below_usr(path) for path in found.paths} | added
-    problems = [*_kernel(paths, packages_at), *_units(asked, paths, repositories, access)]
-    problems += _programs(filesystems, paths, repositories, access, packages_at)
+    problems = [*_kernel(paths, packages_at), *_units(asked, paths, provided)]
+    problems += _programs(filesystems, paths, provided, packages_at)
     if not problems:
         problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
     if not problems:
@@ -88,13 +98,10 @@ def _kernel(paths: set[str], position: Position | None) -> list[Problem]:
 def _programs(
     filesystems: Sequence[str],
     paths: set[str],
-    repositories: Sequence[Repository],
-    access: Access,
+    provided: _Provider,
     position: Position | None,
 ) -> list[Problem]:
     """The programs that no package brings, of those that the initrd holds for its file systems."""
-    from dockyard.packages.providing import who_provides
-
     if not paths >= _CORE:
         return []  # all that the boot lacks is told together then (pipeline.required, the initrd)
     lacking = {
@@ -105,7 +112,7 @@ def _programs(
     }
     if not lacking:
         return []
-    found = who_provides(lacking, repositories, access)
+    found = provided(lacking)
     return [
         Problem(
             "build.file-system-needs",
@@ -119,13 +126,8 @@ def _programs(
 
 
 def _units(
-    asked: Sequence[Service | Module],
-    paths: set[str],
-    repositories: Sequence[Repository],
-    access: Access,
+    asked: Sequence[Service | Module], paths: set[str], provided: _Provider
 ) -> list[Problem]:
-    from dockyard.packages.providing import who_provides
-
     known = {
         path.rpartition("/")[2] for path in paths if path.rpartition("/")[0] in UNIT_DIRECTORIES
     }
@@ -137,7 +139,7 @@ def _units(
     if not lacking:
         return []
     wanted = [f"/usr/lib/systemd/system/{unit}" for unit, _ in lacking]
-    found = who_provides(wanted, repositories, access)
+    found = provided(wanted)
     return [
         dataclasses.replace(problem, fix=found[path].advice) if found[path].packages else problem
         for path, (_, problem) in zip(wanted, lacking, strict=True)
