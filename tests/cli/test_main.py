@@ -185,28 +185,35 @@ def test_a_reader_that_went_away_is_no_matter() -> None:
 STUMBLE = """
 import dockyard.cli.doctor as doctor, dockyard.host.doctor as host
 from dockyard.cli.main import main
-def stumble(store): raise KeyError("unforeseen")
+def stumble(store): raise ERROR
 host.examine = stumble
 main()
 """
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize(
+    ("error", "code", "logged"),
+    [
+        ("KeyError('unforeseen')", "cli.internal", "KeyError: 'unforeseen'"),
+        ("OSError(5, 'It broke', '/x')", "cli.system", "OSError: [Errno 5] It broke: '/x'"),
+    ],
+)
 def test_an_unforeseen_exception_asks_for_a_report_and_names_the_log(
-    more: list[str], tmp_path: Path
+    error: str, code: str, logged: str, more: list[str], tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STUMBLE, "doctor", *more],
+        [sys.executable, "-c", STUMBLE.replace("ERROR", error), "doctor", *more],
         capture_output=True,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert done.returncode == 1
     told = done.stdout + done.stderr
-    assert "Traceback" not in told and "cli.internal" in told and "report it" in told
+    assert "Traceback" not in told and code in told and "report it" in told
     (log,) = tmp_path.glob("dockyard-*.log")
     assert str(log) in told
-    assert "KeyError: 'unforeseen'" in log.read_text() and "Traceback" in log.read_text()
+    assert logged in log.read_text() and "Traceback" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
 
 

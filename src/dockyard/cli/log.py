@@ -14,6 +14,7 @@ import os
 import platform
 import shlex
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -148,6 +149,21 @@ class Log(logging.Handler):
         head = f"dockyard {__version__}, Python {platform.python_version()}, {platform.platform()}"
         os.write(number, f"{head}\n{Path.cwd()} $ {words}\n".encode(errors="replace"))
         return number
+
+
+def last_resort() -> Log:
+    """The log of the verb that ran, whose file appears now; else one below the directory for
+    temporary files, which takes its place.
+    """
+    global _current
+    if _current is not None and _current.path is not None:
+        _current.begin()
+        if _current.written:
+            return _current
+    number, name = tempfile.mkstemp(prefix="dockyard-", suffix=".log")
+    os.close(number)
+    _current = Log(Path(name), ours=False, verbose=False)
+    return _current
 
 
 def _forget_old(directory: Path) -> None:

@@ -6,22 +6,17 @@ The traceback goes into a log, never to the terminal.
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import traceback
-from pathlib import Path
 
-from dockyard.cli.log import LOGGER, Log, current_log
+from dockyard.cli.log import LOGGER, last_resort
 from dockyard.errors import DockyardError, Problem
 
 
 def stumbled(error: Exception) -> DockyardError:
     """What to tell of an unforeseen exception, whose traceback is put into the log."""
-    log = _log()
-    with log:
+    with last_resort():
         told = "".join(traceback.format_exception(error)).rstrip()
         logging.getLogger(LOGGER).error("%s", f"unforeseen\n{told}")
-    where = str(log.written) if log.written else None
     if isinstance(error, OSError) and error.strerror:
         about = f"{error.filename}: " if error.filename else ""
         return DockyardError(
@@ -40,20 +35,7 @@ def stumbled(error: Exception) -> DockyardError:
             "cli.internal",
             f"Dockyard stumbled over a mistake of its own: {type(error).__name__}"
             + (f": {what}" if what else ""),
-            where,
             why="this is a defect of Dockyard, not of your files",
             fix="please report it, with the command and this log; what was finished is kept",
         )
     )
-
-
-def _log() -> Log:
-    """The log of the verb that ran, or one below the directory for temporary files."""
-    log = current_log()
-    if log is not None and log.path is not None:
-        log.begin()
-        if log.written:
-            return log
-    number, name = tempfile.mkstemp(prefix="dockyard-", suffix=".log")
-    os.close(number)
-    return Log(Path(name), ours=False, verbose=False)
