@@ -205,6 +205,7 @@ class Network:
         )
         self._connections = connections
         self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._guard = threading.Lock()
 
     def __enter__(self) -> Network:
         return self
@@ -286,20 +287,25 @@ class Network:
         proxy = urllib.request.getproxies().get(parts.scheme)
         if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
             proxy = None
-        if proxy not in self._pools:
-            settings = {
-                "num_pools": 32,
-                "maxsize": self._connections,
-                "timeout": self._timeout,
-                "retries": self._retries,
-            }
-            self._pools[proxy] = (
-                urllib3.ProxyManager(proxy, **settings)  # type: ignore[arg-type]
-                if proxy
-                else urllib3.PoolManager(**settings)  # type: ignore[arg-type]
-            )
-            self._pools[proxy].pool_classes_by_scheme = _POOLS
-        return self._pools[proxy]
+        with self._guard:
+            if proxy not in self._pools:
+                self._pools[proxy] = self._new_pool(proxy)
+            return self._pools[proxy]
+
+    def _new_pool(self, proxy: str | None) -> urllib3.PoolManager:
+        settings = {
+            "num_pools": 32,
+            "maxsize": self._connections,
+            "timeout": self._timeout,
+            "retries": self._retries,
+        }
+        made = (
+            urllib3.ProxyManager(proxy, **settings)  # type: ignore[arg-type]
+            if proxy
+            else urllib3.PoolManager(**settings)  # type: ignore[arg-type]
+        )
+        made.pool_classes_by_scheme = _POOLS
+        return made
 
 
 def file_path(url: str) -> Path:
