@@ -29,10 +29,14 @@ _EXISTING_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def store_option(command: Command) -> Command:
-    """`--store DIR`: where results, downloads and tools are kept; what is wrong with it is told."""
+    """`--store DIR`: where results, downloads and tools are kept. It is private before anything is
+    put into it, and what is wrong with it is told.
+    """
 
     @wraps(command)
     def told(*args: Any, store: Path, **options: Any) -> Any:
+        with suppress(OSError):  # told where the verb comes to use it
+            private_directory(store)
         with store_trouble_told(store.absolute()):
             return command(*args, store=store, **options)
 
@@ -41,18 +45,8 @@ def store_option(command: Command) -> Command:
         type=click.Path(file_okay=False, path_type=Path),
         default=lambda: default_root(),
         show_default="$DOCKYARD_STORE or ~/.cache/dockyard",
-        callback=_opened,
         help="Where results, downloads and tools are kept.",
     )(cast(Command, told))
-
-
-def _opened(context: click.Context, parameter: click.Parameter, store: Path) -> Path:
-    """See that the store is private, before anything is put into it."""
-    if not context.resilient_parsing:
-        # What is wrong with it is told by the verb, when it comes to use it.
-        with suppress(OSError):
-            private_directory(store)
-    return store
 
 
 def progress_option(command: Command) -> Command:
