@@ -21,9 +21,10 @@ Every verb takes `--json`, see [what programs read](json.md). Verbs that work ta
 | variable | meaning |
 | --- | --- |
 | `DOCKYARD_STORE` | the store, in place of `~/.cache/dockyard` (or `$XDG_CACHE_HOME/dockyard`) |
-| `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, parted by blanks |
-| `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, parted by colons |
+| `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, separated by spaces |
+| `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, separated by colons |
 | `DOCKYARD_TOOLS_LOCK` | a lock of the tools in place of yours, or of Dockyard's own |
+| `DOCKYARD_LIMIT_…` | limits of programs in the sandbox, see [security](../concepts/security.md) |
 | `NO_COLOR` | anything: no colours |
 """
 

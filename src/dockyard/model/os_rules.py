@@ -90,7 +90,7 @@ def module(value: m.Module) -> Iterator[Mistake]:
                     ("options", key),
                     "config.module-option",
                     f"the {what} of option {key!r} is {'blank' if part else 'empty'}",
-                    "write `name: value`, without blanks inside",
+                    "write `name: value`, without spaces inside",
                 )
 
 

@@ -1,7 +1,7 @@
 """Debian control data (deb822): paragraphs of `Name: value` fields, as in Debian Policy chapter 5.
 
 The first line of a value stands after the colon; further lines begin with a blank. Lines that
-begin with `#` are comments. Paragraphs are parted by empty lines.
+begin with `#` are comments. Paragraphs are separated by empty lines.
 """
 
 from __future__ import annotations

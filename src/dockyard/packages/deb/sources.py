@@ -128,8 +128,8 @@ class Origins:
         mirror_directories: Sequence[Path] = (),
         apt: Path = APT_DIRECTORY,
     ) -> Origins:
-        """What the options say, else DOCKYARD_DEBIAN_MIRROR (addresses parted by blanks) and
-        DOCKYARD_MIRROR_DIR (directories parted by colons), else the host's apt configuration.
+        """What the options say, else DOCKYARD_DEBIAN_MIRROR (addresses separated by spaces) and
+        DOCKYARD_MIRROR_DIR (directories separated by colons), else the host's apt configuration.
         """
         named = list(debian_mirror) or environment.get("DOCKYARD_DEBIAN_MIRROR", "").split()
         directories = list(mirror_directories) or [
