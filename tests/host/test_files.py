@@ -158,11 +158,11 @@ def test_atomic_write_leaves_no_part(tmp_path: Path) -> None:
 def test_parts_of_dead_processes_are_removed(tmp_path: Path) -> None:
     target = tmp_path / "image[1].raw"
     dead, alive = tmp_path / ".image[1].raw.4194305.part", tmp_path / f".{target.name}.1.part"
-    other = tmp_path / ".image1.raw.4194305.part"
-    for path in (dead, alive, other):
+    other, own = tmp_path / ".image1.raw.4194305.part", tmp_path / ".image[1].raw.old.part"
+    for path in (dead, alive, other, own):
         path.write_text("")
     remove_parts(target)
-    assert sorted(tmp_path.iterdir()) == sorted([alive, other])
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other, own])
 
 
 def test_trees_without_permissions_are_removed(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def remove_parts(path: Path) -> None:
     """Remove what processes that died left of a file that they were writing (`.NAME.PID.part`)."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         pid = part.name.removesuffix(".part").rpartition(".")[2]
-        if not Path("/proc", pid).exists():
+        if pid.isdigit() and not Path("/proc", pid).exists():
             part.unlink(missing_ok=True)
 
 
