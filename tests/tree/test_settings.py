@@ -68,6 +68,24 @@ def test_a_new_user_is_locked_and_has_a_group_and_a_home(tree: Tree) -> None:
     assert text(tree, "/home/alice/.bashrc") == "# bashrc\n"
 
 
+def test_a_home_has_all_of_the_skeleton_as_it_is_there(tree: Tree) -> None:
+    skeleton = tree.path / "etc/skel"
+    (skeleton / ".config/app").mkdir(parents=True, mode=0o700)
+    (skeleton / ".config").chmod(0o700)
+    (skeleton / ".config/app/start").write_text("#!/bin/sh\n")
+    (skeleton / ".config/app/start").chmod(0o755)
+    (skeleton / ".profile").symlink_to(".bashrc")
+    User("alice").apply(tree)
+    home = "/home/alice"
+    assert text(tree, f"{home}/.profile") == "# bashrc\n"
+    assert tree.files.read_link(f"{home}/.profile") == ".bashrc"
+    assert mode(tree, f"{home}/.config") == 0o700
+    assert mode(tree, f"{home}/.config/app/start") == 0o755
+    for path in (".config", ".config/app/start", ".profile"):
+        found = tree.files.lstat(f"{home}/{path}")
+        assert found is not None and (found.st_uid, found.st_gid) == (1000, 1000)
+
+
 def test_attributes_of_account_files_stay(tree: Tree) -> None:
     User("alice", password="$6$x$y").apply(tree)
     found = tree.files.lstat("/etc/shadow")

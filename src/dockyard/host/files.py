@@ -311,6 +311,11 @@ class InRoot:
         except FileNotFoundError:
             return default
 
+    def read_link(self, path: str) -> str:
+        """The target of a symbolic link. Raises OSError."""
+        with self._parent(path) as (directory, name):
+            return os.readlink(name, dir_fd=directory)
+
     def lstat(self, path: str) -> os.stat_result | None:
         """The attributes of a path, its last component not followed; None when it does not
         exist.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.host.files import InRoot
 from dockyard.tree import password_age
 from dockyard.tree.accounts import Account, Accounts
 from dockyard.tree.check import Check
@@ -16,6 +18,7 @@ from dockyard.tree.setting import Tree, fingerprint
 
 _DAY = 86400
 LOCKED = "!"
+_SKELETON = "/etc/skel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +144,13 @@ class User:
 
     @staticmethod
     def _make_home(tree: Tree, account: Account) -> None:
-        """Make the home directory from /etc/skel, unless it is there."""
+        """Make the home directory from /etc/skel, unless it is there (useradd(8))."""
         if tree.files.lstat(account.home) is not None:
             return
         # What lies above belongs to all of its users: root's, and open to them.
         tree.files.make_directories(str(PurePosixPath(account.home).parent))
         tree.files.make_directories(account.home, mode=0o700, uid=account.uid, gid=account.gid)
-        for name in tree.files.names("/etc/skel"):
-            data = tree.files.read(f"/etc/skel/{name}")
-            path = f"{account.home}/{name}"
-            tree.files.write(path, data, mode=0o644, uid=account.uid, gid=account.gid)
+        _copy_below(tree.files, _SKELETON, account.home, account)
 
     def _write_keys(self, tree: Tree, account: Account) -> None:
         directory = f"{account.home}/.ssh"
@@ -235,6 +235,24 @@ class User:
 
     def _check(self, part: str, title: str, script: str, expect: str) -> Check:
         return Check(f"users.{self.name}.{part}", title, script, expect, self.position)
+
+
+def _copy_below(files: InRoot, source: str, target: str, owner: Account) -> None:
+    """Copy what is below a directory of the tree, with its modes, for a user."""
+    for name in files.names(source):
+        path, copy = f"{source}/{name}", f"{target}/{name}"
+        found = files.lstat(path)
+        if found is None:
+            continue
+        mode, ids = stat.S_IMODE(found.st_mode), {"uid": owner.uid, "gid": owner.gid}
+        if stat.S_ISDIR(found.st_mode):
+            files.make_directories(copy, mode=mode, **ids)
+            _copy_below(files, path, copy, owner)
+        elif stat.S_ISLNK(found.st_mode):
+            files.symlink(copy, files.read_link(path))
+            files.set_attributes(copy, mode=mode, **ids)
+        elif stat.S_ISREG(found.st_mode):
+            files.write(copy, files.read(path), mode=mode, **ids)
 
 
 def _avoided(number: int | None, reserved: frozenset[int]) -> dict[str, Any]:
