@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
 from dockyard.cli.log import current_log
 from dockyard.cli.options import progress_option, store_option
 from dockyard.cli.verb import Verb
@@ -22,7 +22,7 @@ from dockyard.host.process import run
 @progress_option
 def work(store: Path, progress: str) -> Answer:
     """A verb that runs a step with a program in it."""
-    with terminal.progress(progress) as listener:
+    with display(progress) as listener:
         listener(events.StepStarted("a-1", "Make a", "it is new"))
         run(["sh", "-c", "echo hidden; echo told >&2"], env={"SECRET": "s3cret"})
         listener(events.StepFinished("a-1", "Make a", 1.5))

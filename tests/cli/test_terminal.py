@@ -13,6 +13,7 @@ import click
 import pytest
 
 from dockyard.cli import terminal
+from dockyard.cli.display import display
 from dockyard.cli.live import live
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Position, Problem, Severity
@@ -80,7 +81,7 @@ EVENTS = (
 
 
 def test_plain_progress_counts_what_is_reused(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.progress("plain") as listener:
+    with display("plain") as listener:
         for event in EVENTS:
             listener(event)
     assert capsys.readouterr().err.splitlines() == [
@@ -93,7 +94,7 @@ def test_plain_progress_counts_what_is_reused(capsys: pytest.CaptureFixture[str]
 
 
 def test_progress_for_programs_is_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.progress("json") as listener:
+    with display("json") as listener:
         for event in EVENTS:
             listener(event)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -109,7 +110,7 @@ def test_the_live_display_takes_every_event(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal.progress("quiet") as listener:
+    with display("quiet") as listener:
         listener(EVENTS[2])
     assert capsys.readouterr().err == ""
 

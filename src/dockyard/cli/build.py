@@ -9,6 +9,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
 from dockyard.cli.image_options import image_options
 from dockyard.cli.options import jobs_option, origins_of, progress_option
 from dockyard.cli.verb import Verb, remark
@@ -67,7 +68,7 @@ def command(
         namespace.enter()
         kept.sweep()
     nothing_to_tell = not planned.plan.to_run and not verify and progress != "json"
-    with terminal.progress("quiet" if nothing_to_tell else progress) as listener:
+    with display("quiet" if nothing_to_tell else progress) as listener:
         run_plan(planned.plan, kept, listener, jobs=jobs)
         if verify:
             from dockyard.pipeline.verify import verify_build

@@ -9,6 +9,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.verb import Noun, remark, wants_json
 
@@ -64,7 +65,7 @@ def build(
 
     namespace.enter()
     origins = origins_of(debian_mirror, mirror_dir)
-    with terminal.progress(progress) as listener:
+    with display(progress) as listener:
         built = build_distro(
             path,
             store.absolute(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
 from dockyard.cli.fetching import step
 from dockyard.cli.options import (
     EXISTING_FILE,
@@ -55,7 +56,7 @@ def command(
     origins = origins_of(debian_mirror, mirror_dir)
     place = store.absolute()
     with (
-        terminal.progress(progress) as listener,
+        display(progress) as listener,
         step(listener, f"Fill {into}", f"{len(loaded)} locks") as tell,
     ):
         filled = fill(loaded, into.absolute(), place, origins, _bases(loaded.items(), place), tell)

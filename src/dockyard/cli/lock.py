@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
 from dockyard.cli.fetching import step
 from dockyard.cli.options import (
     image_argument,
@@ -82,7 +83,7 @@ def command(
     store = store.absolute()
     origins = origins_of(debian_mirror, mirror_dir)
     with (
-        terminal.progress(progress) as listener,
+        display(progress) as listener,
         step(listener, f"Choose packages for {loaded.name}", "its lock is made") as fetched,
     ):
         done = lock_image(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from dockyard.cli.display import PROGRESS_MODES
 from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE
-from dockyard.cli.terminal import PROGRESS_MODES
 from dockyard.engine.store import default_root
 from dockyard.host.files import private_directory
 from dockyard.host.storage import store_trouble_told

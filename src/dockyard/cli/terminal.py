@@ -1,31 +1,21 @@
-"""What a person or a program reads: problems on one screen, and the progress of steps.
+"""What a person reads: problems on one screen, in the terminal's width and colours.
 
-Colours follow the terminal and NO_COLOR. Progress goes to standard error, so that standard output
-holds answers only.
+Colours follow the terminal and NO_COLOR.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import shutil
 import sys
 import textwrap
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import click
 
-from dockyard.cli.log import QUIET, VERBOSE, current_log
-from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem, Severity
 
 _WIDTH = 100
-
-PROGRESS_MODES = ("auto", "plain", "json", "quiet")
-
 
 # Whoever has more mistakes than these mends them first, or reads them all as JSON.
 _MOST_SHOWN = 20
@@ -120,38 +110,6 @@ def size(octets: int) -> str:
     return f"{amount:.1f} GiB"
 
 
-@contextmanager
-def progress(mode: str) -> Iterator[events.Listener]:
-    """A listener that shows the engine's events in the given mode while the block runs, and writes
-    them into the log of the verb that runs.
-    """
-    log = current_log()
-    with _shown(mode) as shown:
-
-        def listener(event: events.Event) -> None:
-            if log:
-                log.event(event)
-            shown(event)
-
-        yield listener
-
-
-@contextmanager
-def _shown(mode: str) -> Iterator[events.Listener]:
-    context = click.get_current_context(silent=True)
-    if mode == "quiet" or (context and context.meta.get(QUIET)):
-        yield events.ignore
-    elif mode == "json":
-        yield _json
-    elif mode == "auto" and draws() and not (context and context.meta.get(VERBOSE)):
-        from dockyard.cli.live import live
-
-        with live() as listener:
-            yield listener
-    else:
-        yield _Plain()
-
-
 def draws() -> bool:
     """Whether standard error is a terminal on which lines can be drawn anew."""
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
@@ -178,56 +136,3 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(text, err=err)
     except OSError as error:
         raise OutputLost(error) from error
-
-
-def _json(event: events.Event) -> None:
-    shown = {"event": type(event).__name__, **dataclasses.asdict(event)}
-    click.echo(json.dumps(shown, sort_keys=True), err=True)
-
-
-class Reused:
-    """Counts reused steps until something is to be told about a step that runs."""
-
-    def __init__(self) -> None:
-        self._titles: list[str] = []
-
-    def add(self, title: str) -> None:
-        self._titles.append(title)
-
-    def line(self) -> str:
-        """What to say of the steps counted so far, once; empty when there are none."""
-        titles, self._titles = self._titles, []
-        if len(titles) > 1:
-            return f"{len(titles)} steps from the store"
-        return f"{titles[0]} (from the store)" if titles else ""
-
-
-class _Plain:
-    """One line when a step begins, one when it ends; reused steps are counted in one line."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._reused = Reused()
-
-    def __call__(self, event: events.Event) -> None:
-        with self._lock:
-            line = self._line(event)
-            if not line:
-                return
-            if reused := self._reused.line():
-                click.echo(f"  =  {reused}", err=True)
-            click.echo(line, err=True)
-
-    def _line(self, event: events.Event) -> str:
-        match event:
-            case events.StepReused(title=title):
-                self._reused.add(title)
-                return ""
-            case events.StepStarted(title=title, reason=reason):
-                return f"  …  {title}{f' ({reason})' if reason else ''}"
-            case events.StepFinished(title=title, seconds=seconds, note=note):
-                return f"  ok {title}, {duration(seconds)}{f', {note}' if note else ''}"
-            case events.StepFailed(title=title, seconds=seconds):
-                return f"  -- {title} failed after {duration(seconds)}"
-            case _:
-                return ""

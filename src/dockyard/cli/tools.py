@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
 from dockyard.cli.fetching import step
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.verb import Noun
@@ -119,7 +120,7 @@ def lock(
     used, target = lock_path(), output or own_lock_path()
     old = load_tools_lock() if refresh_missing else lockfile.load_if_sound(used, LOCK_TOOLS)
     with (
-        terminal.progress(progress) as listener,
+        display(progress) as listener,
         step(listener, "Choose the tools", "their lock is made") as tell,
     ):
         if refresh_missing and old is not None:
@@ -169,7 +170,6 @@ def fetch(
     debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...], store: Path, progress: str
 ) -> Answer:
     """Fetch and unpack the tools now, so that later work needs no network for them."""
-    from dockyard.cli import terminal
     from dockyard.host import namespace
     from dockyard.packages.tools import load_tools_lock, tools_ready, tools_tree, trees_path
 
@@ -181,7 +181,7 @@ def fetch(
     if tools_ready(store.absolute(), pins):
         return Answer(f"{place}: there already", {**facts, "fetched": False})
     with (
-        terminal.progress(progress) as listener,
+        display(progress) as listener,
         step(listener, "Bring the tools", "the store has none of this lock that is whole") as tell,
     ):
         tools_tree(store.absolute(), pins, tell, origins=origins)

@@ -1,0 +1,87 @@
+"""How the work is shown: bars on a terminal, plain lines, JSON lines, or nothing.
+
+It goes to standard error, so that standard output holds answers only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from dockyard.cli.live import Reused, live
+from dockyard.cli.log import QUIET, VERBOSE, current_log
+from dockyard.cli.terminal import draws, duration
+from dockyard.engine import events
+
+PROGRESS_MODES = ("auto", "plain", "json", "quiet")
+
+
+@contextmanager
+def display(mode: str) -> Iterator[events.Listener]:
+    """A listener that shows the engine's events in the given mode while the block runs, and writes
+    them into the log of the verb that runs.
+    """
+    log = current_log()
+    with _shown(mode) as shown:
+
+        def listener(event: events.Event) -> None:
+            if log:
+                log.event(event)
+            shown(event)
+
+        yield listener
+
+
+@contextmanager
+def _shown(mode: str) -> Iterator[events.Listener]:
+    context = click.get_current_context(silent=True)
+    if mode == "quiet" or (context and context.meta.get(QUIET)):
+        yield events.ignore
+    elif mode == "json":
+        yield _json
+    elif mode == "auto" and draws() and not (context and context.meta.get(VERBOSE)):
+        with live() as listener:
+            yield listener
+    else:
+        yield _Plain()
+
+
+def _json(event: events.Event) -> None:
+    shown = {"event": type(event).__name__, **dataclasses.asdict(event)}
+    click.echo(json.dumps(shown, sort_keys=True), err=True)
+
+
+class _Plain:
+    """One line when a step begins, one when it ends; reused steps are counted in one line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reused = Reused()
+
+    def __call__(self, event: events.Event) -> None:
+        with self._lock:
+            line = self._line(event)
+            if not line:
+                return
+            if reused := self._reused.line():
+                click.echo(f"  =  {reused}", err=True)
+            click.echo(line, err=True)
+
+    def _line(self, event: events.Event) -> str:
+        match event:
+            case events.StepReused(title=title):
+                self._reused.add(title)
+                return ""
+            case events.StepStarted(title=title, reason=reason):
+                return f"  …  {title}{f' ({reason})' if reason else ''}"
+            case events.StepFinished(title=title, seconds=seconds, note=note):
+                return f"  ok {title}, {duration(seconds)}{f', {note}' if note else ''}"
+            case events.StepFailed(title=title, seconds=seconds):
+                return f"  -- {title} failed after {duration(seconds)}"
+            case _:
+                return ""
