@@ -12,6 +12,7 @@ import pytest
 from dockyard.config import parse_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
+from dockyard.host.stopping import Stopped
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, not_acted_on, not_buildable
 from dockyard.pipeline.image import shapes_boot
@@ -190,6 +191,21 @@ def test_an_image_goes_to_a_new_name_or_in_place_of_a_file(tmp_path: Path) -> No
     for name, real in (("old", "old"), ("latest", "old"), ("new/below", "new/below")):
         found = require_placeable(tmp_path / f"{name}.raw", (), store)
         assert found == tmp_path / f"{real}.raw"
+
+
+def test_a_copy_that_is_stopped_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:1])
+        raise Stopped(2)
+
+    monkeypatch.setattr("dockyard.host.files.copy_sparse", begin)
+    (tmp_path / "disk.raw").write_text("disk")
+    out = tmp_path / "out"
+    with pytest.raises(Stopped):
+        place(tmp_path, "disk.raw", out / "web.raw", Store(tmp_path / "store"))
+    assert list(out.iterdir()) == []
 
 
 def test_a_disk_is_laid_out_for_the_distributions_architecture(tmp_path: Path) -> None:

@@ -50,8 +50,6 @@ def _copy(source: Path, target: Path) -> None:
         part.chmod(mode_for_caller())
         part.rename(target)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise DockyardError(
             Problem(
                 "build.output",
@@ -60,6 +58,9 @@ def _copy(source: Path, target: Path) -> None:
                 fix="make room or choose another place with --output-image-file",
             )
         ) from error
+    finally:
+        with suppress(OSError):  # it has the image's name by now, or is not whole
+            part.unlink()
 
 
 def placed_files(store: Store) -> frozenset[Path]:
