@@ -84,6 +84,14 @@ def test_a_link_at_the_end_is_replaced(root: Path) -> None:
     assert not (root / "etc/conf").is_symlink()
 
 
+def test_neither_file_nor_link_takes_the_place_of_a_directory(root: Path, namespace: None) -> None:
+    with InRoot(root) as inside:
+        for put in (lambda: inside.write("/etc", b"x"), lambda: inside.symlink("/etc", "usr")):
+            with pytest.raises(DockyardError, match="/etc is a directory in the image"):
+                put()
+    assert [path.name for path in root.iterdir()] == ["etc"]
+
+
 def test_a_link_that_leads_nowhere_is_told(root: Path) -> None:
     (root / "etc/gone").symlink_to("/nowhere")
     with pytest.raises(DockyardError, match="not a directory"):

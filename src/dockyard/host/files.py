@@ -360,16 +360,7 @@ class InRoot:
                 file.writelines([data] if isinstance(data, bytes) else data)
                 os.fchown(file.fileno(), uid, gid)
                 os.fchmod(file.fileno(), mode)
-            try:
-                os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
-            except IsADirectoryError as error:
-                os.unlink(part, dir_fd=directory)
-                raise DockyardError(
-                    Problem(
-                        "tree.is-a-directory",
-                        f"{path} is a directory in the image; a file cannot take its place",
-                    )
-                ) from error
+            self._take_place(path, directory, part, name)
 
     def make_directories(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
         """Make a directory and those above it; the given attributes go to those that are made."""
@@ -400,7 +391,7 @@ class InRoot:
             part = _part(name)
             os.symlink(target, part, dir_fd=directory)
             os.chown(part, 0, 0, dir_fd=directory, follow_symlinks=False)
-            os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+            self._take_place(path, directory, part, name)
 
     def remove(self, path: str) -> None:
         """Remove a file or link; nothing happens when it is not there."""
@@ -435,6 +426,20 @@ class InRoot:
             yield descriptor, clean.name
         finally:
             os.close(descriptor)
+
+    @staticmethod
+    def _take_place(path: str, directory: int, part: str, name: str) -> None:
+        """Give a file or link that was just made its name."""
+        try:
+            os.rename(part, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except IsADirectoryError as error:
+            os.unlink(part, dir_fd=directory)
+            raise DockyardError(
+                Problem(
+                    "tree.is-a-directory",
+                    f"{path} is a directory in the image; a file or link cannot take its place",
+                )
+            ) from error
 
     @staticmethod
     def _require_name(path: str, name: str) -> None:
