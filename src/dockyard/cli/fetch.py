@@ -112,4 +112,4 @@ def store_has(store: Path, digest: str) -> bool:
     """Whether the store has a file already."""
     from dockyard.packages.blobs import Blobs
 
-    return Blobs(store / "blobs").has(digest)
+    return Blobs.of_store(store).has(digest)

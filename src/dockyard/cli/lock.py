@@ -111,7 +111,7 @@ def _tool_pins(
 
     if keep is None:
         return load_tools_lock().packages
-    places = [Blobs(store / "blobs"), *(Blobs(path) for path in origins.offline)]
+    places = [Blobs.of_store(store), *(Blobs(path) for path in origins.offline)]
     if trees_path(store, keep).is_dir() or all(
         any(place.has(pin.digest) for place in places) for pin in keep
     ):

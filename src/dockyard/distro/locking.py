@@ -100,7 +100,7 @@ def make_lock(
         ids = {suite.id for suite in wanted}
         there = [item for item in before if item.repository in ids]
         moved, choice.why = move_gone(
-            there, index, Blobs(store / "blobs"), origins, dependencies=False
+            there, index, Blobs.of_store(store), origins, dependencies=False
         )
         # A moved pin is chosen anew: one of a pattern may get another name.
         choice.run(sorted(set(moved).intersection(there)))

@@ -65,7 +65,7 @@ class Stages:
         self._loaded = loaded
         self._lock = lock
         self._store = store
-        self._blobs = Blobs(store / "blobs")
+        self._blobs = Blobs.of_store(store)
         self._listener = listener
         self.remarks: tuple[Problem, ...] = ()
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,10 @@ class Store:
         """Whether the result of a step is there."""
         return self.path(step).is_dir()
 
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of this name while a block runs; waits for other holders."""
+        return files.exclusive(self.root / "locks" / name)
+
     @contextmanager
     def claim(self, step: Step) -> Iterator[Path | None]:
         """Take a step's lock and give an empty work directory; None when the result came meanwhile.
@@ -69,7 +73,7 @@ class Store:
         The caller fills the directory and calls `publish` inside the block. What is left
         unpublished is removed.
         """
-        with files.exclusive(self.root / "locks" / step.id):
+        with self.exclusive(step.id):
             if self.has(step):
                 yield None
                 return
@@ -113,7 +117,7 @@ class Store:
 
     def discard(self, step: Step) -> None:
         """Remove a step's result, so that it is made again."""
-        with files.exclusive(self.root / "locks" / step.id):
+        with self.exclusive(step.id):
             gone = self.root / "work" / step.id
             files.discard_tree(gone)
             with suppress(FileNotFoundError):

@@ -36,7 +36,7 @@ class Access:
         store: Path, *, offline: Sequence[Path] = (), progress: Progress | None = None
     ) -> Access:
         """The access that keeps everything in a store."""
-        return Access(Blobs(store / "blobs"), store / "metadata", progress, tuple(offline))
+        return Access(Blobs.of_store(store), store / "metadata", progress, tuple(offline))
 
     @property
     def network(self) -> Network:

@@ -43,6 +43,11 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @classmethod
+    def of_store(cls, store: Path) -> Blobs:
+        """The blobs of a store."""
+        return cls(store / "blobs")
+
     def path(self, digest: str) -> Path:
         """Where a blob is, or would be."""
         value = split_digest(digest)

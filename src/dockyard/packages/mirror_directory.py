@@ -51,7 +51,7 @@ def fill(
             else:
                 made.setdefault(pin.nevra, pin)
     new = sum(not target.has(digest) for digest in wanted)
-    offline = (store / "blobs", *origins.offline)
+    offline = (Blobs.of_store(store).root, *origins.offline)
     into.mkdir(parents=True, exist_ok=True)
     fetch(list(wanted.values()), target, progress=progress, offline=offline)
     with suppress(OSError):

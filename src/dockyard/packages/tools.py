@@ -226,7 +226,7 @@ def _make(
 
     if not all(tree.pins(pinned) for tree in declared_trees()):
         require_whole(pinned)
-    blobs = Blobs(store / "blobs")
+    blobs = Blobs.of_store(store)
     fetch_pins(pinned, blobs, origins, progress)
     work = place.with_name(f".{place.name}.new")
     files.remove_tree(work)

@@ -24,7 +24,7 @@ def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
     False when what lies there was placed from the same result and has not been touched since.
     """
     target = target.absolute()
-    with files.exclusive(store.root / "locks" / _RECORD):
+    with store.exclusive(_RECORD):
         outputs = store.record(_RECORD)
         known = outputs.get(str(target))
         if isinstance(known, dict) and known == _stamp(target, result.name):

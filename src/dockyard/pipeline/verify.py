@@ -24,7 +24,7 @@ def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: 
     """
     # Named and locked as the work of a step is, so that no other process sweeps it away.
     name = f"verify-{planned.steps.artefact.id}"
-    with files.exclusive(store.root / "locks" / name):
+    with store.exclusive(name):
         root = store.root / "work" / name
         files.remove_tree(root)
         second = Store(root)

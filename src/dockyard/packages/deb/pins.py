@@ -43,7 +43,7 @@ def open_suites(
     suites: Sequence[Suite], store: Path, origins: Origins, progress: Progress | None = None
 ) -> tuple[Index, list[PackagesFile]]:
     """The current packages of suites, fetched, verified and ready to be chosen from."""
-    blobs = Blobs(store / "blobs")
+    blobs = Blobs.of_store(store)
     archive = Archive(origins.need_mirrors(), blobs, progress=progress)
     files = archive.packages(suites)
     return open_index(files, blobs, store / "solv"), files

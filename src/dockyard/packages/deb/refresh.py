@@ -85,7 +85,7 @@ def _refresh_world(
     dependencies: bool,
 ) -> tuple[list[Pin], list[LockedRepository]]:
     index, opened = open_suites(suites, store, origins, progress)
-    moved, why = move_gone(pins, index, Blobs(store / "blobs"), origins, dependencies=dependencies)
+    moved, why = move_gone(pins, index, Blobs.of_store(store), origins, dependencies=dependencies)
     return moved, [locked_repository(file) for file in opened] if why else []
 
 
