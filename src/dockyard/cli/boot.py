@@ -11,6 +11,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.machine import WantedMachine, machine_options
 from dockyard.cli.options import EXISTING_FILE, rpm_source_option, store_option
 from dockyard.cli.verb import Needing, Verb, wants_json
 from dockyard.cli.verdict import as_facts, as_text
@@ -20,34 +21,12 @@ if TYPE_CHECKING:
     from dockyard.model.packages import Pin
     from dockyard.tree.check import Check, Question, Unasked
     from dockyard.vm.guest import Progress
-    from dockyard.vm.qemu import Accel, Disk, Forward, Machine
+    from dockyard.vm.qemu import Disk, Machine
     from dockyard.vm.verdict import Verdict
 
 COMMAND_LINE_CHECK = "kernel.command-line"
 _YAML = (".yaml", ".yml")
 _TIMEOUT = 300
-
-
-def _memory(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    factors = {"M": 1 << 20, "G": 1 << 30}
-    number, factor = value[:-1], factors.get(value[-1:].upper())
-    if factor is None or not number.isdigit() or int(number) * factor < 64 << 20:
-        raise click.BadParameter("a size of 64M or more, such as 512M or 2G")
-    return int(number) * factor
-
-
-def _forwards(
-    context: click.Context, parameter: click.Parameter, values: Sequence[str]
-) -> tuple[Forward, ...]:
-    from dockyard.vm.qemu import Forward
-
-    found = []
-    for value in values:
-        host, colon, guest = value.partition(":")
-        if not (colon and host.isdigit() and guest.isdigit()):
-            raise click.BadParameter(f"{value} is not HOST:GUEST, such as 2222:22")
-        found.append(Forward(int(host), int(guest)))
-    return tuple(found)
 
 
 @click.command(cls=Verb)
@@ -79,18 +58,7 @@ def _forwards(
 @click.option("--persist/--snapshot", default=False, help=(
     "Keep what the guest writes, in the image. Default: --snapshot, the image is not changed."
 ))  # fmt: skip
-@click.option("--memory", default="2G", show_default=True, callback=_memory, help="Memory.")
-@click.option(
-    "--cpus", type=click.IntRange(1, 64), default=2, show_default=True, help="Number of processors."
-)
-@click.option("--cpu", default="", help="Processor model of QEMU's, such as max.")
-@click.option("--bus", type=click.Choice(("virtio", "nvme", "sata")), default="virtio",
-              show_default=True, help="What the disk is attached to.")  # fmt: skip
-@click.option("--accel", type=click.Choice(("auto", "kvm", "tcg")), default="auto",
-              show_default=True, help="The host's processor, or translation.")  # fmt: skip
-@click.option("--network", is_flag=True, help="A way out for the network card.")
-@click.option("--forward", multiple=True, callback=_forwards, metavar="HOST:GUEST",
-              help="Lead a port of this host's to one of the guest's.")  # fmt: skip
+@machine_options
 @rpm_source_option
 @store_option
 def command(
@@ -107,13 +75,7 @@ def command(
     log: Path | None,
     power_off: bool,
     persist: bool,
-    memory: int,
-    cpus: int,
-    cpu: str,
-    bus: str,
-    accel: str,
-    network: bool,
-    forward: tuple[Forward, ...],
+    wanted: WantedMachine,
     rpm_source: tuple[Path, ...],
     store: Path,
 ) -> Answer | None:
@@ -124,7 +86,7 @@ def command(
     a shell in the guest reads the terminal, or what is piped in, and the guest ends with it.
     """
     from dockyard.vm.console import ESCAPES, interact
-    from dockyard.vm.qemu import Accel, Disk, Machine
+    from dockyard.vm.qemu import Disk
 
     _require_together(check, ssh, autologin, persist, user, {"--log": log, "--timeout": timeout})
     timeout = timeout or _TIMEOUT
@@ -136,8 +98,7 @@ def command(
         )
     disk, questions, pins, name = _subject(image, config_file, store, rpm_source, every_file)
     tools = _tools(store, pins)
-    chosen = Accel(accel) if accel != "auto" else _probe(tools, store)
-    machine = Machine(chosen, memory, cpus, cpu, bus, network, forward)
+    machine = wanted.machine(tools, store)
     log = log.absolute() if log else _console_log(store, name)
     if check:
         console = show_kernel or False
@@ -268,12 +229,6 @@ def _tools(store: Path, pins: Sequence[Pin]) -> Tools:
     if not tools_ready(store, pins):
         namespace.enter()
     return tools_tree(store, pins).main
-
-
-def _probe(tools: Tools, store: Path) -> Accel:
-    from dockyard.vm.accel import probe
-
-    return probe(tools, store / "vm" / "accel.json").accel
 
 
 def _check(

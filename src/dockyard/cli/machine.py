@@ -1,0 +1,98 @@
+"""The options that say what virtual machine an image runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dockyard.host.sandbox import Tools
+    from dockyard.vm.qemu import Forward, Machine
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedMachine:
+    """What the options say. memory: bytes. accel: `auto`, or a name of Accel."""
+
+    memory: int
+    cpus: int
+    cpu: str
+    bus: str
+    accel: str
+    network: bool
+    forward: tuple[Forward, ...]
+
+    def machine(self, tools: Tools, store: Path) -> Machine:
+        """The machine; where it is left open, it is tried whether KVM works here."""
+        from dockyard.vm.accel import probe
+        from dockyard.vm.qemu import Accel, Machine
+
+        if self.accel == "auto":
+            accel = probe(tools, store / "vm" / "accel.json").accel
+        else:
+            accel = Accel(self.accel)
+        return Machine(
+            accel, self.memory, self.cpus, self.cpu, self.bus, self.network, self.forward
+        )
+
+
+def _memory(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    factors = {"M": 1 << 20, "G": 1 << 30}
+    number, factor = value[:-1], factors.get(value[-1:].upper())
+    if factor is None or not number.isdigit() or int(number) * factor < 64 << 20:
+        raise click.BadParameter("a size of 64M or more, such as 512M or 2G")
+    return int(number) * factor
+
+
+def _forwards(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> tuple[Forward, ...]:
+    from dockyard.vm.qemu import Forward
+
+    found = []
+    for value in values:
+        host, colon, guest = value.partition(":")
+        if not (colon and host.isdigit() and guest.isdigit()):
+            raise click.BadParameter(f"{value} is not HOST:GUEST, such as 2222:22")
+        found.append(Forward(int(host), int(guest)))
+    return tuple(found)
+
+
+def machine_options(command: Callable[..., T]) -> Callable[..., T]:
+    """`--memory`, `--cpus`, `--cpu`, `--bus`, `--accel`, `--network` and `--forward`, which the
+    command gets as one WantedMachine, `wanted`.
+    """
+
+    @click.option("--memory", default="2G", show_default=True, callback=_memory, help="Memory.")
+    @click.option("--cpus", type=click.IntRange(1, 64), default=2, show_default=True,
+                  help="Number of processors.")  # fmt: skip
+    @click.option("--cpu", default="", help="Processor model of QEMU's, such as max.")
+    @click.option("--bus", type=click.Choice(("virtio", "nvme", "sata")), default="virtio",
+                  show_default=True, help="What the disk is attached to.")  # fmt: skip
+    @click.option("--accel", type=click.Choice(("auto", "kvm", "tcg")), default="auto",
+                  show_default=True, help="The host's processor, or translation.")  # fmt: skip
+    @click.option("--network", is_flag=True, help="A way out for the network card.")
+    @click.option("--forward", multiple=True, callback=_forwards, metavar="HOST:GUEST",
+                  help="Lead a port of this host's to one of the guest's.")  # fmt: skip
+    @wraps(command)
+    def collected(
+        memory: int,
+        cpus: int,
+        cpu: str,
+        bus: str,
+        accel: str,
+        network: bool,
+        forward: tuple[Forward, ...],
+        **others: object,
+    ) -> T:
+        wanted = WantedMachine(memory, cpus, cpu, bus, accel, network, forward)
+        return command(wanted=wanted, **others)
+
+    return collected
