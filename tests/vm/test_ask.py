@@ -123,6 +123,14 @@ def test_a_check_that_was_stopped_has_not_passed(root: Path) -> None:
     assert "stopped after" in verdict.results[0].errors
 
 
+def test_a_check_without_an_answer_has_not_passed(root: Path) -> None:
+    verdict = play(root, "up(); check('1', 'harbor'); say('end'); time.sleep(60)")
+    assert not verdict.passed
+    assert [result.passed for result in verdict.results] == [False, True]
+    assert "1 of 2 checks failed" in unstyle(as_text(verdict))
+    assert "without this one" in unstyle(as_text(verdict))
+
+
 def test_a_system_with_failed_units_has_not_passed(root: Path) -> None:
     script = (
         "say('hello'); take(); say('uptime', text='3'); say('state', '-', 1, 'degraded');"

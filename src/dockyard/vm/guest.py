@@ -159,8 +159,9 @@ class _Talk:
                 raise DockyardError(self._gone(gone, session.status))
             if session.elapsed > self.deadline:
                 raise DockyardError(self._late())
+        asked = enumerate(self.plan.checks)
         return Verdict(
-            results=tuple(self.results[place] for place in sorted(self.results)),
+            results=tuple(self.results.get(place, _unanswered(check)) for place, check in asked),
             system_state=self.state,
             failed_units=tuple(self.failed),
             console=self.plan.console,
@@ -290,6 +291,10 @@ class _Talk:
         stage = f"{self.log.stage.title} stage of the boot"
         fix = f"{fix}; all that the guest printed is in {self.plan.console}"
         return Problem(code, what, stage, fix=fix, excerpt=excerpt or self.log.tail())
+
+
+def _unanswered(check: Check) -> CheckResult:
+    return CheckResult(check, False, "", 0.0, -1, "the guest ended its answers without this one")
 
 
 def _fatal(event: monitor.Event) -> str:

@@ -12,7 +12,7 @@ from dockyard.vm.qemu import Accel
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """The answer to one check. actual: stripped stdout. status: of the script (124: it took too
-    long). errors: the end of its stderr.
+    long; -1: there was no answer). errors: the end of its stderr.
     """
 
     check: Check
