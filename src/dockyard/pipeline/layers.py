@@ -9,6 +9,8 @@ it.
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,9 @@ from dockyard.tree.setting import Setting, Tree
 TREE = "tree"  # in the result of the packages step
 INDEX = "index"  # beside it: its archive's index
 UPPER = "upper"  # in the result of a layer
+
+# What the kernel says of names in a tree, whatever holds it: the rest is told of the store.
+_OF_THE_TREE = (errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENXIO)
 
 
 def layer_step(
@@ -108,12 +113,29 @@ def _lowers(work: Work, below: tuple[Step, ...]) -> list[Path]:
 
 @contextmanager
 def _told_where(setting: Setting) -> Iterator[None]:
-    """Name the setting's place in the image file in problems that name none."""
+    """Name the setting's place in the image file in problems that name none, and in what the kernel
+    says of the tree.
+    """
+    where: Position | str = getattr(setting, "position", None) or setting.describe()
     try:
         yield
     except DockyardError as error:
-        where: Position | str = getattr(setting, "position", None) or setting.describe()
         raise DockyardError(*(_with_place(problem, where) for problem in error.problems)) from error
+    except OSError as error:
+        if error.errno not in _OF_THE_TREE:
+            raise
+        raise DockyardError(_in_the_way(setting, where, error)) from error
+
+
+def _in_the_way(setting: Setting, where: Position | str, error: OSError) -> Problem:
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return Problem(
+        "tree.in-the-way",
+        f"what the image has at {path or 'some place'} is in the way of: {setting.describe()}",
+        where,
+        why=error.strerror or str(error),
+        fix="choose another place, or leave out the package or file that brought it",
+    )
 
 
 def _with_place(problem: Problem, where: Position | str) -> Problem:
