@@ -202,6 +202,9 @@ OCI = "input: {image: {oci: %s}}"
         (DISK.replace("mountPoint: /boot/efi",
          "mountPoint: {path: /boot/efi, options: unmask=077}"),
          "config.mount-options"),
+        (DISK.replace("mountPoint: /boot/efi",
+         "mountPoint: {path: /boot/efi, options: 'fmask=0077,umask=u=rwx'}"),
+         "config.mount-options"),
         (DISK.replace("mountPoint: /}", "mountPoint: {path: /, options: 'rw,noatime,data=ordered,"
          "x-systemd.growfs,discard'}}") + BOOT % "", ""),
         (DISK.replace("ext4, mountPoint: /}", "xfs, mountPoint: {path: /, options: noattr3}}"),

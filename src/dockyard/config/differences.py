@@ -207,11 +207,14 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "mount-options",
         "Mount options are those of the file system",
-        "A misspelt one keeps the file system from being mounted, and the machine from starting.",
+        "A misspelt one, or a mask that is no octal number, keeps the file system from being "
+        "mounted, and the machine from starting.",
         "invalid",
         examples=(
             _STORAGE
             + "  - {deviceId: a, type: vfat, mountPoint: {path: /a, options: unmask=77}}\n",
+            _STORAGE
+            + "  - {deviceId: a, type: vfat, mountPoint: {path: /a, options: umask=none}}\n",
         ),
     ),
     Difference(

@@ -7,6 +7,7 @@ xfs, btrfs, vfat, erofs) as of Linux 6.12, without what no longer mounts.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 
 from dockyard.model.base import Mistake, Step
@@ -58,13 +59,25 @@ inode_share
     }.items()
 }
 _KNOWN["fat32"] = _KNOWN["vfat"]
+_MASKS = ("allow_utime", "dmask", "fmask", "umask")
+_OCTAL = re.compile("[0-7]{1,5}")
+_WHY = "the file system would not be mounted, and the machine would not start"
 
 
 def unknown_options(options: str, kind: str | None, *at: Step) -> Iterator[Mistake]:
-    """The options that a file system of a kind does not have."""
+    """The options that a file system of a kind does not have, and masks that are no numbers."""
     known = _KNOWN.get(kind or "")
     for option in options.split(",") if known else ():
-        name = option.partition("=")[0]
+        name, equals, value = option.partition("=")
+        if equals and name in _MASKS and not _OCTAL.fullmatch(value):
+            yield Mistake(
+                at,
+                "config.mount-options",
+                f"{value!r} is no number for the mount option {name!r}",
+                f"write octal digits, such as `{name}=0077`",
+                _WHY,
+                reads=(at,),
+            )
         if known is None or not option or name in known or name.startswith(("x-", "X-")):
             continue
         near = difflib.get_close_matches(name[:64], sorted(known), n=1)
@@ -73,6 +86,6 @@ def unknown_options(options: str, kind: str | None, *at: Step) -> Iterator[Mista
             "config.mount-options",
             f"{kind} has no mount option {name!r}",
             f"did you mean {near[0]!r}?" if near else f"remove {name!r}",
-            "the file system would not be mounted, and the machine would not start",
+            _WHY,
             reads=(at,),
         )
