@@ -117,6 +117,19 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert told in " ".join((done.stderr + done.stdout).split())
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["--memory", "63M"], ["--memory", "²G"], ["--memory", ""], ["--forward", "70000:22"],
+     ["--forward", "22"], ["--forward", "²:22"], ["--forward", "0:22"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_machine_that_cannot_be_is_refused(words: list[str], here: Here, tmp_path: Path) -> None:
+    (tmp_path / "disk.raw").write_text("")
+    done = here("boot", str(tmp_path / "disk.raw"), *words)
+    assert done.returncode == 2 and words[0] in done.stderr
+    assert "such as" in done.stderr
+
+
 def leaves(group: click.Group, path: list[str]) -> list[list[str]]:
     context = click.Context(group)
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -44,11 +45,11 @@ class WantedMachine:
 
 
 def _memory(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    factors = {"M": 1 << 20, "G": 1 << 30}
-    number, factor = value[:-1], factors.get(value[-1:].upper())
-    if factor is None or not number.isdigit() or int(number) * factor < 64 << 20:
+    found = re.fullmatch("([0-9]{1,9})([MGmg])", value)
+    size = int(found[1]) << (20 if found[2] in "Mm" else 30) if found else 0
+    if size < 64 << 20:
         raise click.BadParameter("a size of 64M or more, such as 512M or 2G")
-    return int(number) * factor
+    return size
 
 
 def _forwards(
@@ -58,10 +59,10 @@ def _forwards(
 
     found = []
     for value in values:
-        host, colon, guest = value.partition(":")
-        if not (colon and host.isdigit() and guest.isdigit()):
+        ports = re.fullmatch("([0-9]{1,5}):([0-9]{1,5})", value)
+        if not ports or not all(0 < int(port) < 1 << 16 for port in ports.groups()):
             raise click.BadParameter(f"{value} is not HOST:GUEST, such as 2222:22")
-        found.append(Forward(int(host), int(guest)))
+        found.append(Forward(int(ports[1]), int(ports[2])))
     return tuple(found)
 
 
