@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-_HEADER = re.compile(rb"@([a-z]+) (\S+) (-?\d+) (\d+)")
+# Numbers of up to nine digits, so that what is damaged is passed over, and never waited for long.
+_HEADER = re.compile(rb"@([a-z]+) ([!-~]+) (-?[0-9]{1,9}) ([0-9]{1,9})")
 
 
 class Kind(StrEnum):
