@@ -10,7 +10,7 @@ from rpm_repositories import access, add_rpm, index, key, serving, write_key
 
 from dockyard.errors import DockyardError
 from dockyard.host.clock import now
-from dockyard.model.packages import Lock, PinBy, Repository, Request
+from dockyard.model.packages import Lock, LockedRepository, PinBy, Repository, Request
 from dockyard.packages import lock as locks
 from dockyard.packages.pinned_files import resolve_files
 from dockyard.packages.rpm.keys import made_at
@@ -398,3 +398,14 @@ def test_the_time_of_a_key_is_read_out_of_its_first_packet() -> None:
     certificate = bytes(key("owner").extract_certificate())
     assert 1767225600 < made_at(certificate) <= now()
     assert made_at(b"") == made_at(b"\x00abc") == made_at(b"\xc6\x33\x03\x00\x00\x00\x00") == 0
+
+
+@pytest.mark.parametrize("revision", ["²", "9" * 5000, "-1", "rawhide", ""])
+def test_a_revision_that_is_no_number_goes_neither_forth_nor_back(revision: str) -> None:
+    old, new = (
+        Lock("web", repositories=(LockedRepository("base", revision=each),))
+        for each in ("1767225600", revision)
+    )
+    assert locks.follow(old, new, "web.lock").repositories[0].id == "base"
+    assert locks.follow(new, old, "web.lock").newest_revision in (1767225600, None)
+    assert new.newest_revision is None

@@ -10,6 +10,7 @@ Frozen data, no I/O. `packages.lock` writes and reads the text form.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from dockyard.errors import Position
 
 LOCK_VERSION = 2
 DEFAULT_PRIORITY = 99
+_NUMBER = re.compile("[0-9]{1,19}")
 DEFAULT_COST = 1000
 
 
@@ -92,6 +94,11 @@ class LockedRepository:
     include: tuple[str, ...] = ()
     revision: str = ""
 
+    @property
+    def revision_number(self) -> int | None:
+        """The revision, where it is a number of 64 bits or less."""
+        return int(self.revision) if _NUMBER.fullmatch(self.revision) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -131,15 +138,13 @@ class Lock:
         """The latest of the repositories' revisions that are times (Unix seconds); None if none
         is.
         """
-        times = [int(each.revision) for each in self.repositories if _is_time(each.revision)]
-        return max(times, default=None)
+        numbers = (each.revision_number or 0 for each in self.repositories)
+        return max((number for number in numbers if _is_time(number)), default=None)
 
 
-def _is_time(revision: str) -> bool:
+def _is_time(revision: int) -> bool:
     """Whether a revision can be a time: from 1990 on, in ten digits at most."""
-    if not (revision.isascii() and revision.isdigit() and len(revision) <= 10):
-        return False
-    return int(revision) >= 631152000
+    return 631152000 <= revision < 10**10
 
 
 @dataclass(frozen=True, slots=True)

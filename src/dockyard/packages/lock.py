@@ -101,8 +101,9 @@ def follow(old: Lock | None, new: Lock, file: str) -> Lock:
     before = {each.id: each for each in old.repositories} if old else {}
     problems = Problems()
     for each in new.repositories:
-        was = before[each.id].revision if each.id in before else ""
-        if was.isdigit() and each.revision.isdigit() and int(each.revision) < int(was):
+        was = before[each.id].revision_number if each.id in before else None
+        now = each.revision_number
+        if was is not None and now is not None and now < was:
             problems.add(
                 "lock.older-metadata",
                 f"the metadata of repository {each.id} went back",
