@@ -20,6 +20,7 @@ from dockyard.host.files import (
     open_regular,
     private_directory,
     read_regular,
+    remove_all_parts,
     remove_parts,
     remove_tree,
     write_atomic,
@@ -171,6 +172,9 @@ def test_parts_of_dead_processes_are_removed(tmp_path: Path) -> None:
         path.write_text("")
     remove_parts(target)
     assert sorted(tmp_path.iterdir()) == sorted([alive, other, own])
+    (tmp_path / ".web.4194305.part/Packages").mkdir(parents=True)
+    remove_all_parts(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([alive, own])
 
 
 def test_trees_without_permissions_are_removed(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TypeVar
 
 from dockyard.distro.relations import Relations
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.host.files import LARGEST_SOURCE, read_regular
+from dockyard.host.files import LARGEST_SOURCE, part_of, read_regular
 from dockyard.packages.rpm.contents import FileTrigger, PackageScriptlet, RpmPackage
 from dockyard.packages.rpm.writer import write_package
 
@@ -72,7 +71,7 @@ def make(order: Ordered, build: Callable[[Ordered], RpmPackage], out: Path) -> t
     """Write an ordered package under its final name, when it is whole; gives what is wrong instead
     of raising it.
     """
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part = part_of(out)
     try:
         package = build(order)
     except DockyardError as error:

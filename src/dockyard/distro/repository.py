@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dockyard.distro.keys import SigningKey
-from dockyard.host.files import remove_tree
+from dockyard.host.files import part_of, remove_tree
 from dockyard.host.sandbox import Tools
 
 PACKAGES = "Packages"
@@ -43,7 +43,7 @@ def assemble(
     tools: Tools,
 ) -> Path:
     """Lay out packages (file name, signed file) and make the signed metadata, unpublished."""
-    work = store / "repositories" / f".{name}.{os.getpid()}.part"
+    work = part_of(repository_path(store, name))
     remove_tree(work)
     (work / PACKAGES).mkdir(parents=True)
     for file_name, source in packages:

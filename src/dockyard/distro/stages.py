@@ -6,7 +6,6 @@ was stopped goes on where it was.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from dockyard.distro.undeclared import undeclared
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.clock import monotonic
-from dockyard.host.files import remove_tree
+from dockyard.host.files import part_of, remove_all_parts
 from dockyard.host.sandbox import Tools
 from dockyard.host.workers import each
 from dockyard.model.packages import Lock
@@ -103,7 +102,7 @@ class Stages:
         nothing.
         """
         (self._store / "converted").mkdir(parents=True, exist_ok=True)
-        sweep(self._store / "converted")
+        remove_all_parts(self._store / "converted")
         jobs = [*self._conversions(sources), *self._own(sources)]
         return sorted(jobs, key=lambda job: (-job.weight, job.name))
 
@@ -207,13 +206,13 @@ class Stages:
         """(file name, signed file) of every package."""
         directory = self._store / "signed" / key.fingerprint
         directory.mkdir(parents=True, exist_ok=True)
-        sweep(directory)
+        remove_all_parts(directory)
         signed = []
         with _Step(self._listener, "sign", f"{len(jobs)} packages", _CHANGED):
             for job in jobs:
                 out = directory / f"{job.key}.rpm"
                 if not out.is_file():
-                    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+                    part = part_of(out)
                     with part.open("wb") as file:
                         sign(job.out, file, key.secret)
                     part.rename(out)
@@ -224,7 +223,7 @@ class Stages:
 
     def repository(self, signed: Sequence[tuple[str, Path]], key: SigningKey, tools: Tools) -> Path:
         name, epoch = self._loaded.distro.name, self._loaded.epoch
-        sweep(self._store / "repositories")
+        remove_all_parts(self._store / "repositories")
         with _Step(self._listener, "index", f"{len(signed)} packages", _CHANGED):
             return repository.assemble(self._store, name, signed, key, epoch, tools)
 
@@ -233,14 +232,6 @@ class Stages:
             problems = checks.check_repository(work, self._loaded.places())
             if problems:
                 raise DockyardError(*problems)
-
-
-def sweep(directory: Path) -> None:
-    """Remove what processes that are gone left behind: `.<name>.<process id>.part`."""
-    for path in directory.glob(".*.part"):
-        process = path.name.split(".")[-2]
-        if process.isdigit() and not Path("/proc", process).exists():
-            remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _run(job: Job) -> tuple[Problem, ...]:

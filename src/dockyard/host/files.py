@@ -81,7 +81,7 @@ def _too_large(limit: int) -> OSError:
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file of the host so that a reader sees the old or the new content, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -94,12 +94,26 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
+def part_of(path: Path) -> Path:
+    """Where this process writes what takes its name when it is whole: `.NAME.PID.part`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
 def remove_parts(path: Path) -> None:
-    """Remove what processes that died left of a file that they were writing (`.NAME.PID.part`)."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+    """Remove what processes that died left of a file that they were writing."""
+    _remove_left(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
+
+
+def remove_all_parts(directory: Path) -> None:
+    """The same for all files and directories that they were writing in a directory."""
+    _remove_left(directory.glob(".*.part"))
+
+
+def _remove_left(parts: Iterable[Path]) -> None:
+    for part in parts:
         pid = part.name.removesuffix(".part").rpartition(".")[2]
         if pid.isdigit() and not Path("/proc", pid).exists():
-            part.unlink(missing_ok=True)
+            remove_tree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def remove_tree(path: Path) -> None:

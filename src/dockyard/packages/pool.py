@@ -18,6 +18,7 @@ from typing import Any
 import solv
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host.files import part_of, remove_parts
 from dockyard.model.packages import Pin, Repository, Request
 from dockyard.packages.rpm.modules import NONE, Modules
 from dockyard.packages.rpm.primary import in_order
@@ -208,7 +209,8 @@ def _write_cache(repo: Any, path: Path) -> None:
     """Keep a loaded repository; a cache that cannot be written is no harm."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
+        remove_parts(path)
+        part = part_of(path)
         target = solv.xfopen(str(part), "w")
         good = bool(target) and repo.write(target)
         if target:

@@ -42,7 +42,7 @@ def is_placed(step: Step, target: Path, store: Store) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = files.part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         files.remove_parts(target)  # of builds that were killed while they copied
