@@ -14,7 +14,7 @@ import pytest
 
 from dockyard.config import parse_image
 from dockyard.errors import DockyardError
-from dockyard.host.files import InRoot
+from dockyard.host.in_root import InRoot
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
 from dockyard.tree.hostname import Hostname
 from dockyard.tree.modules import Module

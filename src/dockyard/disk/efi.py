@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import InRoot
+from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
 
 FOLDER = "usr/lib/systemd/boot/efi"

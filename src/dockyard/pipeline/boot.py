@@ -7,7 +7,7 @@ from pathlib import Path
 from dockyard.disk import efi, esp, uki
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import InRoot
+from dockyard.host.in_root import InRoot
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.pipeline.layers import merged_tree, scratch_tree
 from dockyard.pipeline.toolbox import Toolbox

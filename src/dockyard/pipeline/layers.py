@@ -20,6 +20,7 @@ from dockyard.archive import Archive
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import files, mounts
+from dockyard.host.in_root import InRoot
 from dockyard.tree.finish import clamp_times, refuse_sockets
 from dockyard.tree.setting import Setting, Tree
 
@@ -37,7 +38,7 @@ def layer_step(
     """A step that applies settings in order. below: the packages step, then the layers so far."""
 
     def work(work: Work) -> None:
-        with _writable(work, below) as at, files.InRoot(at) as inside:
+        with _writable(work, below) as at, InRoot(at) as inside:
             tree = Tree(at, inside, epoch)
             for number, setting in enumerate(settings):
                 work.progress(setting.describe(), number, len(settings), "settings")

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import InRoot
+from dockyard.host.in_root import InRoot
 
 FIRST_ID = 1000
 LAST_ID = 60000

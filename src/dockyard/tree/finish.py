@@ -16,7 +16,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import InRoot, remove_tree
+from dockyard.host.files import remove_tree
+from dockyard.host.in_root import InRoot
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import run_in_tree
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.host.files import LARGEST_SOURCE, InRoot, open_regular
+from dockyard.host.files import LARGEST_SOURCE, open_regular
+from dockyard.host.in_root import InRoot
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.sandbox import run_in_tree
 from dockyard.tree.check import Check

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.host.files import InRoot
+from dockyard.host.in_root import InRoot
 from dockyard.tree import password_age
 from dockyard.tree.accounts import Account, Accounts
 from dockyard.tree.check import Check
