@@ -159,6 +159,28 @@ def test_every_verb_answers_with_json_even_when_it_fails(
         assert done.stderr == ""
 
 
+def test_a_failure_in_json_has_its_place_and_what_was_remarked_before(
+    here: Here, tmp_path: Path
+) -> None:
+    (tmp_path / "web.yaml").write_text("os: {uki: {mode: passthrough}, hostname: a_b}\n")
+    done = here("validate-config", str(tmp_path / "web.yaml"), "--json")
+    answer = json.loads(done.stdout)
+    [problem] = answer["problems"]
+    assert (problem["code"], problem["line"], problem["column"]) == ("config.hostname", 1, 42)
+    crash = STUMBLE.replace("ERROR", "KeyError('x')").replace(
+        "raise", "from dockyard.cli.verb import remark; remark([PROBLEM]); raise"
+    )
+    problem = "__import__('dockyard.errors').errors.Problem('a.b', 'told before')"
+    done = subprocess.run(
+        [sys.executable, "-c", crash.replace("PROBLEM", problem), "doctor", "--json"],
+        capture_output=True,
+        text=True,
+    )
+    answer = json.loads(done.stdout)
+    assert [each["code"] for each in answer["problems"]] == ["cli.internal"]
+    assert [each["what"] for each in answer["remarks"]] == ["told before"]
+
+
 def test_the_documentation_has_the_result_of_every_verb() -> None:
     page = (Path(__file__).parents[2] / "docs/reference/json.md").read_text()
     for words in leaves(dockyard, []):

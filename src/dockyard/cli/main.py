@@ -21,7 +21,7 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import envelope
 from dockyard.cli.log import current_log
 from dockyard.cli.stumble import stumbled
-from dockyard.cli.verb import JSON_OPTION, Noun, usage_problem
+from dockyard.cli.verb import JSON_OPTION, Noun, remarks_so_far, usage_problem
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
 from dockyard.host.conditions import settle
@@ -149,8 +149,14 @@ def _fail(error: DockyardError) -> None:
     log = current_log()
     if JSON_OPTION in sys.argv:
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
-        path = log.written if log else None
-        terminal.say(envelope(_verb_in(words), ok=False, problems=error.problems, log=path))
+        told = envelope(
+            _verb_in(words),
+            ok=False,
+            remarks=remarks_so_far(),
+            problems=error.problems,
+            log=log.written if log else None,
+        )
+        terminal.say(told)
         return
     terminal.fail(error)
     if log and log.written:

@@ -16,11 +16,12 @@ from click.core import ParameterSource
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer, envelope
 from dockyard.cli.log import LOG_FILE, QUIET, Log
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import Problem
 
 JSON_OPTION = "--json"
 _JSON = "dockyard.json"
-_REMARKS = "dockyard.remarks"
+
+_remarks: list[Problem] = []
 
 
 class Needing(click.Option):
@@ -48,23 +49,11 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb and show its answer."""
+        _remarks.clear()
         _refuse_idle_options(ctx)
         log = Log.of(ctx)
-        try:
-            with log:
-                answer = super().invoke(ctx)
-        except DockyardError as error:
-            if not ctx.meta.get(_JSON):
-                raise
-            told = envelope(
-                verb_name(ctx),
-                ok=False,
-                remarks=remarks_so_far(),
-                problems=error.problems,
-                log=log.written,
-            )
-            terminal.say(told)
-            raise SystemExit(1) from error
+        with log:
+            answer = super().invoke(ctx)
         if isinstance(answer, Answer):
             _show(ctx, answer, log)
         return answer
@@ -106,16 +95,14 @@ def _refuse_idle_options(ctx: click.Context) -> None:
 
 def remark(remarks: Sequence[Problem]) -> None:
     """Tell warnings and notes: a person at once, a program with the answer."""
-    context = click.get_current_context()
-    context.meta.setdefault(_REMARKS, []).extend(remarks)
+    _remarks.extend(remarks)
     if not wants_json():
         terminal.remark(remarks)
 
 
 def remarks_so_far() -> tuple[Problem, ...]:
-    """What `remark` was told in the verb that runs."""
-    context = click.get_current_context(silent=True)
-    return tuple(context.meta.get(_REMARKS, ())) if context else ()
+    """What `remark` was told in the verb that runs, or ran last."""
+    return tuple(_remarks)
 
 
 def wants_json() -> bool:
