@@ -18,6 +18,7 @@ from dockyard.host.files import write_atomic
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
+from dockyard.pipeline.toolbox import code_digest
 from dockyard.tree.additional import added_paths
 from dockyard.tree.initrd.parts import FILESYSTEMS, Part
 from dockyard.tree.modules import Module, module_name
@@ -54,7 +55,7 @@ def unknown_names(
     made = sorted(each.name for each in settings if isinstance(each, Group | User))
     question = [
         *(answers, [each.identity for each in asked], sorted(added), list(filesystems)),
-        *(groups, made),
+        *(groups, made, code_digest()),
     ]
     name = hashlib.sha256(json.dumps(question).encode()).hexdigest()
     good = access.cache / "named" / name

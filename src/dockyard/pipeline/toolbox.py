@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import dockyard
@@ -63,6 +64,7 @@ def open_toolbox(
     return Toolbox(step, lambda: tools_tree(store, pins, origins=origins))
 
 
+@cache
 def code_digest() -> str:
     """SHA-256 over Dockyard's own source files: results of other code are not reused."""
     root = Path(dockyard.__file__).parent
