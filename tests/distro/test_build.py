@@ -129,9 +129,11 @@ def test_nothing_is_made_twice(small: Path, tools: Tools) -> None:
     (small / "passwd").write_text("root:x:0:0::/root:/bin/bash\n")
     changed = _build(small, tools)
     assert (changed.made, changed.changed) == (1, True)
+    (warning,) = changed.remarks
+    assert warning.code == "distro.version-kept" and warning.what.endswith(": base-1-1.noarch")
     (small / "all.yaml").write_text(COMPONENTS + "# a comment\n")
     touched = _build(small, tools)
-    assert (touched.made, touched.changed) == (0, True)
+    assert (touched.made, touched.changed, touched.remarks) == (0, True, ())
     # This one and the one before, for those who still read it.
     assert len([*touched.path.parent.glob(".small-*")]) == 2
 

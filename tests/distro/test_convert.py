@@ -61,6 +61,7 @@ def _codes(tmp_path: Path, entries: Sequence[Member] = ENTRIES, **declared: Any)
 def test_identity_comes_from_the_control_file(tmp_path: Path) -> None:
     package = _package(tmp_path)
     assert (package.name, package.evr, package.architecture) == ("sample", "1.2-3", "x86_64")
+    assert _package(tmp_path, revision=2).evr == "1.2-3^2"
     assert package.license == "(BSD-3-Clause OR MIT) AND GPL-2.0-or-later"
     assert package.source == "sample-1.2-3.src.rpm"
     assert package.description == "The long text.\n\nIts end."

@@ -71,10 +71,16 @@ def installed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Install
 
 
 def _newer(place: Path, tools: Tools) -> Path:
-    """The repository a day later: harbor-release has a new release."""
+    """The repository a day later: harbor-release has a new release, and systemd, on whose very
+    version other packages depend, a new revision.
+    """
     shutil.copytree(HARBOR, place / "harbor")
     declared = place / "harbor/packages/harbor-release.yaml"
     declared.write_text(declared.read_text() + '\nrelease: "2"\n')
+    components = place / "harbor/components/system.yaml"
+    text, begin = components.read_text(), "  systemd:\n"
+    assert begin in text and "revision" not in text
+    components.write_text(text.replace(begin, f"{begin}    revision: 7\n"))
     store = place / "store"
     store.mkdir()
     for shared in ("blobs", "converted", "signed"):
@@ -97,6 +103,7 @@ def test_a_package_is_updated_from_the_repository(
     newer = _newer(tmp_path, tools)
     installed.run("dnf", "--assumeyes", "--refresh", "upgrade", served=newer)
     assert installed.run("rpm", "-q", "harbor-release").text == "harbor-release-1-2.noarch\n"
+    assert installed.run("rpm", "-q", "--queryformat=%{release}", "systemd").text.endswith("^7")
     installed.run("dnf", "--assumeyes", "install", "nano", served=newer)
     installed.run("nano", "--version")
 

@@ -15,7 +15,7 @@ from dockyard.packages.rpm.contents import Sense
 
 
 def _package(name: str, version: str = "1-1", **fields: str) -> Imported:
-    declared = {key: fields.pop(key) for key in ("rename",) if key in fields}
+    declared = {key: fields.pop(key) for key in ("rename", "revision") if key in fields}
     control = {"Package": name, "Version": version}
     control |= {key.replace("_", "-"): value for key, value in fields.items()}
     return Imported(declared.get("rename", name), control, Component.model_validate(declared))
@@ -43,6 +43,21 @@ def _requires(*packages: Imported, drop: tuple[str, ...] = ()) -> list[str]:
 )
 def test_versions(debian: str, rpm: str) -> None:
     assert evr_text(debian) == rpm
+
+
+@pytest.mark.parametrize(
+    "later", ["1.2-3", "1.2-3+b1", "1.2-3.1", "1.2-3+deb13u1", "1.2-4", "1.3-1"]
+)
+def test_a_revision_is_newer_than_upstream_s_version_and_older_than_its_next(later: str) -> None:
+    first, second = evr_text("1.2-3", 1), evr_text("1.2-3", 2)
+    assert rpm_version.compare(second, first) == 1
+    assert rpm_version.compare(evr_text(later), second) == (-1 if later == "1.2-3" else 1)
+
+
+def test_a_revision_provides_upstream_s_version_too() -> None:
+    package = _package("a", "1:1.2-3~deb13u1", revision="2")
+    provided = [str(item) for item in _map(package).provides]
+    assert provided == ["a = 1:1.2-3~deb13u1^2", "a = 1:1.2-3~deb13u1"]
 
 
 def test_groups_become_rich_relations() -> None:

@@ -11,7 +11,7 @@ distribution's files and the lock are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from dockyard.distro.keys import SigningKey, default_directory, signing_key
 from dockyard.distro.load import LoadedDistro, load_distro
 from dockyard.distro.lock import lock_path, read_lock
 from dockyard.engine import events
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.host.files import exclusive, remove_tree
 from dockyard.model.distro import Component, Package
 
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from dockyard.packages.deb.sources import Origins
 
 
+# How many packages a warning names.
+_NAMED = 8
+
+
 @dataclass(frozen=True, slots=True)
 class BuiltDistro:
     """A published repository. made: packages that were made in this run; total: all of them.
-    remarks: warnings about the imported packages; none when nothing was to be built.
+    remarks: warnings about the packages; none when nothing was to be built.
     """
 
     path: Path
@@ -84,6 +88,7 @@ def build_distro(
         jobs = stages.plan(sources)
         made = stages.make(jobs)
         signed = stages.sign(jobs, key)
+        remarks = (*stages.remarks, *_missed_updates(loaded, store, signed))
         work = stages.repository(signed, key, tools())
         try:
             if check:
@@ -91,7 +96,29 @@ def build_distro(
             place = repository.publish(store, name, work, whole)
         finally:
             remove_tree(work)
-    return BuiltDistro(place, name, key.fingerprint, made, total, True, stages.remarks)
+    return BuiltDistro(place, name, key.fingerprint, made, total, True, remarks)
+
+
+def _missed_updates(
+    loaded: LoadedDistro, store: Path, signed: Sequence[tuple[str, Path]]
+) -> list[Problem]:
+    """A warning when packages changed and their versions did not."""
+    kept = repository.kept_versions(store, loaded.distro.name, signed)
+    if not kept:
+        return []
+    named = ", ".join(name.removesuffix(".rpm") for name in kept[:_NAMED])
+    more = f" and {len(kept) - _NAMED} more" if len(kept) > _NAMED else ""
+    return [
+        Problem(
+            "distro.version-kept",
+            f"changed since the repository was last made, and of the same version: {named}{more}",
+            str(loaded.files[0]),
+            why="dnf compares versions: machines that have a package never get its change",
+            fix="raise `revision` of the component, or `release` of a package of your own; "
+            "as long as no machine uses the repository, nothing needs it",
+            severity=Severity.WARNING,
+        )
+    ]
 
 
 def _origins_of_host() -> Origins:

@@ -72,7 +72,7 @@ def build(conversion: Conversion) -> RpmPackage:
         payload.problem("unknown-architecture", what)
     files = payload.result()
     summary, description = upstream.description(control)
-    epoch, version, release = rpm_evr(control["Version"])
+    epoch, version, release = rpm_evr(control["Version"], declaration.revision)
     package = RpmPackage(
         name=conversion.name,
         epoch=epoch,

@@ -17,7 +17,7 @@ def listing(loaded: LoadedDistro) -> list[tuple[str, str, str]]:
         if found:
             pin = found[0]
             origin = f"{pin.repository} {pin.name} {pin.evr}"
-            rows.append((item.rpm_name, evr_text(pin.evr), origin))
+            rows.append((item.rpm_name, evr_text(pin.evr, item.declaration.revision), origin))
         else:
             rows.append((item.rpm_name, "-", f"{item.upstream}, not in the lock"))
     for package in loaded.packages:

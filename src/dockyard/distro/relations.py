@@ -169,7 +169,10 @@ class RelationMapper:
         return Relation(name, sense, text)
 
     def _provides(self, package: Imported) -> Iterable[Relation]:
-        control = package.control
+        control, revision = package.control, package.declaration.revision
+        if revision:
+            yield Relation(package.name, Sense.EQUAL, evr_text(control["Version"], revision))
+        # Others that ask for upstream's very version get it from every revision of ours.
         yield Relation(package.name, Sense.EQUAL, evr_text(control["Version"]))
         if package.name != control["Package"]:
             yield Relation(control["Package"], Sense.EQUAL, evr_text(control["Version"]))

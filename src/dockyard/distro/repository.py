@@ -17,6 +17,7 @@ from pathlib import Path
 from dockyard.distro.keys import SigningKey
 from dockyard.host.files import part_of, remove_tree
 from dockyard.host.sandbox import Tools
+from dockyard.packages.rpm.reader import content_digest
 
 PACKAGES = "Packages"
 
@@ -32,6 +33,20 @@ def published(store: Path, name: str) -> str:
     if not path.is_symlink() or not (path / "repodata/repomd.xml.asc").is_file():
         return ""
     return path.readlink().name.removeprefix(f".{name}-")
+
+
+def kept_versions(store: Path, name: str, packages: Sequence[tuple[str, Path]]) -> list[str]:
+    """Which packages (file name, signed file) have the version of what is published, and not its
+    content, whoever signed it: dnf takes the two for one.
+    """
+    before = repository_path(store, name) / PACKAGES
+    return [
+        file_name
+        for file_name, source in packages
+        if (old := before / file_name).is_file()
+        and not old.samefile(source)
+        and content_digest(old) != content_digest(source)
+    ]
 
 
 def assemble(

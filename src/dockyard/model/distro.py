@@ -262,6 +262,9 @@ class Component(_Payload):
     follows: a meta package, which says what is current: with it, the lock chooses the one of its
     dependencies that fits `import`.
     rename: the RPM's name, where it differs from the upstream package's.
+    revision: of the declaration; raise it when that changes the package and upstream's version
+    stays, for dnf compares versions. 2 makes `1.2-3^2` of `1.2-3`, older than all of upstream's
+    later ones.
     drop: globs of paths left out (a directory goes with all below it); each must match something.
     move: path → new path, for a file or a whole directory; done before everything else but drop.
     dropRequires, dropProvides, dropConflicts: names (as Debian has them) of relations left out;
@@ -275,6 +278,7 @@ class Component(_Payload):
     import_: Names = Field(default=(), alias="import")
     follows: str | None = None
     rename: Name | None = None
+    revision: int = Field(default=0, ge=0)
     drop: tuple[SystemPath, ...] = ()
     move: dict[SystemPath, SystemPath] = Field(default_factory=dict)
     drop_requires: tuple[str, ...] = ()
