@@ -80,10 +80,15 @@ Type=oneshot
 ExecStart=/bin/sh {_DIRECTORY}/dockyard.login
 """
 
-# A line may be there already, in an image that keeps what is written to it.
+# A line may be there already, in an image that keeps what is written to it. A home directory that
+# is only read is covered by a copy in memory.
 _LOGIN_SCRIPT = """\
 set -eu
 home=$(getent passwd {user} | cut -d: -f6)
+if [ -d "$home" ] && [ ! -w "$home" ]; then
+    cp -a "$home" /run/dockyard-home
+    mount --bind /run/dockyard-home "$home"
+fi
 mkdir -p "$home/.ssh"
 touch "$home/.ssh/authorized_keys"
 grep -qxF {key} "$home/.ssh/authorized_keys" || echo {key} >>"$home/.ssh/authorized_keys"
