@@ -5,6 +5,7 @@ in one place, checked with the key that the image was given, and from nobody els
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +79,10 @@ def _newer(place: Path, tools: Tools) -> Path:
     declared = place / "harbor/packages/harbor-release.yaml"
     declared.write_text(declared.read_text() + '\nrelease: "2"\n')
     components = place / "harbor/components/system.yaml"
-    text, begin = components.read_text(), "  systemd:\n"
-    assert begin in text and "revision" not in text
-    components.write_text(text.replace(begin, f"{begin}    revision: 7\n"))
+    begin = re.compile(r"^  systemd:\n(    revision: \d+\n)?", re.MULTILINE)
+    text, found = begin.subn("  systemd:\n    revision: 700\n", components.read_text())
+    assert found == 1
+    components.write_text(text)
     store = place / "store"
     store.mkdir()
     for shared in ("blobs", "converted", "signed"):
@@ -103,7 +105,7 @@ def test_a_package_is_updated_from_the_repository(
     newer = _newer(tmp_path, tools)
     installed.run("dnf", "--assumeyes", "--refresh", "upgrade", served=newer)
     assert installed.run("rpm", "-q", "harbor-release").text == "harbor-release-1-2.noarch\n"
-    assert installed.run("rpm", "-q", "--queryformat=%{release}", "systemd").text.endswith("^7")
+    assert installed.run("rpm", "-q", "--queryformat=%{release}", "systemd").text.endswith("^700")
     installed.run("dnf", "--assumeyes", "install", "nano", served=newer)
     installed.run("nano", "--version")
 

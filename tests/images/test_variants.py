@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,6 +62,29 @@ def check(image: Path, *words: str | Path) -> None:
     assert (verdict["systemState"], verdict["failedUnits"]) == ("running", [])
 
 
+# What a server keeps and asks where nothing below its root can be written.
+KEPT_IN_VAR = """\
+  - unit: systemd-resolved
+  - unit: systemd-logind
+  - port: 22
+  - name: the server's host keys are those of /var
+    command: sshd -T | sed -n 's/^hostkey //p' | sort; ls /var/lib/ssh/*_key
+    output: |-
+      /var/lib/ssh/ssh_host_ecdsa_key
+      /var/lib/ssh/ssh_host_ed25519_key
+      /var/lib/ssh/ssh_host_ecdsa_key
+      /var/lib/ssh/ssh_host_ed25519_key
+  - name: the host keys are not made again
+    command: |
+      before=$(cat /var/lib/ssh/*) && systemctl restart sshd-keygen sshd &&
+      test "$(cat /var/lib/ssh/*)" = "$before"
+  - name: names are looked up
+    command: getent hosts $(hostname) && resolvectl query localhost && test -s /etc/resolv.conf
+  - name: nothing below / can be made
+    command: "! touch /etc/x /x 2>/dev/null"
+"""
+
+
 PACKAGES = {"xfs": ["xfsprogs"], "btrfs": ["btrfs-progs"], "erofs": []}
 
 # A disk with swap space, and a root that takes the rest.
@@ -91,6 +115,28 @@ def test_a_root_of_another_kind_boots(root: str, published: Path, tmp_path: Path
     image = variant(tmp_path, root=root, packages=PACKAGES[root], name=f"root-{root}")
     build(image)
     check(image)
+
+
+@pytest.mark.boot
+@pytest.mark.long
+def test_a_server_boots_from_a_root_that_is_only_read(published: Path, tmp_path: Path) -> None:
+    place = tmp_path / "server"
+    shutil.copytree(EXAMPLES / "server", place)
+    image = place / "image.yaml"
+    text = image.read_text().replace("../../distros", str(ROOT / "distros"))
+    for written, only_read in {
+        "name: server\n": "name: server-only-read\n",
+        "      type: ext4\n": "      type: erofs\n",
+        "          size: 2G\n": f"          size: 2G\n{VAR_PARTITION}",
+        "      mountPoint: /\n": f"      mountPoint: /\n{VAR_FILE_SYSTEM}",
+        "      - kernel\n": "      - kernel\n      - cronie\n",
+    }.items():
+        assert text.count(written) == 1
+        text = text.replace(written, only_read)
+    image.write_text(text + KEPT_IN_VAR)
+    run_dockyard("lock", image, "--progress", "quiet")
+    build(image)
+    check(image, "--timeout", "600")
 
 
 @pytest.mark.boot

@@ -8,7 +8,7 @@ import pytest
 
 from dockyard.config import parse_image
 from dockyard.disk.layout import lay_out
-from dockyard.pipeline.read_only import read_only_problems
+from dockyard.pipeline.read_only import HOST_KEYS, read_only_problems
 from dockyard.tree.additional import added_paths
 from dockyard.tree.settings import settings_of
 
@@ -44,6 +44,7 @@ def codes(
     directories: str = "[]",
     scripts: str = "[]",
     users: str = "[]",
+    host_keys_of: tuple[str, ...] = (),
 ) -> list[str]:
     text = IMAGE.format(
         root=root,
@@ -58,7 +59,9 @@ def codes(
     loaded = parse_image(text)
     layout = lay_out(loaded.image.storage, b"seed")
     added = added_paths(settings_of(loaded))
-    return [found.code for found in read_only_problems(loaded, layout, packages, added)]
+    capabilities = {HOST_KEYS: host_keys_of}
+    problems = read_only_problems(loaded, layout, packages, added, capabilities.__getitem__)
+    return [found.code for found in problems]
 
 
 @pytest.mark.parametrize(("root", "options"), [("erofs", ""), ("ext4", "noatime,ro")])
@@ -76,6 +79,7 @@ def test_host_keys_need_a_place() -> None:
     server = ("openssh-server",)
     assert codes(packages=server) == ["build.read-only-ssh"]
     assert codes(packages=server, files=HOST_KEY) == []
+    assert codes(packages=server, host_keys_of=server) == []
     assert codes(packages=server, scripts="[{content: make-a-key}]") == []
     assert codes(packages=server, var="/srv") == ["build.read-only-var", "build.read-only-ssh"]
 
@@ -94,3 +98,9 @@ def test_passwords_cannot_age_where_no_day_can_be_written(days: int, found: list
     users = f"[{{name: anna, passwordExpiresDays: {days}}}]"
     assert codes(users=users) == found
     assert codes("ext4", users=users) == []
+
+
+def test_what_writes_to_etc_at_boot_is_refused() -> None:
+    assert codes(packages=("cloud-init",)) == ["build.read-only-etc"]
+    assert codes(packages=("auditd", "cloud-init")) == ["build.read-only-etc"] * 2
+    assert codes("ext4", packages=("auditd", "cloud-init")) == []

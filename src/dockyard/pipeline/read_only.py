@@ -8,7 +8,7 @@ may be made there at the first boot.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from dockyard.config import LoadedImage
 from dockyard.disk.layout import DiskLayout, PartitionLayout
@@ -17,6 +17,13 @@ from dockyard.model.storage import FileSystemType
 
 _SSH_SERVERS = ("openssh-server",)
 _SSH = "/etc/ssh/"
+# What a package provides whose sshd has its host keys there when /etc cannot be written.
+HOST_KEYS = "sshd-host-keys(/var/lib/ssh)"
+# Packages whose services write below /etc at boot, and what.
+_WRITERS = {
+    "auditd": "puts its rules together",
+    "cloud-init": "sets accounts, the host name and the network",
+}
 _VAR = "/var"
 
 
@@ -25,10 +32,12 @@ def read_only_problems(
     layout: DiskLayout,
     packages: Collection[str],
     added: Collection[str],
+    provided: Callable[[str], Collection[str]],
 ) -> Iterator[Problem]:
     """A problem for each thing that a read-only root of an image lacks; none for another root.
 
     packages: names of those that the image has. added: the files that its settings put into it.
+    provided: says which packages have a capability.
     """
     root = layout.mounted_at("/")
     if root is None or not _is_read_only(root, "/"):
@@ -47,7 +56,7 @@ def read_only_problems(
     # What the user puts below /etc/ssh is taken to say where the keys are, and a script may.
     told = any(path.startswith(_SSH) for path in added)
     told = told or bool(scripts.post_customization or scripts.finalize_customization)
-    if servers and not told:
+    if servers and not told and not set(servers) <= set(provided(HOST_KEYS)):
         yield loaded.problem(
             "os.packages.install",
             "build.read-only-ssh",
@@ -58,6 +67,15 @@ def read_only_problems(
             "/etc/ssh/sshd_config.d by os.additionalFiles, with a unit that makes the key; "
             "or leave the package out",
         )
+    for name, does in _WRITERS.items():
+        if name in packages:
+            yield loaded.problem(
+                "os.packages.install",
+                "build.read-only-etc",
+                f"{name} {does} in /etc at boot, which is only read in this image",
+                why="/etc belongs to the root; the service fails",
+                fix="leave the package out, or have a root that can be written",
+            )
     for index, user in enumerate(loaded.image.os.users):
         if user.password_expires_days is not None and user.password_expires_days >= 0:
             yield loaded.problem(

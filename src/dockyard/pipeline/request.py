@@ -151,7 +151,11 @@ def read_request(
     )
     together.extend(unknown())
     names = {pin.name for pin in lock.packages}
-    together.extend(read_only_problems(loaded, layout, names, added_paths(settings)))
+
+    def provided(capability: str) -> tuple[str, ...]:
+        return _provided(capability, repositories, access)
+
+    together.extend(read_only_problems(loaded, layout, names, added_paths(settings), provided))
     together.raise_any()
     extra = image.os.kernel_command_line.extra_command_line
     return ImageRequest(
@@ -175,6 +179,17 @@ def read_request(
         unknown_names=unknown,
         remarks=together.remarks,
     )
+
+
+def _provided(
+    capability: str, repositories: Sequence[Repository], access: Access
+) -> tuple[str, ...]:
+    """The packages of repositories on this machine that have a capability."""
+    from dockyard.packages.providing import who_provides
+
+    if not all(repository.is_here for repository in repositories):
+        return ()
+    return who_provides([capability], repositories, access)[capability].packages
 
 
 def image_epoch(distro: LoadedDistro, lock: Lock) -> int:
