@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -107,6 +108,25 @@ def test_the_live_display_takes_every_event(capsys: pytest.CaptureFixture[str]) 
         for event in EVENTS:
             listener(event)
     assert "Make c" in capsys.readouterr().err
+
+
+def test_the_live_display_moves_until_a_step_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 0.0
+    monkeypatch.setattr("rich.console.monotonic", lambda: seconds)
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with live() as listener:
+        listener(events.StepStarted("a", "Read a", ""))
+        listener(events.StepProgress("a", "all is there", 2, 2, "files"))
+        seconds = 7.0
+        screen.truncate(0)
+        listener(events.StepReused("b", "Make b"))
+        listener(events.StepStarted("c", "Make c", ""))  # a line above: all is drawn anew
+    shown = screen.getvalue()
+    assert "0:00:07" in shown
+    assert any(frame in shown for frame in "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

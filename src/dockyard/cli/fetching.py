@@ -38,7 +38,8 @@ def step(listener: Listener, title: str, reason: str) -> Iterator[ToolsProgress]
         if event.state is FetchState.RETRIED:
             note = f"{event.wanted.label}: trying again, {event.note}"
         else:
-            note = f"fetching {event.wanted.label}"
+            verb = "fetched" if event.state is FetchState.DONE else "fetching"
+            note = f"{verb} {event.wanted.label}"
         listener(StepProgress(title, note, done, total, "bytes"))
 
     listener(StepStarted(title, title, reason))

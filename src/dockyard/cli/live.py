@@ -4,32 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from dockyard.cli import terminal
 from dockyard.engine import events
 
 
+# Rich stops both when all that a step counts is there, though the step goes on: packages that were
+# fetched are read, a tree that is full is finished.
+class _Spinner(SpinnerColumn):
+    def render(self, task: Task) -> RenderableType:
+        return self.spinner.render(task.get_time())
+
+
+class _Clock(TimeElapsedColumn):
+    def render(self, task: Task) -> Text:
+        return Text(str(timedelta(seconds=int(task.elapsed or 0))), style="progress.elapsed")
+
+
 @contextmanager
 def live() -> Iterator[events.Listener]:
     """A listener that keeps one line for each running step at the foot of the terminal."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        SpinnerColumn,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
     console = Console(stderr=True, highlight=False)
     columns = (
-        SpinnerColumn(),
+        _Spinner(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("[dim]{task.fields[note]}"),
-        TimeElapsedColumn(),
+        _Clock(),
     )
     with Progress(*columns, console=console, transient=True) as shown:
         tasks: dict[str, TaskID] = {}
