@@ -265,6 +265,23 @@ def test_a_valid_file_that_a_build_refuses_is_told_so(here: Here, tmp_path: Path
     assert {each["severity"] for each in answer["remarks"]} == {"note"}
 
 
+def test_a_password_that_a_build_refuses_is_noted(here: Here, tmp_path: Path) -> None:
+    image = tmp_path / "image.yaml"
+    users = (("a", "plain-text", "secret"), ("b", "hashed", "secret"), ("c", "hashed-file", "gone"))
+    image.write_text(
+        "os:\n  users:\n"
+        + "".join(
+            f"    - {{name: {name}, password: {{type: {kind}, value: {value}}}}}\n"
+            for name, kind, value in users
+        )
+    )
+    done = here("validate-config", str(image))
+    assert done.returncode == 0, done.stderr
+    assert "note[tree.plain-password]: the password of a" in done.stderr
+    assert f"{image}:4:" in done.stderr and "note[tree.not-a-hash]" in done.stderr
+    assert "secret" not in done.stdout + done.stderr
+
+
 def test_an_image_to_customize_is_not_asked_for_a_distro(here: Here, tmp_path: Path) -> None:
     image = tmp_path / "image.yaml"
     image.write_text("input:\n  image:\n    path: base.raw\nos:\n  hostname: a\n")

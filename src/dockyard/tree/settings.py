@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dockyard.config import LoadedImage
-from dockyard.errors import DockyardError, Problems
+from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import read_regular
 from dockyard.model.os import AdditionalDir, AdditionalFile, PasswordType
 from dockyard.model.os import User as UserModel
@@ -99,6 +99,15 @@ def _require_readable(settings: Iterable[Setting], problems: Problems) -> None:
             _ = setting.identity
         except DockyardError as error:
             problems.extend(error.problems)
+
+
+def not_hashes(loaded: LoadedImage) -> tuple[Problem, ...]:
+    """A problem for each password in the image file that a build refuses."""
+    problems = Problems()
+    for index, user in enumerate(loaded.image.os.users):
+        if user.password and user.password.type is not PasswordType.HASHED_FILE:
+            _password(user, f"os.users[{index}]", loaded, problems)
+    return problems.errors
 
 
 def _user(
