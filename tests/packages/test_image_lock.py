@@ -102,6 +102,16 @@ def test_a_mistake_is_told_with_its_line_and_the_lock_stays(image: Path) -> None
 def test_refresh_missing_moves_only_what_is_gone_and_wants_a_lock_that_fits(image: Path) -> None:
     assert refused(image, "--refresh-missing") == ["lock.missing"]
     lock(image)
+    asked = image.read_text()
+    image.write_text(asked.replace("    - two\n", ""))
+    for damaged in (False, True):
+        if damaged:
+            image.with_suffix(".lock").write_text("{")
+        failed = lock(image, "--refresh-missing").exception
+        assert isinstance(failed, DockyardError)
+        assert f"dockyard lock {image}" in str(failed.problems[0].fix)
+    image.write_text(asked)
+    lock(image)
     Blobs(image.parent / "store/blobs").add_bytes(b"a tool")
     root = image.parent / "distro/packages"
     (root / "one-1-1.noarch.rpm").unlink()

@@ -60,9 +60,9 @@ def lock_image(
         distro, distro_directory, store, extra=extra, without_distro=without_distro
     )
     if refresh_missing:
-        old: Lock | None = locks.load(path)
+        old: Lock | None = locks.load(path, f"{locks.LOCK_IMAGE} {loaded.path}")
         assert old is not None
-        locks.require(old, request, repositories, str(path))
+        locks.require(old, request, repositories, str(path), image=str(loaded.path))
         new, _ = locks.refresh_missing(old, repositories, access)
         new = replace(new, tools=tuple(sorted(tools(old.tools))))
     else:

@@ -20,12 +20,22 @@ from dockyard.model.packages import (
     Request,
     recorded,
 )
-from dockyard.packages.lockfile import dump, load, loads
+from dockyard.packages.lockfile import LOCK_IMAGE, dump, load, loads
 
 if TYPE_CHECKING:
     from dockyard.packages.access import Access
 
-__all__ = ["check", "diff", "dump", "load", "loads", "make_lock", "refresh_missing", "require"]
+__all__ = [
+    "LOCK_IMAGE",
+    "check",
+    "diff",
+    "dump",
+    "load",
+    "loads",
+    "make_lock",
+    "refresh_missing",
+    "require",
+]
 
 _SHOWN = 12
 

@@ -133,7 +133,7 @@ def read_request(
     repositories = together.get(
         lambda: image_repositories(distro.distro, distro.directory, store, extra=rpm_sources)
     )
-    lock = together.get(lambda: locks.load(lock_file))
+    lock = together.get(lambda: locks.load(lock_file, f"{locks.LOCK_IMAGE} {file}"))
     together.raise_any()
     assert repositories is not None and lock is not None
     request = image_request(loaded, distro.distro)
