@@ -176,6 +176,7 @@ class InRoot:
                 Problem(
                     "tree.is-a-directory",
                     f"{path} is a directory in the image; a file or link cannot take its place",
+                    fix="write the whole path of what is to be there, its name included",
                 )
             ) from error
 
