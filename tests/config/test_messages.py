@@ -241,6 +241,16 @@ def test_one_mistake(text: str, code: str, line: int, column: int) -> None:
     assert (line, column, code) in places(judge(text))
 
 
+@pytest.mark.parametrize(
+    ("size", "fix"),
+    [("2GB", "2G"), ("2g", "2G"), ("1.5G", "1536M"), ("0.3G", "308M"), ("10.25MiB", "11M")],
+)
+def test_a_size_is_mended(size: str, fix: str) -> None:
+    text = f"storage: {{disks: [{{partitions: [{{id: root, size: {size}}}]}}]}}\n"
+    [problem] = [each for each in judge(text) if each.code == "config.size"]
+    assert problem.fix == f"write {fix}, or `grow`"
+
+
 def test_a_mistake_causes_no_second_one() -> None:
     storage = "storage:\n  bootType: efi\n  disks:\n  - maxSize: 4G\n    partitions:\n"
     text = storage + "    - {id: esp, type: esp, sise: 8M}\n    - {id: root, size: 1G}\n"

@@ -86,6 +86,11 @@ def read_size(node: Scalar, shape: Shape) -> int:
         elif meant := re.fullmatch(r"([0-9]{1,15}) ?([KMGTkmgt])(i?[bB])?", text):
             fix = f"write {meant[1]}{meant[2].upper()}"
             why = "a size is a whole number and one of K, M, G, T, powers of 1024"
+        elif meant := re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9}) ?([MGTmgt])(i?[bB])?", text):
+            whole, part = int(meant[1]), int(meant[2])
+            unit = _UNITS[meant[3].upper()] // MIB
+            fix = f"write {whole * unit + -(-part * unit // 10 ** len(meant[2]))}M"
+            why = "a size is a whole number and one of K, M, G, T, powers of 1024"
         raise Unreadable("config.size", f"{{key}} is {_shown(text)}, not a size", fix, why)
     value = int(match[1]) * _UNITS[match[2]]
     if value > _LARGEST:
