@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from rpm_repositories import REVISION, add_rpm, index, key, write_key
 
 from dockyard.cli.lock import command
+from dockyard.config.bundled import bundled_distros
 from dockyard.errors import DockyardError
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, PinBy
@@ -222,6 +223,9 @@ def test_a_distribution_of_components_is_taken_from_the_store(tmp_path: Path) ->
     [problem] = caught.value.problems
     assert problem.code == "distro.not-published"
     assert problem.fix == f"run: dockyard distro build {tmp_path}"
+    with pytest.raises(DockyardError) as caught:
+        image_repositories(built_distro(), bundled_distros()["harbor"], tmp_path / "store")
+    assert caught.value.problems[0].fix == "run: dockyard distro build harbor"
     add_rpm(tmp_path / "store/repositories/own", "one")
     index(tmp_path / "store/repositories/own")
     [found] = image_repositories(built_distro(), tmp_path, tmp_path / "store")

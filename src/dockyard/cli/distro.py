@@ -142,6 +142,7 @@ def lock(
 @store_option
 def check(path: Path, store: Path) -> Answer:
     """Prove the published repository whole: relations, installability, file conflicts."""
+    from dockyard.config.bundled import distro_word
     from dockyard.distro.check import check_repository
     from dockyard.distro.load import load_distro
     from dockyard.distro.repository import published, repository_path
@@ -156,7 +157,7 @@ def check(path: Path, store: Path) -> Answer:
                 "distro.not-published",
                 f"the store has no repository of {name}",
                 str(place),
-                fix=f"run: dockyard distro build {path}",
+                fix=f"run: dockyard distro build {distro_word(path)}",
             )
         )
     problems = check_repository(place, loaded.places())

@@ -22,6 +22,12 @@ def is_name(text: str) -> bool:
     return bool(_NAME.fullmatch(text)) and not text.endswith((".yaml", ".yml"))
 
 
+def distro_word(directory: Path) -> Path | str:
+    """What the command line calls a distribution: its name where it comes with Dockyard."""
+    names = {place: name for name, place in bundled_distros().items()}
+    return names.get(directory.resolve(), directory)
+
+
 @lru_cache
 def bundled_distros() -> Mapping[str, Path]:
     """Name → directory of every distribution that comes with Dockyard."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockyard.config.bundled import distro_word
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.model.distro import Distro
 from dockyard.model.distro import Repository as Declared
@@ -101,7 +102,7 @@ def _built(distro: Distro, directory: Path, store: Path) -> Repository:
                 "distro.not-published",
                 f"the store has no repository of {distro.name}",
                 str(place),
-                fix=f"run: dockyard distro build {directory}",
+                fix=f"run: dockyard distro build {distro_word(directory)}",
             )
         )
     return Repository(
