@@ -112,8 +112,10 @@ def command(
         disk = Disk(disk.path, disk.format, kept=persist)
     kept = "what it writes stays in the image" if persist else "the image is not changed"
     if ssh:
-        raise SystemExit(_log_in(disk, tools, machine, user or "root", key, timeout, log, kept))
-    click.echo(f"{disk.path.name}: {ESCAPES}; {kept}", err=True)
+        who = user or "root"
+        click.echo(f"{name}: logging in as {who}; {kept}; console: {log}", err=True)
+        raise SystemExit(_log_in(disk, tools, machine, who, key, timeout, log))
+    click.echo(f"{name}: {ESCAPES}; {kept}", err=True)
     who = (user or "root") if autologin else ""
     interact(disk, tools, machine, show_kernel=show_kernel is not False, autologin=who)
     return None
@@ -208,14 +210,12 @@ def _log_in(
     key: Path | None,
     timeout: int,
     log: Path,
-    kept: str,
 ) -> int:
     from dockyard.vm.access import Login, log_in
 
     def ready(command: str) -> None:
         click.echo(f"meanwhile others log in with: {command}", err=True)
 
-    click.echo(f"{disk.path.name}: logging in as {user}; {kept}; console: {log}", err=True)
     login = Login(user, key.absolute() if key else None)
     return log_in(disk, tools, machine, login, console=log, timeout=timeout, ready=ready)
 
