@@ -15,6 +15,7 @@ from click.shell_completion import ShellComplete
 
 from dockyard.cli.main import VERBS, dockyard, main
 from dockyard.host import stopping
+from dockyard.model.output import WRITTEN_FORMATS
 
 CODE = "from dockyard.cli.main import main; main()"
 
@@ -263,6 +264,19 @@ def test_a_valid_file_that_a_build_refuses_is_told_so(here: Here, tmp_path: Path
     answer = json.loads(here("validate-config", str(image), "--json").stdout)
     assert answer["ok"] and answer["result"]["buildable"] is False
     assert {each["severity"] for each in answer["remarks"]} == {"note"}
+
+
+@pytest.mark.parametrize("noun", ["distro", "tools"])
+def test_the_help_of_a_noun_breaks_no_sentence_off(noun: str, here: Here) -> None:
+    told = here(noun, "--help").stdout
+    _, _, verbs = told.partition("Verbs:")
+    assert verbs and "..." not in verbs
+
+
+def test_the_help_names_every_format_that_is_written(here: Here) -> None:
+    told = "".join(here("build", "--help").stdout.split())
+    first, last = ",".join(WRITTEN_FORMATS[:-1]), WRITTEN_FORMATS[-1]
+    assert f"Formatoftheimage:{first}or{last}." in told
 
 
 def test_a_password_that_a_build_refuses_is_noted(here: Here, tmp_path: Path) -> None:
