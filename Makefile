@@ -28,6 +28,7 @@ setup: .venv/ready
 
 .venv/ready: requirements.lock pyproject.toml scripts/prepare-host
 	@scripts/prepare-host
+	@echo "making .venv, with what requirements.lock pins"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
