@@ -52,6 +52,9 @@ def test_a_directory_is_filled_and_then_serves_alone(tmp_path: Path, lock: Path)
     assert first.exit_code == 0, first.exception
     assert "1 files, 9 B, 1 new" in first.output
     assert "1 packages of harbor are built on the spot" in first.output
+    made_here = tmp_path / "distro.lock"
+    made_here.write_text(lockfile.dump(Lock("harbor", None, (), (), ())))
+    assert "on the spot" not in run(tmp_path, lock, str(made_here)).output
     assert Blobs(tmp_path / "out").read(digest_of(DEB)) == DEB
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["sha256"]
 

@@ -63,9 +63,11 @@ def command(
     made = sorted({pin.repository for pin in filled.made})
     size = terminal.size(filled.octets)
     lines = [f"{into}: {filled.files} files, {size}, {filled.new} new"]
-    if made:
+    given = {lock.subject for lock in loaded.values()}
+    if lacking := [pin.repository for pin in filled.made if pin.repository not in given]:
+        names = ", ".join(sorted(set(lacking)))
         lines.append(
-            f"note: {len(filled.made)} packages of {', '.join(made)} are built on the spot; "
+            f"note: {len(lacking)} packages of {names} are built on the spot; "
             "fetch the lock of that distribution too"
         )
     facts = {
