@@ -54,13 +54,14 @@ def command(
     from dockyard.host import namespace
     from dockyard.pipeline.build import plan_image, without_damage
     from dockyard.pipeline.image import MANIFEST, REPORT
-    from dockyard.pipeline.output import is_placed, output_path, place, require_placeable
+    from dockyard.pipeline.output import is_placed, misnamed, output_path, place, require_placeable
 
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     remark(planned.request.remarks)
     target = output_path(planned.request, output_image_file)
+    remark(misnamed(target, planned.request.format, planned.request.extension))
     target = require_placeable(target, planned.request.inputs, kept)
     placing = not is_placed(planned.steps.artefact, target, kept)
     planned = without_damage(planned, kept, whole_image=placing)

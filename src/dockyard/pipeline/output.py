@@ -10,12 +10,15 @@ from pathlib import Path
 
 from dockyard.engine.plan import Step
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.host import files
 from dockyard.host.conditions import mode_for_caller
 from dockyard.pipeline.request import ImageRequest
 
 _RECORD = "outputs"
+
+# Names by which a reader takes an image for one format. `.img` and `.bin` promise none.
+_PROMISING = {".raw", ".qcow2", ".vhd", ".vhdx", ".vmdk", ".vdi", ".iso", ".cosi"}
 
 
 def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
@@ -130,6 +133,22 @@ def _kind(mode: int) -> str:
         stat.S_IFBLK: "a device",
     }
     return kinds.get(stat.S_IFMT(mode), "something that is no file")
+
+
+def misnamed(target: Path, written: str, extension: str) -> list[Problem]:
+    """A warning where the name of an image promises another format than the one written."""
+    suffix = target.suffix.lower()
+    if suffix not in _PROMISING or suffix == extension:
+        return []
+    problem = Problem(
+        "build.misnamed",
+        f"{target.name} is written in the format {written}",
+        why=f"who reads the name takes it for {suffix.lstrip('.')}",
+        fix=f"name it {target.stem}{extension}, or choose its format with --output-image-format "
+        "or output.image.format",
+        severity=Severity.WARNING,
+    )
+    return [problem]
 
 
 def output_path(request: ImageRequest, chosen: Path | None) -> Path:
