@@ -60,9 +60,9 @@ def command(
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     remark(planned.request.remarks)
-    target = output_path(planned.request, output_image_file)
-    remark(misnamed(target, planned.request.format, planned.request.extension))
-    target = require_placeable(target, planned.request.inputs, kept)
+    named = output_path(planned.request, output_image_file)
+    remark(misnamed(named, planned.request.format, planned.request.extension))
+    target = require_placeable(named, planned.request.inputs, kept)
     placing = not is_placed(planned.steps.artefact, target, kept)
     planned = without_damage(planned, kept, whole_image=placing)
     if planned.plan.to_run or verify or kept.has_work():
@@ -89,16 +89,16 @@ def command(
         "verified": verify,
         "seconds": round(seconds, 2),
     }
-    return Answer(_text(facts, target, terminal.duration(seconds)), facts)
+    return Answer(_text(facts, named, terminal.duration(seconds)), facts)
 
 
-def _text(facts: dict[str, Any], target: Path, took: str) -> str:
+def _text(facts: dict[str, Any], named: Path, took: str) -> str:
     """The facts of a build for a person."""
     if not facts["changed"]:
-        lines = [f"unchanged: {target}{' (placed anew)' if facts['placed'] else ''}, {took}"]
+        lines = [f"unchanged: {named}{' (placed anew)' if facts['placed'] else ''}, {took}"]
     else:
         lines = [
-            f"{target}: {facts['format']}, {terminal.size(facts['size'])} "
+            f"{named}: {facts['format']}, {terminal.size(facts['size'])} "
             f"({terminal.size(facts['used'])} used), {facts['packages']} packages, "
             f"{facts['files']} files, {took}"
         ]
