@@ -61,6 +61,18 @@ def test_the_reason_names_the_value_that_changed() -> None:
     assert plan.decisions[2].reason == "its input changed: settings"
 
 
+def test_a_change_of_what_needs_not_run_is_told_where_it_matters() -> None:
+    def steps(code: str) -> tuple[Step, Step]:
+        tools = Step("tools", "tools", {"code": f"sha256:{code}"}, (), nothing)
+        return tools, Step("disk", "disk", {}, (tools,), nothing)
+
+    record = make_plan(steps("aa")[1], lambda _: False, {}).record
+    tools, disk = steps("bb")
+    plan = make_plan(disk, lambda step: step.id == tools.id, record)
+    assert actions(plan) == [("tools", Action.REUSE), ("disk", Action.RUN)]
+    assert plan.decisions[1].reason == "its input changed: tools (code has other content)"
+
+
 def test_a_result_that_has_gone_is_told() -> None:
     goal = chain()[2]
     record = make_plan(goal, lambda _: False, {}).record

@@ -158,12 +158,12 @@ def make_plan(
             decisions.append(Decision(step, Action.SKIP, "no step that runs needs it"))
         else:
             words = damaged.get(step.id)
-            reason = f"its result was damaged: {words}" if words else _reason(step, last)
+            reason = f"its result was damaged: {words}" if words else _reason(step, last, present)
             decisions.append(Decision(step, Action.RUN, reason))
     return Plan(tuple(decisions))
 
 
-def _reason(step: Step, last: Mapping[str, Any]) -> str:
+def _reason(step: Step, last: Mapping[str, Any], present: Mapping[str, bool]) -> str:
     before = last.get(step.kind)
     if not isinstance(before, dict):
         return "it has not been made before"
@@ -172,10 +172,19 @@ def _reason(step: Step, last: Mapping[str, Any]) -> str:
         more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
         return "; ".join(changes[:3]) + more
     inputs = before.get("inputs", {})
-    moved = [s.kind for s in step.inputs if inputs.get(s.kind) != s.id]
+    moved = [s for s in step.inputs if inputs.get(s.kind) != s.id]
     if moved:
-        return f"its input changed: {', '.join(moved)}"
+        # Those that run say why in their own line.
+        told = [s.kind + (_how(s, last) if present[s.id] else "") for s in moved]
+        return f"its input changed: {', '.join(told)}"
     return "its result is no longer in the store"
+
+
+def _how(step: Step, last: Mapping[str, Any]) -> str:
+    """What changed in a step since the last plan, in brackets; empty where that does not say."""
+    before = last.get(step.kind, {}).get("identity", {})
+    changes = list(differences(before, step.published_identity["identity"])) if before else []
+    return f" ({'; '.join(changes[:3])})" if changes else ""
 
 
 def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:

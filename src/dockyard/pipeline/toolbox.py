@@ -59,7 +59,10 @@ def open_toolbox(
 
         tools_tree(store, pins, told, origins=origins)
 
-    identity = {"tools": place.name, "dockyard": code_digest()}
+    identity = {
+        "packages": f"sha256:{place.name}",
+        "Dockyard's code": f"sha256:{code_digest()}",
+    }
     step = Step("tools", f"Unpack {len(pins)} packages of tools", identity, (), work, place=place)
     return Toolbox(step, lambda: tools_tree(store, pins, origins=origins))
 
