@@ -41,11 +41,16 @@ def command(
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     plan = without_damage(planned, kept, mend=False).plan
     remark(planned.request.remarks)
-    lines = [line for decision in plan.decisions for line in _lines(decision, details)]
-    return Answer(
-        "\n".join([*lines, _summary(plan)]),
-        {"steps": [_as_json(decision) for decision in plan.decisions]},
-    )
+    facts = {"steps": [_as_json(decision) for decision in plan.decisions]}
+    return Answer(as_text(plan, details=details), facts)
+
+
+def as_text(plan: Plan, *, details: bool = False) -> str:
+    """A plan for a person: a reason that all steps have which run is told once, at the end."""
+    reasons = [each.reason for each in plan.decisions if each.action.value == "run"]
+    shared = reasons[0] if len(reasons) > 1 and len(set(reasons)) == 1 else ""
+    lines = [line for each in plan.decisions for line in _lines(each, details, not shared)]
+    return "\n".join([*lines, _summary(plan, shared)])
 
 
 def _as_json(decision: Decision) -> dict[str, object]:
@@ -61,11 +66,11 @@ def _as_json(decision: Decision) -> dict[str, object]:
     }
 
 
-def _lines(decision: Decision, details: bool) -> list[str]:
+def _lines(decision: Decision, details: bool, reasons: bool) -> list[str]:
     mark, colour = _MARKS[decision.action.value]
     title = decision.step.title
     lines = [f"{click.style(mark, fg=colour)} {click.style(title, dim=colour is None)}"]
-    if colour:
+    if colour and reasons:
         lead, width = " " * 4, terminal.width()
         because = f"because {decision.reason}"
         lines += textwrap.wrap(because, width, initial_indent=lead, subsequent_indent=lead)
@@ -74,8 +79,9 @@ def _lines(decision: Decision, details: bool) -> list[str]:
     return lines
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: Plan, shared: str) -> str:
+    """shared: the reason that all steps have which run; empty where they differ."""
     run, total = len(plan.to_run), len(plan.decisions)
     if not run:
         return "nothing to do: the image is in the store"
-    return f"{run} of {total} steps to run"
+    return f"{run} of {total} steps to run" + (f", each because {shared}" if shared else "")
