@@ -52,7 +52,7 @@ def _print(problems: Sequence[Problem]) -> None:
 def render(problem: Problem) -> str:
     """A problem as text: what, where, the lines that prove it, why, and what to do."""
     code = f"{problem.severity}[{problem.code}]:"
-    first, *rest = _wrapped(f"{code} {problem.what}", "         ")
+    first, *rest = wrapped(f"{code} {problem.what}", "         ")
     lines = [
         click.style(code, fg=_COLOURS[problem.severity], bold=True)
         + click.style(first.removeprefix(code), bold=True),
@@ -62,13 +62,13 @@ def render(problem: Problem) -> str:
         lines.append(f"  {click.style('where', fg='cyan')}  {problem.where}")
     lines += [f"  {click.style('│', fg='cyan')} {line}" for line in problem.excerpt]
     for label, text in (("why", problem.why), ("fix", problem.fix)):
-        for number, line in enumerate(_wrapped(text, " " * 9) if text else ()):
+        for number, line in enumerate(wrapped(text, " " * 9) if text else ()):
             lead = line if number else f"  {click.style(label.ljust(5), fg='cyan')}  {line}"
             lines.append(lead)
     return "\n".join(lines)
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def wrapped(text: str, indent: str) -> list[str]:
     """The lines of a text, broken between words where a terminal would break within one.
 
     All but the first begin with the indent; the first leaves as much room for what precedes it.

@@ -33,7 +33,8 @@ def as_text(verdict: Verdict, unasked: Sequence[Unasked] = ()) -> str:
         lines.append(click.style("not up in time; still to be done:", fg="red", bold=True))
         lines += [f"  {_plain(line)}" for line in verdict.waiting_for.splitlines()]
     for item in unasked:
-        lines.append(f"{click.style('not asked', fg='yellow')} {item.what}: {item.why}")
+        first, *rest = terminal.wrapped(f"not asked {item.what}: {item.why}", "  ")
+        lines += [click.style("not asked", fg="yellow") + first.removeprefix("not asked"), *rest]
     lines.append(f"console: {verdict.console}")
     good = verdict.passed
     lines.append(click.style("✓ " if good else "✗ ", fg="green" if good else "red") + _sum(verdict))
