@@ -7,6 +7,7 @@ from conformance import judge
 
 from dockyard.config import parse_image
 from dockyard.model.image import InjectFilesConfig
+from dockyard.model.mount_options import unknown_options
 from dockyard.model.partitions import Disk
 
 MIB = 1 << 20
@@ -228,6 +229,28 @@ OCI = "input: {image: {oci: %s}}"
 def test_what_is_refused_and_what_is_not(text: str, expected: str) -> None:
     found = codes(text)
     assert expected in found if expected else not found, judge(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "fix"),
+    [
+        ("ext4", "noacl", "did you mean 'acl'?"),
+        ("ext4", "nodioread_nolock,nobh,auto_da_alloc,auto_da_alloc=0", None),
+        ("ext4", "discard=async", "write 'discard'"),
+        ("ext4", "commit", "write 'commit=…'"),
+        ("xfs", "max_open_zones=4", "remove 'max_open_zones'"),
+        ("btrfs", "space_cache=v2,discard=async,compress,ro=recursive,shared", None),
+        ("btrfs", "space_cache=v1", "write 'space_cache=v2'"),
+        ("btrfs", "barrier=0", "write 'barrier'"),
+        ("vfat", "dotsOK=no", "remove 'dotsOK'"),
+        ("vfat", "utf8=1,user=one,nofail,x-systemd.automount,X-mount.mkdir,comment=a", None),
+        ("erofs", "fsoffset=4096", "remove 'fsoffset'"),
+    ],
+)
+def test_mount_options_are_those_that_the_kernel_takes(
+    kind: str, options: str, fix: str | None
+) -> None:
+    assert [it.fix for it in unknown_options(options, kind)] == ([fix] if fix else [])
 
 
 def test_an_injected_file_needs_its_partition() -> None:
