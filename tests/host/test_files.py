@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,10 @@ from dockyard.host.files import (
     read_regular,
     remove_all_parts,
     remove_parts,
-    remove_tree,
     write_atomic,
 )
 from dockyard.host.in_root import InRoot
+from dockyard.host.removal import remove_tree
 
 
 @pytest.fixture
@@ -184,6 +185,39 @@ def test_trees_without_permissions_are_removed(tmp_path: Path) -> None:
     (tmp_path / "t").chmod(0o500)
     remove_tree(tmp_path / "t")
     assert not (tmp_path / "t").exists()
+
+
+def test_trees_deeper_than_any_path_are_removed(tmp_path: Path) -> None:
+    place = os.open(tmp_path, os.O_RDONLY)
+    for name in ("t", *["d" * 100] * 1200):
+        os.mkdir(name, dir_fd=place)
+        below = os.open(name, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(os.open("leaf", os.O_CREAT, dir_fd=place))
+    os.close(place)
+    remove_tree(tmp_path / "t")
+    assert not list(tmp_path.iterdir())
+
+
+def test_removing_a_tree_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/file").write_text("")
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/link").symlink_to("../outside")
+    (tmp_path / "link").symlink_to("outside")
+    remove_tree(tmp_path / "t")
+    remove_tree(tmp_path / "link")
+    remove_tree(tmp_path / "link")
+    assert [path.name for path in tmp_path.rglob("*")] == ["outside", "file"]
+
+
+def test_two_may_remove_one_tree(tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / f"t/{number % 50}/{number}").mkdir(parents=True)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(remove_tree, [tmp_path / "t"] * 4))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_copy_between_file_systems_of_two_kinds_keeps_its_holes(

@@ -89,7 +89,8 @@ def test_kills(wanted: int, published: Path, quick_place: Path) -> None:
 
 def discard(directory: Path) -> None:
     """Remove a directory's content; what builds leave there belongs to many ids."""
-    code = "from dockyard.host import files, namespace; import sys, pathlib\nnamespace.enter()\n"
+    code = "from dockyard.host import namespace, removal; import sys, pathlib\n"
+    code += "namespace.enter()\n"
     code += "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
-    code += "    path.unlink() if path.is_file() or path.is_symlink() else files.remove_tree(path)"
+    code += "    path.unlink() if path.is_file() else removal.remove_tree(path)"
     subprocess.run([sys.executable, "-c", code, directory], check=True)

@@ -22,7 +22,8 @@ from dockyard.distro.load import LoadedDistro, load_distro
 from dockyard.distro.lock import lock_path, read_lock
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem, Severity
-from dockyard.host.files import exclusive, remove_tree
+from dockyard.host.files import exclusive
+from dockyard.host.removal import remove_tree
 from dockyard.model.distro import Component, Package
 
 if TYPE_CHECKING:

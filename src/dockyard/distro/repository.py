@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dockyard.distro.keys import SigningKey
-from dockyard.host.files import part_of, remove_tree
+from dockyard.host.files import part_of
+from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
 from dockyard.packages.rpm.reader import content_digest
 

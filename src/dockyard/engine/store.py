@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from dockyard.engine.plan import Step
-from dockyard.host import files, seal, stopping
+from dockyard.host import files, removal, seal, stopping
 from dockyard.host.storage import store_trouble_told
 
 
@@ -78,13 +78,13 @@ class Store:
                 yield None
                 return
             work = self.root / "work" / step.id
-            files.discard_tree(work)
+            removal.discard_tree(work)
             work.mkdir()
             try:
                 yield work
             finally:
                 with stopping.clearing():
-                    files.discard_tree(work)
+                    removal.discard_tree(work)
 
     def publish(self, step: Step, known: Mapping[str, str] | None = None) -> None:
         """Make the filled work directory of a claimed step its result. known: see seal.write."""
@@ -119,10 +119,10 @@ class Store:
         """Remove a step's result, so that it is made again."""
         with self.exclusive(step.id):
             gone = self.root / "work" / step.id
-            files.discard_tree(gone)
+            removal.discard_tree(gone)
             with suppress(FileNotFoundError):
                 self.path(step).rename(gone)
-            files.discard_tree(gone)
+            removal.discard_tree(gone)
 
     def has_work(self) -> bool:
         """Whether something lies in work/: of a living process, or left by a dead one."""
@@ -132,9 +132,9 @@ class Store:
         """Remove what dead processes left in work/."""
         for left in sorted((self.root / "work").iterdir()):
             if left.name.startswith("."):
-                files.remove_tree(left)
+                removal.remove_tree(left)
             elif not files.held(self.root / "locks" / left.name):
-                files.discard_tree(left)
+                removal.discard_tree(left)
 
     def record(self, name: str) -> dict[str, Any]:
         """What `keep_record` last kept under a name; empty when there is nothing, or it is

@@ -10,7 +10,6 @@ import fcntl
 import glob
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from dockyard.host import stopping
+from dockyard.host.removal import remove_tree
 
 # Bytes: what a person writes (configuration, lists, keys), and what is copied into an image.
 LARGEST_TEXT = 16 << 20
@@ -108,40 +108,6 @@ def _remove_left(parts: Iterable[Path]) -> None:
         pid = part.name.removesuffix(".part").rpartition(".")[2]
         if pid.isdigit() and not Path("/proc", pid).exists():
             remove_tree(part) if part.is_dir() else part.unlink(missing_ok=True)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory and all below it, whatever its modes; needs the namespace for trees of
-    images.
-    """
-
-    def unlock(function: object, name: str, error: tuple[object, BaseException, object]) -> None:
-        if isinstance(error[1], FileNotFoundError):
-            return  # another process removes the same tree
-        child = Path(name)
-        child.parent.chmod(0o700)
-        if child.is_dir() and not child.is_symlink():
-            child.chmod(0o700)
-            shutil.rmtree(child)
-        else:
-            child.unlink(missing_ok=True)
-
-    if path.exists():
-        shutil.rmtree(path, onerror=unlock)
-
-
-def discard_tree(path: Path) -> None:
-    """Take a directory away from its name at once, then remove it.
-
-    A program that outlived the process that started it may still write into it for a moment: it
-    then writes to what is being removed, never to what takes its place.
-    """
-    gone = path.with_name(f".{path.name}.{os.getpid()}.gone")
-    try:
-        path.rename(gone)
-    except FileNotFoundError:
-        return
-    remove_tree(gone)
 
 
 def private_directory(path: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import files, seal, stopping
+from dockyard.host import files, removal, seal, stopping
 from dockyard.host.sandbox import Tools, lent, run_in_tree
 from dockyard.host.storage import storage_problem
 from dockyard.model.packages import Lock, Pin, Request
@@ -229,15 +229,15 @@ def _make(
     blobs = Blobs.of_store(store)
     fetch_pins(pinned, blobs, origins, progress)
     work = place.with_name(f".{place.name}.new")
-    files.remove_tree(work)
+    removal.remove_tree(work)
     try:
         _fill(work, pinned, blobs, progress)
         seal.write(work)
-        files.remove_tree(place)
+        removal.remove_tree(place)
         work.rename(place)
     except BaseException:
         with stopping.clearing():
-            files.remove_tree(work)
+            removal.remove_tree(work)
         raise
 
 

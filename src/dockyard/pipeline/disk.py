@@ -18,7 +18,7 @@ from dockyard.filesystems import FilesystemSpec, kernels, swap
 from dockyard.filesystems import by_name as filesystem_by_name
 from dockyard.filesystems.proof import prove
 from dockyard.formats import by_name as format_by_name
-from dockyard.host import files
+from dockyard.host import removal
 from dockyard.host.sandbox import Tools
 from dockyard.pipeline.layers import merged_archive, merged_tree
 from dockyard.pipeline.toolbox import Toolbox
@@ -164,7 +164,7 @@ def proof_step(content: PartitionContent, written: Step) -> Step:
         scratch = work.out / "scratch"
         scratch.mkdir()
         prove(kind, archive, work.result(written) / FILESYSTEM, content.tools(), scratch)
-        files.remove_tree(scratch)
+        removal.remove_tree(scratch)
 
     key = content.partition.key
     title = f"Read {kind} for {content.mount or key} back"

@@ -19,7 +19,7 @@ from dockyard import archive
 from dockyard.archive import Archive
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.host import files, mounts
+from dockyard.host import files, mounts, removal
 from dockyard.host.in_root import InRoot
 from dockyard.tree.finish import clamp_times, refuse_sockets
 from dockyard.tree.setting import Setting, Tree
@@ -69,7 +69,7 @@ def _writable(work: Work, below: tuple[Step, ...]) -> Iterator[Path]:
         directory.mkdir()
     with mounts.overlay(_lowers(work, below), upper, scratch, at):
         yield at
-    files.remove_tree(scratch)
+    removal.remove_tree(scratch)
     at.rmdir()
 
 
@@ -78,7 +78,7 @@ def scratch_tree(work: Work, below: tuple[Step, ...]) -> Iterator[Path]:
     """The trees below as one directory that may be written to; what is written is thrown away."""
     with _writable(work, below) as at:
         yield at
-    files.remove_tree(work.out / UPPER)
+    removal.remove_tree(work.out / UPPER)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from dockyard import archive
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import Problem, Problems
-from dockyard.host import files
+from dockyard.host import files, removal
 from dockyard.model.packages import Lock, Pin, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.fetch import FetchEvent
@@ -59,7 +59,7 @@ def packages_step(
 
         installed(0)
         install(packages, tree, toolbox.trees.main, epoch, documents=documents, installed=installed)
-        files.remove_tree(unsigned)
+        removal.remove_tree(unsigned)
         work.progress("finishing the tree")
         finish(tree, epoch)
         work.progress("reading the tree")

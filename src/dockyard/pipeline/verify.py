@@ -9,7 +9,7 @@ from dockyard.engine.plan import Action, Decision, Plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import files, stopping
+from dockyard.host import removal, stopping
 from dockyard.pipeline.build import PlannedImage
 
 _CHUNK = 1 << 20
@@ -26,7 +26,7 @@ def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: 
     name = f"verify-{planned.steps.artefact.id}"
     with store.exclusive(name):
         root = store.root / "work" / name
-        files.remove_tree(root)
+        removal.remove_tree(root)
         second = Store(root)
         try:
             run_plan(_everything(planned), second, listener, jobs=jobs)
@@ -37,7 +37,7 @@ def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: 
                 raise DockyardError(_differs(planned, offset))
         finally:
             with stopping.clearing():
-                files.remove_tree(root)
+                removal.remove_tree(root)
 
 
 def _everything(planned: PlannedImage) -> Plan:

@@ -16,9 +16,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import remove_tree
 from dockyard.host.in_root import InRoot
 from dockyard.host.process import ProcessFailed
+from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import run_in_tree
 
 # What is empty in an image, and what gets access control lists, which not every file system of an

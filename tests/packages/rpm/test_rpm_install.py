@@ -8,7 +8,8 @@ import pysequoia
 import pytest
 from packages_for_rpm import rich_package, scripted_package, write
 
-from dockyard.host.files import make_root, remove_tree
+from dockyard.host.files import make_root
+from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
 from dockyard.packages.rpm.signature import sign
 from dockyard.tree.install import install, verify
