@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -135,6 +136,19 @@ def test_reading_follows_links_inside(root: Path) -> None:
         inside.remove("/etc/real")
         inside.remove("/etc/real")
         assert inside.names("/etc") == ["link"]
+
+
+def test_only_files_of_the_image_are_read(root: Path) -> None:
+    os.mkfifo(root / "etc/fifo")
+    (root / "etc/circle").symlink_to("circle")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(root / "etc/socket"))
+    with (root / "etc/endless").open("wb") as file:
+        file.truncate(1 << 40)
+    with InRoot(root) as inside:
+        for name in ("fifo", "circle", "socket", "endless", ""):
+            with pytest.raises(DockyardError, match=f"/etc/{name} of the image cannot be read"):
+                inside.read_text(f"/etc/{name}")
 
 
 def test_sparse_copies_keep_holes_and_content(tmp_path: Path) -> None:

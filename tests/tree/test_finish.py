@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.errors import DockyardError
+from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools, lent
 from dockyard.tree.finish import clamp_times, finish, refuse_sockets
 
@@ -169,3 +170,19 @@ def test_sockets_that_scripts_leave_are_named(root: Path, monkeypatch: pytest.Mo
     assert "run" not in problem.what and "tmp" not in problem.what
     (root / "var/lib/app.sock").unlink()
     refuse_sockets(root)
+
+
+def test_what_lies_deeper_than_any_path_is_told(root: Path) -> None:
+    place = os.open(root, os.O_RDONLY)
+    for name in ["d"] * 3000:
+        os.mkdir(name, dir_fd=place)
+        below = os.open(name, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    try:
+        for walk in (refuse_sockets, lambda root: clamp_times(root, EPOCH)):
+            with pytest.raises(DockyardError, match="lies too deep: /d/d/d"):
+                walk(root)
+    finally:
+        remove_tree(root)

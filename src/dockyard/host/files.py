@@ -41,11 +41,11 @@ def open_regular(path: Path, limit: int) -> BufferedReader:
     Anything else may never end or never begin (a device, a FIFO), so it is not even opened. Raises
     OSError, whose `strerror` says what is wrong.
     """
-    _require_regular(path.stat(), limit)
+    require_regular(path.stat(), limit)
     # Between the two looks the name may have come to mean a FIFO.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        _require_regular(os.fstat(descriptor), limit)
+        require_regular(os.fstat(descriptor), limit)
     except OSError:
         os.close(descriptor)
         raise
@@ -61,7 +61,10 @@ def read_regular(path: Path, limit: int = LARGEST_TEXT) -> bytes:
     return data
 
 
-def _require_regular(found: os.stat_result, limit: int) -> None:
+def require_regular(found: os.stat_result, limit: int) -> None:
+    """Raise OSError, whose `strerror` says what is wrong, unless it is a regular file of no more
+    than `limit` bytes.
+    """
     for is_kind, name in _KINDS:
         if is_kind(found.st_mode):
             raise OSError(errno.EINVAL, f"it is {name}; a regular file is wanted")

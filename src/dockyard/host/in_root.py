@@ -8,6 +8,7 @@ as install(1) does.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -17,7 +18,15 @@ from pathlib import Path, PurePosixPath
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import kernel
+from dockyard.host.files import require_regular
 
+LARGEST = 1 << 30
+"""The most bytes of a file that are read at once."""
+
+_NO_FILE = {
+    errno.ELOOP: "its links run in circles",
+    errno.ENXIO: "it is a socket; a regular file is wanted",
+}
 _LONGEST_NAME = 255
 _RESOLVE = kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS
 
@@ -37,8 +46,22 @@ class InRoot:
         os.close(self._root)
 
     def read(self, path: str) -> bytes:
-        """The content of a file; symbolic links are followed inside the root. Raises OSError."""
-        descriptor = kernel.openat2(self._root, _encode(path), os.O_RDONLY, resolve=_RESOLVE)
+        """The content of a file; symbolic links are followed inside the root. Raises OSError, and
+        DockyardError for what is no regular file, or is larger than `LARGEST`.
+        """
+        # A FIFO would have us wait for a writer.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+        try:
+            descriptor = kernel.openat2(self._root, _encode(path), flags, resolve=_RESOLVE)
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
+            raise DockyardError(_not_read(path, _NO_FILE[error.errno])) from error
+        try:
+            require_regular(os.fstat(descriptor), LARGEST)
+        except OSError as error:
+            os.close(descriptor)
+            raise DockyardError(_not_read(path, error.strerror or "")) from error
         with os.fdopen(descriptor, "rb") as file:
             return file.read()
 
@@ -194,6 +217,15 @@ class InRoot:
                 fix="choose another destination, or a package set without that file",
             )
         )
+
+
+def _not_read(path: str, why: str) -> Problem:
+    return Problem(
+        "tree.not-a-file",
+        f"{path} of the image cannot be read",
+        why=why,
+        fix="see which package or script makes it, and leave that out",
+    )
 
 
 def _part(name: str) -> str:

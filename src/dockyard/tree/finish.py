@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -59,6 +59,9 @@ _VOLATILE = (
     "/var/log/tdnf.log",
 )
 _EMPTIED = ("run", "tmp", "var/tmp")
+_SHOWN = 60
+# Bytes of a directory's path: with any name in it, it is still a path (PATH_MAX).
+_LONGEST = 4096 - 1 - 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +208,11 @@ def refuse_sockets(root: Path) -> None:
     """
     places = tuple(f"{root}/{name}/" for name in ("dev", *_EMPTIED))
     found = sorted(
-        str(Path(directory, name).relative_to(root))
-        for directory, _, names in os.walk(root)
-        for name in names
-        if not f"{directory}/".startswith(places)
-        and stat.S_ISSOCK(Path(directory, name).lstat().st_mode)
+        str(Path(entry.path).relative_to(root))
+        for _, entries in _directories(root)
+        for entry in entries
+        if not entry.path.startswith(places)
+        and stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode)
     )
     if found:
         raise DockyardError(
@@ -225,15 +228,36 @@ def refuse_sockets(root: Path) -> None:
 def clamp_times(root: Path, epoch: int) -> None:
     """Set the time of every directory, and of whatever is newer, to the epoch (seconds)."""
     limit = epoch * 1_000_000_000
-    pending = [str(root)]
-    while pending:
-        directory = pending.pop()
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif entry.stat(follow_symlinks=False).st_mtime_ns > limit:
-                    os.utime(entry.path, ns=(limit, limit), follow_symlinks=False)
+    for directory, entries in _directories(root):
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                continue
+            if entry.stat(follow_symlinks=False).st_mtime_ns > limit:
+                os.utime(entry.path, ns=(limit, limit), follow_symlinks=False)
         # What is done within a directory changes its time: set it when nothing more is made in it.
         if os.lstat(directory).st_mtime_ns != limit:
             os.utime(directory, ns=(limit, limit))
+
+
+def _directories(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Every directory of a tree, the root first, and what is in it. Raises DockyardError for what
+    lies deeper than any path.
+    """
+    pending = [str(root)]
+    while pending:
+        directory = pending.pop()
+        if len(os.fsencode(directory)) > _LONGEST:
+            raise DockyardError(_too_deep(directory.removeprefix(str(root))))
+        with os.scandir(directory) as found:
+            entries = list(found)
+        pending += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        yield directory, entries
+
+
+def _too_deep(path: str) -> Problem:
+    return Problem(
+        "tree.path",
+        f"a directory in the image lies too deep: {path[:_SHOWN]}…",
+        why=f"its path has {len(os.fsencode(path))} bytes, and no file in it could be opened",
+        fix="see which package or script makes it, and leave that out",
+    )
