@@ -173,13 +173,16 @@ def run(
     """
     stopping.check()
     feed = stdin if isinstance(stdin, bytes) else None
-    lines = Lines(told) if told else None
+    # What is not ours may print without end.
+    lines = Lines(told) if told or (limits and stdout is None) else None
+    errors = Lines() if limits else None
+    pipes = [pipe for pipe in (lines, errors) if pipe]
     try:
         process = start(
             argv,
             stdin=subprocess.PIPE if feed is not None else stdin,  # type: ignore[arg-type]
             stdout=lines.descriptor if lines else stdout or subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors.descriptor if errors else subprocess.PIPE,
             env=env,
             cwd=cwd,
             pass_fds=pass_fds,
@@ -187,11 +190,11 @@ def run(
             as_root=as_root,
         )
     except DockyardError:
-        if lines:
-            lines.abandon()
+        for pipe in pipes:
+            pipe.abandon()
         raise
-    if lines:
-        lines.begin()
+    for pipe in pipes:
+        pipe.begin()
     watch = Watch(process, limits, (shown or argv)[0]) if limits else None
     try:
         with stopping.killable(process), watch or nullcontext():
@@ -203,8 +206,8 @@ def run(
         process.kill()
         process.wait()
         raise
-    if lines:
-        out = lines.end()
+    out = lines.end() if lines else out
+    err = errors.end() if errors else err
     completed = Completed(tuple(argv), process.returncode, out or b"", err or b"")
     journal.program_ended(shown or argv, completed.status, completed.stdout, completed.stderr)
     if watch and watch.problem:
