@@ -25,6 +25,7 @@ def work(store: Path, progress: str) -> Answer:
     with display(progress) as listener:
         listener(events.StepStarted("a-1", "Make a", "it is new"))
         run(["sh", "-c", "echo hidden; echo told >&2"], env={"SECRET": "s3cret"})
+        run(["printf", "\\033[2Jwiped\\rover\\n"])
         listener(events.StepFinished("a-1", "Make a", 1.5))
     return Answer("done", {})
 
@@ -53,6 +54,7 @@ def test_a_run_leaves_a_log_of_its_programs_and_names_it(
     assert "begin   Make a (it is new)" in text and "done    Make a" in text
     assert "ran     sh -c" in text
     assert "    │ hidden" in text and "    │ told" in text
+    assert "    │ \\x1b[2Jwiped" in text
     assert "s3cret" not in text
     assert log.stat().st_mode & 0o077 == 0
     told = capsys.readouterr()

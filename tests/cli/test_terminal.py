@@ -14,6 +14,7 @@ import click
 import pytest
 
 from dockyard.cli import terminal
+from dockyard.cli.answer import envelope
 from dockyard.cli.display import display
 from dockyard.cli.live import live
 from dockyard.engine import events
@@ -34,6 +35,37 @@ def test_a_problem_on_one_screen() -> None:
         "         of that",
         "  fix    mend it",
     ]
+
+
+HOSTILE = "\x1b]0;title\a\x1b[2J\x9b1m\rall is well\u202e\udcff"
+
+
+def test_no_terminal_obeys_what_a_problem_quotes() -> None:
+    """Output of scripts, names of files: all of it may come from somebody else."""
+    problem = Problem("room.code", HOSTILE, HOSTILE, HOSTILE, HOSTILE, (HOSTILE, "a\tb"))
+    text = click.unstyle(terminal.render(problem))
+    assert text.replace("\n", "").replace("\t", "").isprintable()
+    assert "\\x1b]0;title\\x07" in text and "\\u202e" in text and "\\xff" in text
+    assert "a\tb" in text
+
+
+def test_no_terminal_obeys_an_answer_in_json() -> None:
+    problem = Problem("room.code", HOSTILE, excerpt=("äöü",))
+    text = envelope("build", ok=False, problems=[problem], result={HOSTILE: 1})
+    assert text.replace("\n", "").isprintable()
+    told = json.loads(text)
+    assert told["problems"][0]["what"] == HOSTILE and HOSTILE in told["result"]
+    assert "äöü" in text
+
+
+@pytest.mark.parametrize("mode", ["plain", "json"])
+def test_no_terminal_obeys_the_name_of_a_step(
+    mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with terminal.progress(mode) as listener:
+        listener(events.StepStarted("a-1", HOSTILE, HOSTILE))
+        listener(events.StepFinished("a-1", HOSTILE, 1.5, HOSTILE))
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
 
 
 def test_all_problems_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

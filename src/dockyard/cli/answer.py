@@ -56,7 +56,13 @@ def envelope(
         "problems": [problem_json(each) for each in problems],
         "log": str(log) if log else None,
     }
-    return json.dumps(told, indent=1, ensure_ascii=False)
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    # What a terminal would obey, and bytes that are no UTF-8, as JSON escapes.
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text
+    )
 
 
 def problem_json(problem: Problem) -> Json:

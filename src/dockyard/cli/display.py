@@ -15,6 +15,7 @@ import click
 
 from dockyard.cli.live import Reused, live
 from dockyard.cli.log import QUIET, VERBOSE, current_log
+from dockyard.cli.plain import plain
 from dockyard.cli.terminal import draws, duration
 from dockyard.engine import events
 
@@ -70,7 +71,7 @@ class _Plain:
                 return
             if reused := self._reused.line():
                 click.echo(f"  =  {reused}", err=True)
-            click.echo(line, err=True)
+            click.echo(plain(line), err=True)
 
     def _line(self, event: events.Event) -> str:
         match event:

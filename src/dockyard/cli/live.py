@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from dockyard.cli import terminal
+from dockyard.cli.plain import plain
 from dockyard.engine import events
 
 
@@ -56,20 +57,22 @@ def live() -> Iterator[events.Listener]:
                     reused.add(title)
                 case events.StepStarted(step=step, title=title):
                     if line := reused.line():
-                        console.print(f"[dim]= {escape(line)}")
-                    tasks[step] = shown.add_task(escape(title), total=None, note="")
+                        console.print(f"[dim]= {escape(plain(line))}")
+                    tasks[step] = shown.add_task(escape(plain(title)), total=None, note="")
                 case events.StepProgress(step=step, note=note, done=done, total=total):
                     if step in tasks:
                         count = {"completed": done, "total": total} if total else {}
-                        shown.update(tasks[step], note=escape(note), **count)  # type: ignore[arg-type]
+                        shown.update(tasks[step], note=escape(plain(note)), **count)  # type: ignore[arg-type]
                 case events.StepFinished(step=step, title=title, seconds=seconds, note=note):
                     shown.remove_task(tasks.pop(step))
-                    told = f" [dim]{escape(note)}" if note else ""
+                    told = f" [dim]{escape(plain(note))}" if note else ""
                     took = terminal.duration(seconds)
-                    console.print(f"[green]✓[/] {escape(title)} [dim]{took}[/]{told}")
+                    console.print(f"[green]✓[/] {escape(plain(title))} [dim]{took}[/]{told}")
                 case events.StepFailed(step=step, title=title, seconds=seconds):
                     shown.remove_task(tasks.pop(step))
-                    console.print(f"[red]✗[/] {escape(title)} [dim]{terminal.duration(seconds)}")
+                    console.print(
+                        f"[red]✗[/] {escape(plain(title))} [dim]{terminal.duration(seconds)}"
+                    )
 
         yield listener
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import click
 
 from dockyard import __version__
+from dockyard.cli.plain import plain
 from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem
 
@@ -116,7 +117,7 @@ class Log(logging.Handler):
         stamp = time.strftime("%H:%M:%S", time.gmtime())
         thread = threading.current_thread().name
         who = "" if thread == "MainThread" else f" [{thread}]"
-        first, *rest = text.splitlines() or [""]
+        first, *rest = (plain(each, "\t") for each in text.splitlines() or [""])
         shown = "\n".join([first, *(f"    │ {each}" for each in rest)])
         if show:
             click.echo(shown, err=True)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import click
 
+from dockyard.cli.plain import plain
 from dockyard.errors import DockyardError, Problem, Severity
 
 _WIDTH = 100
@@ -59,8 +60,9 @@ def render(problem: Problem) -> str:
         *(click.style(line, bold=True) for line in rest),
     ]
     if problem.where is not None:
-        lines.append(f"  {click.style('where', fg='cyan')}  {problem.where}")
-    lines += [f"  {click.style('│', fg='cyan')} {line}" for line in problem.excerpt]
+        lines.append(f"  {click.style('where', fg='cyan')}  {plain(str(problem.where))}")
+    bar = click.style("│", fg="cyan")
+    lines += [f"  {bar} " + plain(line, "\t") for line in problem.excerpt]
     for label, text in (("why", problem.why), ("fix", problem.fix)):
         for number, line in enumerate(wrapped(text, " " * 9) if text else ()):
             lead = line if number else f"  {click.style(label.ljust(5), fg='cyan')}  {line}"
@@ -77,7 +79,7 @@ def wrapped(text: str, indent: str) -> list[str]:
     lines: list[str] = []
     for line in text.splitlines():
         broken = textwrap.wrap(
-            line,
+            plain(line, "\t"),
             max(columns - len(indent), 40),
             break_long_words=False,
             break_on_hyphens=False,

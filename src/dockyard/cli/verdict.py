@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dockyard.cli import terminal
+from dockyard.cli.plain import plain
 
 if TYPE_CHECKING:
     from dockyard.tree.check import Unasked
@@ -25,13 +26,13 @@ def as_text(verdict: Verdict, unasked: Sequence[Unasked] = ()) -> str:
         if not result.passed:
             lines += _failure(result)
     for unit in verdict.failed_units:
-        lines.append(f"{click.style('failed unit', fg='red', bold=True)} {_plain(unit.name)}")
+        lines.append(f"{click.style('failed unit', fg='red', bold=True)} {plain(unit.name)}")
         lines += [
-            f"  {click.style('│', fg='cyan')} {_plain(line)}" for line in unit.status.splitlines()
+            f"  {click.style('│', fg='cyan')} {plain(line)}" for line in unit.status.splitlines()
         ]
     if verdict.waiting_for:
         lines.append(click.style("not up in time; still to be done:", fg="red", bold=True))
-        lines += [f"  {_plain(line)}" for line in verdict.waiting_for.splitlines()]
+        lines += [f"  {plain(line)}" for line in verdict.waiting_for.splitlines()]
     for item in unasked:
         first, *rest = terminal.wrapped(f"not asked {item.what}: {item.why}", "  ")
         lines += [click.style("not asked", fg="yellow") + first.removeprefix("not asked"), *rest]
@@ -98,17 +99,9 @@ def _differing(expected: list[str], actual: list[str]) -> tuple[list[str], list[
 
 
 def _capped(lines: list[str]) -> list[str]:
-    shown = [_plain(line) for line in lines[:_MOST_LINES]]
+    shown = [plain(line) for line in lines[:_MOST_LINES]]
     left = len(lines) - len(shown)
     return [*shown, f"… and {left} more"] if left > 0 else shown
-
-
-def _plain(text: str) -> str:
-    """Text that every terminal takes: bytes that are no UTF-8, and control characters, escaped."""
-    escaped = text.encode("utf-8", errors="surrogateescape").decode(errors="backslashreplace")
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in escaped
-    )
 
 
 def as_facts(verdict: Verdict, unasked: Sequence[Unasked] = ()) -> dict[str, Any]:
