@@ -62,7 +62,7 @@ def test_no_terminal_obeys_an_answer_in_json() -> None:
 def test_no_terminal_obeys_the_name_of_a_step(
     mode: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with terminal.progress(mode) as listener:
+    with display(mode) as listener:
         listener(events.StepStarted("a-1", HOSTILE, HOSTILE))
         listener(events.StepFinished("a-1", HOSTILE, 1.5, HOSTILE))
     assert capsys.readouterr().err.replace("\n", "").isprintable()

@@ -121,6 +121,17 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
     assert chosen(tmp_path, Request(("bash",)), BASE) == first
 
 
+def test_a_changed_byte_in_the_cache_changes_no_choice(tmp_path: Path) -> None:
+    first = chosen(tmp_path, Request(("bash",)), BASE)
+    (cached,) = (tmp_path / "solv").iterdir()
+    data = cached.read_bytes()
+    at = data.index(b"bash")
+    for place in (at, at + 1, len(data) - 1):
+        cached.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert chosen(tmp_path, Request(("bash",)), BASE) == first
+        assert cached.read_bytes() == data
+
+
 def test_every_unknown_name_is_reported_with_what_was_meant(tmp_path: Path) -> None:
     places = {"bahs": Position("image.yaml", 4, 9)}
     request = Request(("bahs", "awk", "libc.so.6", "kernel > 7"), wanted_by=places)

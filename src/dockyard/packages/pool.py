@@ -11,6 +11,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from typing import Any
 import solv
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import part_of, remove_parts
 from dockyard.model.packages import Pin, Repository, Request
 from dockyard.packages.rpm.modules import NONE, Modules
 from dockyard.packages.rpm.primary import in_order
 from dockyard.packages.rpm.repository import Metadata
+from dockyard.packages.solv_file import keep, read_kept
 
 _CACHE_FORMAT = 1
 EXCLUDED = "is excluded"
@@ -111,7 +112,7 @@ class PackagePool:
         files = "-files" if filelists else ""
         name = f"{metadata.identity.replace(':', '-')}{files}.{_CACHE_FORMAT}.solv"
         kept = cache / "solv" / name
-        if _read_cache(repo, kept):
+        if read_kept(repo, kept):
             return
         good = _add_xml(repo, in_order(metadata.primary()), "primary.xml", None)
         if good and filelists:
@@ -121,7 +122,8 @@ class PackagePool:
             what = f"the metadata of repository {repository.id} cannot be read"
             why = str(self.pool.errstr).encode(errors="replace").decode()
             raise DockyardError(Problem("repository.damaged", what, repository.position, why))
-        _write_cache(repo, kept)
+        with suppress(OSError):  # one that cannot be kept is no harm
+            keep(repo, kept)
 
     def _leave_out(self) -> None:
         """Mark what architecture, excludes and includes keep from being chosen."""
@@ -190,37 +192,6 @@ def _add_xml(repo: Any, data: bytes, name: str, language: str | None, flags: int
         return good
     finally:
         os.close(descriptor)
-
-
-def _read_cache(repo: Any, path: Path) -> bool:
-    if not path.is_file():
-        return False
-    source = solv.xfopen(str(path))
-    if not source:
-        return False
-    good = bool(repo.add_solv(source))
-    source.close()
-    if not good:
-        repo.empty()
-    return good
-
-
-def _write_cache(repo: Any, path: Path) -> None:
-    """Keep a loaded repository; a cache that cannot be written is no harm."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_parts(path)
-        part = part_of(path)
-        target = solv.xfopen(str(part), "w")
-        good = bool(target) and repo.write(target)
-        if target:
-            target.close()
-        if good:
-            part.rename(path)
-        else:
-            part.unlink(missing_ok=True)
-    except OSError:
-        return
 
 
 def every_pin(opened: Sequence[Metadata], cache: Path) -> list[Pin]:

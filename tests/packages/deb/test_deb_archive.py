@@ -56,6 +56,18 @@ def test_a_damaged_cache_is_made_anew(small: SmallArchive, tmp_path: Path) -> No
     assert open_index(files, Blobs(tmp_path / "blobs"), tmp_path / "cache").named("b")
 
 
+def test_a_changed_byte_in_the_cache_is_found(small: SmallArchive, tmp_path: Path) -> None:
+    files = open_archive(small, tmp_path).packages([SUITE])
+    open_index(files, Blobs(tmp_path / "blobs"), tmp_path / "cache")
+    (cached,) = (tmp_path / "cache").glob("*.solv")
+    whole = cached.read_bytes()
+    cached.write_bytes(whole.replace(b"pool/main/a", b"pool/main/x"))
+    assert cached.read_bytes() != whole
+    (found,) = open_index(files, Blobs(tmp_path / "blobs"), tmp_path / "cache").named("a")
+    assert found.path == "pool/main/a/a/a_1.0-1_amd64.deb"
+    assert cached.read_bytes() == whole
+
+
 def test_a_changed_release_is_refused(small: SmallArchive, tmp_path: Path) -> None:
     path = small.root / "dists/stable/InRelease"
     path.write_bytes(path.read_bytes().replace(b"Origin: Tests", b"Origin: Pests"))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import PackagesFile
 from dockyard.packages.deb.ranked_pool import ESSENTIAL, Keys, build_pool
 from dockyard.packages.deb.version import key
+from dockyard.packages.solv_file import keep, read_kept
 
 _FORMAT = "2"
 
@@ -114,16 +114,14 @@ def open_index(files: Sequence[PackagesFile], blobs: Blobs, cache: Path) -> Inde
     parts = [_FORMAT, *(f"{file.suite.id} {file.digest}" for file in files)]
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     pool_file, versions_file = cache / f"{name}.solv", cache / f"{name}.versions"
-    if not pool_file.is_file():
-        _make(files, blobs, pool_file, versions_file)
     pool = solv.Pool()
     repository = pool.add_repo("debian")
-    if not repository.add_solv(solv.xfopen(str(pool_file))):
-        # A file of another libsolv: make it anew.
+    if not read_kept(repository, pool_file):
+        # None yet, one of another libsolv, or a damaged one.
         _make(files, blobs, pool_file, versions_file)
         pool = solv.Pool()
         repository = pool.add_repo("debian")
-        repository.add_solv(solv.xfopen(str(pool_file)))
+        read_kept(repository, pool_file)
     return Index(pool, versions_file)
 
 
@@ -156,11 +154,7 @@ def _write(
     with tempfile.NamedTemporaryFile(dir=pool_file.parent, delete=False) as out:
         out.write(json.dumps(versions, separators=(",", ":")).encode())
     Path(out.name).rename(versions_file)
-    with tempfile.NamedTemporaryFile(dir=pool_file.parent, delete=False) as out:
-        stream = solv.xfopen_fd("", os.dup(out.fileno()), "w")
-        next(iter(pool.repos)).write(stream)
-        stream.close()
-    Path(out.name).rename(pool_file)
+    keep(next(iter(pool.repos)), pool_file)
 
 
 def _bad_index(file: PackagesFile, blobs: Blobs, why: str) -> DockyardError:
