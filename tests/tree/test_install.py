@@ -20,7 +20,7 @@ from dockyard.packages.rpm.contents import (
     RpmPackage,
 )
 from dockyard.packages.rpm.writer import write_package
-from dockyard.tree.install import install, verify
+from dockyard.tree.install import file_owners, install, verify
 
 pytestmark = pytest.mark.build
 
@@ -224,6 +224,16 @@ def test_link_in_the_tree_does_not_reach_the_host(tools: Tools, tmp_path: Path) 
     with pytest.raises(DockyardError):
         install([package], root, tools, EPOCH)
     assert not list(outside.iterdir())
+
+
+def test_a_database_that_is_a_link_out_of_the_tree_is_none(tools: Tools, tmp_path: Path) -> None:
+    root, outside = new_root(tmp_path, "root"), tmp_path / "outside"
+    install([make(tmp_path, "a", text_file("/usr/a"))], root, tools, EPOCH)
+    assert file_owners(root, tools, tmp_path / "scratch")[b"usr/a"].startswith("a-")
+    (root / "var/lib/rpm").rename(outside)
+    (root / "var/lib/rpm").symlink_to(outside)
+    assert file_owners(root, tools, tmp_path / "scratch") == {}
+    assert not (tmp_path / "scratch").exists()
 
 
 def test_packages_are_counted_as_they_come(tools: Tools, tmp_path: Path) -> None:

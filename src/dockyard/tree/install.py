@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import make_root, readable_by_all
+from dockyard.host.files import InRoot, make_root, readable_by_all
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
@@ -131,11 +131,13 @@ def file_owners(
     scratch: a directory to make and remove: a copy of the database is asked, since rpm changes the
     journal of one that it opens. A path of several packages goes to the first by name.
     """
-    database = root / dbpath.lstrip("/")
-    if not database.is_dir():
-        return {}
-    shutil.copytree(database, scratch)
+    with InRoot(root) as files:
+        if not files.lstat(f"{dbpath}/{rpmdb.NAME}"):
+            return {}
+        data = files.read(f"{dbpath}/{rpmdb.NAME}")
+    scratch.mkdir()
     try:
+        (scratch / rpmdb.NAME).write_bytes(data)
         query = ["-qa", "--qf", "[%{=NEVRA}\\t%{FILENAMES}\\n]"]
         found = tools.run([*_COMMAND, "--dbpath", str(scratch), *query], write=[scratch]).stdout
     finally:

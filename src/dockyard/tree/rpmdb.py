@@ -20,6 +20,7 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
 
+NAME = "rpmdb.sqlite"
 _MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
 _INTRO = struct.Struct(">8sII")
 _ENTRY = struct.Struct(">IIII")
