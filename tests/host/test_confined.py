@@ -189,6 +189,14 @@ def test_a_program_in_a_tree_cannot_reach_the_tools(tools: Tools, shell_tree: Pa
     assert not (tools.root / "usr/bin/new").exists()
 
 
+def test_no_program_of_a_tool_runs_as_the_caller(tools: Tools, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    tools.run(["sh", "-c", f"cp /usr/bin/id {place}; chmod 6755 {place}/id"], write=[place])
+    found = (place / "id").stat()
+    assert (found.st_uid, found.st_mode & 0o7777) == (house.caller(), 0o755)
+
+
 def test_lending_leaves_what_others_own(tmp_path: Path, namespace: None) -> None:
     place = tmp_path / "place"
     place.mkdir()

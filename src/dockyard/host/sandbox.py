@@ -266,7 +266,8 @@ def run_in_tree(
 @contextmanager
 def lent(paths: Sequence[Path]) -> Iterator[None]:
     """Give what the caller owns of some paths, and of all below them, to the root of images for the
-    length of a block, and back afterwards with what was made there.
+    length of a block, and back afterwards with what was made there; but no set-id bits, with which
+    others could become the caller.
     """
     caller = namespace.caller()
     mine = [path for path in paths if caller and os.lstat(path).st_uid == caller]
@@ -286,7 +287,8 @@ def _give(path: Path, old: int, new: int) -> None:
         found = os.lstat(name)
         if found.st_uid == old:
             os.chown(name, new, new, follow_symlinks=False)
-            if found.st_mode & 0o6000:
+            # chown(2) takes them from files.
+            if found.st_mode & 0o6000 and new == 0:
                 os.chmod(name, found.st_mode & 0o7777)  # noqa: PTH101 (a name, many times)
         if stat.S_ISDIR(found.st_mode):
             with os.scandir(name) as entries:
