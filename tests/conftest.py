@@ -87,7 +87,7 @@ cd "$0"
 mkdir -p usr/bin usr/lib/x86_64-linux-gnu usr/lib64 dev proc sys run tmp etc
 for name in bin lib lib64; do ln -s usr/$name $name; done
 cp -a /usr/bin/dash usr/bin/sh
-cp /usr/bin/{cat,chroot,id,mkdir,mknod,mount,sleep,touch,unshare} usr/bin ||
+cp /usr/bin/{cat,chroot,head,id,mkdir,mknod,mount,sleep,touch,unshare} usr/bin ||
     cp /usr/sbin/chroot usr/bin
 cp -a /usr/lib/x86_64-linux-gnu/{libc.so,ld-linux,libselinux,libpcre2-8,libmount,libblkid}* \\
     usr/lib/x86_64-linux-gnu

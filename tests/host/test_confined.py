@@ -145,6 +145,12 @@ LIMITS = {
     "TIME": ("1", "sleep 60", "ran for more than 1 s"),
     "PROCESSES": ("20", "for i in $(cat /etc/many); do sleep 60 & done; wait", "more than 20 proc"),
     "MEMORY": ("64M", 'x=aaaaaaaa; while :; do x="$x$x"; done', "more than 64.0 MiB of memory"),
+    "MEMORY in files": (
+        "64M",
+        "head -c 128M /dev/zero > /tmp/x; sleep 9",
+        "more than 64.0 MiB of m",
+    ),
+    "MEMORY of devices": ("64M", "head -c 128M /dev/zero > /dev/x; sleep 9", "64.0 MiB of memory"),
     "FILE_SIZE": ("1M", "cat /dev/zero > /etc/endless", "a file of more than 1.0 MiB"),
 }
 
@@ -153,6 +159,7 @@ LIMITS = {
 def test_limits_are_told(name: str, shell_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     value, script, told = LIMITS[name]
     (shell_tree / "etc/many").write_text("x " * 200)
+    name = name.partition(" ")[0]
     monkeypatch.setenv(f"DOCKYARD_LIMIT_{name}", value)
     with pytest.raises(DockyardError, match=told) as caught:
         run_in_tree(shell_tree, ["/usr/bin/sh", "-c", f"{script}; exit $?"])

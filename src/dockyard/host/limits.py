@@ -21,6 +21,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,9 @@ from dockyard.host import clock
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOOK_SECONDS = 0.2
+_MUCH_SHARED = 4096  # pages: more than libraries that programs have in common
+# Where the sandbox has file systems in memory (see `sandbox`).
+_MEMORY_MOUNTS = ("dev", "tmp", "run", "var/tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,22 +139,64 @@ _FILE_TOO_LARGE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 def _used(pid: int) -> tuple[int, int]:
     """How many processes a process has below it, and the bytes of memory that they have for
-    themselves.
+    themselves, together, or in files in memory.
     """
     pending, seen, pages = [pid], 0, 0
+    files: dict[tuple[int, int], int] = {}
     while pending:
-        place = Path("/proc", str(pending.pop()))
+        place = f"/proc/{pending.pop()}"
         try:
-            fields = (place / "statm").read_text().split()
+            fields = Path(place, "statm").read_text().split()
             # What is resident, but for what is shared with files.
             pages += int(fields[1]) - int(fields[2])
-            for thread in os.listdir(place / "task"):  # noqa: PTH208 (names are enough)
-                children = (place / "task" / thread / "children").read_text().split()
+            with suppress(OSError):  # whatever a process hides of itself, its children are seen
+                if int(fields[2]) > _MUCH_SHARED:
+                    pages += _shared(place)
+                files |= _in_memory(place)
+            for thread in os.listdir(f"{place}/task"):  # noqa: PTH208 (names are enough)
+                children = Path(place, "task", thread, "children").read_text().split()
                 pending += map(int, children)
                 seen += len(children)
         except (OSError, IndexError, ValueError):
             continue  # it has ended meanwhile
-    return seen, pages * _PAGE
+    return seen, pages * _PAGE + sum(files.values())
+
+
+def _shared(place: str) -> int:
+    """Pages of a process's part of memory that is shared with others, not with files of a disk."""
+    for line in Path(place, "smaps_rollup").read_text().splitlines():
+        name, _, size = line.partition(":")
+        if name == "Pss_Shmem":
+            return (int(size.split()[0]) << 10) // _PAGE
+    return 0
+
+
+def _in_memory(place: str) -> dict[tuple[int, int], int]:
+    """The files in memory that a process has open, and the file systems in memory that it sees and
+    we do not: who each is, and its bytes.
+    """
+    found: dict[tuple[int, int], int] = {}
+    for number in os.listdir(f"{place}/fd"):  # noqa: PTH208 (names are enough)
+        with suppress(OSError):
+            name = f"{place}/fd/{number}"
+            if os.readlink(name).startswith("/memfd:"):  # noqa: PTH115 (text)
+                status = os.stat(name)  # noqa: PTH116 (text)
+                found[(status.st_dev, status.st_ino)] = status.st_blocks * 512
+    own = {_device(path) for path in ("", *_MEMORY_MOUNTS)} | {_device("", place)}
+    for path in _MEMORY_MOUNTS:
+        device = _device(path, place)
+        if device not in own:
+            with suppress(OSError):
+                held = os.statvfs(f"{place}/root/{path}")
+                found[(device, 0)] = (held.f_blocks - held.f_bfree) * held.f_frsize
+    return found
+
+
+def _device(path: str, place: str = "/proc/self") -> int:
+    try:
+        return os.stat(f"{place}/root/{path}").st_dev  # noqa: PTH116 (text)
+    except OSError:
+        return 0
 
 
 def _shown(size: int) -> str:
