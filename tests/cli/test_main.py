@@ -253,6 +253,17 @@ def test_an_unforeseen_exception_asks_for_a_report_and_names_the_log(
     assert log.stat().st_mode & 0o077 == 0
 
 
+def test_too_little_memory_is_no_defect(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUMBLE.replace("ERROR", "MemoryError"), "doctor"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert "cli.memory" in done.stderr and "report it" not in done.stderr
+
+
 def test_a_valid_file_that_a_build_refuses_is_told_so(here: Here, tmp_path: Path) -> None:
     image = tmp_path / "image.yaml"
     image.write_text("iso: {}\nos:\n  selinux:\n    mode: enforcing\n")

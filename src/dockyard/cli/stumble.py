@@ -29,6 +29,15 @@ def stumbled(error: Exception) -> DockyardError:
                 "with the log",
             )
         )
+    if isinstance(error, MemoryError):
+        return DockyardError(
+            Problem(
+                "cli.memory",
+                "the memory ran out",
+                fix="free some, or raise the shell's limit (ulimit -v), and run the same command "
+                "again; what was finished is kept",
+            )
+        )
     what = str(error).splitlines()[0] if str(error) else ""
     return DockyardError(
         Problem(
