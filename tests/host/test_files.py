@@ -180,6 +180,25 @@ def test_atomic_write_leaves_no_part(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_what_lies_under_the_name_of_a_part_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("other")
+    (tmp_path / f".f.{os.getpid()}.part").symlink_to("other")
+    write_atomic(tmp_path / "f", b"mine")
+    assert (tmp_path / "f").read_text() == "mine" and not (tmp_path / "f").is_symlink()
+    assert (tmp_path / "other").read_text() == "other"
+
+
+def test_what_lies_under_the_name_of_a_part_is_replaced_in_a_root(root: Path) -> None:
+    for name in ("f", "link"):
+        part = f".{hashlib.sha256(name.encode()).hexdigest()[:16]}.part"
+        (root / "etc" / part).symlink_to("other")
+    with InRoot(root) as inside:
+        inside.write("/etc/f", b"mine")
+        inside.symlink("/etc/link", "f")
+    assert (root / "etc/link").read_text() == "mine"
+    assert sorted(path.name for path in (root / "etc").iterdir()) == ["f", "link"]
+
+
 def test_parts_of_dead_processes_are_removed(tmp_path: Path) -> None:
     target = tmp_path / "image[1].raw"
     dead, alive = tmp_path / ".image[1].raw.4194305.part", tmp_path / f".{target.name}.1.part"

@@ -79,7 +79,9 @@ def _too_large(limit: int) -> OSError:
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file of the host so that a reader sees the old or the new content, never a part."""
     part = part_of(path)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    # Others may write to the directory, too: what they put under the name is not written through.
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -13,7 +13,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from dockyard.errors import DockyardError, Problem
@@ -114,7 +114,7 @@ class InRoot:
         self.make_directories(str(PurePosixPath(path).parent))
         with self._parent(path) as (directory, name):
             self._require_name(path, name)
-            part = _part(name)
+            part = self._free_part(directory, name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(part, flags, 0o600, dir_fd=directory)
             with os.fdopen(descriptor, "wb") as file:
@@ -149,7 +149,7 @@ class InRoot:
         self.make_directories(str(PurePosixPath(path).parent))
         with self._parent(path) as (directory, name):
             self._require_name(path, name)
-            part = _part(name)
+            part = self._free_part(directory, name)
             os.symlink(target, part, dir_fd=directory)
             os.chown(part, 0, 0, dir_fd=directory, follow_symlinks=False)
             self._take_place(path, directory, part, name)
@@ -187,6 +187,14 @@ class InRoot:
             yield descriptor, clean.name
         finally:
             os.close(descriptor)
+
+    @staticmethod
+    def _free_part(directory: int, name: str) -> str:
+        """The name for what is made, before it takes its own; whatever had it is removed."""
+        part = _part(name)
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=directory)
+        return part
 
     @staticmethod
     def _take_place(path: str, directory: int, part: str, name: str) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.in_root import InRoot, make_root, readable_by_all
+from dockyard.host.files import make_root, readable_by_all
+from dockyard.host.in_root import InRoot
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
