@@ -19,13 +19,13 @@ from dockyard.host.files import (
     copy_sparse,
     digest,
     open_regular,
-    private_directory,
     read_regular,
     remove_all_parts,
     remove_parts,
     write_atomic,
 )
 from dockyard.host.in_root import InRoot
+from dockyard.host.private import private_directory
 from dockyard.host.removal import remove_tree
 
 
@@ -303,6 +303,38 @@ def test_a_private_directory_is_closed_and_open_inside(umask: int, tmp_path: Pat
     for inner, wanted in (("blobs", 0o755), ("blobs/aa", 0o755), ("blobs/aa/file", 0o644)):
         assert stat.S_IMODE((place / inner).stat().st_mode) & wanted == wanted
     private_directory(place)
+
+
+@pytest.mark.parametrize("name", [".ssh/key", "docs/key", "tools/key"])
+def test_a_directory_that_is_no_store_is_left_alone(name: str, tmp_path: Path) -> None:
+    place = tmp_path / "home"
+    (place / "docs").mkdir(parents=True)
+    (place / name).parent.mkdir(mode=0o700, exist_ok=True)
+    (place / name).touch(mode=0o600)
+    before = [path.stat().st_mode for path in (place, *place.rglob("*"))]
+    with pytest.raises(DockyardError, match="is no store"):
+        private_directory(place)
+    assert [path.stat().st_mode for path in (place, *place.rglob("*"))] == before
+
+
+def test_a_directory_that_all_users_share_is_no_store(tmp_path: Path) -> None:
+    for name in ("blobs", "of-another-user"):
+        (tmp_path / name).mkdir()
+    tmp_path.chmod(0o1777)
+    with pytest.raises(DockyardError, match="is no store"):
+        private_directory(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+
+
+def test_in_a_store_nothing_is_opened_but_what_programs_read(tmp_path: Path) -> None:
+    for name in ("logs/log", "results/tree/shadow", "other/key", "blobs/blob"):
+        (tmp_path / name).parent.mkdir(mode=0o700, parents=True)
+        (tmp_path / name).touch(mode=0o600)
+    (tmp_path / "results").chmod(0o700)
+    private_directory(tmp_path)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert (modes["results"], modes["shadow"], modes["blob"]) == (0o755, 0o600, 0o644)
+    assert (modes["logs"], modes["log"]) == (modes["other"], modes["key"]) == (0o700, 0o600)
 
 
 def test_a_private_directory_is_made_private(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from dockyard.host import kernel, namespace
 condition, store, *arguments = sys.argv[1:]
 namespace.enter()
 if condition == "full":
-    kernel.mount("tmpfs", store, "tmpfs", 0, "size=16k")
+    kernel.mount("tmpfs", store, "tmpfs", 0, "size=16k,mode=755")
     (Path(store) / "filler").write_bytes(bytes(8192))
     for name in ("results", "work", "locks", "records"):
         (Path(store) / name).mkdir()

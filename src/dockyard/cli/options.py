@@ -14,7 +14,7 @@ import click
 from dockyard.cli.display import PROGRESS_MODES
 from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE
 from dockyard.engine.store import default_root
-from dockyard.host.files import private_directory
+from dockyard.host.private import private_directory
 from dockyard.host.storage import store_trouble_told
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ from typing import Any
 
 from dockyard.engine.plan import Step
 from dockyard.host import files, removal, seal, stopping
+from dockyard.host.private import private_directory
 from dockyard.host.storage import store_trouble_told
 
 
@@ -50,7 +51,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         with store_trouble_told(self.root):
-            files.private_directory(self.root)
+            private_directory(self.root)
             for name in ("results", "work", "locks", "records"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
 

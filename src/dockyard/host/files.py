@@ -115,32 +115,6 @@ def _remove_left(parts: Iterable[Path]) -> None:
             remove_tree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
-def private_directory(path: Path) -> None:
-    """Make a directory that nobody but its owner may enter, and those above it. One that is there
-    is closed to others. Raises OSError.
-
-    What is in it stays readable for all, since programs in the sandbox are somebody else: they are
-    handed single files and directories of it. So the directories in it are opened, where an
-    umask closed them.
-    """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        path.chmod(mode & 0o700)
-    for inner in path.iterdir():
-        found = inner.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_mode & 0o055 != 0o055:
-            _open_to_readers(inner)
-
-
-def _open_to_readers(directory: Path) -> None:
-    for path in (directory, *directory.rglob("*")):
-        found = path.lstat().st_mode
-        wanted = 0o055 if stat.S_ISDIR(found) else 0o044
-        if not stat.S_ISLNK(found) and found & wanted != wanted:
-            path.chmod(stat.S_IMODE(found) | wanted)
-
-
 def readable_by_all(path: Path) -> bool:
     """Whether programs in the sandbox may read a file, given its directory."""
     return path.stat().st_mode & 0o004 != 0 and path.parent.stat().st_mode & 0o005 == 0o005
