@@ -63,6 +63,12 @@ def test_what_programs_may_not_do(name: str, tools: Tools) -> None:
     assert done.status != 0, f"{name}: {done.text}"
 
 
+@pytest.mark.parametrize("name", ["kallsyms", "kpagecount", "slabinfo", "vmallocinfo"])
+def test_programs_of_the_caller_do_not_see_the_kernels_memory(name: str, tools: Tools) -> None:
+    code = f"head -c 1 /proc/{name} | grep -q ."
+    assert tools.start(["sh", "-c", code]).wait() != 0
+
+
 def test_programs_have_few_capabilities_and_get_none(tools: Tools) -> None:
     found = tools.run(["cat", "/proc/self/status"]).text.splitlines()
     status = dict(line.split(":\t", 1) for line in found if ":\t" in line)

@@ -63,16 +63,24 @@ _CONFINED = (
     *("--cap-drop", "ALL"),
     *(word for name in _CAPABILITIES for word in ("--cap-add", name)),
 )
-# Of the kernel and its keys; each is owned by the root of the host, and hidden all the same.
+# Of the kernel, its memory and its keys. The root of the host owns each, and QEMU may run as root.
 _HIDDEN = (
+    "/proc/iomem",
+    "/proc/ioports",
     "/proc/kallsyms",
     "/proc/kcore",
     "/proc/keys",
     "/proc/key-users",
     "/proc/kmsg",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/pagetypeinfo",
     "/proc/sched_debug",
+    "/proc/slabinfo",
     "/proc/sysrq-trigger",
     "/proc/timer_list",
+    "/proc/vmallocinfo",
 )
 _LINKS = (("usr/bin", "/bin"), ("usr/sbin", "/sbin"), ("usr/lib", "/lib"), ("usr/lib64", "/lib64"))
 _PROC_AND_DEV = (
