@@ -13,7 +13,7 @@ from dockyard.errors import DockyardError, Position
 from dockyard.pipeline.layers import TREE, UPPER, layer_step
 from dockyard.tree.additional import AdditionalFile
 from dockyard.tree.services import Service
-from dockyard.tree.setting import Setting
+from dockyard.tree.setting import Setting, Tree
 
 PLACE = Position("image.yaml", 3, 5)
 
@@ -59,10 +59,22 @@ def test_a_layer_has_what_its_settings_make(working: Working) -> None:
     assert [path.name for path in working.out.iterdir()] == [UPPER]
 
 
-def test_what_is_in_the_way_is_told_at_the_setting(working: Working) -> None:
+def test_what_is_no_file_is_told_at_the_setting(working: Working) -> None:
     with pytest.raises(DockyardError) as caught:
         run(working, Service("loop", True, PLACE))
     (problem,) = caught.value.problems
+    assert (problem.code, problem.where) == ("tree.not-a-file", PLACE)
+    assert problem.why == "its links run in circles"
+
+
+def test_what_is_in_the_way_is_told_at_the_setting(working: Working) -> None:
+    class Looking(AdditionalFile):
+        def apply(self, tree: Tree) -> None:
+            tree.files.read_link("/usr/lib/systemd/system/loop.service/below")
+
+    with pytest.raises(DockyardError) as caught:
+        run(working, Looking("/etc/motd", content="", position=PLACE))
+    (problem,) = caught.value.problems
     assert problem.where == PLACE
-    assert "/usr/lib/systemd/system/loop.service is in the way of: enable" in problem.what
+    assert "/usr/lib/systemd/system/loop.service is in the way of: file" in problem.what
     assert problem.why == "Too many levels of symbolic links"
