@@ -15,18 +15,22 @@ A problem that stops nothing is a *remark*: a warning (this is probably not what
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a text file. Lines and columns count characters from 1; 0 means unknown."""
+    """A place in a text file. Lines and columns count characters from 1; 0 means unknown.
+
+    shown: the line that is there and a mark below it, for problems that have no better excerpt.
+    """
 
     file: str
     line: int = 0
     column: int = 0
+    shown: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         if not self.line:
@@ -64,6 +68,12 @@ class Problem:
     fix: str = ""
     excerpt: tuple[str, ...] = ()
     severity: Severity = Severity.ERROR
+
+    @property
+    def proof(self) -> tuple[str, ...]:
+        """The lines to show: the excerpt, else what is written at the place."""
+        at_place = self.where.shown if isinstance(self.where, Position) else ()
+        return self.excerpt or at_place
 
 
 class Details(TypedDict, total=False):

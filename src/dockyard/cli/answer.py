@@ -78,5 +78,5 @@ def problem_json(problem: Problem) -> Json:
         "column": place.column,
         "why": problem.why,
         "fix": problem.fix,
-        "excerpt": list(problem.excerpt),
+        "excerpt": list(problem.proof),
     }

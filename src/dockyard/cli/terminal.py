@@ -62,7 +62,7 @@ def render(problem: Problem) -> str:
     if problem.where is not None:
         lines.append(f"  {click.style('where', fg='cyan')}  {plain(str(problem.where))}")
     bar = click.style("│", fg="cyan")
-    lines += [f"  {bar} " + plain(line, "\t") for line in problem.excerpt]
+    lines += [f"  {bar} " + plain(line, "\t") for line in problem.proof]
     for label, text in (("why", problem.why), ("fix", problem.fix)):
         for number, line in enumerate(wrapped(text, " " * 9) if text else ()):
             lead = line if number else f"  {click.style(label.ljust(5), fg='cyan')}  {line}"

@@ -77,7 +77,7 @@ class LoadedImage:
 
     def position(self, at: str) -> Position:
         """Where a value stands, or the nearest thing around it that is written."""
-        return self._span(at).position
+        return self._report.position(self._span(at))
 
     @property
     def remarks(self) -> tuple[Problem, ...]:

@@ -92,6 +92,10 @@ class Report:
         found = Problem(code, _cut(what), at.position, **details)
         return replace(found, why=_cut(found.why), fix=_cut(found.fix))
 
+    def position(self, at: Span) -> Position:
+        """A place with its line, for problems that are found later."""
+        return replace(at.position, shown=self._excerpt(at))
+
     def raise_any(self) -> None:
         if self._errors:
             raise DockyardError(*self.problems)
