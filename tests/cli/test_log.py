@@ -27,7 +27,7 @@ def work(store: Path, progress: str) -> Answer:
         run(["sh", "-c", "echo hidden; echo told >&2"], env={"SECRET": "s3cret"})
         run(["printf", "\\033[2Jwiped\\rover\\n"])
         listener(events.StepFinished("a-1", "Make a", 1.5))
-    return Answer("done", {})
+    return Answer("done", {}, logged=True)
 
 
 @click.command(cls=Verb)

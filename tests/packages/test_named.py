@@ -11,7 +11,7 @@ from rpm_repositories import access, add_rpm, index, serving
 from dockyard.engine.plan import Step, make_plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.packages import Lock, PinBy, Repository, Request
 from dockyard.packages import lock as locks
 from dockyard.packages.tools import ToolTrees
@@ -145,3 +145,17 @@ def test_groups_of_packages_and_of_the_image_are_known(tmp_path: Path, source: R
     assert other.fix.startswith("add absent to os.groups")
     # A good answer does not hold for another question.
     assert judged(tmp_path, source, held, User("operator", primary_group="own"))
+
+
+def test_a_login_shell_that_no_package_has_is_warned_of(tmp_path: Path, source: Repository) -> None:
+    add_rpm(tmp_path / "rpms", "zsh", path="/usr/bin/zsh")
+    held = lock(tmp_path, source)
+    anna = User("anna", shell="/bin/zsh")
+    [warning] = judged(tmp_path, source, held, anna)
+    assert (warning.code, warning.severity) == ("tree.no-shell", Severity.WARNING)
+    assert warning.what.startswith("anna's login shell /bin/zsh")
+    assert warning.fix == "install the package zsh"
+    own = AdditionalFile("/usr/local/bin/own", content="")
+    assert judged(tmp_path, source, held, User("anna", shell="/usr/local/bin/own"), own) == []
+    held = lock(tmp_path, source, "kernel", "zsh")
+    assert judged(tmp_path, source, held, anna) == []

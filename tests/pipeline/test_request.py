@@ -105,6 +105,15 @@ def test_all_that_an_image_lacks_is_told_together() -> None:
     ]
 
 
+def test_a_number_that_two_accounts_have_is_told() -> None:
+    users = "[{name: anna, uid: 1000}, {name: ben, uid: 1001}, {name: carl, uid: 1000}]"
+    found = not_buildable(
+        parse_image(f"os: {{users: {users}, groups: [{{name: x, gid: 1000}}]}}\n")
+    )
+    [problem] = [problem for problem in found if problem.code == "build.same-id"]
+    assert problem.what == "carl has the uid of anna"
+
+
 def test_which_settings_shape_the_boot(tmp_path: Path) -> None:
     (tmp_path / "unit").mkdir()
     (tmp_path / "unit/x.service").write_text("")

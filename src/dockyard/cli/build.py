@@ -89,7 +89,8 @@ def command(
         "verified": verify,
         "seconds": round(seconds, 2),
     }
-    return Answer(_text(facts, named, terminal.duration(seconds)), facts)
+    text = _text(facts, named, terminal.duration(seconds))
+    return Answer(text, facts, logged=bool(planned.plan.to_run))
 
 
 def _text(facts: dict[str, Any], named: Path, took: str) -> str:

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer, envelope
-from dockyard.cli.log import LOG_FILE, QUIET, Log
+from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE, Log
 from dockyard.errors import Problem
 
 JSON_OPTION = "--json"
@@ -73,7 +73,8 @@ def _show(ctx: click.Context, answer: Answer, log: Log) -> None:
     else:
         if answer.text:
             terminal.say(answer.text)
-        _name_log(ctx, log)
+        if answer.logged or not answer.passed or ctx.meta.get(VERBOSE):
+            _name_log(ctx, log)
     if not answer.passed:
         raise SystemExit(1)
 

@@ -60,8 +60,8 @@ _SYNC_X86_64 = (162, 74, 75, 306, 277, 26)
 _SYNC_AARCH64 = (81, 82, 83, 267, 84, 227)
 
 # The newer calls have one number on all architectures. Mounts: open_tree, move_mount, fsopen,
-# fsconfig, fsmount, fspick, mount_setattr, open_tree_attr; quotactl_fd.
-_REFUSED_EVERYWHERE = (428, 429, 430, 431, 432, 433, 442, 467, 443)
+# fsconfig, fsmount, fspick, mount_setattr, open_tree_attr; pidfd_getfd; quotactl_fd.
+_REFUSED_EVERYWHERE = (428, 429, 430, 431, 432, 433, 438, 442, 467, 443)
 # clone3 (its flags cannot be seen by a filter), io_uring_setup, _enter, _register.
 _UNKNOWN_EVERYWHERE = (435, 425, 426, 427)
 

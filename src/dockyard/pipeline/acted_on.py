@@ -133,3 +133,17 @@ def not_buildable(loaded: LoadedImage) -> Iterator[Problem]:
             "the image file asks for no packages",
             fix="add os.packages.install",
         )
+    ids = {
+        "users": ("uid", [(user.name, user.uid) for user in image.os.users]),
+        "groups": ("gid", [(group.name, group.gid) for group in image.os.groups]),
+    }
+    for kind, (key, given) in ids.items():
+        first: dict[int, str] = {}
+        for index, (name, number) in enumerate(given):
+            if number is not None and first.setdefault(number, name) != name:
+                yield loaded.problem(
+                    f"os.{kind}[{index}].{key}",
+                    "build.same-id",
+                    f"{name} has the {key} of {first[number]}",
+                    fix="choose another number, or leave it out to get a free one",
+                )

@@ -1,5 +1,6 @@
-"""What settings name and the packages must bring: units, kernel modules, groups, a kernel, and the
-programs that repair the root. Told from the lists of the packages' files, before anything is built.
+"""What settings name and the packages must bring: units, kernel modules, groups, login shells, a
+kernel, and the programs that repair the root. Told from the lists of the packages' files, before
+anything is built.
 
 Only what is certain is told: where some package is still to be fetched, the setting itself finds
 out when it is applied.
@@ -13,7 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from dockyard.errors import Position, Problem
+from dockyard.errors import Position, Problem, Severity
 from dockyard.host.files import write_atomic
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages.access import Access
@@ -49,13 +50,15 @@ def unknown_names(
     unchanged image does not ask again. filesystems: the kinds that the initrd mounts.
     """
     asked = [setting for setting in settings if isinstance(setting, Service | Module)]
+    users = [setting for setting in settings if isinstance(setting, User)]
     added = {_below_usr(path) for path in added_paths(settings)}
     answers = sorted(pin.content or pin.digest for pin in lock.packages)
-    groups = sorted({group for each in settings if isinstance(each, User) for group in each.groups})
+    groups = sorted({group for user in users for group in user.groups})
+    shells = sorted({user.shell for user in users if user.shell})
     made = sorted(each.name for each in settings if isinstance(each, Group | User))
     question = [
         *(answers, [each.identity for each in asked], sorted(added), list(filesystems)),
-        *(groups, made, code_digest()),
+        *(groups, shells, made, code_digest()),
     ]
     name = hashlib.sha256(json.dumps(question).encode()).hexdigest()
     good = access.cache / "named" / name
@@ -76,6 +79,7 @@ def unknown_names(
     problems += _programs(filesystems, paths, provided, packages_at)
     if not problems:
         problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
+    problems += _shells(users, paths, provided)
     if not problems:
         good.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(good, b"")
@@ -154,6 +158,24 @@ def _modules(asked: Sequence[Service | Module], paths: set[str], found: FileList
         return []
     builtin = _builtin(found)
     return [problem for each in modules if (problem := each.lacking(known | builtin))]
+
+
+def _shells(users: Sequence[User], paths: set[str], provided: _Provider) -> list[Problem]:
+    """Warnings of login shells that no package brings; a script may make them."""
+    lacking = {user: user.shell for user in users if user.shell}
+    lacking = {user: shell for user, shell in lacking.items() if _below_usr(shell) not in paths}
+    found = provided(sorted(set(lacking.values()))) if lacking else {}
+    return [
+        Problem(
+            "tree.no-shell",
+            f"{user.name}'s login shell {shell} is in no package of the image",
+            user.position,
+            why=f"{user.name} cannot log in with it, unless a script makes it",
+            fix=found[shell].advice or "choose another startupCommand",
+            severity=Severity.WARNING,
+        )
+        for user, shell in lacking.items()
+    ]
 
 
 def _builtin(found: FileLists) -> set[str]:
