@@ -70,6 +70,9 @@ def test_what_they_do_not_bring_is_told_with_what_would(tmp_path: Path, source: 
     )
     assert (typo.code, typo.fix) == ("tree.no-unit", "did you mean systemd-networkd.service?")
     assert (other.code, other.fix) == ("tree.no-unit", "install the package nginx")
+    for forbidden in (Module("ext4", "disable"), Module("ext4", options=(("a", "1"),))):
+        [module] = judged(tmp_path, source, held, forbidden)
+        assert module.code == "tree.module-built-in"
     [module] = judged(tmp_path, source, held, Module("loop_z", "always"))
     assert (module.code, module.fix) == ("tree.no-module", "did you mean loop_x?")
     assert not (tmp_path / "store/metadata/named").exists()

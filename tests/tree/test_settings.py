@@ -306,6 +306,9 @@ def test_modules(tree: Tree) -> None:
     assert told == "blacklist floppy\ninstall floppy /bin/false\n"
     with pytest.raises(DockyardError, match="part of the image's kernel"):
         Module("ext4", "disable").apply(tree)
+    with pytest.raises(DockyardError, match="options of ext4 would do nothing") as caught:
+        Module("ext4", options=(("a", "1"), ("b", "2"))).apply(tree)
+    assert '["ext4.a=1", "ext4.b=2"]' in caught.value.problems[0].fix
     Module("br_netfilter", "auto").apply(tree)
     assert (
         text(

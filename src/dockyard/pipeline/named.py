@@ -154,10 +154,11 @@ def _units(
 def _modules(asked: Sequence[Service | Module], paths: set[str], found: FileLists) -> list[Problem]:
     known = {module_name(path) for path in paths if path.startswith(_MODULES) and ".ko" in path}
     modules = [each for each in asked if isinstance(each, Module)]
-    if not any(each.lacking(known) for each in modules):
+    if all(each.name.replace("-", "_") in known for each in modules):
         return []
     builtin = _builtin(found)
-    return [problem for each in modules if (problem := each.lacking(known | builtin))]
+    problems = [each.built_in(builtin) or each.lacking(known | builtin) for each in modules]
+    return [problem for problem in problems if problem]
 
 
 def _shells(users: Sequence[User], paths: set[str], provided: _Provider) -> list[Problem]:

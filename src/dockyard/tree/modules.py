@@ -68,18 +68,24 @@ class Module:
                 text = tree.files.read_text(f"/usr/lib/modules/{kernel}/{listing}")
                 names.update(module_name(line) for line in text.splitlines())
         loadable, built_in = known.values()
-        if self.mode == "disable" and self.name.replace("-", "_") in built_in:
-            raise DockyardError(self._built_in())
-        if problem := self.lacking(loadable | built_in):
+        if problem := self.built_in(built_in) or self.lacking(loadable | built_in):
             raise DockyardError(problem)
 
-    def _built_in(self) -> Problem:
-        return Problem(
-            "tree.module-built-in",
-            f"{self.name} cannot be kept from loading: it is part of the image's kernel",
-            self.position,
-            fix="remove it from os.modules, or take a kernel that has it as a module",
-        )
+    def built_in(self, known: Collection[str]) -> Problem | None:
+        """The problem of a module that is part of the kernel: no file of modprobe.d(5) keeps it
+        from loading or gives it options. known: all such modules, with underscores.
+        """
+        plain = self.name.replace("-", "_")
+        if plain not in known or not (self.mode == "disable" or self.options):
+            return None
+        if self.mode == "disable":
+            what = f"{self.name} cannot be kept from loading: it is part of the image's kernel"
+            fix = "remove it from os.modules, or take a kernel that has it as a module"
+        else:
+            what = f"the options of {self.name} would do nothing: it is part of the image's kernel"
+            told = ", ".join(f'"{plain}.{key}={value}"' for key, value in self.options)
+            fix = f"give them in os.kernelCommandLine.extraCommandLine: [{told}]"
+        return Problem("tree.module-built-in", what, self.position, fix=fix)
 
     def lacking(self, known: Collection[str]) -> Problem | None:
         """The problem of a module that is not among those of an image's kernel (with underscores).
