@@ -73,6 +73,22 @@ def test_rule(text: str, expected: list[str]) -> None:
     assert codes(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("label", "good"),
+    [('"a b, $c/#"', True), ('"x\'y"', False), ("'a\"b'", False), ("'a\\040b'", False)],
+)
+def test_a_label_that_quotes_others_names_no_mount(label: str, good: bool) -> None:
+    text = (
+        "{storage: {bootType: efi, disks: [{partitions: [{id: esp, type: esp, size: 64M}, "
+        f"{{id: root, size: 1G, label: {label}}}]}}], filesystems: "
+        "[{deviceId: esp, type: vfat, mountPoint: /boot/efi}, "
+        "{deviceId: root, type: ext4, mountPoint: {path: /, idType: part-label}}]}, "
+        "os: {bootloader: {resetType: hard-reset}}}"
+    )
+    assert codes(text) == ([] if good else ["config.partition-label"])
+    assert codes(text.replace("part-label", "uuid")) == []
+
+
 STORAGE = """\
 storage:
   bootType: efi

@@ -17,6 +17,8 @@ VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
 # What a rule looks at. Rules name no more than they need, so that they still speak when other
 # parts of the file could not be read.
 _Reads: TypeAlias = tuple[tuple[Step, ...], ...]
+# Taken out of what fstab(5) and the kernel command line say, or read together with what follows.
+_QUOTING = frozenset("\"'\\")
 PARTITION_IDS: _Reads = (("disks", ANY, "partitions", ANY, "id"),)
 DEVICE_IDS: _Reads = (*PARTITION_IDS, ("verity", ANY, "id"))
 MOUNTED: _Reads = tuple(
@@ -240,6 +242,15 @@ def _labels(value: m.Storage) -> Iterator[Mistake]:
                 if label
                 else f"partition {device!r} has no label",
                 "give the partition a `label` of its own, or use another `idType`",
+                reads=((*partitions[device][0], "label"),),
+            )
+        elif odd := sorted(set(label) & _QUOTING):
+            yield Mistake(
+                (*mount.path, "idType"),
+                "config.partition-label",
+                f"a mount cannot name the label {label!r}, which has {' and '.join(odd)}",
+                "choose a label without it, or use another `idType`",
+                "in /etc/fstab and on the kernel command line these characters quote others",
                 reads=((*partitions[device][0], "label"),),
             )
 
