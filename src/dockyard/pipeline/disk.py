@@ -11,7 +11,7 @@ from pathlib import Path
 from dockyard.archive import Archive, Entry, Kind, subtree
 from dockyard.disk import esp
 from dockyard.disk.assemble import assemble
-from dockyard.disk.layout import DiskLayout, FileSystemLayout, PartitionLayout
+from dockyard.disk.layout import FAT_TYPES, DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position
 from dockyard.filesystems import FilesystemSpec, kernels, swap
@@ -20,6 +20,7 @@ from dockyard.filesystems.proof import prove
 from dockyard.formats import by_name as format_by_name
 from dockyard.host import removal
 from dockyard.host.sandbox import Tools
+from dockyard.model.storage import FileSystemType
 from dockyard.pipeline.layers import merged_archive, merged_tree
 from dockyard.pipeline.toolbox import Toolbox
 
@@ -106,13 +107,25 @@ class PartitionContent:
         return Archive.from_entries(entries, data)
 
 
+# What a name of a FAT file system cannot have (mkfs.fat(8)).
+_NOT_IN_FAT = str.maketrans(dict.fromkeys('*?.,;:/\\|+=<>[]"', "_"))
+_LONGEST_FAT, _LONGEST = 11, 12  # FAT's; what all others hold, xfs the least
+
+
+def _label(label: str, kind: FileSystemType) -> str:
+    """The name of a file system: as much of the partition's as it can hold."""
+    if kind in FAT_TYPES:
+        return label.translate(_NOT_IN_FAT).strip()[:_LONGEST_FAT].upper()
+    return label[:_LONGEST]
+
+
 def filesystem_step(content: PartitionContent, position: Position | None) -> Step:
     """The step that writes the file system of one partition."""
     system, partition = content.filesystem, content.partition
     module = filesystem_by_name(system.type)
     spec = FilesystemSpec(
         uuid=system.uuid,
-        label=partition.label[:11].upper() if content.uki else partition.label[:12],
+        label=_label(partition.label, system.type),
         epoch=content.epoch,
         hash_seed=system.hash_seed,
         options=dict(system.options),
