@@ -149,6 +149,13 @@ def test_each_lie_about_a_partition_is_found(lie: str, tmp_path: Path) -> None:
     assert (told == check.expect) is not bool(lie)
 
 
+def test_labels_are_expected_as_lsblk_prints_them() -> None:
+    text = DISK.replace("label: root", "label: 'a $b`c\\d\"e-/#'")
+    laid = lay_out(parse_image(text, "image.yaml").image.storage, b"seed")
+    # In lsblk's words: libsmartcols writes what a shell would read within quotes in hex.
+    assert r'PARTLABEL="a \x24b\x60c\x5cd\x22e-/#"' in _partitions(laid).expect
+
+
 @pytest.mark.parametrize(("grown", "good"), [(1 << 20, True), (1 << 33, True), (-4096, False)])
 def test_a_partition_that_grows_is_at_least_as_large_as_it_was_built(
     grown: int, good: bool, tmp_path: Path

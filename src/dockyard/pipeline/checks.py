@@ -4,6 +4,7 @@ the build knows of it as a whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,8 +175,13 @@ def _partitions(layout: DiskLayout) -> Check:
             script += _GROWN.format(number=item.number, size=item.size)
     expect = "\n".join(
         f'PARTN="{item.number}" PARTUUID="{item.guid}" PARTTYPE="{item.type_guid}" '
-        f'PARTLABEL="{item.label}" PARTFLAGS="{hex(item.attributes) if item.attributes else ""}" '
-        f'SIZE="{item.size}"'
+        f'PARTLABEL="{_as_lsblk(item.label)}" '
+        f'PARTFLAGS="{hex(item.attributes) if item.attributes else ""}" SIZE="{item.size}"'
         for item in layout.partitions
     )
     return Check("disk.partitions", "the disk has the partitions asked for", script, expect)
+
+
+def _as_lsblk(label: str) -> str:
+    """A label as `lsblk --pairs` prints it: what a shell would read within quotes is in hex."""
+    return re.sub(r'["\\`$]', lambda found: f"\\x{ord(found[0]):02x}", label)
