@@ -72,7 +72,7 @@ def uki_step(
             )
             uki.build_uki(tools, content, work.out / esp.uki_name(name, version), epoch)
 
-    identity = {"commandLine": command_line.split(), "name": name, "epoch": epoch}
+    identity = {"commandLine": command_line.split(" "), "name": name, "epoch": epoch}
     details = (f"kernel command line: {command_line}",)
     inputs = (toolbox.step, initrd, *below)
     return Step("uki", "Join kernel and initrd into a UKI", identity, inputs, work, details)
