@@ -197,6 +197,33 @@ def test_parents_of_a_home_are_open_to_all(tree: Tree) -> None:
     assert [mode(tree, f"/srv/homes/{name}") for name in ("alice", "bob")] == [0o700, 0o700]
 
 
+def test_a_home_has_all_of_the_skeleton_with_its_modes(tree: Tree) -> None:
+    skeleton = tree.path / "etc/skel"
+    (skeleton / ".config/app").mkdir(parents=True)
+    (skeleton / ".config").chmod(0o750)
+    (skeleton / ".config/app/secret").write_text("s")
+    (skeleton / ".config/app/secret").chmod(0o600)
+    (skeleton / ".login").symlink_to(".bashrc")
+    (skeleton / "dangling").symlink_to("/nowhere")
+    User("alice", 1234).apply(tree)
+    home = tree.path / "home/alice"
+    assert (home / ".config/app/secret").read_text() == "s"
+    assert mode(tree, "/home/alice/.config") == 0o750
+    assert mode(tree, "/home/alice/.config/app/secret") == 0o600
+    assert [str((home / name).readlink()) for name in (".login", "dangling")] == [
+        ".bashrc",
+        "/nowhere",
+    ]
+    assert {path.lstat().st_uid for path in home.rglob("*")} == {1234}
+
+
+def test_what_is_no_directory_is_no_home(tree: Tree) -> None:
+    with pytest.raises(DockyardError, match="/etc/passwd is not a directory"):
+        User("alice", home="/etc/passwd").apply(tree)
+    (tree.path / "etc/passwd").write_text("games:x:5:60::/etc/passwd:/bin/sh\n")
+    User("games", shell="/bin/bash").apply(tree)  # as its package has it
+
+
 def test_numbers_that_are_given_to_others_are_left_to_them() -> None:
     loaded = parse_image(
         "os: {users: [{name: first}, {name: second, uid: 1000}], "

@@ -142,10 +142,13 @@ class User:
             if group not in known
         ]
 
-    @staticmethod
-    def _make_home(tree: Tree, account: Account) -> None:
-        """Make the home directory from /etc/skel, unless it is there (useradd(8))."""
+    def _make_home(self, tree: Tree, account: Account) -> None:
+        """Make the home directory from /etc/skel, unless it is there (useradd(8)); refuse what is
+        no directory.
+        """
         if tree.files.lstat(account.home) is not None:
+            if self.home is not None:  # packages may give /dev/null
+                tree.files.make_directories(account.home)
             return
         # What lies above belongs to all of its users: root's, and open to them.
         tree.files.make_directories(str(PurePosixPath(account.home).parent))
