@@ -188,6 +188,12 @@ def test_mount_options_are_asked_of_the_kernel_and_of_fstab(tmp_path: Path) -> N
     assert answer(script, tmp_path, findmnt=bad) != options.expect
 
 
+def test_a_mount_is_asked_for_a_label_with_all_of_its_blanks(tmp_path: Path) -> None:
+    found = Fstab("text\n", (Mount("/", "ext4", "PARTLABEL=a  b"),)).checks()
+    [check] = [check for check in found if check.id == "mounts./"]
+    assert answer(check.script, tmp_path, findmnt="echo 'ext4   a  b  '") == check.expect
+
+
 def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
     large = [
         {"path": f"/usr/lib/{number}", "size": 8 << 20, "sha256": f"{number:064x}"}

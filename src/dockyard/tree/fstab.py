@@ -90,7 +90,7 @@ class Fstab:
         script = (
             # What is mounted on demand is mounted by being looked at.
             f"ls {shlex.quote(mount.path)} >/dev/null; findmnt --noheadings --output FSTYPE,{kind} "
-            f"--types {mount.kind} {shlex.quote(mount.path)} | tr -s ' ' | sed 's/ *$//'"
+            f"--types {mount.kind} {shlex.quote(mount.path)} | sed 's/  */ /; s/ *$//'"
         )
         title = f"{mount.path} is {mount.kind} from {mount.source}"
         return Check(f"mounts.{mount.path}", title, script, f"{mount.kind} {value}", mount.position)
