@@ -218,7 +218,8 @@ def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
 
     def asked(every: bool) -> tuple[str, list[Unasked]]:
         found = file_questions(made, {"/etc/own"}, ["/boot/efi"], every)
-        text = "\n".join(item.expect for item in found if isinstance(item, Check))
+        checks = [item for item in found if isinstance(item, Check)]
+        text = "\n".join(check.expect for check in checks if check.id != "names")
         return text, [item for item in found if isinstance(item, Unasked)]
 
     text, unasked = asked(False)
@@ -245,6 +246,30 @@ def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
     text, unasked = asked(True)
     assert len(unasked) == 2
     assert all(f"{line['sha256']}  {line['path']}" in text for line in large)
+
+
+def test_nothing_more_may_be_where_programs_and_rights_are(tmp_path: Path) -> None:
+    base = {"type": "directory", "mode": "0755", "size": None, "sha256": None}
+    made = manifest(
+        tmp_path,
+        *({"path": path, **base} for path in ("/boot/efi", "/etc", "/home/a", "/home/a/.ssh")),
+        {"path": "/etc/sudoers.d", **base},
+        {"path": "/etc/sudoers.d/crew"},
+        {"path": "/home/a/.ssh/authorized_keys"},
+        {"path": "/boot/efi/EFI", "type": "directory"},
+        {"path": "/usr", **base},
+        {"path": "/usr/bin", "type": "symlink", "target": "x"},
+    )
+    text = made.read_text().replace('"size": null, "sha256": null', '"uid": 0')
+    made.write_text(text.replace('{"type": "directory", "size": 4', '{"type": "directory"'))
+    [check] = [check for check in file_questions(made, (), (), True) if isinstance(check, Check)
+               and check.id == "names"]  # fmt: skip
+    assert check.expect.splitlines() == [
+        "/boot/efi/EFI",
+        "/etc/sudoers.d/crew",
+        "/home/a/.ssh/authorized_keys",
+        "/usr/bin",
+    ]
 
 
 def test_an_image_that_cannot_answer_is_told_before_it_is_booted(tmp_path: Path) -> None:

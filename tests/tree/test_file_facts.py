@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.tree.check import Check
-from dockyard.tree.file_facts import FileFact, file_checks
+from dockyard.tree.file_facts import FileFact, file_checks, name_checks
 
 NAMES = ("plain", "with blank", "it's", "back\\slash", "new\nline", "ü" * 127, "\udcff" * 254)
 
@@ -93,3 +93,47 @@ def test_many_files_are_asked_in_parts_that_a_shell_takes(tmp_path: Path) -> Non
     assert all(len(check.script) < 128 << 10 for check in checks)
     assert sum(check.expect.count("\n") + 1 for check in checks) == 2000
     assert len({check.id for check in checks}) == len(checks)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_names_are_asked_as_ls_prints_them(alone: bool, tmp_path: Path) -> None:
+    names = [
+        "plain",
+        ".hidden",
+        "a b",
+        "new\nline",
+        "b\\s",
+        "größe",
+        "-dash",
+        "c:d",
+        "\udcff",
+        "\x01",
+    ]
+    held = {str(tmp_path): names}
+    for name in names:
+        (tmp_path / name).mkdir()
+        if not alone:
+            held[f"{tmp_path}/{name}"] = ["x"]
+            (tmp_path / name / "x").touch()
+            (tmp_path / name / "__pycache__").mkdir()
+    [check] = name_checks("names", "title", held, ["__pycache__", "lost+found"])
+
+    def asked() -> bool:
+        environment = {**os.environ, "LC_ALL": "C"}
+        words = [b"sh", b"-c", os.fsencode(check.script)]
+        told = subprocess.run(words, env=environment, stdout=subprocess.PIPE, check=True).stdout
+        return os.fsdecode(told).strip() == check.expect.strip()
+
+    assert asked()
+    (tmp_path / "more").touch()
+    assert not asked()
+    (tmp_path / "more").unlink()
+    (tmp_path / "-dash/x").unlink(missing_ok=True)
+    assert asked() is alone
+
+
+def test_many_directories_take_many_questions() -> None:
+    held = {f"/usr/{number:05}/{'x' * 200}": ["a"] for number in range(2000)}
+    found = name_checks("names", "title", held, ["lost+found"])
+    assert [check.id for check in found] == [f"names.{number}" for number in range(1, 8)]
+    assert all(len(check.script) < 100_000 for check in found)

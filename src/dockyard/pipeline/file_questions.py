@@ -1,5 +1,6 @@
 """What a booted image is asked about its files: kind, mode, owner and size of every one, by the
-manifest, and the bytes of a sample or of all.
+manifest, and the bytes of a sample or of all; and whether there is anything more where programs
+lie, and what starts them or gives rights.
 
 Left out is what a system rightly writes while it starts. The sample is drawn anew for each
 build: whatever can give rights (set-id programs, /etc), small programs, and a share of the rest.
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dockyard.tree.check import Check, Unasked
-from dockyard.tree.file_facts import FileFact, file_checks
+from dockyard.tree.file_facts import FileFact, file_checks, name_checks
 
 # Written by a system while it runs: a path, and all below it.
 _LIVING = (
@@ -30,6 +31,15 @@ _STATE = "/var/lib/"
 # Asked line by line elsewhere, or changed by the first boot.
 _NOT_BY_CONTENT = ("/etc/passwd", "/etc/group", "/etc/shadow")
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/libexec/")
+# What lies here starts, is loaded, or gives rights: nothing may be there that the build did not
+# put there. All directories of SSH keys count among it.
+_KEPT = (
+    *("/usr", "/boot", "/etc/systemd", "/etc/sudoers.d", "/etc/pam.d", "/etc/security"),
+    *("/etc/profile.d", "/etc/modprobe.d", "/etc/modules-load.d", "/etc/udev", "/etc/init.d"),
+    *("/etc/ld.so.conf.d", "/etc/tmpfiles.d", "/etc/sysctl.d", "/etc/dnf", "/etc/yum.repos.d"),
+)
+# Made by the file system, Python, systemd-boot and the firmware, wherever they like.
+_ANYWHERE = ("lost+found", "__pycache__", "random-seed", "NvVars")
 _SMALL = 256 << 10
 _NOTHING = (None, None)  # a directory on a file system without modes
 _SAMPLE = 48 << 20
@@ -54,10 +64,12 @@ def file_questions(
     """
     seed = hashlib.sha256()
     facts, living = [], Counter[str]()
+    kept: dict[str, list[str]] = {}
     with manifest.open("rb") as lines:
         for line in lines:
             seed.update(line)
             fact = _fact(json.loads(line))
+            _keep(fact, kept)
             if fact.path in asked_elsewhere or fact.path in mounted or _is_state(fact):
                 continue
             if place := _place_of(fact.path, _LIVING):
@@ -67,6 +79,8 @@ def file_questions(
     chosen = facts if every else _sampled(facts, seed.digest())
     found: list[Check | Unasked] = []
     found += file_checks("files", "the files are those of the build", chosen)
+    title = "programs, units and whatever gives rights are those of the build, and no others"
+    found += name_checks("names", title, kept, _ANYWHERE) if kept else []
     why = "services change them as they start"
     found.append(Unasked(f"owners and modes of the directories below {_STATE}", why))
     if held := sorted(place for place, count in living.items() if count):
@@ -79,6 +93,16 @@ def file_questions(
         why = "a sample is read each time; --all reads every file"
         found.append(Unasked(f"the content of {left} files", why))
     return found
+
+
+def _keep(fact: FileFact, kept: dict[str, list[str]]) -> None:
+    """Note a path of the manifest in the directory that is to have no others."""
+    parent, _, name = fact.path.rpartition("/")
+    if parent in kept:
+        kept[parent].append(name)
+    directory = fact.mode is None or stat.S_ISDIR(fact.mode)
+    if directory and fact.size is None and (_place_of(fact.path, _KEPT) or name == ".ssh"):
+        kept[fact.path] = []
 
 
 def _fact(line: dict[str, str | int]) -> FileFact:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dockyard.errors import Position
@@ -20,6 +20,20 @@ from dockyard.tree.check import SECONDS, Check
 _MOST_SCRIPT = 64 << 10
 _MOST_DIGESTED = 48 << 20
 _DIGEST_SECONDS = 90
+# What ls says of directories, a heading and names after an empty line, as whole paths.
+_WHOLE_PATHS = """(
+    directory=-
+    read -r line
+    while IFS= read -r line; do
+        if [ -z "$line" ]; then
+            directory=
+        elif [ -z "$directory" ]; then
+            directory=${line%:}
+        else
+            printf '%s\\n' "$directory/$line"
+        fi
+    done
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,46 @@ def file_checks(
         seconds = _DIGEST_SECONDS if digested and len(group) > 1 else SECONDS
         found.append(Check(id + suffix, title + part, script, expect, position, seconds))
     return found
+
+
+def name_checks(
+    id: str, title: str, directories: Mapping[str, Sequence[str]], passed_over: Sequence[str]
+) -> list[Check]:
+    """The checks that directories have these names in them, and no others but those passed over."""
+    patterns = " ".join(f"-e {shlex.quote(name)}" for name in passed_over)
+    found = []
+    paths = sorted(directories, key=os.fsencode)
+    groups: list[list[str]] = [[]]
+    room = _MOST_SCRIPT
+    for path in paths:
+        room -= len(os.fsencode(shlex.quote(path))) + 1
+        if room < 0:
+            groups.append([])
+            room = _MOST_SCRIPT
+        groups[-1].append(path)
+    for number, group in enumerate(groups, 1):
+        listed = " ".join(map(shlex.quote, group))
+        # With a file before it, ls gives a heading to a directory that is alone, too.
+        script = f"ls -1Ab -- /dev/null {listed} | grep -vxF {patterns} | {_WHOLE_PATHS}"
+        lines = []
+        for path in group:
+            names = sorted(set(directories[path]) - set(passed_over), key=os.fsencode)
+            lines += [f"{_escaped(path, ':')}/{_escaped(name)}" for name in names]
+        part = f" (part {number} of {len(groups)})" if len(groups) > 1 else ""
+        suffix = f".{number}" if len(groups) > 1 else ""
+        expect = "\n".join(lines)
+        found.append(Check(id + suffix, title + part, script, expect, seconds=_DIGEST_SECONDS))
+    return found
+
+
+def _escaped(name: str, special: str = " ") -> str:
+    """A name as `ls -b` prints it in the C locale; in a heading, colons are special, not blanks."""
+    marked = {"\\": r"\\", **{char: f"\\{char}" for char in special}}
+    marked |= dict(zip("\a\b\t\n\v\f\r", (f"\\{char}" for char in "abtnvfr"), strict=True))
+    return "".join(
+        marked.get(chr(byte)) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}")
+        for byte in os.fsencode(name)
+    )
 
 
 def _groups(facts: Sequence[FileFact]) -> Iterator[list[FileFact]]:
