@@ -149,6 +149,21 @@ def test_each_lie_about_a_partition_is_found(lie: str, tmp_path: Path) -> None:
     assert (told == check.expect) is not bool(lie)
 
 
+def test_a_name_that_growing_gives_to_a_partition_is_no_lie(tmp_path: Path) -> None:
+    text = DISK.replace("label: root, size: 1G", "size: grow").replace(
+        "- partitions", "- maxSize: 2G\n      partitions"
+    )
+    check = _partitions(lay_out(parse_image(text, "image.yaml").image.storage, b"seed"))
+    for number, tells in ((1, False), (2, True)):
+        lines = check.expect.splitlines()
+        label = ("esp", "")[number - 1]
+        lines[number - 1] = lines[number - 1].replace(f'L="{label}"', 'L="root-x86-64"')
+        (tmp_path / "listing").write_text("".join(f'TYPE="part" {line}\n' for line in lines))
+        lsblk = f'case "$*" in *PKNAME*) echo vda ;; *) cat {tmp_path}/listing ;; esac'
+        told = answer(check.script, tmp_path, lsblk=lsblk, findmnt="echo /dev/vda2")
+        assert (told == check.expect) is tells
+
+
 def test_labels_are_expected_as_lsblk_prints_them() -> None:
     text = DISK.replace("label: root", "label: 'a $b`c\\d\"e-/#'")
     laid = lay_out(parse_image(text, "image.yaml").image.storage, b"seed")

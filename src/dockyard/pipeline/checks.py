@@ -44,6 +44,8 @@ _GROWN = """ | while read -r line; do
     esac
     echo "$line"
 done"""
+# systemd-repart(8) gives a name to each partition that it knows and that has none.
+_NAMED = """ | sed '/^PARTN="{number}" /s/PARTLABEL="[^"]*"/PARTLABEL=""/'"""
 # systemd-stub(7) sets it.
 _STUB = "/sys/firmware/efi/efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
@@ -170,7 +172,10 @@ def _partitions(layout: DiskLayout) -> Check:
         "--output TYPE,PARTN,PARTUUID,PARTTYPE,PARTLABEL,PARTFLAGS,SIZE /dev/$disk "
         "| sed -n 's/^TYPE=\"part\" //p' | sort -t '\"' -k 2n"
     )
+    growing = {item.type_guid for item in layout.partitions if item.grows_when_booted}
     for item in layout.partitions:
+        if item.type_guid in growing and not item.label:
+            script += _NAMED.format(number=item.number)
         if item.grows_when_booted:
             script += _GROWN.format(number=item.number, size=item.size)
     expect = "\n".join(
