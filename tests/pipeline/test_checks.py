@@ -203,6 +203,19 @@ def test_mount_options_are_asked_of_the_kernel_and_of_fstab(tmp_path: Path) -> N
     assert answer(script, tmp_path, findmnt=bad) != options.expect
 
 
+@pytest.mark.parametrize("options", [("noauto",), ("noauto", "x-systemd.automount"), ("nofail",)])
+def test_what_only_an_administrator_mounts_is_mounted_to_be_asked(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = Fstab("text\n", (Mount("/", "ext4", "UUID=x", (*options, "ro")),)).checks()
+    for id, told in (("mounts./", "ext4 x"), ("mounts./.options", "ro")):
+        [check] = [check for check in found if check.id == id]
+        findmnt = f'[ -e {tmp_path}/mounted ] && echo "{told}"'
+        mounting = {"mountpoint": "false", "mount": f"touch {tmp_path}/mounted"}
+        right = answer(check.script, tmp_path, findmnt=findmnt, **mounting) == check.expect
+        assert right is ("noauto" in options)
+
+
 def test_a_mount_is_asked_for_a_label_with_all_of_its_blanks(tmp_path: Path) -> None:
     found = Fstab("text\n", (Mount("/", "ext4", "PARTLABEL=a  b"),)).checks()
     [check] = [check for check in found if check.id == "mounts./"]
