@@ -51,7 +51,7 @@ def read(data: bytes) -> Elf | None:
         return None
     try:
         return _read(data)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, LookupError, OverflowError, ValueError):
         return None
 
 
