@@ -93,8 +93,8 @@ class AdditionalFile(Model):
     permissions: Permissions | None = Field(
         default=None,
         description=(
-            "Permission bits, octal. Default: those of `source`, without others' right to write; "
-            "644 with `content`."
+            "Permission bits, octal. Default: those of `source`, without set-id bits and without the "
+            "right of group and others to write; 644 with `content`."
         ),
         examples=["664"],
     )
@@ -146,8 +146,8 @@ class AdditionalDir(Model):
     child_file_permissions: Permissions | None = Field(
         default=None,
         description=(
-            "Permission bits of the files. Default: those of each source, without others' right "
-            "to write."
+            "Permission bits of the files. Default: those of each source, without set-id bits and "
+            "without the right of group and others to write."
         ),
         examples=["644"],
     )
