@@ -79,14 +79,19 @@ scripts:
         printf '#!/bin/sh\\n' >/usr/bin/less
         rm /usr/bin/jq
         sed -i 's/sleep infinity/false/' /etc/systemd/system/tick.service
+        cp /usr/bin/cat /usr/bin/planted
+        chmod 4755 /usr/bin/planted
+        echo 'ALL ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/planted
+        ln -s /usr/lib/systemd/system/rescue.service /etc/systemd/system/planted.service
+        : >/etc/ld.so.preload
 """
 TOLD = {
     "accounts.users", "accounts.passwords", "checks[3]", "dirs./srv/site", "disk.partitions",
     "files", "files./etc/systemd/system/tick.service", "mounts./data.options", "mounts.fstab",
-    "packages.verify", "services.restarts", "services.tick.service.runs",
+    "names", "names.preload", "packages.verify", "services.restarts", "services.tick.service.runs",
     "users.alice.password-expires", "users.alice.primary-group",
 }  # fmt: skip
-TOUCHED = ("/srv/site/sub", "/usr/bin/less", "/usr/bin/jq", "alice", "toor")
+TOUCHED = ("/srv/site/sub", "/usr/bin/less", "/usr/bin/jq", "alice", "toor", "planted", "preload")
 
 
 def relabel(disk: Path, number: int) -> None:

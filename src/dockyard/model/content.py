@@ -93,8 +93,8 @@ class AdditionalFile(Model):
     permissions: Permissions | None = Field(
         default=None,
         description=(
-            "Permission bits, octal. Default: those of `source`, without set-id bits and without the "
-            "right of group and others to write; 644 with `content`."
+            "Permission bits, octal. Default: those of `source`, without set-id bits and without "
+            "the right of group and others to write; 644 with `content`."
         ),
         examples=["664"],
     )

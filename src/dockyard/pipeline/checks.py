@@ -46,6 +46,11 @@ _GROWN = """ | while read -r line; do
 done"""
 # systemd-repart(8) gives a name to each partition that it knows and that has none.
 _NAMED = """ | sed '/^PARTN="{number}" /s/PARTLABEL="[^"]*"/PARTLABEL=""/'"""
+# Finds the disk that holds the root.
+_ROOT_DISK = (
+    "root=$(findmnt --noheadings --nofsroot --output SOURCE /); "
+    "disk=$(lsblk --noheadings --output PKNAME $root); "
+)
 # systemd-stub(7) sets it.
 _STUB = "/sys/firmware/efi/efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
@@ -72,7 +77,7 @@ def image_questions(
     """
     found: list[Question] = [*_packages(loaded, pins, built)]
     found.append(_command_line(loaded, command_line))
-    found.append(_partitions(layout))
+    found += [_partition_table(layout), _partitions(layout)]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
         found.append(_uki(loaded))
     for setting in settings:
@@ -161,14 +166,18 @@ def _uki(loaded: LoadedImage) -> Check:
     return Check("kernel.uki", title, script, "yes", loaded.position("os.uki"))
 
 
+def _partition_table(layout: DiskLayout) -> Check:
+    script = f"{_ROOT_DISK}lsblk --nodeps --noheadings --raw --output PTTYPE,PTUUID /dev/$disk"
+    title = "the disk has the partition table that was made"
+    return Check("disk.table", title, script, f"gpt {layout.guid}")
+
+
 def _partitions(layout: DiskLayout) -> Check:
     """The partitions of the disk that holds the root: number, id, type, label, flags, size. One
     that grows when booted is at least as large as it was built.
     """
     script = (
-        "root=$(findmnt --noheadings --nofsroot --output SOURCE /); "
-        "disk=$(lsblk --noheadings --output PKNAME $root); "
-        "lsblk --noheadings --pairs --bytes "
+        f"{_ROOT_DISK}lsblk --noheadings --pairs --bytes "
         "--output TYPE,PARTN,PARTUUID,PARTTYPE,PARTLABEL,PARTFLAGS,SIZE /dev/$disk "
         "| sed -n 's/^TYPE=\"part\" //p' | sort -t '\"' -k 2n"
     )

@@ -38,6 +38,8 @@ _KEPT = (
     *("/etc/profile.d", "/etc/modprobe.d", "/etc/modules-load.d", "/etc/udev", "/etc/init.d"),
     *("/etc/ld.so.conf.d", "/etc/tmpfiles.d", "/etc/sysctl.d", "/etc/dnf", "/etc/yum.repos.d"),
 )
+# ld.so(8) loads what this names into every program.
+_PRELOADED = "/etc/ld.so.preload"
 # Made by the file system, Python, systemd-boot and the firmware, wherever they like.
 _ANYWHERE = ("lost+found", "__pycache__", "random-seed", "NvVars")
 _SMALL = 256 << 10
@@ -65,11 +67,13 @@ def file_questions(
     seed = hashlib.sha256()
     facts, living = [], Counter[str]()
     kept: dict[str, list[str]] = {}
+    preloads = False
     with manifest.open("rb") as lines:
         for line in lines:
             seed.update(line)
             fact = _fact(json.loads(line))
             _keep(fact, kept)
+            preloads = preloads or fact.path == _PRELOADED
             if fact.path in asked_elsewhere or fact.path in mounted or _is_state(fact):
                 continue
             if place := _place_of(fact.path, _LIVING):
@@ -81,6 +85,9 @@ def file_questions(
     found += file_checks("files", "the files are those of the build", chosen)
     title = "programs, units and whatever gives rights are those of the build, and no others"
     found += name_checks("names", title, kept, _ANYWHERE) if kept else []
+    if not preloads:
+        title = "no library is loaded before all others"
+        found.append(Check("names.preload", title, f"ls {_PRELOADED} 2>&- || :", ""))
     why = "services change them as they start"
     found.append(Unasked(f"owners and modes of the directories below {_STATE}", why))
     if held := sorted(place for place, count in living.items() if count):
