@@ -236,6 +236,18 @@ def test_a_database_that_is_a_link_out_of_the_tree_is_none(tools: Tools, tmp_pat
     assert not (tmp_path / "scratch").exists()
 
 
+def test_a_database_elsewhere_in_the_tree_is_the_same(tools: Tools, tmp_path: Path) -> None:
+    plain, linked = new_root(tmp_path, "plain"), new_root(tmp_path, "linked")
+    make_root(linked / "srv")
+    make_root(linked / "srv/rpm")
+    (linked / "var/lib").mkdir(parents=True)
+    (linked / "var/lib/rpm").symlink_to("/srv/rpm")
+    for root in (plain, linked):
+        install([make(tmp_path, "tool", text_file("/usr/tool"))], root, tools, EPOCH)
+    assert (linked / "srv/rpm/rpmdb.sqlite").read_bytes() == database(plain)
+    assert [path.name for path in (linked / "srv/rpm").iterdir()] == ["rpmdb.sqlite"]
+
+
 def test_packages_are_counted_as_they_come(tools: Tools, tmp_path: Path) -> None:
     counts: list[int] = []
     install(several(tmp_path), new_root(tmp_path, "root"), tools, EPOCH, installed=counts.append)

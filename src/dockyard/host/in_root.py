@@ -77,6 +77,15 @@ class InRoot:
         with self._parent(path) as (directory, name):
             return os.readlink(name, dir_fd=directory)
 
+    def directory(self, path: str) -> str:
+        """The plain path of a directory, relative to the root: without links. Raises OSError."""
+        found = self._directory(path)
+        try:
+            whole, root = (Path(f"/proc/self/fd/{it}").readlink() for it in (found, self._root))
+        finally:
+            os.close(found)
+        return str(whole.relative_to(root))
+
     def lstat(self, path: str) -> os.stat_result | None:
         """The attributes of a path, its last component not followed; None when it does not
         exist.

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
 
 NAME = "rpmdb.sqlite"
@@ -56,12 +57,16 @@ def canonicalise(root: Path, tools: Tools, epoch: int, dbpath: str = "/var/lib/r
     directory in the tree (`%_dbpath` of the distribution). Raises DockyardError.
     """
     env = {"SOURCE_DATE_EPOCH": str(epoch)}
+    with InRoot(root) as inside:
+        place = inside.directory(dbpath)  # where rpm has it, whatever links of the tree lead there
     exported = tools.run(
-        ["rpmdb", "--root", str(root), "--dbpath", dbpath, "--exportdb"], write=[root], env=env
+        ["rpmdb", "--root", str(root), "--dbpath", f"/{place}", "--exportdb"],
+        write=[root],
+        env=env,
     )
     headers = sorted(_headers(exported.stdout, epoch), key=lambda header: header.key)
     tools.run(
-        ["sh", "-c", _IMPORT, "sh", str(root), dbpath.lstrip("/")],
+        ["sh", "-c", _IMPORT, "sh", str(root), place],
         write=[root],
         stdin=b"".join(bytes(header.data) for header in headers),
         env=env,
