@@ -24,7 +24,7 @@ from dockyard.packages.fetch import Wanted, fetch
 from dockyard.packages.pinning import local_file
 from dockyard.packages.rpm import keys
 from dockyard.packages.rpm.mirrors import Mirrors, join
-from dockyard.packages.rpm.reader import content_digest
+from dockyard.packages.rpm.reader import RpmFile, content_digest, opened, read_package
 from dockyard.packages.rpm.repository import find_mirrors
 from dockyard.packages.rpm.signature import check_digests, signers
 
@@ -139,18 +139,25 @@ class _Resolution:
     def _file(self, pin: Pin, trust: _Trust | None) -> Path | None:
         """One checked file; None when it could not be fetched, which is noted already."""
         stopping.check()
-        path = self._by_content(pin) if pin.content else self._access.blobs.path(pin.digest)
+        package: RpmFile | None = None
+        if pin.content:
+            package = self._by_content(pin)
+            path = package.path
+        else:
+            path = self._access.blobs.path(pin.digest)
         if not path.is_file():
             return None
         if trust:
-            _verify(pin, path, trust, self._known[pin.repository].position or self._where)
+            where = self._known[pin.repository].position or self._where
+            _verify(pin, package or path, trust, where)
         return path
 
-    def _by_content(self, pin: Pin) -> Path:
+    def _by_content(self, pin: Pin) -> RpmFile:
         """The file of a pin of content, from its repository."""
         bases = self._bases(pin.repository)
         path = local_file(pin.path, bases) or self._download(pin, bases)
-        found = content_digest(path)
+        package = read_package(path)
+        found = content_digest(package)
         if found != pin.content:
             raise DockyardError(
                 Problem(
@@ -162,7 +169,7 @@ class _Resolution:
                     f"made, or {_REFRESH}",
                 )
             )
-        return path
+        return package
 
     def _download(self, pin: Pin, bases: Sequence[str]) -> Path:
         failures = []
@@ -185,7 +192,7 @@ class _Resolution:
         raise DockyardError(Problem(code, what, self._where, fix=fix, excerpt=tuple(failures)))
 
 
-def _verify(pin: Pin, path: Path, trust: _Trust, where: Position | str | None) -> None:
+def _verify(pin: Pin, file: RpmFile | Path, trust: _Trust, where: Position | str | None) -> None:
     """Check a package's signature, and that the package is what the signature covers.
 
     where: the repository is declared.
@@ -193,8 +200,9 @@ def _verify(pin: Pin, path: Path, trust: _Trust, where: Position | str | None) -
     what = f"{pin.nevra} is not signed by a key of repository {pin.repository}"
     fix = "do not install it before you know why; check the repository's gpgkey"
     try:
-        found = signers(path, trust.certificates)
-        check_digests(path)
+        package = opened(file)
+        found = signers(package, trust.certificates)
+        check_digests(package)
     except DockyardError as error:
         why = error.problems[0].why
         problem = Problem("lock.bad-signature", what, where, why=why, fix=fix)

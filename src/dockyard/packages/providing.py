@@ -54,28 +54,33 @@ def who_provides(
     repositories: Sequence[Repository],
     access: Access,
     architecture: str = "x86_64",
+    *,
+    near: bool = True,
 ) -> dict[str, Provided]:
     """The same for those repositories that are on this machine: advice asks no server. Lists of
-    files are read only if primary metadata leaves something open. Raises DockyardError when a
-    repository cannot be read.
+    files are read only if primary metadata leaves something open. near: look for what is like it,
+    too, which takes longer. Raises DockyardError when a repository cannot be read.
     """
     here = [each for each in repositories if each.is_here]
     if not here:
         return {item: Provided(item, ()) for item in wanted}
     opened = open_all(here, access)
     request = Request((), architecture=architecture)
-    found = providers(wanted, PackagePool(opened, request, access.cache))
+    found = providers(wanted, PackagePool(opened, request, access.cache), near=False)
     if left := [each.wanted for each in found.values() if not each.packages]:
         packages = PackagePool(opened, request, access.cache, filelists=True)
-        found |= providers(left, packages)
+        found |= providers(left, packages, near=near)
     return found
 
 
-def providers(wanted: Iterable[str], packages: PackagePool) -> dict[str, Provided]:
+def providers(
+    wanted: Iterable[str], packages: PackagePool, *, near: bool = True
+) -> dict[str, Provided]:
     """What provides each of some paths, programs (`mount`), libraries (`libz.so.1`), or
-    capabilities (`perl(Foo)`); packages that may not be installed do not count.
+    capabilities (`perl(Foo)`); packages that may not be installed do not count. near: look for what
+    is like it where nothing does.
     """
-    return {item: _provided(item, packages) for item in wanted}
+    return {item: _provided(item, packages, near) for item in wanted}
 
 
 def near_names(name: str, packages: PackagePool) -> list[str]:
@@ -105,12 +110,12 @@ def parametrised(name: str, packages: PackagePool) -> list[str]:
     )
 
 
-def _provided(item: str, packages: PackagePool) -> Provided:
+def _provided(item: str, packages: PackagePool, near: bool) -> Provided:
     exact = sorted(set(_exact(item, packages)))
-    if exact:
+    if exact or not near:
         return Provided(item, tuple(exact))
-    near = list(dict.fromkeys(_near(item, packages)))
-    return Provided(item, (), tuple(near[:_MOST_NEAR]))
+    like = list(dict.fromkeys(_near(item, packages)))
+    return Provided(item, (), tuple(like[:_MOST_NEAR]))
 
 
 def _exact(item: str, packages: PackagePool) -> Iterator[str]:

@@ -57,7 +57,7 @@ def missing_packages(
     if not all(repository.is_here for repository in repositories):
         return {}
     try:
-        found = who_provides(wanted, repositories, access, architecture)
+        found = who_provides(wanted, repositories, access, architecture, near=False)
     except DockyardError:
         return {}  # metadata that cannot be read is told by what fetches from there
     locked = {pin.name for pin in lock.packages}

@@ -57,3 +57,16 @@ def test_damage_is_a_malformed_header_and_nothing_else(noise: bytes, at: int) ->
 def test_cut_headers_are_refused(cut: int) -> None:
     with pytest.raises(MalformedHeader):
         parse(_sample().serialise(63)[:cut])
+
+
+@given(st.lists(st.binary(max_size=6).map(lambda one: one.replace(b"\0", b"a")), max_size=6))
+def test_strings_are_decoded_alike_one_by_one_and_together(strings: list[bytes]) -> None:
+    header = Header()
+    header.set(
+        1, Type.STRING_ARRAY, tuple(one.decode("utf-8", "surrogateescape") for one in strings)
+    )
+    for number, one in enumerate(strings, 2):
+        header.set(number, Type.STRING, one.decode("utf-8", "surrogateescape"))
+    parsed, _ = parse(header.serialise(63))
+    assert parsed.texts(1) == tuple(parsed.text(number) for number in range(2, 2 + len(strings)))
+    assert parsed == header

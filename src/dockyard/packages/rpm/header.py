@@ -35,6 +35,7 @@ class Type(IntEnum):
     I18NSTRING = 9
 
 
+_TYPES: Mapping[int, Type] = {int(kind): kind for kind in Type}
 _NUMBER_FORMATS: Mapping[Type, str] = {
     Type.CHAR: "B",
     Type.INT8: "B",
@@ -292,15 +293,16 @@ def parse(data: bytes, offset: int = 0) -> tuple[Header, int]:
         tag, kind, where, count = _ENTRY.unpack_from(data, offset + 16 + position * _ENTRY.size)
         if position == 0 and tag in (SignatureTag.HEADERSIGNATURES, Tag.HEADERIMMUTABLE, 61):
             continue
-        header.set(tag, _type(kind), _decode(store, _type(kind), where, count))
+        known = _type(kind)
+        header.set(tag, known, _decode(store, known, where, count))
     return header, end
 
 
 def _type(kind: int) -> Type:
-    try:
-        return Type(kind)
-    except ValueError:
-        raise MalformedHeader(f"an entry has the unknown type {kind}") from None
+    found = _TYPES.get(kind)
+    if found is None:
+        raise MalformedHeader(f"an entry has the unknown type {kind}")
+    return found
 
 
 def _decode(store: bytes, kind: Type, where: int, count: int) -> Value:
@@ -316,15 +318,25 @@ def _decode(store: bytes, kind: Type, where: int, count: int) -> Value:
             raise MalformedHeader("an entry runs past the store")
         return store[where : where + count]
     if kind is Type.STRING:
-        return _strings(store, where, 1)[0]
+        return _string(store, where)
     return _strings(store, where, count)
+
+
+def _string(store: bytes, where: int) -> str:
+    end = store.find(b"\0", where)
+    if end < 0:
+        raise MalformedHeader("a string is not closed")
+    return store[where:end].decode("utf-8", "surrogateescape")
 
 
 def _strings(store: bytes, where: int, count: int) -> tuple[str, ...]:
     if count > len(store):
         raise MalformedHeader("an entry claims more strings than there are bytes")
-    # One split of what may hold them all: far quicker than one search per string.
+    if not count:
+        return ()
+    # One split of what may hold them all, one decoding of what does: far quicker than one each.
     parts = store[where:].split(b"\0", count)
     if len(parts) <= count:
         raise MalformedHeader("a string is not closed")
-    return tuple(part.decode("utf-8", "surrogateescape") for part in parts[:count])
+    end = len(store) - len(parts[-1]) - 1
+    return tuple(store[where:end].decode("utf-8", "surrogateescape").split("\0"))

@@ -245,12 +245,17 @@ def _read(path: Path, source: IO[bytes]) -> RpmFile:
     return RpmFile(path, signature, header, start, payload)
 
 
-def content_digest(path: Path) -> str:
+def opened(package: RpmFile | Path) -> RpmFile:
+    """A package that may have been opened already. Raises DockyardError as read_package does."""
+    return package if isinstance(package, RpmFile) else read_package(package)
+
+
+def content_digest(package: RpmFile | Path) -> str:
     """`sha256:<hex>` of main header and payload: the package without its signatures, so the same
     for every signer.
     """
-    package = read_package(path)
-    with path.open("rb") as source:
+    package = opened(package)
+    with package.path.open("rb") as source:
         source.seek(package.header_offset)
         return f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
 

@@ -23,7 +23,7 @@ import pysequoia
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages.rpm.contents import FileFlag
 from dockyard.packages.rpm.header import Header, MalformedHeader, SignatureTag, Tag, Type, parse
-from dockyard.packages.rpm.reader import LEAD_SIZE, RpmFile, content_digest, read_package
+from dockyard.packages.rpm.reader import LEAD_SIZE, RpmFile, content_digest, opened, read_package
 from dockyard.packages.rpm.writer import padded
 
 __all__ = ["content_digest", "sign", "signers", "strip_signature"]
@@ -60,13 +60,14 @@ def strip_signature(source: Path, destination: Path) -> None:
         _copy(source, out, _stripped(package.signature), package.header_offset)
 
 
-def signers(path: Path, keys: Sequence[pysequoia.Cert]) -> tuple[str, ...]:
+def signers(package: RpmFile | Path, keys: Sequence[pysequoia.Cert]) -> tuple[str, ...]:
     """The fingerprints (upper-case hex) of the keys that signed a package well; () when it has no
     signature.
 
     Raises DockyardError (`rpm.bad-signature`) when it has one that none of the keys made.
     """
-    package = read_package(path)
+    package = opened(package)
+    path = package.path
     found = [package.signature.binary(tag) for tag in _HEADER_SIGNATURES]
     main = _main_header(path, package.header_offset, package.payload_offset)
     good: list[str] = []
@@ -116,14 +117,15 @@ def _copy(source: Path, out: IO[bytes], signature: Header, start: int) -> None:
         shutil.copyfileobj(file, out, 1 << 20)
 
 
-def check_digests(path: Path) -> None:
+def check_digests(package: RpmFile | Path) -> None:
     """Compare what a package's signed header says of itself and of the payload with its bytes.
 
     Packages that were made before rpm 4.14 have no digest of their payload; theirs is held by the
     digests of the files, which the header has always had, and no other entry may be in it. So what
     passes is covered by the signature in any case. Raises DockyardError (`rpm.damaged`).
     """
-    package = read_package(path)
+    package = opened(package)
+    path = package.path
     with path.open("rb") as source:
         source.seek(package.header_offset)
         main = source.read(package.payload_offset - package.header_offset)
