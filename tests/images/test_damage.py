@@ -53,18 +53,17 @@ def test_damage_is_named_and_made_anew(published: Path, tmp_path: Path) -> None:
             time.sleep(0.05)
     assert "verified: identical" in verified.result().stdout
     whole = digest(out)
-    report = json.loads((result("image") / "report.json").read_text())
-    assert report["sha256"] == whole
     assert "unchanged" in build().stdout
+    assert json.loads(build("--json").stdout)["result"]["sha256"] == whole
 
     # The disk in the store, when it is placed anew.
     out.unlink()
     flip(result("disk") / "disk.raw")
     boot = run_dockyard("boot", IMAGE, "--check", "--store", store, check=False)
     assert "error[boot.damaged]" in boot.stderr and "disk.raw has other content" in boot.stderr
-    ran = build()
+    ran = build("--json")
     assert "its result was damaged: disk.raw has other content" in ran.stderr
-    assert digest(out) == whole
+    assert json.loads(ran.stdout)["result"]["sha256"] == digest(out) == whole
 
     # What the checks of a boot are made of.
     flip(result("manifest") / "manifest.jsonl")

@@ -12,7 +12,7 @@ from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
 from dockyard.cli.image_options import image_options
 from dockyard.cli.options import jobs_option, origins_of, progress_option
-from dockyard.cli.verb import Verb, remark
+from dockyard.cli.verb import Verb, remark, wants_json
 
 
 @click.command(cls=Verb)
@@ -54,7 +54,14 @@ def command(
     from dockyard.host import namespace
     from dockyard.pipeline.build import plan_image, without_damage
     from dockyard.pipeline.image import MANIFEST, REPORT
-    from dockyard.pipeline.output import is_placed, misnamed, output_path, place, require_placeable
+    from dockyard.pipeline.output import (
+        image_digest,
+        is_placed,
+        misnamed,
+        output_path,
+        place,
+        require_placeable,
+    )
 
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
@@ -79,9 +86,13 @@ def command(
     placed = place(kept.path(planned.steps.artefact), planned.steps.artefact_name, target, kept)
     report = (kept.path(planned.steps.goal) / REPORT).read_text()
     listed = kept.path(planned.steps.manifest) / MANIFEST
+    digested = {}
+    if wants_json():
+        digested["sha256"] = image_digest(planned.steps.artefact, planned.steps.artefact_name, kept)
     seconds = clock.monotonic() - began
     facts = {
         **json.loads(report),
+        **digested,
         "image": str(target.absolute()),
         "manifest": str(listed),
         "changed": bool(planned.plan.to_run),

@@ -13,7 +13,6 @@ from dockyard.disk.fstab import source
 from dockyard.disk.growth import growth
 from dockyard.disk.layout import FAT_TYPES, PartitionLayout
 from dockyard.engine.plan import Step, Work
-from dockyard.host import files
 from dockyard.pipeline.boot import initrd_step, uki_step
 from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.disk import (
@@ -247,13 +246,11 @@ def _report_step(
     def work(work: Work) -> None:
         with (work.result(manifest) / MANIFEST).open("rb") as file:
             listed = sum(1 for _ in file)
-        image = work.result(artefact) / artefact_name
-        found = image.stat()
+        found = (work.result(artefact) / artefact_name).stat()
         facts = {
             "name": request.name,
             "format": request.format,
             "size": found.st_size,
-            "sha256": files.digest(image),
             "used": found.st_blocks * 512,
             "packages": len(request.lock.packages),
             "files": listed,

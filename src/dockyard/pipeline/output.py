@@ -16,6 +16,7 @@ from dockyard.host.conditions import mode_for_caller
 from dockyard.pipeline.request import ImageRequest
 
 _RECORD = "outputs"
+_DIGESTS = "digests"
 
 # Names by which a reader takes an image for one format. `.img` and `.bin` promise none.
 _PROMISING = {".raw", ".qcow2", ".vhd", ".vhdx", ".vmdk", ".vdi", ".iso", ".cosi"}
@@ -64,6 +65,23 @@ def _copy(source: Path, target: Path) -> None:
     finally:
         with suppress(OSError):  # it has the image's name by now, or is not whole
             part.unlink()
+
+
+def image_digest(step: Step, artefact: str, store: Store) -> str:
+    """The SHA-256 of an image in the store, in hex. It is read, holes and all, for the first who
+    asks: the zeros of the holes take several times as long as all that is in the image.
+    """
+    stamp = _stamp(store.path(step) / artefact, step.id)
+    with store.exclusive(_DIGESTS):
+        known = store.record(_DIGESTS)
+        kept = known.get(step.id)
+        if isinstance(kept, dict) and stamp is not None and kept["stamp"] == stamp:
+            return str(kept["sha256"])
+        found = files.digest(store.path(step) / artefact)
+        there = os.listdir(store.root / "results")  # noqa: PTH208 (names are enough)
+        entries = {name: known[name] for name in there if name in known}
+        store.keep_record(_DIGESTS, {**entries, step.id: {"stamp": stamp, "sha256": found}})
+        return found
 
 
 def placed_files(store: Store) -> frozenset[Path]:
