@@ -234,7 +234,7 @@ def test_a_disk_is_laid_out_for_the_distributions_architecture(tmp_path: Path) -
 def test_an_unchanged_build_loads_no_solver() -> None:
     code = (
         "import sys\nimport dockyard.pipeline.build\n"
-        "print(sorted({'solv', 'pysequoia', 'rich'} & set(sys.modules)))"
+        "print(sorted({'solv', 'pysequoia', 'rich', 'urllib3'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr

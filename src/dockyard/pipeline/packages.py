@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard import archive
 from dockyard.engine.plan import Step, Work
@@ -13,9 +14,11 @@ from dockyard.errors import Problem, Problems
 from dockyard.host import files, removal
 from dockyard.model.packages import Lock, Pin, Repository
 from dockyard.packages.access import Access
-from dockyard.packages.fetch import FetchEvent
 from dockyard.pipeline.layers import INDEX, TREE
 from dockyard.pipeline.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from dockyard.packages.fetch import FetchEvent
 
 
 def packages_step(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dockyard
 from dockyard.engine.plan import Step, Work
 from dockyard.model.packages import Pin
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.fetch import FetchEvent
 from dockyard.packages.tools import (
     ToolTrees,
     Unpacked,
@@ -20,6 +20,9 @@ from dockyard.packages.tools import (
     tools_tree,
     trees_path,
 )
+
+if TYPE_CHECKING:
+    from dockyard.packages.fetch import FetchEvent
 
 
 @dataclass(frozen=True)
