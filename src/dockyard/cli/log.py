@@ -147,7 +147,9 @@ class Log(logging.Handler):
             self.path = None
             return None
         words = shlex.join(["dockyard", *sys.argv[1:]])
-        head = f"dockyard {__version__}, Python {platform.python_version()}, {platform.platform()}"
+        host = os.uname()  # platform.platform() would run a program
+        system = f"{host.sysname} {host.release} {host.machine}"
+        head = f"dockyard {__version__}, Python {platform.python_version()}, {system}"
         os.write(number, f"{head}\n{Path.cwd()} $ {words}\n".encode(errors="replace"))
         return number
 
