@@ -124,6 +124,15 @@ def test_which_settings_shape_the_boot(tmp_path: Path) -> None:
     assert shapes_boot(AdditionalFile("//usr//lib/x", content=""))
     assert shapes_boot(AdditionalDirectory(tmp_path / "unit", "/etc/systemd/system"))
     assert not shapes_boot(AdditionalDirectory(tmp_path / "unit", "/srv"))
+    for path, boots in (
+        ("/etc/passwd", True),
+        ("/etc/passwd.d/x", False),
+        ("/etc//./group/", True),
+        ("/etc/../boot/x", True),
+        ("/etc/udev/../motd", False),
+        ("/", False),
+    ):
+        assert shapes_boot(AdditionalFile(path, content="")) is boots, path
     assert shapes_boot(Module("loop", "always"))
     assert shapes_boot(Service("sshd", True))
 

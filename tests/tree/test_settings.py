@@ -15,7 +15,7 @@ import pytest
 from dockyard.config import parse_image
 from dockyard.errors import DockyardError
 from dockyard.host.in_root import InRoot
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, added_paths
 from dockyard.tree.hostname import Hostname
 from dockyard.tree.modules import Module
 from dockyard.tree.scripts import CONFIG_IN_TREE, Script
@@ -566,3 +566,22 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, kind: str) ->
         with pytest.raises(DockyardError) as caught:
             _ = setting.identity
         assert "regular file is wanted" in caught.value.problems[0].why
+
+
+def test_a_copied_directory_lists_what_is_below_it_in_order(tmp_path: Path) -> None:
+    for name in ("a/1", "a.b/x", "a-b", "ü"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+        (tmp_path / name).chmod(0o640)
+    (tmp_path / "a/link").symlink_to("../a-b")
+    directory = AdditionalDirectory(tmp_path, "/srv//x/")
+    names = ["a", "a/1", "a/link", "a-b", "a.b", "a.b/x", "ü"]
+    assert [path for path, _, _ in directory.content] == sorted(names, key=lambda n: n.split("/"))
+    found = {path: (value, mode) for path, value, mode in directory.content}
+    assert found["a"] == ("", 0o755)
+    assert found["a/1"] == (fingerprint("a/1"), 0o640)
+    assert found["a/link"] == ("link:../a-b", 0o777)
+    assert directory.target("a/1") == "/srv/x/a/1"
+    assert AdditionalDirectory(tmp_path, "/").target("ü") == "/ü"
+    files = ("a/1", "a/link", "a-b", "a.b/x", "ü")
+    assert added_paths([directory]) == {f"/srv/x/{name}" for name in files}

@@ -135,6 +135,11 @@ class InRoot:
     def make_directories(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
         """Make a directory and those above it; the given attributes go to those that are made."""
         _require_possible(path)
+        try:
+            os.close(self._directory(path))
+            return
+        except OSError:
+            pass  # something lacks, or is in the way: see what
         done = PurePosixPath("/")
         for part in PurePosixPath("/", path).parts[1:]:
             done = done / part

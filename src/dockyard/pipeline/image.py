@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dockyard import archive
 from dockyard.disk.fstab import source
@@ -46,7 +46,7 @@ REPORT = "report.json"
 # What the initrd and the EFI partition are made from, beside the packages: files in these places,
 # and every setting that may write there.
 _BOOT_PLACES = tuple(
-    PurePosixPath(path)
+    f"{path}/"
     for path in (
         "/usr", "/lib", "/lib64", "/bin", "/sbin", "/boot", "/etc/systemd", "/etc/udev",
         "/etc/modprobe.d", "/etc/repart.d", "/etc/os-release", "/etc/ld.so.conf",
@@ -163,8 +163,8 @@ def shapes_boot(setting: Setting) -> bool:
 
 
 def _in_boot_place(path: str) -> bool:
-    plain = PurePosixPath("/" + os.path.normpath(path).lstrip("/"))
-    return any(plain.is_relative_to(place) for place in _BOOT_PLACES)
+    plain = "/" + os.path.normpath(path).lstrip("/")
+    return f"{plain}/".startswith(_BOOT_PLACES)
 
 
 def _has_scripts(request: ImageRequest) -> bool:
@@ -173,8 +173,10 @@ def _has_scripts(request: ImageRequest) -> bool:
 
 def _layers(request: ImageRequest, packages: Step) -> tuple[Step, ...]:
     """The packages step and every layer over it, in order."""
-    boot = [setting for setting in request.settings if shapes_boot(setting)]
-    other = [setting for setting in request.settings if not shapes_boot(setting)]
+    boot: list[Setting] = []
+    other: list[Setting] = []
+    for setting in request.settings:
+        (boot if shapes_boot(setting) else other).append(setting)
     layers: Sequence[tuple[str, str, Sequence[Setting]]] = (
         ("boot-settings", "Apply settings that shape the boot", boot),
         ("settings", "Apply settings", [_fstab(request), *other]),

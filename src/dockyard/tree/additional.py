@@ -94,21 +94,24 @@ class AdditionalDirectory:
     def content(self) -> tuple[tuple[str, str, int], ...]:
         """What is below the source, sorted: (path, digest or link target or "", mode)."""
         try:
-            return tuple(self._walk(self.source, PurePosixPath()))
+            return tuple(self._walk(os.fspath(self.source), ""))
         except OSError as error:
             raise DockyardError(missing_source(self.source, self.position, error)) from error
 
-    def _walk(self, directory: Path, below: PurePosixPath) -> Iterator[tuple[str, str, int]]:
-        for item in sorted(directory.iterdir(), key=lambda found: os.fsencode(found.name)):
-            path = str(below / item.name)
+    def _walk(self, directory: str, below: str) -> Iterator[tuple[str, str, int]]:
+        """below: what stands before the names in it, with a slash at its end."""
+        with os.scandir(directory) as found:
+            items = sorted(found, key=lambda item: os.fsencode(item.name))
+        for item in items:
+            path = below + item.name
             if item.is_symlink():
-                yield path, f"link:{item.readlink()}", 0o777
+                yield path, f"link:{Path(item.path).readlink()}", 0o777
             elif item.is_dir():
                 yield path, "", self.new_mode
-                yield from self._walk(item, below / item.name)
+                yield from self._walk(item.path, f"{path}/")
             else:
                 mode = _source_mode(item) if self.file_mode is None else self.file_mode
-                yield path, source_digest(item, self.position), mode
+                yield path, source_digest(Path(item.path), self.position), mode
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -137,7 +140,17 @@ class AdditionalDirectory:
 
     def target(self, path: str) -> str:
         """Where in the image something of the source comes to be."""
-        return str(PurePosixPath(self.destination) / path)
+        return self._before + path
+
+    @cached_property
+    def _before(self) -> str:
+        """What stands before the paths of the source in the image."""
+        return str(PurePosixPath(self.destination, "x")).removesuffix("x")
+
+    @cached_property
+    def added(self) -> frozenset[str]:
+        """Every file and link that it puts into an image, by its plain path there."""
+        return frozenset(_plain(self.target(path)) for path, value, _ in self.content if value)
 
     def _directory(self, tree: Tree, path: str) -> None:
         found = tree.files.lstat(path)
@@ -171,8 +184,8 @@ def added_paths(settings: Iterable[Setting]) -> set[str]:
         match setting:
             case AdditionalFile(destination=destination):
                 found.add(_plain(destination))
-            case AdditionalDirectory(content=content):
-                found |= {_plain(setting.target(path)) for path, value, _ in content if value}
+            case AdditionalDirectory(added=added):
+                found |= added
             case _:
                 pass
     return found
@@ -193,7 +206,7 @@ def _size(path: Path) -> int:
         return 0  # reading its bytes will tell what is wrong
 
 
-def _source_mode(path: Path) -> int:
+def _source_mode(path: Path | os.DirEntry[str]) -> int:
     try:
         return stat.S_IMODE(path.stat().st_mode) & 0o755
     except OSError:
