@@ -38,7 +38,7 @@ def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Arc
         inside = entry.path == at or entry.path.startswith(prefix)
         if not inside or entry.path.startswith(cuts):
             continue
-        moved = replace(entry, path=entry.path[len(prefix) :])
+        moved = replace(entry, path=entry.path[len(prefix) :]) if prefix else entry
         if entry.kind is Kind.HARDLINK:
             known = first.get(entry.target)
             if known is None:
