@@ -166,8 +166,9 @@ def run(
     capture. env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is
     wrapped. timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
     first, as_root: as in `start`. limits: what the program and all that it starts may use; going
-    beyond is a DockyardError. told: is given each line of the output as it comes, in a thread of
-    its own; what it raises is raised here when the program has ended.
+    beyond is a DockyardError, and of what is captured of more than 64 MiB the middle is left out.
+    told: is given each line of the output as it comes, in a thread of its own; what it raises is
+    raised here when the program has ended.
     Raises ProcessFailed when check is set and the status is not zero; DockyardError when the
     program does not exist; Stopped when this process is told to stop meanwhile.
     """

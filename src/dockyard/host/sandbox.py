@@ -249,6 +249,7 @@ def run_in_tree(
     argv: Sequence[str],
     *,
     stdin: bytes | None = None,
+    stdout: IO[bytes] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str = "/",
     check: bool = True,
@@ -258,6 +259,7 @@ def run_in_tree(
     """Run a program of an image inside its tree, writable, with /dev, /proc, /tmp and /run of its
     own and no network.
 
+    stdout: a file for what is to be had whole; of what is captured the middle may be left out.
     read: (host path, path in the tree) pairs bound read-only; the mount points must be below /run
     or /tmp. Raises ProcessFailed as `process.run` does.
     """
@@ -267,7 +269,14 @@ def run_in_tree(
         view += ["--ro-bind", str(source), inside]
     view += ["--chdir", cwd]
     return _run(
-        view, argv, stdin=stdin, env=env, check=check, timeout=timeout, limits=chosen_limits()
+        view,
+        argv,
+        stdin=stdin,
+        stdout=stdout,
+        env=env,
+        check=check,
+        timeout=timeout,
+        limits=chosen_limits(),
     )
 
 

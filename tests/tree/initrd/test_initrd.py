@@ -271,18 +271,25 @@ def test_dracut_runs_inside_the_tree_and_leaves_it_as_it_is(
     (root / loader).mkdir(parents=True)
     for name in ("libc.so.6", "ld-linux-x86-64.so.2"):
         shutil.copy(tools.root / loader / name, root / loader)
-    for name, source in (("sh", "dash"), ("cat", "cat")):
+    for name, source in (("sh", "dash"), ("cat", "cat"), ("head", "head")):
         shutil.copy(tools.root / "usr/bin" / source, root / "usr/bin" / name)
-    # Stands for dracut: writes its arguments, the last of which is the file to write.
+    # Stands for dracut: writes its arguments, the last of which is the file to write, and as much
+    # as an initrd with all drivers may have.
     dracut = root / "usr/bin/dracut"
-    dracut.write_text('#!/bin/sh\nfor out; do :; done\necho "$@" > "$out"\n')
+    drivers = 80 << 20
+    dracut.write_text(
+        '#!/bin/sh\nfor out; do :; done\necho "$@" > "$out"\n'
+        f'head -c {drivers} /dev/zero >> "$out"\n'
+    )
     dracut.chmod(0o755)
     before = sorted(path.name for path in root.rglob("*"))
     options = InitrdOptions(
         KERNEL, ("xfs", "ext4"), ("nvme",), frozenset((Feature.CRYPT, Feature.VERITY))
     )
     size = build_with_dracut(root, options, tmp_path / "out")
-    written = zstd.decompress((tmp_path / "out").read_bytes()).decode()
+    whole = zstd.decompress((tmp_path / "out").read_bytes())
+    assert whole.endswith(bytes(drivers))
+    written = whole[:-drivers].decode()
     assert size == (tmp_path / "out").stat().st_size
     assert "--no-hostonly" in written and "--reproducible" in written
     assert f"--kver {KERNEL} " in written and "--filesystems ext4 xfs " in written

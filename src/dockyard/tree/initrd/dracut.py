@@ -7,7 +7,9 @@ modification times are clamped (it takes their newest for all entries).
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import run_in_tree
@@ -53,7 +55,9 @@ def build_with_dracut(root: Path, options: InitrdOptions, out: Path) -> int:
         argv += ["--add", " ".join(add)]
     # /tmp is a file system of its own in there: nothing is left in the tree.
     script = f'"$@" {_RESULT} >&2 && cat {_RESULT}'
-    done = run_in_tree(root, ["/bin/sh", "-c", script, "dracut", *argv])
-    with compressed(out, options.level) as stream:
-        stream.write(done.stdout)
+    with TemporaryFile(dir=out.parent) as plain:
+        run_in_tree(root, ["/bin/sh", "-c", script, "dracut", *argv], stdout=plain)
+        plain.seek(0)
+        with compressed(out, options.level) as stream:
+            shutil.copyfileobj(plain, stream)
     return out.stat().st_size
