@@ -201,3 +201,22 @@ def test_store_in_a_place_that_is_none(tmp_path: Path) -> None:
         code="host.not-writable",
         place="disk",
     )
+
+
+def test_store_that_is_another_directory(tmp_path: Path) -> None:
+    desk = Desk.make(tmp_path)
+    _start(desk)
+    desk.write("photos/2026/harbour.jpg", "")
+    (desk.root / "photos").chmod(0o755)
+    show(
+        desk,
+        "not-a-store",
+        "A store that is another directory",
+        "`--store` names a directory that holds something else. A store is closed to other users, "
+        "so nothing is touched there.",
+        [],
+        f"{_LOCK} --store photos",
+        code="host.not-a-store",
+        place="photos",
+    )
+    assert (desk.root / "photos").stat().st_mode & 0o777 == 0o755
