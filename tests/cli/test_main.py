@@ -176,6 +176,7 @@ def test_a_failure_in_json_has_its_place_and_what_was_remarked_before(
         [sys.executable, "-c", crash.replace("PROBLEM", problem), "doctor", "--json"],
         capture_output=True,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     answer = json.loads(done.stdout)
     assert [each["code"] for each in answer["problems"]] == ["cli.internal"]
