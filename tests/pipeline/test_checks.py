@@ -70,6 +70,12 @@ def questions(place: Path, *pins: str) -> list[Check | Unasked]:
     )
 
 
+def test_without_a_build_what_it_would_tell_is_named_first() -> None:
+    found = image_questions(parse_image(DISK, "image.yaml"), [], (), "quiet", layout(), None)
+    first = next(item for item in found if isinstance(item, Unasked))
+    assert first.what == "files, accounts and what scripts did"
+
+
 def answer(script: str, place: Path, **programs: str) -> str:
     """What a script prints where these programs are the machine's."""
     for name, text in programs.items():

@@ -88,9 +88,9 @@ def image_questions(
         why = "the initrd is gone when the system runs"
         at = loaded.position("os.initrd.modules")
         found.append(Unasked("the further modules of the initrd", why, at))
-    if built is None:
+    if built is None:  # the most of what is not asked: told first
         why = "the store has no build of the image file as it is now"
-        found.append(Unasked("files, accounts and what scripts did", why))
+        found.insert(0, Unasked("files, accounts and what scripts did", why))
     else:
         found += _accounts(built.expected)
         found += file_questions(
