@@ -103,15 +103,20 @@ run_plan(make_plan(step, store.has, {}), store, lambda event: print(event, flush
 """
 
 
+def wait_for_work(store: Path) -> None:
+    """Wait until a step runs in a store."""
+    deadline = time.monotonic() + 20
+    while not any((store / "work").iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_killed_work_is_swept_and_a_living_process_is_waited_for(tmp_path: Path) -> None:
     first = subprocess.Popen([sys.executable, "-c", SLOW, tmp_path], stdout=subprocess.PIPE)
     assert first.stdout is not None
     first.stdout.readline()
     store = Store(tmp_path)
-    deadline = time.monotonic() + 20
-    while not any((tmp_path / "work").iterdir()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_work(tmp_path)
     store.sweep()
     assert list((tmp_path / "work").iterdir()), "the work of a living process is left alone"
     first.send_signal(signal.SIGKILL)
@@ -120,8 +125,13 @@ def test_killed_work_is_swept_and_a_living_process_is_waited_for(tmp_path: Path)
     store.sweep()
     assert list((tmp_path / "work").iterdir()) == []
     assert list((tmp_path / "results").iterdir()) == []
-    pair = [subprocess.Popen([sys.executable, "-c", SLOW, tmp_path], stdout=-3) for _ in range(2)]
-    assert [p.wait(60) for p in pair] == [0, 0]
+    command = [sys.executable, "-c", SLOW, str(tmp_path)]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_for_work(tmp_path)
+    second = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    assert running.wait(60) == 0
+    assert "waiting for another build" in second.stdout
+    assert "note='made by another build'" in second.stdout
     (result,) = (tmp_path / "results").iterdir()
     assert len([n for n in result.iterdir() if n.name.isdigit()]) == 200
 

@@ -89,11 +89,15 @@ def _ready(waiting: list[Decision], unfinished: set[str], free: int) -> list[Dec
 def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
     step = decision.step
     stopping.check()
-    began = clock.monotonic()
+    began, note = clock.monotonic(), ""
     listener(StepStarted(step.id, step.title, decision.reason))
     try:
+        if store.is_claimed(step):
+            listener(StepProgress(step.id, "waiting for another build that makes the same"))
         with _trouble_told(store), store.claim(step) as out:
-            if out is not None:
+            if out is None:
+                note = "made by another build"
+            else:
                 work = _Work(step, out, store, listener)
                 step.work(work)
                 store.publish(step, work.known)
@@ -106,7 +110,7 @@ def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
     except BaseException:
         listener(StepFailed(step.id, step.title, clock.monotonic() - began))
         raise
-    listener(StepFinished(step.id, step.title, clock.monotonic() - began))
+    listener(StepFinished(step.id, step.title, clock.monotonic() - began, note))
 
 
 @contextmanager

@@ -67,6 +67,10 @@ class Store:
         """Hold the lock of this name while a block runs; waits for other holders."""
         return files.exclusive(self.root / "locks" / name)
 
+    def is_claimed(self, step: Step) -> bool:
+        """Whether a living process holds a step's lock just now."""
+        return files.held(self.root / "locks" / step.id)
+
     @contextmanager
     def claim(self, step: Step) -> Iterator[Path | None]:
         """Take a step's lock and give an empty work directory; None when the result came meanwhile.
