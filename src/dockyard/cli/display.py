@@ -13,10 +13,9 @@ from contextlib import contextmanager
 
 import click
 
-from dockyard.cli.live import Reused, live
 from dockyard.cli.log import QUIET, VERBOSE, current_log
 from dockyard.cli.plain import plain
-from dockyard.cli.terminal import draws, duration
+from dockyard.cli.terminal import Reused, draws, duration
 from dockyard.engine import events
 
 PROGRESS_MODES = ("auto", "plain", "json", "quiet")
@@ -46,6 +45,8 @@ def _shown(mode: str) -> Iterator[events.Listener]:
     elif mode == "json":
         yield _json
     elif mode == "auto" and draws() and not (context and context.meta.get(VERBOSE)):
+        from dockyard.cli.live import live
+
         with live() as listener:
             yield listener
     else:

@@ -49,7 +49,7 @@ def live() -> Iterator[events.Listener]:
     )
     with Progress(*columns, console=console, transient=True) as shown:
         tasks: dict[str, TaskID] = {}
-        reused = Reused()
+        reused = terminal.Reused()
 
         def listener(event: events.Event) -> None:
             match event:
@@ -75,20 +75,3 @@ def live() -> Iterator[events.Listener]:
                     )
 
         yield listener
-
-
-class Reused:
-    """Counts reused steps until something is to be told about a step that runs."""
-
-    def __init__(self) -> None:
-        self._titles: list[str] = []
-
-    def add(self, title: str) -> None:
-        self._titles.append(title)
-
-    def line(self) -> str:
-        """What to say of the steps counted so far, once; empty when there are none."""
-        titles, self._titles = self._titles, []
-        if len(titles) > 1:
-            return f"{len(titles)} steps from the store"
-        return f"{titles[0]} (from the store)" if titles else ""

@@ -138,3 +138,20 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(text, err=err)
     except OSError as error:
         raise OutputLost(error) from error
+
+
+class Reused:
+    """Counts reused steps until something is to be told about a step that runs."""
+
+    def __init__(self) -> None:
+        self._titles: list[str] = []
+
+    def add(self, title: str) -> None:
+        self._titles.append(title)
+
+    def line(self) -> str:
+        """What to say of the steps counted so far, once; empty when there are none."""
+        titles, self._titles = self._titles, []
+        if len(titles) > 1:
+            return f"{len(titles)} steps from the store"
+        return f"{titles[0]} (from the store)" if titles else ""
