@@ -91,10 +91,12 @@ def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
     stopping.check()
     began, note = clock.monotonic(), ""
     listener(StepStarted(step.id, step.title, decision.reason))
+
+    def waiting() -> None:
+        listener(StepProgress(step.id, "waiting for another build that makes the same"))
+
     try:
-        if store.is_claimed(step):
-            listener(StepProgress(step.id, "waiting for another build that makes the same"))
-        with _trouble_told(store), store.claim(step) as out:
+        with _trouble_told(store), store.claim(step, waiting) as out:
             if out is None:
                 note = "made by another build"
             else:

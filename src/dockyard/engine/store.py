@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -63,22 +63,22 @@ class Store:
         """Whether the result of a step is there."""
         return self.path(step).is_dir()
 
-    def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Hold the lock of this name while a block runs; waits for other holders."""
-        return files.exclusive(self.root / "locks" / name)
-
-    def is_claimed(self, step: Step) -> bool:
-        """Whether a living process holds a step's lock just now."""
-        return files.held(self.root / "locks" / step.id)
+    def exclusive(
+        self, name: str, waiting: Callable[[], None] | None = None
+    ) -> AbstractContextManager[None]:
+        """Hold the lock of this name while a block runs; waits for other holders. waiting: as in
+        `files.exclusive`.
+        """
+        return files.exclusive(self.root / "locks" / name, waiting)
 
     @contextmanager
-    def claim(self, step: Step) -> Iterator[Path | None]:
+    def claim(self, step: Step, waiting: Callable[[], None] | None = None) -> Iterator[Path | None]:
         """Take a step's lock and give an empty work directory; None when the result came meanwhile.
 
-        The caller fills the directory and calls `publish` inside the block. What is left
-        unpublished is removed.
+        waiting: called once when another process holds the lock. The caller fills the directory and
+        calls `publish` inside the block. What is left unpublished is removed.
         """
-        with self.exclusive(step.id):
+        with self.exclusive(step.id, waiting):
             if self.has(step):
                 yield None
                 return

@@ -11,7 +11,7 @@ import glob
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -200,25 +200,31 @@ def data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file (flock(2)) while the block runs; waits for other holders."""
+def exclusive(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold an exclusive lock on a file (flock(2)) while the block runs; waits for other holders.
+
+    waiting: called once when there is one to wait for.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        take_lock(descriptor)
+        take_lock(descriptor, waiting)
         yield
     finally:
         os.close(descriptor)
 
 
-def take_lock(descriptor: int) -> None:
-    """Take the exclusive lock of an open file, or wait for it. Raises Stopped meanwhile, which a
-    thread that sleeps in flock(2) would not.
+def take_lock(descriptor: int, waiting: Callable[[], None] | None = None) -> None:
+    """Take the exclusive lock of an open file, or wait for it; waiting: as in `exclusive`. Raises
+    Stopped meanwhile, which a thread that sleeps in flock(2) would not.
     """
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
+            if waiting:
+                waiting()
+                waiting = None
             stopping.pause(_LOCK_SECONDS)
 
 
