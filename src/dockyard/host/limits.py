@@ -20,7 +20,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +143,7 @@ def _used(pid: int) -> tuple[int, int]:
     """
     pending, seen, pages = [pid], 0, 0
     files: dict[tuple[int, int], int] = {}
+    own = {_device(path) for path in ("", *_MEMORY_MOUNTS)}
     while pending:
         place = f"/proc/{pending.pop()}"
         try:
@@ -152,7 +153,7 @@ def _used(pid: int) -> tuple[int, int]:
             with suppress(OSError):  # whatever a process hides of itself, its children are seen
                 if int(fields[2]) > _MUCH_SHARED:
                     pages += _shared(place)
-                files |= _in_memory(place)
+                files |= _in_memory(place, own)
             for thread in os.listdir(f"{place}/task"):  # noqa: PTH208 (names are enough)
                 children = Path(place, "task", thread, "children").read_text().split()
                 pending += map(int, children)
@@ -171,9 +172,9 @@ def _shared(place: str) -> int:
     return 0
 
 
-def _in_memory(place: str) -> dict[tuple[int, int], int]:
+def _in_memory(place: str, own: Collection[int]) -> dict[tuple[int, int], int]:
     """The files in memory that a process has open, and the file systems in memory that it sees and
-    we do not: who each is, and its bytes.
+    we do not: who each is, and its bytes. own: the devices that we see.
     """
     found: dict[tuple[int, int], int] = {}
     for number in os.listdir(f"{place}/fd"):  # noqa: PTH208 (names are enough)
@@ -182,10 +183,10 @@ def _in_memory(place: str) -> dict[tuple[int, int], int]:
             if os.readlink(name).startswith("/memfd:"):  # noqa: PTH115 (text)
                 status = os.stat(name)  # noqa: PTH116 (text)
                 found[(status.st_dev, status.st_ino)] = status.st_blocks * 512
-    own = {_device(path) for path in ("", *_MEMORY_MOUNTS)} | {_device("", place)}
+    root = _device("", place)
     for path in _MEMORY_MOUNTS:
         device = _device(path, place)
-        if device not in own:
+        if device != root and device not in own:
             with suppress(OSError):
                 held = os.statvfs(f"{place}/root/{path}")
                 found[(device, 0)] = (held.f_blocks - held.f_bfree) * held.f_frsize
