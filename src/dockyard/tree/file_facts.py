@@ -12,9 +12,12 @@ import shlex
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dockyard.errors import Position
 from dockyard.tree.check import SECONDS, Check
+
+T = TypeVar("T")
 
 # Linux takes 128 KiB in one argument; the shell's script is one.
 _MOST_SCRIPT = 64 << 10
@@ -78,13 +81,11 @@ def file_checks(
     """The checks that files are as the facts say; more than one only where there are many."""
     groups = list(_groups(facts))
     found = []
-    for number, group in enumerate(groups, 1):
-        part = f" (part {number} of {len(groups)})" if len(groups) > 1 else ""
-        suffix = f".{number}" if len(groups) > 1 else ""
+    for part, part_title, group in _parts(id, title, groups):
         script, expect = _question(group)
         digested = any(fact.digest for fact in group)
         seconds = _DIGEST_SECONDS if digested and len(group) > 1 else SECONDS
-        found.append(Check(id + suffix, title + part, script, expect, position, seconds))
+        found.append(Check(part, part_title, script, expect, position, seconds))
     return found
 
 
@@ -103,7 +104,7 @@ def name_checks(
             groups.append([])
             room = _MOST_SCRIPT
         groups[-1].append(path)
-    for number, group in enumerate(groups, 1):
+    for part, part_title, group in _parts(id, title, groups):
         listed = " ".join(map(shlex.quote, group))
         # With a file before it, ls gives a heading to a directory that is alone, too.
         script = f"ls -1Ab -- /dev/null {listed} | grep -vxF {patterns} | {_WHOLE_PATHS}"
@@ -111,11 +112,18 @@ def name_checks(
         for path in group:
             names = sorted(set(directories[path]) - set(passed_over), key=os.fsencode)
             lines += [f"{_escaped(path, ':')}/{_escaped(name)}" for name in names]
-        part = f" (part {number} of {len(groups)})" if len(groups) > 1 else ""
-        suffix = f".{number}" if len(groups) > 1 else ""
         expect = "\n".join(lines)
-        found.append(Check(id + suffix, title + part, script, expect, seconds=_DIGEST_SECONDS))
+        found.append(Check(part, part_title, script, expect, seconds=_DIGEST_SECONDS))
     return found
+
+
+def _parts(id: str, title: str, groups: Sequence[T]) -> Iterator[tuple[str, str, T]]:
+    """Groups with the ids and titles of their checks, numbered where there are several."""
+    if len(groups) == 1:
+        yield id, title, groups[0]
+        return
+    for number, group in enumerate(groups, 1):
+        yield f"{id}.{number}", f"{title} (part {number} of {len(groups)})", group
 
 
 def _escaped(name: str, special: str = " ") -> str:
