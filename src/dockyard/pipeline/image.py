@@ -32,7 +32,7 @@ from dockyard.pipeline.layers import TREE, layer_step, merged_archive, scratch_t
 from dockyard.pipeline.packages import packages_step
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.toolbox import Toolbox
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
+from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, plain_path
 from dockyard.tree.check import Question
 from dockyard.tree.fstab import Fstab, Mount
 from dockyard.tree.hostname import Hostname
@@ -163,8 +163,7 @@ def shapes_boot(setting: Setting) -> bool:
 
 
 def _in_boot_place(path: str) -> bool:
-    plain = "/" + os.path.normpath(path).lstrip("/")
-    return f"{plain}/".startswith(_BOOT_PLACES)
+    return f"{plain_path(path)}/".startswith(_BOOT_PLACES)
 
 
 def _has_scripts(request: ImageRequest) -> bool:

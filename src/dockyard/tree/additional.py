@@ -150,7 +150,7 @@ class AdditionalDirectory:
     @cached_property
     def added(self) -> frozenset[str]:
         """Every file and link that it puts into an image, by its plain path there."""
-        return frozenset(_plain(self.target(path)) for path, value, _ in self.content if value)
+        return frozenset(plain_path(self.target(path)) for path, value, _ in self.content if value)
 
     def _directory(self, tree: Tree, path: str) -> None:
         found = tree.files.lstat(path)
@@ -183,7 +183,7 @@ def added_paths(settings: Iterable[Setting]) -> set[str]:
     for setting in settings:
         match setting:
             case AdditionalFile(destination=destination):
-                found.add(_plain(destination))
+                found.add(plain_path(destination))
             case AdditionalDirectory(added=added):
                 found |= added
             case _:
@@ -191,7 +191,8 @@ def added_paths(settings: Iterable[Setting]) -> set[str]:
     return found
 
 
-def _plain(path: str) -> str:
+def plain_path(path: str) -> str:
+    """A path of an image, absolute and without `.`, `..` and doubled slashes."""
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
