@@ -167,8 +167,7 @@ def _reason(step: Step, last: Mapping[str, Any], present: Mapping[str, bool]) ->
     before = last.get(step.kind)
     if not isinstance(before, dict):
         return "it has not been made before"
-    changes = list(differences(before.get("identity", {}), step.published_identity["identity"]))
-    if changes:
+    if changes := _changes(step, before):
         more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
         return "; ".join(changes[:3]) + more
     inputs = before.get("inputs", {})
@@ -182,9 +181,13 @@ def _reason(step: Step, last: Mapping[str, Any], present: Mapping[str, bool]) ->
 
 def _how(step: Step, last: Mapping[str, Any]) -> str:
     """What changed in a step since the last plan, in brackets; empty where that does not say."""
-    before = last.get(step.kind, {}).get("identity", {})
-    changes = list(differences(before, step.published_identity["identity"])) if before else []
+    before = last.get(step.kind)
+    changes = _changes(step, before) if isinstance(before, dict) else []
     return f" ({'; '.join(changes[:3])})" if changes else ""
+
+
+def _changes(step: Step, before: Mapping[str, Any]) -> list[str]:
+    return list(differences(before.get("identity", {}), step.published_identity["identity"]))
 
 
 def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
