@@ -64,15 +64,15 @@ def questions_for(
         )
     if built:
         looked_at = (artefact.id, planned.steps.manifest.id)
-        for decision in without_damage(planned, kept, mend=False).plan.decisions:
-            if decision.step.id not in looked_at or decision.action is not Action.RUN:
-                continue
+        decisions = without_damage(planned, kept, mend=False).plan.decisions
+        remade = [each for each in decisions if each.action is Action.RUN]
+        if damaged := [each.reason for each in remade if each.step.id in looked_at]:
             raise DockyardError(
                 Problem(
                     code="boot.damaged",
                     what="the store's build of the image is not as it was made",
                     where=str(file),
-                    why=decision.reason,
+                    why=damaged[0],
                     fix=f"run: dockyard build {file}, which makes it anew",
                 )
             )

@@ -153,7 +153,7 @@ def read_request(
     names = {pin.name for pin in lock.packages}
 
     def provided(capability: str) -> tuple[str, ...]:
-        return _provided(capability, repositories, access)
+        return _provided(capability, repositories, access, architecture)
 
     together.extend(read_only_problems(loaded, layout, names, added_paths(settings), provided))
     together.raise_any()
@@ -182,14 +182,15 @@ def read_request(
 
 
 def _provided(
-    capability: str, repositories: Sequence[Repository], access: Access
+    capability: str, repositories: Sequence[Repository], access: Access, architecture: str
 ) -> tuple[str, ...]:
     """The packages of repositories on this machine that have a capability."""
     from dockyard.packages.providing import who_provides
 
     if not all(repository.is_here for repository in repositories):
         return ()
-    return who_provides([capability], repositories, access)[capability].packages
+    found = who_provides([capability], repositories, access, architecture, near=False)
+    return found[capability].packages
 
 
 def image_epoch(distro: LoadedDistro, lock: Lock) -> int:
