@@ -25,7 +25,7 @@ from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.deb.unpack import unpack
-from dockyard.packages.tools import Purpose, Tree, finish_tree
+from dockyard.tools.trees import Purpose, Tree, finish_tree
 
 _DECLARED = Path(__file__).with_name("mkosi.yaml")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

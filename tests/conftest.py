@@ -17,8 +17,8 @@ from dockyard.host import namespace as host_namespace
 from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.tools import ToolTrees, load_tools_lock, tools_tree
-from dockyard.packages.tools_lock import refresh_tools
+from dockyard.tools.lock import refresh_tools
+from dockyard.tools.trees import ToolTrees, load_tools_lock, tools_tree
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ from dockyard.distro.lock import read_lock
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.packages import Lock
 from dockyard.packages import lockfile
-from dockyard.packages.tools import require_whole
+from dockyard.tools.trees import require_whole
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,6 +15,7 @@ from dockyard.distro.check import check_repository
 from dockyard.errors import DockyardError
 from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
+from dockyard.install.rpm import install, verify
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin
 from dockyard.packages import lockfile
 from dockyard.packages.blobs import Blobs
@@ -22,7 +23,6 @@ from dockyard.packages.deb.archive import Suite
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.signature import check_digests
-from dockyard.tree.install import install, verify
 
 pytestmark = pytest.mark.build
 

@@ -252,12 +252,12 @@ def test_what_dropped_scripts_would_make_is_declared(tools: Tools) -> None:
 @pytest.mark.build
 def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     from dockyard.distro.build import build_distro
+    from dockyard.install.finish import finish
+    from dockyard.install.rpm import install, verify
     from dockyard.model.packages import Repository, Request
     from dockyard.packages.access import Access
     from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
-    from dockyard.tree.finish import finish
-    from dockyard.tree.install import install, verify
 
     built = build_distro(HARBOR, default_root(), lambda: tools)
     place = built.path

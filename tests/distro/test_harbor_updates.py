@@ -19,12 +19,12 @@ from dockyard.engine.store import default_root
 from dockyard.host.files import make_root
 from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools, run_in_tree
+from dockyard.install.finish import finish
+from dockyard.install.rpm import install, verify
 from dockyard.model.packages import Repository, Request
 from dockyard.packages.access import Access
 from dockyard.packages.rpm.repository import open_all
 from dockyard.packages.solve import solve
-from dockyard.tree.finish import finish
-from dockyard.tree.install import install, verify
 
 pytestmark = pytest.mark.build
 

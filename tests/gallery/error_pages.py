@@ -18,7 +18,7 @@ from pathlib import Path
 from dockyard.host import seal
 from dockyard.model.packages import Lock
 from dockyard.packages.lockfile import dump
-from dockyard.packages.tools import trees_path
+from dockyard.tools.trees import trees_path
 
 REPOSITORY = Path(__file__).parents[2]
 # The small repositories of the packages' tests, for the modules that import this one before them.

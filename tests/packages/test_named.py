@@ -14,10 +14,10 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.packages import Lock, PinBy, Repository, Request
 from dockyard.packages import lock as locks
-from dockyard.packages.tools import ToolTrees
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.packages import packages_step
 from dockyard.pipeline.toolbox import Toolbox
+from dockyard.tools.trees import ToolTrees
 from dockyard.tree.additional import AdditionalFile
 from dockyard.tree.modules import Module
 from dockyard.tree.services import Service

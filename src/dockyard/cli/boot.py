@@ -223,7 +223,7 @@ def _log_in(
 def _tools(store: Path, pins: Sequence[Pin]) -> Tools:
     """The tools of these pins, or of the lock that comes with Dockyard."""
     from dockyard.host import namespace
-    from dockyard.packages.tools import load_tools_lock, tools_ready, tools_tree
+    from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree
 
     pins = pins or load_tools_lock().packages
     if not tools_ready(store, pins):

@@ -190,6 +190,6 @@ def _tools(given: Path | None, store: Path, origins: Origins) -> Tools:
 
     if given:
         return Tools(given.absolute())
-    from dockyard.packages.tools import tools_tree
+    from dockyard.tools.trees import tools_tree
 
     return tools_tree(store, origins=origins).main

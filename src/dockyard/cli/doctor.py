@@ -37,7 +37,7 @@ def command(store: Path) -> Answer:
 def acceleration(store: Path) -> Finding:
     """Whether guests run on the host's processor, by starting one; a matter of speed alone."""
     from dockyard.host.doctor import Finding, State
-    from dockyard.packages.tools import load_tools_lock, tools_ready, tools_tree
+    from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree
     from dockyard.vm.accel import KVM, probe
     from dockyard.vm.qemu import Accel
 

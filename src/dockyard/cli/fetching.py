@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dockyard.engine.events import Listener
-    from dockyard.packages.tools import ToolsProgress
+    from dockyard.tools.trees import ToolsProgress
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def step(listener: Listener, title: str, reason: str) -> Iterator[ToolsProgress]
     from dockyard.engine.events import StepFailed, StepFinished, StepProgress, StepStarted
     from dockyard.host.clock import monotonic
     from dockyard.packages.fetch import FetchEvent, FetchState
-    from dockyard.packages.tools import Unpacked
+    from dockyard.tools.trees import Unpacked
 
     began = monotonic()
     lock = threading.Lock()

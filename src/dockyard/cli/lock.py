@@ -106,8 +106,8 @@ def _tool_pins(
     """The tools of the new lock: those in use, or the old ones with what is gone moved."""
     from dockyard.model.packages import Lock
     from dockyard.packages.blobs import Blobs
-    from dockyard.packages.tools import load_tools_lock, request, trees_path
-    from dockyard.packages.tools_lock import refresh_tools
+    from dockyard.tools.lock import refresh_tools
+    from dockyard.tools.trees import load_tools_lock, request, trees_path
 
     if keep is None:
         return load_tools_lock().packages

@@ -34,14 +34,14 @@ def command() -> None:
 @click.option("--all", "everything", is_flag=True, help="List dependencies too.")
 def list_tools(everything: bool) -> Answer:
     """Show the tools: what, which version, what for. The same as `dockyard tools` alone."""
-    from dockyard.packages.tools import load_tools_lock, lock_path
+    from dockyard.tools.trees import load_tools_lock, lock_path
 
     rows = _rows(load_tools_lock(), everything)
     return Answer(_table(rows), {"lock": str(lock_path()), "packages": rows})
 
 
 def _rows(lock: Lock, everything: bool) -> list[dict[str, str | int]]:
-    from dockyard.packages.tools import declared_trees
+    from dockyard.tools.trees import declared_trees
 
     rows: list[dict[str, str | int]] = []
     for tree in declared_trees():
@@ -113,8 +113,8 @@ def lock(
     from dockyard.cli import terminal
     from dockyard.packages import lockfile
     from dockyard.packages.lock import diff_pins, follow
-    from dockyard.packages.tools import LOCK_TOOLS, load_tools_lock, lock_path, own_lock_path
-    from dockyard.packages.tools_lock import lock_tools, refresh_tools
+    from dockyard.tools.lock import lock_tools, refresh_tools
+    from dockyard.tools.trees import LOCK_TOOLS, load_tools_lock, lock_path, own_lock_path
 
     origins = origins_of(debian_mirror, mirror_dir)
     used, target = lock_path(), output or own_lock_path()
@@ -171,7 +171,7 @@ def fetch(
 ) -> Answer:
     """Fetch and unpack the tools now, so that later work needs no network for them."""
     from dockyard.host import namespace
-    from dockyard.packages.tools import load_tools_lock, tools_ready, tools_tree, trees_path
+    from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree, trees_path
 
     namespace.enter()
     origins = origins_of(debian_mirror, mirror_dir)

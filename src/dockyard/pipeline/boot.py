@@ -8,11 +8,11 @@ from dockyard.disk import efi, esp, uki
 from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
+from dockyard.initrd import InitrdOptions, build_initrd
+from dockyard.initrd.dracut import build_with_dracut
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.pipeline.layers import merged_tree, scratch_tree
 from dockyard.pipeline.toolbox import Toolbox
-from dockyard.tree.initrd import InitrdOptions, build_initrd
-from dockyard.tree.initrd.dracut import build_with_dracut
 
 INITRD = "initrd"
 MODULES = "/usr/lib/modules"

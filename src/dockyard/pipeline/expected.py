@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dockyard.archive import Archive
 from dockyard.host.sandbox import Tools
-from dockyard.tree.install import DBPATH, verify
+from dockyard.install.rpm import DBPATH, verify
 
 FILE = "expected.json"
 

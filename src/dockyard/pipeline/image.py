@@ -13,6 +13,7 @@ from dockyard.disk.fstab import source
 from dockyard.disk.growth import growth
 from dockyard.disk.layout import FAT_TYPES, PartitionLayout
 from dockyard.engine.plan import Step, Work
+from dockyard.install.rpm import file_owners
 from dockyard.pipeline.boot import initrd_step, uki_step
 from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.disk import (
@@ -36,7 +37,6 @@ from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, plain_
 from dockyard.tree.check import Question
 from dockyard.tree.fstab import Fstab, Mount
 from dockyard.tree.hostname import Hostname
-from dockyard.tree.install import file_owners
 from dockyard.tree.setting import Setting
 from dockyard.tree.users import Group, User
 

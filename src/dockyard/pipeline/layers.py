@@ -21,7 +21,7 @@ from dockyard.engine.plan import Step, Work
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import files, mounts, removal
 from dockyard.host.in_root import InRoot
-from dockyard.tree.finish import clamp_times, refuse_sockets
+from dockyard.install.finish import clamp_times, refuse_sockets
 from dockyard.tree.setting import Setting, Tree
 
 TREE = "tree"  # in the result of the packages step

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dockyard.errors import Position, Problem, Severity
 from dockyard.host.files import write_atomic
+from dockyard.initrd.parts import FILESYSTEMS, Part
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
 from dockyard.pipeline.toolbox import code_digest
 from dockyard.tree.additional import added_paths
-from dockyard.tree.initrd.parts import FILESYSTEMS, Part
 from dockyard.tree.modules import Module, module_name
 from dockyard.tree.services import UNIT_DIRECTORIES, Service
 from dockyard.tree.setting import Setting

@@ -39,9 +39,9 @@ def packages_step(
     """
 
     def work(work: Work) -> None:
+        from dockyard.install.finish import finish
+        from dockyard.install.rpm import install
         from dockyard.packages.pinned_files import resolve_files
-        from dockyard.tree.finish import finish
-        from dockyard.tree.install import install
 
         def fetched(event: FetchEvent) -> None:
             work.progress(f"fetching {event.wanted.label}")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dockyard.disk.growth import growth
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem
+from dockyard.initrd import InitrdOptions, requirements
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.model.packages import Lock, Repository
 from dockyard.model.storage import FileSystemType
@@ -19,7 +20,6 @@ from dockyard.packages.access import Access
 from dockyard.packages.providing import BINARIES, who_provides
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tree.additional import added_paths
-from dockyard.tree.initrd import InitrdOptions, requirements
 
 # What the running system calls for a file system that it mounts. The kernel repairs xfs and btrfs
 # itself when it mounts them; FAT is checked where there is a program to do it.

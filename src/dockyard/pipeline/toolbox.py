@@ -13,7 +13,7 @@ import dockyard
 from dockyard.engine.plan import Step, Work
 from dockyard.model.packages import Pin
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.tools import (
+from dockyard.tools.trees import (
     ToolTrees,
     Unpacked,
     require_whole,

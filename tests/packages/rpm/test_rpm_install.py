@@ -11,8 +11,8 @@ from packages_for_rpm import rich_package, scripted_package, write
 from dockyard.host.files import make_root
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
+from dockyard.install.rpm import install, verify
 from dockyard.packages.rpm.signature import sign
-from dockyard.tree.install import install, verify
 
 pytestmark = pytest.mark.build
 

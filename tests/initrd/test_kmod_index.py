@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockyard.tree.initrd.kmod_index import index, normal
+from dockyard.initrd.kmod_index import index, normal
 
 KEYS = st.text("abc_*:[", min_size=1, max_size=8).map(str.encode)
 

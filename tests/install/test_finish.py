@@ -11,7 +11,7 @@ import pytest
 from dockyard.errors import DockyardError
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools, lent
-from dockyard.tree.finish import clamp_times, finish, refuse_sockets
+from dockyard.install.finish import clamp_times, finish, refuse_sockets
 
 EPOCH = 1_700_000_000
 

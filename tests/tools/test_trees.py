@@ -20,7 +20,9 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import FetchEvent
 from dockyard.packages.mirror_directory import fill
-from dockyard.packages.tools import (
+from dockyard.pipeline.toolbox import open_toolbox
+from dockyard.tools.lock import lock_tools
+from dockyard.tools.trees import (
     ToolTrees,
     Unpacked,
     declared_trees,
@@ -31,8 +33,6 @@ from dockyard.packages.tools import (
     tools_tree,
     trees_path,
 )
-from dockyard.packages.tools_lock import lock_tools
-from dockyard.pipeline.toolbox import open_toolbox
 
 PROGRAMS = {
     "main": (
@@ -91,7 +91,7 @@ def test_a_tool_that_was_written_to_is_made_anew(
     store = tmp_path / "store"
 
     def hello() -> str:
-        monkeypatch.setattr("dockyard.packages.tools._found_whole", set())  # a new run
+        monkeypatch.setattr("dockyard.tools.trees._found_whole", set())  # a new run
         trees = tools_tree(store, few, origins=Origins.of_host(os.environ))
         return trees.main.run(["sh", "-c", "echo hello"]).text
 
@@ -204,9 +204,7 @@ def test_tools_lock_writes_to_the_users_configuration_alone(
     shipped = lock_path()
     before, lock = shipped.read_bytes(), load_tools_lock()
     outcome = [lock]
-    monkeypatch.setattr(
-        "dockyard.packages.tools_lock.lock_tools", lambda *_: outcome[-1], raising=True
-    )
+    monkeypatch.setattr("dockyard.tools.lock.lock_tools", lambda *_: outcome[-1], raising=True)
 
     def tools_lock() -> Result:
         words = ["lock", "--store", str(tmp_path / "store"), "--progress", "quiet"]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from newc import members, unpack
 
-from dockyard.tree.initrd.cpio import Entry, write
+from dockyard.initrd.cpio import Entry, write
 
 EPOCH = 1_767_225_600
 

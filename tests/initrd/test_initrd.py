@@ -14,8 +14,8 @@ from newc import Member, members, unpack
 
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
-from dockyard.tree.initrd import Feature, InitrdOptions, InitrdReport, build_initrd, requirements
-from dockyard.tree.initrd.dracut import build_with_dracut
+from dockyard.initrd import Feature, InitrdOptions, InitrdReport, build_initrd, requirements
+from dockyard.initrd.dracut import build_with_dracut
 
 if sys.version_info >= (3, 14):
     from compression import zstd

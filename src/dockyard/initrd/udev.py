@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from dockyard.tree.initrd.contents import Contents
-from dockyard.tree.initrd.parts import REQUIRED_UDEV_RULES, UDEV_RULES
+from dockyard.initrd.contents import Contents
+from dockyard.initrd.parts import REQUIRED_UDEV_RULES, UDEV_RULES
 
 RULES = "/usr/lib/udev/rules.d"
 DEVICE = "finding the root device"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from dockyard.tree.initrd.contents import Contents
+from dockyard.initrd.contents import Contents
 
 UNITS = "/usr/lib/systemd/system"
 

@@ -13,6 +13,7 @@ import pytest
 from dockyard.errors import DockyardError
 from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
+from dockyard.install.rpm import file_owners, install, verify
 from dockyard.packages.rpm.contents import (
     PackagedFile,
     PackageScriptlet,
@@ -20,7 +21,6 @@ from dockyard.packages.rpm.contents import (
     RpmPackage,
 )
 from dockyard.packages.rpm.writer import write_package
-from dockyard.tree.install import file_owners, install, verify
 
 pytestmark = pytest.mark.build
 

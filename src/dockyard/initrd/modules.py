@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.tree.initrd import elf, kmod_index
-from dockyard.tree.initrd.rooted import Rooted
+from dockyard.initrd import elf, kmod_index
+from dockyard.initrd.rooted import Rooted
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
     from backports import zstd

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.tree.initrd import cpio, modules, udev, units
-from dockyard.tree.initrd.compression import compressed
-from dockyard.tree.initrd.contents import Contents
-from dockyard.tree.initrd.modules import Kernel, Module
-from dockyard.tree.initrd.options import Feature, InitrdOptions
-from dockyard.tree.initrd.parts import BASE, FEATURES, FILESYSTEMS, REQUIRED_UDEV_RULES, Part
-from dockyard.tree.initrd.rooted import Rooted
+from dockyard.initrd import cpio, modules, udev, units
+from dockyard.initrd.compression import compressed
+from dockyard.initrd.contents import Contents
+from dockyard.initrd.modules import Kernel, Module
+from dockyard.initrd.options import Feature, InitrdOptions
+from dockyard.initrd.parts import BASE, FEATURES, FILESYSTEMS, REQUIRED_UDEV_RULES, Part
+from dockyard.initrd.rooted import Rooted
 
 _FOLDERS = ("proc", "sys", "dev", "run", "tmp", "sysroot", "var", "root", "etc")
 _MERGED = ("bin", "sbin", "lib", "lib64", "usr/sbin", "usr/lib64")

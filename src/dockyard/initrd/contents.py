@@ -11,9 +11,9 @@ import stat
 from collections.abc import Iterable
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.tree.initrd import elf
-from dockyard.tree.initrd.cpio import Entry
-from dockyard.tree.initrd.rooted import Rooted
+from dockyard.initrd import elf
+from dockyard.initrd.cpio import Entry
+from dockyard.initrd.rooted import Rooted
 
 _PROGRAM_FOLDERS = ("/usr/sbin", "/usr/bin")
 

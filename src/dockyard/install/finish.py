@@ -1,9 +1,9 @@
 """The pass over a tree after its packages are in: makes what the packages' files imply, and
 leaves nothing behind that differs from build to build.
 
-Works for any RPM distribution: each step runs the image's own program, if the tree has it, unless a
-scriptlet has made the outcome already. Presets are applied here and the first boot is told that
-nothing is left to do (`/etc/.updated`, an empty machine-id), which saves it seconds.
+Works for any RPM distribution: each program is the image's own, and runs where the tree has it,
+unless a scriptlet has made the outcome already. Presets are applied here, and the first boot is
+told that nothing is left to do (`/etc/.updated`, an empty machine-id), which saves it seconds.
 """
 
 from __future__ import annotations
@@ -65,50 +65,50 @@ _LONGEST = 4096 - 1 - 256
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Program:
     """A program of the image that the pass runs.
 
-    program: its path in the tree; the step is left out without it. unless: a path whose existence
+    path: its place in the tree; it is left out without it. unless: a path whose existence
     shows that it has run. given: a path without which there is nothing to do. passed: statuses
     that are no failure.
     """
 
-    program: str
+    path: str
     arguments: tuple[str, ...] = ()
     given: str = ""
     unless: str = ""
     passed: tuple[int, ...] = (0,)
 
 
-_STEPS = (
-    Step("/usr/bin/systemd-sysusers"),
-    Step(
+_PROGRAMS = (
+    Program("/usr/bin/systemd-sysusers"),
+    Program(
         "/usr/bin/systemd-tmpfiles",
         ("--create", *(f"--exclude-prefix={prefix}" for prefix in _TMPFILES_NOT)),
         passed=(0, _PASSED_OVER),
     ),
-    Step("/usr/sbin/ldconfig", given="/etc/ld.so.conf"),
-    Step(
+    Program("/usr/sbin/ldconfig", given="/etc/ld.so.conf"),
+    Program(
         "/usr/bin/systemd-hwdb",
         ("update", "--usr", "--strict"),
         given="/usr/lib/udev/hwdb.d",
         unless="/usr/lib/udev/hwdb.bin",
     ),
-    Step(
+    Program(
         "/usr/bin/journalctl",
         ("--update-catalog",),
         given="/usr/lib/systemd/catalog",
         unless="/var/lib/systemd/catalog/database",
     ),
-    Step(
+    Program(
         "/usr/bin/update-ca-trust",
         given="/usr/share/pki/ca-trust-source",
         unless="/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     ),
 )
 _PRESETS = (
-    Step("/usr/bin/systemctl", ("preset-all",)),
-    Step("/usr/bin/systemctl", ("--global", "preset-all")),
+    Program("/usr/bin/systemctl", ("preset-all",)),
+    Program("/usr/bin/systemctl", ("--global", "preset-all")),
 )
 
 
@@ -120,19 +120,19 @@ def finish(root: Path, epoch: int, *, presets: bool = True) -> tuple[str, ...]:
     from nothing. Call `namespace.enter()` before. Raises DockyardError.
     """
     with InRoot(root) as files:
-        steps = [*_STEPS, *_module_indices(files), *(_PRESETS if presets else ())]
-        ran = [step for step in steps if _is_due(step, files)]
-        for step in ran:
-            _run(step, root, epoch)
+        programs = [*_PROGRAMS, *_module_indices(files), *(_PRESETS if presets else ())]
+        ran = [each for each in programs if _is_due(each, files)]
+        for program in ran:
+            _run(program, root, epoch)
         _settle_first_boot(files)
         _remove_volatile(root, files)
     clamp_times(root, epoch)
-    return tuple(" ".join((step.program, *step.arguments)) for step in ran)
+    return tuple(" ".join((each.path, *each.arguments)) for each in ran)
 
 
-def _module_indices(files: InRoot) -> list[Step]:
+def _module_indices(files: InRoot) -> list[Program]:
     return [
-        Step(
+        Program(
             "/usr/sbin/depmod",
             (kernel,),
             given=f"/usr/lib/modules/{kernel}/modules.builtin",
@@ -142,22 +142,22 @@ def _module_indices(files: InRoot) -> list[Step]:
     ]
 
 
-def _is_due(step: Step, files: InRoot) -> bool:
-    if not files.lstat(step.program) or (step.given and not files.lstat(step.given)):
+def _is_due(program: Program, files: InRoot) -> bool:
+    if not files.lstat(program.path) or (program.given and not files.lstat(program.given)):
         return False
-    return not (step.unless and files.lstat(step.unless))
+    return not (program.unless and files.lstat(program.unless))
 
 
-def _run(step: Step, root: Path, epoch: int) -> None:
-    argv: Sequence[str] = [step.program, *step.arguments]
+def _run(program: Program, root: Path, epoch: int) -> None:
+    argv: Sequence[str] = [program.path, *program.arguments]
     env = {"SOURCE_DATE_EPOCH": str(epoch), "SYSTEMD_OFFLINE": "1", "HOME": "/root"}
     done = run_in_tree(root, argv, env=env, check=False)
-    if done.status not in step.passed:
+    if done.status not in program.passed:
         (failed,) = ProcessFailed(done, argv).problems
         raise DockyardError(
             Problem(
                 "tree.finish-failed",
-                f"{step.program} failed in the image after its packages were installed",
+                f"{program.path} failed in the image after its packages were installed",
                 why=failed.what,
                 fix="its package, or one whose files it reads, is at fault",
                 excerpt=failed.excerpt,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dockyard.tree.initrd.options import Feature
+from dockyard.initrd.options import Feature
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from fake_root import INTERPRETER, elf
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dockyard.tree.initrd.elf import MAGIC, Dlopen, read, section
+from dockyard.initrd.elf import MAGIC, Dlopen, read, section
 
 
 def test_everything_that_a_program_asks_for() -> None:

@@ -13,9 +13,9 @@ from tempfile import TemporaryFile
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import run_in_tree
-from dockyard.tree.initrd.compression import compressed
-from dockyard.tree.initrd.options import Feature, InitrdOptions
-from dockyard.tree.initrd.rooted import Rooted
+from dockyard.initrd.compression import compressed
+from dockyard.initrd.options import Feature, InitrdOptions
+from dockyard.initrd.rooted import Rooted
 
 _MODULES = {
     Feature.VERITY: "systemd-veritysetup",

@@ -22,7 +22,7 @@ from dockyard.host.in_root import InRoot
 from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
-from dockyard.tree import rpmdb
+from dockyard.install import rpmdb
 
 DBPATH = "/var/lib/rpm"
 
