@@ -226,7 +226,7 @@ def test_a_copy_that_is_stopped_leaves_nothing(
     assert list(out.iterdir()) == []
 
 
-def test_a_disk_is_laid_out_for_the_distributions_architecture(tmp_path: Path) -> None:
+def test_an_unknown_architecture_is_refused_where_the_distribution_says_it(tmp_path: Path) -> None:
     (tmp_path / "distro.yaml").write_text(
         "name: small\nversion: '9'\narchitecture: vax\n"
         "repositories:\n  - {id: base, baseurl: x, gpgcheck: false}\n"
@@ -237,7 +237,7 @@ def test_a_disk_is_laid_out_for_the_distributions_architecture(tmp_path: Path) -
     with pytest.raises(DockyardError) as caught:
         read_request(file, tmp_path / "store", Origins.of_host({}))
     (problem,) = caught.value.problems
-    assert problem.code == "disk.architecture"
+    assert problem.code == "distro.invalid" and str(problem.where).endswith("distro.yaml:3:15")
 
 
 def test_an_unchanged_build_loads_no_solver() -> None:

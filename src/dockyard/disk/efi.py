@@ -11,22 +11,21 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
+from dockyard.model.architecture import Architecture
 
 FOLDER = "usr/lib/systemd/boot/efi"
 
-# The suffix that UEFI gives to programs of an architecture (UEFI 2.10, 3.5.1.1).
-_SUFFIX = {"x86_64": "x64", "aarch64": "aa64"}
 _KERNELS = ("usr/lib/modules/{0}/vmlinuz", "boot/vmlinuz-{0}", "usr/lib/modules/{0}/Image")
 
 
 def loader(root: Path, tools: Tools, architecture: str) -> bytes:
     """The program systemd-boot. Raises DockyardError when there is none."""
-    return _program(root, tools, f"systemd-boot{suffix(architecture)}.efi")
+    return _program(root, tools, f"systemd-boot{Architecture(architecture).names.efi}.efi")
 
 
 def stub(root: Path, tools: Tools, architecture: str) -> bytes:
     """The stub that a UKI starts with. Raises DockyardError when there is none."""
-    return _program(root, tools, f"linux{suffix(architecture)}.efi.stub")
+    return _program(root, tools, f"linux{Architecture(architecture).names.efi}.efi.stub")
 
 
 def kernel(root: Path, version: str) -> bytes:
@@ -46,19 +45,6 @@ def kernel(root: Path, version: str) -> bytes:
             fix="install a kernel package",
         )
     )
-
-
-def suffix(architecture: str) -> str:
-    """The file name suffix of an architecture's EFI programs; raises DockyardError for others."""
-    if architecture not in _SUFFIX:
-        raise DockyardError(
-            Problem(
-                code="disk.architecture",
-                what=f"no EFI boot loader is known for the architecture {architecture}",
-                fix=f"use one of: {', '.join(_SUFFIX)}",
-            )
-        )
-    return _SUFFIX[architecture]
 
 
 def _program(root: Path, tools: Tools, name: str) -> bytes:

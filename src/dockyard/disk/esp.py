@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dockyard.disk import efi
 from dockyard.host.sandbox import Tools
+from dockyard.model.architecture import Architecture
 
 LOADER_CONFIGURATION = b"timeout 0\n"  # boots at once; a key held down brings the menu
 
@@ -28,11 +29,11 @@ def esp_content(
 
     root: the image's tree, for its own boot loader. ukis: files by name (`uki_name`).
     """
-    suffix = efi.suffix(architecture)
-    loader = efi.loader(root, tools, architecture)
+    target = Architecture(architecture)
+    loader = efi.loader(root, tools, target)
     content: dict[str, bytes | Path] = {
-        f"EFI/BOOT/BOOT{suffix.upper()}.EFI": loader,
-        f"EFI/systemd/systemd-boot{suffix}.efi": loader,
+        f"EFI/BOOT/{target.names.removable_loader}": loader,
+        f"EFI/systemd/systemd-boot{target.names.efi}.efi": loader,
         "loader/entries.srel": b"type1\n",
         "loader/loader.conf": LOADER_CONFIGURATION,
         **{f"EFI/Linux/{name}": path for name, path in ukis.items()},

@@ -22,6 +22,7 @@ from dockyard.disk.partitions import (
     VerityLayout,
 )
 from dockyard.errors import Details, Position, Problems
+from dockyard.model.architecture import Architecture
 from dockyard.model.base import MIB
 from dockyard.model.storage import (
     Disk,
@@ -60,7 +61,7 @@ _LEVELS: Mapping[ErofsCompression, int] = {
 def lay_out(
     storage: Storage,
     seed: bytes,
-    architecture: str = "x86_64",
+    architecture: Architecture = Architecture.X86_64,
     positions: Mapping[str, Position] | None = None,
 ) -> DiskLayout:
     """Lay out the disk of an image file.
@@ -104,7 +105,7 @@ def lay_out(
     return DiskLayout(size, derive(seed, "disk"), tuple(partitions))
 
 
-def _type(item: Partition, architecture: str, index: int, problems: Problems) -> UUID:
+def _type(item: Partition, architecture: Architecture, index: int, problems: Problems) -> UUID:
     try:
         return type_guid(item.type, architecture)
     except ValueError:

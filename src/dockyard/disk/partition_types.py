@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from dockyard.errors import DockyardError, Problem
+from dockyard.model.architecture import Architecture
 from dockyard.model.storage import PartitionType
 
 # Attribute bits of a partition entry that the specification defines.
@@ -26,21 +26,21 @@ _TYPES: Mapping[PartitionType, str] = {
     PartitionType.VAR: "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
     PartitionType.XBOOTLDR: "bc13c2ff-59e6-4262-a352-b275fd6f7172",
 }
-_BY_ARCHITECTURE: Mapping[str, Mapping[PartitionType, str]] = {
-    "x86_64": {
+_BY_ARCHITECTURE: Mapping[Architecture, Mapping[PartitionType, str]] = {
+    Architecture.X86_64: {
         PartitionType.ROOT: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
         PartitionType.ROOT_VERITY: "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5",
         PartitionType.USR: "8484680c-9521-48c6-9c11-b0720656f69e",
         PartitionType.USR_VERITY: "77ff5f63-e7b6-4633-acf4-1565b864c0e6",
     },
-    "aarch64": {
+    Architecture.AARCH64: {
         PartitionType.ROOT: "b921b045-1df0-41c3-af44-4c6f280d3fae",
         PartitionType.ROOT_VERITY: "df3300ce-d69f-4c92-978c-9bfb0f38d820",
         PartitionType.USR: "b0e01050-ee5f-4390-949a-9101b17104e9",
         PartitionType.USR_VERITY: "6e11a4e7-fbca-4ded-b9e9-e1a512bb664e",
     },
 }
-ARCHITECTURES = tuple(_BY_ARCHITECTURE)
+ARCHITECTURES = tuple(Architecture)
 
 ESP = UUID(_TYPES[PartitionType.ESP])
 SWAP = UUID(_TYPES[PartitionType.SWAP])
@@ -62,10 +62,10 @@ DISCOVERABLE = frozenset(
 )
 
 
-def type_guid(kind: PartitionType | str | None, architecture: str) -> UUID:
+def type_guid(kind: PartitionType | str | None, architecture: Architecture) -> UUID:
     """The type GUID of a named type or of a GUID in text; None means linux-generic.
 
-    Raises DockyardError for an architecture without a table, ValueError for a text that is no GUID.
+    Raises ValueError for a text that is no GUID.
     """
     if kind is None:
         kind = PartitionType.LINUX_GENERIC
@@ -74,12 +74,4 @@ def type_guid(kind: PartitionType | str | None, architecture: str) -> UUID:
     kind = PartitionType(kind)
     if kind in _TYPES:
         return UUID(_TYPES[kind])
-    if architecture not in _BY_ARCHITECTURE:
-        raise DockyardError(
-            Problem(
-                code="disk.architecture",
-                what=f"there are no partition types for the architecture {architecture}",
-                fix=f"use one of: {', '.join(ARCHITECTURES)}",
-            )
-        )
     return UUID(_BY_ARCHITECTURE[architecture][kind])

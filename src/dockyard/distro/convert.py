@@ -18,6 +18,7 @@ from dockyard.distro.evr import rpm_evr
 from dockyard.distro.making import Order
 from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
+from dockyard.model.architecture import Architecture
 from dockyard.model.distro import Component
 from dockyard.packages.deb.package import DebEntry, DebPackage, Kind, read_deb
 from dockyard.packages.rpm.contents import (
@@ -27,7 +28,6 @@ from dockyard.packages.rpm.contents import (
     RpmPackage,
 )
 
-ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "all": "noarch"}
 _KINDS = {
     Kind.DIRECTORY: stat.S_IFDIR,
     Kind.FILE: stat.S_IFREG,
@@ -66,7 +66,7 @@ def build(conversion: Conversion) -> RpmPackage:
     payload.drop_everywhere(Globs(facts.drop), Globs(facts.keep))
     payload.mark_documents()
     payload.apply(declaration, conversion.read, imported, strict=conversion.strict)
-    architecture = ARCHITECTURES.get(control.get("Architecture", ""), "")
+    architecture = _architecture(control.get("Architecture", ""))
     if not architecture:
         what = f"its architecture {control.get('Architecture')} is not known"
         payload.problem("unknown-architecture", what)
@@ -90,6 +90,11 @@ def build(conversion: Conversion) -> RpmPackage:
         changelog=_changelog(deb, imported),
     )
     return conversion.completed(package)
+
+
+def _architecture(debian: str) -> str:
+    """What RPM calls the architecture of a Debian package; empty for an unknown one."""
+    return "noarch" if debian == "all" else Architecture.of_debian(debian) or ""
 
 
 def _import(deb: DebPackage, payload: Payload) -> None:

@@ -19,13 +19,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dockyard.errors import DockyardError
-from dockyard.host import kernel, mounts, namespace
+from dockyard.host import kernel, machine, mounts, namespace
 from dockyard.host.process import run
 from dockyard.host.sandbox import run_in_tree
+from dockyard.model.architecture import Architecture
 
 GIBIBYTE = 1 << 30
 _NATIVE_MODULES = ("yaml", "pydantic", "cryptography", "solv", "pysequoia")
 _FIRST_KERNEL = (5, 11)
+_TOOLS = Architecture.X86_64
 _SPACE_NEEDED, _SPACE_WANTED = 3 * GIBIBYTE, 15 * GIBIBYTE
 _MEMORY_NEEDED, _MEMORY_WANTED = GIBIBYTE, 4 * GIBIBYTE
 OVERLAY, ATTRIBUTES = "overlayfs", "attributes"
@@ -95,12 +97,12 @@ def check_python() -> Finding:
 
 def check_kernel() -> Finding:
     """Linux on x86_64, new enough for overlayfs in a user namespace."""
-    release, machine = platform.release(), platform.machine()
-    found = f"Linux {release} on {machine}"
+    release = platform.release()
+    found = f"Linux {release} on {platform.machine()}"
     digits = release.split("-")[0].split(".")[:2]
     number = tuple(int(part) for part in digits if part.isdigit())
-    if machine != "x86_64":
-        advice = "The tools that Dockyard brings are for x86_64: use such a machine."
+    if machine.architecture() is not _TOOLS:
+        advice = f"The tools that Dockyard brings are for {_TOOLS}: use such a machine."
         return Finding("kernel", State.MISSING, found, advice)
     if number < _FIRST_KERNEL:
         advice = "Linux 5.11 is the first that mounts overlayfs for its users: boot a newer kernel."

@@ -40,6 +40,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from dockyard.model.architecture import Architecture
+
 VERSION = "version"
 """The placeholder that every component has."""
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -443,7 +445,7 @@ class Distro(_Frozen):
     title: str = ""
     vendor: str = ""
     url: str = ""
-    architecture: str = "x86_64"
+    architecture: Architecture = Architecture.X86_64
     epoch: int | None = Field(default=None, ge=0)
     repositories: tuple[Repository, ...] = ()
     upstream: Upstream | None = None

@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.architecture import Architecture
 
-PROGRAM = "qemu-system-x86_64"
 REPORT_PORT = "dockyard.report"
 MEBIBYTE = 1 << 20
 
@@ -78,6 +78,7 @@ class Machine:
     network: bool = False
     forwards: tuple[Forward, ...] = ()
     secure_boot: bool = False
+    architecture: Architecture = Architecture.X86_64
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,13 @@ def command(
     is the console), `report` (a virtio port in the guest), `monitor` (QMP). smbios: values of the
     SMBIOS type 11 table, which the guest's systemd reads as credentials.
     """
-    argv = [PROGRAM, "-nodefaults", "-no-user-config", "-display", "none"]
+    argv = [
+        machine.architecture.names.emulator,
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+    ]
     argv += _processor(machine)
     argv += _firmware(machine, firmware)
     argv += _disk(machine, disk) if disk else []
@@ -175,9 +182,9 @@ def command(
 
 def _processor(machine: Machine) -> list[str]:
     model = machine.cpu or ("host" if machine.accel is Accel.KVM else "qemu64")
-    secure = ",smm=on" if machine.secure_boot else ""
+    board = machine.architecture.names.board + (",smm=on" if machine.secure_boot else "")
     return [
-        *("-machine", f"q35{secure}", "-accel", machine.accel.value, "-cpu", model),
+        *("-machine", board, "-accel", machine.accel.value, "-cpu", model),
         *("-smp", str(machine.cpus), "-m", f"{machine.memory // MEBIBYTE}M"),
     ]
 

@@ -146,14 +146,15 @@ class Archive:
 
 
 def _index_path(release: Release, suite: Suite) -> tuple[str, str]:
-    stem = f"{suite.component}/binary-{suite.architecture}/Packages"
+    architecture = suite.architecture.names.debian
+    stem = f"{suite.component}/binary-{architecture}/Packages"
     for suffix in _INDEX_SUFFIXES:
         if stem + suffix in release.files:
             return stem + suffix, suffix
     raise DockyardError(
         Problem(
             code="debian.no-component",
-            what=f"the suite {suite.name} has no {suite.component} for {suite.architecture}",
+            what=f"the suite {suite.name} has no {suite.component} for {architecture}",
             why="its release file names no such index",
             fix="correct the component or the architecture",
         )

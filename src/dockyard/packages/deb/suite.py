@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ARCHITECTURE = "amd64"
+from dockyard.model.architecture import Architecture
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -13,7 +13,7 @@ class Suite:
 
     name: str
     component: str = "main"
-    architecture: str = ARCHITECTURE
+    architecture: Architecture = Architecture.X86_64
 
     @property
     def id(self) -> str:

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Sequence
 from typing import IO
 
+from dockyard.model.architecture import Architecture
 from dockyard.packages.rpm.contents import (
     FileFlag,
     FileTrigger,
@@ -28,7 +29,7 @@ from dockyard.packages.rpm.payload import LEVEL, Compressor, inodes, write_paylo
 LEAD_SIZE = 96
 RPM_VERSION = "4.20.1"
 _SHA256 = 8
-_ARCH_NUMBERS = {"x86_64": 1, "aarch64": 19, "noarch": 255}
+_NOARCH_NUMBER = 255
 _LIMIT = 0xFFFFFFFF
 
 _RELATION_TAGS: tuple[tuple[str, Tag, Tag, Tag], ...] = (
@@ -79,7 +80,9 @@ def write_package(package: RpmPackage, out: IO[bytes]) -> None:
 def lead(package: RpmPackage) -> bytes:
     """The lead: long without meaning, but it is what tells an RPM from other files."""
     name = f"{package.name}-{package.version}-{package.release}".encode()[:65]
-    number = _ARCH_NUMBERS.get(package.architecture, 0)
+    number = _NOARCH_NUMBER
+    if package.architecture != "noarch":
+        number = Architecture(package.architecture).names.rpm_number
     return struct.pack(">4sBBHH66sHH16x", b"\xed\xab\xee\xdb", 3, 0, 0, number, name, 1, 5)
 
 
