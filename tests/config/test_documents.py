@@ -12,7 +12,7 @@ from dockyard.cli.schema import command as schema_command
 from dockyard.cli.validate_config import command as validate_command
 from dockyard.config.reference import differences_markdown, markdown
 from dockyard.config.schema import json_schema
-from dockyard.config.shape import Kind, fields_of
+from dockyard.config.shape import ValueKind, fields_of
 from dockyard.errors import DockyardError
 from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
@@ -26,7 +26,7 @@ def models() -> set[type[Model]]:
             return
         found.add(model)
         for field in fields_of(model).values():
-            shape = field.shape.item if field.shape.kind == Kind.LIST else field.shape
+            shape = field.shape.item if field.shape.kind == ValueKind.LIST else field.shape
             if shape is not None and shape.model is not None:
                 walk(shape.model)
 
@@ -40,10 +40,10 @@ def test_every_key_is_described_and_every_value_has_an_example() -> None:
         assert model.__doc__, model
         for field in fields_of(model).values():
             where = f"{model.__name__}.{field.key}"
-            assert field.info.description and field.info.description.endswith("."), where
+            assert field.told.description.endswith("."), where
             item = field.shape.item or field.shape
-            if item.kind != Kind.MODEL:
-                assert field.info.examples, where
+            if item.kind != ValueKind.MODEL:
+                assert field.told.examples, where
 
 
 def test_the_schemas_are_schemas() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.config import load_image
-from dockyard.config.kinds import Kind, kind_of
+from dockyard.config.kinds import FileKind, kind_of
 from dockyard.distro.load import load_distro
 from dockyard.distro.lock import read_lock
 from dockyard.errors import DockyardError, Problem
@@ -34,12 +34,12 @@ def test_every_file_of_the_project_is_of_its_own_kind() -> None:
     ]
     assert len(locks) > 3
     for path in locks:
-        assert kind_of(path.read_text()) is Kind.LOCK
+        assert kind_of(path.read_text()) is FileKind.LOCK
         lockfile.load(path)  # whole, as its own digest says
     for path in sorted(ROOT.glob("examples/*/image.yaml")):
-        assert kind_of(path.read_text()) is Kind.IMAGE
+        assert kind_of(path.read_text()) is FileKind.IMAGE
     distro = load_distro(ROOT / "distros/harbor")
-    assert kind_of(distro.files[0].read_text()) is Kind.DISTRO
+    assert kind_of(distro.files[0].read_text()) is FileKind.DISTRO
     read_lock(distro)  # fits what is declared
     require_whole(lockfile.load(locks[-1]).packages)  # of all that tools.yaml wants
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dockyard.model.storage import (
     Btrfs,
     BtrfsSubvolume,
+    CorruptionOption,
     Disk,
     FileSystem,
     FileSystemType,
@@ -49,11 +52,17 @@ def two_partitions(
     )
 
 
-def one_partition(filesystem: FileSystem, **partition: object) -> Storage:
+def one_partition(filesystem: FileSystem, **partition: Any) -> Storage:
     """A disk of 4 GiB with one partition and its file system."""
-    values = {"id": "rootfs", "label": "root", "type": "root", "size": "grow", **partition}
+    values: dict[str, Any] = {
+        "id": "rootfs",
+        "label": "root",
+        "type": "root",
+        "size": "grow",
+        **partition,
+    }
     return Storage(
-        disks=(Disk(max_size=4 * GIB, partitions=(Partition.model_validate(values),)),),
+        disks=(Disk(max_size=4 * GIB, partitions=(Partition(**values),)),),
         filesystems=(filesystem,),
     )
 
@@ -93,15 +102,13 @@ def verity_root() -> Storage:
             ),
         ),
         verity=(
-            Verity.model_validate(
-                {
-                    "id": "rootverity",
-                    "name": "root",
-                    "dataDeviceId": "root",
-                    "hashDeviceId": "hash",
-                    "hashDeviceMountIdType": "part-label",
-                    "corruptionOption": "panic",
-                }
+            Verity(
+                id="rootverity",
+                name="root",
+                data_device_id="root",
+                hash_device_id="hash",
+                hash_device_mount_id_type=MountIdType.PART_LABEL,
+                corruption_option=CorruptionOption.PANIC,
             ),
         ),
     )

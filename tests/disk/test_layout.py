@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -31,8 +33,8 @@ def codes(error: pytest.ExceptionInfo[DockyardError]) -> list[str]:
     return [problem.code for problem in error.value.problems]
 
 
-def disk(*partitions: dict[str, object], max_size: int | None = None) -> Storage:
-    found = tuple(Partition.model_validate(item) for item in partitions)
+def disk(*partitions: dict[str, Any], max_size: int | None = None) -> Storage:
+    found = tuple(Partition(**item) for item in partitions)
     return Storage(disks=(Disk(max_size=max_size, partitions=found),))
 
 
@@ -213,7 +215,7 @@ def test_the_initrd_mounts_the_root_usr_and_what_asks_for_it() -> None:
         FileSystem(device_id=name, type=kind, mount_point=MountPoint(path=path, options=options))
         for name, (kind, path, options) in mounts.items()
     )
-    layout = lay_out(storage.model_copy(update={"filesystems": filesystems}), b"seed")
+    layout = lay_out(replace(storage, filesystems=filesystems), b"seed")
     assert layout.initrd_filesystems == ("erofs", "vfat", "xfs")
 
 

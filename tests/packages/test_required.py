@@ -10,7 +10,7 @@ from rpm_repositories import access, add_rpm
 
 from dockyard.config import parse_image
 from dockyard.disk.layout import lay_out
-from dockyard.model.os import Initrd
+from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.model.packages import PinBy, Repository, Request
 from dockyard.packages import lock as locks
 from dockyard.pipeline.required import missing_packages, wanted_parts
@@ -49,7 +49,7 @@ def test_a_layout_says_what_its_boot_needs(
 
 def test_dracut_brings_its_own_initrd() -> None:
     layout = lay_out(parse_image(STORAGE.replace("ROOT", "ext4")).image.storage, b"seed")
-    wanted = wanted_parts(layout, Initrd.model_validate({"builder": "dracut"}))
+    wanted = wanted_parts(layout, Initrd(builder=InitrdBuilder.DRACUT))
     assert {"/usr/bin/dracut", "fsck.ext4"} <= wanted.keys()
     assert "/usr/lib/systemd/systemd" not in wanted
 

@@ -2,6 +2,7 @@
 
 load_image(path)        an image file, merged with its base configs
 parse_image(text)       the same from text
+parse_model(model, text) any one model from text
 load_inject_files(path) the configuration of `inject-files`
 load_package_list(path) a list of packages
 package_names(loaded)   what to install, remove and update, with positions
@@ -16,6 +17,7 @@ from dockyard.config.load import (
     load_model,
     load_package_list,
     parse_image,
+    parse_model,
 )
 from dockyard.config.resources import (
     PackageName,
@@ -36,5 +38,6 @@ __all__ = [
     "load_package_list",
     "package_names",
     "parse_image",
+    "parse_model",
     "referenced",
 ]

@@ -15,13 +15,13 @@ from typing import Any, Final, TypeAlias, TypeVar
 from dockyard.config.bundled import is_name
 from dockyard.config.report import Report
 from dockyard.config.scalars import READERS, Unreadable
-from dockyard.config.shape import Field, Kind, Shape, fields_of
+from dockyard.config.shape import Field, Shape, ValueKind, fields_of
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, kind_of
-from dockyard.model.base import ANY, Model, Step
+from dockyard.model.base import ANY, Model, Segment
 
 M = TypeVar("M", bound=Model)
-Path_ = tuple[Step, ...]
-_Branch: TypeAlias = "dict[Step | None, _Branch]"
+Path_ = tuple[Segment, ...]
+_Branch: TypeAlias = "dict[Segment | None, _Branch]"
 # No key is near to a longer one, and comparing takes long.
 _LONGEST_WORD = 64
 # In a branch: the path that ends here is broken.
@@ -35,7 +35,7 @@ class _Broken:
 BROKEN: Final = _Broken()
 
 
-def dotted(path: Iterable[Step]) -> str:
+def dotted(path: Iterable[Segment]) -> str:
     """`os.users[0].name` of ("os", "users", 0, "name")."""
     text = ""
     for step in path:
@@ -83,14 +83,13 @@ class Decoder:
             self.broken.add(path)
             return BROKEN
         match shape.kind:
-            case Kind.MODEL:
+            case ValueKind.MODEL:
                 assert shape.model is not None
                 return self.model(shape.model, node, path)
-            case Kind.LIST:
-                assert shape.item is not None
-                return self.list(shape.item, node, path)
-            case Kind.MAPPING:
-                return self.mapping(node, path)
+            case ValueKind.LIST:
+                return self.list(shape, node, path)
+            case ValueKind.MAPPING:
+                return self.mapping(shape, node, path)
             case _:
                 return self.scalar(shape, node, path)
 
@@ -104,9 +103,19 @@ class Decoder:
             return self.fail(
                 node.at, path, error.code, error.what.format(key=_last(path)), error.fix, error.why
             )
-        if shape.kind == Kind.LOCAL_PATH:
+        if not self.obeys(shape, value, node, path):
+            return BROKEN
+        if shape.kind == ValueKind.LOCAL_PATH:
             return self.local_path(node, path)
         return value
+
+    def obeys(self, shape: Shape, value: Any, node: Scalar, path: Path_) -> bool:
+        """Whether a value keeps the rules of its type; one that it breaks is reported."""
+        for rule in shape.rules:
+            if wrong := rule.wrong(value):
+                self.fail(node.at, path, rule.code, wrong, rule.fix)
+                return False
+        return True
 
     def local_path(self, node: Scalar, path: Path_) -> Any:
         text = "" if node.is_null else node.text
@@ -120,11 +129,14 @@ class Decoder:
             return str(beside)
         return text
 
-    def list(self, item: Shape, node: Node, path: Path_) -> Any:
+    def list(self, shape: Shape, node: Node, path: Path_) -> Any:
         if isinstance(node, Scalar) and node.is_null:
             return ()
+        if isinstance(node, Scalar) and shape.one_or_many:
+            node = Sequence((node,), node.at)
         if not isinstance(node, Sequence):
             return self.wrong(node, path, "a list", "start each item with `- `")
+        assert shape.item is not None
         values, kept = [], []
         for index, child in enumerate(node.items):
             here = (*path, index)
@@ -133,7 +145,7 @@ class Decoder:
                 what = "the item is empty"
                 self.fail(child.at, here, "config.empty-item", what, "fill or remove it")
                 continue
-            value = self.value(item, child, here)
+            value = self.value(shape.item, child, here)
             if value is None:
                 what = "the item is empty"
                 self.fail(child.at, here, "config.empty-item", what, "fill or remove it")
@@ -144,17 +156,20 @@ class Decoder:
             self.kept[path] = kept
         return tuple(values)
 
-    def mapping(self, node: Node, path: Path_) -> Any:
+    def mapping(self, shape: Shape, node: Node, path: Path_) -> Any:
         if isinstance(node, Scalar) and node.is_null:
             return {}
         if not isinstance(node, Mapping):
             return self.wrong(node, path, "a mapping", "write one `name: value` per line")
+        assert shape.names is not None and shape.item is not None
         values = {}
         for key, child in node.entries:
             here = (*path, key.text)
-            self.spans[here] = child.at
-            value = self.value(Shape(Kind.TEXT), child, here)
-            if value is not BROKEN:
+            self.spans[here] = (
+                child.at if isinstance(child, Scalar) and not child.is_null else key.at
+            )
+            value = self.value(shape.item, child, here)
+            if self.obeys(shape.names, key.text, key, here) and value is not BROKEN:
                 values[key.text] = value
         return values
 
@@ -185,12 +200,22 @@ class Decoder:
             value = self.value(field.shape, child, here)
             if value is not BROKEN and value is not None:
                 values[field.name] = value
+        missing = [field for field in fields.values() if field.needed and field.name not in values]
+        if missing:
+            self.missing(missing, path)
+            return BROKEN
         return self.build(model, values, path)
 
+    def missing(self, fields: Iterable[Field], path: Path_) -> None:
+        """Report the keys that must be given; those that were, but wrongly, are told already."""
+        for field in fields:
+            if not self.broken.touches((*path, field.key)):
+                what = f"no `{field.key}`" + (f" in {_last(path)}" if path else "")
+                self.report.add("config.required", what, self.span(path), fix=f"add `{field.key}`")
+        self.broken.add(path)
+
     def build(self, model: type[Model], values: dict[str, Any], path: Path_) -> Any:
-        # The readers have checked every type; validating again would cost the building of all
-        # validators, a tenth of a second at each start.
-        made = model.model_construct(**values)
+        made = model(**values)
         asked: dict[Path_, bool] = {}
         for mistake in made.mistakes():
             for read in mistake.reads:
@@ -239,7 +264,7 @@ class Decoder:
 
 
 class Broken:
-    """The paths of values that could not be read, as a tree of their steps."""
+    """The paths of values that could not be read, as a tree of their segments."""
 
     def __init__(self) -> None:
         self._root: _Branch = {}

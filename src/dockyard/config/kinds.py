@@ -13,7 +13,7 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Problem
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """A kind of file, as a sentence names it."""
 
     IMAGE = "an image file"
@@ -24,26 +24,26 @@ class Kind(StrEnum):
 _KEY = re.compile(r"^([A-Za-z]+)[ \t]*:", re.MULTILINE)
 _LOCK = re.compile(r'\s*\{\s*"lock"\s*:')
 _OWN_KEYS = {
-    Kind.IMAGE: {"os", "storage", "output", "distro", "input", "baseConfigs", "scripts"},
-    Kind.DISTRO: {"repositories", "components", "upstream", "architecture", "version"},
+    FileKind.IMAGE: {"os", "storage", "output", "distro", "input", "baseConfigs", "scripts"},
+    FileKind.DISTRO: {"repositories", "components", "upstream", "architecture", "version"},
 }
 
 
-def kind_of(text: str) -> Kind | None:
+def kind_of(text: str) -> FileKind | None:
     """The kind of a text; None when its keys do not tell."""
     if _LOCK.match(text):
-        return Kind.LOCK
+        return FileKind.LOCK
     keys = set(_KEY.findall(text))
     likely = [kind for kind, own in _OWN_KEYS.items() if own & keys]
     return likely[0] if len(likely) == 1 else None
 
 
-def require_kind(path: Path, text: str, wanted: Kind, fix: str) -> None:
+def require_kind(path: Path, text: str, wanted: FileKind, fix: str) -> None:
     """Raise DockyardError (`config.wrong-kind`) when a file is plainly of another kind."""
     found = kind_of(text)
     if found in (None, wanted):
         return
-    if found is Kind.LOCK and wanted is Kind.IMAGE and path.with_suffix(".yaml").is_file():
+    if found is FileKind.LOCK and wanted is FileKind.IMAGE and path.with_suffix(".yaml").is_file():
         fix = f"name the image file beside it: {path.with_suffix('.yaml')}"
     what = f"{path} is {found}, not {wanted}"
     raise DockyardError(Problem("config.wrong-kind", what, fix=fix))

@@ -15,7 +15,7 @@ from typing import TypeVar, Unpack
 
 from dockyard.config.bundled import bundled_distros
 from dockyard.config.decode import Decoder, dotted
-from dockyard.config.kinds import Kind, require_kind
+from dockyard.config.kinds import FileKind, require_kind
 from dockyard.config.merge import merge_files
 from dockyard.config.report import Report
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, parse, read_text
@@ -97,7 +97,9 @@ class LoadedImage:
 def load_image(path: Path) -> LoadedImage:
     """Read an image file and all that it builds on. Raises a DockyardError with every mistake."""
     text = read_text(path)
-    require_kind(path, text, Kind.IMAGE, "name an image file, such as examples/server/image.yaml")
+    require_kind(
+        path, text, FileKind.IMAGE, "name an image file, such as examples/server/image.yaml"
+    )
     return _load(path, text)
 
 
@@ -120,6 +122,16 @@ def load_model(model: type[M], path: Path) -> M:
     """Read a file that holds one model and builds on no other."""
     report = Report()
     value, _ = read_model(model, path, report)
+    report.raise_any()
+    assert value is not None
+    return value
+
+
+def parse_model(model: type[M], text: str, file: str = "text.yaml") -> M:
+    """One model from its text, as if it stood in `file`."""
+    report = Report()
+    root = parse(text, file, report)
+    value = Decoder(report, file).read(model, root) if root is not None else None
     report.raise_any()
     assert value is not None
     return value

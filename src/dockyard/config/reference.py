@@ -1,28 +1,28 @@
-"""The reference page of the image file, and the page of differences: Markdown from the models."""
+"""Reference pages of Dockyard's files, and the page of differences: Markdown from the models."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from pydantic_core import PydanticUndefined
-
 from dockyard.config.differences import DIFFERENCES
-from dockyard.config.shape import Field, Kind, Shape, fields_of
+from dockyard.config.shape import Field, Shape, ValueKind, fields_of
 from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
 
 _KINDS = {
-    Kind.TEXT: "text",
-    Kind.LOCAL_PATH: "path",
-    Kind.INTEGER: "whole number",
-    Kind.BOOLEAN: "`true` or `false`",
-    Kind.DATE: "date or time",
-    Kind.SIZE: "size",
-    Kind.SIZE_OR_GROW: "size, or `grow`",
-    Kind.PERMISSIONS: "octal digits",
-    Kind.MAPPING: "mapping of text to text",
+    ValueKind.TEXT: "text",
+    ValueKind.LOCAL_PATH: "path",
+    ValueKind.INTEGER: "whole number",
+    ValueKind.BOOLEAN: "`true` or `false`",
+    ValueKind.DATE: "date or time",
+    ValueKind.SIZE: "size",
+    ValueKind.SIZE_OR_GROW: "size, or `grow`",
+    ValueKind.PERMISSIONS: "octal digits",
+    ValueKind.MODE: "octal digits, quoted",
 }
 _INTRODUCTION = """\
 # The image file
@@ -31,10 +31,12 @@ Every key, made from the models that read the file. Unknown keys are errors. A k
 is a key that is not there. Sizes are whole mebibytes, written `512M`, `4G`, `1T`. Paths on the
 building machine are relative to the file that says them; paths inside the image are absolute.
 """
+# What a table calls a model, in Markdown.
+Named = Callable[[type[Model]], str]
 
 
 def markdown() -> str:
-    """The reference page: one section per object, one table row per key."""
+    """The reference page of the image file: one section per object, one table row per key."""
     parts = [_INTRODUCTION, *_sections(Image, "The top of the file", "")]
     for model, title in (
         (InjectFilesConfig, "The file of `inject-files`"),
@@ -47,65 +49,89 @@ def markdown() -> str:
 def _sections(top: type[Model], title: str, path: str) -> list[str]:
     places: dict[type[Model], list[str]] = {}
     _walk(top, path, places)
-    sections = []
-    for model, paths in places.items():
-        heading = ", ".join(f"`{place}`" for place in paths if place) or title
-        rows = [_row(field) for field in fields_of(model).values()]
-        sections.append(
-            f"## {heading}\n\n{' '.join((model.__doc__ or '').split())}\n\n"
-            "| Key | Type | Default | What it says | Example |\n"
-            "| --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
-        )
-    return sections
+
+    def named(model: type[Model]) -> str:
+        return f"{model.__name__}{' or text' if model.shorthand else ''}"
+
+    return [
+        section(model, ", ".join(f"`{place}`" for place in paths if place) or title, named)
+        for model, paths in places.items()
+    ]
+
+
+def section(model: type[Model], heading: str, named: Named) -> str:
+    """What a model is, and a table of its keys."""
+    about = re.split(r"\n\s*\n", (model.__doc__ or "").strip())
+    return (
+        f"## {heading}\n\n" + "\n\n".join(" ".join(part.split()) for part in about) + "\n\n"
+        "| Key | Type | Default | What it says | Example |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        + "\n".join(_row(field, named) for field in fields_of(model).values())
+        + "\n"
+    )
 
 
 def _walk(model: type[Model], path: str, places: dict[type[Model], list[str]]) -> None:
     places.setdefault(model, []).append(path)
     for key, field in fields_of(model).items():
         shape, below = field.shape, f"{path}.{key}" if path else key
-        if shape.kind == Kind.LIST and shape.item is not None:
+        if shape.kind == ValueKind.LIST and shape.item is not None:
             shape, below = shape.item, f"{below}[]"
-        if shape.kind == Kind.MODEL and shape.model is not None:
+        if shape.kind == ValueKind.MODEL and shape.model is not None:
             _walk(shape.model, below, places)
 
 
-def _row(field: Field) -> str:
+def _row(field: Field, named: Named) -> str:
     cells = (
         f"`{field.key}`",
-        _type(field.shape),
+        _type(field.shape, named),
         _default(field),
-        field.info.description or "",
-        _example(field.info.examples),
+        field.told.description,
+        _examples(field.told.examples),
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _type(shape: Shape) -> str:
-    if shape.kind in (Kind.ENUM, Kind.ENUM_OR_GUID):
-        choices = ", ".join(f"`{choice}`" for choice in shape.choices)
-        return choices + (", or a GUID" if shape.kind == Kind.ENUM_OR_GUID else "")
-    if shape.kind == Kind.LIST and shape.item is not None:
-        return f"list of {_type(shape.item)}"
-    if shape.kind == Kind.MODEL and shape.model is not None:
-        return f"{shape.model.__name__}{' or text' if shape.model.shorthand else ''}"
+def _type(shape: Shape, named: Named) -> str:
+    match shape.kind:
+        case ValueKind.ENUM | ValueKind.ENUM_OR_GUID:
+            guid = ", or a GUID" if shape.kind == ValueKind.ENUM_OR_GUID else ""
+            return _choices(shape) + guid
+        case ValueKind.LIST if shape.item is not None:
+            item = _type(shape.item, named)
+            return f"{item}, or a list of it" if shape.one_or_many else f"list of {item}"
+        case ValueKind.MAPPING if shape.item is not None:
+            return f"mapping of text to {_type(shape.item, named)}"
+        case ValueKind.MODEL if shape.model is not None:
+            return named(shape.model)
+        case ValueKind.BOOLEAN if shape.choices:
+            return f"`true`, `false` or {_choices(shape)}"
     return _KINDS[shape.kind]
 
 
+def _choices(shape: Shape) -> str:
+    return ", ".join(f"`{choice}`" for choice in shape.choices)
+
+
 def _default(field: Field) -> str:
-    default: Any = field.info.default
+    default: Any = field.default
+    if field.needed:
+        return "needed"
+    if default is None or default in ("", (), {}) or isinstance(default, Model):
+        return ""
     if isinstance(default, StrEnum):
         return f"`{default.value}`"
-    if default is PydanticUndefined or default is None or default in ("", ()):
-        return ""
+    if field.shape.kind is ValueKind.MODE:
+        return f'`"{default:04o}"`'
     return f"`{json.dumps(default)}`"
 
 
-def _example(examples: list[Any] | None) -> str:
+def _examples(examples: Sequence[Any]) -> str:
     return ", ".join(
         f"`{text}`"
         for text in (
             item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-            for item in (examples or [])
+            for item in examples
         )
     ).replace("\n", "\\n")
 

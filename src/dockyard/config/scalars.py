@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 
-from dockyard.config.shape import Kind, Shape
+from dockyard.config.shape import Shape, ValueKind
 from dockyard.config.source import Scalar
 from dockyard.model.base import MIB
 
@@ -43,15 +43,19 @@ def read_text(node: Scalar, shape: Shape) -> str:
     return "" if node.is_null else node.text
 
 
-def read_boolean(node: Scalar, shape: Shape) -> bool:
+def read_boolean(node: Scalar, shape: Shape) -> bool | str:
+    """A truth value, or one of the words that the shape has beside them."""
     if node.plain and node.text in _TRUE:
         return True
     if node.plain and node.text in _FALSE:
         return False
+    if node.text in shape.choices:
+        return node.text
+    words = f", or {_listed(shape.choices)}" if shape.choices else ""
     raise Unreadable(
         "config.wrong-type",
         f"{{key}} is {_shown(node.text)}; true or false is wanted",
-        "write `true` or `false`, without quotes",
+        f"write `true` or `false`, without quotes{words}",
     )
 
 
@@ -127,6 +131,17 @@ def read_permissions(node: Scalar, shape: Shape) -> int:
     return int(match[1], 8)
 
 
+def read_mode(node: Scalar, shape: Shape) -> int:
+    """The mode of a file, as chmod(1) takes it: three or four octal digits."""
+    if not re.fullmatch("[0-7]{3,4}", node.text):
+        raise Unreadable(
+            "config.permissions",
+            f"{{key}} is {_shown(node.text)}; three or four octal digits are wanted",
+            'write them as in "0644"',
+        )
+    return int(node.text, 8)
+
+
 def read_enum(node: Scalar, shape: Shape) -> object:
     if node.text in shape.choices:
         return shape.make(node.text)
@@ -177,15 +192,16 @@ def read_date(node: Scalar, shape: Shape) -> str:
     )
 
 
-READERS: dict[Kind, Callable[[Scalar, Shape], object]] = {
-    Kind.TEXT: read_text,
-    Kind.LOCAL_PATH: read_text,
-    Kind.INTEGER: read_integer,
-    Kind.BOOLEAN: read_boolean,
-    Kind.SIZE: read_size,
-    Kind.SIZE_OR_GROW: read_size_or_grow,
-    Kind.PERMISSIONS: read_permissions,
-    Kind.ENUM: read_enum,
-    Kind.ENUM_OR_GUID: read_enum_or_guid,
-    Kind.DATE: read_date,
+READERS: dict[ValueKind, Callable[[Scalar, Shape], object]] = {
+    ValueKind.TEXT: read_text,
+    ValueKind.LOCAL_PATH: read_text,
+    ValueKind.INTEGER: read_integer,
+    ValueKind.BOOLEAN: read_boolean,
+    ValueKind.SIZE: read_size,
+    ValueKind.SIZE_OR_GROW: read_size_or_grow,
+    ValueKind.PERMISSIONS: read_permissions,
+    ValueKind.MODE: read_mode,
+    ValueKind.ENUM: read_enum,
+    ValueKind.ENUM_OR_GUID: read_enum_or_guid,
+    ValueKind.DATE: read_date,
 }

@@ -1,14 +1,14 @@
-"""JSON schema (draft 2020-12) of the configuration files, for editors and other tools.
+"""JSON schema (draft 2020-12) of Dockyard's files, for editors and other tools.
 
 Made from the models, so that it cannot fall behind them. A schema knows less than the reader: what
-may stand together across the file is for `validate-config`.
+may stand together across a file, or across files, is for the verbs that read them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from dockyard.config.shape import Field, Kind, Shape, fields_of
+from dockyard.config.shape import Field, Shape, ValueKind, fields_of
 from dockyard.model.base import Model
 from dockyard.model.image import Image
 
@@ -36,56 +36,88 @@ def json_schema(model: type[Model] = Image) -> dict[str, Any]:
 
 
 def _object(model: type[Model], definitions: dict[str, Any]) -> dict[str, Any]:
-    properties = {key: _property(field, definitions) for key, field in fields_of(model).items()}
+    fields = fields_of(model)
+    needed = [key for key, field in fields.items() if field.needed]
     return {
         "description": (model.__doc__ or "").strip().partition("\n")[0],
         "type": "object",
-        "properties": properties,
+        "properties": {key: _property(field, definitions) for key, field in fields.items()},
         "additionalProperties": False,
+        **({"required": needed} if needed else {}),
         **model.schema_rules,
     }
 
 
 def _property(field: Field, definitions: dict[str, Any]) -> dict[str, Any]:
-    extra = field.info.json_schema_extra
-    rules = dict(extra) if isinstance(extra, dict) else {}
-    schema: dict[str, Any] = {"description": field.info.description or ""}
-    if field.info.examples:
-        schema["examples"] = field.info.examples
-    schema["anyOf"] = [{**_value(field.shape, definitions), **rules}, _NULL]
-    return schema
+    schema: dict[str, Any] = {"description": field.told.description}
+    if field.told.examples:
+        schema["examples"] = list(field.told.examples)
+    value = {**_value(field.shape, definitions), **field.told.schema}
+    # A key without a value is a key that is not there.
+    return {**schema, **value} if field.needed else {**schema, "anyOf": [value, _NULL]}
 
 
 def _value(shape: Shape, definitions: dict[str, Any]) -> dict[str, Any]:
+    rules: dict[str, Any] = {}
+    for rule in shape.rules:
+        rules |= rule.schema
+    if shape.kind == ValueKind.LIST:
+        return _list(shape, definitions)
+    if shape.kind == ValueKind.MAPPING:
+        return _mapping(shape, definitions)
+    if shape.kind == ValueKind.MODEL:
+        assert shape.model is not None
+        return _reference(shape.model, definitions)
+    return {**_scalar(shape), **rules}
+
+
+def _scalar(shape: Shape) -> dict[str, Any]:
     match shape.kind:
-        case Kind.MODEL:
-            assert shape.model is not None
-            return _reference(shape.model, definitions)
-        case Kind.LIST:
-            assert shape.item is not None
-            return {"type": "array", "items": _value(shape.item, definitions)}
-        case Kind.MAPPING:
-            return {"type": "object", "additionalProperties": _TEXT}
-        case Kind.ENUM:
+        case ValueKind.ENUM:
             return {"enum": [*map(str, shape.choices), *([] if shape.filled else [""])]}
-        case Kind.ENUM_OR_GUID:
+        case ValueKind.ENUM_OR_GUID:
             return {"anyOf": [{"enum": [*map(str, shape.choices), ""]}, _GUID]}
-        case Kind.SIZE:
+        case ValueKind.SIZE:
             return _SIZE
-        case Kind.SIZE_OR_GROW:
+        case ValueKind.SIZE_OR_GROW:
             return {"anyOf": [_SIZE, {"const": "grow"}]}
-        case Kind.PERMISSIONS:
+        case ValueKind.PERMISSIONS:
             octal = {"type": "string", "pattern": "^(0o)?0*[0-7]{1,3}$"}
             return {"anyOf": [octal, {"type": "integer", "minimum": 0, "maximum": 777}]}
-        case Kind.BOOLEAN:
+        case ValueKind.MODE:
+            return {"type": "string", "pattern": "^[0-7]{3,4}$"}
+        case ValueKind.BOOLEAN if shape.choices:
+            return {"anyOf": [{"type": "boolean"}, {"enum": list(shape.choices)}]}
+        case ValueKind.BOOLEAN:
             return {"type": "boolean"}
-        case Kind.INTEGER:
+        case ValueKind.INTEGER:
             return {"type": "integer"}
-        case Kind.DATE:
+        case ValueKind.DATE:
             pattern = r"^(\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?$"
             return {"type": "string", "pattern": pattern}
-        case Kind.TEXT | Kind.LOCAL_PATH:
+        case _:
             return dict(_TEXT)
+
+
+def _list(shape: Shape, definitions: dict[str, Any]) -> dict[str, Any]:
+    assert shape.item is not None
+    item = _value(shape.item, definitions)
+    many = {"type": "array", "items": item}
+    return {"anyOf": [item, many]} if shape.one_or_many else many
+
+
+def _mapping(shape: Shape, definitions: dict[str, Any]) -> dict[str, Any]:
+    assert shape.names is not None and shape.item is not None
+    value = _value(shape.item, definitions)
+    # A name without a value is an object of which nothing is said.
+    is_optional = shape.item.model is not None and not any(
+        field.needed for field in fields_of(shape.item.model).values()
+    )
+    mapping: dict[str, Any] = {"type": "object"}
+    if shape.names.rules:
+        mapping["propertyNames"] = {**_value(shape.names, definitions), "type": "string"}
+    mapping["additionalProperties"] = {"anyOf": [value, _NULL]} if is_optional else value
+    return mapping
 
 
 def _reference(model: type[Model], definitions: dict[str, Any]) -> dict[str, Any]:

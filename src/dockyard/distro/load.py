@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dockyard.config import source
-from dockyard.config.kinds import Kind, require_kind
+from dockyard.config.kinds import FileKind, require_kind
 from dockyard.config.report import Report
 from dockyard.distro.imports import Import
 from dockyard.errors import DockyardError, Position, Problem
@@ -77,7 +77,7 @@ def load_distro(path: Path) -> LoadedDistro:
                 fix=fix,
             )
         )
-    require_kind(file, source.read_text(file), Kind.DISTRO, fix)
+    require_kind(file, source.read_text(file), FileKind.DISTRO, fix)
     report = Report()
     reader = _Reader(report, file.parent.absolute())
     distro = reader.model(file, Distro)

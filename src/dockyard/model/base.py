@@ -7,17 +7,16 @@ offending value by its path below the object; whoever read the text turns the pa
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar, TypeAlias
-
-from pydantic import BaseModel, ConfigDict, JsonValue
-from pydantic.alias_generators import to_camel
+from typing import Any, ClassVar, NoReturn, TypeAlias, dataclass_transform
 
 from dockyard.errors import Severity
+from dockyard.model.fields import described, field
 
-Step: TypeAlias = str | int
+# One step of the path to a value: a key, or an index of a list.
+Segment: TypeAlias = str | int
 ANY = -1
 KIB = 1 << 10
 MIB = 1 << 20
@@ -37,31 +36,72 @@ class Mistake:
     severity: an error, unless the file is valid all the same.
     """
 
-    path: tuple[Step, ...]
+    path: tuple[Segment, ...]
     code: str
     what: str
     fix: str = ""
     why: str = ""
-    reads: tuple[tuple[Step, ...], ...] = ((),)
+    reads: tuple[tuple[Segment, ...], ...] = ((),)
     severity: Severity = Severity.ERROR
 
 
-class Model(BaseModel):
-    """One mapping of a configuration file. Frozen; unknown keys are errors."""
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+class Model:
+    """One mapping of a configuration file. Frozen; unknown keys are errors.
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        defer_build=True,
-    )
+    Every subclass is a dataclass whose fields are made by `field`. It takes its methods from here:
+    code of its own for each, which `dataclass` would write, takes half a millisecond at every
+    start. Modules with models do not postpone annotations, for the reader looks at them as types.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    _fields: ClassVar[tuple[dataclasses.Field[Any], ...]] = ()
 
     # The key that a bare string stands for, where the mapping has a short form.
     shorthand: ClassVar[str | None] = None
     # Rules of the whole mapping that a JSON schema can say.
     schema_rules: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls) -> None:
+        dataclass(init=False, repr=False, eq=False)(cls)
+        cls._fields = dataclasses.fields(cls)
+
+    def __init__(self, **values: Any) -> None:
+        mine = self.__dict__
+        for known in self._fields:
+            if known.name in values:
+                mine[known.name] = values.pop(known.name)
+            elif known.default is not dataclasses.MISSING:
+                mine[known.name] = known.default
+            elif known.default_factory is not dataclasses.MISSING:
+                mine[known.name] = known.default_factory()
+            else:
+                raise TypeError(f"{type(self).__name__} needs {known.name}")
+        if values:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(values)}")
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise dataclasses.FrozenInstanceError(f"cannot assign to {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise dataclasses.FrozenInstanceError(f"cannot delete {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        """Only what differs from the default."""
+        said = (
+            f"{known.name}={value!r}"
+            for known, value in zip(self._fields, self.__dict__.values(), strict=True)
+            if value != known.default
+        )
+        return f"{type(self).__name__}({', '.join(said)})"
 
     @classmethod
     def split_shorthand(cls, text: str) -> dict[str, str]:
@@ -73,28 +113,37 @@ class Model(BaseModel):
         return ()
 
 
-class Reading(StrEnum):
-    """How the text of a scalar becomes a value, where the type alone does not say it."""
+def as_written(value: Any) -> Any:
+    """A model as plain data by the keys of its file, every default included."""
+    if isinstance(value, Model):
+        names = written_names(type(value))
+        return {names[name]: as_written(item) for name, item in value.__dict__.items()}
+    if isinstance(value, tuple):
+        return [as_written(item) for item in value]
+    if isinstance(value, dict):
+        return {name: as_written(item) for name, item in value.items()}
+    return value
 
-    SIZE = "size"
-    SIZE_OR_GROW = "size-or-grow"
-    PERMISSIONS = "permissions"
-    LOCAL_PATH = "local-path"
+
+def written_names(model: type[Model]) -> dict[str, str]:
+    """The keys of a model's file, by the names of their fields."""
+    return {
+        known.name: described(known).written or _camel(known.name)
+        for known in dataclasses.fields(model)
+    }
+
+
+def _camel(name: str) -> str:
+    first, *more = name.split("_")
+    return first + "".join(part.title() for part in more)
 
 
 # What a JSON schema can say of a path inside the image.
-TARGET_PATH: dict[str, JsonValue] = {"pattern": r"^/(?!(.*/)?\.\.(/|$))"}
-NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
-
-# Bytes. In YAML `<number>(K|M|G|T)`, always whole mebibytes.
-Size: TypeAlias = Annotated[int, Reading.SIZE]
-# Permission bits. In YAML octal digits, quoted or not: "755", 0644.
-Permissions: TypeAlias = Annotated[int, Reading.PERMISSIONS]
-# A path on the machine that builds, relative to the file that says it.
-LocalPath: TypeAlias = Annotated[str, Reading.LOCAL_PATH]
+TARGET_PATH: dict[str, Any] = {"pattern": r"^/(?!(.*/)?\.\.(/|$))"}
+NOT_EMPTY: dict[str, Any] = {"minLength": 1}
 
 
-def absolute_path_mistakes(path: str, *at: Step, instead: str = "") -> Iterator[Mistake]:
+def absolute_path_mistakes(path: str, *at: Segment, instead: str = "") -> Iterator[Mistake]:
     """The rules of a path inside the image: absolute, it stays inside, and Linux can hold it.
 
     instead: what to suggest for a relative path.
@@ -137,7 +186,7 @@ def absolute_path_mistakes(path: str, *at: Step, instead: str = "") -> Iterator[
         )
 
 
-def _key(path: tuple[Step, ...]) -> str:
+def _key(path: tuple[Segment, ...]) -> str:
     return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
@@ -145,7 +194,7 @@ def _key(path: tuple[Step, ...]) -> str:
 _SEPARATORS = " \t\n\r:,"
 
 
-def separator_mistakes(path: str, *at: Step) -> Iterator[Mistake]:
+def separator_mistakes(path: str, *at: Segment) -> Iterator[Mistake]:
     """The rule of a path that stands among mount options: no blank, colon or comma."""
     if any(character in path for character in _SEPARATORS):
         yield Mistake(

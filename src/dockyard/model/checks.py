@@ -1,15 +1,12 @@
 """Questions of the user's own to a booted image (`checks`). They shape nothing in the image."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field
-
 from dockyard.model.base import Mistake, Model
+from dockyard.model.fields import field
 
 LONGEST_SECONDS = 600
 _KINDS = ("command", "unit", "port", "url")
@@ -24,54 +21,50 @@ class ImageCheck(Model):
         "dependentRequired": {"output": ["command"], "status": ["url"]},
     }
 
-    name: str = Field(
+    name: str = field(
+        "What is checked, as a statement, for reports. Default: made from the rest.",
         default="",
-        description="What is checked, as a statement, for reports. Default: made from the rest.",
         examples=["the shop's front page is served"],
     )
-    command: str = Field(
+    command: str = field(
+        "Shell commands that root runs in the guest; the last must succeed.",
         default="",
-        description="Shell commands that root runs in the guest; the last must succeed.",
         examples=["test -s /etc/shop.conf"],
     )
-    output: str | None = Field(
+    output: str | None = field(
+        "What `command` must print, white space at both ends aside.",
         default=None,
-        description="What `command` must print, white space at both ends aside.",
         examples=["ready\n"],
     )
-    unit: str = Field(
+    unit: str = field(
+        "A systemd unit that must be active. `nginx` means `nginx.service`.",
         default="",
-        description="A systemd unit that must be active. `nginx` means `nginx.service`.",
         examples=["nginx"],
     )
-    port: int | None = Field(
+    port: int | None = field(
+        "A TCP port, 1 to 65535, on which something must listen.",
         default=None,
-        description="A TCP port, 1 to 65535, on which something must listen.",
         examples=[443],
-        json_schema_extra={"minimum": 1, "maximum": 65535},
+        schema={"minimum": 1, "maximum": 65535},
     )
-    url: str = Field(
+    url: str = field(
+        "An http or https URL that must answer, asked from inside the guest: with its curl, "
+        "or its bash for http.",
         default="",
-        description=(
-            "An http or https URL that must answer, asked from inside the guest: with its curl, "
-            "or its bash for http."
-        ),
         examples=["http://localhost/"],
-        json_schema_extra={"pattern": r"^https?://"},
+        schema={"pattern": r"^https?://"},
     )
-    status: int | None = Field(
+    status: int | None = field(
+        "The status that `url` must answer with. Default: 200.",
         default=None,
-        description="The status that `url` must answer with. Default: 200.",
         examples=[204],
-        json_schema_extra={"minimum": 100, "maximum": 599},
+        schema={"minimum": 100, "maximum": 599},
     )
-    timeout: int = Field(
+    timeout: int = field(
+        "Seconds, 1 to 600: how long `command` may take, or until when the others must hold.",
         default=30,
-        description=(
-            "Seconds, 1 to 600: how long `command` may take, or until when the others must hold."
-        ),
         examples=[60],
-        json_schema_extra={"minimum": 1, "maximum": LONGEST_SECONDS},
+        schema={"minimum": 1, "maximum": LONGEST_SECONDS},
     )
 
     @property

@@ -1,22 +1,11 @@
 """What is copied into the image or run in it: files, directories, scripts."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from pydantic import Field
-
-from dockyard.model.base import (
-    TARGET_PATH,
-    LocalPath,
-    Mistake,
-    Model,
-    Permissions,
-    Step,
-    absolute_path_mistakes,
-)
+from dockyard.model.base import TARGET_PATH, Mistake, Model, Segment, absolute_path_mistakes
+from dockyard.model.fields import LocalPath, Permissions, field
 
 
 def permission_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
@@ -51,7 +40,7 @@ def destination_mistakes(destination: str) -> Iterator[Mistake]:
         )
 
 
-def same_destinations(files: Iterable[AdditionalFile], *at: Step) -> Iterator[Mistake]:
+def same_destinations(files: Iterable["AdditionalFile"], *at: Segment) -> Iterator[Mistake]:
     """Files of one list that would take each other's place."""
     seen: set[str] = set()
     for index, file in enumerate(files):
@@ -76,26 +65,19 @@ class AdditionalFile(Model):
         "required": ["destination"],
     }
 
-    source: LocalPath = Field(
-        default="", description="File to copy. Excludes `content`.", examples=["files/app.conf"]
+    source: LocalPath = field(
+        "File to copy. Excludes `content`.", default="", examples=["files/app.conf"]
     )
-    content: str | None = Field(
+    content: str | None = field(
+        "Text of the file. Excludes `source`.", default=None, examples=["key = value\n"]
+    )
+    destination: str = field(
+        "Absolute path in the image.", default="", examples=["/etc/app.conf"], schema=TARGET_PATH
+    )
+    permissions: Permissions | None = field(
+        "Permission bits, octal. Default: those of `source`, without set-id bits and without "
+        "the right of group and others to write; 644 with `content`.",
         default=None,
-        description="Text of the file. Excludes `source`.",
-        examples=["key = value\n"],
-    )
-    destination: str = Field(
-        default="",
-        description="Absolute path in the image.",
-        examples=["/etc/app.conf"],
-        json_schema_extra=TARGET_PATH,
-    )
-    permissions: Permissions | None = Field(
-        default=None,
-        description=(
-            "Permission bits, octal. Default: those of `source`, without set-id bits and without "
-            "the right of group and others to write; 644 with `content`."
-        ),
         examples=["664"],
     )
 
@@ -123,32 +105,28 @@ class AdditionalDir(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["source", "destination"]}
 
-    source: LocalPath = Field(default="", description="Directory to copy.", examples=["files/site"])
-    destination: str = Field(
+    source: LocalPath = field("Directory to copy.", default="", examples=["files/site"])
+    destination: str = field(
+        "Absolute path in the image; it need not exist.",
         default="",
-        description="Absolute path in the image; it need not exist.",
         examples=["/srv/www"],
-        json_schema_extra=TARGET_PATH,
+        schema=TARGET_PATH,
     )
-    new_dir_permissions: Permissions | None = Field(
+    new_dir_permissions: Permissions | None = field(
+        "Permission bits of directories that are created. Default: 755.",
         default=None,
-        description="Permission bits of directories that are created. Default: 755.",
         examples=["755"],
     )
-    merged_dir_permissions: Permissions | None = Field(
+    merged_dir_permissions: Permissions | None = field(
+        "Permission bits of directories that exist already. Default: they keep theirs. "
+        "Their owners stay.",
         default=None,
-        description=(
-            "Permission bits of directories that exist already. Default: they keep theirs. "
-            "Their owners stay."
-        ),
         examples=["755"],
     )
-    child_file_permissions: Permissions | None = Field(
+    child_file_permissions: Permissions | None = field(
+        "Permission bits of the files. Default: those of each source, without set-id bits and "
+        "without the right of group and others to write.",
         default=None,
-        description=(
-            "Permission bits of the files. Default: those of each source, without set-id bits and "
-            "without the right of group and others to write."
-        ),
         examples=["644"],
     )
 
@@ -170,30 +148,26 @@ class Script(Model):
         "oneOf": [{"required": ["path"]}, {"required": ["content"]}]
     }
 
-    path: LocalPath = Field(
+    path: LocalPath = field(
+        "Script to run, below the directory of the file. Excludes `content`.",
         default="",
-        description="Script to run, below the directory of the file. Excludes `content`.",
         examples=["scripts/harden.sh"],
     )
-    content: str = Field(
-        default="",
-        description="Text of the script. Excludes `path`.",
-        examples=['echo "Hello"\n'],
+    content: str = field(
+        "Text of the script. Excludes `path`.", default="", examples=['echo "Hello"\n']
     )
-    interpreter: str = Field(
+    interpreter: str = field(
+        "Program that runs the script. Default: the one in its `#!` line, or /bin/sh.",
         default="",
-        description="Program that runs the script. Default: the one in its `#!` line, or /bin/sh.",
         examples=["python3"],
     )
-    arguments: tuple[str, ...] = Field(
-        default=(), description="Arguments of the script.", examples=[["--fast"]]
+    arguments: tuple[str, ...] = field(
+        "Arguments of the script.", default=(), examples=[["--fast"]]
     )
-    environment_variables: dict[str, str] = Field(
-        default_factory=dict,
-        description="Environment variables of the script.",
-        examples=[{"ROLE": "worker"}],
+    environment_variables: dict[str, str] = field(
+        "Environment variables of the script.", default_factory=dict, examples=[{"ROLE": "worker"}]
     )
-    name: str = Field(default="", description="Name of the script in reports.", examples=["harden"])
+    name: str = field("Name of the script in reports.", default="", examples=["harden"])
 
     def mistakes(self) -> Iterator[Mistake]:
         if self.path and self.content:
@@ -223,10 +197,9 @@ class Script(Model):
 class Scripts(Model):
     """Scripts that run in the image, in the order given."""
 
-    post_customization: tuple[Script, ...] = Field(
-        default=(), description="Scripts that run after all other settings are applied."
+    post_customization: tuple[Script, ...] = field(
+        "Scripts that run after all other settings are applied.", default=()
     )
-    finalize_customization: tuple[Script, ...] = Field(
-        default=(),
-        description="Scripts that run last, after the package manager's files may be gone.",
+    finalize_customization: tuple[Script, ...] = field(
+        "Scripts that run last, after the package manager's files may be gone.", default=()
     )

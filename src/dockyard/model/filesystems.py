@@ -1,24 +1,20 @@
 """File systems of an image file (`storage.filesystems`): kinds, mount points, btrfs subvolumes."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
-
-from pydantic import Field
 
 from dockyard.model.base import (
     LONGEST_PATH,
     TARGET_PATH,
     Mistake,
     Model,
-    Size,
     absolute_path_mistakes,
     has_blank,
     separator_mistakes,
 )
+from dockyard.model.fields import Size, field
 from dockyard.model.mount_options import unknown_options
 
 # What must be there before anything is mounted: systemd reads /etc/fstab and runs from /usr/lib
@@ -64,22 +60,19 @@ class MountPoint(Model):
     shorthand: ClassVar[str | None] = "path"
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["path"]}
 
-    id_type: MountIdType | None = Field(
+    id_type: MountIdType | None = field(
+        "How /etc/fstab names the file system. Default: `part-uuid`.",
         default=None,
-        description="How /etc/fstab names the file system. Default: `part-uuid`.",
         examples=["part-label"],
     )
-    options: str = Field(
+    options: str = field(
+        "Mount options, separated by commas.",
         default="",
-        description="Mount options, separated by commas.",
         examples=["umask=0077"],
-        json_schema_extra={"pattern": r"^\S*$"},
+        schema={"pattern": r"^\S*$"},
     )
-    path: str = Field(
-        default="",
-        description="Absolute path in the image.",
-        examples=["/boot/efi"],
-        json_schema_extra=TARGET_PATH,
+    path: str = field(
+        "Absolute path in the image.", default="", examples=["/boot/efi"], schema=TARGET_PATH
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -107,15 +100,13 @@ class MountPoint(Model):
 class BtrfsQuota(Model):
     """Limits of a btrfs subvolume."""
 
-    referenced_limit: Size | None = Field(
+    referenced_limit: Size | None = field(
+        "Most data that the subvolume may refer to, shared data included.",
         default=None,
-        description="Most data that the subvolume may refer to, shared data included.",
         examples=["10G"],
     )
-    exclusive_limit: Size | None = Field(
-        default=None,
-        description="Most data that the subvolume may hold for itself alone.",
-        examples=["8G"],
+    exclusive_limit: Size | None = field(
+        "Most data that the subvolume may hold for itself alone.", default=None, examples=["8G"]
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -134,16 +125,16 @@ class BtrfsSubvolume(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["path"]}
 
-    path: str = Field(
+    path: str = field(
+        "Path from the top of the file system, without a leading or trailing slash.",
         default="",
-        description="Path from the top of the file system, without a leading or trailing slash.",
         examples=["root", "var/log"],
-        json_schema_extra={"pattern": r"^(?!\.{1,2}(/|$))[^/]+(/(?!\.{1,2}(/|$))[^/]+)*$"},
+        schema={"pattern": r"^(?!\.{1,2}(/|$))[^/]+(/(?!\.{1,2}(/|$))[^/]+)*$"},
     )
-    mount_point: MountPoint | None = Field(
-        default=None, description="Where the subvolume is mounted. Default: nowhere."
+    mount_point: MountPoint | None = field(
+        "Where the subvolume is mounted. Default: nowhere.", default=None
     )
-    quota: BtrfsQuota | None = Field(default=None, description="Limits of the subvolume.")
+    quota: BtrfsQuota | None = field("Limits of the subvolume.", default=None)
 
     def mistakes(self) -> Iterator[Mistake]:
         parts = self.path.split("/")
@@ -165,9 +156,8 @@ class BtrfsSubvolume(Model):
 class Btrfs(Model):
     """What only btrfs file systems have."""
 
-    subvolumes: tuple[BtrfsSubvolume, ...] = Field(
-        default=(),
-        description="Subvolumes to create. Excludes the file system's own `mountPoint`.",
+    subvolumes: tuple[BtrfsSubvolume, ...] = field(
+        "Subvolumes to create. Excludes the file system's own `mountPoint`.", default=()
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -215,17 +205,15 @@ _EROFS_LEVELS = {
 class Erofs(Model):
     """What only erofs file systems have."""
 
-    compression: ErofsCompression = Field(
+    compression: ErofsCompression = field(
+        "How the data are compressed. `zstd` needs Linux 6.10, `lzma` 5.16.",
         default=ErofsCompression.LZ4HC,
-        description="How the data are compressed. `zstd` needs Linux 6.10, `lzma` 5.16.",
         examples=["zstd"],
     )
-    level: int | None = Field(
+    level: int | None = field(
+        "How hard it is tried: 1 to 12 for `lz4hc`, 0 to 9 for `lzma`, 1 to 22 for `zstd`. "
+        "Default: 9, 6 and 3.",
         default=None,
-        description=(
-            "How hard it is tried: 1 to 12 for `lz4hc`, 0 to 9 for `lzma`, 1 to 22 for `zstd`. "
-            "Default: 9, 6 and 3."
-        ),
         examples=[9],
     )
 
@@ -257,22 +245,18 @@ class FileSystem(Model):
         "dependentRequired": {"mountPoint": ["type"]},
     }
 
-    device_id: str = Field(
-        default="",
-        description="`id` of the partition or of the verity device.",
-        examples=["rootfs"],
+    device_id: str = field(
+        "`id` of the partition or of the verity device.", default="", examples=["rootfs"]
     )
-    type: FileSystemType | None = Field(
-        default=None,
-        description="Kind of the file system. Default: none is made.",
-        examples=["ext4"],
+    type: FileSystemType | None = field(
+        "Kind of the file system. Default: none is made.", default=None, examples=["ext4"]
     )
-    mount_point: MountPoint | None = Field(
-        default=None, description="Where it is mounted. Default: nowhere.", examples=["/"]
+    mount_point: MountPoint | None = field(
+        "Where it is mounted. Default: nowhere.", default=None, examples=["/"]
     )
-    btrfs: Btrfs | None = Field(default=None, description="Settings of a btrfs file system.")
-    erofs: Erofs | None = Field(
-        default=None, description="Settings of an erofs file system. A key of Dockyard's own."
+    btrfs: Btrfs | None = field("Settings of a btrfs file system.", default=None)
+    erofs: Erofs | None = field(
+        "Settings of an erofs file system. A key of Dockyard's own.", default=None
     )
 
     def mistakes(self) -> Iterator[Mistake]:

@@ -3,18 +3,15 @@
 An image file is a superset of the configuration of Image Customizer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from dockyard.model import image_rules, os_rules
-from dockyard.model.base import LocalPath, Mistake, Model, absolute_path_mistakes
+from dockyard.model.base import Mistake, Model, absolute_path_mistakes
 from dockyard.model.checks import ImageCheck
 from dockyard.model.content import Script, Scripts
+from dockyard.model.fields import LocalPath, field
 from dockyard.model.input import Input
 from dockyard.model.live import Iso, Pxe
 from dockyard.model.os import Os
@@ -59,7 +56,7 @@ class BaseConfig(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["path"]}
 
-    path: LocalPath = Field(default="", description="The image file.", examples=["./base.yaml"])
+    path: LocalPath = field("The image file.", default="", examples=["./base.yaml"])
 
     def mistakes(self) -> Iterator[Mistake]:
         if not self.path.strip():
@@ -71,43 +68,32 @@ class BaseConfig(Model):
 class Image(Model):
     """One image."""
 
-    name: str = Field(
+    name: str = field(
+        "Name of the image. Default: the name of the file without its suffix.",
         default="",
-        description="Name of the image. Default: the name of the file without its suffix.",
         examples=["web-node"],
     )
-    distro: LocalPath | None = Field(
-        default=None,
-        description="Distribution that packages come from, for an image made from nothing: the "
+    distro: LocalPath | None = field(
+        "Distribution that packages come from, for an image made from nothing: the "
         "name of one that comes with Dockyard, or the path of a distribution file.",
+        default=None,
         examples=["harbor", "./team/distro.yaml"],
     )
-    base_configs: tuple[BaseConfig, ...] = Field(
-        default=(), description="Image files that this one builds on, in order."
+    base_configs: tuple[BaseConfig, ...] = field(
+        "Image files that this one builds on, in order.", default=()
     )
-    input: Input = Field(
-        default_factory=Input.model_construct, description="The image that is customized."
+    input: Input = field("The image that is customized.", default=Input())
+    storage: Storage = field("Disk layout.", default=Storage())
+    os: Os = field("The operating system inside the image.", default=Os())
+    scripts: Scripts = field("Scripts that run in the image.", default=Scripts())
+    checks: tuple[ImageCheck, ...] = field(
+        "What `boot --check` asks the booted image beside its settings.", default=()
     )
-    storage: Storage = Field(default_factory=Storage.model_construct, description="Disk layout.")
-    os: Os = Field(
-        default_factory=Os.model_construct, description="The operating system inside the image."
-    )
-    scripts: Scripts = Field(
-        default_factory=Scripts.model_construct, description="Scripts that run in the image."
-    )
-    checks: tuple[ImageCheck, ...] = Field(
-        default=(),
-        description="What `boot --check` asks the booted image beside its settings.",
-    )
-    iso: Iso | None = Field(default=None, description="What goes on a live ISO.")
-    pxe: Pxe | None = Field(default=None, description="What goes to a network boot server.")
-    output: Output = Field(
-        default_factory=Output.model_construct, description="What a build writes."
-    )
-    preview_features: tuple[PreviewFeature, ...] = Field(
-        default=(),
-        description="Switches of Image Customizer. Accepted, and never needed.",
-        examples=[["uki"]],
+    iso: Iso | None = field("What goes on a live ISO.", default=None)
+    pxe: Pxe | None = field("What goes to a network boot server.", default=None)
+    output: Output = field("What a build writes.", default=Output())
+    preview_features: tuple[PreviewFeature, ...] = field(
+        "Switches of Image Customizer. Accepted, and never needed.", default=(), examples=[["uki"]]
     )
 
     def mistakes(self) -> Iterable[Mistake]:
@@ -119,12 +105,12 @@ class InjectPartition(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["idType", "id"]}
 
-    id_type: MountIdType | None = Field(
-        default=None, description="How the partition is named.", examples=["part-uuid"]
+    id_type: MountIdType | None = field(
+        "How the partition is named.", default=None, examples=["part-uuid"]
     )
-    id: str = Field(
+    id: str = field(
+        "The partition's UUID or label.",
         default="",
-        description="The partition's UUID or label.",
         examples=["b9f59ced-d1a6-44a7-91d9-4d623a39b032"],
     )
 
@@ -140,19 +126,13 @@ class InjectFile(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["partition", "destination", "source"]}
 
-    partition: InjectPartition | None = Field(default=None, description="The partition.")
-    destination: str = Field(
-        default="",
-        description="Absolute path on the partition.",
-        examples=["/EFI/BOOT/bootx64.efi"],
+    partition: InjectPartition | None = field("The partition.", default=None)
+    destination: str = field(
+        "Absolute path on the partition.", default="", examples=["/EFI/BOOT/bootx64.efi"]
     )
-    source: LocalPath = Field(
-        default="", description="File to copy.", examples=["./shim/bootx64.efi"]
-    )
-    type: str = Field(
-        default="",
-        description="What the file is, as `output.artifacts` calls it.",
-        examples=["shim"],
+    source: LocalPath = field("File to copy.", default="", examples=["./shim/bootx64.efi"])
+    type: str = field(
+        "What the file is, as `output.artifacts` calls it.", default="", examples=["shim"]
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -172,10 +152,10 @@ class InjectFile(Model):
 class InjectFilesConfig(Model):
     """Files to put into a finished image."""
 
-    inject_files: tuple[InjectFile, ...] = Field(default=(), description="The files.")
-    preview_features: tuple[PreviewFeature, ...] = Field(
+    inject_files: tuple[InjectFile, ...] = field("The files.", default=())
+    preview_features: tuple[PreviewFeature, ...] = field(
+        "Switches of Image Customizer. Accepted, and never needed.",
         default=(),
-        description="Switches of Image Customizer. Accepted, and never needed.",
         examples=[["inject-files"]],
     )
 
@@ -183,8 +163,8 @@ class InjectFilesConfig(Model):
 class PackageList(Model):
     """Names of packages, for `installLists`, `removeLists` and `updateLists`."""
 
-    packages: tuple[str, ...] = Field(
-        default=(), description="Names of packages.", examples=[["openssh-server"]]
+    packages: tuple[str, ...] = field(
+        "Names of packages.", default=(), examples=[["openssh-server"]]
     )
 
     def mistakes(self) -> Iterator[Mistake]:

@@ -1,14 +1,11 @@
 """The image that is customized (`input`)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from pydantic import Field
-
-from dockyard.model.base import LocalPath, Mistake, Model
+from dockyard.model.base import Mistake, Model
+from dockyard.model.fields import LocalPath, field
 
 # The grammar of OCI distribution: the registry's host, then a path, then a tag or a digest. What
 # stands before the first slash is always the host, as there is no registry that is meant otherwise.
@@ -28,8 +25,8 @@ class OciPlatform(Model):
 
     shorthand: ClassVar[str | None] = "os"
 
-    os: str = Field(default="", description="Operating system.", examples=["linux"])
-    architecture: str = Field(default="", description="Processor.", examples=["amd64"])
+    os: str = field("Operating system.", default="", examples=["linux"])
+    architecture: str = field("Processor.", default="", examples=["amd64"])
 
     @classmethod
     def split_shorthand(cls, text: str) -> dict[str, str]:
@@ -58,14 +55,14 @@ class OciImage(Model):
 
     shorthand: ClassVar[str | None] = "uri"
 
-    uri: str = Field(
+    uri: str = field(
+        "Reference of the image: registry, repository, tag or digest.",
         default="",
-        description="Reference of the image: registry, repository, tag or digest.",
         examples=["registry.example.com/images/minimal:3.0"],
     )
-    platform: OciPlatform | None = Field(
+    platform: OciPlatform | None = field(
+        "Platform, where the reference is an index. Default: the builder's.",
         default=None,
-        description="Platform, where the reference is an index. Default: the builder's.",
         examples=["linux/amd64"],
     )
 
@@ -84,15 +81,10 @@ class AzureLinuxImage(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["variant", "version"]}
 
-    variant: str = Field(
-        default="",
-        description="Variant.",
-        examples=["minimal-os"],
-        json_schema_extra={"pattern": f"^{_COMPONENT}$"},
+    variant: str = field(
+        "Variant.", default="", examples=["minimal-os"], schema={"pattern": f"^{_COMPONENT}$"}
     )
-    version: str = Field(
-        default="", description="Version: two or three numbers.", examples=["3.0.20250910"]
-    )
+    version: str = field("Version: two or three numbers.", default="", examples=["3.0.20250910"])
 
     def mistakes(self) -> Iterator[Mistake]:
         if not _VARIANT.fullmatch(self.variant):
@@ -116,11 +108,9 @@ class InputImage(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"maxProperties": 1}
 
-    path: LocalPath = Field(default="", description="Image file.", examples=["./base.vhdx"])
-    oci: OciImage | None = Field(default=None, description="Image in an OCI registry.")
-    azure_linux: AzureLinuxImage | None = Field(
-        default=None, description="A published Azure Linux image."
-    )
+    path: LocalPath = field("Image file.", default="", examples=["./base.vhdx"])
+    oci: OciImage | None = field("Image in an OCI registry.", default=None)
+    azure_linux: AzureLinuxImage | None = field("A published Azure Linux image.", default=None)
 
     def mistakes(self) -> Iterator[Mistake]:
         given = [
@@ -144,6 +134,4 @@ class InputImage(Model):
 class Input(Model):
     """The image that is customized."""
 
-    image: InputImage = Field(
-        default_factory=InputImage.model_construct, description="Where the input image comes from."
-    )
+    image: InputImage = field("Where the input image comes from.", default=InputImage())

@@ -1,17 +1,14 @@
 """Live media: what goes on an ISO (`iso`) or to a network boot server (`pxe`)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field
-
 from dockyard.model.base import Mistake, Model
 from dockyard.model.content import AdditionalFile, same_destinations
+from dockyard.model.fields import Mark, field
 from dockyard.model.os import KernelCommandLine
 
 URL_SCHEMES = ("ftp", "http", "https", "nfs", "tftp")
@@ -30,24 +27,21 @@ class KdumpBootFiles(StrEnum):
 class Iso(Model):
     """What goes on a live ISO."""
 
-    kernel_command_line: KernelCommandLine = Field(
-        default_factory=KernelCommandLine.model_construct,
-        description="Kernel command line of the medium.",
+    kernel_command_line: KernelCommandLine = field(
+        "Kernel command line of the medium.", default=KernelCommandLine()
     )
-    additional_files: tuple[AdditionalFile, ...] = Field(
-        default=(), description="Files to put on the medium, outside the root file system."
+    additional_files: tuple[AdditionalFile, ...] = field(
+        "Files to put on the medium, outside the root file system.", default=()
     )
-    initramfs_type: InitramfsType | None = Field(
+    initramfs_type: InitramfsType | None = field(
+        "`bootstrap`: a small initramfs finds the root file system on the medium. "
+        "`full-os`: the initramfs is the whole system.",
         default=None,
-        description=(
-            "`bootstrap`: a small initramfs finds the root file system on the medium. "
-            "`full-os`: the initramfs is the whole system."
-        ),
         examples=["bootstrap"],
     )
-    kdump_boot_files: Annotated[KdumpBootFiles, "filled"] | None = Field(
+    kdump_boot_files: Annotated[KdumpBootFiles, Mark.FILLED] | None = field(
+        "`keep`: leave kernel and initramfs for kdump in the root file system.",
         default=None,
-        description="`keep`: leave kernel and initramfs for kdump in the root file system.",
         examples=["keep"],
     )
 
@@ -58,14 +52,14 @@ class Iso(Model):
 class Pxe(Iso):
     """What goes to a network boot server."""
 
-    bootstrap_base_url: str = Field(
+    bootstrap_base_url: str = field(
+        "URL of the directory that has the image. Excludes `bootstrapFileUrl`.",
         default="",
-        description="URL of the directory that has the image. Excludes `bootstrapFileUrl`.",
         examples=["http://boot.example.com/images"],
     )
-    bootstrap_file_url: str = Field(
+    bootstrap_file_url: str = field(
+        "URL of the image itself. Excludes `bootstrapBaseUrl`.",
         default="",
-        description="URL of the image itself. Excludes `bootstrapBaseUrl`.",
         examples=["http://boot.example.com/images/node.iso"],
     )
 

@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from dockyard.model.base import Mistake, Step
+from dockyard.model.base import Mistake, Segment
 
 
 def _spelt(names: str) -> Iterator[str]:
@@ -83,7 +83,7 @@ _OCTAL = re.compile("[0-7]{1,5}")
 _WHY = "the file system would not be mounted, and the machine would not start"
 
 
-def unknown_options(options: str, kind: str | None, *at: Step) -> Iterator[Mistake]:
+def unknown_options(options: str, kind: str | None, *at: Segment) -> Iterator[Mistake]:
     """The options that a file system of a kind does not have, or not with or without a value, and
     masks that are no numbers.
     """

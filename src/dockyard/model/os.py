@@ -3,17 +3,14 @@
 Users, groups, files and directories have modules of their own and are found here as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
-
-from pydantic import Field
+from typing import Any, ClassVar
 
 from dockyard.model import os_rules
-from dockyard.model.base import LocalPath, Mistake, Model
+from dockyard.model.base import Mistake, Model
 from dockyard.model.content import AdditionalDir, AdditionalFile
+from dockyard.model.fields import Date, LocalPath, field
 from dockyard.model.users import Group, Password, PasswordType, User
 
 __all__ = [
@@ -78,46 +75,32 @@ class ImageHistory(StrEnum):
 class Packages(Model):
     """Packages to install, remove and update."""
 
-    update_existing_packages: bool = Field(
-        default=False,
-        description="Update every package that the base image has.",
-        examples=[True],
+    update_existing_packages: bool = field(
+        "Update every package that the base image has.", default=False, examples=[True]
     )
-    install_lists: tuple[LocalPath, ...] = Field(
+    install_lists: tuple[LocalPath, ...] = field(
+        "Files with names of packages to install (`packages:` and a list).",
         default=(),
-        description="Files with names of packages to install (`packages:` and a list).",
         examples=[["lists/ssh.yaml"]],
     )
-    install: tuple[str, ...] = Field(
-        default=(), description="Packages to install.", examples=[["openssh-server"]]
+    install: tuple[str, ...] = field(
+        "Packages to install.", default=(), examples=[["openssh-server"]]
     )
-    remove_lists: tuple[LocalPath, ...] = Field(
-        default=(),
-        description="Files with names of packages to remove.",
-        examples=[["lists/unwanted.yaml"]],
+    remove_lists: tuple[LocalPath, ...] = field(
+        "Files with names of packages to remove.", default=(), examples=[["lists/unwanted.yaml"]]
     )
-    remove: tuple[str, ...] = Field(
-        default=(), description="Packages to remove.", examples=[["telnet"]]
+    remove: tuple[str, ...] = field("Packages to remove.", default=(), examples=[["telnet"]])
+    update_lists: tuple[LocalPath, ...] = field(
+        "Files with names of packages to update.", default=(), examples=[["lists/ssh.yaml"]]
     )
-    update_lists: tuple[LocalPath, ...] = Field(
-        default=(),
-        description="Files with names of packages to update.",
-        examples=[["lists/ssh.yaml"]],
-    )
-    update: tuple[str, ...] = Field(
-        default=(), description="Packages to update.", examples=[["openssl"]]
-    )
-    snapshot_time: Annotated[str, "date"] = Field(
+    update: tuple[str, ...] = field("Packages to update.", default=(), examples=[["openssl"]])
+    snapshot_time: Date = field(
+        "Take only packages published before this time: `YYYY-MM-DD` or an RFC 3339 time.",
         default="",
-        description=(
-            "Take only packages published before this time: `YYYY-MM-DD` or an RFC 3339 time."
-        ),
         examples=["2025-05-20"],
     )
-    remove_package_manager: bool = Field(
-        default=False,
-        description="Leave the package manager and its data out of the image.",
-        examples=[True],
+    remove_package_manager: bool = field(
+        "Leave the package manager and its data out of the image.", default=False, examples=[True]
     )
 
     def mistakes(self) -> Iterable[Mistake]:
@@ -127,12 +110,10 @@ class Packages(Model):
 class Selinux(Model):
     """SELinux settings."""
 
-    mode: SelinuxMode | None = Field(
+    mode: SelinuxMode | None = field(
+        "`enforcing`, `permissive`, `disabled`, or `force-enforcing`, which also says it on "
+        "the kernel command line. Default: as the packages or the base image have it.",
         default=None,
-        description=(
-            "`enforcing`, `permissive`, `disabled`, or `force-enforcing`, which also says it on "
-            "the kernel command line. Default: as the packages or the base image have it."
-        ),
         examples=["enforcing"],
     )
 
@@ -140,10 +121,8 @@ class Selinux(Model):
 class KernelCommandLine(Model):
     """Kernel command line."""
 
-    extra_command_line: tuple[str, ...] = Field(
-        default=(),
-        description="Arguments added to the kernel command line.",
-        examples=[["console=ttyS0"]],
+    extra_command_line: tuple[str, ...] = field(
+        "Arguments added to the kernel command line.", default=(), examples=[["console=ttyS0"]]
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -162,14 +141,10 @@ class KernelCommandLine(Model):
 class Services(Model):
     """systemd units that start, or do not start, with the system."""
 
-    enable: tuple[str, ...] = Field(
-        default=(),
-        description="Units to enable. `sshd` means `sshd.service`.",
-        examples=[["sshd"]],
+    enable: tuple[str, ...] = field(
+        "Units to enable. `sshd` means `sshd.service`.", default=(), examples=[["sshd"]]
     )
-    disable: tuple[str, ...] = Field(
-        default=(), description="Units to disable.", examples=[["cups"]]
-    )
+    disable: tuple[str, ...] = field("Units to disable.", default=(), examples=[["cups"]])
 
     def mistakes(self) -> Iterable[Mistake]:
         return os_rules.services(self)
@@ -180,25 +155,21 @@ class Module(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["name"]}
 
-    name: str = Field(
+    name: str = field(
+        "Name of the module.",
         default="",
-        description="Name of the module.",
         examples=["br_netfilter"],
-        json_schema_extra={"pattern": r"^[^\s/]+$"},
+        schema={"pattern": r"^[^\s/]+$"},
     )
-    load_mode: LoadMode | None = Field(
+    load_mode: LoadMode | None = field(
+        "`always`: load at boot. `auto`: load on demand. `disable`: never load, not even by "
+        "name or alias. "
+        "`inherit` (default): leave as it is.",
         default=None,
-        description=(
-            "`always`: load at boot. `auto`: load on demand. `disable`: never load, not even by "
-            "name or alias. "
-            "`inherit` (default): leave as it is."
-        ),
         examples=["always"],
     )
-    options: dict[str, str] = Field(
-        default_factory=dict,
-        description="Options of the module.",
-        examples=[{"nbds_max": "8"}],
+    options: dict[str, str] = field(
+        "Options of the module.", default_factory=dict, examples=[{"nbds_max": "8"}]
     )
 
     def mistakes(self) -> Iterable[Mistake]:
@@ -210,36 +181,26 @@ class Overlay(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["upperDir", "workDir", "mountPoint"]}
 
-    lower_dirs: tuple[str, ...] = Field(
-        default=(), description="Directories beneath, topmost first.", examples=[["/etc"]]
+    lower_dirs: tuple[str, ...] = field(
+        "Directories beneath, topmost first.", default=(), examples=[["/etc"]]
     )
-    upper_dir: str = Field(
-        default="",
-        description="Directory that takes the changes.",
-        examples=["/var/overlays/etc/upper"],
+    upper_dir: str = field(
+        "Directory that takes the changes.", default="", examples=["/var/overlays/etc/upper"]
     )
-    work_dir: str = Field(
+    work_dir: str = field(
+        "Empty directory on the same file system as `upperDir`.",
         default="",
-        description="Empty directory on the same file system as `upperDir`.",
         examples=["/var/overlays/etc/work"],
     )
-    mount_point: str = Field(
-        default="", description="Where the overlay is mounted.", examples=["/etc"]
+    mount_point: str = field("Where the overlay is mounted.", default="", examples=["/etc"])
+    is_initrd_overlay: bool = field(
+        "Mount it in the initrd, before the system starts.", default=False, examples=[True]
     )
-    is_initrd_overlay: bool = Field(
-        default=False,
-        description="Mount it in the initrd, before the system starts.",
-        examples=[True],
+    mount_dependencies: tuple[str, ...] = field(
+        "Mount points that must be there first.", default=(), examples=[["/var"]]
     )
-    mount_dependencies: tuple[str, ...] = Field(
-        default=(),
-        description="Mount points that must be there first.",
-        examples=[["/var"]],
-    )
-    mount_options: str = Field(
-        default="",
-        description="Further mount options, separated by commas.",
-        examples=["noatime"],
+    mount_options: str = field(
+        "Further mount options, separated by commas.", default="", examples=["noatime"]
     )
 
     def mistakes(self) -> Iterable[Mistake]:
@@ -249,12 +210,10 @@ class Overlay(Model):
 class Bootloader(Model):
     """Boot loader settings."""
 
-    reset_type: ResetBootloaderType | None = Field(
+    reset_type: ResetBootloaderType | None = field(
+        "`hard-reset`: install and configure the boot loader anew. Needed with "
+        "`storage.disks` and `storage.resetPartitionsUuidsType`.",
         default=None,
-        description=(
-            "`hard-reset`: install and configure the boot loader anew. Needed with "
-            "`storage.disks` and `storage.resetPartitionsUuidsType`."
-        ),
         examples=["hard-reset"],
     )
 
@@ -262,12 +221,10 @@ class Bootloader(Model):
 class Uki(Model):
     """Unified kernel image: kernel, initrd and command line in one signed EFI program."""
 
-    mode: UkiMode | None = Field(
+    mode: UkiMode | None = field(
+        "`create`: make UKIs. `passthrough`: keep those of the input image as they are. "
+        "`modify`: change their command line only.",
         default=None,
-        description=(
-            "`create`: make UKIs. `passthrough`: keep those of the input image as they are. "
-            "`modify`: change their command line only."
-        ),
         examples=["create"],
     )
 
@@ -275,17 +232,15 @@ class Uki(Model):
 class Initrd(Model):
     """The initial RAM disk, which finds and mounts the root. Not a key of Image Customizer."""
 
-    builder: InitrdBuilder = Field(
+    builder: InitrdBuilder = field(
+        "`dockyard`: put together from the image's files, small and quick. `dracut`: made by "
+        "the image's own dracut, for LVM, RAID, multipath or a root on the network.",
         default=InitrdBuilder.DOCKYARD,
-        description=(
-            "`dockyard`: put together from the image's files, small and quick. `dracut`: made by "
-            "the image's own dracut, for LVM, RAID, multipath or a root on the network."
-        ),
         examples=["dracut"],
     )
-    modules: tuple[str, ...] = Field(
+    modules: tuple[str, ...] = field(
+        "Kernel modules that it holds beside those that every image needs.",
         default=(),
-        description="Kernel modules that it holds beside those that every image needs.",
         examples=[["megaraid_sas"]],
     )
 
@@ -296,41 +251,31 @@ class Initrd(Model):
 class Os(Model):
     """The operating system inside the image."""
 
-    hostname: str = Field(
+    hostname: str = field(
+        "Host name written to /etc/hostname.",
         default="",
-        description="Host name written to /etc/hostname.",
         examples=["node-1"],
-        json_schema_extra={"pattern": r"^[A-Za-z0-9.-]*$", "maxLength": 64},
+        schema={"pattern": r"^[A-Za-z0-9.-]*$", "maxLength": 64},
     )
-    packages: Packages = Field(default_factory=Packages.model_construct, description="Packages.")
-    selinux: Selinux = Field(
-        default_factory=Selinux.model_construct, description="SELinux settings."
+    packages: Packages = field("Packages.", default=Packages())
+    selinux: Selinux = field("SELinux settings.", default=Selinux())
+    kernel_command_line: KernelCommandLine = field(
+        "Kernel command line.", default=KernelCommandLine()
     )
-    kernel_command_line: KernelCommandLine = Field(
-        default_factory=KernelCommandLine.model_construct, description="Kernel command line."
+    additional_files: tuple[AdditionalFile, ...] = field("Files to put into the image.", default=())
+    additional_dirs: tuple[AdditionalDir, ...] = field(
+        "Directories to copy into the image.", default=()
     )
-    additional_files: tuple[AdditionalFile, ...] = Field(
-        default=(), description="Files to put into the image."
-    )
-    additional_dirs: tuple[AdditionalDir, ...] = Field(
-        default=(), description="Directories to copy into the image."
-    )
-    groups: tuple[Group, ...] = Field(default=(), description="Groups to create.")
-    users: tuple[User, ...] = Field(default=(), description="Users to create or to change.")
-    services: Services = Field(
-        default_factory=Services.model_construct, description="Units to enable and to disable."
-    )
-    modules: tuple[Module, ...] = Field(default=(), description="Kernel modules.")
-    overlays: tuple[Overlay, ...] = Field(default=(), description="Overlay mounts.")
-    bootloader: Bootloader = Field(
-        default_factory=Bootloader.model_construct, description="Boot loader."
-    )
-    uki: Uki | None = Field(default=None, description="Unified kernel images.")
-    initrd: Initrd = Field(default_factory=Initrd, description="Initial RAM disk.")
-    image_history: ImageHistory | None = Field(
-        default=None,
-        description="`none`: write no record of the build into the image.",
-        examples=["none"],
+    groups: tuple[Group, ...] = field("Groups to create.", default=())
+    users: tuple[User, ...] = field("Users to create or to change.", default=())
+    services: Services = field("Units to enable and to disable.", default=Services())
+    modules: tuple[Module, ...] = field("Kernel modules.", default=())
+    overlays: tuple[Overlay, ...] = field("Overlay mounts.", default=())
+    bootloader: Bootloader = field("Boot loader.", default=Bootloader())
+    uki: Uki | None = field("Unified kernel images.", default=None)
+    initrd: Initrd = field("Initial RAM disk.", default=Initrd())
+    image_history: ImageHistory | None = field(
+        "`none`: write no record of the build into the image.", default=None, examples=["none"]
     )
 
     def mistakes(self) -> Iterable[Mistake]:

@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from dockyard.model.base import Mistake, Step, absolute_path_mistakes, has_blank, separator_mistakes
+from dockyard.model.base import (
+    Mistake,
+    Segment,
+    absolute_path_mistakes,
+    has_blank,
+    separator_mistakes,
+)
 from dockyard.model.content import same_destinations
 
 if TYPE_CHECKING:
@@ -20,7 +26,7 @@ _HOSTNAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 LONGEST_HOSTNAME = 64
 
 
-def package_names(names: Iterable[str], *at: Step) -> Iterator[Mistake]:
+def package_names(names: Iterable[str], *at: Segment) -> Iterator[Mistake]:
     for index, name in enumerate(names):
         if not name.strip() or has_blank(name) or name.startswith("-"):
             yield Mistake(
@@ -105,7 +111,7 @@ def initrd(value: m.Initrd) -> Iterator[Mistake]:
             )
 
 
-def _overlay_path(path: str, *at: Step) -> Iterator[Mistake]:
+def _overlay_path(path: str, *at: Segment) -> Iterator[Mistake]:
     odd = list(separator_mistakes(path, *at))
     yield from odd or absolute_path_mistakes(path, *at)
 
@@ -149,7 +155,7 @@ def _is_address(name: str) -> bool:
 
 
 def hostname(name: str) -> Iterator[Mistake]:
-    reads: tuple[tuple[Step, ...], ...] = (("hostname",),)
+    reads: tuple[tuple[Segment, ...], ...] = (("hostname",),)
     if name and (not _HOSTNAME.fullmatch(name) or _is_address(name)):
         yield Mistake(
             ("hostname",),

@@ -1,14 +1,11 @@
 """What a build writes (`output`)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import Field
-
-from dockyard.model.base import LocalPath, Mistake, Model
+from dockyard.model.base import Mistake, Model
+from dockyard.model.fields import LocalPath, field
 
 
 class ImageFormat(StrEnum):
@@ -45,11 +42,11 @@ class ArtifactItem(StrEnum):
 class CosiCompression(Model):
     """Compression of a COSI file."""
 
-    level: int | None = Field(
+    level: int | None = field(
+        "Level of zstd, 1 to 22. Default: 9.",
         default=None,
-        description="Level of zstd, 1 to 22. Default: 9.",
         examples=[9],
-        json_schema_extra={"minimum": 1, "maximum": 22},
+        schema={"minimum": 1, "maximum": 22},
     )
 
     def mistakes(self) -> Iterator[Mistake]:
@@ -65,21 +62,15 @@ class CosiCompression(Model):
 class Cosi(Model):
     """Settings of the format `cosi`."""
 
-    compression: CosiCompression = Field(
-        default_factory=CosiCompression.model_construct, description="Compression."
-    )
+    compression: CosiCompression = field("Compression.", default=CosiCompression())
 
 
 class OutputImage(Model):
     """The image that is written."""
 
-    path: LocalPath = Field(default="", description="Where to.", examples=["./out/image.vhdx"])
-    format: ImageFormat | None = Field(
-        default=None, description="Format of the image.", examples=["qcow2"]
-    )
-    cosi: Cosi = Field(
-        default_factory=Cosi.model_construct, description="Settings of the format `cosi`."
-    )
+    path: LocalPath = field("Where to.", default="", examples=["./out/image.vhdx"])
+    format: ImageFormat | None = field("Format of the image.", default=None, examples=["qcow2"])
+    cosi: Cosi = field("Settings of the format `cosi`.", default=Cosi())
 
 
 class Artifacts(Model):
@@ -87,10 +78,8 @@ class Artifacts(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["items", "path"]}
 
-    items: tuple[ArtifactItem, ...] = Field(
-        default=(), description="Which files.", examples=[["ukis", "shim"]]
-    )
-    path: LocalPath = Field(default="", description="Directory to put them in.", examples=["./out"])
+    items: tuple[ArtifactItem, ...] = field("Which files.", default=(), examples=[["ukis", "shim"]])
+    path: LocalPath = field("Directory to put them in.", default="", examples=["./out"])
 
     def mistakes(self) -> Iterator[Mistake]:
         for key, value in (("items", self.items), ("path", self.path)):
@@ -106,14 +95,8 @@ class Artifacts(Model):
 class Output(Model):
     """What a build writes."""
 
-    image: OutputImage = Field(
-        default_factory=OutputImage.model_construct, description="The image."
-    )
-    artifacts: Artifacts | None = Field(
-        default=None, description="Files taken out of the image for signing."
-    )
-    selinux_policy_path: LocalPath = Field(
-        default="",
-        description="Directory to put the image's SELinux policy in.",
-        examples=["./selinux-policy"],
+    image: OutputImage = field("The image.", default=OutputImage())
+    artifacts: Artifacts | None = field("Files taken out of the image for signing.", default=None)
+    selinux_policy_path: LocalPath = field(
+        "Directory to put the image's SELinux policy in.", default="", examples=["./selinux-policy"]
     )

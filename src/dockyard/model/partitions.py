@@ -3,22 +3,19 @@
 Sizes and places are bytes; the table is a GPT.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field
-
-from dockyard.model.base import ANY, MIB, Mistake, Model, Reading, Size, Step
+from dockyard.model.base import ANY, MIB, Mistake, Model, Segment
+from dockyard.model.fields import Mark, Reading, Size, field
 
 # Both copies of the partition table take less than this; 1 MiB keeps partitions aligned.
 GPT_HEADER = MIB
 GPT_FOOTER = MIB
 LONGEST_LABEL = 35
 # What decides where the partitions of a disk lie.
-_PLACES: tuple[tuple[Step, ...], ...] = tuple(
+_PLACES: tuple[tuple[Segment, ...], ...] = tuple(
     ("partitions", ANY, key) for key in ("start", "end", "size")
 )
 
@@ -53,37 +50,33 @@ class Partition(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"not": {"required": ["end", "size"]}}
 
-    id: str = Field(
+    id: str = field(
+        "Name by which the rest of the file refers to the partition.",
         default="",
-        description="Name by which the rest of the file refers to the partition.",
         examples=["rootfs"],
     )
-    label: str = Field(
+    label: str = field(
+        "Name in the partition table (PARTLABEL): ASCII, up to 35 characters.",
         default="",
-        description="Name in the partition table (PARTLABEL): ASCII, up to 35 characters.",
         examples=["root"],
     )
-    start: Size | None = Field(
+    start: Size | None = field(
+        "Where the partition starts. Default: where the one before it ends, or 1M.",
         default=None,
-        description="Where the partition starts. Default: where the one before it ends, or 1M.",
         examples=["1M"],
     )
-    end: Size | None = Field(
-        default=None,
-        description="Where the partition ends (exclusive). Excludes `size`.",
-        examples=["9M"],
+    end: Size | None = field(
+        "Where the partition ends (exclusive). Excludes `size`.", default=None, examples=["9M"]
     )
-    size: PartitionSize | None = Field(
+    size: PartitionSize | None = field(
+        "Size of the partition, or `grow` to fill the rest of the disk. Only the last "
+        "partition may grow, which is also its default.",
         default=None,
-        description=(
-            "Size of the partition, or `grow` to fill the rest of the disk. Only the last "
-            "partition may grow, which is also its default."
-        ),
         examples=["2G", "grow"],
     )
-    type: PartitionType | Annotated[str, "guid"] | None = Field(
+    type: PartitionType | Annotated[str, Mark.GUID] | None = field(
+        "Name of the partition type, or its GUID. Default: `linux-generic`.",
         default=None,
-        description="Name of the partition type, or its GUID. Default: `linux-generic`.",
         examples=["esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"],
     )
 
@@ -140,21 +133,17 @@ class Partition(Model):
 class Disk(Model):
     """The partition table of a disk."""
 
-    partition_table_type: PartitionTableType = Field(
-        default=PartitionTableType.GPT,
-        description="Kind of the partition table.",
-        examples=["gpt"],
+    partition_table_type: PartitionTableType = field(
+        "Kind of the partition table.", default=PartitionTableType.GPT, examples=["gpt"]
     )
-    max_size: Size | None = Field(
+    max_size: Size | None = field(
+        "Size of the disk. Default: as much as the partitions and the table need, which "
+        "takes that the last partition has an end or a size.",
         default=None,
-        description=(
-            "Size of the disk. Default: as much as the partitions and the table need, which "
-            "takes that the last partition has an end or a size."
-        ),
         examples=["4G"],
     )
-    partitions: tuple[Partition, ...] = Field(
-        default=(), description="The partitions, in the order in which they lie on the disk."
+    partitions: tuple[Partition, ...] = field(
+        "The partitions, in the order in which they lie on the disk.", default=()
     )
 
     @property
@@ -198,7 +187,7 @@ def _named(partition: Partition) -> str:
 
 def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) -> Iterator[Mistake]:
     partition, (start, end) = disk.partitions[index], spans[index]
-    at: tuple[Step, ...] = ("partitions", index)
+    at: tuple[Segment, ...] = ("partitions", index)
     if start < GPT_HEADER:
         yield Mistake(
             (*at, "start"),

@@ -4,17 +4,14 @@ Disks with their partitions and file systems have modules of their own and are f
 What may stand together across them is in `storage_tree`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
 from dockyard.model import storage_tree
 from dockyard.model.base import Mistake, Model, separator_mistakes
+from dockyard.model.fields import field
 from dockyard.model.filesystems import (
     Btrfs,
     BtrfsQuota,
@@ -84,10 +81,10 @@ class ReinitializeVerity(StrEnum):
 class IdentifiedPartition(Model):
     """A partition that the input image already has."""
 
-    id_type: Literal["part-label"] = Field(
-        default="part-label", description="How the partition is named.", examples=["part-label"]
+    id_type: Literal["part-label"] = field(
+        "How the partition is named.", default="part-label", examples=["part-label"]
     )
-    id: str = Field(default="", description="Label of the partition.", examples=["root"])
+    id: str = field("Label of the partition.", default="", examples=["root"])
 
     def mistakes(self) -> Iterator[Mistake]:
         if not self.id:
@@ -105,52 +102,45 @@ class Verity(Model):
         ],
     }
 
-    id: str = Field(
+    id: str = field(
+        "Name by which `filesystems` refers to the device.", default="", examples=["rootverity"]
+    )
+    name: str = field(
+        "Name of the device: `root` for `/`, `usr` for `/usr`.", default="", examples=["root"]
+    )
+    data_device_id: str = field(
+        "`id` of the partition with the data.", default="", examples=["root"]
+    )
+    data_device: IdentifiedPartition | None = field(
+        "Partition with the data, in an input image whose disk is kept.", default=None
+    )
+    hash_device_id: str = field(
+        "`id` of the partition for the hash tree. The same as `dataDeviceId`: the tree "
+        "follows the data in one partition.",
         default="",
-        description="Name by which `filesystems` refers to the device.",
-        examples=["rootverity"],
-    )
-    name: str = Field(
-        default="",
-        description="Name of the device: `root` for `/`, `usr` for `/usr`.",
-        examples=["root"],
-    )
-    data_device_id: str = Field(
-        default="", description="`id` of the partition with the data.", examples=["root"]
-    )
-    data_device: IdentifiedPartition | None = Field(
-        default=None, description="Partition with the data, in an input image whose disk is kept."
-    )
-    hash_device_id: str = Field(
-        default="",
-        description=(
-            "`id` of the partition for the hash tree. The same as `dataDeviceId`: the tree "
-            "follows the data in one partition."
-        ),
         examples=["roothash"],
     )
-    hash_device: IdentifiedPartition | None = Field(
-        default=None,
-        description="Partition with the hash tree, in an input image whose disk is kept.",
+    hash_device: IdentifiedPartition | None = field(
+        "Partition with the hash tree, in an input image whose disk is kept.", default=None
     )
-    data_device_mount_id_type: MountIdType | None = Field(
+    data_device_mount_id_type: MountIdType | None = field(
+        "How the kernel command line names the data partition. Default: `part-uuid`.",
         default=None,
-        description="How the kernel command line names the data partition. Default: `part-uuid`.",
         examples=["part-label"],
     )
-    hash_device_mount_id_type: MountIdType | None = Field(
+    hash_device_mount_id_type: MountIdType | None = field(
+        "How the kernel command line names the hash partition. Default: `part-uuid`.",
         default=None,
-        description="How the kernel command line names the hash partition. Default: `part-uuid`.",
         examples=["part-label"],
     )
-    corruption_option: CorruptionOption = Field(
+    corruption_option: CorruptionOption = field(
+        "What happens when data does not match its hash.",
         default=CorruptionOption.IO_ERROR,
-        description="What happens when data does not match its hash.",
         examples=["panic"],
     )
-    hash_signature_path: str = Field(
+    hash_signature_path: str = field(
+        "Where in the image, under /boot, the signature of the root hash lies.",
         default="",
-        description="Where in the image, under /boot, the signature of the root hash lies.",
         examples=["/boot/root.hash.sig"],
     )
 
@@ -213,28 +203,26 @@ class Storage(Model):
         "dependentRequired": {"bootType": ["disks"], "filesystems": ["disks"]}
     }
 
-    boot_type: BootType | None = Field(
+    boot_type: BootType | None = field(
+        "How the machine starts: `efi` or `legacy` (BIOS). Needed with `disks`.",
         default=None,
-        description="How the machine starts: `efi` or `legacy` (BIOS). Needed with `disks`.",
         examples=["efi"],
     )
-    disks: tuple[Disk, ...] = Field(
-        default=(),
-        description="The disk to lay out anew. At most one.",
-        json_schema_extra={"maxItems": 1},
+    disks: tuple[Disk, ...] = field(
+        "The disk to lay out anew. At most one.", default=(), schema={"maxItems": 1}
     )
-    filesystems: tuple[FileSystem, ...] = Field(
-        default=(), description="File systems on the disk's partitions."
+    filesystems: tuple[FileSystem, ...] = field(
+        "File systems on the disk's partitions.", default=()
     )
-    verity: tuple[Verity, ...] = Field(default=(), description="dm-verity devices.")
-    reset_partitions_uuids_type: ResetPartitionsUuidsType | None = Field(
+    verity: tuple[Verity, ...] = field("dm-verity devices.", default=())
+    reset_partitions_uuids_type: ResetPartitionsUuidsType | None = field(
+        "Give new ids to the partitions and file systems of the input image.",
         default=None,
-        description="Give new ids to the partitions and file systems of the input image.",
         examples=["reset-all"],
     )
-    reinitialize_verity: ReinitializeVerity | None = Field(
+    reinitialize_verity: ReinitializeVerity | None = field(
+        "Hash anew the verity devices that the input image already has.",
         default=None,
-        description="Hash anew the verity devices that the input image already has.",
         examples=["all"],
     )
 

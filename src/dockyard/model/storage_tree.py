@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from dockyard.model.base import ANY, MIB, Mistake, Step
+from dockyard.model.base import ANY, MIB, Mistake, Segment
 from dockyard.model.filesystems import normal
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
 # What a rule looks at. Rules name no more than they need, so that they still speak when other
 # parts of the file could not be read.
-_Reads: TypeAlias = tuple[tuple[Step, ...], ...]
+_Reads: TypeAlias = tuple[tuple[Segment, ...], ...]
 # Taken out of what fstab(5) and the kernel command line say, or read together with what follows.
 _QUOTING = frozenset("\"'\\")
 PARTITION_IDS: _Reads = (("disks", ANY, "partitions", ANY, "id"),)
@@ -29,7 +29,7 @@ MOUNTED: _Reads = tuple(
 class Mount(NamedTuple):
     """A mount point of a file system or of one of its subvolumes."""
 
-    path: tuple[Step, ...]
+    path: tuple[Segment, ...]
     file_system: m.FileSystem
     point: m.MountPoint
 
@@ -37,7 +37,7 @@ class Mount(NamedTuple):
 def mounts(storage: m.Storage) -> Iterator[Mount]:
     """Every mount point, in the order of the file."""
     for index, item in enumerate(storage.filesystems):
-        at: tuple[Step, ...] = ("filesystems", index)
+        at: tuple[Segment, ...] = ("filesystems", index)
         if item.mount_point:
             yield Mount((*at, "mountPoint"), item, item.mount_point)
         for number, subvolume in enumerate(item.btrfs.subvolumes if item.btrfs else ()):
@@ -56,7 +56,7 @@ def _inline_verity(value: m.Storage) -> Iterator[Mistake]:
                 device.inline and device.data_device_id == partition.id for device in value.verity
             )
             if inline and end is not None and 0 < end - start < 2 * MIB:
-                at: tuple[Step, ...] = ("disks", number, "partitions", index)
+                at: tuple[Segment, ...] = ("disks", number, "partitions", index)
                 yield Mistake(
                     (*at, "size" if partition.end is None else "end"),
                     "config.partition-size",
@@ -151,7 +151,7 @@ def _unique_ids(value: m.Storage) -> Iterator[Mistake]:
         names.add(device.name)
 
 
-def _duplicate(path: tuple[Step, ...], kind: str, name: str) -> Mistake:
+def _duplicate(path: tuple[Segment, ...], kind: str, name: str) -> Mistake:
     return Mistake(
         path,
         "config.duplicate",
@@ -166,7 +166,7 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
     partitions = {partition.id for disk in value.disks for partition in disk.partitions}
     devices = partitions | {device.id for device in value.verity}
     used: set[str] = set()
-    wanted: list[tuple[tuple[Step, ...], str, set[str]]] = []
+    wanted: list[tuple[tuple[Segment, ...], str, set[str]]] = []
     for index, device in enumerate(value.verity):
         wanted.append((("verity", index, "dataDeviceId"), device.data_device_id, partitions))
         if not device.inline:
@@ -213,7 +213,7 @@ def _mount_paths(value: m.Storage) -> Iterator[Mistake]:
 
 
 def _labels(value: m.Storage) -> Iterator[Mistake]:
-    partitions: dict[str, tuple[tuple[Step, ...], m.Partition]] = {
+    partitions: dict[str, tuple[tuple[Segment, ...], m.Partition]] = {
         part.id: (("disks", number, "partitions", index), part)
         for number, disk in enumerate(value.disks)
         for index, part in enumerate(disk.partitions)
@@ -260,7 +260,7 @@ def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
     types = set()
     for number, disk in enumerate(value.disks):
         for index, partition in enumerate(disk.partitions):
-            at: tuple[Step, ...] = ("disks", number, "partitions", index)
+            at: tuple[Segment, ...] = ("disks", number, "partitions", index)
             types.add(partition.type)
             place, item = by_device.get(partition.id, (0, None))
             if partition.type == "esp":
@@ -287,7 +287,10 @@ def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
 
 
 def _esp(
-    name: str, item: m.FileSystem | None, partition: tuple[Step, ...], system: tuple[Step, ...]
+    name: str,
+    item: m.FileSystem | None,
+    partition: tuple[Segment, ...],
+    system: tuple[Segment, ...],
 ) -> Iterator[Mistake]:
     if item is None:
         yield Mistake(

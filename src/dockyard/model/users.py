@@ -1,24 +1,14 @@
 """Users and groups of the image (`os.users`, `os.groups`)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
-
 from dockyard.errors import Severity
 from dockyard.model import ssh_keys
-from dockyard.model.base import (
-    NOT_EMPTY,
-    LocalPath,
-    Mistake,
-    Model,
-    Step,
-    absolute_path_mistakes,
-)
+from dockyard.model.base import NOT_EMPTY, Mistake, Model, Segment, absolute_path_mistakes
+from dockyard.model.fields import LocalPath, Mark, field
 
 # What useradd(8) accepts by default, and `$` at the end for machine accounts.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
@@ -56,17 +46,15 @@ class Password(Model):
         "else": {"required": ["value"]},
     }
 
-    type: Annotated[PasswordType, "filled"] | None = Field(
+    type: Annotated[PasswordType, Mark.FILLED] | None = field(
+        "`locked`: no password opens the account. `hashed`: `value` is a crypt(5) hash. "
+        "`plain-text`: `value` is the password. The `-file` forms name a file that holds it.",
         default=None,
-        description=(
-            "`locked`: no password opens the account. `hashed`: `value` is a crypt(5) hash. "
-            "`plain-text`: `value` is the password. The `-file` forms name a file that holds it."
-        ),
         examples=["locked"],
     )
-    value: str = Field(
+    value: str = field(
+        "The hash, the password, or the path of the file; empty when locked.",
         default="",
-        description="The hash, the password, or the path of the file; empty when locked.",
         examples=["$6$rounds=656000$…"],
     )
 
@@ -133,7 +121,7 @@ def _id_mistakes(value: int | None, key: str) -> Iterator[Mistake]:
         )
 
 
-def _ssh_key_mistakes(text: str, *at: Step) -> Iterator[Mistake]:
+def _ssh_key_mistakes(text: str, *at: Segment) -> Iterator[Mistake]:
     if ssh_keys.holds_private_key(text):
         yield Mistake(at, *PRIVATE_KEY, reads=(at,))
         return
@@ -154,48 +142,34 @@ class User(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["name"]}
 
-    name: str = Field(
-        default="", description="Login name.", examples=["alice"], json_schema_extra=NOT_EMPTY
-    )
-    uid: int | None = Field(
+    name: str = field("Login name.", default="", examples=["alice"], schema=NOT_EMPTY)
+    uid: int | None = field(
+        "Numeric user id, 0 to 60000. Default: the next free one.",
         default=None,
-        description="Numeric user id, 0 to 60000. Default: the next free one.",
         examples=[1000],
-        json_schema_extra={"minimum": 0, "maximum": LARGEST_ID},
+        schema={"minimum": 0, "maximum": LARGEST_ID},
     )
-    password: Password | None = Field(
-        default=None, description="Password of the user. Default: locked."
-    )
-    password_expires_days: int | None = Field(
+    password: Password | None = field("Password of the user. Default: locked.", default=None)
+    password_expires_days: int | None = field(
+        "Days until the password expires, -1 (never) to 99999, counted from the first boot.",
         default=None,
-        description=(
-            "Days until the password expires, -1 (never) to 99999, counted from the first boot."
-        ),
         examples=[120],
-        json_schema_extra={"minimum": -1, "maximum": 99999},
+        schema={"minimum": -1, "maximum": 99999},
     )
-    ssh_public_keys: tuple[str, ...] = Field(
+    ssh_public_keys: tuple[str, ...] = field(
+        "Keys for ~/.ssh/authorized_keys, one line each.",
         default=(),
-        description="Keys for ~/.ssh/authorized_keys, one line each.",
         examples=[["ssh-ed25519 AAAA… alice@example.com"]],
     )
-    ssh_public_key_paths: tuple[LocalPath, ...] = Field(
-        default=(),
-        description="Files with such keys.",
-        examples=[["id_ed25519.pub"]],
+    ssh_public_key_paths: tuple[LocalPath, ...] = field(
+        "Files with such keys.", default=(), examples=[["id_ed25519.pub"]]
     )
-    primary_group: str = Field(
-        default="",
-        description="Primary group. Default: a group with the user's name.",
-        examples=["staff"],
+    primary_group: str = field(
+        "Primary group. Default: a group with the user's name.", default="", examples=["staff"]
     )
-    secondary_groups: tuple[str, ...] = Field(
-        default=(), description="Further groups.", examples=[["sudo"]]
-    )
-    startup_command: str = Field(default="", description="Login shell.", examples=["/sbin/nologin"])
-    home_directory: str = Field(
-        default="", description="Home directory.", examples=["/var/home/alice"]
-    )
+    secondary_groups: tuple[str, ...] = field("Further groups.", default=(), examples=[["sudo"]])
+    startup_command: str = field("Login shell.", default="", examples=["/sbin/nologin"])
+    home_directory: str = field("Home directory.", default="", examples=["/var/home/alice"])
 
     def mistakes(self) -> Iterator[Mistake]:
         yield from _name_mistakes(self.name, "user")
@@ -231,14 +205,12 @@ class Group(Model):
 
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["name"]}
 
-    name: str = Field(
-        default="", description="Group name.", examples=["staff"], json_schema_extra=NOT_EMPTY
-    )
-    gid: int | None = Field(
+    name: str = field("Group name.", default="", examples=["staff"], schema=NOT_EMPTY)
+    gid: int | None = field(
+        "Numeric group id, 0 to 60000. Default: the next free one.",
         default=None,
-        description="Numeric group id, 0 to 60000. Default: the next free one.",
         examples=[1000],
-        json_schema_extra={"minimum": 0, "maximum": LARGEST_ID},
+        schema={"minimum": 0, "maximum": LARGEST_ID},
     )
 
     def mistakes(self) -> Iterable[Mistake]:

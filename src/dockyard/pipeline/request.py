@@ -6,6 +6,7 @@ All mistakes of an image file, of the files that it names and of its lock are re
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,6 +21,7 @@ from dockyard.disk.partition_types import ARCHITECTURES
 from dockyard.distro.load import LoadedDistro, load_distro
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.formats import by_name as format_by_name
+from dockyard.model.base import as_written
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages import lock as locks
 from dockyard.packages.access import Access
@@ -237,5 +239,7 @@ class _Together:
 
 
 def _seed(loaded: LoadedImage) -> bytes:
-    storage = loaded.image.storage.model_dump_json(by_alias=True)
+    storage = json.dumps(
+        as_written(loaded.image.storage), separators=(",", ":"), ensure_ascii=False
+    )
     return hashlib.sha256(f"{loaded.name}\0{storage}".encode()).digest()
