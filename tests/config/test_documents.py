@@ -13,12 +13,19 @@ from dockyard.cli.validate_config import command as validate_command
 from dockyard.config.reference import differences_markdown, markdown
 from dockyard.config.schema import json_schema
 from dockyard.config.shape import ValueKind, fields_of
+from dockyard.distro.reference import markdown as distro_markdown
 from dockyard.errors import DockyardError
 from dockyard.model.base import Model
+from dockyard.model.components import ComponentsFile, Package
+from dockyard.model.distro import Distro
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
+from dockyard.model.scriptlets import ScriptletsFile
+
+OF_IMAGES: tuple[type[Model], ...] = (Image, InjectFilesConfig, PackageList)
+OF_DISTROS: tuple[type[Model], ...] = (Distro, ComponentsFile, Package, ScriptletsFile)
 
 
-def models() -> set[type[Model]]:
+def models(*tops: type[Model]) -> set[type[Model]]:
     found: set[type[Model]] = set()
 
     def walk(model: type[Model]) -> None:
@@ -26,17 +33,17 @@ def models() -> set[type[Model]]:
             return
         found.add(model)
         for field in fields_of(model).values():
-            shape = field.shape.item if field.shape.kind == ValueKind.LIST else field.shape
-            if shape is not None and shape.model is not None:
+            shape = field.shape.item or field.shape
+            if shape.model is not None:
                 walk(shape.model)
 
-    for top in (Image, InjectFilesConfig, PackageList):
+    for top in tops:
         walk(top)
     return found
 
 
 def test_every_key_is_described_and_every_value_has_an_example() -> None:
-    for model in models():
+    for model in models(*OF_IMAGES, *OF_DISTROS):
         assert model.__doc__, model
         for field in fields_of(model).values():
             where = f"{model.__name__}.{field.key}"
@@ -47,7 +54,7 @@ def test_every_key_is_described_and_every_value_has_an_example() -> None:
 
 
 def test_the_schemas_are_schemas() -> None:
-    for model in (Image, InjectFilesConfig, PackageList):
+    for model in (*OF_IMAGES, *OF_DISTROS):
         schema = json_schema(model)
         assert schema["$schema"].endswith("2020-12/schema")
         assert schema["additionalProperties"] is False
@@ -70,10 +77,11 @@ def test_the_schema_says_no_to_what_it_knows() -> None:
 
 
 def test_the_reference_has_every_key() -> None:
+    for page, tops in ((markdown(), OF_IMAGES), (distro_markdown(), OF_DISTROS)):
+        for model in models(*tops):
+            for key in fields_of(model):
+                assert f"| `{key}` |" in page
     page = markdown()
-    for model in models():
-        for key in fields_of(model):
-            assert f"| `{key}` |" in page
     assert "## `storage.disks[].partitions[]`" in page
     # A line break in a description would end its row early.
     rows = [line for line in page.splitlines() if line.startswith("|")]

@@ -16,8 +16,9 @@ from dockyard.distro.convert import Conversion, build
 from dockyard.distro.making import DistroFacts, make
 from dockyard.distro.relations import Relations
 from dockyard.errors import DockyardError
-from dockyard.model.distro import Component
+from dockyard.model.components import Component
 from dockyard.packages.rpm.contents import FileFlag, PackagedFile, RpmPackage, Sense, Verify
+from model_data import from_data
 
 EPOCH = 1_600_000_000
 ENTRIES = [
@@ -37,7 +38,7 @@ def _conversion(tmp_path: Path, entries: Sequence[Member] = ENTRIES, **declared:
     return Conversion(
         name="sample",
         deb=deb,
-        declaration=Component.model_validate(declared),
+        declaration=from_data(Component, declared),
         relations=Relations(),
         facts=DistroFacts("Distro 1", "Vendor", EPOCH),
         directory=tmp_path,

@@ -14,7 +14,7 @@ from dockyard.engine.store import default_root
 from dockyard.host.files import make_root
 from dockyard.host.process import run
 from dockyard.host.sandbox import Tools
-from dockyard.model.distro import Attribute, Component, Directory, File, Package
+from dockyard.model.components import Attribute, Component, Directory, File, Package
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.package import DebPackage, read_deb
 

@@ -14,8 +14,9 @@ from dockyard.distro.convert import Conversion
 from dockyard.distro.making import DistroFacts
 from dockyard.distro.own import OwnPackage
 from dockyard.distro.relations import Relations, declared
-from dockyard.model.distro import Component, Package
+from dockyard.model.components import Component, Package
 from dockyard.packages.rpm.contents import Relation
+from model_data import from_data
 
 ROOT = Path(dockyard.__path__[0])
 # What a package gets from this module is in its key.
@@ -47,7 +48,7 @@ def test_all_code_that_shapes_a_package_is_in_its_key(module: str, listed: tuple
 def test_a_conversion_is_known_by_all_that_shapes_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("one")
     facts = DistroFacts("Distro 1", "Vendor", 1)
-    component = Component.model_validate({"files": [{"path": "/f", "source": "file"}]})
+    component = from_data(Component, {"files": [{"path": "/f", "source": "file"}]})
     base = Conversion(
         name="a",
         deb=tmp_path / "a.deb",
@@ -78,7 +79,7 @@ def test_an_own_package_is_known_by_its_declaration(tmp_path: Path) -> None:
     package = Package(name="p", version="1", summary="s", license="MIT")
     facts = DistroFacts("Distro 1", "Vendor", 1)
     base = OwnPackage(package=package, relations=declared(package), facts=facts, directory=tmp_path)
-    other = replace(base, package=package.model_copy(update={"version": "2"}))
+    other = replace(base, package=replace(package, version="2"))
     more = replace(base, relations=Relations(provides=(Relation("x"),)))
     sources = identity.SourceFiles(tmp_path)
     assert len({identity.own_key(each, sources) for each in (base, other, more)}) == 3

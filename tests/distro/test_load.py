@@ -9,7 +9,9 @@ import pytest
 from dockyard.distro.load import load_distro
 from dockyard.distro.scriptlets import resolve
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.model.distro import Distro, Scriptlet
+from dockyard.model.distro import Distro
+from dockyard.model.scriptlets import Scriptlet
+from model_data import from_data
 
 DISTRO = """\
 name: small
@@ -72,14 +74,26 @@ def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
     components = "components:\n  bash: {drops: [/a]}\n  b:\n    attributes:\n"
     components += '      - {path: usr/a, mode: "0999"}\n'
     found = _problems(_write(tmp_path, components=components, package="{name: own}\n"))
-    assert {problem.code for problem in found} == {"distro.invalid"}
-    places = {str(problem.where).rpartition("/")[2]: problem.what for problem in found}
-    assert places["all.yaml:2:10"] == "components.bash.drops: this key is not known here"
-    assert places["all.yaml:5:16"].endswith(
-        "a path in the system starts with / and does not end with one"
-    )
-    assert "octal" in places["all.yaml:5:29"]
-    assert sum("Field required" in what for what in places.values()) >= 1
+    said = [
+        (str(problem.where).rpartition("/")[2], problem.code, problem.what) for problem in found
+    ]
+    assert said == [
+        ("all.yaml:2:10", "config.unknown-key", "unknown key `drops` in `bash`"),
+        (
+            "all.yaml:5:16",
+            "distro.path",
+            "a path in the system starts with / and does not end with one",
+        ),
+        (
+            "all.yaml:5:29",
+            "config.permissions",
+            "`mode` is '0999'; three or four octal digits are wanted",
+        ),
+        ("own.yaml:1:1", "config.required", "no `version`"),
+        ("own.yaml:1:1", "config.required", "no `summary`"),
+        ("own.yaml:1:1", "config.required", "no `license`"),
+    ]
+    assert all(problem.fix and problem.excerpt for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -88,15 +102,46 @@ def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
         ({"components": "components: {own: }\n"}, "distro.made-twice"),
         ({"components": "components: {a: {rename: b}, b: }\n"}, "distro.made-twice"),
         ({"scriptlets": "scriptlets: {}\n"}, "distro.no-scriptlet"),
-        ({"distro": DISTRO.replace("epoch: 1767225600\n", "")}, "distro.invalid"),
-        ({"distro": DISTRO + "repositories: [{id: a, baseurl: b}]\n"}, "distro.invalid"),
-        ({"distro": DISTRO.replace("packages/own", "../own")}, "distro.invalid"),
+        ({"distro": DISTRO.replace("epoch: 1767225600\n", "")}, "distro.no-epoch"),
+        ({"distro": DISTRO.replace("1767225600", "-1")}, "distro.out-of-range"),
+        ({"distro": DISTRO + "repositories: [{id: a, baseurl: b}]\n"}, "distro.kind"),
+        ({"distro": "{name: a, version: 1}\n"}, "distro.kind"),
+        ({"distro": DISTRO.replace("packages/own", "../own")}, "distro.file-outside"),
+        ({"distro": DISTRO.replace("{name: trixie}", "")}, "distro.no-suite"),
+        ({"distro": DISTRO.replace("upstream", "#")}, "distro.no-upstream"),
+        ({"distro": "{name: a, version: 1, repositories: [{id: b}]}\n"}, "distro.no-source"),
+        (
+            {
+                "distro": "{name: a, version: 1, repositories: [{id: b, baseurl: c}],\n"
+                "trustedKey: {package: a, path: /a}}\n"
+            },
+            "distro.trusted-key",
+        ),
         ({"distro": DISTRO.replace("all.yaml", "gone.yaml")}, "config.unreadable"),
-        ({"components": "components: {a: {import: [b, c], rename: d}}\n"}, "distro.invalid"),
-        ({"components": "components: {a: {files: [{path: /a}]}}\n"}, "distro.invalid"),
+        (
+            {"components": "components: {a: {import: [b, c], rename: d}}\n"},
+            "distro.several-packages",
+        ),
+        ({"components": "components: {a: {files: [{path: /a}]}}\n"}, "distro.file-content"),
+        ({"components": "components: {a b: }\n"}, "distro.name"),
+        ({"components": "components: {a: {links: {b: c}}}\n"}, "distro.path"),
+        ({"components": "components: {a: {verifyNot: {/b: [time]}}}\n"}, "config.unknown-value"),
+        ({"components": "components: {a: {config: /b}}\n"}, "config.wrong-type"),
+        ({"package": PACKAGE.replace("version: 1", "version: 1-2")}, "distro.version"),
+        ({"package": PACKAGE.replace("name: own, ", "")}, "config.required"),
+        ({"scriptlets": "scriptlets: {hello: {on: post}}\n"}, "distro.scriptlet"),
+        (
+            {"scriptlets": "scriptlets: {hello: {on: fileTriggerIn, script: x}}\n"},
+            "distro.scriptlet",
+        ),
+        (
+            {"scriptlets": "scriptlets: {hello: {on: pre, script: x, paths: [/a]}}\n"},
+            "distro.scriptlet",
+        ),
+        ({"scriptlets": "scriptlets: {hello: }\n"}, "config.required"),
         (
             {"components": "components: {a: {attributes: [{path: /a, capabilities: all}]}}\n"},
-            "distro.invalid",
+            "distro.capabilities",
         ),
         ({"package": "a: [\n"}, "config.syntax"),
     ],
@@ -131,21 +176,22 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 def test_a_binary_distribution() -> None:
-    distro = Distro.model_validate(
+    distro = from_data(
+        Distro,
         {
             "name": "other",
             "version": "10",
             "repositories": [
                 {"id": "base", "baseurl": "https://example.org/", "gpgkey": ["a", "b"]}
             ],
-        }
+        },
     )
     assert distro.repositories[0].gpgkey == ("a", "b")
     assert distro.repositories[0].gpgcheck and not distro.repositories[0].repo_gpgcheck
 
 
 def _scriptlet(**fields: object) -> Scriptlet:
-    return Scriptlet.model_validate(fields)
+    return from_data(Scriptlet, fields)
 
 
 def test_scriptlets_of_one_event_run_in_turn() -> None:

@@ -9,15 +9,16 @@ from typing import Any
 from dockyard.distro.making import DistroFacts, make
 from dockyard.distro.own import OwnPackage, build
 from dockyard.distro.relations import declared
-from dockyard.model.distro import Package
+from dockyard.model.components import Package
 from dockyard.packages.rpm.contents import RpmPackage
 from dockyard.packages.rpm.reader import read_package
+from model_data import from_data
 
 
 def _own(directory: Path, **more: Any) -> OwnPackage:
     fields = {"name": "own", "version": "1", "summary": "Own", "license": "MIT", **more}
     facts = DistroFacts("Distro 1", "Vendor", 1_600_000_000)
-    package = Package.model_validate(fields)
+    package = from_data(Package, fields)
     return OwnPackage(
         package=package, relations=declared(package), facts=facts, directory=directory
     )

@@ -8,17 +8,19 @@ from hypothesis import strategies as st
 
 from dockyard.distro.evr import evr_text
 from dockyard.distro.relations import Imported, RelationMapper, Relations
-from dockyard.model.distro import Component
+from dockyard.model.components import Component
 from dockyard.packages.deb import version as debian_version
 from dockyard.packages.rpm import version as rpm_version
 from dockyard.packages.rpm.contents import Sense
+from model_data import from_data
 
 
-def _package(name: str, version: str = "1-1", **fields: str) -> Imported:
-    declared = {key: fields.pop(key) for key in ("rename", "revision") if key in fields}
+def _package(name: str, version: str = "1-1", *, revision: int = 0, **fields: str) -> Imported:
+    rename = fields.pop("rename", None)
+    declaration = Component(rename=rename, revision=revision)
     control = {"Package": name, "Version": version}
     control |= {key.replace("_", "-"): value for key, value in fields.items()}
-    return Imported(declared.get("rename", name), control, Component.model_validate(declared))
+    return Imported(rename or name, control, declaration)
 
 
 def _map(*packages: Imported, drop: tuple[str, ...] = ()) -> Relations:
@@ -55,7 +57,7 @@ def test_a_revision_is_newer_than_upstream_s_version_and_older_than_its_next(lat
 
 
 def test_a_revision_provides_upstream_s_version_too() -> None:
-    package = _package("a", "1:1.2-3~deb13u1", revision="2")
+    package = _package("a", "1:1.2-3~deb13u1", revision=2)
     provided = [str(item) for item in _map(package).provides]
     assert provided == ["a = 1:1.2-3~deb13u1^2", "a = 1:1.2-3~deb13u1"]
 
@@ -129,6 +131,6 @@ def test_names_to_be_dropped_must_be_there() -> None:
     package = Imported(
         "a",
         {"Package": "a", "Version": "1", "Depends": "b | c"},
-        Component.model_validate({"dropRequires": ["c", "gone"]}),
+        from_data(Component, {"dropRequires": ["c", "gone"]}),
     )
     assert RelationMapper([package]).unused_drops(package) == [("dropRequires", "gone")]

@@ -12,14 +12,18 @@ import yaml
 from click.testing import CliRunner
 
 from dockyard.cli.schema import command
-from dockyard.distro.schema import MODELS, distro_schema
+from dockyard.config.schema import json_schema
+from dockyard.model.base import Model
+from dockyard.model.components import ComponentsFile, Package
+from dockyard.model.distro import Distro
+from dockyard.model.scriptlets import ScriptletsFile
 
 HARBOR = Path(__file__).parents[2] / "distros/harbor"
-FILES = {
-    "distro": ["distro.yaml"],
-    "distro-components": ["components/*.yaml"],
-    "distro-package": ["packages/*.yaml"],
-    "distro-scriptlets": ["scriptlets.yaml"],
+FILES: dict[type[Model], str] = {
+    Distro: "distro.yaml",
+    ComponentsFile: "components/*.yaml",
+    Package: "packages/*.yaml",
+    ScriptletsFile: "scriptlets.yaml",
 }
 
 
@@ -30,11 +34,11 @@ def _yaml_1_2(node: Any) -> Any:
     return [_yaml_1_2(item) for item in node] if isinstance(node, list) else node
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_harbor_satisfies_its_schemas(kind: str) -> None:
-    schema = distro_schema(kind)
+@pytest.mark.parametrize("model", FILES)
+def test_harbor_satisfies_its_schemas(model: type[Model]) -> None:
+    schema = json_schema(model)
     jsonschema_rs.meta.validate(schema)
-    found = [file for pattern in FILES[kind] for file in HARBOR.glob(pattern)]
+    found = list(HARBOR.glob(FILES[model]))
     assert found
     for file in found:
         value = _yaml_1_2(yaml.safe_load(file.read_text()))
@@ -43,23 +47,32 @@ def test_harbor_satisfies_its_schemas(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "wrong"),
+    ("model", "wrong"),
     [
-        ("distro", {"name": "a", "version": "1", "repositories": [{"id": "b"}], "colour": "red"}),
-        ("distro", {"name": "a b", "version": "1"}),
-        ("distro-components", {"components": {"bash": {"drops": ["/x"]}}}),
+        (Distro, {"name": "a", "version": "1", "repositories": [{"id": "b"}], "colour": "red"}),
+        (Distro, {"name": "a b", "version": "1"}),
+        (ComponentsFile, {"components": {"bash": {"drops": ["/x"]}}}),
         (
-            "distro-components",
+            ComponentsFile,
             {"components": {"bash": {"files": [{"path": "/a", "content": "", "mode": 420}]}}},
         ),
-        ("distro-package", {"name": "a", "version": "1"}),
-        ("distro-scriptlets", {"scriptlets": {"a": {"on": "whenever"}}}),
+        (Package, {"name": "a", "version": "1"}),
+        (ScriptletsFile, {"scriptlets": {"a": {"on": "whenever"}}}),
     ],
 )
-def test_a_schema_says_no_to_what_it_knows(kind: str, wrong: dict[str, Any]) -> None:
-    assert not jsonschema_rs.is_valid(distro_schema(kind), wrong)
+def test_a_schema_says_no_to_what_it_knows(model: type[Model], wrong: dict[str, Any]) -> None:
+    assert not jsonschema_rs.is_valid(json_schema(model), wrong)
 
 
-def test_the_command_prints_it() -> None:
-    printed = CliRunner().invoke(command, ["distro"]).output
-    assert json.loads(printed)["title"] == "Distro"
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        ("distro", "Distro"),
+        ("distro-components", "ComponentsFile"),
+        ("distro-package", "Package"),
+        ("distro-scriptlets", "ScriptletsFile"),
+    ],
+)
+def test_the_command_prints_it(kind: str, title: str) -> None:
+    printed = CliRunner().invoke(command, [kind]).output
+    assert json.loads(printed)["title"] == title

@@ -12,15 +12,16 @@ from typing import Any
 import click
 import pytest
 import yaml
-from pydantic import BaseModel
 from snippets import PAGES, ROOT, Block, blocks, commands, dockyard_words, mentions, shell_lines
 
 from dockyard.cli.main import dockyard
-from dockyard.config import parse_image
-from dockyard.model.distro import ComponentsFile, Distro, Package
+from dockyard.config import parse_image, parse_model
+from dockyard.model.base import Model
+from dockyard.model.components import ComponentsFile, Package
+from dockyard.model.distro import Distro
 
 TUTORIAL = ROOT / "docs/tutorial.md"
-KINDS: dict[str, type[BaseModel]] = {
+KINDS: dict[str, type[Model]] = {
     "components": ComponentsFile,
     "distro": Distro,
     "package": Package,
@@ -45,7 +46,7 @@ def test_yaml(block: Block) -> None:
     if block.mark == "other":
         assert yaml.safe_load(block.text)
     elif kind := block.marked("distro"):
-        KINDS[kind.split()[0]].model_validate(yaml.safe_load(block.text))
+        parse_model(KINDS[kind.split()[0]], block.text, str(block))
     elif place := block.marked("fragment of"):
         parse_image(_with_fragment(tutorial_image(), place, block.text), str(block))
     elif block.marked("add to"):

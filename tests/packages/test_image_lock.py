@@ -21,6 +21,7 @@ from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Pi
 from dockyard.packages import lock as locks
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.sources import image_repositories
+from model_data import from_data
 
 TOOL = "sha256:" + hashlib.sha256(b"a tool").hexdigest()
 
@@ -207,13 +208,14 @@ def test_an_image_without_a_distro_is_told_so(image: Path) -> None:
 
 
 def built_distro() -> Distro:
-    return Distro.model_validate(
+    return from_data(
+        Distro,
         {
             "name": "own",
             "version": "1",
             "epoch": 1,
             "packages": ["a.yaml"],
-        }
+        },
     )
 
 

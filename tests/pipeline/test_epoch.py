@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from dockyard.distro.load import LoadedDistro, load_distro
+from dockyard.distro.header import DistroHeader, read_header
 from dockyard.errors import DockyardError
 from dockyard.model.packages import Lock, LockedRepository
 from dockyard.pipeline.request import image_epoch
 
 
-def distro(root: Path, more: str = "") -> LoadedDistro:
+def distro(root: Path, more: str = "") -> DistroHeader:
     (root / "distro.yaml").write_text(
         "name: small\nversion: '9'\nrepositories:\n  - {id: base, baseurl: x, gpgcheck: false}\n"
         + more
     )
-    return load_distro(root)
+    return read_header(root)
 
 
 def lock(*revisions: str) -> Lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Pin, Repository
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.tree.additional import AdditionalFile
+from model_data import from_data
 
 KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-small"
-DISTRO = Distro.model_validate(
+DISTRO = from_data(
+    Distro,
     {
         "name": "small",
         "version": "1",
@@ -21,7 +24,7 @@ DISTRO = Distro.model_validate(
         "packages": ["base.yaml"],
         "trustedKey": {"package": "small-repos", "path": KEY},
         "documentReader": "man-db",
-    }
+    },
 )
 
 
@@ -69,4 +72,4 @@ def test_a_repository_without_its_key_is_told(repositories: list[Repository]) ->
 def test_documentation_is_for_images_that_have_a_reader() -> None:
     assert wants_documents(DISTRO, lock("bash", "man-db"))
     assert not wants_documents(DISTRO, lock("bash"))
-    assert wants_documents(DISTRO.model_copy(update={"document_reader": None}), lock("bash"))
+    assert wants_documents(replace(DISTRO, document_reader=None), lock("bash"))

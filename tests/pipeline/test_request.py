@@ -237,7 +237,9 @@ def test_an_unknown_architecture_is_refused_where_the_distribution_says_it(tmp_p
     with pytest.raises(DockyardError) as caught:
         read_request(file, tmp_path / "store", Origins.of_host({}))
     (problem,) = caught.value.problems
-    assert problem.code == "distro.invalid" and str(problem.where).endswith("distro.yaml:3:15")
+    assert problem.code == "config.unknown-value" and str(problem.where).endswith(
+        "distro.yaml:3:15"
+    )
 
 
 def test_an_unchanged_build_loads_no_solver() -> None:

@@ -83,7 +83,7 @@ def command(
 def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[str, ...]]:
     """The addresses of the RPM repositories that locks pin digests of, by the images' files."""
     from dockyard.config import load_image
-    from dockyard.distro.load import load_distro
+    from dockyard.distro.header import read_header
     from dockyard.host.network import Network
     from dockyard.model.packages import PackageKind
     from dockyard.packages.rpm.repository import find_mirrors
@@ -102,7 +102,7 @@ def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[s
         image = load_image(file)
         if image.distro_path is None:
             continue
-        distro = load_distro(image.distro_path)
+        distro = read_header(image.distro_path)
         with Network() as network:
             for repository in image_repositories(distro.distro, distro.directory, store):
                 if repository.id in ids:

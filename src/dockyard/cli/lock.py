@@ -67,7 +67,7 @@ def command(
 
     from dockyard.cli import terminal
     from dockyard.config import load_image
-    from dockyard.distro.load import load_distro
+    from dockyard.distro.header import read_header
     from dockyard.errors import DockyardError
     from dockyard.host import clock
     from dockyard.packages.access import Access
@@ -79,7 +79,7 @@ def command(
         what = "the image file names no distro, so there is nothing to lock"
         fix = "add, for example: distro: harbor"
         raise DockyardError(loaded.problem("", "lock.no-distro", what, fix=fix))
-    distro = load_distro(loaded.distro_path)
+    distro = read_header(loaded.distro_path)
     store = store.absolute()
     origins = origins_of(debian_mirror, mirror_dir)
     with (

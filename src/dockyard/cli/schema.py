@@ -7,14 +7,20 @@ import click
 from dockyard.cli.answer import Answer
 from dockyard.cli.verb import Verb
 
-_KINDS = (
-    *("image", "inject-files", "package-list"),
-    *("distro", "distro-components", "distro-package", "distro-scriptlets"),
-)
+# kind -> (module of the models, model)
+_KINDS = {
+    "image": ("image", "Image"),
+    "inject-files": ("image", "InjectFilesConfig"),
+    "package-list": ("image", "PackageList"),
+    "distro": ("distro", "Distro"),
+    "distro-components": ("components", "ComponentsFile"),
+    "distro-package": ("components", "Package"),
+    "distro-scriptlets": ("scriptlets", "ScriptletsFile"),
+}
 
 
 @click.command(name="schema", cls=Verb)
-@click.argument("kind", type=click.Choice(_KINDS), default="image")
+@click.argument("kind", type=click.Choice(list(_KINDS)), default="image")
 def command(kind: str) -> Answer:
     """Print the JSON schema (draft 2020-12) of the image file, or of another KIND of file.
 
@@ -22,20 +28,10 @@ def command(kind: str) -> Answer:
     check files with a schema. It cannot know every rule: validate-config does.
     """
     import json
+    from importlib import import_module
 
-    schema = _schema(kind)
-    return Answer(json.dumps(schema, indent=2, ensure_ascii=False), schema)
-
-
-def _schema(kind: str) -> object:
-    if kind.startswith("distro"):
-        from dockyard.distro.schema import distro_schema
-
-        return distro_schema(kind)
     from dockyard.config.schema import json_schema
-    from dockyard.model.base import Model
-    from dockyard.model.image import Image, InjectFilesConfig, PackageList
 
-    models: dict[str, type[Model]]
-    models = {"image": Image, "inject-files": InjectFilesConfig, "package-list": PackageList}
-    return json_schema(models[kind])
+    module, model = _KINDS[kind]
+    schema = json_schema(getattr(import_module(f"dockyard.model.{module}"), model))
+    return Answer(json.dumps(schema, indent=2, ensure_ascii=False), schema)

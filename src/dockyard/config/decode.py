@@ -53,6 +53,8 @@ class Decoder:
         self.report = report
         self.main = main
         self.spans: dict[Path_, Span] = {}
+        # The place of every key of a mapping with free names, by its path.
+        self.keys: dict[Path_, Span] = {}
         self.broken = Broken()
         # Where items of a list are left out: the places of those that are kept.
         self.kept: dict[Path_, list[int]] = {}
@@ -165,6 +167,7 @@ class Decoder:
         values = {}
         for key, child in node.entries:
             here = (*path, key.text)
+            self.keys[here] = key.at
             self.spans[here] = (
                 child.at if isinstance(child, Scalar) and not child.is_null else key.at
             )

@@ -39,7 +39,7 @@ def _object(model: type[Model], definitions: dict[str, Any]) -> dict[str, Any]:
     fields = fields_of(model)
     needed = [key for key, field in fields.items() if field.needed]
     return {
-        "description": (model.__doc__ or "").strip().partition("\n")[0],
+        "description": " ".join((model.__doc__ or "").partition("\n\n")[0].split()),
         "type": "object",
         "properties": {key: _property(field, definitions) for key, field in fields.items()},
         "additionalProperties": False,

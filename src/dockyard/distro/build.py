@@ -24,7 +24,7 @@ from dockyard.engine import events
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.host.files import exclusive
 from dockyard.host.removal import remove_tree
-from dockyard.model.distro import Component, Package
+from dockyard.model.components import Component, Package
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools

@@ -19,7 +19,7 @@ from dockyard.distro.making import Order
 from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
 from dockyard.model.architecture import Architecture
-from dockyard.model.distro import Component
+from dockyard.model.components import Component
 from dockyard.packages.deb.package import DebEntry, DebPackage, Kind, read_deb
 from dockyard.packages.rpm.contents import (
     Change,

@@ -15,11 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 import dockyard
 from dockyard.host.files import LARGEST_SOURCE, read_regular
-from dockyard.model.distro import Component, Package
+from dockyard.model.components import Component, Package
 from dockyard.packages.rpm.payload import LEVEL, LIBRARY
 
 if TYPE_CHECKING:
@@ -82,7 +80,8 @@ def conversion_key(conversion: Conversion, deb_digest: str, sources: SourceFiles
             "code": _code(_CONVERTER),
             "name": conversion.name,
             "deb": deb_digest,
-            "declaration": conversion.declaration,
+            # No part of what is made: it only says what a build need not warn of.
+            "declaration": dataclasses.replace(conversion.declaration, do_without=()),
             "relations": conversion.relations,
             "scriptlets": conversion.scriptlets,
             "triggers": conversion.triggers,
@@ -124,8 +123,6 @@ def _hash(parts: Mapping[str, Any]) -> str:
 
 
 def _data(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     raise TypeError(f"{type(value).__name__} has no place in a key")

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from pydantic import BaseModel
-
 from dockyard.distro.evr import rpm_evr
-from dockyard.model.distro import PLACEHOLDER, VERSION, Component
+from dockyard.model.base import Model
+from dockyard.model.components import PLACEHOLDER, VERSION, Component
 from dockyard.model.packages import Pin
 
 _LITERAL = frozenset(("import_", "follows", "content"))
@@ -82,10 +81,8 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
         return tuple(_filled(item, values) for item in value)
     if isinstance(value, dict):
         return {_filled(key, values): _filled(item, values) for key, item in value.items()}
-    if isinstance(value, BaseModel):
-        return value.model_copy(
-            update={name: _filled(item, values) for name, item in _fields(value)}
-        )
+    if isinstance(value, Model):
+        return replace(value, **{name: _filled(item, values) for name, item in _fields(value)})
     return value
 
 
@@ -97,13 +94,15 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
     elif isinstance(value, dict):
         yield from _texts((*value.keys(), *value.values()))
-    elif isinstance(value, BaseModel):
+    elif isinstance(value, Model):
         for _, item in _fields(value):
             yield from _texts(item)
 
 
-def _fields(value: BaseModel) -> Iterator[tuple[str, Any]]:
+def _fields(value: Model) -> Iterator[tuple[str, Any]]:
     """The fields that may have placeholders."""
     return (
-        (name, getattr(value, name)) for name in type(value).model_fields if name not in _LITERAL
+        (each.name, getattr(value, each.name))
+        for each in fields(value)
+        if each.name not in _LITERAL
     )

@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from dockyard.config import source
-from dockyard.config.kinds import FileKind, require_kind
+from dockyard.config.decode import Decoder
+from dockyard.config.load import read_model
 from dockyard.config.report import Report
+from dockyard.distro.header import read_header
 from dockyard.distro.imports import Import
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.model.distro import (
-    Component,
-    ComponentsFile,
-    Distro,
-    Package,
-    Scriptlet,
-    ScriptletsFile,
-)
+from dockyard.model.base import Model
+from dockyard.model.components import Component, ComponentsFile, Package
+from dockyard.model.distro import Distro
+from dockyard.model.scriptlets import Scriptlet, ScriptletsFile
 
-FILE_NAME = "distro.yaml"
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,44 +61,28 @@ def load_distro(path: Path) -> LoadedDistro:
 
     Raises DockyardError with every mistake, each with file, line and column.
     """
-    file = path / FILE_NAME if path.is_dir() else path
-    fix = f"name a directory with a {FILE_NAME}, such as distros/harbor"
-    if not file.is_file():
-        raise DockyardError(
-            Problem(
-                "distro.missing",
-                f"there is no distribution at {path}",
-                fix=fix,
-            )
-        )
-    require_kind(file, source.read_text(file), FileKind.DISTRO, fix)
-    report = Report()
-    reader = _Reader(report, file.parent.absolute())
-    distro = reader.model(file, Distro)
-    report.raise_any()
-    assert distro is not None
+    header = read_header(path)
+    distro, directory = header.distro, header.file.parent
+    reader = _Reader()
     components: dict[str, Component] = {}
     for name in distro.components:
-        found = reader.model(file.parent / name, ComponentsFile, "components")
-        reader.merge(components, found.components if found else {})
-    packages: list[Package] = []
-    for name in distro.packages:
-        package = reader.model(file.parent / name, Package)
-        if package:
-            packages.append(package)
-    scriptlets: dict[str, Scriptlet] = {}
+        reader.components(directory / name, components)
+    packages = [
+        package for name in distro.packages if (package := reader.package(directory / name))
+    ]
+    scriptlets: Mapping[str, Scriptlet] = {}
     if distro.scriptlets:
-        declared = reader.model(file.parent / distro.scriptlets, ScriptletsFile)
+        declared, _ = reader.read(directory / distro.scriptlets, ScriptletsFile)
         scriptlets = declared.scriptlets if declared else {}
-    report.raise_any()
+    reader.report.raise_any()
     loaded = LoadedDistro(
-        file.parent.absolute(),
+        header.directory,
         distro,
         components,
         tuple(packages),
         scriptlets,
         reader.positions,
-        tuple(reader.files),
+        (header.file, *reader.files),
     )
     _check(loaded)
     return loaded
@@ -113,94 +91,38 @@ def load_distro(path: Path) -> LoadedDistro:
 class _Reader:
     """Reads one file after the other; mistakes go to the report."""
 
-    def __init__(self, report: Report, directory: Path) -> None:
-        self._report = report
-        self._directory = directory
+    def __init__(self) -> None:
+        self.report = Report()
         self.files: list[Path] = []
         self.positions: dict[str, Position] = {}
 
-    def model(self, file: Path, model: type[M], named: str = "") -> M | None:
-        """A file as a model; None when it has mistakes. named: the mapping of declarations."""
+    def read(self, file: Path, model: type[M]) -> tuple[M | None, Decoder | None]:
+        """A file as a model; None when it has mistakes."""
         self.files.append(file)
         try:
-            text = source.read_text(file)
+            return read_model(model, file, self.report)
         except DockyardError as error:
-            self._report.extend(error.problems)
-            return None
-        root = source.parse(text, str(file), self._report)
-        if root is None:
-            return None
-        try:
-            found = model.model_validate(_plain(root))
-        except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                self._mistake(root, detail["loc"], detail["msg"], detail["type"])
-            return None
-        self._remember(root, named, found)
-        return found
+            self.report.extend(error.problems)
+            return None, None
 
-    def merge(self, known: dict[str, Component], more: Mapping[str, Component]) -> None:
-        for name, component in more.items():
-            if name in known:
-                self._report.extend(
-                    (
-                        Problem(
-                            "distro.declared-twice",
-                            f"the component {name} is declared in two files",
-                            self.positions.get(name),
-                        ),
-                    )
-                )
-            known[name] = component
-
-    def _remember(self, root: source.Node, named: str, found: BaseModel) -> None:
-        if not isinstance(root, source.Mapping):
+    def components(self, file: Path, known: dict[str, Component]) -> None:
+        """Add the components of a file to those of the files before."""
+        found, decoder = self.read(file, ComponentsFile)
+        if found is None or decoder is None:
             return
-        if isinstance(found, Package):
-            self.positions[found.name] = root.at.position
-        declared = root.get(named) if named else None
-        if isinstance(declared, source.Mapping):
-            for key, _ in declared.entries:
-                self.positions[key.text] = key.at.position
+        for name, component in found.components.items():
+            at = decoder.keys["components", name].position
+            if name in known:
+                what = f"the component {name} is declared in two files"
+                self.report.extend((Problem("distro.declared-twice", what, at),))
+            known[name] = component
+            self.positions[name] = at
 
-    def _mistake(
-        self, root: source.Node, path: tuple[int | str, ...], message: str, kind: str
-    ) -> None:
-        span = root.at
-        node: source.Node | None = root
-        for step in path:
-            node, span = _child(node, step, span)
-        dotted = ".".join(str(step) for step in path if step != "[key]")
-        what = message.removeprefix("Value error, ")
-        if kind == "extra_forbidden":
-            what = "this key is not known here"
-        self._report.add("distro.invalid", f"{dotted}: {what}" if dotted else what, span)
-
-
-def _child(
-    node: source.Node | None, step: int | str, span: source.Span
-) -> tuple[source.Node | None, source.Span]:
-    """The node of one step of a location, and where it stands; the parent's place if it has none
-    (the alternatives of a union are steps that no node has).
-    """
-    if isinstance(node, source.Mapping):
-        for key, value in node.entries:
-            if key.text == str(step):
-                leaf = isinstance(value, source.Scalar) and not value.is_null
-                return value, value.at if leaf else key.at
-        return node, span
-    if isinstance(node, source.Sequence) and isinstance(step, int) and step < len(node.items):
-        return node.items[step], node.items[step].at
-    return node, span
-
-
-def _plain(node: source.Node) -> Any:
-    """The values: texts as they stand (the model knows what they should be), null as None."""
-    if isinstance(node, source.Scalar):
-        return None if node.is_null else node.text
-    if isinstance(node, source.Sequence):
-        return [_plain(item) for item in node.items]
-    return {key.text: _plain(value) for key, value in node.entries}
+    def package(self, file: Path) -> Package | None:
+        found, decoder = self.read(file, Package)
+        if found is not None and decoder is not None:
+            self.positions[found.name] = decoder.spans[()].position
+        return found
 
 
 def _check(loaded: LoadedDistro) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from dockyard.distro.imports import Import
 from dockyard.distro.load import LoadedDistro
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.distro import Component
+from dockyard.model.components import Component
 from dockyard.model.packages import Lock, Pin
 from dockyard.packages import lockfile
 

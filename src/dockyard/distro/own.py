@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from dockyard.distro.making import Order
 from dockyard.distro.payload import Payload
-from dockyard.model.distro import Package
+from dockyard.model.components import Package
 from dockyard.packages.rpm.contents import PackagedFile, Relation, RpmPackage, Sense
 
 _DATABASES = {"/etc/passwd": "user", "/etc/group": "group"}

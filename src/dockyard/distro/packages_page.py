@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable
 
 from dockyard.distro.load import LoadedDistro
-from dockyard.model.distro import Package
+from dockyard.model.components import Package
 
 _INTRODUCTION = """\
 # The packages of {title}

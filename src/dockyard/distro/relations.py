@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from dockyard.distro.evr import evr_text
-from dockyard.model.distro import Component, Package
+from dockyard.model.components import Component, Package
 from dockyard.packages.deb import relations as debian
 from dockyard.packages.deb import version as debian_version
 from dockyard.packages.rpm import version as rpm_version

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dockyard.distro.paths import merged
-from dockyard.model.distro import Scriptlet, ScriptletEvent
+from dockyard.model.scriptlets import Scriptlet, ScriptletEvent
 from dockyard.packages.rpm.contents import FileTrigger, PackageScriptlet
 
 _SHELL = ("/bin/sh",)

@@ -20,7 +20,7 @@ from dockyard.distro.lock import PinnedImport
 from dockyard.distro.paths import Globs, exact, merged
 from dockyard.errors import Problem, Severity
 from dockyard.host.files import LARGEST_SOURCE, read_regular
-from dockyard.model.distro import Component, Package
+from dockyard.model.components import Component, Package
 from dockyard.packages.deb.package import DebPackage, Kind
 
 _SYSUSERS = "/usr/lib/sysusers.d/"

@@ -25,7 +25,7 @@ from dockyard.host.sandbox import run_in_tree
 from dockyard.model.architecture import Architecture
 
 GIBIBYTE = 1 << 30
-_NATIVE_MODULES = ("yaml", "pydantic", "cryptography", "solv", "pysequoia")
+_NATIVE_MODULES = ("yaml", "cryptography", "solv", "pysequoia")
 _FIRST_KERNEL = (5, 11)
 _TOOLS = Architecture.X86_64
 _SPACE_NEEDED, _SPACE_WANTED = 3 * GIBIBYTE, 15 * GIBIBYTE

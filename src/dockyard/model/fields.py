@@ -40,7 +40,7 @@ class Mark(StrEnum):
     ONE_OR_MANY = "one-or-many"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """What every value of a type must be.
 

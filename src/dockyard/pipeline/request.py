@@ -18,7 +18,7 @@ from dockyard.disk.fstab import fstab
 from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.disk.partition_types import ARCHITECTURES
-from dockyard.distro.load import LoadedDistro, load_distro
+from dockyard.distro.header import DistroHeader, read_header
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.base import as_written
@@ -51,7 +51,7 @@ class ImageRequest:
     """
 
     loaded: LoadedImage
-    distro: LoadedDistro
+    distro: DistroHeader
     lock: Lock
     lock_file: Path
     repositories: tuple[Repository, ...]
@@ -118,7 +118,7 @@ def read_request(
     together.extend(not_acted_on(loaded))
     together.extend(check_files(loaded))
     together.raise_any()
-    distro = together.get(lambda: load_distro((loaded.distro_path or loaded.directory).resolve()))
+    distro = together.get(lambda: read_header((loaded.distro_path or loaded.directory).resolve()))
     lock_file = lock_path(file)
     chosen_format = output_format or str(image.output.image.format or "raw")
     together.get(lambda: format_by_name(chosen_format))
@@ -195,7 +195,7 @@ def _provided(
     return found[capability].packages
 
 
-def image_epoch(distro: LoadedDistro, lock: Lock) -> int:
+def image_epoch(distro: DistroHeader, lock: Lock) -> int:
     """The time of an image: of its distribution, else the newest of the repositories' metadata.
 
     Raises DockyardError (`build.no-epoch`) when neither says one.
@@ -206,7 +206,7 @@ def image_epoch(distro: LoadedDistro, lock: Lock) -> int:
             Problem(
                 "build.no-epoch",
                 f"the distribution {distro.distro.name} says no time for what is made of it",
-                str(distro.files[0]),
+                str(distro.file),
                 why="it has no `epoch`, and the metadata of none of its repositories says a time",
                 fix="add `epoch`, in seconds since 1970: `date +%s` gives the present",
             )

@@ -12,6 +12,6 @@ from dockyard.model.base import Model
 M = TypeVar("M", bound=Model)
 
 
-def declared(model: type[M], values: Mapping[str, object]) -> M:
-    """The model that a file with these keys and values declares."""
+def from_data(model: type[M], values: Mapping[str, object]) -> M:
+    """The model that a file with these keys and values holds."""
     return parse_model(model, json.dumps(values, ensure_ascii=False))  # YAML holds JSON
