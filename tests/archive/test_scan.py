@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -22,6 +23,7 @@ from dockyard.archive import (
     save,
     scan,
     unpack,
+    write_stream,
 )
 from dockyard.archive.entry import XATTR_SELINUX, plain_capability, shown
 from dockyard.errors import DockyardError
@@ -178,13 +180,42 @@ def test_the_index_holds_every_entry(memory: Path) -> None:
     archive = scan(tree)
     every = Archive(nasty().entries, archive.sources)
     save(every, index)
-    same(load(index), every)
-    assert load(index).read(b"a/one") == b"1"
-    assert load(index, [memory / "moved"]).sources != archive.sources
+    same(load(index, [tree]), every)
+    assert load(index, [tree]).read(b"a/one") == b"1"
+    for broken in ([tree, tree], []):
+        with pytest.raises(DockyardError) as caught:
+            load(index, broken)
+        assert "it is of 1 trees" in caught.value.problems[0].why
     index.write_bytes(index.read_bytes()[:-20])
     with pytest.raises(DockyardError) as caught:
-        load(index)
+        load(index, [tree])
     assert caught.value.problems[0].code == "archive.index-broken"
+
+
+def test_a_merged_archive_is_kept_over_all_of_its_trees(memory: Path) -> None:
+    """Its index does not depend on where the trees are, and follows them."""
+    indexes, streams = [], []
+    for place in ("here", "there"):
+        base, layer = memory / place / "base", memory / place / "layer"
+        base.mkdir(parents=True)
+        unpack(plain(), base)
+        (layer / "a").mkdir(parents=True)
+        (layer / "a/one").write_bytes(b"another")
+        (layer / "a/new").write_bytes(b"new")
+        merged = merge(scan(base, epoch=0), layer, epoch=0)
+        save(merged, memory / place / "index")
+        indexes.append((memory / place / "index").read_bytes())
+        moved = [memory / place / name for name in ("moved", "too")]
+        for old, new in zip((base, layer), moved, strict=True):
+            old.rename(new)
+        found = load(memory / place / "index", moved)
+        same(found, merged)
+        assert found.read(b"a/one") == b"another" and found.read(b"a/large") == DATA[b"a/large"]
+        stream = io.BytesIO()
+        write_stream(found, stream)
+        streams.append(stream.getvalue())
+    assert indexes[0] == indexes[1]
+    assert streams[0] == streams[1]
 
 
 def test_the_manifest_is_one_json_object_a_line() -> None:

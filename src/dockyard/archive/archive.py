@@ -1,4 +1,5 @@
-"""An archive: the entries of a root tree in canonical order, and where the data of its files lies.
+"""An archive: the entries of a root tree in canonical order, and where the data of its
+files are.
 
 The data are not copied: each file's bytes stay in the tree, the stream or the memory where they
 were found, which must not change while the archive is in use.
@@ -12,12 +13,13 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from dockyard.archive.entry import Entry, Kind, order, shown
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import stopping
+from dockyard.host import seal, stopping
 
 
 class Source(Protocol):
@@ -28,20 +30,38 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TreeSource:
-    """A directory tree on the host."""
+    """A directory tree on the host: in the store, the directory of a sealed result, or in it."""
 
     root: Path
 
     def open(self, path: bytes) -> BinaryIO:
-        number = os.open(os.fsencode(self.root) + b"/" + path, os.O_RDONLY | os.O_NOFOLLOW)
+        number = os.open(self._prefix + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         return cast(BinaryIO, io.FileIO(number, "rb"))
+
+    def sealed_digest(self, path: bytes, opened: BinaryIO) -> str | None:
+        """The digest that an open file was sealed with, where it was not touched since: it need
+        not be read to know that it is what it was (docs/decisions/0016).
+        """
+        digests, below = self._seal
+        return digests.of(below + os.fsdecode(path), os.fstat(opened.fileno()))
+
+    @cached_property
+    def _prefix(self) -> bytes:
+        return os.fsencode(self.root) + b"/"
+
+    @cached_property
+    def _seal(self) -> tuple[seal.Digests, str]:
+        """The seal of the tree's result, and what leads from there to the tree."""
+        if (self.root / seal.NAME).is_file():
+            return seal.Digests(self.root), ""
+        return seal.Digests(self.root.parent), f"{self.root.name}/"
 
 
 @dataclass(frozen=True, slots=True)
 class GivenSource:
-    """Bytes in memory, or files that lie anywhere on the host."""
+    """Bytes in memory, or files anywhere on the host."""
 
     data: Mapping[bytes, bytes | Path]
 
@@ -55,17 +75,22 @@ class GivenSource:
 class Archive:
     """Entries in canonical order over the sources of their data. Never changed once made."""
 
-    __slots__ = ("_positions", "entries", "lies", "sources")
+    __slots__ = ("_positions", "entries", "source_of", "sources")
 
     def __init__(
-        self, entries: Sequence[Entry], sources: Sequence[Source] = (), lies: Sequence[int] = ()
+        self,
+        entries: Sequence[Entry],
+        sources: Sequence[Source] = (),
+        source_of: Sequence[int] = (),
     ) -> None:
         """entries: in canonical order, each path once, parents and hard-link targets there.
-        lies: for each entry the index in sources of its data; empty when all lie in the first.
+        source_of: for each entry the index in sources of what has its data; empty when it is the
+        first for all.
         """
         self.entries = tuple(entries)
         self.sources = tuple(sources)
-        self.lies = array("H", lies) if len(lies) else array("H", bytes(2 * len(self.entries)))
+        given = source_of if len(source_of) else bytes(2 * len(self.entries))
+        self.source_of = array("H", given)
         self._positions: dict[bytes, int] | None = None
 
     def __len__(self) -> int:
@@ -101,9 +126,18 @@ class Archive:
         stopping.check()
         path = self.entries[index].path
         try:
-            return self.sources[self.lies[index]].open(path)
+            return self.sources[self.source_of[index]].open(path)
         except (OSError, KeyError) as error:
             raise DockyardError(unreadable(path, error)) from error
+
+    def is_as_listed(self, index: int, opened: BinaryIO) -> bool:
+        """Whether the open data of the index-th entry are known to be what the entry says, without
+        being read.
+        """
+        source, entry = self.sources[self.source_of[index]], self.entries[index]
+        if entry.digest is None or not isinstance(source, TreeSource):
+            return False
+        return source.sealed_digest(entry.path, opened) == entry.digest
 
     def read(self, path: bytes) -> bytes:
         """The data of a file."""
@@ -114,7 +148,7 @@ class Archive:
         """The same archive with every entry passed through `change`, which keeps paths and
         kinds.
         """
-        return Archive([change(entry) for entry in self.entries], self.sources, self.lies)
+        return Archive([change(entry) for entry in self.entries], self.sources, self.source_of)
 
     @classmethod
     def from_entries(

@@ -1,6 +1,6 @@
 """One entry of an archive: a name in a root tree and every attribute that it has.
 
-Names are bytes: Linux gives them no encoding. An entry says what is there, not where its data lies;
+Names are bytes: Linux gives them no encoding. An entry says what is there, not where its data are;
 that is the archive's business.
 
 Canonical order is the order of the path's components, compared as bytes: a directory comes before

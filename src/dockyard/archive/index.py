@@ -1,9 +1,11 @@
 """The index of an archive in a file: every entry, not the data.
 
-Layout: `DYARCH1\\n`, then one zlib stream of: the number of entries; a table of distinct sets of
+Layout: `DYARCH2\\n`, then one zlib stream of: the number of entries; a table of distinct sets of
 extended attributes; then one column per attribute. Numbers are little-endian; paths and targets are
-ended by NUL, which neither can contain. Written by this module only, for this module only: it lies
-in the store beside the tree, and is made anew when it cannot be read.
+ended by NUL, which neither can contain. Of the trees that have the data it keeps how many there are
+and which of them has each file, not where they are: who loads it says that, so that equal archives
+have equal indexes wherever they were made. Written by this module only, for this module only: it is
+kept in the store, and made anew when it cannot be read.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dockyard.archive.archive import Archive, TreeSource
 from dockyard.archive.entry import Entry, Kind, Xattrs
 from dockyard.errors import DockyardError, Problem
 
-_MAGIC = b"DYARCH1\n"
+_MAGIC = b"DYARCH2\n"
 _KINDS = tuple(Kind)
 _COUNTS = struct.Struct("<QQQ")
 _NO_DIGEST = bytes(32)
@@ -28,22 +30,24 @@ _NUMBERS = ("B", "H", "I", "I", "q", "Q", "I", "I", "I", "H")
 
 
 def save(archive: Archive, path: Path) -> None:
-    """Write the index of an archive whose data lie in trees. The caller publishes the file."""
+    """Write the index of an archive whose data are in trees: what one scan found, or what layers
+    were merged over. The caller publishes the file, and remembers the trees in the order of
+    `archive.sources`.
+    """
     for source in archive.sources:
         if not isinstance(source, TreeSource):
             raise TypeError("only an archive of trees has an index")
-    roots = [str(source.root).encode() for source in archive.sources]  # type: ignore[attr-defined]
     tables: dict[Xattrs, int] = {}
     numbers = [array(code) for code in _NUMBERS]
-    for entry, lies in zip(archive.entries, archive.lies, strict=True):
+    for entry, tree in zip(archive.entries, archive.source_of, strict=True):
         row = (
             _KINDS.index(entry.kind), entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.size,
-            *entry.rdev, tables.setdefault(entry.xattrs, len(tables)), lies,
+            *entry.rdev, tables.setdefault(entry.xattrs, len(tables)), tree,
         )  # fmt: skip
         for column, value in zip(numbers, row, strict=True):
             column.append(value)
-    parts = [_COUNTS.pack(len(archive.entries), len(tables), len(roots))]
-    parts += [_text(roots), *(_xattrs(table) for table in tables)]
+    parts = [_COUNTS.pack(len(archive.entries), len(tables), len(archive.sources))]
+    parts += [_xattrs(table) for table in tables]
     parts += [_little(column) for column in numbers]
     parts.append(b"".join(_digest(entry) for entry in archive.entries))
     parts.append(_text(entry.path for entry in archive.entries))
@@ -51,8 +55,8 @@ def save(archive: Archive, path: Path) -> None:
     path.write_bytes(_MAGIC + zlib.compress(b"".join(parts), 1))
 
 
-def load(path: Path, roots: Sequence[Path] | None = None) -> Archive:
-    """Read an index. roots: where the trees lie now, when they have moved since.
+def load(path: Path, roots: Sequence[Path]) -> Archive:
+    """Read an index. roots: where its trees are now, in the order in which they were saved.
 
     Raises DockyardError `archive.index-broken` when the file is not an index of this version.
     """
@@ -73,13 +77,12 @@ def load(path: Path, roots: Sequence[Path] | None = None) -> Archive:
         ) from error
 
 
-def _parse(data: bytes, roots: Sequence[Path] | None) -> Archive:
+def _parse(data: bytes, roots: Sequence[Path]) -> Archive:
     reader = _Reader(data)
     count, tables, trees = _COUNTS.unpack(reader.take(_COUNTS.size))
-    named = reader.texts(trees)
     xattrs = [reader.xattrs() for _ in range(tables)]
     numbers = [reader.column(code, count) for code in _NUMBERS]
-    kinds, modes, uids, gids, times, sizes, majors, minors, shared, lies = numbers
+    kinds, modes, uids, gids, times, sizes, majors, minors, shared, source_of = numbers
     raw = reader.take(32 * count).hex()
     none = _NO_DIGEST.hex()
     digests = [
@@ -96,10 +99,11 @@ def _parse(data: bytes, roots: Sequence[Path] | None) -> Archive:
             targets, devices, map(xattrs.__getitem__, shared),
         )
     )  # fmt: skip
-    places = roots if roots is not None else [Path(name.decode()) for name in named]
-    if len(places) != trees or reader.at != len(data):
+    if reader.at != len(data):
         raise ValueError("it does not fit together")
-    return Archive(entries, [TreeSource(place) for place in places], lies)
+    if len(roots) != trees:
+        raise ValueError(f"it is of {trees} trees, and {len(roots)} are given")
+    return Archive(entries, [TreeSource(root) for root in roots], source_of)
 
 
 class _Reader:

@@ -7,7 +7,7 @@ removes a name. Everything else is as it will be seen. The namespaces `user.` an
 these attributes mean the same.
 
 The result equals the scan of the merged tree: a hard-link group that loses its first name gets
-the next one as its first, whose data lie under that name in the same tree.
+the next one as its first, whose data are under that name in the same tree.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _regrouped(base: Archive, survivors: Iterable[int]) -> list[Placed]:
     placed: list[Placed] = []
     first: dict[bytes, Entry] = {}
     for index in survivors:
-        entry, lies = base.entries[index], base.lies[index]
+        entry, source = base.entries[index], base.source_of[index]
         if entry.kind is Kind.HARDLINK:
             target = first.get(entry.target)
             if target is None:
@@ -110,7 +110,7 @@ def _regrouped(base: Archive, survivors: Iterable[int]) -> list[Placed]:
                 entry = linked(entry.path, target)
         else:
             first[entry.path] = entry
-        placed.append((entry, lies))
+        placed.append((entry, source))
     return placed
 
 

@@ -49,7 +49,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class RangeSource:
-    """Files that lie as ranges (offset, size) in one file, such as a stream."""
+    """Files that are ranges (offset, size) in one file, such as a stream."""
 
     file: Path
     ranges: Mapping[bytes, tuple[int, int]]

@@ -22,19 +22,19 @@ class _Below:
 
 
 def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Archive:
-    """The archive of what lies below a directory, which becomes the root.
+    """The archive of what is below a directory, which becomes the root.
 
     at: a path in the archive; empty for its root. without: directories below it that stay as empty
-    directories, because other file systems are mounted there. A hard link whose first name lies
+    directories, because other file systems are mounted there. A hard link whose first name is
     outside becomes the first name.
     """
     prefix = at + b"/" if at else b""
     cuts = tuple(path + b"/" for path in without)
     entries: list[Entry] = []
-    lies: list[int] = []
+    source_of: list[int] = []
     # The first name inside, by the first name in the whole archive.
     first: dict[bytes, Entry] = {}
-    for entry, source in zip(archive.entries, archive.lies, strict=True):
+    for entry, source in zip(archive.entries, archive.source_of, strict=True):
         inside = entry.path == at or entry.path.startswith(prefix)
         if not inside or entry.path.startswith(cuts):
             continue
@@ -50,18 +50,18 @@ def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Arc
         elif entry.kind is not Kind.DIRECTORY:
             first[entry.path] = moved
         entries.append(moved)
-        lies.append(source)
+        source_of.append(source)
     if not entries or entries[0].path:
         entries.insert(0, Entry(b"", Kind.DIRECTORY, 0o755))
-        lies.insert(0, 0)
+        source_of.insert(0, 0)
     sources = archive.sources if not at else tuple(_Below(s, at) for s in archive.sources)
-    return Archive(entries, sources, lies)
+    return Archive(entries, sources, source_of)
 
 
 def planted(archive: Archive, at: bytes, content: Archive) -> Archive:
     """The entries of an archive with another one's in place of what is below a directory.
 
-    To be listed: where the data of the files lie is not kept.
+    To be listed: where the data of the files are is not kept.
     """
     kept = [entry for entry in archive if not entry.path.startswith(at + b"/")]
     for entry in content:

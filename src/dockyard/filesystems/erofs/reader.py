@@ -37,8 +37,8 @@ def read(image: Path, tools: Tools, scratch: Path) -> Archive:
     if any(inode.layout in _PACKED for inode in inodes.values()):
         sources.append(TreeSource(_unpacked(image, volume, inodes, tools, scratch)))
     found = entries_of(numbers, inodes.__getitem__, partial(_entry, volume, sources))
-    lies = [int(inodes[number].layout in _PACKED) for number in numbers.values()]
-    return Archive(found, sources, lies)
+    source_of = [int(inodes[number].layout in _PACKED) for number in numbers.values()]
+    return Archive(found, sources, source_of)
 
 
 def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:
