@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from dockyard.archive.archive import Archive
 from dockyard.archive.entry import DEVICES, NANOSECONDS, XATTR_SELINUX, Entry, Kind
@@ -36,14 +37,12 @@ def manifest(
     """
     owners = packages or {}
     plain = tuple(path + b"/" for path in fat)
-    return b"".join(
-        json.dumps(
-            _line(entry, owners.get(entry.path), entry.path.startswith(plain)),
-            separators=(",", ":"),
-        ).encode()
-        + b"\n"
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+    lines = [
+        encode(_line(entry, owners.get(entry.path), entry.path.startswith(plain)))
         for entry in archive
-    )
+    ]
+    return "\n".join([*lines, ""]).encode()
 
 
 def _line(entry: Entry, package: str | None, plain: bool) -> dict[str, object]:
@@ -80,6 +79,7 @@ def _value(name: bytes, value: bytes) -> str:
     return "base64:" + base64.b64encode(value).decode()
 
 
+@lru_cache(maxsize=4096)
 def _time(mtime_ns: int) -> str:
     seconds, fraction = divmod(mtime_ns, NANOSECONDS)
     try:
