@@ -112,12 +112,15 @@ _PRESETS = (
 )
 
 
-def finish(root: Path, epoch: int, *, presets: bool = True) -> tuple[str, ...]:
+def finish(
+    root: Path, epoch: int, *, presets: bool = True, written: Path | None = None
+) -> tuple[str, ...]:
     """Run the pass over a tree and return the commands that ran.
 
     epoch: seconds; no time in the tree is later afterwards, and every directory has it. presets:
     apply the presets to all units, which undoes what was enabled by hand: only for a tree made
-    from nothing. Call `namespace.enter()` before. Raises DockyardError.
+    from nothing. written: the directory that has all that was written to the tree, when it is an
+    overlay whose times are settled below. Call `namespace.enter()` before. Raises DockyardError.
     """
     with InRoot(root) as files:
         programs = [*_PROGRAMS, *_module_indices(files), *(_PRESETS if presets else ())]
@@ -126,7 +129,7 @@ def finish(root: Path, epoch: int, *, presets: bool = True) -> tuple[str, ...]:
             _run(program, root, epoch)
         _settle_first_boot(files)
         _remove_volatile(root, files)
-    clamp_times(root, epoch)
+    clamp_times(written or root, epoch)
     return tuple(" ".join((each.path, *each.arguments)) for each in ran)
 
 

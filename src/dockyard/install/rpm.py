@@ -23,12 +23,10 @@ from dockyard.host.process import Completed, ProcessFailed
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
 from dockyard.install import rpmdb
+from dockyard.install.compose import MOUNT_POINTS
 
 DBPATH = "/var/lib/rpm"
 
-# The directories in which programs find the kernel, and those that rpm needs. A distribution's own
-# package cannot make them: they are in use while it is installed.
-_MOUNT_POINTS = (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777))
 _COMMAND = ("/usr/bin/rpm", "--noplugins", "--nosignature")
 # rpm's own settings are those of the tools, though the tree's directories lie before it.
 _CONFIGURATION = Tools.inside("/usr/lib/rpm")
@@ -38,6 +36,7 @@ _SETTINGS = (
     f":{_CONFIGURATION}/platform/%{{_target}}/macros",
 )
 _PACKAGES_INSIDE = "/dev/.packages"
+_SCRATCH = "/dev/.database"
 _NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
 _SCRIPTLET = re.compile(r"scriptlet failed|^error: lua script failed")
 # A line of -v: NAME-VERSION-RELEASE.ARCH.
@@ -91,6 +90,20 @@ def install(
         report = _transaction(argv, root, tools, epoch, dbpath, read, count)
     rpmdb.canonicalise(root, tools, epoch, dbpath)
     return report
+
+
+def run_stubs(
+    stubs: Sequence[str], directory: Path, root: Path, tools: Tools, epoch: int
+) -> InstallReport:
+    """Run what runs once for a transaction over a tree that has the files of its packages already.
+
+    stubs: names of their stand-ins in a directory, see `stubs`. root: the tree, writable. The
+    transaction keeps a database of its own, which is gone afterwards. Raises DockyardError as
+    `install` does.
+    """
+    argv = ["-U", "--nodigest", "--ignoresize", "--define", "_pkgverify_level none"]
+    argv += [f"{_PACKAGES_INSIDE}/{name}" for name in stubs]
+    return _transaction(argv, root, tools, epoch, _SCRATCH, [(directory, _PACKAGES_INSIDE)])
 
 
 class _Count:
@@ -176,7 +189,7 @@ def _transaction(
 
 
 def _make_mount_points(root: Path) -> None:
-    for name, mode in _MOUNT_POINTS:
+    for name, mode in MOUNT_POINTS:
         path = root / name
         if not path.exists() and not path.is_symlink():
             make_root(path)

@@ -13,13 +13,18 @@ wrote it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
+from dockyard.install.compose import Unsuited
+from dockyard.install.database_header import completed
+from dockyard.install.file_states import TAGS, Listed
+from dockyard.install.unpack import HEADER
+from dockyard.packages.rpm.header import Tag, parse
 
 NAME = "rpmdb.sqlite"
 _MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
@@ -27,6 +32,7 @@ _INTRO = struct.Struct(">8sII")
 _ENTRY = struct.Struct(">IIII")
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022
 _INSTALL_TIME, _INSTALL_TID = 1008, 1128
+_FOR_STATES = frozenset((*TAGS, Tag.FILECOLORS))
 
 # $1: the tree. $2: the database's directory in it. Both steps run where nothing of the host but the
 # tree can be reached, whatever links the tree has.
@@ -41,6 +47,18 @@ sqlite3 .canonical/rpmdb.sqlite 'PRAGMA journal_mode=DELETE' > /dev/null
 chmod 0644 .canonical/rpmdb.sqlite
 mv -f .canonical/rpmdb.sqlite rpmdb.sqlite
 rm -rf .canonical rpmdb.sqlite-wal rpmdb.sqlite-shm .rpm.lock
+"""
+
+
+# The same into a directory of the caller's, from nothing. $1: the directory.
+_MAKE = """
+set -eu
+umask 022
+cd "$1"
+rpmdb --dbpath "$PWD" --importdb
+sqlite3 rpmdb.sqlite 'PRAGMA journal_mode=DELETE' > /dev/null
+chmod 0644 rpmdb.sqlite
+rm -f rpmdb.sqlite-wal rpmdb.sqlite-shm .rpm.lock
 """
 
 
@@ -73,6 +91,34 @@ def canonicalise(root: Path, tools: Tools, epoch: int, dbpath: str = "/var/lib/r
     )
 
 
+def make(packages: Sequence[Path], out: Path, tools: Tools, epoch: int, *, documents: bool) -> None:
+    """Make the database of packages as they are when rpm has installed them, in canonical form.
+
+    packages: results of `unpack_package`. out: an empty directory, which gets `rpmdb.sqlite`.
+    epoch: seconds. documents: whether documents are installed. Raises DockyardError, and
+    `Unsuited` for packages with files that rpm would leave out for their colour.
+    """
+    # Which colours of files may be installed is a matter of rpm's settings for the architecture.
+    asked = tools.run(["rpm", "--eval", "%{?_transaction_color}"])
+    color = int(asked.text.strip() or 0)
+    headers = []
+    for place in packages:
+        blob = (place / HEADER).read_bytes()
+        header, _ = parse(blob, 0, _FOR_STATES)
+        if any(color and each and not each & color for each in header.numbers(Tag.FILECOLORS)):
+            raise Unsuited(f"{place.name} has files that are left out for their colour")
+        states = Listed.of(header).states(documents)
+        blob = completed(blob, states, epoch, color)
+        headers.append(_header(bytearray(blob), epoch))
+    headers.sort(key=lambda header: header.key)
+    tools.run(
+        ["sh", "-c", _MAKE, "sh", str(out)],
+        write=[out],
+        stdin=b"".join(bytes(header.data) for header in headers),
+        env={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
+
+
 def _headers(data: bytes, epoch: int) -> Iterator[_Header]:
     """The headers of an export, with times of installation set."""
     position = 0
@@ -83,11 +129,12 @@ def _headers(data: bytes, epoch: int) -> Iterator[_Header]:
         end = position + _INTRO.size + number * _ENTRY.size + size
         if magic != _MAGIC or end > len(data):
             raise _malformed()
-        yield _header(bytearray(data[position:end]), number, epoch)
+        yield _header(bytearray(data[position:end]), epoch)
         position = end
 
 
-def _header(data: bytearray, number: int, epoch: int) -> _Header:
+def _header(data: bytearray, epoch: int) -> _Header:
+    _, number, _ = _INTRO.unpack_from(data)
     store = _INTRO.size + number * _ENTRY.size
     found: dict[int, int] = {}
     for index in range(number):

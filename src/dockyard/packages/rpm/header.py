@@ -10,7 +10,7 @@ format_header.md). This module reads any header and writes the canonical form: e
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import IntEnum
 
 MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
@@ -181,6 +181,16 @@ class SignatureTag(IntEnum):
     RESERVEDSPACE = 1008
 
 
+_SIGNATURES = (
+    SignatureTag.DSAHEADER,
+    SignatureTag.RSAHEADER,
+    SignatureTag.OPENPGP,
+    SignatureTag.PGP,
+    SignatureTag.GPG,
+    SignatureTag.RESERVEDSPACE,
+)
+
+
 class MalformedHeader(ValueError):
     """The bytes are no RPM header. Readers of files turn it into a problem with the file's name."""
 
@@ -249,7 +259,7 @@ class Header:
         store = bytearray()
         for tag in sorted(self._entries):
             kind, value = self._entries[tag]
-            data, count, alignment = _encode(kind, value)
+            data, count, alignment = encoded(kind, value)
             store += bytes(-len(store) % alignment)
             index.append(_ENTRY.pack(tag, kind, len(store), count))
             store += data
@@ -260,7 +270,7 @@ class Header:
         return b"".join((head, first, *index, store))
 
 
-def _encode(kind: Type, value: Value) -> tuple[bytes, int, int]:
+def encoded(kind: Type, value: Value) -> tuple[bytes, int, int]:
     """The stored bytes of a value, their count, and their alignment."""
     if isinstance(value, bytes):
         return value, len(value), 1
@@ -274,8 +284,11 @@ def _encode(kind: Type, value: Value) -> tuple[bytes, int, int]:
     return data, len(value), 1
 
 
-def parse(data: bytes, offset: int = 0) -> tuple[Header, int]:
-    """The header that begins at an offset, and the offset after it. Raises MalformedHeader."""
+def parse(data: bytes, offset: int = 0, only: Collection[int] | None = None) -> tuple[Header, int]:
+    """The header that begins at an offset, and the offset after it. Raises MalformedHeader.
+
+    only: the tags that are wanted; the values of all others are neither looked at nor kept.
+    """
     if data[offset : offset + 8] != MAGIC:
         raise MalformedHeader("a header does not begin with its magic number")
     if len(data) < offset + 16:
@@ -292,6 +305,8 @@ def parse(data: bytes, offset: int = 0) -> tuple[Header, int]:
     for position in range(number):
         tag, kind, where, count = _ENTRY.unpack_from(data, offset + 16 + position * _ENTRY.size)
         if position == 0 and tag in (SignatureTag.HEADERSIGNATURES, Tag.HEADERIMMUTABLE, 61):
+            continue
+        if only is not None and tag not in only:
             continue
         known = _type(kind)
         header.set(tag, known, _decode(store, known, where, count))
@@ -340,3 +355,12 @@ def _strings(store: bytes, where: int, count: int) -> tuple[str, ...]:
         raise MalformedHeader("a string is not closed")
     end = len(store) - len(parts[-1]) - 1
     return tuple(store[where:end].decode("utf-8", "surrogateescape").split("\0"))
+
+
+def without_signatures(signature: Header) -> Header:
+    """A signature header without signatures: its digests and sizes."""
+    header = Header()
+    for tag in signature:
+        if tag not in _SIGNATURES:
+            header.set(tag, *signature.entry(tag))
+    return header

@@ -23,6 +23,7 @@ LIBRARY = zstd.zstd_version
 """Another libzstd may make other bytes of the same input."""
 _MAGIC = b"070701"
 _TRAILER = "TRAILER!!!"
+_PIECE = 1 << 20
 
 
 class Compressor:
@@ -101,6 +102,14 @@ class MalformedPayload(ValueError):
 
 def read_cpio(source: IO[bytes]) -> Iterator[tuple[str, int, int, bytes]]:
     """Path (without `./` or `/`), mode, inode and data of every entry. Raises MalformedPayload."""
+    for path, mode, inode, pieces in read_in_pieces(source):
+        yield path, mode, inode, b"".join(pieces)
+
+
+def read_in_pieces(source: IO[bytes]) -> Iterator[tuple[str, int, int, Iterator[bytes]]]:
+    """The same with the data of each entry in pieces, to be read before the next entry is asked
+    for: however large a file is, it is never in memory as a whole. Raises MalformedPayload.
+    """
     while True:
         head = source.read(110)
         if len(head) < 110 or head[:6] not in (_MAGIC, b"070702"):
@@ -115,8 +124,18 @@ def read_cpio(source: IO[bytes]) -> Iterator[tuple[str, int, int, bytes]]:
         )
         if name == _TRAILER:
             return
-        data = _read(source, size + -size % 4)[:size]
-        yield name.removeprefix("./").removeprefix("/"), mode, inode, data
+        pieces = _pieces(source, size)
+        yield name.removeprefix("./").removeprefix("/"), mode, inode, pieces
+        for _ in pieces:
+            pass
+        _read(source, -size % 4)
+
+
+def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
+    while size:
+        data = _read(source, min(size, _PIECE))
+        size -= len(data)
+        yield data
 
 
 def _read(source: IO[bytes], size: int) -> bytes:

@@ -9,10 +9,10 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages import compression
@@ -23,9 +23,12 @@ from dockyard.packages.rpm.contents import (
     Sense,
 )
 from dockyard.packages.rpm.header import Header, MalformedHeader, Tag, parse
-from dockyard.packages.rpm.payload import MalformedPayload, read_cpio
+from dockyard.packages.rpm.payload import MalformedPayload, read_cpio, read_in_pieces
+
+_T = TypeVar("_T")
 
 LEAD_SIZE = 96
+_BUFFER = 1 << 17
 _DAMAGE: tuple[type[Exception], ...] = (*compression.ERRORS, MalformedPayload)
 _LEAD_MAGIC = b"\xed\xab\xee\xdb"
 _HEAD = 1 << 20
@@ -138,7 +141,16 @@ class RpmFile:
         for left in waiting.values():
             yield from ((path, mode, b"") for path, mode in left)
 
+    def in_pieces(self) -> Iterator[tuple[str, int, int, Iterator[bytes]]]:
+        """Path (without `/`), mode, inode and data of the payload's entries as they stand in it:
+        see `payload.read_in_pieces`. Raises DockyardError (`rpm.malformed`).
+        """
+        yield from self._read(read_in_pieces)
+
     def _entries(self) -> Iterator[tuple[str, int, int, bytes]]:
+        yield from self._read(read_cpio)
+
+    def _read(self, read: Callable[[IO[bytes]], Iterator[_T]]) -> Iterator[_T]:
         name = self.header.text(Tag.PAYLOADCOMPRESSOR)
         suffix = _SUFFIXES.get(name)
         if suffix is None:
@@ -146,9 +158,8 @@ class RpmFile:
         with self.path.open("rb") as source:
             source.seek(self.payload_offset)
             try:
-                yield from read_cpio(
-                    io.BufferedReader(compression.decompressed(source, suffix))  # type: ignore[type-var]
-                )
+                plain = compression.decompressed(source, suffix)
+                yield from read(io.BufferedReader(plain, _BUFFER))  # type: ignore[type-var]
             except _DAMAGE as error:
                 raise _malformed(self.path, str(error)) from error
 

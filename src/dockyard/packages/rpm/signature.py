@@ -22,7 +22,15 @@ import pysequoia
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages.rpm.contents import FileFlag
-from dockyard.packages.rpm.header import Header, MalformedHeader, SignatureTag, Tag, Type, parse
+from dockyard.packages.rpm.header import (
+    Header,
+    MalformedHeader,
+    SignatureTag,
+    Tag,
+    Type,
+    parse,
+    without_signatures,
+)
 from dockyard.packages.rpm.reader import LEAD_SIZE, RpmFile, content_digest, opened, read_package
 from dockyard.packages.rpm.writer import padded
 
@@ -32,13 +40,6 @@ _SHA256 = 8
 # By their numbers in OpenPGP (RFC 9580, section 9.5); older ones do not count.
 _ALGORITHMS = {_SHA256: "sha256", 9: "sha384", 10: "sha512"}
 _HEADER_SIGNATURES = (SignatureTag.DSAHEADER, SignatureTag.RSAHEADER)
-_SIGNATURES = (
-    *_HEADER_SIGNATURES,
-    SignatureTag.OPENPGP,
-    SignatureTag.PGP,
-    SignatureTag.GPG,
-    SignatureTag.RESERVEDSPACE,
-)
 
 
 def sign(source: Path, out: IO[bytes], key: pysequoia.Tsk) -> None:
@@ -46,7 +47,7 @@ def sign(source: Path, out: IO[bytes], key: pysequoia.Tsk) -> None:
     package = read_package(source)
     main = _main_header(source, package.header_offset, package.payload_offset)
     made = pysequoia.sign(key.signer(), main, mode=pysequoia.SignatureMode.DETACHED, armor=False)
-    header = _stripped(package.signature)
+    header = without_signatures(package.signature)
     header.set(SignatureTag.DSAHEADER, Type.BIN, bytes(made))
     _copy(source, out, header, package.header_offset)
 
@@ -57,7 +58,7 @@ def strip_signature(source: Path, destination: Path) -> None:
     """
     package = read_package(source)
     with destination.open("wb") as out:
-        _copy(source, out, _stripped(package.signature), package.header_offset)
+        _copy(source, out, without_signatures(package.signature), package.header_offset)
 
 
 def signers(package: RpmFile | Path, keys: Sequence[pysequoia.Cert]) -> tuple[str, ...]:
@@ -98,15 +99,6 @@ def _main_header(path: Path, start: int, end: int) -> bytes:
     with path.open("rb") as source:
         source.seek(start)
         return source.read(end - start)
-
-
-def _stripped(signature: Header) -> Header:
-    header = Header()
-    for tag in signature:
-        if tag not in _SIGNATURES:
-            kind, value = signature.entry(tag)
-            header.set(tag, kind, value)
-    return header
 
 
 def _copy(source: Path, out: IO[bytes], signature: Header, start: int) -> None:

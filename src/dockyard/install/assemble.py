@@ -1,0 +1,96 @@
+"""The tree of a set of packages, made of trees that they were unpacked into before.
+
+    tree/     all files of the packages, see `compose`; nobody writes to it
+    upper/    what was made over it, as the upper directory of an overlay: by what rpm runs once for
+              a transaction, by the pass afterwards; and the database
+    index     the archive of both
+
+The same as `rpm.install` and `finish` make in one directory, file by file and byte by byte; a test
+compares them. Packages for which that cannot be promised are `Unsuited`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dockyard import archive
+from dockyard.archive import Archive, Kind
+from dockyard.archive.entry import shown
+from dockyard.host import files, mounts, removal
+from dockyard.host.in_root import InRoot
+from dockyard.host.sandbox import Tools
+from dockyard.install import rpm, rpmdb
+from dockyard.install.compose import Unsuited, compose
+from dockyard.install.finish import finish
+from dockyard.install.stubs import write_stubs
+
+TREE = "tree"
+UPPER = "upper"
+INDEX = "index"
+
+
+def assemble(
+    packages: Sequence[Path],
+    out: Path,
+    tools: Tools,
+    epoch: int,
+    *,
+    database: Path,
+    documents: bool = True,
+    dbpath: str = rpm.DBPATH,
+) -> Archive:
+    """Fill an empty directory with the tree of packages and return its archive.
+
+    packages: results of `unpack_package`. database: the file that `rpmdb.make` made of them. epoch:
+    seconds, the time that scriptlets are told. dbpath: the database's directory in the tree. Call
+    `namespace.enter()` before. Raises DockyardError, and Unsuited.
+    """
+    tree, upper, scratch, at = (out / name for name in (TREE, UPPER, "scratch", "root"))
+    stubs = out / "stubs"
+    composed = compose(packages, tree, epoch, documents=documents)
+    _make_upper(upper, composed)
+    for directory in (scratch, at, stubs):
+        directory.mkdir()
+    names = write_stubs(packages, stubs, documents=documents)
+    with mounts.overlay([tree], upper, scratch, at):
+        _place_database(at, database, dbpath)
+        rpm.run_stubs(names, stubs, at, tools, epoch)
+        # Who asked the database may have left its journal.
+        _place_database(at, database, dbpath)
+        finish(at, epoch, written=upper)
+    for directory in (scratch, stubs):
+        removal.remove_tree(directory)
+    at.rmdir()
+    whole = archive.merge(composed, upper, epoch=epoch)
+    _refuse_parted_links(composed, whole)
+    archive.save(whole, out / INDEX)
+    return whole
+
+
+def _make_upper(upper: Path, composed: Archive) -> None:
+    """Make the upper directory; what it is, the root of the overlay is."""
+    files.make_root(upper)
+    root = composed.find(b"")
+    if root is not None:
+        os.chown(upper, root.uid, root.gid)
+        upper.chmod(root.mode)
+
+
+def _place_database(root: Path, database: Path, dbpath: str) -> None:
+    with InRoot(root) as inside:
+        inside.make_directories(dbpath)
+        for name in inside.names(dbpath):
+            inside.remove(f"{dbpath}/{name}")
+        inside.write(f"{dbpath}/{rpmdb.NAME}", database.read_bytes())
+
+
+def _refuse_parted_links(composed: Archive, whole: Archive) -> None:
+    """Raise Unsuited when one of several names of a file was written to: an overlay parts them."""
+    linked = {entry.target for entry in composed if entry.kind is Kind.HARDLINK}
+    for entry in composed:
+        if entry.path in linked or entry.kind is Kind.HARDLINK:
+            now = whole.find(entry.path)
+            if now is not None and whole.source_of[whole.positions[entry.path]]:
+                raise Unsuited(f"{shown(entry.path)}, a file with several names, was written to")
