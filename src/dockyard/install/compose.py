@@ -122,7 +122,7 @@ def _placed_by(place: Path, number: int, documents: bool) -> Iterator[_Placed]:
         owners = dict(zip(paths, zip(users, groups, strict=True), strict=True))
         absent = {path for path, state in zip(paths, states, strict=True) if state != NORMAL}
     first: dict[bytes, Entry] = {}
-    for entry in archive.load(place / INDEX):
+    for entry in archive.load(place / INDEX, [place / TREE]):
         if entry.path in absent or _is_in_use(entry):
             continue
         if entry.kind is Kind.HARDLINK:

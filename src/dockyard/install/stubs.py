@@ -136,8 +136,8 @@ def _stub(package: Header, files: Sequence[_Row]) -> bytes:
     signature.set(SignatureTag.SIZE, Type.INT32, (len(main) + len(payload),))
     signature.set(SignatureTag.SHA256HEADER, Type.STRING, hashlib.sha256(main).hexdigest())
     signed = padded(signature.serialise(SignatureTag.HEADERSIGNATURES))
-    nevr = (package.text(tag) for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE))
-    return b"".join((lead(RpmPackage(*nevr, "", "")), signed, main, payload))
+    name, version, release = (package.text(t) for t in (Tag.NAME, Tag.VERSION, Tag.RELEASE))
+    return b"".join((lead(RpmPackage(name, version, release, "", "")), signed, main, payload))
 
 
 def _set_files(header: Header, files: Sequence[_Row]) -> None:
