@@ -12,9 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shlex
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -146,6 +144,8 @@ class Log(logging.Handler):
                 raise DockyardError(Problem("cli.log", what, why=why, fix=fix)) from error
             self.path = None
             return None
+        import shlex
+
         words = shlex.join(["dockyard", *sys.argv[1:]])
         host = os.uname()  # platform.platform() would run a program
         system = f"{host.sysname} {host.release} {host.machine}"
@@ -163,6 +163,8 @@ def last_resort() -> Log:
         _current.begin()
         if _current.written:
             return _current
+    import tempfile
+
     number, name = tempfile.mkstemp(prefix="dockyard-", suffix=".log")
     os.close(number)
     _current = Log(Path(name), ours=False, verbose=False)

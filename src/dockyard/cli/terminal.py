@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 
 import click
@@ -75,6 +74,8 @@ def wrapped(text: str, indent: str) -> list[str]:
 
     All but the first begin with the indent; the first leaves as much room for what precedes it.
     """
+    import textwrap
+
     columns = width()
     lines: list[str] = []
     for line in text.splitlines():

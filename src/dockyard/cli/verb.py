@@ -6,7 +6,6 @@ prints it. `Verb` shows it to a person, or to a program as one JSON object.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer, envelope
 from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE, Log
 from dockyard.errors import Problem
+from dockyard.model.nearest import nearest
 
 JSON_OPTION = "--json"
 _JSON = "dockyard.json"
@@ -157,7 +157,7 @@ class NoSuchVerb(click.UsageError):
 
     def __init__(self, word: str, verbs: Iterable[str], ctx: click.Context) -> None:
         super().__init__(f"there is no verb {word!r}", ctx)
-        self.near = difflib.get_close_matches(word, list(verbs), 3, 0.5)
+        self.near = nearest(word, verbs, 3, 0.5)
 
 
 def usage_problem(error: click.ClickException) -> Problem:
@@ -185,7 +185,7 @@ def _near_options(error: click.NoSuchOption, context: click.Context | None) -> l
         return list(error.possibilities or ())
     known = [name for each in context.command.get_params(context) for name in each.opts
              if name.startswith("-")]  # fmt: skip
-    return difflib.get_close_matches(error.option_name, known, 3, 0.6)
+    return nearest(error.option_name, known, 3)
 
 
 def _or(words: list[str]) -> str:

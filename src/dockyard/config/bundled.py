@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 FILE_NAME = "distro.yaml"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 def is_name(text: str) -> bool:
@@ -19,7 +19,7 @@ def is_name(text: str) -> bool:
 
     What lies beside the image file under that name is meant all the same.
     """
-    return bool(_NAME.fullmatch(text)) and not text.endswith((".yaml", ".yml"))
+    return bool(re.fullmatch(_NAME, text)) and not text.endswith((".yaml", ".yml"))
 
 
 def distro_word(directory: Path) -> Path | str:

@@ -6,7 +6,6 @@ at it stay silent and the others still speak.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from pathlib import Path
@@ -18,12 +17,11 @@ from dockyard.config.scalars import READERS, Unreadable
 from dockyard.config.shape import Field, Shape, ValueKind, fields_of
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, kind_of
 from dockyard.model.base import ANY, Model, Segment
+from dockyard.model.nearest import nearest
 
 M = TypeVar("M", bound=Model)
 Path_ = tuple[Segment, ...]
 _Branch: TypeAlias = "dict[Segment | None, _Branch]"
-# No key is near to a longer one, and comparing takes long.
-_LONGEST_WORD = 64
 # In a branch: the path that ends here is broken.
 _END: Final = None
 
@@ -245,7 +243,7 @@ class Decoder:
 
     def unknown(self, key: Scalar, path: Path_, fields: Map[str, Field]) -> None:
         """Report a key that the model does not have; `fields` are those not given yet."""
-        near = nearest(key.text, fields)
+        near = next(iter(nearest(key.text, fields)), None)
         if near:  # rules that miss the meant key would only repeat the mistake
             self.broken.add((*path, near))
         self.fail(
@@ -289,15 +287,6 @@ class Broken:
             else:
                 branches = [branch[step] for branch in branches if step in branch]
         return any(branches)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that the writer most likely meant."""
-    if len(word) > _LONGEST_WORD:
-        return None
-    lowered = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
 
 
 def expand_shorthand(model: type[Model], node: Scalar) -> Node:

@@ -150,14 +150,16 @@ def _load(path: Path, text: str) -> LoadedImage:
     chain.add(path, text, ())
     report = chain.report
     report.raise_any()
-    merged = chain.trees[0]
-    for tree in chain.trees[1:]:
-        merged = merge_files(merged, tree, report)
-    report.raise_any()
-    decoder = Decoder(report, str(path))
-    image = decoder.read(Image, merged)
-    report.raise_any()
-    assert image is not None
+    image, decoder = chain.image, chain.decoder
+    if len(chain.trees) > 1:
+        merged = chain.trees[0]
+        for tree in chain.trees[1:]:
+            merged = merge_files(merged, tree, report)
+        report.raise_any()
+        decoder = Decoder(report, str(path))
+        image = decoder.read(Image, merged)
+        report.raise_any()
+    assert image is not None and decoder is not None
     spans = {dotted(at): span for at, span in decoder.spans.items()}
     positions = {at: span.position for at, span in spans.items()}
     return LoadedImage(image, path, positions, tuple(chain.files), spans, report)
@@ -171,6 +173,9 @@ class _Chain:
         self.trees: list[Node] = []
         self.files: list[Path] = []
         self.seen: set[str] = set()
+        # Of the file that was read last.
+        self.image: Image | None = None
+        self.decoder: Decoder | None = None
 
     def add(self, path: Path, text: str, above: tuple[Path, ...]) -> None:
         self.seen.add(os.path.realpath(path))
@@ -185,6 +190,7 @@ class _Chain:
             self.add_base(path.parent / base, at, (*above, path))
         self.trees.append(root)
         self.files.append(path)
+        self.image, self.decoder = image, decoder
 
     def add_base(self, path: Path, at: Span, above: tuple[Path, ...]) -> None:
         real = os.path.realpath(path)

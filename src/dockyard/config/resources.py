@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dockyard.errors import DockyardError, Position, Problem, Severity
 from dockyard.host.files import LARGEST_SOURCE, open_regular, read_regular
 from dockyard.model import ssh_keys
 from dockyard.model.image import PackageList
+from dockyard.model.nearest import nearest
 from dockyard.model.users import PRIVATE_KEY, SSH_KEY_FIX
 
 _LISTS = (
@@ -181,7 +181,7 @@ def _near(path: Path) -> list[str]:
         names = sorted(item.name for item in path.parent.iterdir())
     except OSError:
         return []
-    return [name for name in difflib.get_close_matches(path.name, names, 2) if name != path.name]
+    return [name for name in nearest(path.name, names, 2) if name != path.name]
 
 
 def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:

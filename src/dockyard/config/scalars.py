@@ -6,7 +6,6 @@ replaced by the key that it is about. Quoted and plain text are told apart where
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
@@ -14,17 +13,18 @@ from datetime import date, datetime
 from dockyard.config.shape import Shape, ValueKind
 from dockyard.config.source import Scalar
 from dockyard.model.base import MIB
+from dockyard.model.nearest import nearest
 
 # The core schema's words, and those that Image Customizer's reader takes where it wants a boolean.
 _TRUE = frozenset(["true", "True", "TRUE", "y", "Y", "yes", "Yes", "YES", "on", "On", "ON"])
 _FALSE = frozenset(["false", "False", "FALSE", "n", "N", "no", "No", "NO", "off", "Off", "OFF"])
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
-_SIZE = re.compile(r"(0|[1-9][0-9]*)([KMGT])")
+_INTEGER = r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+"
+_SIZE = r"(0|[1-9][0-9]*)([KMGT])"
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 # What a signed 64-bit file offset can say.
 _LARGEST = (1 << 63) - 1
-_GUID = re.compile(r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
+_GUID = r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+_RFC3339 = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})"
 
 
 class Unreadable(Exception):
@@ -61,13 +61,13 @@ def read_boolean(node: Scalar, shape: Shape) -> bool | str:
 
 def read_integer(node: Scalar, shape: Shape) -> int:
     text = node.text
-    if node.plain and len(text) < 40 and _INTEGER.fullmatch(text):
+    if node.plain and len(text) < 40 and re.fullmatch(_INTEGER, text):
         value = int(text, 0)
         if abs(value) <= _LARGEST:
             return value
     fix = "write a whole number, such as 10"
     why = ""
-    if not node.plain and _INTEGER.fullmatch(text):
+    if not node.plain and re.fullmatch(_INTEGER, text):
         fix = f"remove the quotes: {text}" if len(text) < 40 else fix
     elif re.fullmatch(r"0[0-9]+", text):
         why = "a leading zero means octal to some readers and nothing to others"
@@ -79,7 +79,7 @@ def read_integer(node: Scalar, shape: Shape) -> int:
 
 def read_size(node: Scalar, shape: Shape) -> int:
     text = node.text
-    match = _SIZE.fullmatch(text) if len(text) < 40 else None
+    match = re.fullmatch(_SIZE, text) if len(text) < 40 else None
     if match is None:
         why, fix = "", "write a number and one of K, M, G, T, such as 512M"
         if re.fullmatch(r"[0-9]+", text):
@@ -147,14 +147,13 @@ def read_enum(node: Scalar, shape: Shape) -> object:
         return shape.make(node.text)
     if node.text == "" and not shape.filled:
         return None
-    lowered = {choice.lower(): choice for choice in shape.choices}
-    near = difflib.get_close_matches(node.text.lower(), list(lowered), n=1)
+    near = nearest(node.text, shape.choices)
     choices = _listed(choice for choice in shape.choices if choice not in shape.later)
     fix = f"the value is {choices}" if len(shape.choices) == 1 else f"write one of {choices}"
     if shape.later:
         fix += f" (valid, but not built yet: {_listed(shape.later)})"
     if near:
-        fix = f"did you mean `{lowered[near[0]]}`? Otherwise {fix}"
+        fix = f"did you mean `{near[0]}`? Otherwise {fix}"
     raise Unreadable("config.unknown-value", f"{{key}} does not know {_shown(node.text)}", fix)
 
 
@@ -163,7 +162,7 @@ def _listed(choices: Iterable[str]) -> str:
 
 
 def read_enum_or_guid(node: Scalar, shape: Shape) -> object:
-    if _GUID.fullmatch(node.text):
+    if re.fullmatch(_GUID, node.text):
         return node.text.lower()
     try:
         return read_enum(node, shape)
@@ -178,7 +177,7 @@ def read_date(node: Scalar, shape: Shape) -> str:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             date.fromisoformat(text)
             return text
-        if _RFC3339.fullmatch(text):
+        if re.fullmatch(_RFC3339, text):
             datetime.fromisoformat(text)
             return text
     except ValueError:

@@ -10,7 +10,7 @@ from dockyard.model.fields import field
 
 LONGEST_SECONDS = 600
 _KINDS = ("command", "unit", "port", "url")
-_HOST = re.compile(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+")
+_HOST = r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+"
 
 
 class ImageCheck(Model):
@@ -150,7 +150,7 @@ class ImageCheck(Model):
             parts = urlsplit(self.url)
             good = (
                 parts.scheme in ("http", "https")
-                and bool(_HOST.fullmatch(parts.hostname or ""))
+                and bool(re.fullmatch(_HOST, parts.hostname or ""))
                 and (parts.port is None or parts.port > 0)
                 and self.url.isascii()
                 and self.url.isprintable()

@@ -7,17 +7,17 @@ from typing import Annotated, TypeAlias
 
 from dockyard.model.fields import Mark, Reading, Rule
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_VERSION = re.compile(r"[A-Za-z0-9._+~^]+")
-_CLAUSE = re.compile(r"cap_[a-z_]+(,cap_[a-z_]+)*[=+][eip]+")
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+_VERSION = r"[A-Za-z0-9._+~^]+"
+_CLAUSE = r"cap_[a-z_]+(,cap_[a-z_]+)*[=+][eip]+"
 
 
 def _name(value: str) -> str:
-    return "" if _NAME.fullmatch(value) else f"{value!r} is not a name"
+    return "" if re.fullmatch(_NAME, value) else f"{value!r} is not a name"
 
 
 def _version(value: str) -> str:
-    return "" if _VERSION.fullmatch(value) else f"{value!r} is not a version or release of RPM"
+    return "" if re.fullmatch(_VERSION, value) else f"{value!r} is not a version or release of RPM"
 
 
 def _absolute(value: str) -> str:
@@ -35,7 +35,7 @@ def _relative(value: str) -> str:
 
 
 def _capabilities(value: str) -> str:
-    if value and not all(_CLAUSE.fullmatch(clause) for clause in value.split()):
+    if value and not all(re.fullmatch(_CLAUSE, clause) for clause in value.split()):
         return f"{value!r} names no capabilities"
     return ""
 
@@ -54,7 +54,7 @@ Name: TypeAlias = Annotated[
         "distro.name",
         _name,
         "use letters, digits and . _ + -; a letter, a digit or _ comes first",
-        {"pattern": f"^{_NAME.pattern}$"},
+        {"pattern": f"^{_NAME}$"},
     ),
 ]
 Names: TypeAlias = Annotated[tuple[str, ...], Mark.ONE_OR_MANY]
@@ -64,7 +64,7 @@ VersionText: TypeAlias = Annotated[
         "distro.version",
         _version,
         "use letters, digits and . _ + ~ ^",
-        {"pattern": f"^{_VERSION.pattern}$"},
+        {"pattern": f"^{_VERSION}$"},
     ),
 ]
 # A path in the system that is made.

@@ -11,13 +11,12 @@ from dockyard.model.fields import LocalPath, field
 # stands before the first slash is always the host, as there is no registry that is meant otherwise.
 _HOST = r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-OCI_REFERENCE = re.compile(
+_OCI_REFERENCE = (
     rf"{_HOST}/{_COMPONENT}(?:/{_COMPONENT})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(?:@(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}))?"
 )
-_VARIANT = re.compile(_COMPONENT)
-_VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
+_VERSION = r"\d+\.\d+(\.\d+)?"
 
 
 class OciPlatform(Model):
@@ -67,7 +66,7 @@ class OciImage(Model):
     )
 
     def mistakes(self) -> Iterator[Mistake]:
-        if not OCI_REFERENCE.fullmatch(self.uri):
+        if not re.fullmatch(_OCI_REFERENCE, self.uri):
             yield Mistake(
                 ("uri",),
                 "config.oci-reference",
@@ -87,14 +86,14 @@ class AzureLinuxImage(Model):
     version: str = field("Version: two or three numbers.", default="", examples=["3.0.20250910"])
 
     def mistakes(self) -> Iterator[Mistake]:
-        if not _VARIANT.fullmatch(self.variant):
+        if not re.fullmatch(_COMPONENT, self.variant):
             yield Mistake(
                 ("variant",),
                 "config.azure-linux-variant",
                 f"{self.variant!r} is not the name of a variant",
                 "use lower-case letters and digits with single separators, such as minimal-os",
             )
-        if not _VERSION.fullmatch(self.version):
+        if not re.fullmatch(_VERSION, self.version):
             yield Mistake(
                 ("version",),
                 "config.azure-linux-version",

@@ -98,7 +98,7 @@ class Pxe(Iso):
 
 
 # RFC 3986: no blanks or control characters, and % begins an escape of two digits.
-_NO_URL = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]|%(?![0-9A-Fa-f]{2})")
+_NO_URL = r"[\x00-\x20\x7f<>\"\\^`{|}]|%(?![0-9A-Fa-f]{2})"
 
 
 def _is_url(text: str) -> bool:
@@ -108,4 +108,4 @@ def _is_url(text: str) -> bool:
     except ValueError:
         return False
     written = text.startswith(tuple(f"{scheme}://" for scheme in URL_SCHEMES))
-    return written and bool(parts.netloc) and not _NO_URL.search(text)
+    return written and bool(parts.netloc) and not re.search(_NO_URL, text)

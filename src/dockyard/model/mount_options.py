@@ -8,11 +8,11 @@ alone, and of later ones, are not here.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 
 from dockyard.model.base import Mistake, Segment
+from dockyard.model.nearest import nearest
 
 
 def _spelt(names: str) -> Iterator[str]:
@@ -79,7 +79,7 @@ fsid=
 }
 _KNOWN["fat32"] = _KNOWN["vfat"]
 _MASKS = ("allow_utime", "dmask", "fmask", "umask")
-_OCTAL = re.compile("[0-7]{1,5}")
+_OCTAL = "[0-7]{1,5}"
 _WHY = "the file system would not be mounted, and the machine would not start"
 
 
@@ -90,7 +90,7 @@ def unknown_options(options: str, kind: str | None, *at: Segment) -> Iterator[Mi
     known = _KNOWN.get(kind or "")
     for option in options.split(",") if known else ():
         name, equals, value = option.partition("=")
-        if equals and name in _MASKS and not _OCTAL.fullmatch(value):
+        if equals and name in _MASKS and not re.fullmatch(_OCTAL, value):
             what = f"{value!r} is no number for the mount option {name!r}"
             fix = f"write octal digits, such as `{name}=0077`"
             yield Mistake(at, "config.mount-options", what, fix, _WHY, reads=(at,))
@@ -112,6 +112,6 @@ def _refused(option: str, kind: str, known: frozenset[str]) -> tuple[str, str]:
     if whole:
         return f"{kind} cannot be mounted with {option!r}", f"write {whole[0]!r}"
     names = sorted({item.rstrip("=") for item in known})
-    near = difflib.get_close_matches(name[:64], names, n=1)
+    near = nearest(name, names)
     fix = f"did you mean {near[0]!r}?" if near else f"remove {name!r}"
     return f"{kind} has no mount option {name!r}", fix

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # RFC 1123 labels: letters, digits and inner hyphens, up to 63 characters each.
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOSTNAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+_HOSTNAME = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?"
 
 LONGEST_HOSTNAME = 64
 
@@ -156,7 +156,7 @@ def _is_address(name: str) -> bool:
 
 def hostname(name: str) -> Iterator[Mistake]:
     reads: tuple[tuple[Segment, ...], ...] = (("hostname",),)
-    if name and (not _HOSTNAME.fullmatch(name) or _is_address(name)):
+    if name and (not re.fullmatch(_HOSTNAME, name) or _is_address(name)):
         yield Mistake(
             ("hostname",),
             "config.hostname",

@@ -18,7 +18,7 @@ from dockyard.errors import Position
 
 LOCK_VERSION = 2
 DEFAULT_PRIORITY = 99
-_NUMBER = re.compile("[0-9]{1,19}")
+_NUMBER = "[0-9]{1,19}"
 DEFAULT_COST = 1000
 
 
@@ -97,7 +97,7 @@ class LockedRepository:
     @property
     def revision_number(self) -> int | None:
         """The revision, where it is a number of 64 bits or less."""
-        return int(self.revision) if _NUMBER.fullmatch(self.revision) else None
+        return int(self.revision) if re.fullmatch(_NUMBER, self.revision) else None
 
 
 @dataclass(frozen=True, slots=True)

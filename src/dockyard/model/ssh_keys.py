@@ -28,10 +28,10 @@ _CERTIFICATES = {f"{name.removesuffix('@openssh.com')}-cert-v01@openssh.com" for
 _SMALLEST_RSA = 1024
 # PEM of any kind (OpenSSH's own included), PuTTY's files, and the body of OpenSSH's without its
 # frame ("openssh-key-v1" and NUL, in base64).
-_PRIVATE = re.compile(r"BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjEA")
+_PRIVATE = r"BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|b3BlbnNzaC1rZXktdjEA"
 # Options have blanks only within double quotes.
-_OPTIONS = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+')
-_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,63}")
+_OPTIONS = r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+'
+_TYPE = r"[A-Za-z0-9][A-Za-z0-9@._-]{0,63}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Doubt:
 
 def holds_private_key(text: str) -> bool:
     """Whether a text is, or has in it, a private key."""
-    return _PRIVATE.search(text) is not None
+    return re.search(_PRIVATE, text) is not None
 
 
 def doubts(text: str) -> Iterator[Doubt]:
@@ -61,11 +61,11 @@ def doubts(text: str) -> Iterator[Doubt]:
 
 def _doubt(line: str) -> tuple[str, str] | None:
     words = line.split()
-    if words and not _is_known(words[0]) and (options := _OPTIONS.match(line)):
+    if words and not _is_known(words[0]) and (options := re.match(_OPTIONS, line)):
         after = line[options.end() :].split()
         if after and (_is_known(after[0]) or len(after) > 1):
             words = after
-    if len(words) < 2 or not _TYPE.fullmatch(words[0]):
+    if len(words) < 2 or not re.fullmatch(_TYPE, words[0]):
         return ("is no key that sshd can read", "a key is a type and its base64 text")
     kind = words[0]
     fields = _fields(words[1])

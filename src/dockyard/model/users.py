@@ -11,7 +11,7 @@ from dockyard.model.base import NOT_EMPTY, Mistake, Model, Segment, absolute_pat
 from dockyard.model.fields import LocalPath, Mark, field
 
 # What useradd(8) accepts by default, and `$` at the end for machine accounts.
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?")
+_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?"
 LARGEST_ID = 60000
 SSH_KEY_FIX = "give the one line of a .pub file, such as `ssh-ed25519 AAAA… name`"
 # Where the shells are that people name without a path.
@@ -100,7 +100,7 @@ def _name_mistakes(name: str, kind: str) -> Iterator[Mistake]:
             f"give the {kind} a `name`",
             reads=(("name",),),
         )
-    elif not _NAME.fullmatch(name):
+    elif not re.fullmatch(_NAME, name):
         yield Mistake(
             ("name",),
             f"config.{kind}-name",
