@@ -35,8 +35,9 @@ from dockyard.host.sandbox import Tools
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.rpm.header import Tag
 from dockyard.packages.rpm.reader import read_package
+from dockyard.pipeline.arguments import INDEX, TREE, UPPER
 from dockyard.pipeline.build import PlannedImage, plan_image
-from dockyard.pipeline.layers import INDEX, TREE, UPPER
+from dockyard.tools.unpacked import trees_in
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
     from backports import zstd
@@ -56,8 +57,10 @@ def main(verb: str, *words: str) -> None:
         return
     image, store, scratch = map(Path, words)
     planned = plan_image(image, Store(store), Origins.of_host(os.environ))
-    results = {each.step.kind: Store(store).path(each.step) for each in planned.plan.decisions}
-    tools = planned.request.toolbox.trees.main
+    kept = Store(store)
+    steps = (each.step for each in planned.plan.decisions)
+    results = {step.name: kept.path(step) for step in steps if kept.has(step)}
+    tools = trees_in(results["tools"]).main
     scratch.mkdir(parents=True)
     if verb == "unpack":
         packages = _packages(planned, store)

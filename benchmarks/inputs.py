@@ -43,8 +43,7 @@ class Inputs:
         for name in ("distros", _EXAMPLE):
             shutil.copytree(CHECKOUT / name, self.root / name)
         shared = self.root / "shared"
-        for name in ("tools", "blobs"):
-            (self.given / name).mkdir(parents=True, exist_ok=True)
+        (self.given / "blobs").mkdir(parents=True, exist_ok=True)
         published = self.given / "repositories"
         if not published.is_dir():
             sys.exit(
@@ -63,8 +62,11 @@ class Inputs:
     def _make_store(self, store: Path) -> None:
         store.mkdir(parents=True)
         (store / "repositories").symlink_to(self.root / "shared" / "repositories")
-        for name in ("tools", "blobs"):
-            (store / name).symlink_to(self.given / name)
+        (store / "blobs").symlink_to(self.given / "blobs")
+        for name in ("results", "answers"):
+            (store / name).mkdir()
+            for tools in (self.given / name).glob("tools-*"):
+                (store / name / tools.name).symlink_to(tools)
 
     def cold_store(self) -> Path:
         """A store that has tools and packages, and no result."""

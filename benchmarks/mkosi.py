@@ -25,7 +25,8 @@ from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.deb.unpack import unpack
-from dockyard.tools.trees import Purpose, Tree, finish_tree
+from dockyard.tools.declared import Purpose, Tree
+from dockyard.tools.unpacking import finish_tree
 
 _DECLARED = Path(__file__).with_name("mkosi.yaml")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

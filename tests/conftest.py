@@ -18,7 +18,8 @@ from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
 from dockyard.packages.deb.sources import Origins
 from dockyard.tools.lock import refresh_tools
-from dockyard.tools.trees import ToolTrees, load_tools_lock, tools_tree
+from dockyard.tools.trees import load_tools_lock, tools_tree
+from dockyard.tools.unpacked import ToolTrees
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,9 +112,11 @@ def user_inside() -> int | None:
 
 @pytest.fixture(scope="session")
 def published() -> Path:
-    """The store, with Harbor's repository published in it."""
+    """The store, with the tools unpacked and Harbor's repository published in it."""
     store = default_root()
     code = "from dockyard.cli.main import main; main()"
-    words = ["distro", "build", str(ROOT / "distros/harbor"), "--progress", "quiet"]
-    subprocess.run([sys.executable, "-c", code, *words], check=True, user=user_inside())
+    harbor = str(ROOT / "distros/harbor")
+    for words in (["tools", "fetch"], ["distro", "build", harbor]):
+        command = [sys.executable, "-c", code, *words, "--progress", "quiet"]
+        subprocess.run(command, check=True, user=user_inside())
     return store

@@ -5,21 +5,24 @@ from __future__ import annotations
 from click import unstyle
 
 from dockyard.cli.plan import as_text
-from dockyard.engine.plan import Step, Work, make_plan
+from dockyard.engine.plan import Action, Decision, Plan
+from dockyard.engine.step import Step
 
 
-def nothing(work: Work) -> None:
-    raise AssertionError("planning must not run anything")
+def step(name: str, title: str, group: str = "") -> Step:
+    return Step(name, name, title, "dockyard.host.files:digest", {}, {}, group=group)
 
 
-def goal(size: int) -> Step:
-    tree = Step("tree", "Make the tree", {}, (), nothing)
-    return Step("disk", "Assemble the disk", {"size": size}, (tree,), nothing)
+TREE, DISK = step("tree", "Make the tree"), step("disk", "Assemble the disk")
+
+
+def told(*decisions: Decision) -> list[str]:
+    return unstyle(as_text(Plan(decisions))).splitlines()
 
 
 def test_a_reason_that_all_share_is_told_once() -> None:
-    told = unstyle(as_text(make_plan(goal(5), lambda _: False, {})))
-    assert told.splitlines() == [
+    reason = "it has not been made before"
+    assert told(*(Decision(each, Action.RUN, reason) for each in (TREE, DISK))) == [
         "▸ Make the tree",
         "▸ Assemble the disk",
         "2 of 2 steps to run, each because it has not been made before",
@@ -27,11 +30,34 @@ def test_a_reason_that_all_share_is_told_once() -> None:
 
 
 def test_each_reason_is_told_where_it_is_one_of_several() -> None:
-    record = make_plan(goal(5), lambda _: False, {}).record
-    told = unstyle(as_text(make_plan(goal(6), lambda step: step.kind == "tree", record)))
-    assert told.splitlines() == [
+    reused = Decision(TREE, Action.REUSE, "nothing that shapes it has changed")
+    assert told(reused, Decision(DISK, Action.RUN, "size was 5, is 6")) == [
         "= Make the tree",
         "▸ Assemble the disk",
         "    because size was 5, is 6",
         "1 of 2 steps to run",
+    ]
+
+
+def test_many_steps_of_a_group_are_told_as_one() -> None:
+    many = [step(f"p{n}", f"Unpack p{n}", "Unpack packages") for n in range(6)]
+    assert told(
+        *(Decision(each, Action.REUSE, "") for each in many[:4]),
+        *(Decision(each, Action.RUN, "it is new") for each in many[4:]),
+        Decision(DISK, Action.RUN, "its input changed: p5"),
+    ) == [
+        "= Unpack packages (4)",
+        "▸ Unpack p4",
+        "    because it is new",
+        "▸ Unpack p5",
+        "    because it is new",
+        "▸ Assemble the disk",
+        "    because its input changed: p5",
+        "3 of 7 steps to run",
+    ]
+    runs = (Decision(each, Action.RUN, "old" if n else "new") for n, each in enumerate(many))
+    assert told(*runs) == [
+        "▸ Unpack packages (6)",
+        "    because old (5); new (1)",
+        "6 of 6 steps to run",
     ]

@@ -107,7 +107,7 @@ EVENTS = (
     events.StepReused("b-1", "Make b"),
     events.StepStarted("c-1", "Make c", "it changed"),
     events.StepProgress("c-1", "[half]", 1, 2, "parts"),
-    events.StepFinished("c-1", "Make c", 1.5, "done"),
+    events.StepFinished("c-1", "Make c", 1.5, note="done"),
     events.StepStarted("d-1", "Make d", ""),
     events.StepFailed("d-1", "Make d", 0.5),
 )

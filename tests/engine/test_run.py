@@ -2,104 +2,169 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from engine_steps import (
+    Meeting,
+    Nothing,
+    Text,
+    fill_the_disk,
+    meet,
+    meet_and_fail,
+    process_of,
+    upper,
+    writes,
+)
 
 from dockyard.engine import events
-from dockyard.engine.plan import Step, Work, make_plan
+from dockyard.engine.plan import make_plan
 from dockyard.engine.run import run_plan
-from dockyard.engine.store import Store, default_root
-from dockyard.errors import DockyardError, Problem
-
-
-def writes(text: str, *inputs: Step, kind: str = "write") -> Step:
-    def work(work: Work) -> None:
-        joined = text + "".join((work.result(s) / "text").read_text() for s in inputs)
-        work.progress("writing", 1, 2, "parts")
-        (work.out / "text").write_text(joined)
-
-    return Step(kind, f"write {text}", {"text": text}, inputs, work)
+from dockyard.engine.step import Step
+from dockyard.engine.store import FACTS, Store, default_root
+from dockyard.errors import DockyardError
 
 
 def build(goal: Step, store: Store, seen: list[events.Event] | None = None) -> Path:
-    plan = make_plan(goal, store.has, {})
-    return run_plan(plan, store, seen.append if seen is not None else events.ignore)
+    plan = make_plan([goal], store, {})
+    run_plan(plan, store, seen.append if seen is not None else events.ignore)
+    return store.path(goal)
 
 
 def test_runs_in_order_then_reuses(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    goal = writes("c", writes("a", kind="a"), writes("b", kind="b"), kind="c")
+    goal = writes("c", writes("a", name="a"), writes("b", name="b"), name="c")
     seen: list[events.Event] = []
     assert (build(goal, store, seen) / "text").read_text() == "cab"
     assert sum(isinstance(e, events.StepFinished) for e in seen) == 3
+    assert seen[0] == events.RunStarted(3, {})
     again: list[events.Event] = []
     assert (build(goal, store, again) / "text").read_text() == "cab"
-    assert {type(e) for e in again} == {events.StepReused}
+    assert {type(e) for e in again} == {events.RunStarted, events.StepReused}
+
+
+def test_what_has_the_content_that_it_had_makes_nothing_anew(tmp_path: Path) -> None:
+    store, place = Store(tmp_path / "store"), tmp_path
+
+    def goal(text: str) -> Step:
+        source = writes(text, name="source", above=place)
+        plain = Step.of("upper", "upper", upper, Text("", ("source",), place), (source,))
+        return writes("!", plain, name="goal", above=place)
+
+    assert (build(goal("a"), store) / "text").read_text() == "!A"
+    assert (place / "ran").read_text() == "a\nupper\n!\n"
+    record = make_plan([goal("a")], store, {}).record
+    plan = make_plan([goal("A")], store, record)
+    assert [d.unless_same for d in plan.decisions] == [False, True, True]
+    assert plan.decisions[1].reason == "its input changed: source; unless that comes out as it was"
+    seen: list[events.Event] = []
+    run_plan(plan, store, seen.append)
+    # The source is another text, and upper makes the same of it: the goal is answered.
+    assert (place / "ran").read_text() == "a\nupper\n!\nA\nupper\n"
+    (answered,) = [each for each in seen if isinstance(each, events.StepReused)]
+    assert answered.title == "write !" and answered.reason == "its inputs came out as they were"
+    assert store.path(goal("A")) == store.path(goal("a"))
+    plan = make_plan([goal("A")], store, record)
+    assert not plan.to_run
+
+
+def test_a_plan_knows_what_is_answered_when_all_inputs_are_there(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+
+    def steps(text: str) -> tuple[Step, Step]:
+        source = writes(text, name="source")
+        plain = Step.of("upper", "upper", upper, Text("", ("source",)), (source,))
+        return plain, writes("!", plain, name="goal")
+
+    build(steps("a")[1], store)
+    build(steps("A")[0], store)
+    plan = make_plan([steps("A")[1]], store, {})
+    assert not plan.to_run
+    assert plan.decisions[-1].reason == (
+        "its inputs were made anew, and have the content that they had"
+    )
+    run_plan(plan, store, events.ignore)
+    assert store.path(steps("A")[1]) == store.path(steps("a")[1])
+
+
+def test_what_is_borrowed_is_there_and_does_not_count(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def goal(text: str) -> Step:
+        lender = writes(text, name="lender")
+        wanted = Text("", ("lender",))
+        return Step.of("write", "goal", "engine_steps:write", wanted, borrowed=(lender,))
+
+    assert goal("a").id == goal("b").id
+    assert (build(goal("a"), store) / "text").read_text() == "a"
+    assert (build(goal("b"), store) / "text").read_text() == "a"
 
 
 def test_independent_steps_run_side_by_side(tmp_path: Path) -> None:
-    both = threading.Barrier(2, timeout=10)
+    (tmp_path / "place").mkdir()
+    sides = [Step.of(name, name, meet, Meeting(tmp_path / "place", name, 2)) for name in ("l", "r")]
+    store = Store(tmp_path / "store")
+    run_plan(make_plan(sides, store, {}), store, events.ignore)
 
-    def meet(work: Work) -> None:
-        both.wait()
 
-    left = Step("left", "left", {}, (), meet)
-    right = Step("right", "right", {}, (), meet)
-    goal = Step("goal", "goal", {}, (left, right), lambda work: None)
-    build(goal, Store(tmp_path))
+def test_pure_steps_run_in_processes_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    store = Store(tmp_path)
+    step = writes("x", function=process_of, pure=True)
+    assert (build(step, store) / "text").read_text() != str(os.getpid())
 
 
 def test_failures_are_told_together_and_nothing_is_published(tmp_path: Path) -> None:
-    gate = threading.Barrier(2, timeout=10)
-
-    def failing(code: str) -> Step:
-        def work(work: Work) -> None:
-            (work.out / "half").write_text("half")
-            gate.wait()
-            raise DockyardError(Problem(code, code))
-
-        return Step(code, code, {}, (), work)
-
-    left, right = failing("left"), failing("right")
-    store = Store(tmp_path)
+    place = tmp_path / "place"
+    place.mkdir()
+    failing = [
+        Step.of(name, name, meet_and_fail, Meeting(place, name, 2)) for name in ("left", "right")
+    ]
+    store = Store(tmp_path / "store")
+    goal = Step.of("goal", "goal", meet, Meeting(place, "goal", 3), tuple(failing))
     with pytest.raises(DockyardError) as caught:
-        build(Step("goal", "goal", {}, (left, right), lambda work: None), store)
+        build(goal, store)
     assert sorted(p.code for p in caught.value.problems) == ["left", "right"]
-    assert list((tmp_path / "results").iterdir()) == []
-    assert list((tmp_path / "work").iterdir()) == []
+    for name in ("results", "answers", "work"):
+        assert list((store.root / name).iterdir()) == []
 
 
 def test_no_space_is_a_problem_not_a_traceback(tmp_path: Path) -> None:
-    def full(work: Work) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with pytest.raises(DockyardError) as caught:
-        build(Step("full", "full", {}, (), full), Store(tmp_path))
+        build(Step.of("full", "full", fill_the_disk, Nothing()), Store(tmp_path))
     assert caught.value.problems[0].code == "host.no-space"
 
 
-SLOW = """
-import sys, time
-from pathlib import Path
-from dockyard.engine import events
-from dockyard.engine.plan import Step, make_plan
-from dockyard.engine.run import run_plan
-from dockyard.engine.store import Store
-def work(work):
-    for n in range(200):
-        (work.out / str(n)).write_text(str(n))
+def test_the_same_content_has_the_same_digest_in_every_store(tmp_path: Path) -> None:
+    stores = [Store(tmp_path / name) for name in ("one", "two")]
+    digests = set()
+    for store in stores:
+        place = build(writes("x"), store)
+        digests.add(store.content(place.name))
+        assert (place / "text").stat().st_mtime == 0 and (place / FACTS).is_file()
         time.sleep(0.01)
-step = Step("slow", "slow", {}, (), work)
+    assert len(digests) == 1 and None not in digests
+    assert stores[0].content(build(writes("y"), stores[0]).name) not in digests
+
+
+SLOW = """
+import sys
+from pathlib import Path
+from dockyard.engine.plan import make_plan
+from dockyard.engine.run import run_plan
+from dockyard.engine.step import Step
+from dockyard.engine.store import Store
+from engine_steps import Nothing, slowly
+step = Step.of("slow", "slow", slowly, Nothing())
 store = Store(Path(sys.argv[1]))
-run_plan(make_plan(step, store.has, {}), store, lambda event: print(event, flush=True))
+run_plan(make_plan([step], store, {}), store, lambda event: print(event, flush=True))
 """
 
 
@@ -111,7 +176,10 @@ def wait_for_work(store: Path) -> None:
         time.sleep(0.01)
 
 
-def test_killed_work_is_swept_and_a_living_process_is_waited_for(tmp_path: Path) -> None:
+def test_killed_work_is_swept_and_a_living_process_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     first = subprocess.Popen([sys.executable, "-c", SLOW, tmp_path], stdout=subprocess.PIPE)
     assert first.stdout is not None
     first.stdout.readline()

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dockyard.engine.store import Store
 from dockyard.host import seal
 from dockyard.model.packages import Lock
 from dockyard.packages.lockfile import dump
-from dockyard.tools.trees import trees_path
+from dockyard.tools.trees import tools_step
 
 REPOSITORY = Path(__file__).parents[2]
 # The small repositories of the packages' tests, for the modules that import this one before them.
@@ -95,9 +96,10 @@ class Desk:
         tools = root / "tools.lock"
         tools.write_text(dump(Lock("tools", None, (), ())))
         # Unpacked already: the quick cases end before the first tool runs.
-        place = trees_path(root / "store", ())
-        place.mkdir(parents=True)
-        seal.write(place)
+        store, step = Store(root / "store"), tools_step(())
+        store.place(step.id).mkdir()
+        seal.write(store.place(step.id))
+        store.note_answer(step, step.id)
         environment = {"DOCKYARD_STORE": str(root / "store"), "DOCKYARD_TOOLS_LOCK": str(tools)}
         return cls(root, environment, {str(root): HOME})
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from dockyard.cli.main import main
 from dockyard.host import kernel, namespace
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from stores import share
+
 
 def run() -> None:
     size, store, shared, *arguments = sys.argv[1:]
     namespace.enter()
     Path(store).mkdir()
     kernel.mount("tmpfs", store, "tmpfs", 0, f"size={size}")
-    for name in ("tools", "repositories", "blobs"):
-        (Path(store) / name).symlink_to(Path(shared) / name)
+    share(Path(store), Path(shared), "repositories", "blobs")
     sys.argv = ["dockyard", *arguments]
     main()
 

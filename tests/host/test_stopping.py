@@ -41,7 +41,7 @@ def lock():
         pass
 
 def spread():
-    workers.each(time.sleep, [60, 60], workers=2)
+    workers.Workers(1).run(time.sleep, 60)
 
 def clearing():
     try:

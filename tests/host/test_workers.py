@@ -1,4 +1,4 @@
-"""Workers: results in order, and no worker outlives its caller."""
+"""Workers: functions in processes of their own, none of which outlives its caller."""
 
 from __future__ import annotations
 
@@ -7,45 +7,51 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dockyard.errors import DockyardError
-from dockyard.host.workers import each
+from dockyard.host.workers import Workers
 
 
-def test_results_come_in_the_order_of_the_items() -> None:
-    told: list[int] = []
-    results = each(abs, [-3, -1, -2], workers=2, done=told.append)
-    assert results == [3, 1, 2]
-    assert sorted(told) == [-3, -2, -1]
-
-
-def test_one_worker_needs_no_process() -> None:
-    here: list[int] = []
-    assert each(here.append, [1, 2], workers=1) == [None, None]
-    assert here == [1, 2]
+def test_a_function_runs_in_another_process_and_what_it_raises_is_raised_here() -> None:
+    workers = Workers(2)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            found = set(pool.map(lambda _: workers.run(os.getpid), range(4)))
+        assert found and os.getpid() not in found
+        with pytest.raises(ZeroDivisionError):
+            workers.run(divmod, 1, 0)
+    finally:
+        workers.close()
 
 
 def test_a_worker_that_dies_is_told() -> None:
-    with pytest.raises(DockyardError) as caught:
-        each(os._exit, [3, 3], workers=2)
+    workers = Workers(1)
+    try:
+        with pytest.raises(DockyardError) as caught:
+            workers.run(os._exit, 3)
+    finally:
+        workers.close()
     assert caught.value.problems[0].code == "host.worker-died"
 
 
 _SLEEPERS = """
 import time
-from dockyard.host.workers import each
+from concurrent.futures import ThreadPoolExecutor
+from dockyard.host.workers import Workers
 if __name__ == "__main__":
-    each(time.sleep, [60, 60], workers=2)
+    workers = Workers(2)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda seconds: workers.run(time.sleep, seconds), [60, 60]))
 """
 
 
 def _children(process: int) -> list[int]:
-    return [
-        int(text) for text in Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    ]
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(text) for task in tasks for text in (task / "children").read_text().split()]
 
 
 def _wait(condition: object, seconds: float = 20) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from stores import share
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 CODE = "from dockyard.cli.main import main; main()"
@@ -47,8 +49,4 @@ def run_dockyard(
 
 def fresh_store(published: Path, place: Path, name: str) -> Path:
     """A store that shares tools, downloads and repositories with the published one, not results."""
-    store = place / name
-    store.mkdir()
-    for shared in ("tools", "blobs", "repositories"):
-        (store / shared).symlink_to(published / shared)
-    return store
+    return share(place / name, published, "blobs", "repositories")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, Ran, fresh_store, run_dockyard
 
-from dockyard.engine.store import Store
+from dockyard.engine.store import FACTS, Store
 
 IMAGE = EXAMPLES / "minimal/image.yaml"
 
@@ -40,8 +40,12 @@ def test_damage_is_named_and_made_anew(published: Path, tmp_path: Path) -> None:
         options = ("--store", store, "--output-image-file", out, "--progress", "plain")
         return run_dockyard("build", IMAGE, *options, *words)
 
-    def result(kind: str) -> Path:
-        (found,) = (store / "results").glob(f"{kind}-*")
+    def result(name: str) -> Path:
+        (found,) = (
+            path.parent
+            for path in (store / "results").glob(f"*/{FACTS}")
+            if json.loads(path.read_bytes())["name"] == name
+        )
         return found
 
     # The proof of every file system is part of this one.

@@ -92,5 +92,6 @@ def discard(directory: Path) -> None:
     code = "from dockyard.host import namespace, removal; import sys, pathlib\n"
     code += "namespace.enter()\n"
     code += "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
-    code += "    path.unlink() if path.is_file() else removal.remove_tree(path)"
+    code += "    if not path.is_symlink():\n"  # shared with another store
+    code += "        path.unlink() if path.is_file() else removal.remove_tree(path)"
     subprocess.run([sys.executable, "-c", code, directory], check=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 from rpm_repositories import access, add_rpm, index, serving
 
-from dockyard.engine.plan import Step, make_plan
-from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
+from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.packages import Lock, PinBy, Repository, Request
 from dockyard.packages import lock as locks
+from dockyard.pipeline.arguments import Packages
 from dockyard.pipeline.named import unknown_names
-from dockyard.pipeline.packages import packages_step
-from dockyard.pipeline.toolbox import Toolbox
-from dockyard.tools.trees import ToolTrees
+from dockyard.pipeline.steps.packages import install_packages
 from dockyard.tree.additional import AdditionalFile
 from dockyard.tree.modules import Module
 from dockyard.tree.services import Service
@@ -91,10 +88,6 @@ def test_packages_that_are_still_to_be_fetched_are_not_guessed_at(
     assert judged(tmp_path, source, held, Service("nonsense", True)) == []
 
 
-def _no_tools() -> ToolTrees:
-    raise AssertionError("nothing is to be installed")
-
-
 def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed(
     tmp_path: Path,
 ) -> None:
@@ -106,13 +99,13 @@ def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed
     with serving(tmp_path / "rpms") as server:
         afar = Repository("afar", (server.url,), check_packages=False, check_metadata=False)
         held = locks.make_lock("web", Request(("kernel", "nginx")), [afar], known)
-        asked = partial(unknown_names, [Service("ngnix", True)], held, [afar], known, None)
-        assert asked() == []
-        toolbox = Toolbox(Step("tools", "", {}, (), lambda _: None), _no_tools)
-        step = packages_step(held, tmp_path / "lock", [afar], known, toolbox, 0, asked)
+        settings = (Service("ngnix", True),)
+        assert unknown_names(settings, held, [afar], known, None) == []
+        (tmp_path / "out").mkdir()
+        wanted = Packages({}, True, 0, held, str(tmp_path / "lock"), (afar,), (), settings)
         with pytest.raises(DockyardError, match="no unit ngnix"):
-            run_plan(make_plan(step, store.has, {}), store, lambda _: None)
-    assert asked() != []
+            install_packages(Work(tmp_path / "out", {}, store.root), wanted)
+    assert unknown_names(settings, held, [afar], known, None) != []
 
 
 def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: Repository) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dockyard.model.storage import FileSystemType
-from dockyard.pipeline.disk import _label
+from dockyard.pipeline.image import label_of
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from dockyard.pipeline.disk import _label
 def test_a_file_system_has_as_much_of_the_name_as_it_can_hold(
     label: str, kind: FileSystemType, expected: str
 ) -> None:
-    assert _label(label, kind) == expected
+    assert label_of(label, kind) == expected

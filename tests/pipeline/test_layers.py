@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from dockyard.engine.plan import Step, Work
+from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Position
-from dockyard.pipeline.layers import TREE, UPPER, layer_step
+from dockyard.pipeline.arguments import TREE, UPPER, Settings
+from dockyard.pipeline.steps.settings import apply_settings
 from dockyard.tree.additional import AdditionalFile
+from dockyard.tree.every import AnySetting
 from dockyard.tree.services import Service
-from dockyard.tree.setting import Setting, Tree
+from dockyard.tree.setting import Tree
 
 PLACE = Position("image.yaml", 3, 5)
 
 
-@dataclass(frozen=True)
-class Working:
-    """What a step holds, with one result below it."""
-
-    out: Path
-    below: Path
-
-    def result(self, step: Step) -> Path:
-        return self.below
-
-    def digested(self, digests: Mapping[str, str]) -> None:
-        raise AssertionError
-
-    def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
-        pass
-
-
-def nothing(work: Work) -> None:
-    raise AssertionError
-
-
 @pytest.fixture
-def working(tmp_path: Path, namespace: None) -> Working:
+def working(tmp_path: Path, namespace: None) -> Work:
     units = tmp_path / "packages" / TREE / "usr/lib/systemd/system"
     units.mkdir(parents=True)
     (units / "loop.service").symlink_to("loop.service")
     (tmp_path / "out").mkdir()
-    return Working(tmp_path / "out", tmp_path / "packages")
+    return Work(tmp_path / "out", {"packages": tmp_path / "packages"}, tmp_path)
 
 
-def run(working: Working, *settings: Setting) -> None:
-    packages = Step("packages", "Install", {}, (), nothing)
-    layer_step("settings", "Apply settings", settings, (packages,), 1).work(working)
+def run(working: Work, *settings: AnySetting) -> None:
+    apply_settings(working, Settings(settings, ("packages",), 1))
 
 
-def test_a_layer_has_what_its_settings_make(working: Working) -> None:
+def test_a_layer_has_what_its_settings_make(working: Work) -> None:
     run(working, AdditionalFile("/etc/motd", content="hello"))
     assert (working.out / UPPER / "etc/motd").read_text() == "hello"
     assert [path.name for path in working.out.iterdir()] == [UPPER]
 
 
-def test_what_is_no_file_is_told_at_the_setting(working: Working) -> None:
+def test_what_is_no_file_is_told_at_the_setting(working: Work) -> None:
     with pytest.raises(DockyardError) as caught:
         run(working, Service("loop", True, PLACE))
     (problem,) = caught.value.problems
@@ -67,7 +45,7 @@ def test_what_is_no_file_is_told_at_the_setting(working: Working) -> None:
     assert problem.why == "its links run in circles"
 
 
-def test_what_is_in_the_way_is_told_at_the_setting(working: Working) -> None:
+def test_what_is_in_the_way_is_told_at_the_setting(working: Work) -> None:
     class Looking(AdditionalFile):
         def apply(self, tree: Tree) -> None:
             tree.files.read_link("/usr/lib/systemd/system/loop.service/below")

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from dockyard.engine.plan import Step
+from dockyard.engine.step import Step
 from dockyard.engine.store import Store
 from dockyard.errors import Severity
 from dockyard.host import files
 from dockyard.pipeline.output import image_digest, misnamed
+
+
+def disk(number: int) -> Step:
+    arguments = {"number": number}
+    return Step("disk", "disk", "Assemble", "dockyard.host.files:digest", arguments, arguments)
 
 
 @pytest.mark.parametrize("name", ["a.qcow2", "a.QCOW2", "a.img", "a", "a.2026.1"])
@@ -32,8 +37,10 @@ def test_an_image_is_digested_once_until_it_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "store")
-    step = Step("disk", "Assemble", {}, (), lambda work: None)
-    image = store.path(step) / "disk.raw"
+    step = disk(0)
+    store.place(step.id).mkdir()
+    store.note_answer(step, step.id)
+    image = store.place(step.id) / "disk.raw"
     read = []
     digest = files.digest
 
@@ -56,11 +63,12 @@ def test_an_image_is_digested_once_until_it_is_another(
 
 def test_digests_of_images_that_are_gone_are_forgotten(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    first, second = (Step("disk", "Assemble", {"n": n}, (), lambda work: None) for n in range(2))
+    first, second = disk(1), disk(2)
     for step in (first, second):
-        store.path(step).mkdir()
+        store.place(step.id).mkdir()
+        store.note_answer(step, step.id)
         (store.path(step) / "disk.raw").write_bytes(b"x")
     image_digest(first, "disk.raw", store)
-    store.discard(first)
+    store.discard(first.id)
     image_digest(second, "disk.raw", store)
     assert list(store.record("digests")) == [second.id]

@@ -1,19 +1,47 @@
-"""What makes a UKI another one."""
+"""What makes a UKI another one, and how its command line comes to what other steps found."""
 
 from __future__ import annotations
 
-from dockyard.engine.plan import Step
-from dockyard.pipeline.boot import uki_step
-from dockyard.pipeline.toolbox import Toolbox
+from pathlib import Path
+
+import pytest
+
+from dockyard.disk import uki
+from dockyard.engine.step import Step
+from dockyard.engine.work import Work
+from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, TOOLS, TREE, Found, Uki
+from dockyard.pipeline.steps.boot import make_uki
 
 
 def test_each_character_of_the_command_line_counts() -> None:
-    tools = Step("tools", "", {}, (), lambda _: None)
-    initrd = Step("initrd", "", {}, (), lambda _: None)
-
     def id(command_line: str) -> str:
-        toolbox = Toolbox(tools, lambda: (_ for _ in ()).throw(AssertionError))
-        return uki_step("a", command_line, "x86_64", initrd, (), toolbox, 0).id
+        wanted = Uki("a", tuple(command_line.split(" ")), "x86_64", (), 0)
+        return Step.of("uki", "Join", make_uki, wanted).id
 
     lines = ('rw a="b c"', 'rw a="b  c"', 'rw a="b\tc"', 'rw a="b c" ')
     assert len({id(line) for line in lines}) == len(lines)
+
+
+def test_what_a_step_found_flows_into_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the root hash of a verity device does, which nobody knows before its data are written."""
+    tree = tmp_path / "packages" / TREE
+    for path, text in (
+        ("usr/lib/modules/6.1/vmlinuz", "kernel"),
+        ("usr/lib/os-release", "ID=a\n"),
+        ("usr/lib/systemd/boot/efi/linuxx64.efi.stub", "stub"),
+    ):
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+    (tmp_path / "verity-usr").mkdir()
+    (tmp_path / "verity-usr/roothash").write_text("0123abcd\n")
+    (tmp_path / "out").mkdir()
+    joined: list[uki.UkiContent] = []
+    monkeypatch.setattr(uki, "build_uki", lambda tools, content, out, epoch: joined.append(content))
+    names = ("packages", "verity-usr", INITRD, TOOLS)
+    work = Work(tmp_path / "out", {name: tmp_path / name for name in names}, tmp_path)
+    found = {"usr-hash": Found("verity-usr", "roothash")}
+    make_uki(work, Uki("a", ("rw", "usrhash={usr-hash}"), "x86_64", ("packages",), 0, found))
+    assert [content.command_line for content in joined] == ["rw usrhash=0123abcd"]
+    assert (tmp_path / "out" / COMMAND_LINE).read_text() == "rw usrhash=0123abcd\n"

@@ -13,26 +13,26 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dockyard.cli.tools import command
+from dockyard.engine.events import Event, StepProgress
+from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.host import seal
 from dockyard.host.sandbox import Tools
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.fetch import FetchEvent
 from dockyard.packages.mirror_directory import fill
-from dockyard.pipeline.toolbox import open_toolbox
+from dockyard.tools.declared import declared_trees
 from dockyard.tools.lock import lock_tools
 from dockyard.tools.trees import (
-    ToolTrees,
-    Unpacked,
-    declared_trees,
     load_tools_lock,
     lock_path,
     own_lock_path,
     request,
+    require_whole,
+    tools_step,
     tools_tree,
-    trees_path,
 )
+from dockyard.tools.unpacked import ToolTrees
 
 PROGRAMS = {
     "main": (
@@ -58,16 +58,19 @@ def test_the_shipped_lock_names_no_host() -> None:
     assert not re.search(r"https?:|[a-z]\.(org|com|net)\b", lock_path().read_text())
 
 
-def test_trees_are_found_by_their_pins_alone(tmp_path: Path) -> None:
+def test_trees_are_found_by_their_pins_alone() -> None:
     pins = load_tools_lock().packages
-    assert trees_path(tmp_path, pins) == trees_path(tmp_path, reversed(pins))
-    assert trees_path(tmp_path, pins) != trees_path(tmp_path, pins[1:])
+    here = Origins(("https://here",))
+    assert tools_step(pins).id == tools_step(reversed(pins), here).id
+    assert tools_step(pins).id != tools_step(pins[1:]).id
 
 
 def test_trees_that_are_there_need_nothing(tmp_path: Path) -> None:
-    place = trees_path(tmp_path, load_tools_lock().packages)
-    place.mkdir(parents=True)
+    store, step = Store(tmp_path), tools_step(load_tools_lock().packages)
+    place = store.place(step.id)
+    place.mkdir()
     seal.write(place)
+    store.note_answer(step, step.id)
     assert tools_tree(tmp_path, origins=Origins()) == ToolTrees(
         Tools(place / "main"), Tools(place / "testing")
     )
@@ -76,7 +79,7 @@ def test_trees_that_are_there_need_nothing(tmp_path: Path) -> None:
 def test_a_lock_that_lost_a_tool_is_refused(tmp_path: Path) -> None:
     pins = [pin for pin in load_tools_lock().packages if pin.name not in ("rpm", "mtools")]
     with pytest.raises(DockyardError) as caught:
-        open_toolbox(pins, tmp_path, Origins(), tmp_path / "web.lock", "dockyard lock web.yaml")
+        require_whole(pins, str(tmp_path / "web.lock"), "dockyard lock web.yaml")
     [problem] = caught.value.problems
     assert (problem.code, problem.where) == ("tools.lock-stale", str(tmp_path / "web.lock"))
     assert problem.excerpt == ("main: mtools", "main: rpm")
@@ -96,7 +99,7 @@ def test_a_tool_that_was_written_to_is_made_anew(
         return trees.main.run(["sh", "-c", "echo hello"]).text
 
     assert hello() == "hello\n"
-    shell = trees_path(store, few) / "main/usr/bin/dash"
+    shell = Store(store).path(tools_step(few)) / "main/usr/bin/dash"
     inode = shell.stat().st_ino
     assert hello() == "hello\n" and shell.stat().st_ino == inode
     with shell.open("r+b") as file:
@@ -141,13 +144,14 @@ def test_trees_are_made_from_an_offline_directory_alone(tmp_path: Path, namespac
     filled = fill(wanted, tmp_path / "mirror", local, origins, {})
     assert (filled.files, filled.made) == (len({pin.digest for pin in few}), ())
 
-    events: list[FetchEvent | Unpacked] = []
+    seen: list[Event] = []
     offline = Origins((), (tmp_path / "mirror",))
-    trees = tools_tree(store, few, events.append, origins=offline)
+    trees = tools_tree(store, few, seen.append, origins=offline)
     assert trees.main.run(["sh", "-c", "echo hello"]).text == "hello\n"
-    assert isinstance(events[-1], Unpacked) and events[-1].done == len(few)
+    told = [each for each in seen if isinstance(each, StepProgress)]
+    assert (told[-1].done, told[-1].unit) == (len(few), "packages")
     assert Blobs(store / "blobs").has(few[0].digest)
-    assert not list((store / "tools").glob(".*"))
+    assert not list((store / "work").iterdir())
 
 
 @pytest.mark.build
@@ -164,21 +168,18 @@ def test_a_store_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("dockyard.packages.deb.pins.fetch_pins", full)
+    monkeypatch.setattr("dockyard.tools.unpacking.fetch_pins", full)
     with pytest.raises(DockyardError) as caught:
         tools_tree(tmp_path, origins=Origins())
     assert caught.value.problems[0].code == "host.no-space"
 
 
 def test_a_half_made_tree_never_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a killed run left is swept away by the next, which fails here in the middle too."""
-    place = trees_path(tmp_path, load_tools_lock().packages)
-    left = place.with_name(f".{place.name}.new")
-    (left / "main/stale").mkdir(parents=True)
-    monkeypatch.setattr("dockyard.packages.deb.pins.fetch_pins", lambda *_: None)
+    """What is fetched is not there: it fails in the middle."""
+    monkeypatch.setattr("dockyard.tools.unpacking.fetch_pins", lambda *_: None)
     with pytest.raises(DockyardError):
         tools_tree(tmp_path, origins=Origins())
-    assert not place.exists() and not (left / "main/stale").exists()
+    assert not list((tmp_path / "results").iterdir()) and not list((tmp_path / "work").iterdir())
 
 
 def test_a_lock_of_the_users_own_comes_before_the_shipped_one(

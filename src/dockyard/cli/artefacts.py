@@ -46,9 +46,10 @@ def questions_for(
     from dockyard.engine.plan import Action
     from dockyard.engine.store import Store
     from dockyard.packages.deb.sources import Origins
+    from dockyard.pipeline.arguments import MANIFEST
     from dockyard.pipeline.build import plan_image, without_damage
     from dockyard.pipeline.guest_needs import require_answers
-    from dockyard.pipeline.image import MANIFEST, questions_of
+    from dockyard.pipeline.image import questions_of
 
     kept = Store(store)
     planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
@@ -76,11 +77,10 @@ def questions_for(
                     fix=f"run: dockyard build {file}, which makes it anew",
                 )
             )
-    image = kept.path(artefact) / planned.steps.artefact_name
-    request = planned.request
-    step = planned.steps.manifest
-    manifest = kept.path(step) if kept.has(step) else None
+    request, steps = planned.request, planned.steps
+    image = kept.path(artefact) / steps.artefact_name if kept.has(artefact) else file
+    manifest = kept.path(steps.manifest) if kept.has(steps.manifest) else None
     if manifest:
         require_answers(manifest / MANIFEST, request.loaded.position("os.packages"))
     questions = questions_of(request, manifest, every_file=every_file)
-    return Artefact(request.name, image, request.format, questions, request.lock.tools)
+    return Artefact(request.name, image, request.output.format, questions, request.lock.tools)

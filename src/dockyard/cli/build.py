@@ -43,65 +43,41 @@ def command(
     The packages are those of the lock beside it (image.yaml: image.lock), made by `dockyard lock`.
     What has not changed since an earlier build is taken from the store.
     """
-    import json
-
     from dockyard.host import clock
 
     began = clock.monotonic()  # before the imports that take most of an unchanged build's time
 
-    from dockyard.engine.run import run_plan
     from dockyard.engine.store import Store
-    from dockyard.host import namespace
-    from dockyard.pipeline.build import plan_image, without_damage
-    from dockyard.pipeline.image import MANIFEST, REPORT
-    from dockyard.pipeline.output import (
-        image_digest,
-        is_placed,
-        misnamed,
-        output_path,
-        place,
-        require_placeable,
-    )
+    from dockyard.pipeline.build import build_image, plan_image
 
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
-    planned = plan_image(image, kept, origins, output_image_format, rpm_source)
-    remark(planned.request.remarks)
-    named = output_path(planned.request, output_image_file)
-    remark(misnamed(named, planned.request.format, planned.request.extension))
-    target = require_placeable(named, planned.request.inputs, kept)
-    placing = not is_placed(planned.steps.artefact, target, kept)
-    planned = without_damage(planned, kept, whole_image=placing)
-    if planned.plan.to_run or verify or kept.has_work():
-        namespace.enter()
-        kept.sweep()
-    nothing_to_tell = not planned.plan.to_run and not verify and progress != "json"
-    with display("quiet" if nothing_to_tell else progress) as listener:
-        run_plan(planned.plan, kept, listener, jobs=jobs)
-        if verify:
-            from dockyard.pipeline.verify import verify_build
-
-            verify_build(planned, kept, listener, jobs)
-    kept.keep_record(planned.record_name, planned.plan.record)
-    placed = place(kept.path(planned.steps.artefact), planned.steps.artefact_name, target, kept)
-    report = (kept.path(planned.steps.goal) / REPORT).read_text()
-    listed = kept.path(planned.steps.manifest) / MANIFEST
-    digested = {}
-    if wants_json():
-        digested["sha256"] = image_digest(planned.steps.artefact, planned.steps.artefact_name, kept)
+    planned = plan_image(image, kept, origins, output_image_format, rpm_source, output_image_file)
+    remark(planned.remarks)
+    with display(progress) as listener:
+        built = build_image(planned, kept, listener, jobs=jobs, verify=verify)
     seconds = clock.monotonic() - began
-    facts = {
-        **json.loads(report),
-        **digested,
-        "image": str(target.absolute()),
-        "manifest": str(listed),
-        "changed": bool(planned.plan.to_run),
-        "placed": placed,
-        "verified": verify,
+    facts: dict[str, Any] = {
+        "name": planned.request.name,
+        "image": str(built.path),
+        "manifest": str(built.manifest),
+        "format": built.format,
+        "packages": built.packages,
+        "files": built.files,
+        "size": built.size,
+        "used": built.used,
+        "changed": built.changed,
+        "placed": built.placed,
+        "verified": built.verified,
         "seconds": round(seconds, 2),
     }
-    text = _text(facts, named, terminal.duration(seconds))
-    return Answer(text, facts, logged=bool(planned.plan.to_run))
+    if wants_json():
+        from dockyard.pipeline.output import image_digest
+
+        steps = planned.steps
+        facts["sha256"] = image_digest(steps.artefact, steps.artefact_name, kept)
+    text = _text(facts, planned.output, terminal.duration(seconds))
+    return Answer(text, facts, logged=built.changed)
 
 
 def _text(facts: dict[str, Any], named: Path, took: str) -> str:

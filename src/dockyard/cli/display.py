@@ -9,10 +9,11 @@ import dataclasses
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import click
 
+from dockyard.cli.groups import Grouped
 from dockyard.cli.log import QUIET, VERBOSE, current_log
 from dockyard.cli.plain import plain
 from dockyard.cli.terminal import Reused, draws, duration
@@ -45,12 +46,37 @@ def _shown(mode: str) -> Iterator[events.Listener]:
     elif mode == "json":
         yield _json
     elif mode == "auto" and draws() and not (context and context.meta.get(VERBOSE)):
-        from dockyard.cli.live import live
-
-        with live() as listener:
-            yield listener
+        with ExitStack() as stack:
+            yield Grouped(_Live(stack))
     else:
-        yield _Plain()
+        yield Grouped(_Plain())
+
+
+class _Live:
+    """The live display, which begins with the first step that runs: it starts a thread, and loads
+    what an unchanged build does not need.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._before: list[events.Event] = []
+        self._listener: events.Listener | None = None
+
+    def __call__(self, event: events.Event) -> None:
+        with self._lock:
+            if self._listener is None:
+                self._before.append(event)
+                if not isinstance(event, events.StepStarted):
+                    return
+                from dockyard.cli.live import live
+
+                self._listener = self._stack.enter_context(live())
+                before, self._before = self._before, []
+            else:
+                before = [event]
+        for each in before:
+            self._listener(each)
 
 
 def _json(event: events.Event) -> None:
@@ -76,7 +102,9 @@ class _Plain:
 
     def _line(self, event: events.Event) -> str:
         match event:
-            case events.StepReused(title=title):
+            case events.StepReused(title=title, reason=reason):
+                if reason:
+                    return f"  =  {title} ({reason})"
                 self._reused.add(title)
                 return ""
             case events.StepStarted(title=title, reason=reason):

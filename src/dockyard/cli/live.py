@@ -53,8 +53,11 @@ def live() -> Iterator[events.Listener]:
 
         def listener(event: events.Event) -> None:
             match event:
-                case events.StepReused(title=title):
-                    reused.add(title)
+                case events.StepReused(title=title, reason=reason):
+                    if reason:
+                        console.print(f"[dim]= {escape(plain(title))} ({escape(reason)})")
+                    else:
+                        reused.add(title)
                 case events.StepStarted(step=step, title=title):
                     if line := reused.line():
                         console.print(f"[dim]= {escape(plain(line))}")
@@ -64,12 +67,14 @@ def live() -> Iterator[events.Listener]:
                         count = {"completed": done, "total": total} if total else {}
                         shown.update(tasks[step], note=escape(plain(note)), **count)  # type: ignore[arg-type]
                 case events.StepFinished(step=step, title=title, seconds=seconds, note=note):
-                    shown.remove_task(tasks.pop(step))
+                    if step in tasks:
+                        shown.remove_task(tasks.pop(step))
                     told = f" [dim]{escape(plain(note))}" if note else ""
                     took = terminal.duration(seconds)
                     console.print(f"[green]✓[/] {escape(plain(title))} [dim]{took}[/]{told}")
                 case events.StepFailed(step=step, title=title, seconds=seconds):
-                    shown.remove_task(tasks.pop(step))
+                    if step in tasks:
+                        shown.remove_task(tasks.pop(step))
                     console.print(
                         f"[red]✗[/] {escape(plain(title))} [dim]{terminal.duration(seconds)}"
                     )

@@ -107,12 +107,12 @@ def _tool_pins(
     from dockyard.model.packages import Lock
     from dockyard.packages.blobs import Blobs
     from dockyard.tools.lock import refresh_tools
-    from dockyard.tools.trees import load_tools_lock, request, trees_path
+    from dockyard.tools.trees import load_tools_lock, request, tools_ready
 
     if keep is None:
         return load_tools_lock().packages
     places = [Blobs.of_store(store), *(Blobs(path) for path in origins.offline)]
-    if trees_path(store, keep).is_dir() or all(
+    if tools_ready(store, keep) or all(
         any(place.has(pin.digest) for place in places) for pin in keep
     ):
         return keep

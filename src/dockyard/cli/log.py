@@ -95,12 +95,12 @@ class Log(logging.Handler):
     def event(self, event: events.Event) -> None:
         """Write what the engine says, but for each bit of progress."""
         match event:
-            case events.StepProgress():
+            case events.RunStarted() | events.StepProgress():
                 return
             case events.StepStarted(title=title, reason=reason):
                 self.line(f"begin   {title} ({reason})" if reason else f"begin   {title}")
-            case events.StepReused(title=title):
-                self.line(f"reuse   {title}")
+            case events.StepReused(title=title, reason=reason):
+                self.line(f"reuse   {title} ({reason})" if reason else f"reuse   {title}")
             case events.StepFinished(title=title, seconds=seconds, note=note):
                 self.line(f"done    {title}, {seconds:.2f} s{f', {note}' if note else ''}")
             case events.StepFailed(title=title, seconds=seconds):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from dockyard.cli.verb import Verb, remark
 if TYPE_CHECKING:
     from dockyard.engine.plan import Decision, Plan
 
+_SHOWN = 3  # steps of a group, or reasons, that are told one by one
 _MARKS = {"run": ("▸", "green"), "reuse": ("=", None), "skip": ("·", None)}
 
 
@@ -40,7 +43,7 @@ def command(
     kept = Store(store)
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     plan = without_damage(planned, kept, mend=False).plan
-    remark(planned.request.remarks)
+    remark(planned.remarks)
     facts = {"steps": [_as_json(decision) for decision in plan.decisions]}
     return Answer(as_text(plan, details=details), facts)
 
@@ -49,18 +52,47 @@ def as_text(plan: Plan, *, details: bool = False) -> str:
     """A plan for a person: a reason that all steps have which run is told once, at the end."""
     reasons = [each.reason for each in plan.decisions if each.action.value == "run"]
     shared = reasons[0] if len(reasons) > 1 and len(set(reasons)) == 1 else ""
-    lines = [line for each in plan.decisions for line in _lines(each, details, not shared)]
+    lines: list[str] = []
+    for (group, action), found in groupby(plan.decisions, lambda d: (d.step.group, d.action)):
+        same = list(found)
+        if group and len(same) > _SHOWN:
+            lines += _group(group, action.value, same, not shared)
+        else:
+            lines += [line for each in same for line in _lines(each, details, not shared)]
     return "\n".join([*lines, _summary(plan, shared)])
+
+
+def _group(name: str, action: str, same: list[Decision], reasons: bool) -> list[str]:
+    """Many steps of a group that have the same outcome, as one."""
+    mark, colour = _MARKS[action]
+    lines = [
+        f"{click.style(mark, fg=colour)} {click.style(f'{name} ({len(same)})', dim=not colour)}"
+    ]
+    told = Counter(each.reason for each in same)
+    if colour and reasons:
+        shown = [reason if count == len(same) else f"{reason} ({count})"
+                 for reason, count in told.most_common(_SHOWN)]  # fmt: skip
+        lines += _because("; ".join(shown) + ("; …" if len(told) > _SHOWN else ""))
+    return lines
+
+
+def _because(reason: str) -> list[str]:
+    lead = " " * 4
+    return textwrap.wrap(
+        f"because {reason}", terminal.width(), initial_indent=lead, subsequent_indent=lead
+    )
 
 
 def _as_json(decision: Decision) -> dict[str, object]:
     step = decision.step
     return {
         "id": step.id,
+        "name": step.name,
         "kind": step.kind,
         "title": step.title,
         "action": decision.action.value,
         "reason": decision.reason,
+        "unlessSame": decision.unless_same,
         "inputs": [needed.id for needed in step.inputs],
         "details": list(step.details),
     }
@@ -71,9 +103,7 @@ def _lines(decision: Decision, details: bool, reasons: bool) -> list[str]:
     title = decision.step.title
     lines = [f"{click.style(mark, fg=colour)} {click.style(title, dim=colour is None)}"]
     if colour and reasons:
-        lead, width = " " * 4, terminal.width()
-        because = f"because {decision.reason}"
-        lines += textwrap.wrap(because, width, initial_indent=lead, subsequent_indent=lead)
+        lines += _because(decision.reason)
     if details:
         lines += [f"    - {line}" for line in decision.step.details]
     return lines

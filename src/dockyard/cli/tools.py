@@ -41,7 +41,7 @@ def list_tools(everything: bool) -> Answer:
 
 
 def _rows(lock: Lock, everything: bool) -> list[dict[str, str | int]]:
-    from dockyard.tools.trees import declared_trees
+    from dockyard.tools.declared import declared_trees
 
     rows: list[dict[str, str | int]] = []
     for tree in declared_trees():
@@ -171,18 +171,13 @@ def fetch(
 ) -> Answer:
     """Fetch and unpack the tools now, so that later work needs no network for them."""
     from dockyard.host import namespace
-    from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree, trees_path
+    from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree
 
     namespace.enter()
     origins = origins_of(debian_mirror, mirror_dir)
     pins = load_tools_lock().packages
-    place = trees_path(store.absolute(), pins)
-    facts = {"directory": str(place), "packages": len(pins)}
-    if tools_ready(store.absolute(), pins):
-        return Answer(f"{place}: there already", {**facts, "fetched": False})
-    with (
-        display(progress) as listener,
-        step(listener, "Bring the tools", "the store has none of this lock that is whole") as tell,
-    ):
-        tools_tree(store.absolute(), pins, tell, origins=origins)
-    return Answer(f"{place}: {len(pins)} packages", {**facts, "fetched": True})
+    fetched = not tools_ready(store, pins)
+    with display(progress if fetched else "quiet") as listener:
+        place = tools_tree(store, pins, listener, origins=origins).main.root.parent
+    facts = {"directory": str(place), "packages": len(pins), "fetched": fetched}
+    return Answer(f"{place}: {f'{len(pins)} packages' if fetched else 'there already'}", facts)

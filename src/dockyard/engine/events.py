@@ -1,11 +1,19 @@
 """What the engine says while it works. One renderer turns events into what a person or a program
-reads.
+reads. group: names steps that are told as one, such as the unpacking of each package; else empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A plan begins to run. steps: how many are to run. groups: how many of them in each group."""
+
+    steps: int
+    groups: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +23,17 @@ class StepStarted:
     step: str
     title: str
     reason: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StepReused:
-    """A step's result was taken from the store."""
+    """A step's result was taken from the store. reason: why, where the plan did not know it."""
 
     step: str
     title: str
+    group: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,7 @@ class StepProgress:
     done: int = 0
     total: int = 0
     unit: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class StepFinished:
     step: str
     title: str
     seconds: float
+    group: str = ""
     note: str = ""
 
 
@@ -55,9 +68,10 @@ class StepFailed:
     step: str
     title: str
     seconds: float
+    group: str = ""
 
 
-Event = StepStarted | StepReused | StepProgress | StepFinished | StepFailed
+Event = RunStarted | StepStarted | StepReused | StepProgress | StepFinished | StepFailed
 Listener = Callable[[Event], None]
 
 

@@ -1,77 +1,35 @@
-"""Steps and plans: what would be done, in which order, and why.
+"""Plans: what would be done, in which order, and why.
 
-A step is named by its id: the hash of its kind, of everything that shapes its output, and of the
-ids of the steps whose results it reads. Planning looks only at the store's contents and at the
-record of the last plan; it changes nothing. Steps that no running step needs are not run, even
-when their results have gone from the store.
+Planning looks only at the store's contents and at the record of the last plan; it changes nothing.
+Steps that no running step needs are not run, even when their results have gone from the store.
+
+A step is answered, not run, when the store has a result that was made from inputs with the same
+content. Where an input is still to be made, its content is not known before: then the plan says
+that the step runs unless its inputs come out as they were, and running it shows.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
+from dockyard.engine.differences import differences
+from dockyard.engine.step import Step
 
-class Work(Protocol):
-    """What a step gets when it runs."""
-
-    @property
-    def out(self) -> Path:
-        """The empty directory to fill; it becomes the result as it is."""
-
-    def result(self, step: Step) -> Path:
-        """The result directory of one of the step's inputs."""
-
-    def digested(self, digests: Mapping[str, str]) -> None:
-        """Tell the SHA-256, in hex, of files below `out` by path, so that none is read twice."""
-
-    def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
-        """Say how far the step is."""
+_ANSWERED = "its inputs were made anew, and have the content that they had"
+_UNLESS = "unless that comes out as it was"
 
 
-# Keys that say what a mapping in a list is about.
-_NAMING = ("file", "directory", "user", "group", "service", "module", "script", "name")
+class Results(Protocol):
+    """What planning asks of a store."""
 
+    def answer(self, step: Step) -> str | None:
+        """The name of the result that a step has, or None."""
 
-@dataclass(frozen=True)
-class Step:
-    """One piece of work with one result.
-
-    kind: what sort of step it is, unique in a plan. title: one line for people. identity: all that
-    shapes the output beside the inputs, as JSON values; a key that changes is named in the reason.
-    details: lines for `plan`. place: where the result is when another room keeps it; then `work`
-    makes it there, whole or not at all, and its work directory is thrown away.
-    """
-
-    kind: str
-    title: str
-    identity: Mapping[str, Any]
-    inputs: tuple[Step, ...]
-    work: Callable[[Work], None] = field(repr=False, compare=False)
-    details: tuple[str, ...] = ()
-    place: Path | None = None
-
-    @cached_property
-    def id(self) -> str:
-        """The step's id: `<kind>-<40 hexadecimal digits of SHA-256>`."""
-        shaped = {
-            "kind": self.kind,
-            "identity": self.identity,
-            "inputs": [step.id for step in self.inputs],
-        }
-        text = json.dumps(shaped, sort_keys=True, separators=(",", ":"))
-        return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
-
-    @cached_property
-    def published_identity(self) -> dict[str, Any]:
-        """The identity with the ids of the inputs, as the store keeps it."""
-        return {"identity": dict(self.identity), "inputs": {s.kind: s.id for s in self.inputs}}
+    def content(self, key: str) -> str | None:
+        """The digest of the content of the result of this name; None where there is none."""
 
 
 class Action(StrEnum):
@@ -84,16 +42,20 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A step, what is done with it, and why."""
+    """A step, what is done with it, and why. key: the name of the result that is used; empty where
+    one is to be made. unless_same: it is answered where its inputs come out as they were.
+    """
 
     step: Step
     action: Action
     reason: str
+    key: str = ""
+    unless_same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Decisions in an order in which every step comes after its inputs. The last is the goal."""
+    """Decisions in an order in which every step comes after what it needs."""
 
     decisions: tuple[Decision, ...]
 
@@ -101,154 +63,114 @@ class Plan:
     def to_run(self) -> tuple[Step, ...]:
         return tuple(d.step for d in self.decisions if d.action is Action.RUN)
 
-    def relied_on(self, wanted: Collection[Step]) -> tuple[Step, ...]:
+    def relied_on(self, wanted: Iterable[Step]) -> tuple[Step, ...]:
         """The steps whose results are taken as they are: by steps that run, or as wanted."""
         relied = {step.id for step in wanted}
-        relied.update(each.id for step in self.to_run for each in step.inputs)
+        relied.update(each.id for step in self.to_run for each in step.needs)
         reused = (d.step for d in self.decisions if d.action is Action.REUSE)
         return tuple(step for step in reused if step.id in relied)
 
     @property
     def record(self) -> dict[str, Any]:
         """What to keep of this plan, so that the next one can say what changed."""
-        return {d.step.kind: d.step.published_identity for d in self.decisions}
+        return {d.step.name: d.step.record for d in self.decisions}
 
 
-def in_order(goal: Step) -> tuple[Step, ...]:
-    """A goal and all that it needs, inputs first; the order depends on nothing but the steps."""
+def in_order(goals: Iterable[Step]) -> tuple[Step, ...]:
+    """Goals and all that they need, inputs first; the order depends on nothing but the steps."""
     ordered: dict[str, Step] = {}
 
     def visit(step: Step) -> None:
         if step.id in ordered:
             return
-        for needed in step.inputs:
+        for needed in step.needs:
             visit(needed)
         ordered[step.id] = step
 
-    visit(goal)
+    for goal in goals:
+        visit(goal)
     return tuple(ordered.values())
 
 
 def make_plan(
-    goal: Step,
-    has: Callable[[Step], bool],
+    goals: Sequence[Step],
+    results: Results,
     last: Mapping[str, Any],
     *,
-    wanted: Collection[Step] = (),
     damaged: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Decide for every step below a goal whether it runs.
+    """Decide for the steps whose results are wanted, and all below them, whether they run.
 
-    has: whether the store holds a step's result. last: the `record` of the plan before, for the
-    reasons. wanted: steps whose results are wanted beside the goal's. damaged: by step id, what is
-    wrong with results that are not to be used.
+    last: the `record` of the plan before, for the reasons. damaged: by step id, what is wrong with
+    results that are not to be used.
     """
     damaged = damaged or {}
-    steps = in_order(goal)
-    present = {step.id: step.id not in damaged and has(step) for step in steps}
-    needed = {goal.id, *(step.id for step in wanted)}
+    steps = in_order(goals)
+    answers = _answers(steps, results, damaged)
+    needed = {step.id for step in goals}
     for step in reversed(steps):
-        if step.id in needed and not present[step.id]:
-            needed.update(below.id for below in step.inputs)
+        if step.id in needed and not answers[step.id]:
+            needed.update(below.id for below in step.needs)
     decisions = []
     for step in steps:
-        if present[step.id]:
-            decisions.append(Decision(step, Action.REUSE, "nothing that shapes it has changed"))
+        if key := answers[step.id]:
+            own = results.answer(step) == key
+            reason = "nothing that shapes it has changed" if own else _ANSWERED
+            decisions.append(Decision(step, Action.REUSE, reason, key))
         elif step.id not in needed:
             decisions.append(Decision(step, Action.SKIP, "no step that runs needs it"))
+        elif words := damaged.get(step.id):
+            decisions.append(Decision(step, Action.RUN, f"its result was damaged: {words}"))
         else:
-            words = damaged.get(step.id)
-            reason = f"its result was damaged: {words}" if words else _reason(step, last, present)
-            decisions.append(Decision(step, Action.RUN, reason))
+            decisions.append(_to_run(step, last, answers))
     return Plan(tuple(decisions))
 
 
-def _reason(step: Step, last: Mapping[str, Any], present: Mapping[str, bool]) -> str:
-    before = last.get(step.kind)
+def _answers(steps: Iterable[Step], results: Results, damaged: Mapping[str, str]) -> dict[str, str]:
+    """For each step the name of the result that answers it; empty where there is none so far."""
+    found: dict[str, str] = {}
+    for step in steps:
+        own = None if step.id in damaged else results.answer(step)
+        found[step.id] = own or ""
+        if own or step.id in damaged or not all(found[each.id] for each in step.inputs):
+            continue
+        contents = {each.name: results.content(found[each.id]) for each in step.inputs}
+        known = {name: digest for name, digest in contents.items() if digest}
+        if len(known) == len(contents):
+            key = step.key(known)
+            found[step.id] = key if results.content(key) else ""
+    return found
+
+
+def _to_run(step: Step, last: Mapping[str, Any], answers: Mapping[str, str]) -> Decision:
+    before = last.get(step.name)
     if not isinstance(before, dict):
-        return "it has not been made before"
+        return Decision(step, Action.RUN, "it has not been made before")
     if changes := _changes(step, before):
         more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
-        return "; ".join(changes[:3]) + more
+        return Decision(step, Action.RUN, "; ".join(changes[:3]) + more)
     inputs = before.get("inputs", {})
-    moved = [s for s in step.inputs if inputs.get(s.kind) != s.id]
-    if moved:
-        # Those that run say why in their own line.
-        told = [s.kind + (_how(s, last) if present[s.id] else "") for s in moved]
-        return f"its input changed: {', '.join(told)}"
-    return "its result is no longer in the store"
+    moved = [each for each in step.inputs if inputs.get(each.name) != each.id]
+    if not moved:
+        return Decision(step, Action.RUN, "its result is no longer in the store")
+    # Those that run say why in their own line.
+    told = [each.name + (_how(each, last) if answers[each.id] else "") for each in moved[:3]]
+    more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
+    reason = f"its input changed: {', '.join(told)}{more}"
+    if any(not answers[each.id] for each in moved):
+        return Decision(step, Action.RUN, f"{reason}; {_UNLESS}", unless_same=True)
+    return Decision(step, Action.RUN, reason)
 
 
 def _how(step: Step, last: Mapping[str, Any]) -> str:
     """What changed in a step since the last plan, in brackets; empty where that does not say."""
-    before = last.get(step.kind)
+    before = last.get(step.name)
     changes = _changes(step, before) if isinstance(before, dict) else []
     return f" ({'; '.join(changes[:3])})" if changes else ""
 
 
 def _changes(step: Step, before: Mapping[str, Any]) -> list[str]:
-    return list(differences(before.get("identity", {}), step.published_identity["identity"]))
-
-
-def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
-    """Say in words what differs between two JSON values."""
-    if before == after:
-        return
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in sorted({*before, *after}):
-            path = f"{where}.{key}" if where else str(key)
-            if key not in before:
-                yield f"{path} was added"
-            elif key not in after:
-                yield f"{path} was removed"
-            else:
-                yield from differences(before[key], after[key], path)
-    elif (old := _by_name(before)) is not None and (new := _by_name(after)) is not None:
-        for name in sorted({*old, *new}):
-            if name not in old:
-                yield f"{name} was added"
-            elif name not in new:
-                yield f"{name} was removed"
-            elif old[name] != new[name]:
-                yield f"{name} changed"
-        if old == new:
-            yield f"{where}: the order changed"
-    elif _is_list(before) and _is_list(after):
-        gone = [item for item in before if item not in after]
-        come = [item for item in after if item not in before]
-        yield from (f"{where}: {_short(item)} was removed" for item in gone)
-        yield from (f"{where}: {_short(item)} was added" for item in come)
-        if not gone and not come:
-            yield f"{where}: the order changed"
-    elif _is_digest(before) and _is_digest(after):
-        yield f"{where} has other content"
-    else:
-        yield f"{where} was {_short(before)}, is {_short(after)}"
-
-
-def _by_name(value: Any) -> dict[str, Any] | None:
-    """A list of mappings by what each is about, such as `file /etc/motd`; None for another value,
-    or where two are about the same.
-    """
-    if not _is_list(value) or not all(isinstance(item, Mapping) and item for item in value):
-        return None
-    named = {}
-    for item in value:
-        about = [f"{key} {item[key]}" for key in _NAMING if isinstance(item.get(key), str)]
-        if not about and len(item) > 1:
-            return None
-        named[about[0] if about else next(iter(item))] = item
-    return named if len(named) == len(value) else None
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("sha256:")
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    changes = list(differences(before.get("identity", {}), step.record["identity"]))
+    if before.get("code") != step.record["code"]:
+        changes.append("Dockyard's code that makes it changed")
+    return changes

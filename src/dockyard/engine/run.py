@@ -5,50 +5,35 @@ together.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.engine.events import (
     Listener,
+    RunStarted,
     StepFailed,
     StepFinished,
     StepProgress,
     StepReused,
     StepStarted,
 )
-from dockyard.engine.plan import Action, Decision, Plan, Step
+from dockyard.engine.executors import Executors
+from dockyard.engine.plan import Action, Decision, Plan
+from dockyard.engine.step import Step
 from dockyard.engine.store import Store
+from dockyard.engine.work import Work
 from dockyard.errors import DockyardError
 from dockyard.host import clock, stopping
 from dockyard.host.storage import store_trouble_told
 
-
-@dataclass(frozen=True)
-class _Work:
-    """What a running step holds; see plan.Work."""
-
-    step: Step
-    out: Path
-    store: Store
-    listener: Listener
-    known: dict[str, str] = dataclasses.field(default_factory=dict)
-
-    def digested(self, digests: Mapping[str, str]) -> None:
-        self.known.update(digests)
-
-    def result(self, step: Step) -> Path:
-        return self.store.path(step)
-
-    def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
-        stopping.check()
-        self.listener(StepProgress(self.step.id, note, done, total, unit))
+_AS_IT_WAS = "its inputs came out as they were"
 
 
-def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> Path:
-    """Run a plan's steps, at most `jobs` at a time. Returns the goal's result directory.
+def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> None:
+    """Run a plan's steps, at most `jobs` at a time.
 
     When a step fails, steps that run already are finished (their results are kept), no other is
     begun, and one DockyardError carries the problems of all that failed. When this process is told
@@ -56,16 +41,20 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
     """
     for decision in plan.decisions:
         if decision.action is Action.REUSE:
-            listener(StepReused(decision.step.id, decision.step.title))
+            store.note_answer(decision.step, decision.key)
+            listener(StepReused(decision.step.id, decision.step.title, decision.step.group))
     waiting = [d for d in plan.decisions if d.action is Action.RUN]
+    groups = Counter(d.step.group for d in waiting if d.step.group)
+    listener(RunStarted(len(waiting), dict(groups)))
     unfinished = {d.step.id for d in waiting}
     running: dict[Future[None], Decision] = {}
     failures: list[DockyardError] = []
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="step") as pool:
+    with Executors(jobs) as executors:
         while waiting or running:
             for decision in _ready(waiting, unfinished, jobs - len(running)):
                 waiting.remove(decision)
-                running[pool.submit(_run_step, decision, store, listener)] = decision
+                one = _Running(decision, store, listener, executors)
+                running[executors.start(one.run)] = decision
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 unfinished.discard(running.pop(future).step.id)
@@ -78,41 +67,98 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
                 waiting.clear()
     if failures:
         raise DockyardError(*(problem for error in failures for problem in error.problems))
-    return store.path(plan.decisions[-1].step)
 
 
 def _ready(waiting: list[Decision], unfinished: set[str], free: int) -> list[Decision]:
-    ready = [d for d in waiting if not any(s.id in unfinished for s in d.step.inputs)]
-    return ready[: max(free, 0)]
+    found: list[Decision] = []
+    for decision in waiting:
+        if len(found) >= free:
+            break
+        if not any(step.id in unfinished for step in decision.step.needs):
+            found.append(decision)
+    return found
 
 
-def _run_step(decision: Decision, store: Store, listener: Listener) -> None:
-    step = decision.step
-    stopping.check()
-    began, note = clock.monotonic(), ""
-    listener(StepStarted(step.id, step.title, decision.reason))
+@dataclasses.dataclass(frozen=True)
+class _Running:
+    """A step that runs, in a thread of its own."""
 
-    def waiting() -> None:
-        listener(StepProgress(step.id, "waiting for another build that makes the same"))
+    decision: Decision
+    store: Store
+    listener: Listener
+    executors: Executors
 
-    try:
-        with _trouble_told(store), store.claim(step, waiting) as out:
-            if out is None:
-                note = "made by another build"
-            else:
-                work = _Work(step, out, store, listener)
-                step.work(work)
-                store.publish(step, work.known)
-    except DockyardError as error:
-        if any(problem.code == "archive.damaged" for problem in error.problems):
-            for needed in step.inputs:
-                store.distrust(needed)
-        listener(StepFailed(step.id, step.title, clock.monotonic() - began))
-        raise
-    except BaseException:
-        listener(StepFailed(step.id, step.title, clock.monotonic() - began))
-        raise
-    listener(StepFinished(step.id, step.title, clock.monotonic() - began, note))
+    def run(self) -> None:
+        step, store = self.decision.step, self.store
+        stopping.check()
+        key = step.key(_contents(step, store))
+        if store.content(key):
+            # Inputs that were made anew may turn out to be what they were.
+            store.note_answer(step, key)
+            self.listener(StepReused(step.id, step.title, step.group, _AS_IT_WAS))
+            return
+        began, note = clock.monotonic(), ""
+        self.listener(StepStarted(step.id, step.title, self.decision.reason, step.group))
+        try:
+            with _trouble_told(store), store.claim(key, self._waiting) as out:
+                if out is None:
+                    note = "made by another build"
+                else:
+                    work = self._work(out)
+                    self.executors.call(step, work)
+                    store.publish(key, _facts(step, store), work.known)
+                store.note_answer(step, key)
+        except DockyardError as error:
+            if any(problem.code == "archive.damaged" for problem in error.problems):
+                for needed in step.needs:
+                    store.distrust(needed)
+            self._tell(StepFailed, began)
+            raise
+        except BaseException:
+            self._tell(StepFailed, began)
+            raise
+        self._tell(StepFinished, began, note)
+
+    def _work(self, out: Path) -> Work:
+        step, store = self.decision.step, self.store
+        results = {each.name: store.path(each) for each in step.needs}
+        return Work(out, results, store.root, self._progress)
+
+    def _tell(self, event: type[StepFailed | StepFinished], began: float, *note: str) -> None:
+        step = self.decision.step
+        seconds = clock.monotonic() - began
+        self.listener(event(step.id, step.title, seconds, step.group, *note))
+
+    def _progress(self, note: str, done: int, total: int, unit: str) -> None:
+        step = self.decision.step
+        self.listener(StepProgress(step.id, note, done, total, unit, step.group))
+
+    def _waiting(self) -> None:
+        self._progress("waiting for another build that makes the same", 0, 0, "")
+
+
+def _contents(step: Step, store: Store) -> dict[str, str]:
+    """The digests of the contents of a step's inputs, all of which have been made."""
+    found = {}
+    for each in step.inputs:
+        key = store.answer(each)
+        content = store.content(key) if key else None
+        if content is None:
+            raise DockyardError(store.gone(each))
+        found[each.name] = content
+    return found
+
+
+def _facts(step: Step, store: Store) -> dict[str, object]:
+    """What a result says of itself."""
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "title": step.title,
+        "function": step.function,
+        "identity": step.identity,
+        "inputs": {each.name: store.answer(each) for each in step.inputs},
+    }
 
 
 @contextmanager

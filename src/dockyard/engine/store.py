@@ -1,13 +1,17 @@
 """The store: results of steps, addressed by what shaped them.
 
     <store>/
-      results/<step id>/   a whole result; it appears by one rename and is never changed afterwards;
-                           .step.json in it keeps the step's identity, for whoever looks, and .seal
-                           what it holds (see host.seal): what is damaged is found, and made again
-      work/<step id>/      what a running step fills
-      locks/<step id>      held (flock) by the process that runs the step
+      results/<key>/       a whole result; it appears by one rename and is never changed afterwards;
+                           .step.json in it says what it was made of, and .seal what it holds (see
+                           host.seal): what is damaged is found, and made again
+      answers/<step id>    the key of the result that the step has; its time is that of the last use
+      work/<key>/          what a running step fills
+      locks/<key>          held (flock) by the process that runs the step
       records/<name>.json  small records, such as the steps of an image's last plan, for the reasons
-      blobs/ tools/ repositories/ …   belong to the rooms that fill them
+      blobs/ repositories/ …   belong to the rooms that fill them
+
+A key is the hash of a step and of the content of its inputs, a step's id that of a step and of the
+ids of its inputs: steps of many ids may have one result (see `Step.key`).
 
 The store is open to its owner alone (0700): the trees in it have set-id programs and secrets of
 images, which are nobody else's to run or to read.
@@ -22,15 +26,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dockyard.engine.plan import Step
+from dockyard.engine.step import Step
+from dockyard.errors import Problem
 from dockyard.host import files, removal, seal, stopping
 from dockyard.host.private import private_directory
 from dockyard.host.storage import store_trouble_told
+
+FACTS = ".step.json"
+_KEY = re.compile("[a-z0-9-]+")
 
 
 def default_root(environment: Mapping[str, str] = os.environ) -> Path:
@@ -52,16 +61,64 @@ class Store:
         self.root = root.absolute()
         with store_trouble_told(self.root):
             private_directory(self.root)
-            for name in ("results", "work", "locks", "records"):
+            for name in ("results", "answers", "work", "locks", "records"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
 
+    def place(self, key: str) -> Path:
+        """Where the result of this name is, or would be."""
+        return self.root / "results" / key
+
+    def answer(self, step: Step) -> str | None:
+        """The name of the result that a step has, or None."""
+        try:
+            key = (self.root / "answers" / step.id).read_text()
+        except OSError:
+            return None
+        return key if _KEY.fullmatch(key) and self.place(key).is_dir() else None
+
     def path(self, step: Step) -> Path:
-        """Where the result of a step is, or would be."""
-        return step.place or self.root / "results" / step.id
+        """Where the result of a step is. Raises KeyError when it has none."""
+        key = self.answer(step)
+        if key is None:
+            raise KeyError(step.id)
+        return self.place(key)
 
     def has(self, step: Step) -> bool:
         """Whether the result of a step is there."""
-        return self.path(step).is_dir()
+        return self.answer(step) is not None
+
+    def content(self, key: str) -> str | None:
+        """The digest of what a result holds; None where it is not there."""
+        return seal.content(self.place(key))
+
+    def gone(self, step: Step) -> Problem:
+        """What is wrong when a result that was there is needed and is not there."""
+        return Problem(
+            "host.store-gone",
+            f"the result of `{step.title}` was removed from the store while it was in use",
+            str(self.root),
+            fix="run the command again: what is missing is made anew",
+        )
+
+    def facts(self, key: str) -> dict[str, Any]:
+        """What a result says of itself; empty where it is not there, or says nothing."""
+        return _loaded(self.place(key) / FACTS)
+
+    def note_answer(self, step: Step, key: str) -> None:
+        """Note that a result is a step's, and is used now."""
+        place = self.root / "answers" / step.id
+        with suppress(OSError):
+            if place.read_text() == key:
+                os.utime(place)
+                return
+        files.write_atomic(place, key.encode())
+
+    def lend(self, step: Step, other: Store) -> None:
+        """Use the result that a step has in another store, which must outlive this one."""
+        key = other.answer(step)
+        if key is not None:
+            self.place(key).symlink_to(other.place(key))
+            self.note_answer(step, key)
 
     def exclusive(
         self, name: str, waiting: Callable[[], None] | None = None
@@ -72,17 +129,17 @@ class Store:
         return files.exclusive(self.root / "locks" / name, waiting)
 
     @contextmanager
-    def claim(self, step: Step, waiting: Callable[[], None] | None = None) -> Iterator[Path | None]:
-        """Take a step's lock and give an empty work directory; None when the result came meanwhile.
+    def claim(self, key: str, waiting: Callable[[], None] | None = None) -> Iterator[Path | None]:
+        """Take the lock of a result and give an empty work directory; None when it came meanwhile.
 
         waiting: called once when another process holds the lock. The caller fills the directory and
         calls `publish` inside the block. What is left unpublished is removed.
         """
-        with self.exclusive(step.id, waiting):
-            if self.has(step):
+        with self.exclusive(key, waiting):
+            if self.place(key).is_dir():
                 yield None
                 return
-            work = self.root / "work" / step.id
+            work = self.root / "work" / key
             removal.discard_tree(work)
             work.mkdir()
             try:
@@ -91,42 +148,46 @@ class Store:
                 with stopping.clearing():
                     removal.discard_tree(work)
 
-    def publish(self, step: Step, known: Mapping[str, str] | None = None) -> None:
-        """Make the filled work directory of a claimed step its result. known: see seal.write."""
-        if step.place is not None:
-            return
-        work = self.root / "work" / step.id
-        text = json.dumps(step.published_identity, indent=1, sort_keys=True)
-        (work / ".step.json").write_text(text)
-        seal.write(work, known)
-        work.rename(self.path(step))
+    def publish(
+        self, key: str, facts: Mapping[str, Any], known: Mapping[str, str] | None = None
+    ) -> None:
+        """Make the filled work directory of a claimed result the result. facts: what it says of
+        itself. known: see seal.write.
+        """
+        work = self.root / "work" / key
+        (work / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True))
+        for entry in os.scandir(work):
+            if entry.is_file(follow_symlinks=False):
+                os.utime(entry.path, ns=(0, 0))  # when it was written is not what it holds
+        seal.write(work, known, beside=(FACTS,))
+        work.rename(self.place(key))
 
-    def untouched(self, step: Step) -> bool:
-        """Whether nobody wrote to a step's result since it was published; a quick look."""
-        return step.place is not None or seal.untouched(self.path(step))
+    def untouched(self, key: str) -> bool:
+        """Whether nobody wrote to a result since it was published; a quick look."""
+        return seal.untouched(self.place(key))
 
-    def damage(self, step: Step) -> str:
-        """What is wrong with a step's result, in words; empty when nothing is. Needs the
+    def damage(self, key: str) -> str:
+        """What is wrong with a result, in words; empty when nothing is. Needs the
         namespace.
         """
-        return "" if step.place is not None else seal.damage(self.path(step))
+        return seal.damage(self.place(key))
 
-    def holds(self, step: Step, file: str) -> bool:
-        """Whether a file of a step's result has the content that was published; reads all of it."""
-        return seal.holds(self.path(step), file)
+    def holds(self, key: str, file: str) -> bool:
+        """Whether a file of a result has the content that was published; reads all of it."""
+        return seal.holds(self.place(key), file)
 
     def distrust(self, step: Step) -> None:
         """Let the next `damage` of a step's result read all of it."""
-        if step.place is None:
+        if self.has(step):
             seal.distrust(self.path(step))
 
-    def discard(self, step: Step) -> None:
-        """Remove a step's result, so that it is made again."""
-        with self.exclusive(step.id):
-            gone = self.root / "work" / step.id
+    def discard(self, key: str) -> None:
+        """Remove a result, so that it is made again."""
+        with self.exclusive(key):
+            gone = self.root / "work" / key
             removal.discard_tree(gone)
             with suppress(FileNotFoundError):
-                self.path(step).rename(gone)
+                self.place(key).rename(gone)
             removal.discard_tree(gone)
 
     def has_work(self) -> bool:
@@ -145,11 +206,7 @@ class Store:
         """What `keep_record` last kept under a name; empty when there is nothing, or it is
         damaged.
         """
-        try:
-            loaded = json.loads(self._record_path(name).read_text())
-        except (OSError, ValueError):
-            return {}
-        return loaded if isinstance(loaded, dict) else {}
+        return _loaded(self._record_path(name))
 
     def keep_record(self, name: str, record: Mapping[str, Any]) -> None:
         """Keep a small JSON record under a name, in place of the one before."""
@@ -160,3 +217,11 @@ class Store:
 
     def _record_path(self, name: str) -> Path:
         return self.root / "records" / f"{name.replace('/', '_')}.json"
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}

@@ -10,10 +10,20 @@ from dockyard.errors import DockyardError, Problem
 
 # What rooms keep in a store, and which of it no other directory is likely to have.
 _NAMES = {
-    *("blobs", "converted", "locks", "logs", "metadata", "records", "repositories", "results"),
+    *(
+        "answers",
+        "blobs",
+        "converted",
+        "locks",
+        "logs",
+        "metadata",
+        "records",
+        "repositories",
+        "results",
+    ),
     *("signed", "solv", "tools", "vm", "work"),
 }
-_MARKS = {"blobs", "converted", "locks", "records", "results"}
+_MARKS = {"answers", "blobs", "converted", "locks", "records", "results"}
 # What programs in the sandbox read of it; these, and what is below the first ones, are opened.
 _READ_WHOLE = ("blobs", "converted", "repositories", "signed", "tools")
 _READ = (*_READ_WHOLE, "results", "work")

@@ -7,11 +7,6 @@ been written to since: the kernel sets ctime at every change and lets nobody cho
 costs one lstat(2) a name, and only what was touched is read. What the medium itself forgets shows
 only when everything is read (`thorough`).
 
-The kernel sets ctime, too, when a file gets or loses a name. A look forgives that of a file that
-has several; `Digests`, by which files go into images, does not. Who gives further names to the
-files of a sealed directory asks first which were touched since (`sealed_at`), reads those, and says
-so afterwards (`renew`).
-
 Made and read inside the namespace, where owners look as they do in an image; outside it only
 `untouched` is of use.
 """
@@ -23,18 +18,21 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from dockyard.host import files, stopping
+from dockyard.host.namespace import image_id
 
 NAME = ".seal"
 _SHOWN = 3
 _PLAIN = "sha256:"
 _BLOCK = 1 << 17
 _ZEROS = bytes(_BLOCK)
+# From this size on a file is digested by blocks, so that its holes are not read.
+_LARGE = 1 << 26
+_HEAD = 129  # two digests in hex, each with a newline after it
 
 
 class _Buffer(threading.local):
@@ -68,17 +66,49 @@ class Broken(Exception):
     """A seal is not there, or is not what was written."""
 
 
-def write(directory: Path, known: Mapping[str, str] | None = None) -> None:
-    """Seal a directory that nobody changes any more, with all that is below it.
+def write(
+    directory: Path, known: Mapping[str, str] | None = None, *, beside: Collection[str] = ()
+) -> str:
+    """Seal a directory that nobody changes any more, with all that is below it. Gives the digest of
+    its content, which is the same wherever and whenever the same is made.
 
-    known: for files below it the SHA-256, in hex, of those that were digested just now.
+    known: for files below it the SHA-256, in hex, of those that were digested just now. beside:
+    names directly in it that are sealed and no part of its content.
     """
     digests = known or {}
     rows = {
         path: _row(full, found, f"{_PLAIN}{digests[path]}" if path in digests else "")
         for path, full, found in _below(directory)
     }
-    _keep(directory, rows)
+    content = _content_of(row for row in rows.items() if row[0] not in beside)
+    _keep(directory, rows, content)
+    return content
+
+
+def content(directory: Path) -> str | None:
+    """The digest of what a sealed directory held when it was sealed; None without a seal."""
+    try:
+        with (directory / NAME).open("rb") as file:
+            return file.read(_HEAD).split(b"\n")[1].decode()
+    except (OSError, LookupError, UnicodeDecodeError):
+        return None
+
+
+def _content_of(rows: Iterable[tuple[str, _Row]]) -> str:
+    """The digest of all that the rows say, but for what only tells whether it was touched, and for
+    who of all users made it.
+    """
+    said = [
+        (
+            path,
+            row.mode,
+            image_id(row.uid),
+            image_id(row.gid),
+            *row[3 : _Row._fields.index("inode")],
+        )
+        for path, row in sorted(rows)
+    ]
+    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
 
 
 def holds(directory: Path, path: str) -> bool:
@@ -111,24 +141,6 @@ class Digests:
         return row.content.removeprefix(_PLAIN)
 
 
-def sealed_at(directory: Path) -> int:
-    """When a directory was sealed, or its seal renewed, by the clock of change times (nanoseconds):
-    what changed later was touched since. Zero without a seal.
-    """
-    try:
-        return (directory / NAME).lstat().st_ctime_ns
-    except OSError:
-        return 0
-
-
-def renew(directory: Path) -> None:
-    """Say that what was touched since a directory was sealed is as it was: the caller has looked,
-    and given further names to files. Does nothing without a seal.
-    """
-    with suppress(FileNotFoundError):
-        os.utime(directory / NAME)
-
-
 def untouched(directory: Path) -> bool:
     """Whether nothing below a sealed directory was touched since, as far as lstat(2) shows."""
     try:
@@ -137,7 +149,7 @@ def untouched(directory: Path) -> bool:
     except (Broken, OSError):
         return False
     return rows.keys() == found.keys() and all(
-        _same_status(rows[path], status, several_names=True) for path, status in found.items()
+        _same_status(rows[path], status) for path, status in found.items()
     )
 
 
@@ -158,7 +170,7 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
         if row is None:
             wrong.append(f"{path} was not there before")
             continue
-        if not thorough and _same_status(row, status, several_names=True):
+        if not thorough and _same_status(row, status):
             found[path] = row
             continue
         now = found[path] = _row(full, status, like=row.content)
@@ -170,7 +182,7 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
         more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         return "; ".join(wrong[:_SHOWN]) + more
     if found != rows:
-        _keep(directory, found)
+        _keep(directory, found, content(directory) or "")
     return ""
 
 
@@ -180,22 +192,18 @@ def distrust(directory: Path) -> None:
         rows = _read(directory)
     except Broken:
         return
-    _keep(directory, {path: row._replace(inode=0, ctime_ns=0) for path, row in rows.items()})
+    touched = {path: row._replace(inode=0, ctime_ns=0) for path, row in rows.items()}
+    _keep(directory, touched, content(directory) or "")
 
 
-def _same_status(row: _Row, status: os.stat_result, *, several_names: bool = False) -> bool:
-    """Whether a status is that of a row. several_names: whatever the change time of a file that has
-    several.
-    """
-    if (row.inode, row.mtime_ns, row.size, row.mode) != (
+def _same_status(row: _Row, status: os.stat_result) -> bool:
+    return (row.inode, row.ctime_ns, row.mtime_ns, row.size, row.mode) == (
         status.st_ino,
+        status.st_ctime_ns,
         status.st_mtime_ns,
         _size(status),
         status.st_mode,
-    ):
-        return False
-    forgiven = several_names and status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode)
-    return forgiven or row.ctime_ns == status.st_ctime_ns
+    )
 
 
 def _difference(row: _Row, now: _Row) -> str:
@@ -229,7 +237,7 @@ def _row(full: str, status: os.stat_result, content: str = "", like: str = "") -
         status.st_gid,
         _size(status),
         status.st_mtime_ns,
-        content or _content(full, status, like),
+        _content(full, status, like) if status.st_size >= _LARGE or not content else content,
         _attributes(full),
         status.st_ino,
         status.st_ctime_ns,
@@ -243,7 +251,7 @@ def _size(status: os.stat_result) -> int:
 
 def _content(full: str, status: os.stat_result, like: str) -> str:
     if stat.S_ISREG(status.st_mode):
-        return _digest(full, like)
+        return _digest(full, like or ("" if status.st_size >= _LARGE else _PLAIN))
     if stat.S_ISLNK(status.st_mode):
         return os.readlink(full)  # noqa: PTH115 (text)
     if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
@@ -289,15 +297,16 @@ def _attributes(full: str) -> str:
 
 def _read(directory: Path) -> dict[str, _Row]:
     try:
-        given, _, text = (directory / NAME).read_bytes().partition(b"\n")
+        given, _, sealed = (directory / NAME).read_bytes().partition(b"\n")
     except OSError as error:
         raise Broken("it has no seal") from error
-    if hashlib.sha256(text).hexdigest().encode() != given:
+    if hashlib.sha256(sealed).hexdigest().encode() != given:
         raise Broken("its seal is broken")
-    return {path: _Row(*row) for path, row in json.loads(text).items()}
+    return {path: _Row(*row) for path, row in json.loads(sealed.partition(b"\n")[2]).items()}
 
 
-def _keep(directory: Path, rows: Mapping[str, _Row]) -> None:
-    text = json.dumps(rows, separators=(",", ":"), sort_keys=True).encode()
-    sealed = hashlib.sha256(text).hexdigest().encode() + b"\n" + text
-    files.write_atomic(directory / NAME, sealed, mode=0o600)
+def _keep(directory: Path, rows: Mapping[str, _Row], content: str) -> None:
+    text = json.dumps(rows, separators=(",", ":"), sort_keys=True)
+    sealed = f"{content}\n{text}".encode()
+    given = hashlib.sha256(sealed).hexdigest().encode()
+    files.write_atomic(directory / NAME, given + b"\n" + sealed, mode=0o600)

@@ -1,4 +1,4 @@
-"""Pure Python work on several processors: one function over many items, in worker processes.
+"""Pure Python work on several processors: functions called in worker processes.
 
 Workers are started afresh, not forked, so that neither threads nor open files of the caller matter.
 """
@@ -10,9 +10,9 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
@@ -21,6 +21,7 @@ _PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 0.2  # how often a thread looks whether it is to stop
 
 Item = TypeVar("Item")
+P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
@@ -33,55 +34,72 @@ def each(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
-    workers: int | None = None,
     done: Callable[[Item], None] | None = None,
 ) -> list[Result]:
-    """The results of a function over items, in the items' order.
-
-    The function must be importable by name, and return problems rather than raise them. done: told
-    of each finished item, in the caller's thread. One item, or one worker, needs no process. When
-    this process is told to stop, the workers are killed.
+    """The results of a function over items, in the items' order. The function returns problems
+    rather than raise them. done: told of each finished item.
     """
-    count = min(workers or processors(), len(items))
+    count = min(processors(), len(items))
     if count <= 1:
-        results = []
-        for item in items:
-            stopping.check()
-            results.append(function(item))
-            if done:
-                done(item)
-        return results
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        count, mp_context=context, initializer=_depend, initargs=(os.getpid(),)
-    )
+        return [function(item) for item in items]
+    workers = Workers(count)
+
+    def run(item: Item) -> Result:
+        result = workers.run(function, item)
+        if done:
+            done(item)
+        return result
+
     try:
-        futures = {pool.submit(function, item): item for item in items}
-        pending = set(futures)
-        while pending:
-            finished, pending = wait(pending, _LOOK_SECONDS, FIRST_COMPLETED)
-            stopping.check()
-            for future in finished:
-                future.result()
-                if done:
-                    done(futures[future])
-        return [future.result() for future in futures]
-    except stopping.Stopped:
-        # What they make gets its name when it is whole: nothing half done is taken for a result.
-        for worker in multiprocessing.active_children():
-            worker.kill()
-        raise
-    except BrokenProcessPool as error:
-        raise DockyardError(
-            Problem(
-                "host.worker-died",
-                "a worker process was ended from outside",
-                why="most likely the memory of this machine is full",
-                fix="free memory, and run the command again: what was finished is kept",
-            )
-        ) from error
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(run, items))
     finally:
-        pool.shutdown(cancel_futures=True)
+        workers.close()
+
+
+class Workers:
+    """Worker processes, started as they are needed."""
+
+    def __init__(self, count: int) -> None:
+        # The kernel ends a worker with the thread that started it: one that lives as long as this.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
+        self._pool = ProcessPoolExecutor(
+            min(count, processors()),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_depend,
+            initargs=(os.getpid(),),
+        )
+
+    def run(self, function: Callable[P, Result], *arguments: P.args, **named: P.kwargs) -> Result:
+        """The result of a function that can be imported by name; what it raises is raised here.
+
+        Waits for a free worker. When this process is told to stop, the workers are killed.
+        """
+        try:
+            future = self._starter.submit(self._pool.submit, function, *arguments, **named).result()
+            while not wait([future], _LOOK_SECONDS).done:
+                stopping.check()
+            return future.result()
+        except stopping.Stopped:
+            # What they make gets its name when it is whole: nothing half done is a result.
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+        except BrokenProcessPool as error:
+            stopping.check()
+            raise DockyardError(
+                Problem(
+                    "host.worker-died",
+                    "a worker process was ended from outside",
+                    why="most likely the memory of this machine is full",
+                    fix="free memory, and run the command again: what was finished is kept",
+                )
+            ) from error
+
+    def close(self) -> None:
+        """End the workers; nobody waits for one any more."""
+        self._pool.shutdown(cancel_futures=True)
+        self._starter.shutdown()
 
 
 def _depend(parent: int) -> None:

@@ -1,4 +1,8 @@
-"""Plans the build of an image file: what `dockyard plan` shows and `dockyard build` runs."""
+"""Plans and builds an image: what `dockyard plan` shows and `dockyard build` runs.
+
+planned = plan_image(file, store, origins)     # pure: what would be done, and why
+built = build_image(planned, store)            # runs it, and puts the image where it is wanted
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,68 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dockyard.engine.plan import Plan, Step, make_plan
+from dockyard.engine.events import Listener, ignore
+from dockyard.engine.plan import Plan, make_plan
+from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
+from dockyard.engine.whole import whole_plan
+from dockyard.errors import Problem
 from dockyard.host import namespace
 from dockyard.packages.deb.sources import Origins
+from dockyard.pipeline.arguments import MANIFEST
 from dockyard.pipeline.image import ImageSteps, image_steps
-from dockyard.pipeline.output import placed_files
+from dockyard.pipeline.output import (
+    is_placed,
+    misnamed,
+    output_path,
+    place,
+    placed_files,
+    require_placeable,
+)
 from dockyard.pipeline.request import ImageRequest, read_request
 
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """An image file that was read and judged, its steps, and what is to be done."""
+    """An image file that was read and judged, its steps, what is to be done, and where the image
+    goes.
+    """
 
     request: ImageRequest
     steps: ImageSteps
     plan: Plan
+    output: Path
 
     @property
     def record_name(self) -> str:
         """Under which name the store keeps this plan, for the reasons of the next."""
         return record_name(self.request.loaded.path)
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """Warnings and notes about the input, to be shown before the work."""
+        output = self.request.output
+        return (*self.request.remarks, *misnamed(self.output, output.format, output.extension))
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image that was built. path: where it lies. changed: whether any step ran. placed: whether
+    it was written there now. size: bytes; used: those that are no holes. files: how many names it
+    has.
+    """
+
+    path: Path
+    manifest: Path
+    artefact: Path
+    format: str
+    packages: int
+    files: int
+    size: int
+    used: int
+    changed: bool
+    placed: bool
+    verified: bool
 
 
 def plan_image(
@@ -35,23 +80,24 @@ def plan_image(
     origins: Origins,
     output_format: str | None = None,
     rpm_sources: Sequence[Path] = (),
+    output: Path | None = None,
 ) -> PlannedImage:
     """Read an image file and all that it needs, and plan its build. Changes nothing.
 
-    Raises DockyardError with every mistake of the input.
+    output: where the image goes, in place of what the file says. Raises DockyardError with every
+    mistake of the input.
     """
     request = read_request(
         file, store.root, origins, output_format, rpm_sources, placed_files(store)
     )
     steps = image_steps(request)
-    last = store.record(record_name(file))
-    plan = make_plan(steps.goal, store.has, last, wanted=steps.wanted)
+    plan = make_plan(steps.goals, store, store.record(record_name(file)))
     if plan.to_run:
         # It reads metadata by libraries that an unchanged build need not load.
         from dockyard.pipeline.required import require_parts
 
         require_parts(request)
-    return PlannedImage(request, steps, plan)
+    return PlannedImage(request, steps, plan, output_path(request, output))
 
 
 def without_damage(
@@ -59,39 +105,60 @@ def without_damage(
 ) -> PlannedImage:
     """The same build, planned so that nothing is made of a result that is damaged, or given out.
 
-    What was touched since it was published is read, in the namespace, which this process enters
-    then. mend: remove what is damaged, so that the steps that run find its place free.
-    whole_image: read all of the image, if it is there: it is to be placed.
+    mend: remove what is damaged, so that the steps that run find its place free. whole_image: read
+    all of the image, if it is there: it is to be placed.
     """
-    steps, plan = planned.steps, planned.plan
+    steps = planned.steps
+    read = {steps.artefact.id: steps.artefact_name} if whole_image else {}
     last = store.record(planned.record_name)
-    damaged: dict[str, str] = {}
-    looked: set[str] = set()
-    while True:
-        found = {}
-        for step in plan.relied_on(steps.wanted):
-            if step.id not in looked:
-                whole = whole_image and step.id == steps.artefact.id
-                words = _damage(step, store, steps.artefact_name if whole else None)
-                found.update({step.id: words} if words else {})
-                if words and mend:
-                    namespace.enter()
-                    store.discard(step)
-                looked.add(step.id)
-        if not found:
-            return replace(planned, plan=plan)
-        damaged |= found
-        plan = make_plan(steps.goal, store.has, last, wanted=steps.wanted, damaged=damaged)
+    return replace(planned, plan=whole_plan(steps.goals, store, last, mend=mend, read=read))
 
 
-def _damage(step: Step, store: Store, whole: str | None) -> str:
-    """What is wrong with a result. whole: a file of it to be read, touched or not."""
-    if not store.untouched(step):
+def build_image(
+    planned: PlannedImage,
+    store: Store,
+    listener: Listener = ignore,
+    *,
+    jobs: int = 2,
+    verify: bool = False,
+) -> BuiltImage:
+    """Run what was planned, and put the image where it is wanted.
+
+    Enters the namespace when there is something to do: call it before any thread is started.
+    verify: build twice, from nothing, and compare every byte. Raises DockyardError.
+    """
+    steps = planned.steps
+    target = require_placeable(planned.output, planned.request.inputs, store)
+    placing = not is_placed(steps.artefact, target, store)
+    planned = without_damage(planned, store, whole_image=placing)
+    if planned.plan.to_run or verify or store.has_work():
         namespace.enter()
-        return store.damage(step)
-    if whole is not None and not store.holds(step, whole):
-        return f"{whole} has other content"
-    return ""
+        store.sweep()
+    run_plan(planned.plan, store, listener, jobs=jobs)
+    if verify:
+        from dockyard.pipeline.verify import verify_build
+
+        verify_build(planned, store, listener, jobs)
+    store.keep_record(planned.record_name, planned.plan.record)
+    artefact = store.path(steps.artefact) / steps.artefact_name
+    placed = place(store.path(steps.artefact), steps.artefact_name, target, store)
+    manifest = store.path(steps.manifest) / MANIFEST
+    found = artefact.stat()
+    with manifest.open("rb") as lines:
+        files = sum(1 for _ in lines)
+    return BuiltImage(
+        path=target,
+        manifest=manifest,
+        artefact=artefact,
+        format=planned.request.output.format,
+        packages=len(planned.request.lock.packages),
+        files=files,
+        size=found.st_size,
+        used=found.st_blocks * 512,
+        changed=bool(planned.plan.to_run),
+        placed=placed,
+        verified=verify,
+    )
 
 
 def record_name(file: Path) -> str:

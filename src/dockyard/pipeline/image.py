@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dockyard import archive
 from dockyard.disk.fstab import source
 from dockyard.disk.growth import growth
 from dockyard.disk.layout import FAT_TYPES, PartitionLayout
-from dockyard.engine.plan import Step, Work
-from dockyard.install.rpm import file_owners
-from dockyard.pipeline.boot import initrd_step, uki_step
+from dockyard.engine.step import Step
+from dockyard.model.os import InitrdBuilder
+from dockyard.model.storage import FileSystemType
+from dockyard.pipeline import arguments
+from dockyard.pipeline.arguments import COMMAND_LINE, DISK, EXPECTED, MANIFEST
 from dockyard.pipeline.checks import Built, image_questions
-from dockyard.pipeline.disk import (
-    DISK,
-    ESP_MOUNT,
-    PartitionContent,
-    disk_step,
-    filesystem_step,
-    format_step,
-    proof_step,
-    swap_step,
-)
-from dockyard.pipeline.expected import FILE as EXPECTED
-from dockyard.pipeline.expected import Expected, expected_of
-from dockyard.pipeline.from_distro import wants_documents
-from dockyard.pipeline.layers import TREE, layer_step, merged_archive, scratch_tree
-from dockyard.pipeline.packages import packages_step
+from dockyard.pipeline.expected import Expected
 from dockyard.pipeline.request import ImageRequest
-from dockyard.pipeline.toolbox import Toolbox
+from dockyard.tools.trees import tools_step
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, plain_path
 from dockyard.tree.check import Question
+from dockyard.tree.every import AnySetting, settled
 from dockyard.tree.fstab import Fstab, Mount
 from dockyard.tree.hostname import Hostname
-from dockyard.tree.setting import Setting
 from dockyard.tree.users import Group, User
 
-MANIFEST = "manifest.jsonl"
-REPORT = "report.json"
+ESP_MOUNT = "/boot/efi"
+_STEPS = "dockyard.pipeline.steps"
 
 # What the initrd and the EFI partition are made from, beside the packages: files in these places,
 # and every setting that may write there.
@@ -54,102 +39,99 @@ _BOOT_PLACES = tuple(
     )
 )  # fmt: skip
 
+# What a name of a FAT file system cannot have (mkfs.fat(8)).
+_NOT_IN_FAT = str.maketrans(dict.fromkeys('*?.,;:/\\|+=<>[]"', "_"))
+_LONGEST_FAT, _LONGEST, _LONGEST_SWAP = 11, 12, 15  # the second: what xfs holds, the least of all
+
 
 @dataclass(frozen=True)
 class ImageSteps:
-    """goal: the step whose result is the report. artefact: the step that has the image file, and
-    its name. proofs: steps that read each file system back and compare it, for whoever wants that.
+    """artefact: the step that has the image file, and its name. proofs: steps that read each file
+    system back and compare it, for whoever wants that.
     """
 
-    goal: Step
     artefact: Step
     artefact_name: str
     manifest: Step
     proofs: tuple[Step, ...]
 
     @property
-    def wanted(self) -> tuple[Step, ...]:
+    def goals(self) -> tuple[Step, ...]:
         """The steps whose results are looked at when the image is built."""
-        return self.goal, self.artefact, self.manifest
+        return self.manifest, self.artefact
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """A root tree: the results that make it up, the lowest first, and the step that merges them."""
+
+    layers: tuple[Step, ...]
+    root: Step
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(step.name for step in self.layers)
 
 
 def image_steps(request: ImageRequest) -> ImageSteps:
     """All steps of an image."""
-    epoch, toolbox = request.epoch, request.toolbox
-    packages = packages_step(
-        request.lock,
-        request.lock_file,
-        request.repositories,
-        request.access,
-        toolbox,
-        epoch,
-        request.unknown_names,
-        documents=wants_documents(request.distro.distro, request.lock),
-    )
-    below = _layers(request, packages)
-    boot_below = below if _has_scripts(request) else _boot_layers(below)
-    initrd = initrd_step(
-        request.loaded.image.os.initrd, boot_below, request.layout.initrd_filesystems, epoch
-    )
-    uki = uki_step(
-        request.name,
-        request.command_line,
-        request.architecture,
-        initrd,
-        boot_below,
-        toolbox,
-        epoch,
-    )
-    parts, proofs, fat = [], [], []
+    tools = tools_step(request.lock.tools, request.origins)
+    layers = _layers(request, _packages(request, tools))
+    whole = _stack("root", "Merge the root", layers, request.epoch)
+    boot = whole
+    if not (request.settings.post_scripts or request.settings.final_scripts):
+        shaping = tuple(step for step in layers if step.name in ("packages", "boot-settings"))
+        if shaping != layers:
+            boot = _stack("boot-root", "Merge what shapes the boot", shaping, request.epoch)
+    initrd = _initrd(request, boot, tools)
+    uki = _uki(request, boot, initrd, tools)
+    parts: dict[str, Step] = {}
+    proofs, fat = [], []
     for partition in request.layout.partitions:
         if partition.swap:
-            parts.append((partition.key, swap_step(partition, toolbox)))
+            parts[partition.key] = _swap(partition, tools)
         if partition.filesystem is None:
             continue
         boots = _boots(partition)
-        content = PartitionContent(
-            partition,
-            request.layout,
-            boot_below if boots else below,
-            uki if boots else None,
-            toolbox,
-            epoch,
-            request.architecture,
-        )
-        step = filesystem_step(content, request.partition_position(partition.number))
-        parts.append((partition.key, step))
-        proofs.append(proof_step(content, step))
-        if partition.filesystem.type in FAT_TYPES and content.mount:
-            fat.append(content)
-    disk = disk_step(request.layout, parts)
-    artefact, artefact_name = disk, DISK
-    if request.format != "raw":
-        artefact = format_step(request.format, disk, toolbox, request.seed, epoch)
-        artefact_name = f"image{request.extension}"
-    manifest = _manifest_step(below, fat, toolbox, epoch)
-    goal = _report_step(request, artefact, artefact_name, manifest, packages)
-    return ImageSteps(goal, artefact, artefact_name, manifest, tuple(proofs))
+        stack = boot if boots else whole
+        wanted = _filesystem(request, partition, stack, uki if boots else None)
+        step = parts[partition.key] = _filesystem_step(wanted, stack, tools, uki)
+        proofs.append(_proof(wanted, step))
+        if partition.filesystem.type in FAT_TYPES and wanted.mount:
+            fat.append((wanted, stack))
+    disk = _disk(request, parts)
+    artefact, name = disk, DISK
+    if request.output.format != "raw":
+        artefact, name = _format(request, disk, tools), f"image{request.output.extension}"
+    manifest = _manifest(request, whole, fat, tools, uki)
+    return ImageSteps(artefact, name, manifest, tuple(proofs))
 
 
 def questions_of(
-    request: ImageRequest, manifest: Path | None, *, every_file: bool = False
+    request: ImageRequest,
+    manifest: Path | None,
+    *,
+    every_file: bool = False,
 ) -> list[Question]:
     """What a booted guest is asked about an image. manifest: the result of the manifest's step,
     where the store has it. every_file: ask for the bytes of all files, not of a sample.
     """
     expected = Expected.load(manifest / EXPECTED) if manifest else None
     built = Built(manifest / MANIFEST, expected, every_file) if manifest and expected else None
+    command_line = " ".join(request.command_line)
+    if manifest is not None:  # with what was found while it was built
+        command_line = (manifest / COMMAND_LINE).read_text().rstrip("\n")
     return image_questions(
         request.loaded,
         request.lock.packages,
-        (*request.settings, _fstab(request)),
-        request.command_line,
+        (*request.settings.settings, _fstab(request)),
+        command_line,
         request.layout,
         built,
     )
 
 
-def shapes_boot(setting: Setting) -> bool:
+def shapes_boot(setting: AnySetting) -> bool:
     """Whether a setting may change what the initrd or the EFI partition is made from."""
     match setting:
         case Hostname() | Group() | User() | Fstab():
@@ -166,36 +148,209 @@ def _in_boot_place(path: str) -> bool:
     return f"{plain_path(path)}/".startswith(_BOOT_PLACES)
 
 
-def _has_scripts(request: ImageRequest) -> bool:
-    return bool(request.post_scripts or request.final_scripts)
+def _packages(request: ImageRequest, tools: Step) -> Step:
+    source, lock = request.source, request.lock
+    settings = request.settings.settings
+    wanted = arguments.Packages(
+        packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
+        documents=source.documents,
+        epoch=request.epoch,
+        lock=replace(lock, tools=()),
+        lock_file=str(source.lock_file),
+        repositories=source.repositories,
+        offline=request.origins.offline,
+        settings=settled(settings),
+        position=request.loaded.position("os.packages"),
+        filesystems=request.layout.initrd_filesystems,
+    )
+    title = f"Install {len(lock.packages)} packages"
+    return Step.of("packages", title, f"{_STEPS}.packages:install_packages", wanted, (tools,))
 
 
 def _layers(request: ImageRequest, packages: Step) -> tuple[Step, ...]:
     """The packages step and every layer over it, in order."""
-    boot: list[Setting] = []
-    other: list[Setting] = []
-    for setting in request.settings:
+    chosen = request.settings
+    boot: list[AnySetting] = []
+    other: list[AnySetting] = []
+    for setting in chosen.settings:
         (boot if shapes_boot(setting) else other).append(setting)
-    layers: Sequence[tuple[str, str, Sequence[Setting]]] = (
+    layers: Sequence[tuple[str, str, Sequence[AnySetting]]] = (
         ("boot-settings", "Apply settings that shape the boot", boot),
         ("settings", "Apply settings", [_fstab(request), *other]),
-        ("scripts", "Run scripts", request.post_scripts),
-        ("final-scripts", "Run final scripts", request.final_scripts),
+        ("scripts", "Run scripts", chosen.post_scripts),
+        ("final-scripts", "Run final scripts", chosen.final_scripts),
     )
     below: tuple[Step, ...] = (packages,)
-    for kind, title, settings in layers:
+    for name, title, settings in layers:
         if settings:
-            below = (*below, layer_step(kind, title, settings, below, request.epoch))
+            below = (*below, layer_step(name, title, settings, below, request.epoch))
     return below
 
 
-def _boot_layers(below: tuple[Step, ...]) -> tuple[Step, ...]:
-    return tuple(step for step in below if step.kind in ("packages", "boot-settings"))
+def layer_step(
+    name: str, title: str, settings: Sequence[AnySetting], below: tuple[Step, ...], epoch: int
+) -> Step:
+    """A step that applies settings in order. below: the packages step, then the layers so far."""
+    names = tuple(step.name for step in below)
+    wanted = arguments.Settings(settled(settings), names, epoch)
+    details = tuple(setting.describe() for setting in settings)
+    function = f"{_STEPS}.settings:apply_settings"
+    return Step.of("settings", title, function, wanted, below, name=name, details=details)
+
+
+def _stack(name: str, title: str, layers: tuple[Step, ...], epoch: int) -> _Stack:
+    wanted = arguments.Root(tuple(step.name for step in layers), epoch)
+    function = f"{_STEPS}.root:merge_root"
+    return _Stack(layers, Step.of("root", title, function, wanted, layers, name=name))
+
+
+def _initrd(request: ImageRequest, boot: _Stack, tools: Step) -> Step:
+    chosen = request.loaded.image.os.initrd
+    by_dracut = chosen.builder is InitrdBuilder.DRACUT
+    kinds = request.layout.initrd_filesystems
+    wanted = arguments.Initrd(by_dracut, kinds, chosen.modules, boot.names, request.epoch)
+    maker = "Let dracut make" if by_dracut else "Put together"
+    title = f"{maker} the initrd, for {', '.join(kinds)}"
+    function = f"{_STEPS}.boot:make_initrd"
+    return Step.of("initrd", title, function, wanted, (boot.root,), borrowed=boot.layers)
+
+
+def _uki(request: ImageRequest, boot: _Stack, initrd: Step, tools: Step) -> Step:
+    wanted = arguments.Uki(
+        request.name, request.command_line, request.architecture, boot.names, request.epoch
+    )
+    return Step.of(
+        "uki",
+        "Join kernel and initrd into a UKI",
+        f"{_STEPS}.boot:make_uki",
+        wanted,
+        (tools, initrd, boot.root),
+        borrowed=boot.layers,
+        details=(f"kernel command line: {' '.join(request.command_line)}",),
+    )
 
 
 def _boots(partition: PartitionLayout) -> bool:
     system = partition.filesystem
     return system is not None and any(mount.path == ESP_MOUNT for mount, _ in system.mounts)
+
+
+def _filesystem(
+    request: ImageRequest, partition: PartitionLayout, stack: _Stack, uki: Step | None
+) -> arguments.FileSystem:
+    system = partition.filesystem
+    assert system is not None
+    mount = system.mount.path if system.mount else None
+    everywhere = sorted(
+        at.path
+        for item in request.layout.partitions
+        if item.filesystem is not None
+        for at, _ in item.filesystem.mounts
+    )
+    return arguments.FileSystem(
+        key=partition.key,
+        type=system.type.value,
+        size=partition.size,
+        uuid=system.uuid,
+        label=label_of(partition.label, system.type),
+        hash_seed=system.hash_seed,
+        options=dict(system.options),
+        mount=mount,
+        others=tuple(path for path in everywhere if path != mount),
+        architecture=request.architecture,
+        epoch=request.epoch,
+        root=stack.root.name,
+        below=stack.names,
+        uki=uki.name if uki else None,
+        position=request.partition_position(partition.number),
+    )
+
+
+def label_of(label: str, kind: FileSystemType) -> str:
+    """The name of a file system: as much of the partition's as it can hold."""
+    if kind in FAT_TYPES:
+        return label.translate(_NOT_IN_FAT).strip()[:_LONGEST_FAT].upper()
+    return label[:_LONGEST]
+
+
+def _filesystem_step(wanted: arguments.FileSystem, stack: _Stack, tools: Step, uki: Step) -> Step:
+    title = f"Write {wanted.type} for {wanted.mount or wanted.key}, {wanted.size >> 20} MiB"
+    return Step.of(
+        "filesystem",
+        title,
+        f"{_STEPS}.filesystem:write_filesystem",
+        wanted,
+        (tools, stack.root, *((uki,) if wanted.uki else ())),
+        borrowed=stack.layers,
+        name=f"filesystem-{wanted.key}",
+        modules=(f"dockyard.filesystems.{module_of(wanted.type)}",),
+    )
+
+
+def module_of(kind: str) -> str:
+    """The module that writes a kind of file system."""
+    return "vfat" if kind == "fat32" else kind
+
+
+def _proof(wanted: arguments.FileSystem, written: Step) -> Step:
+    title = f"Read {wanted.type} for {wanted.mount or wanted.key} back"
+    return Step.of(
+        "proof",
+        title,
+        f"{_STEPS}.filesystem:prove_filesystem",
+        arguments.Proof(wanted, written.name),
+        (written, *written.inputs),
+        borrowed=written.borrowed,
+        name=f"proof-{wanted.key}",
+        modules=written.modules,
+    )
+
+
+def _swap(partition: PartitionLayout, tools: Step) -> Step:
+    assert partition.swap is not None
+    wanted = arguments.Swap(partition.swap, partition.label[:_LONGEST_SWAP], partition.size)
+    title = f"Make swap space for {partition.key}, {partition.size >> 20} MiB"
+    function = f"{_STEPS}.filesystem:make_swap"
+    return Step.of("swap", title, function, wanted, (tools,), name=f"swap-{partition.key}")
+
+
+def _disk(request: ImageRequest, parts: dict[str, Step]) -> Step:
+    bare = [replace(each, filesystem=None, verity=None) for each in request.layout.partitions]
+    layout = replace(request.layout, partitions=tuple(bare))
+    wanted = arguments.Disk(layout, {key: step.name for key, step in parts.items()})
+    title = f"Assemble the disk, {layout.size >> 20} MiB"
+    return Step.of("disk", title, f"{_STEPS}.disk:assemble_disk", wanted, tuple(parts.values()))
+
+
+def _format(request: ImageRequest, disk: Step, tools: Step) -> Step:
+    chosen = request.output.format
+    wanted = arguments.Format(chosen, request.seed, request.epoch)
+    function = f"{_STEPS}.disk:write_format"
+    return Step.of("format", f"Convert to {chosen}", function, wanted, (tools, disk))
+
+
+def _manifest(
+    request: ImageRequest,
+    whole: _Stack,
+    fat: Sequence[tuple[arguments.FileSystem, _Stack]],
+    tools: Step,
+    uki: Step,
+) -> Step:
+    systems = tuple(system for system, _ in fat)
+    wanted = arguments.Manifest(
+        root=whole.root.name, uki=uki.name, below=whole.names, epoch=request.epoch, fat=systems
+    )
+    roots = [whole.root, *(stack.root for _, stack in fat)]
+    inputs = {step.id: step for step in (tools, *roots, uki)}
+    borrowed = {step.id: step for stack in (whole, *(s for _, s in fat)) for step in stack.layers}
+    return Step.of(
+        "manifest",
+        "List every file",
+        f"{_STEPS}.manifest:list_files",
+        wanted,
+        tuple(inputs.values()),
+        borrowed=tuple(borrowed.values()),
+    )
 
 
 def _fstab(request: ImageRequest) -> Fstab:
@@ -211,52 +366,3 @@ def _fstab(request: ImageRequest) -> Fstab:
     swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
     ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
     return Fstab(request.fstab, ordered, swaps, growth(request.layout))
-
-
-def _manifest_step(
-    below: tuple[Step, ...], fat: Sequence[PartitionContent], toolbox: Toolbox, epoch: int
-) -> Step:
-    """The step that lists every file of an image, those of its FAT file systems as they are there:
-    what it boots is in none of the trees.
-    """
-    places = [os.fsencode((content.mount or "").strip("/")) for content in fat]
-
-    def work(work: Work) -> None:
-        merged = merged_archive(work, below, epoch)
-        tree = work.result(below[0]) / TREE
-        tools = toolbox.trees.main
-        owners = file_owners(tree, tools, work.out / "rpmdb")
-        with scratch_tree(work, below) as whole:
-            expected_of(merged, whole, tools).save(work.out / EXPECTED)
-        for content, at in zip(fat, places, strict=True):
-            part = content.part(content.whole(work), work)
-            merged = archive.planted(merged, at, part)
-        (work.out / MANIFEST).write_bytes(archive.manifest(merged, owners, places))
-
-    booted = [step for content in fat for step in content.inputs]
-    inputs = tuple({step.id: step for step in (toolbox.step, *below, *booted)}.values())
-    identity = {"epoch": epoch, "fat": [content.mount for content in fat]}
-    return Step("manifest", "List every file", identity, inputs, work)
-
-
-def _report_step(
-    request: ImageRequest, artefact: Step, artefact_name: str, manifest: Step, packages: Step
-) -> Step:
-    """The goal: a few facts about what was made."""
-
-    def work(work: Work) -> None:
-        with (work.result(manifest) / MANIFEST).open("rb") as file:
-            listed = sum(1 for _ in file)
-        found = (work.result(artefact) / artefact_name).stat()
-        facts = {
-            "name": request.name,
-            "format": request.format,
-            "size": found.st_size,
-            "used": found.st_blocks * 512,
-            "packages": len(request.lock.packages),
-            "files": listed,
-        }
-        (work.out / REPORT).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
-
-    identity = {"name": request.name, "format": request.format}
-    return Step("image", f"Image {request.name}", identity, (artefact, manifest, packages), work)

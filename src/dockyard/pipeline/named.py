@@ -14,13 +14,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from dockyard.engine.code import code_of
 from dockyard.errors import Position, Problem, Severity
 from dockyard.host.files import write_atomic
 from dockyard.initrd.parts import FILESYSTEMS, Part
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
-from dockyard.pipeline.toolbox import code_digest
 from dockyard.tree.additional import added_paths
 from dockyard.tree.modules import Module, module_name
 from dockyard.tree.services import UNIT_DIRECTORIES, Service
@@ -58,7 +58,7 @@ def unknown_names(
     made = sorted(each.name for each in settings if isinstance(each, Group | User))
     question = [
         *(answers, [each.identity for each in asked], sorted(added), list(filesystems)),
-        *(groups, shells, made, code_digest()),
+        *(groups, shells, made, code_of(__name__)),
     ]
     name = hashlib.sha256(json.dumps(question).encode()).hexdigest()
     good = access.cache / "named" / name

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dockyard.engine.plan import Step
+from dockyard.engine.step import Step
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.host import files
@@ -41,8 +41,8 @@ def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
 
 def is_placed(step: Step, target: Path, store: Store) -> bool:
     """Whether what lies at a path was placed from the step's result and not touched since."""
-    known = store.record(_RECORD).get(str(target.absolute()))
-    return known is not None and known == _stamp(target.absolute(), store.path(step).name)
+    known, key = store.record(_RECORD).get(str(target.absolute())), store.answer(step)
+    return known is not None and key is not None and known == _stamp(target.absolute(), key)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -71,16 +71,17 @@ def image_digest(step: Step, artefact: str, store: Store) -> str:
     """The SHA-256 of an image in the store, in hex. It is read, holes and all, for the first who
     asks: the zeros of the holes take several times as long as all that is in the image.
     """
-    stamp = _stamp(store.path(step) / artefact, step.id)
+    place = store.path(step)
+    stamp = _stamp(place / artefact, place.name)
     with store.exclusive(_DIGESTS):
         known = store.record(_DIGESTS)
-        kept = known.get(step.id)
+        kept = known.get(place.name)
         if isinstance(kept, dict) and stamp is not None and kept["stamp"] == stamp:
             return str(kept["sha256"])
-        found = files.digest(store.path(step) / artefact)
+        found = files.digest(place / artefact)
         there = os.listdir(store.root / "results")  # noqa: PTH208 (names are enough)
         entries = {name: known[name] for name in there if name in known}
-        store.keep_record(_DIGESTS, {**entries, step.id: {"stamp": stamp, "sha256": found}})
+        store.keep_record(_DIGESTS, {**entries, place.name: {"stamp": stamp, "sha256": found}})
         return found
 
 
@@ -175,4 +176,4 @@ def output_path(request: ImageRequest, chosen: Path | None) -> Path:
         return chosen
     if told := request.loaded.image.output.image.path:
         return request.loaded.local(told)
-    return Path(f"{request.name}{request.extension}")
+    return Path(f"{request.name}{request.output.extension}")

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,48 +28,81 @@ from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
 from dockyard.pipeline.acted_on import not_acted_on, not_buildable
-from dockyard.pipeline.from_distro import trusted_keys
+from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
-from dockyard.pipeline.toolbox import Toolbox, open_toolbox
+from dockyard.tools.trees import require_whole, tools_ready
 from dockyard.tree.additional import added_paths
+from dockyard.tree.every import AnySetting
 from dockyard.tree.scripts import Script
-from dockyard.tree.setting import Setting
 from dockyard.tree.settings import scripts_of, settings_of
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class ImageRequest:
-    """One image, ready to be planned. epoch: seconds, the time of everything that is made.
-
-    It is what the distribution says, else the time of the metadata that the lock was made from.
-    seed: decides every id of the disk (see docs/decisions/0008).
-    unknown_names: what settings name and no package has; empty while packages are to be fetched.
-    remarks: warnings and notes about the input, to be shown once before the work.
+class PackageSource:
+    """Where the root comes from: packages that a lock pins. documents: also what packages mark as
+    documentation.
     """
 
-    loaded: LoadedImage
-    distro: DistroHeader
     lock: Lock
     lock_file: Path
     repositories: tuple[Repository, ...]
     access: Access
-    toolbox: Toolbox
-    settings: tuple[Setting, ...]
+    documents: bool
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """What is changed in the root: settings, then scripts, in order."""
+
+    settings: tuple[AnySetting, ...]
     post_scripts: tuple[Script, ...]
     final_scripts: tuple[Script, ...]
-    layout: DiskLayout
-    command_line: str
-    seed: bytes
+
+
+@dataclass(frozen=True)
+class Output:
+    """What leaves the house."""
+
     format: str
-    unknown_names: Callable[[], Sequence[Problem]]
+
+    @property
+    def extension(self) -> str:
+        """The file name's ending of the format, with its dot."""
+        return format_by_name(self.format).extension
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One image, ready to be planned: a source, settings, a layout and an output.
+
+    epoch: seconds, the time of everything that is made. It is what the distribution says, else the
+    time of the metadata that the lock was made from. command_line: words of the kernel command
+    line. seed: decides every id of the disk (see docs/decisions/0008). origins: where what is not
+    in the store is fetched from. remarks: warnings and notes about the input, to be shown once
+    before the work.
+    """
+
+    loaded: LoadedImage
+    distro: DistroHeader
+    source: PackageSource
+    settings: ImageSettings
+    layout: DiskLayout
+    output: Output
+    command_line: tuple[str, ...]
+    seed: bytes
+    origins: Origins
     remarks: tuple[Problem, ...] = ()
 
     @property
     def name(self) -> str:
         return self.loaded.name
+
+    @property
+    def lock(self) -> Lock:
+        return self.source.lock
 
     @property
     def epoch(self) -> int:
@@ -80,14 +113,9 @@ class ImageRequest:
         return self.distro.distro.architecture
 
     @property
-    def extension(self) -> str:
-        """The file name's ending of the image's format, with its dot."""
-        return format_by_name(self.format).extension
-
-    @property
     def inputs(self) -> tuple[Path, ...]:
         """The files and directories of the user's that the image is made of."""
-        return (*self.loaded.files, self.lock_file, *referenced(self.loaded))
+        return (*self.loaded.files, self.source.lock_file, *referenced(self.loaded))
 
     @cached_property
     def fstab(self) -> str:
@@ -142,43 +170,31 @@ def read_request(
     locks.require(lock, request, repositories, str(lock_file), image=str(file))
     image_epoch(distro, lock)
     access = Access.of_store(store, offline=origins.offline)
-    unknown = partial(
-        unknown_names,
-        settings,
-        lock,
-        repositories,
-        access,
-        loaded.position("os.packages"),
-        layout.initrd_filesystems,
-    )
-    together.extend(unknown())
+    position = loaded.position("os.packages")
+    kinds = layout.initrd_filesystems
+    together.extend(unknown_names(settings, lock, repositories, access, position, kinds))
     names = {pin.name for pin in lock.packages}
 
     def provided(capability: str) -> tuple[str, ...]:
         return _provided(capability, repositories, access, architecture)
 
     together.extend(read_only_problems(loaded, layout, names, added_paths(settings), provided))
+    if not tools_ready(store, lock.tools):
+        together.get(lambda: require_whole(lock.tools, str(lock_file), f"dockyard lock {file}"))
     together.raise_any()
+    keys = trusted_keys(distro.distro, lock, repositories, settings)
+    documents = wants_documents(distro.distro, lock)
     extra = image.os.kernel_command_line.extra_command_line
     return ImageRequest(
         loaded=loaded,
         distro=distro,
-        lock=lock,
-        lock_file=lock_file,
-        repositories=tuple(repositories),
-        access=access,
-        toolbox=open_toolbox(lock.tools, store, origins, lock_file, f"dockyard lock {file}"),
-        settings=(
-            *trusted_keys(distro.distro, lock, repositories, settings),
-            *settings,
-        ),
-        post_scripts=post,
-        final_scripts=final,
+        source=PackageSource(lock, lock_file, tuple(repositories), access, documents),
+        settings=ImageSettings((*keys, *settings), post, final),
         layout=layout,
-        command_line=kernel_command_line(layout, extra),
+        output=Output(chosen_format),
+        command_line=tuple(kernel_command_line(layout, extra).split(" ")),
         seed=seed,
-        format=chosen_format,
-        unknown_names=unknown,
+        origins=origins,
         remarks=together.remarks,
     )
 

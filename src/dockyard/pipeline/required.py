@@ -29,16 +29,16 @@ _GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
 
 def require_parts(request: ImageRequest) -> None:
     """Raise DockyardError, one for all packages that the lock lacks and the boot needs."""
-    if request.post_scripts or request.final_scripts:
+    if request.settings.post_scripts or request.settings.final_scripts:
         return
-    brought = added_paths(request.settings)
+    brought, source = added_paths(request.settings.settings), request.source
     wanted = {
         name: why
         for name, why in wanted_parts(request.layout, request.loaded.image.os.initrd).items()
         if brought.isdisjoint((name, *(f"{place}/{name}" for place in BINARIES)))
     }
     lacking = missing_packages(
-        wanted, request.lock, request.repositories, request.access, request.architecture
+        wanted, source.lock, source.repositories, source.access, request.architecture
     )
     if lacking:
         raise DockyardError(_problem(request, lacking, wanted))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from dockyard.engine.events import Listener
-from dockyard.engine.plan import Action, Decision, Plan
+from dockyard.engine.plan import in_order, make_plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import removal, stopping
+from dockyard.pipeline.arguments import TOOLS
 from dockyard.pipeline.build import PlannedImage
 
 _CHUNK = 1 << 20
@@ -23,34 +24,26 @@ def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: 
     differs, or with what a file system lost.
     """
     # Named and locked as the work of a step is, so that no other process sweeps it away.
-    name = f"verify-{planned.steps.artefact.id}"
+    steps = planned.steps
+    name = f"verify-{steps.artefact.id}"
     with store.exclusive(name):
         root = store.root / "work" / name
         removal.remove_tree(root)
         second = Store(root)
         try:
-            run_plan(_everything(planned), second, listener, jobs=jobs)
-            file = planned.steps.artefact_name
-            first = store.path(planned.steps.artefact) / file
-            offset = first_difference(first, second.path(planned.steps.artefact) / file)
+            for shared in ("blobs", "metadata"):
+                (root / shared).symlink_to(store.root / shared)
+            (tools,) = (each for each in in_order(steps.goals) if each.name == TOOLS)
+            second.lend(tools, store)
+            plan = make_plan((*steps.proofs, *steps.goals), second, {})
+            run_plan(plan, second, listener, jobs=jobs)
+            first = store.path(steps.artefact) / steps.artefact_name
+            offset = first_difference(first, second.path(steps.artefact) / steps.artefact_name)
             if offset is not None:
                 raise DockyardError(_differs(planned, offset))
         finally:
             with stopping.clearing():
                 removal.remove_tree(root)
-
-
-def _everything(planned: PlannedImage) -> Plan:
-    """All steps of a build, to be run, and the proofs of its file systems; but for what other
-    rooms keep.
-    """
-    steps = [decision.step for decision in planned.plan.decisions]
-    reason = "to compare with the first build"
-    runs = [
-        Decision(step, Action.REUSE if step.place is not None else Action.RUN, reason)
-        for step in (*planned.steps.proofs, *steps)
-    ]
-    return Plan(tuple(runs))
 
 
 def first_difference(one: Path, two: Path) -> int | None:

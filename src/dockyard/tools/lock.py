@@ -12,7 +12,8 @@ from dockyard.packages.deb.refresh import refresh_missing
 from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress
-from dockyard.tools.trees import declared_trees, request
+from dockyard.tools.declared import declared_trees
+from dockyard.tools.trees import request
 
 
 def lock_tools(store: Path, origins: Origins, progress: Progress | None = None) -> Lock:

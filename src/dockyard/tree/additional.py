@@ -11,7 +11,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,17 +31,26 @@ from dockyard.tree.setting import (
 
 @dataclass(frozen=True)
 class AdditionalFile:
-    """One of `os.additionalFiles`: content given in place, or a source file."""
+    """One of `os.additionalFiles`: content given in place, or a source file. found: the digest and
+    mode of the source when the build was planned.
+    """
 
     destination: str
     source: Path | None = None
     content: str | None = None
     permissions: int | None = None
     position: Position | None = None
+    found: tuple[str, int] | None = None
+
+    def settled(self) -> AdditionalFile:
+        """The same, with what its source is now."""
+        return replace(self, found=(self.digest, self.mode))
 
     @cached_property
     def digest(self) -> str:
         """`sha256:…` of what is to be written."""
+        if self.found is not None:
+            return self.found[0]
         if self.source is None:
             return fingerprint(self.content or "")
         return source_digest(self.source, self.position)
@@ -50,6 +59,8 @@ class AdditionalFile:
     def mode(self) -> int:
         if self.permissions is not None:
             return self.permissions
+        if self.found is not None:
+            return self.found[1]
         return 0o644 if self.source is None else _source_mode(self.source)
 
     @property
@@ -75,7 +86,7 @@ class AdditionalFile:
 @dataclass(frozen=True)
 class AdditionalDirectory:
     """One of `os.additionalDirs`: a directory copied with all below it; symbolic links are copied
-    as links.
+    as links. found: `content` when the build was planned.
     """
 
     source: Path
@@ -84,6 +95,11 @@ class AdditionalDirectory:
     merged_directory_mode: int | None = None
     file_mode: int | None = None
     position: Position | None = None
+    found: tuple[tuple[str, str, int], ...] | None = None
+
+    def settled(self) -> AdditionalDirectory:
+        """The same, with what its source holds now."""
+        return replace(self, found=self.content)
 
     @property
     def new_mode(self) -> int:
@@ -93,6 +109,8 @@ class AdditionalDirectory:
     @cached_property
     def content(self) -> tuple[tuple[str, str, int], ...]:
         """What is below the source, sorted: (path, digest or link target or "", mode)."""
+        if self.found is not None:
+            return self.found
         try:
             return tuple(self._walk(os.fspath(self.source), ""))
         except OSError as error:

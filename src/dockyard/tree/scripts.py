@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,6 +37,7 @@ class Script:
 
     directory: what the script may read beside itself; all of its files shape the outcome.
     hidden: files in it that the script does not see and that do not shape it, such as the lock.
+    found: `body` and `beside` when the build was planned.
     """
 
     name: str
@@ -48,10 +49,17 @@ class Script:
     environment: tuple[tuple[str, str], ...] = ()
     hidden: tuple[Path, ...] = ()
     position: Position | None = None
+    found: tuple[bytes, tuple[Beside, ...]] | None = None
+
+    def settled(self) -> Script:
+        """The same, with its text and what is beside it now."""
+        return replace(self, found=(self.body, self.beside))
 
     @cached_property
     def body(self) -> bytes:
         """The script's text; raises DockyardError when its file cannot be read."""
+        if self.found is not None:
+            return self.found[0]
         if self.path is None:
             return (self.content or "").encode()
         try:
@@ -70,6 +78,8 @@ class Script:
     @cached_property
     def beside(self) -> tuple[Beside, ...]:
         """What the script sees of its directory; raises DockyardError when it cannot be read."""
+        if self.found is not None:
+            return self.found[1]
         try:
             return tuple(_below(self.directory, self.directory, self.hidden))
         except OSError as error:

@@ -18,6 +18,7 @@ from dockyard.model.os import AdditionalDir, AdditionalFile, PasswordType
 from dockyard.model.os import User as UserModel
 from dockyard.tree.additional import AdditionalDirectory
 from dockyard.tree.additional import AdditionalFile as File
+from dockyard.tree.every import AnySetting
 from dockyard.tree.hostname import Hostname
 from dockyard.tree.modules import Module
 from dockyard.tree.scripts import Script
@@ -29,13 +30,13 @@ from dockyard.tree.users import LOCKED, Group, User
 _HASH = re.compile(r"!?(\$[0-9a-z]+\$[^:\s]{8,}|_[./0-9A-Za-z]{19}|[./0-9A-Za-z]{13})|[!*]+")
 
 
-def settings_of(loaded: LoadedImage) -> tuple[Setting, ...]:
+def settings_of(loaded: LoadedImage) -> tuple[AnySetting, ...]:
     """All settings of an image file but packages, storage and scripts.
 
     Raises DockyardError with every source file that cannot be read.
     """
     problems = Problems()
-    found: list[Setting] = []
+    found: list[AnySetting] = []
     chosen, at = loaded.image.os, loaded.position
     if chosen.hostname:
         found.append(Hostname(chosen.hostname, at("os.hostname")))

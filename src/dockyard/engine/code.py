@@ -1,0 +1,103 @@
+"""Which code shapes what a function makes: its module, and all of Dockyard that this imports.
+
+Found from the text of the modules, so that nothing is loaded for it; what is imported within a
+function counts, what stands below `if TYPE_CHECKING:` does not. A change of the command line, or of
+another step, leaves the digest as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+import dockyard
+
+_PACKAGE = "dockyard"
+_ROOT = Path(dockyard.__file__).parent
+_IMPORT = re.compile(
+    r"^(?P<indent>[ \t]*)(?:"
+    r"from[ ](?P<place>dockyard[\w.]*)[ ]import[ ](?:\((?P<many>[^)]*)\)|(?P<names>[^\n]*))"
+    r"|import[ ](?P<plain>dockyard[\w.]*)"
+    r"|if[ ](?P<types>TYPE_CHECKING\b)[^\n]*:)",
+    re.MULTILINE,
+)
+_NAME = re.compile(r"\w+")
+
+
+@cache
+def code_of(*modules: str) -> str:
+    """SHA-256, in hex, over the sources of modules and of all that they import of Dockyard."""
+    digest = hashlib.sha256()
+    for name in sorted(frozenset().union(*map(closure, modules))):
+        digest.update(f"{name}\0{_digest(name)}\0".encode())
+    return digest.hexdigest()
+
+
+@cache
+def closure(module: str) -> frozenset[str]:
+    """A module and all that it imports of Dockyard, packages that contain them among them."""
+    found: set[str] = set()
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        found.add(name)
+        above = name.rpartition(".")[0]
+        pending += [*_imports(name), *([above] if above else [])]
+    return frozenset(found)
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    text = _source(module).decode()
+    found: list[str] = []
+    hidden: int | None = None  # the indentation of an `if TYPE_CHECKING:` that goes on
+    end = 0
+    for match in _IMPORT.finditer(text):
+        indent = len(match["indent"])
+        if hidden is not None and (indent <= hidden or _left(text[end : match.start()], hidden)):
+            hidden = None
+        end = match.end()
+        if match["types"]:
+            hidden = indent
+        elif hidden is None:
+            found += _named(match)
+    return tuple(found)
+
+
+def _left(text: str, indent: int) -> bool:
+    """Whether a block of this indentation ends in a text that follows it."""
+    lines = (line for line in text.splitlines() if line.strip())
+    return any(len(line) - len(line.lstrip()) <= indent for line in lines)
+
+
+def _named(match: re.Match[str]) -> list[str]:
+    if match["plain"]:
+        return [match["plain"]]
+    place = match["place"]
+    text = re.sub(r"\bas[ ]\w+|#[^\n]*", "", match["many"] or match["names"] or "")
+    names = [f"{place}.{name}" for name in _NAME.findall(text)]
+    return [place, *(name for name in names if _path(name) is not None)]
+
+
+@cache
+def _path(module: str) -> Path | None:
+    below = _ROOT.joinpath(*module.split(".")[1:])
+    for path in (below.with_suffix(".py") if below != _ROOT else below, below / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _source(module: str) -> bytes:
+    path = _path(module)
+    return path.read_bytes() if path else b""
+
+
+@cache
+def _digest(module: str) -> str:
+    return hashlib.sha256(_source(module)).hexdigest()

@@ -1,0 +1,119 @@
+"""A step: one piece of work with one result, as data.
+
+A step names a function, `module:function`, and holds all that it is called with as JSON values. So
+it can be kept, compared, and run by another process or on another machine. It is named by its id:
+the hash of its kind, its function and the code behind that, of everything that shapes its output,
+and of the ids of the steps whose results it reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dockyard.engine.code import code_of
+from dockyard.engine.codec import encode, identity_of
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One piece of work.
+
+    name: unique in a plan. kind: what sort of step it is; steps of one kind and one group are shown
+    as one. title: one line for people. function: `module:function`, called with its Work and its
+    arguments. arguments: JSON values. identity: what of them shapes the output; a key that changes
+    is named in the reason. inputs: the steps whose results it reads. borrowed: further results that
+    it reads, of which an input has every digest: they are there when it runs, and do not shape its
+    output. details: lines for `plan`. modules: further code that the function comes to by name.
+    pure: Python work without programs, which is done by processes of its own.
+    """
+
+    name: str
+    kind: str
+    title: str
+    function: str
+    arguments: Mapping[str, Any] = field(repr=False)
+    identity: Mapping[str, Any]
+    inputs: tuple[Step, ...] = field(default=(), repr=False)
+    borrowed: tuple[Step, ...] = field(default=(), repr=False)
+    details: tuple[str, ...] = field(default=(), repr=False)
+    group: str = ""
+    modules: tuple[str, ...] = ()
+    pure: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        title: str,
+        function: Callable[[Work, A], None] | str,
+        arguments: A,
+        inputs: tuple[Step, ...] = (),
+        **more: Any,
+    ) -> Step:
+        """The step that calls a function with a dataclass of arguments. function: of a module; by
+        its name where the module need not be loaded to plan.
+        """
+        if not isinstance(function, str):
+            function = f"{function.__module__}:{function.__qualname__}"
+        return cls(
+            name=more.pop("name", kind),
+            kind=kind,
+            title=title,
+            function=function,
+            arguments=encode(arguments),
+            identity=identity_of(arguments),
+            inputs=inputs,
+            **more,
+        )
+
+    @cached_property
+    def code(self) -> str:
+        """The digest of the code that shapes the output."""
+        return code_of(self.function.partition(":")[0], *self.modules)
+
+    @cached_property
+    def id(self) -> str:
+        """The step's id: `<kind>-<40 hexadecimal digits of SHA-256>`."""
+        return self._hashed({each.name: each.id for each in self.inputs})
+
+    def key(self, contents: Mapping[str, str]) -> str:
+        """The name of its result. contents: the digests of its inputs' contents, by name. Steps
+        whose inputs have the same content have the same result, however those were made.
+        """
+        return self._hashed({each.name: contents[each.name] for each in self.inputs})
+
+    def _hashed(self, inputs: Mapping[str, str]) -> str:
+        shaped = {
+            "kind": self.kind,
+            "function": self.function,
+            "code": self.code,
+            "identity": self.identity,
+            "inputs": inputs,
+        }
+        text = json.dumps(shaped, sort_keys=True, separators=(",", ":"))
+        return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+    @property
+    def needs(self) -> tuple[Step, ...]:
+        """All steps whose results are there when it runs."""
+        return (*self.inputs, *self.borrowed)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What is kept of it, so that the next plan can say what changed."""
+        return {
+            "id": self.id,
+            "identity": dict(self.identity),
+            "code": f"sha256:{self.code}",
+            "inputs": {each.name: each.id for each in self.inputs},
+        }

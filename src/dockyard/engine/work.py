@@ -1,0 +1,60 @@
+"""What a step holds when it runs, and how a function is called for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from dockyard.engine.codec import decode
+from dockyard.host import stopping
+
+Progress = Callable[[str, int, int, str], None]
+
+
+def _silent(note: str, done: int, total: int, unit: str) -> None:
+    """For who hears nothing."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step's function gets beside its arguments.
+
+    out: the empty directory to fill; it becomes the result as it is, but for the times of files
+    directly in it. results: where the results of its inputs are, by the steps' names. store: the
+    root of the store, where what is fetched is kept (`packages.blobs`).
+    """
+
+    out: Path
+    results: Mapping[str, Path]
+    store: Path
+    told: Progress = _silent
+    known: dict[str, str] = field(default_factory=dict)
+
+    def result(self, name: str) -> Path:
+        """The result of an input."""
+        return self.results[name]
+
+    def digested(self, digests: Mapping[str, str]) -> None:
+        """Tell the SHA-256, in hex, of files below `out` by path, so that none is read twice."""
+        self.known.update(digests)
+
+    def progress(self, note: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        """Say how far the step is."""
+        stopping.check()
+        self.told(note, done, total, unit)
+
+
+def call(function: str, arguments: Mapping[str, Any], work: Work) -> None:
+    """Call a function that a step names."""
+    place, _, name = function.partition(":")
+    module = import_module(place)
+    found = getattr(module, name)
+    *_, annotation = found.__annotations__.values()  # that of the result comes last
+    parameter = list(found.__annotations__)[1]
+    annotation = found.__annotations__[parameter]
+    of = eval(annotation, vars(sys.modules[place])) if isinstance(annotation, str) else annotation
+    found(work, decode(of, arguments))

@@ -1,0 +1,172 @@
+"""What the steps of an image are called with, as data. Fields of type `Beside` do not shape what a
+step makes.
+
+below: the names of the results that make up a root tree, the lowest first: that of the packages,
+then layers over it. epoch: seconds since 1970, the time of what is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from dockyard.disk.partitions import DiskLayout
+from dockyard.engine.codec import Beside
+from dockyard.errors import Position
+from dockyard.model.packages import Lock, Repository
+from dockyard.tree.every import AnySetting
+
+# Names within results.
+TREE = "tree"  # of the packages: the tree
+INDEX = "index"  # of the packages and of a merged root: the archive's index
+UPPER = "upper"  # of a layer: the upper directory of an overlay
+INITRD = "initrd"
+COMMAND_LINE = "cmdline"
+FILESYSTEM = "filesystem"
+DISK = "disk.raw"
+MANIFEST = "manifest.jsonl"
+EXPECTED = "expected.json"
+
+TOOLS = "tools"  # the name of the step that unpacks the tools
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """packages: digests by what they are the packages' names, versions and architectures.
+    documents: also what packages mark as documentation. The rest says where packages come from, and
+    what settings expect of them.
+    """
+
+    packages: Mapping[str, str]
+    documents: bool
+    epoch: int
+    lock: Beside[Lock]
+    lock_file: Beside[str]
+    repositories: Beside[tuple[Repository, ...]]
+    offline: Beside[tuple[Path, ...]]
+    settings: Beside[tuple[AnySetting, ...]] = ()
+    position: Beside[Position | None] = None
+    filesystems: Beside[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """settings: applied in order."""
+
+    settings: tuple[AnySetting, ...]
+    below: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A merged root."""
+
+    below: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Initrd:
+    """filesystems: kinds that it mounts. modules: further ones."""
+
+    dracut: bool
+    filesystems: tuple[str, ...]
+    modules: tuple[str, ...]
+    below: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A text that a step finds: a file of its result."""
+
+    step: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uki:
+    """command_line: words, in which `{NAME}` stands for what is found. name: of the image."""
+
+    name: str
+    command_line: tuple[str, ...]
+    architecture: str
+    below: Beside[tuple[str, ...]]
+    epoch: int
+    found: Mapping[str, Found] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """The file system of one partition.
+
+    size: bytes. mount: where it is mounted, if anywhere; others: where all others are. root: the
+    name of the result with the merged root. uki: of the step that makes what it boots, for the EFI
+    system partition. tools: which tree of tools writes and reads it.
+    """
+
+    key: str
+    type: str
+    size: int
+    uuid: UUID
+    label: str
+    hash_seed: UUID | None
+    options: Mapping[str, str]
+    mount: str | None
+    others: tuple[str, ...]
+    architecture: str
+    epoch: int
+    root: Beside[str]
+    below: Beside[tuple[str, ...]]
+    uki: str | None = None
+    position: Beside[Position | None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """written: the name of the result that is to be read back."""
+
+    filesystem: FileSystem
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """size: bytes."""
+
+    uuid: UUID
+    label: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """parts: for partitions, by their keys, the names of the results that fill them."""
+
+    layout: DiskLayout
+    parts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """name: of the format. seed: decides every id in it."""
+
+    name: str
+    seed: bytes
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """fat: file systems without owners and modes, whose files are listed as they are there. uki: of
+    the step that found out the command line.
+    """
+
+    root: str
+    uki: str
+    below: Beside[tuple[str, ...]]
+    epoch: int
+    fat: tuple[FileSystem, ...] = ()

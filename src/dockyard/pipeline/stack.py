@@ -1,0 +1,81 @@
+"""The results that make up a root tree: that of the packages, and layers over it.
+
+A layer's result is `upper/`, the upper directory of an overlay mount: only what changed. The
+archive of a root is the packages' archive with every layer merged over it; its index is kept in the
+order of the layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard import archive
+from dockyard.archive import Archive
+from dockyard.host import files, mounts, removal
+from dockyard.pipeline.arguments import INDEX, TREE, UPPER
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
+
+
+@contextmanager
+def writable_tree(work: Work, below: Sequence[str]) -> Iterator[Path]:
+    """Mount the trees below with the work directory's `upper` on top, for the length of the
+    block.
+    """
+    upper, scratch, at = (work.out / name for name in (UPPER, "scratch", "root"))
+    files.make_root(upper)
+    for directory in (scratch, at):
+        directory.mkdir()
+    with mounts.overlay(_lowers(work, below), upper, scratch, at):
+        yield at
+    removal.remove_tree(scratch)
+    at.rmdir()
+
+
+@contextmanager
+def scratch_tree(work: Work, below: Sequence[str]) -> Iterator[Path]:
+    """The trees below as one directory that may be written to; what is written is thrown away."""
+    with writable_tree(work, below) as at:
+        yield at
+    removal.remove_tree(work.out / UPPER)
+
+
+@contextmanager
+def merged_tree(work: Work, below: Sequence[str]) -> Iterator[Path]:
+    """The trees below as one directory, to read from."""
+    lowers = _lowers(work, below)
+    if len(lowers) == 1:
+        yield lowers[0]
+        return
+    at = work.out / "root"
+    at.mkdir()
+    with mounts.overlay(lowers, None, None, at):
+        yield at
+    at.rmdir()
+
+
+def merged_archive(work: Work, below: Sequence[str], epoch: int) -> Archive:
+    """The archive of the lowest tree with every layer over it."""
+    packages, *layers = below
+    result = work.result(packages)
+    merged = archive.load(result / INDEX, [result / TREE])
+    for layer in layers:
+        merged = archive.merge(merged, work.result(layer) / UPPER, epoch=epoch)
+    return merged
+
+
+def load_root(work: Work, root: str, below: Sequence[str]) -> Archive:
+    """The archive of a root that was merged before. below: what it was merged of."""
+    packages, *layers = below
+    places = [work.result(packages) / TREE, *(work.result(layer) / UPPER for layer in layers)]
+    return archive.load(work.result(root) / INDEX, places)
+
+
+def _lowers(work: Work, below: Sequence[str]) -> list[Path]:
+    packages, *layers = below
+    uppers = [work.result(layer) / UPPER for layer in reversed(layers)]
+    return [*uppers, work.result(packages) / TREE]

@@ -1,0 +1,101 @@
+"""Makes what boots: the initrd of a tree, and the UKI of kernel, initrd and command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.disk import efi, esp, uki
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.in_root import InRoot
+from dockyard.initrd import InitrdOptions, build_initrd
+from dockyard.initrd.dracut import build_with_dracut
+from dockyard.pipeline import arguments
+from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, TOOLS
+from dockyard.pipeline.stack import merged_tree, scratch_tree
+from dockyard.tools.unpacked import trees_in
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
+
+MODULES = "/usr/lib/modules"
+
+
+def make_initrd(work: Work, wanted: arguments.Initrd) -> None:
+    """Fills `initrd`."""
+    out = work.out / INITRD
+    with (scratch_tree if wanted.dracut else merged_tree)(work, wanted.below) as tree:
+        options = InitrdOptions(kernel_version(tree), wanted.filesystems, wanted.modules)
+        if wanted.dracut:
+            build_with_dracut(tree, options, out)
+        else:
+            build_initrd(tree, options, out, wanted.epoch)
+
+
+def make_uki(work: Work, wanted: arguments.Uki) -> None:
+    """Fills `<name>-<kernel>.efi`, and `cmdline` with the command line as it was found out."""
+    tools = trees_in(work.result(TOOLS)).main
+    command_line = " ".join(_found(work, word, wanted) for word in wanted.command_line)
+    (work.out / COMMAND_LINE).write_text(f"{command_line}\n")
+    with merged_tree(work, wanted.below) as tree:
+        version = kernel_version(tree)
+        content = uki.UkiContent(
+            kernel=efi.kernel(tree, version),
+            initrd=work.result(INITRD) / INITRD,
+            command_line=command_line,
+            os_release=_os_release(tree),
+            uname=version,
+            stub=efi.stub(tree, tools, wanted.architecture),
+        )
+        uki.build_uki(tools, content, work.out / esp.uki_name(wanted.name, version), wanted.epoch)
+
+
+def _found(work: Work, word: str, wanted: arguments.Uki) -> str:
+    """A word of the command line, with what other steps found in its place."""
+    for name, found in wanted.found.items():
+        if f"{{{name}}}" in word:
+            text = (work.result(found.step) / found.file).read_text().strip()
+            word = word.replace(f"{{{name}}}", text)
+    return word
+
+
+def kernel_version(tree: Path) -> str:
+    """The version of the one kernel in a tree. Raises DockyardError when there is none, or
+    several.
+    """
+    with InRoot(tree) as inside:
+        found = [name for name in inside.names(MODULES) if inside.names(f"{MODULES}/{name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DockyardError(
+            Problem(
+                "build.several-kernels",
+                f"the image has several kernels: {', '.join(found)}",
+                fix="install one of them only",
+            )
+        )
+    raise DockyardError(
+        Problem(
+            "build.no-kernel",
+            "the image has no kernel",
+            why=f"there are no modules of one below {MODULES}",
+            fix="add the distribution's kernel package to os.packages.install",
+        )
+    )
+
+
+def _os_release(tree: Path) -> bytes:
+    with InRoot(tree) as inside:
+        for path in ("/etc/os-release", "/usr/lib/os-release"):
+            try:
+                return inside.read(path)
+            except OSError:
+                continue
+    raise DockyardError(
+        Problem(
+            "build.no-os-release",
+            "the image has no os-release file",
+            fix="add the distribution's release package to os.packages.install",
+        )
+    )

@@ -1,0 +1,111 @@
+"""Writes the file systems of a disk's partitions, and reads them back to prove them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.archive import Archive, Entry, Kind, subtree
+from dockyard.disk import esp
+from dockyard.errors import DockyardError
+from dockyard.filesystems import FilesystemSpec, by_name, kernels, swap
+from dockyard.filesystems.proof import prove
+from dockyard.host import removal
+from dockyard.host.sandbox import Tools
+from dockyard.pipeline.arguments import FILESYSTEM, TOOLS, FileSystem, Proof, Swap
+from dockyard.pipeline.stack import load_root, merged_tree
+from dockyard.tools.unpacked import trees_in
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
+
+
+def write_filesystem(work: Work, wanted: FileSystem) -> None:
+    """Fills `filesystem`, the image of a partition."""
+    whole = load_root(work, wanted.root, wanted.below)
+    archive = content_of(wanted, whole, work)
+    module = by_name(wanted.type)
+    refused = module.refuse(archive)
+    if refused:
+        raise DockyardError(*refused)
+    work.progress(f"{len(archive)} files")
+    spec = FilesystemSpec(
+        uuid=wanted.uuid,
+        label=wanted.label,
+        epoch=wanted.epoch,
+        hash_seed=wanted.hash_seed,
+        options=wanted.options,
+        kernel=_oldest_kernel(whole),
+    )
+    try:
+        module.write(archive, work.out / FILESYSTEM, wanted.size, spec, _tools(work, wanted))
+    except DockyardError as error:
+        raise DockyardError(
+            *(
+                dataclasses.replace(problem, where=wanted.position)
+                if problem.code == "filesystems.too-small" and wanted.position
+                else problem
+                for problem in error.problems
+            )
+        ) from error
+
+
+def prove_filesystem(work: Work, wanted: Proof) -> None:
+    """Reads a file system back and compares it with what was to go into it. Fills nothing."""
+    system = wanted.filesystem
+    archive = content_of(system, load_root(work, system.root, system.below), work)
+    scratch = work.out / "scratch"
+    scratch.mkdir()
+    image = work.result(wanted.written) / FILESYSTEM
+    prove(system.type, archive, image, _tools(work, system), scratch)
+    removal.remove_tree(scratch)
+
+
+def make_swap(work: Work, wanted: Swap) -> None:
+    """Fills `filesystem` with a swap space."""
+    tools = trees_in(work.result(TOOLS)).main
+    swap.write(work.out / FILESYSTEM, wanted.size, wanted.uuid, wanted.label, tools)
+
+
+def content_of(wanted: FileSystem, whole: Archive, work: Work) -> Archive:
+    """What of the root, and what else, is in a file system; nothing where it is not mounted."""
+    if wanted.mount is None:
+        return Archive([Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=wanted.epoch * 10**9)])
+    at = os.fsencode(wanted.mount.strip("/"))
+    prefix = at + b"/" if at else b""
+    inside = [os.fsencode(path.strip("/")) for path in wanted.others]
+    content = subtree(whole, at, [path for path in inside if path.startswith(prefix)])
+    return _bootable(content, wanted.uki, wanted, work) if wanted.uki else content
+
+
+def _bootable(content: Archive, uki: str, wanted: FileSystem, work: Work) -> Archive:
+    """The content of an EFI system partition: what the tree has there, the loader, the UKI."""
+    made = sorted(path for path in work.result(uki).iterdir() if path.suffix == ".efi")
+    tools = trees_in(work.result(TOOLS)).main
+    with merged_tree(work, wanted.below) as tree:
+        ukis = {path.name: path for path in made}
+        found = esp.esp_content(tree, tools, ukis, wanted.architecture)
+    data: dict[bytes, bytes | Path] = {os.fsencode(path): item for path, item in found.items()}
+    time = wanted.epoch * 10**9
+    entries = [Entry(path, Kind.FILE, 0o755, mtime_ns=time) for path in data]
+    for entry in content:
+        if entry.kind is Kind.DIRECTORY:
+            entries.append(entry)
+        elif entry.path not in data:
+            entries.append(entry)
+            data[entry.path] = content.read(entry.path)
+    return Archive.from_entries(entries, data)
+
+
+def _tools(work: Work, wanted: FileSystem) -> Tools:
+    """The tools that write and read it."""
+    trees = trees_in(work.result(TOOLS))
+    return trees.testing if by_name(wanted.type).needs == "testing" else trees.main
+
+
+def _oldest_kernel(whole: Archive) -> str | None:
+    """The release of the oldest kernel of an image, which all its file systems are made for."""
+    found = (entry.name.decode() for entry in whole if entry.parent == b"usr/lib/modules")
+    return min(found, key=kernels.version, default=None)

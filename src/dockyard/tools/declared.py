@@ -1,0 +1,80 @@
+"""What tools.yaml declares: the trees, their packages, and what is done to them when unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from dockyard.engine.codec import Beside
+from dockyard.model.packages import Pin
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.deb.suite import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Why some packages are wanted."""
+
+    title: str
+    why: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One tree of tools, as declared.
+
+    links: path → target, made where nothing is. bytecode: globs of directories with Python modules
+    to compile.
+    """
+
+    name: str
+    suite: Suite
+    purposes: Beside[tuple[Purpose, ...]]
+    links: Mapping[str, str]
+    drop: tuple[str, ...]
+    bytecode: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        return tuple(sorted({name for purpose in self.purposes for name in purpose.packages}))
+
+    def pins(self, pinned: Iterable[Pin]) -> list[Pin]:
+        return [pin for pin in pinned if pin.repository == self.suite.id]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacking:
+    """What the step that unpacks tools is called with. origins: where packages that are not in the
+    store are fetched from.
+    """
+
+    packages: tuple[Pin, ...]
+    trees: tuple[Tree, ...]
+    origins: Beside[Origins]
+
+
+@lru_cache
+def declared_trees() -> tuple[Tree, ...]:
+    """The trees of tools.yaml, in its order."""
+    import yaml
+
+    text = resources.files("dockyard") / "data/tools.yaml"
+    loaded: dict[str, Any] = yaml.safe_load(text.read_bytes())
+    return tuple(
+        Tree(
+            name=name,
+            suite=Suite(tree["suite"]),
+            purposes=tuple(
+                Purpose(item["title"], item["why"], tuple(item["packages"]))
+                for item in tree["purposes"]
+            ),
+            links=tree.get("links", {}),
+            drop=tuple(tree.get("drop", ())),
+            bytecode=tuple(tree.get("bytecode", ())),
+        )
+        for name, tree in loaded["trees"].items()
+    )

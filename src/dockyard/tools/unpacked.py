@@ -1,0 +1,21 @@
+"""The tools as they lie in the result of the step that unpacked them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard.host.sandbox import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTrees:
+    """The unpacked trees. main: Debian stable. testing: what must be newer: xfs and btrfs."""
+
+    main: Tools
+    testing: Tools
+
+
+def trees_in(result: Path) -> ToolTrees:
+    """The trees in a result."""
+    return ToolTrees(Tools(result / "main"), Tools(result / "testing"))
