@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_what_the_medium_forgets_is_found_by_reading(
     assert seal.holds(sealed, "disk")
     rewrite(sealed / "disk", b"X", 40 << 20)
     # As if the byte had changed without a write: everything that lstat shows is as before.
-    monkeypatch.setattr(seal, "_same_status", lambda row, status: True)
+    monkeypatch.setattr(seal, "_same_status", lambda row, status, several_names=False: True)
     assert seal.damage(sealed) == ""
     assert not seal.holds(sealed, "disk")
     assert seal.damage(sealed, thorough=True) == "disk has other content"
@@ -101,3 +102,46 @@ def test_what_is_not_trusted_is_read(sealed: Path) -> None:
     assert not seal.untouched(sealed)
     assert seal.damage(sealed) == ""
     assert seal.untouched(sealed)
+
+
+def test_a_file_that_got_another_name_is_looked_at_as_before_and_read_for_an_image(
+    sealed: Path, tmp_path: Path
+) -> None:
+    digest = hashlib.sha256(b"content").hexdigest()
+    seal.write(sealed, {"tree/file": digest})
+    file = sealed / "tree/file"
+    assert seal.Digests(sealed).of("tree/file", file.lstat()) == digest
+    pass_a_tick()
+    os.link(file, tmp_path / "other")
+    assert seal.untouched(sealed) and seal.damage(sealed) == ""
+    assert seal.Digests(sealed).of("tree/file", file.lstat()) is None
+    # Who writes to it and sets its time back is found when it is read.
+    rewrite(file, b"X")
+    assert seal.damage(sealed, thorough=True) == "tree/file has other content"
+    (tmp_path / "other").unlink()
+    assert seal.damage(sealed) == "tree/file has other content"
+
+
+def test_what_was_touched_since_it_was_sealed_has_a_later_time(
+    sealed: Path, tmp_path: Path
+) -> None:
+    file, link = sealed / "tree/file", sealed / "tree/link"
+    assert max(path.lstat().st_ctime_ns for path in (file, link)) <= seal.sealed_at(sealed)
+    pass_a_tick()
+    os.link(file, tmp_path / "other")
+    assert file.lstat().st_ctime_ns > seal.sealed_at(sealed) >= link.lstat().st_ctime_ns
+    seal.renew(sealed)
+    assert file.lstat().st_ctime_ns <= seal.sealed_at(sealed)
+    assert seal.damage(sealed) == ""
+    pass_a_tick()
+    rewrite(file, b"X")
+    assert file.lstat().st_ctime_ns > seal.sealed_at(sealed)
+    seal.renew(tmp_path)
+    assert seal.sealed_at(tmp_path) == 0 and not (tmp_path / seal.NAME).exists()
+
+
+def pass_a_tick() -> None:
+    """Wait until change times differ: the kernel takes them from a clock of 100 to 1000 ticks a
+    second.
+    """
+    time.sleep(0.02)

@@ -13,6 +13,7 @@ from dockyard.host.sandbox import Tools
 from dockyard.install import rpm, rpmdb
 from dockyard.install.assemble import INDEX, TREE, UPPER, assemble
 from dockyard.install.finish import finish
+from dockyard.install.indices import make_index, select
 from dockyard.install.unpack import unpack_package
 
 
@@ -36,11 +37,20 @@ def assembled(
         unpack_package(package, place)
         places.append(place)
     database, made = out / "database", out / "assembled"
-    for directory in (database, made):
+    chosen, index = out / "selection", out / "index"
+    for directory in (database, made, chosen, index):
         directory.mkdir()
+    select("modules", places, chosen, epoch)
+    make_index(chosen, index, epoch)
     rpmdb.make(places, database, tools, epoch, documents=documents)
     whole = assemble(
-        places, made, tools, epoch, database=database / rpmdb.NAME, documents=documents
+        places,
+        made,
+        tools,
+        epoch,
+        database=database / rpmdb.NAME,
+        documents=documents,
+        indices=[index],
     )
     kept = archive.load(made / INDEX, [made / TREE, made / UPPER])
     assert kept.entries == whole.entries

@@ -242,10 +242,12 @@ def test_an_unknown_architecture_is_refused_where_the_distribution_says_it(tmp_p
     )
 
 
-def test_an_unchanged_build_loads_no_solver() -> None:
+def test_an_unchanged_build_loads_nothing_that_only_a_change_needs() -> None:
+    heavy = {"cryptography", "pysequoia", "rich", "solv", "urllib3"}
+    heavy |= {"configparser", "difflib", "dockyard.model.components"}
     code = (
-        "import sys\nimport dockyard.pipeline.build\n"
-        "print(sorted({'solv', 'pysequoia', 'rich', 'urllib3'} & set(sys.modules)))"
+        "import sys\nimport dockyard.cli.main, dockyard.cli.build, dockyard.pipeline.build\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr

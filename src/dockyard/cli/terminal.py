@@ -6,7 +6,6 @@ Colours follow the terminal and NO_COLOR.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -91,6 +90,8 @@ def wrapped(text: str, indent: str) -> list[str]:
 
 def width() -> int:
     """How many characters a line of text may have: those of the terminal, but not too many."""
+    import shutil
+
     return min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH) or _WIDTH
 
 

@@ -7,6 +7,11 @@ been written to since: the kernel sets ctime at every change and lets nobody cho
 costs one lstat(2) a name, and only what was touched is read. What the medium itself forgets shows
 only when everything is read (`thorough`).
 
+The kernel sets ctime, too, when a file gets or loses a name. A look forgives that of a file that
+has several; `Digests`, by which files go into images, does not. Who gives further names to the
+files of a sealed directory asks first which were touched since (`sealed_at`), reads those, and says
+so afterwards (`renew`).
+
 Made and read inside the namespace, where owners look as they do in an image; outside it only
 `untouched` is of use.
 """
@@ -19,6 +24,7 @@ import os
 import stat
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,6 +147,24 @@ class Digests:
         return row.content.removeprefix(_PLAIN)
 
 
+def sealed_at(directory: Path) -> int:
+    """When a directory was sealed, or its seal renewed, by the clock of change times (nanoseconds):
+    what changed later was touched since. Zero without a seal.
+    """
+    try:
+        return (directory / NAME).lstat().st_ctime_ns
+    except OSError:
+        return 0
+
+
+def renew(directory: Path) -> None:
+    """Say that what was touched since a directory was sealed is as it was: the caller has looked,
+    and given further names to files. Does nothing without a seal.
+    """
+    with suppress(FileNotFoundError):
+        os.utime(directory / NAME)
+
+
 def untouched(directory: Path) -> bool:
     """Whether nothing below a sealed directory was touched since, as far as lstat(2) shows."""
     try:
@@ -149,7 +173,7 @@ def untouched(directory: Path) -> bool:
     except (Broken, OSError):
         return False
     return rows.keys() == found.keys() and all(
-        _same_status(rows[path], status) for path, status in found.items()
+        _same_status(rows[path], status, several_names=True) for path, status in found.items()
     )
 
 
@@ -170,7 +194,7 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
         if row is None:
             wrong.append(f"{path} was not there before")
             continue
-        if not thorough and _same_status(row, status):
+        if not thorough and _same_status(row, status, several_names=True):
             found[path] = row
             continue
         now = found[path] = _row(full, status, like=row.content)
@@ -196,14 +220,19 @@ def distrust(directory: Path) -> None:
     _keep(directory, touched, content(directory) or "")
 
 
-def _same_status(row: _Row, status: os.stat_result) -> bool:
-    return (row.inode, row.ctime_ns, row.mtime_ns, row.size, row.mode) == (
+def _same_status(row: _Row, status: os.stat_result, *, several_names: bool = False) -> bool:
+    """Whether a status is that of a row. several_names: whatever the change time of a file that has
+    several.
+    """
+    if (row.inode, row.mtime_ns, row.size, row.mode) != (
         status.st_ino,
-        status.st_ctime_ns,
         status.st_mtime_ns,
         _size(status),
         status.st_mode,
-    )
+    ):
+        return False
+    forgiven = several_names and status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode)
+    return forgiven or row.ctime_ns == status.st_ctime_ns
 
 
 def _difference(row: _Row, now: _Row) -> str:

@@ -12,6 +12,7 @@ compares them. Packages for which that cannot be promised are `Unsuited`.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from dockyard.host.sandbox import Tools
 from dockyard.install import rpm, rpmdb
 from dockyard.install.compose import Unsuited, compose
 from dockyard.install.finish import finish
+from dockyard.install.indices import FILES, MadeIndex
+from dockyard.install.masks import copy_directories, write_masks
 from dockyard.install.stubs import write_stubs
 
 TREE = "tree"
@@ -40,31 +43,38 @@ def assemble(
     database: Path,
     documents: bool = True,
     dbpath: str = rpm.DBPATH,
+    indices: Sequence[Path] = (),
 ) -> Archive:
     """Fill an empty directory with the tree of packages and return its archive.
 
     packages: results of `unpack_package`. database: the file that `rpmdb.make` made of them. epoch:
-    seconds, the time that scriptlets are told. dbpath: the database's directory in the tree. Call
-    `namespace.enter()` before. Raises DockyardError, and Unsuited.
+    seconds, the time that scriptlets are told. dbpath: the database's directory in the tree.
+    indices: results of `make_index` for the same packages. Call `namespace.enter()` before. Raises
+    DockyardError, and Unsuited.
     """
     tree, upper, scratch, at = (out / name for name in (TREE, UPPER, "scratch", "root"))
-    stubs = out / "stubs"
+    stubs, masks = out / "stubs", out / "masks"
     composed = compose(packages, tree, epoch, documents=documents)
     _make_upper(upper, composed)
     for directory in (scratch, at, stubs):
         directory.mkdir()
     names = write_stubs(packages, stubs, documents=documents)
-    with mounts.overlay([tree], upper, scratch, at):
+    made = [MadeIndex.load(place) for place in indices]
+    for index in made:
+        _place_index(index, composed, upper)
+    masked = write_masks(made, composed, masks)
+    with mounts.overlay([masks, tree] if masked else [tree], upper, scratch, at):
         _place_database(at, database, dbpath)
         rpm.run_stubs(names, stubs, at, tools, epoch)
         # Who asked the database may have left its journal.
         _place_database(at, database, dbpath)
         finish(at, epoch, written=upper)
-    for directory in (scratch, stubs):
+    for directory in (scratch, stubs, masks):
         removal.remove_tree(directory)
     at.rmdir()
     whole = archive.merge(composed, upper, epoch=epoch)
     _refuse_parted_links(composed, whole)
+    _refuse_changed_inputs(made, composed, whole)
     archive.save(whole, out / INDEX)
     return whole
 
@@ -84,6 +94,27 @@ def _place_database(root: Path, database: Path, dbpath: str) -> None:
         for name in inside.names(dbpath):
             inside.remove(f"{dbpath}/{name}")
         inside.write(f"{dbpath}/{rpmdb.NAME}", database.read_bytes())
+
+
+def _place_index(index: MadeIndex, composed: Archive, upper: Path) -> None:
+    """Put the files of an index over the tree, as its program would have left them."""
+    for entry in index.made:
+        path = os.fsdecode(entry.path)
+        if entry.kind is Kind.DIRECTORY:
+            copy_directories(composed, path, upper)
+        else:
+            shutil.copyfile(index.place / FILES / path, upper / path)
+            os.chown(upper / path, entry.uid, entry.gid)
+            (upper / path).chmod(entry.mode)
+
+
+def _refuse_changed_inputs(indices: Sequence[MadeIndex], composed: Archive, whole: Archive) -> None:
+    """Raise Unsuited when what an index was made of is not what it was any more."""
+    touched = [entry.path for n, entry in enumerate(whole) if whole.source_of[n]]
+    touched += composed.positions.keys() - whole.positions.keys()
+    for path in map(os.fsdecode, touched):
+        if any(index.is_input(path) for index in indices):
+            raise Unsuited(f"/{path} was written to, of which an index had been made")
 
 
 def _refuse_parted_links(composed: Archive, whole: Archive) -> None:

@@ -11,6 +11,7 @@ tree: files that root does not own, and files that are newer than the image may 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,10 +20,9 @@ from typing import NamedTuple
 
 from dockyard import archive
 from dockyard.archive import Archive, Entry, Kind, TreeSource
-from dockyard.archive.archive import linked
+from dockyard.archive.archive import linked, require_digest
 from dockyard.archive.entry import clamped, order, shown
-from dockyard.host import stopping
-from dockyard.host.files import copy_sparse, make_root
+from dockyard.host import files, seal, stopping
 from dockyard.install.database_header import NORMAL
 from dockyard.install.file_states import TAGS, Listed
 from dockyard.install.links import Links
@@ -71,7 +71,7 @@ def compose(packages: Sequence[Path], tree: Path, epoch: int, *, documents: bool
     numbers = _numbers(ordered, found)
     placed = [found[path] for path in sorted(found, key=order)]
     entries = [_owned(each, numbers, epoch) for each in placed]
-    _lay(entries, placed, [place / TREE for place in ordered], tree)
+    _lay(entries, placed, ordered, tree)
     return Archive(entries, (TreeSource(tree),))
 
 
@@ -212,12 +212,12 @@ def _owned(placed: _Placed, numbers: Sequence[Mapping[str, int]], epoch: int) ->
 
 
 def _lay(
-    entries: Sequence[Entry], placed: Sequence[_Placed], trees: Sequence[Path], into: Path
+    entries: Sequence[Entry], placed: Sequence[_Placed], packages: Sequence[Path], into: Path
 ) -> None:
     """Make the names of a tree, in canonical order."""
-    make_root(into)
+    files.make_root(into)
     root = os.fsencode(into)
-    sources = [os.fsencode(tree) + b"/" for tree in trees]
+    trees = [_PackageTree(place) for place in packages]
     for entry, each in zip(entries, placed, strict=True):
         stopping.check()
         path = root + b"/" + entry.path
@@ -227,22 +227,51 @@ def _lay(
         elif entry.kind is Kind.HARDLINK:
             os.link(root + b"/" + entry.target, path, follow_symlinks=False)
         else:
-            source = sources[each.source] + each.path
             alike = (entry.uid, entry.gid, entry.mtime_ns) == (0, 0, each.entry.mtime_ns)
-            if not (alike and _link(source, path)):
-                _copy(source, path, entry)
+            trees[each.source].place(each, path, entry, link=alike)
+    for package in trees:
+        package.renew_seal()
     for entry in reversed(entries):
         if entry.kind is Kind.DIRECTORY:
             _dress(root + b"/" + entry.path if entry.path else root, entry)
 
 
-def _link(source: bytes, path: bytes) -> bool:
-    """Give a file a further name; False where its file system does not do that (again)."""
-    try:
-        os.link(source, path, follow_symlinks=False)
-    except OSError:
-        return False
-    return True
+class _PackageTree:
+    """The tree of a package, whose files get further names.
+
+    Each is what it was when the package was unpacked: it was not touched since the package's result
+    was sealed, or it is read. A further name touches a file, so the seal is renewed afterwards.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._root = os.fsencode(place / TREE) + b"/"
+        self._sealed_at = seal.sealed_at(place)
+        self._left = Facts.load(place).files
+
+    def place(self, placed: _Placed, path: bytes, entry: Entry, *, link: bool) -> None:
+        """Give a file another name, or make a copy with the attributes of an entry."""
+        source = self._root + placed.path
+        if entry.kind is Kind.FILE:
+            self._require_whole(placed.entry, source)
+        if link:
+            try:
+                os.link(source, path, follow_symlinks=False)
+                return
+            except OSError as error:
+                # Another file system, or more names than this one gives to a file.
+                if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM):
+                    raise
+        _copy(source, path, entry)
+
+    def _require_whole(self, entry: Entry, source: bytes) -> None:
+        self._left -= 1
+        if os.lstat(source).st_ctime_ns > self._sealed_at:
+            require_digest(entry, files.digest(Path(os.fsdecode(source))))
+
+    def renew_seal(self) -> None:
+        if not self._left:  # else not all was looked at
+            seal.renew(self._place)
 
 
 def _copy(source: bytes, path: bytes, entry: Entry) -> None:
@@ -251,7 +280,7 @@ def _copy(source: bytes, path: bytes, entry: Entry) -> None:
     elif entry.kind is Kind.FIFO:
         os.mkfifo(path, 0o600)
     else:
-        copy_sparse(Path(os.fsdecode(source)), Path(os.fsdecode(path)))
+        files.copy_sparse(Path(os.fsdecode(source)), Path(os.fsdecode(path)))
     _dress(path, entry)
 
 

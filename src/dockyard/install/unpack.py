@@ -22,7 +22,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -52,20 +52,20 @@ _MADE = (Kind.DIRECTORY, Kind.FILE, Kind.SYMLINK, Kind.FIFO)
 @dataclass(frozen=True, slots=True)
 class Facts:
     """nevra: of the package. unsuited: why rpm must install it itself, a line each; see
-    `unsuited`.
+    `unsuited`. files: how many the index has, further names not counted.
     """
 
     nevra: str
     unsuited: tuple[str, ...]
+    files: int
 
     @classmethod
     def load(cls, place: Path) -> Facts:
         loaded = json.loads((place / FACTS).read_bytes())
-        return cls(loaded["nevra"], tuple(loaded["unsuited"]))
+        return cls(loaded["nevra"], tuple(loaded["unsuited"]), loaded["files"])
 
     def save(self, place: Path) -> None:
-        loaded = {"nevra": self.nevra, "unsuited": list(self.unsuited)}
-        (place / FACTS).write_text(json.dumps(loaded, indent=1) + "\n")
+        (place / FACTS).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
 def unpack_package(package: Path, out: Path, *, signed: bool = False) -> Archive:
@@ -97,7 +97,8 @@ def unpack_package(package: Path, out: Path, *, signed: bool = False) -> Archive
             raise _malformed(package, f"its payload lacks {missing}")
     made = tree.finish()
     archive.save(made, out / INDEX)
-    Facts(opened.nevra, tuple(unsuited)).save(out)
+    files_made = sum(entry.kind is Kind.FILE for entry in made)
+    Facts(opened.nevra, tuple(unsuited), files_made).save(out)
     return made
 
 

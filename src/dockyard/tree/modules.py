@@ -4,13 +4,13 @@ modprobe.d(5)).
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.nearest import nearest
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree
 
@@ -94,7 +94,7 @@ class Module:
         """
         if self.mode == "disable" or self.name.replace("-", "_") in known:
             return None
-        near = difflib.get_close_matches(self.name, sorted(known), 3)
+        near = nearest(self.name, sorted(known), 3)
         return Problem(
             "tree.no-module",
             f"the image's kernel has no module {self.name}",

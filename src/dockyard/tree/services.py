@@ -4,7 +4,6 @@ enable).
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.process import ProcessFailed
+from dockyard.model.nearest import nearest
 from dockyard.model.os_rules import unit_name
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree, told_at
@@ -111,7 +111,7 @@ class Service:
             return None
         # By their stems: the endings are alike in all of them.
         stems = {name.rpartition(".")[0]: name for name in sorted(known, reverse=True)}
-        close = difflib.get_close_matches(self.unit.rpartition(".")[0], stems, 2, 0.8)
+        close = nearest(self.unit.rpartition(".")[0], stems, 2, 0.8)
         near = [stems[stem] for stem in close]
         return Problem(
             "tree.no-unit",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.in_root import InRoot
+from dockyard.model.nearest import nearest
 from dockyard.tree import password_age
 from dockyard.tree.accounts import Account, Accounts
 from dockyard.tree.check import Check
@@ -264,5 +264,5 @@ def _avoided(number: int | None, reserved: frozenset[int]) -> dict[str, Any]:
 
 
 def _near(group: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(group, sorted(known), 2, 0.75)
+    near = nearest(group, sorted(known), 2, 0.75)
     return f"did you mean {' or '.join(near)}? Otherwise " if near else ""

@@ -7,7 +7,6 @@ is an error, as nothing may be ignored silently.
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +50,8 @@ def load(path: Path, variables: Mapping[str, str]) -> tuple[Repository, ...]:
 
 def parse(text: str, path: Path, variables: Mapping[str, str]) -> tuple[Repository, ...]:
     """The enabled repositories of a file's text; `path` names it and anchors relative paths."""
+    import configparser  # most images name no such file
+
     parser = configparser.ConfigParser(interpolation=None, strict=True, default_section="\0")
     try:
         parser.read_string(text, str(path))

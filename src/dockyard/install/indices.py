@@ -1,0 +1,181 @@
+"""Files that a program of the image makes of the files of many packages, and that take long: made
+once for all images in which the program reads the same.
+
+`select` puts the packages that have what the program reads, and those that the program needs to
+run, into a small tree of their own. `make_index` runs the program there, so that what it makes can
+depend on nothing else. `assemble` puts that in place before scriptlets run, and keeps them from
+running the program once more (`Masks`).
+
+A selection:  `tree/` and `selection.json`, the commands to run. An index: `files/`, and
+`index.json`, the commands that it stands for. Both are empty where an image has nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dockyard import archive
+from dockyard.archive import Archive, Kind
+from dockyard.host import files, mounts, removal
+from dockyard.host.sandbox import run_in_tree
+from dockyard.install.compose import Unsuited, compose
+from dockyard.install.unpack import HEADER, INDEX, TREE
+from dockyard.packages.rpm.header import Header, Tag, parse
+
+SELECTION = "selection.json"
+FILES = "files"
+MADE = "index.json"
+
+_WORD = re.compile(r"[^\s()]+")
+_WANTED = frozenset((Tag.PROVIDENAME, Tag.REQUIRENAME, Tag.RECOMMENDNAME))
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """A program that makes an index. Paths are relative to the root.
+
+    inputs: where all lies that it reads, beside itself and its libraries. each: what of the image
+    it is called for, a pattern whose group is its argument. made: what it makes for an argument, a
+    pattern; without: the one of them that shows that a package brought the index.
+    """
+
+    program: str
+    inputs: tuple[str, ...]
+    each: str
+    made: str
+    without: str
+
+
+INDEXERS: Mapping[str, Indexer] = {
+    "modules": Indexer(
+        program="usr/sbin/depmod",
+        inputs=("usr/lib/modules/", "usr/lib/depmod.d/", "etc/depmod.d/"),
+        each=r"usr/lib/modules/([^/]+)/modules\.builtin",
+        made=r"usr/lib/modules/{}/modules\.[^/]+",
+        without="usr/lib/modules/{}/modules.dep.bin",
+    )
+}
+
+
+def select(name: str, packages: Sequence[Path], out: Path, epoch: int) -> None:
+    """Fill an empty directory with what an index is made of. name: of one of `INDEXERS`. packages:
+    results of `unpack_package`. epoch: seconds. Call `namespace.enter()` before.
+    """
+    indexer = INDEXERS[name]
+    paths = [_paths(place) for place in packages]
+    every = {path for each in paths for path in each}
+    arguments = sorted(
+        found[1]
+        for path in every
+        if (found := re.fullmatch(indexer.each, path))
+        and indexer.without.format(found[1]) not in every
+    )
+    chosen: set[int] = set()
+    if arguments and indexer.program in every:
+        begun = (indexer.program, *indexer.inputs, "etc/passwd", "etc/group")
+        first = {n for n, each in enumerate(paths) if any(p.startswith(begun) for p in each)}
+        chosen = _with_needs(packages, paths, first)
+    try:
+        if chosen:
+            compose([packages[number] for number in sorted(chosen)], out / TREE, epoch)
+    except Unsuited:
+        removal.remove_tree(out / TREE)
+        arguments = []
+    commands = [[indexer.program, argument] for argument in arguments] if chosen else []
+    (out / SELECTION).write_text(json.dumps({"indexer": name, "commands": commands}) + "\n")
+
+
+def _paths(place: Path) -> list[str]:
+    return [
+        os.fsdecode(entry.path)
+        for entry in archive.load(place / INDEX, [place / TREE])
+        if entry.kind is not Kind.DIRECTORY
+    ]
+
+
+def _with_needs(
+    packages: Sequence[Path], paths: Sequence[Sequence[str]], first: set[int]
+) -> set[int]:
+    """Packages with all that they need or want among the others, and so on; versions aside."""
+    headers = [parse((place / HEADER).read_bytes(), 0, _WANTED)[0] for place in packages]
+    providing: dict[str, list[int]] = {}
+    for number, (header, own) in enumerate(zip(headers, paths, strict=True)):
+        for name in (*header.texts(Tag.PROVIDENAME), *(f"/{path}" for path in own)):
+            providing.setdefault(name, []).append(number)
+    chosen, pending = set(first), list(first)
+    while pending:
+        for name in _needs(headers[pending.pop()]):
+            new = [number for number in providing.get(name, ()) if number not in chosen]
+            chosen.update(new)
+            pending += new
+    return chosen
+
+
+def _needs(header: Header) -> Iterable[str]:
+    for name in (*header.texts(Tag.REQUIRENAME), *header.texts(Tag.RECOMMENDNAME)):
+        # Of a rich relation all that it names.
+        yield from _WORD.findall(name) if name.startswith("(") else (name,)
+
+
+def make_index(selection: Path, out: Path, epoch: int) -> None:
+    """Make the index of a selection in an empty directory. epoch: seconds, the time that programs
+    are told. Call `namespace.enter()` before. Raises DockyardError (`ProcessFailed`).
+    """
+    chosen = json.loads((selection / SELECTION).read_bytes())
+    (out / FILES).mkdir()
+    if chosen["commands"]:
+        upper, scratch, at = (out / name for name in ("upper", "scratch", "root"))
+        files.make_root(upper)
+        for directory in (scratch, at):
+            directory.mkdir()
+        env = {"SOURCE_DATE_EPOCH": str(epoch), "SYSTEMD_OFFLINE": "1", "HOME": "/root"}
+        with mounts.overlay([selection / TREE], upper, scratch, at):
+            for program, *arguments in chosen["commands"]:
+                run_in_tree(at, [f"/{program}", *arguments], env=env)
+        _keep(chosen, upper, out / FILES)
+        for directory in (upper, scratch):
+            removal.remove_tree(directory)
+        at.rmdir()
+    (out / MADE).write_text(json.dumps(chosen) + "\n")
+
+
+def _keep(chosen: Mapping[str, list[list[str]]], upper: Path, kept: Path) -> None:
+    """Move what an index consists of out of the upper directory of an overlay."""
+    indexer = INDEXERS[str(chosen["indexer"])]
+    arguments = (argument for _, argument in chosen["commands"])
+    made = [re.compile(indexer.made.format(re.escape(argument))) for argument in arguments]
+    for entry in archive.scan(upper):
+        path = os.fsdecode(entry.path)
+        if entry.kind is Kind.FILE and any(each.fullmatch(path) for each in made):
+            (kept / path).parent.mkdir(parents=True, exist_ok=True)
+            (upper / path).rename(kept / path)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeIndex:
+    """An index that was made before: its files, and the commands that made them."""
+
+    place: Path
+    indexer: str
+    commands: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def load(cls, place: Path) -> MadeIndex:
+        loaded = json.loads((place / MADE).read_bytes())
+        return cls(place, loaded["indexer"], tuple(map(tuple, loaded["commands"])))
+
+    @property
+    def made(self) -> Archive:
+        return archive.scan(self.place / FILES)
+
+    def is_input(self, path: str) -> bool:
+        """Whether a path is one that the index was made of."""
+        indexer = INDEXERS[self.indexer]
+        if not self.commands or (self.place / FILES / path).exists():
+            return False  # its own files, and the directories that they are in
+        return path == indexer.program or path.startswith(indexer.inputs)

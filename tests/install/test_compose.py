@@ -1,0 +1,130 @@
+"""Trees of packages, put together: what their files share, what is copied, and what is found when
+somebody wrote to a package's tree.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from dockyard import archive
+from dockyard.errors import DockyardError
+from dockyard.host import seal
+from dockyard.install.compose import Unsuited, compose
+from dockyard.install.links import Links
+from dockyard.install.unpack import TREE, unpack_package
+from dockyard.packages.rpm.contents import PackagedFile, RpmPackage
+from dockyard.packages.rpm.writer import write_package
+
+EPOCH = 1_700_000_000
+ACCOUNTS = (("/etc/passwd", b"root:x:0:0:\ncrew:x:77:78:\n"), ("/etc/group", b"hands:x:78:\n"))
+
+
+def unpacked(directory: Path, name: str, *files: PackagedFile) -> Path:
+    package = RpmPackage(name, "1", "1", name, "MIT", build_time=EPOCH, files=files)
+    path, place = directory / package.file_name, directory / name
+    with path.open("wb") as out:
+        write_package(package, out)
+    place.mkdir()
+    listed = unpack_package(path, place)
+    digests = {f"{TREE}/{os.fsdecode(e.path)}": e.digest for e in listed if e.digest}
+    seal.write(place, digests)
+    return place
+
+
+def file(path: str, data: bytes = b"text\n", **more: object) -> PackagedFile:
+    return PackagedFile(path, stat.S_IFREG | 0o644, data, mtime=EPOCH - 5, **more)  # type: ignore[arg-type]
+
+
+def tick() -> None:
+    time.sleep(0.02)  # longer than the clock of change times stands still
+
+
+def test_files_are_shared_and_those_with_other_attributes_copied(
+    namespace: None, tmp_path: Path
+) -> None:
+    late = PackagedFile("/late", stat.S_IFREG | 0o644, b"late", mtime=EPOCH + 5)
+    owned = file("/owned", owner="crew", group="hands")
+    accounts = [file(path, data) for path, data in ACCOUNTS]
+    place = unpacked(tmp_path, "some", file("/shared"), late, owned, *accounts)
+    trees = [tmp_path / "one", tmp_path / "two"]
+    for tree in trees:
+        made = compose([place], tree, EPOCH)
+        assert made.entries == archive.scan(tree, epoch=EPOCH).entries
+        tick()
+    inodes = {tree.joinpath("shared").stat().st_ino for tree in (*trees, place / TREE)}
+    assert len(inodes) == 1
+    for name in ("late", "owned"):
+        assert len({tree.joinpath(name).stat().st_ino for tree in (*trees, place / TREE)}) == 3
+    assert (trees[0] / "owned").stat().st_uid == 77 and (trees[0] / "owned").stat().st_gid == 78
+    assert (trees[0] / "late").stat().st_mtime == EPOCH
+    assert (place / TREE / "late").stat().st_mtime == EPOCH + 5
+    assert seal.damage(place) == ""
+
+
+def test_a_file_of_a_package_that_was_written_to_comes_into_no_tree(
+    namespace: None, tmp_path: Path
+) -> None:
+    place = unpacked(tmp_path, "some", file("/a"), file("/b"))
+    compose([place], tmp_path / "first", EPOCH)
+    assert seal.sealed_at(place) >= (place / TREE / "a").stat().st_ctime_ns
+    tick()
+    changed = place / TREE / "b"
+    before = changed.stat()
+    changed.write_bytes(b"TEXT\n")
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DockyardError) as caught:
+        compose([place], tmp_path / "second", EPOCH)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.where) == ("archive.damaged", "/b")
+    changed.write_bytes(b"text\n")  # as it was
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    compose([place], tmp_path / "third", EPOCH)
+
+
+def test_what_was_not_looked_at_is_not_sealed_again(namespace: None, tmp_path: Path) -> None:
+    place = unpacked(tmp_path, "some", file("/a"), file("/dev/nobody-sees-it"))
+    sealed = seal.sealed_at(place)
+    tick()
+    compose([place], tmp_path / "tree", EPOCH)
+    assert seal.sealed_at(place) == sealed
+
+
+def test_a_header_that_rpm_would_keep_apart_is_rpms_matter(namespace: None, tmp_path: Path) -> None:
+    place = unpacked(tmp_path, "some", PackagedFile("/x", stat.S_IFSOCK | 0o644))
+    with pytest.raises(Unsuited, match="it has the device or socket /x"):
+        compose([place], tmp_path / "tree", EPOCH)
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (b"bin/sh", b"usr/bin/sh"),
+        (b"bin", b"bin"),
+        (b"lib/modules/x", b"usr/lib/modules/x"),
+        (b"a/b/file", b"usr/lib/file"),
+        (b"a/b", b"c/b"),
+        (b"up/file", b"file"),
+        (b"one/file", b"one/file"),
+        (b"other/one/two", b"other/one/two"),
+    ],
+)
+def test_links_of_directories_are_resolved_as_the_kernel_does(path: bytes, place: bytes) -> None:
+    links = {
+        b"bin": b"usr/bin",
+        b"lib": b"/usr/lib",
+        b"a": b"c",
+        b"c/b": b"../lib/./",
+        b"up": b"../../..",
+    }
+    assert Links(links.items()).resolved(path) == place
+
+
+def test_links_in_circles_end() -> None:
+    links = Links([(b"one", b"two"), (b"two", b"one"), (b"self", b"self/self")])
+    assert links.resolved(b"one/file").endswith(b"file")
+    assert links.resolved(b"self/file").endswith(b"file")
