@@ -1,0 +1,203 @@
+"""A whole image is planned in milliseconds, from packages that the test makes: what runs, what is
+reused, and why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from dockyard.config import load_image
+from dockyard.distro.header import read_header
+from dockyard.engine.codec import decode
+from dockyard.engine.plan import Action, Plan, in_order
+from dockyard.engine.step import Step
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError
+from dockyard.host import seal
+from dockyard.packages.access import Access
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.image_lock import lock_image
+from dockyard.pipeline.build import PlannedImage, plan_image
+from dockyard.tools.trees import load_tools_lock
+
+sys.path.append(str(Path(__file__).parents[1] / "packages"))
+from rpm_repositories import add_rpm, index
+
+DISTRO = """\
+name: small
+title: Small
+version: "9"
+architecture: x86_64
+epoch: 1700000000
+repositories:
+  - {id: base, baseurl: rpms, gpgcheck: false}
+"""
+IMAGE = """\
+name: web
+distro: distro.yaml
+storage:
+  bootType: efi
+  disks:
+    - partitions:
+        - {id: esp, type: esp, size: 64M}
+        - {id: root, type: root, size: 1G}
+        - {id: swap, type: swap, size: 64M}
+  filesystems:
+    - {deviceId: esp, type: vfat, mountPoint: /boot/efi}
+    - {deviceId: root, type: ext4, mountPoint: /}
+os:
+  bootloader: {resetType: hard-reset}
+  hostname: web
+  packages: {install: [kernel, bash]}
+  additionalFiles:
+    - {destination: /etc/motd, content: hello}
+"""
+BOOT = ("initrd", "uki", "filesystem-esp")
+
+
+class Desk:
+    """A directory with an image file, packages, and a store."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = Store(root / "store")
+        self.file = root / "image.yaml"
+        (root / "distro.yaml").write_text(DISTRO)
+        self.write(IMAGE)
+        add_rpm(root / "rpms", "kernel", path="/usr/lib/modules/6.1/vmlinuz")
+        add_rpm(root / "rpms", "bash", path="/usr/bin/bash")
+        self.lock()
+
+    def write(self, text: str) -> None:
+        self.file.write_text(text)
+
+    def lock(self) -> None:
+        index(self.root / "rpms")
+        distro = read_header(self.root)
+        pins = load_tools_lock().packages
+        lock_image(
+            load_image(self.file),
+            distro.distro,
+            distro.directory,
+            self.store.root,
+            Access.of_store(self.store.root),
+            tools=lambda _: pins,
+        )
+
+    def plan(self, output_format: str | None = None) -> PlannedImage:
+        return plan_image(self.file, self.store, Origins(), output_format)
+
+    def pretend(self, planned: PlannedImage) -> None:
+        """Let the store have a result of each step of a plan, and the plan's record."""
+        for step in in_order(planned.steps.goals):
+            contents = {each.name: self._content(each) for each in step.inputs}
+            place = self.store.place(step.key(contents))
+            if not place.is_dir():
+                place.mkdir()
+                (place / "result").write_text(place.name)
+                seal.write(place)
+            self.store.note_answer(step, place.name)
+        self.store.keep_record(planned.record_name, planned.plan.record)
+
+    def _content(self, step: Step) -> str:
+        key = self.store.answer(step)
+        assert key is not None
+        content = self.store.content(key)
+        assert content is not None
+        return content
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def runs(plan: Plan) -> list[str]:
+    return [step.name for step in plan.to_run]
+
+
+def reasons(plan: Plan) -> dict[str, str]:
+    return {each.step.name: each.reason for each in plan.decisions if each.action is Action.RUN}
+
+
+def test_a_first_plan_runs_all_and_the_next_nothing(desk: Desk) -> None:
+    planned = desk.plan()
+    assert {*runs(planned.plan)} >= {
+        *("tools", "packages", "settings", "root", *BOOT),
+        *("filesystem-root", "swap-swap", "disk", "manifest"),
+    }
+    assert set(reasons(planned.plan).values()) == {"it has not been made before"}
+    desk.pretend(planned)
+    assert desk.plan().plan.to_run == ()
+
+
+def test_every_function_is_there_and_takes_the_arguments_that_it_gets(desk: Desk) -> None:
+    planned = desk.plan("qcow2")
+    for step in in_order((*planned.steps.goals, *planned.steps.proofs)):
+        place, _, name = step.function.partition(":")
+        module = import_module(place)
+        _, wanted, *_ = inspect.signature(getattr(module, name), eval_str=False).parameters.values()
+        of = vars(module).get(wanted.annotation) or eval(wanted.annotation, vars(module))
+        assert dataclasses.is_dataclass(of)
+        assert isinstance(of, type)
+        decode(of, step.arguments)
+
+
+def test_a_file_changes_what_holds_it_and_leaves_the_boot_alone(desk: Desk) -> None:
+    desk.pretend(desk.plan())
+    desk.write(IMAGE.replace("content: hello", "content: bye"))
+    plan = desk.plan().plan
+    told = reasons(plan)
+    assert told["settings"] == "file /etc/motd changed"
+    assert told["root"] == "its input changed: settings; unless that comes out as it was"
+    assert not {"packages", "tools", "swap-swap", *BOOT} & {*runs(plan)}
+    assert {"filesystem-root", "disk", "manifest"} <= {*runs(plan)}
+
+
+def test_a_file_that_may_shape_the_boot_makes_it_anew(desk: Desk) -> None:
+    desk.pretend(desk.plan())
+    desk.write(IMAGE + "    - {destination: /etc/modprobe.d/a.conf, content: x}\n")
+    plan = desk.plan().plan
+    assert {"boot-settings", "boot-root", *BOOT} <= {*runs(plan)}
+    assert reasons(plan)["boot-settings"] == "it has not been made before"
+    assert not {"packages", "tools"} & {*runs(plan)}
+
+
+def test_another_format_converts_the_disk_that_is_there(desk: Desk) -> None:
+    desk.pretend(desk.plan())
+    assert runs(desk.plan("qcow2").plan) == ["format"]
+
+
+def test_another_package_is_named(desk: Desk) -> None:
+    desk.pretend(desk.plan())
+    add_rpm(desk.root / "rpms", "nano", path="/usr/bin/nano")
+    desk.write(IMAGE.replace("[kernel, bash]", "[kernel, bash, nano]"))
+    desk.lock()
+    plan = desk.plan().plan
+    assert any("nano" in reason for reason in reasons(plan).values())
+    assert "tools" not in runs(plan) and "packages" in runs(plan)
+
+
+def test_a_lock_that_does_not_fit_stops_before_any_plan(desk: Desk) -> None:
+    desk.write(IMAGE.replace("[kernel, bash]", "[kernel, bash, nano]"))
+    with pytest.raises(DockyardError) as caught:
+        desk.plan()
+    assert caught.value.problems[0].code.startswith("lock.")
+
+
+def test_plans_do_not_say_what_is_secret(desk: Desk) -> None:
+    hashed = "$6$saltsalt$" + "x" * 86
+    user = f"  users: [{{name: anna, password: {{type: hashed, value: '{hashed}'}}}}]\n"
+    desk.write(IMAGE.replace("  hostname: web\n", f"  hostname: web\n{user}"))
+    planned = desk.plan()
+    assert "anna" in str(planned.plan.record)
+    assert hashed not in str(planned.plan.record)
+    (step,) = (each for each in planned.plan.to_run if each.name == "settings")
+    assert hashed in str(step.arguments) and hashed not in str(step.identity)
+    assert hashed not in repr(step)
