@@ -14,8 +14,9 @@ from newc import Member, members, unpack
 
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
-from dockyard.initrd import Feature, InitrdOptions, InitrdReport, build_initrd, requirements
+from dockyard.initrd.build import InitrdReport, build_initrd, requirements
 from dockyard.initrd.dracut import build_with_dracut
+from dockyard.initrd.options import Feature, InitrdOptions
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -49,7 +49,7 @@ def questions_for(
     from dockyard.pipeline.arguments import MANIFEST
     from dockyard.pipeline.build import plan_image, without_damage
     from dockyard.pipeline.guest_needs import require_answers
-    from dockyard.pipeline.image import questions_of
+    from dockyard.pipeline.questions import questions_of
 
     kept = Store(store)
     planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)

@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dockyard.engine.step import Step
 from dockyard.engine.work import Work, call
-from dockyard.host.workers import Workers
+
+if TYPE_CHECKING:
+    from dockyard.host.workers import Workers
 
 
 class Executors:
@@ -44,6 +46,8 @@ class Executors:
             return
         with self._lock:
             if self._workers is None:
+                from dockyard.host.workers import Workers  # what it loads, few builds need
+
                 self._workers = Workers(self._jobs)
         known = self._workers.run(
             call_apart, step.function, step.arguments, work.out, dict(work.results), work.store

@@ -3,8 +3,3 @@
 It is a systemd initrd: systemd as /init, udev, the kernel modules and programs that bring up the
 root device, and nothing that is not needed for that. Nothing of the image is run to make it.
 """
-
-from dockyard.initrd.build import InitrdReport, build_initrd, requirements
-from dockyard.initrd.options import Feature, InitrdOptions
-
-__all__ = ["Feature", "InitrdOptions", "InitrdReport", "build_initrd", "requirements"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from dockyard.disk.fstab import source
 from dockyard.disk.growth import growth
@@ -13,13 +12,10 @@ from dockyard.engine.step import Step
 from dockyard.model.os import InitrdBuilder
 from dockyard.model.storage import FileSystemType
 from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import COMMAND_LINE, DISK, EXPECTED, MANIFEST
-from dockyard.pipeline.checks import Built, image_questions
-from dockyard.pipeline.expected import Expected
+from dockyard.pipeline.arguments import DISK
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tools.trees import tools_step
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, plain_path
-from dockyard.tree.check import Question
 from dockyard.tree.every import AnySetting, settled
 from dockyard.tree.fstab import Fstab, Mount
 from dockyard.tree.hostname import Hostname
@@ -107,30 +103,6 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     return ImageSteps(artefact, name, manifest, tuple(proofs))
 
 
-def questions_of(
-    request: ImageRequest,
-    manifest: Path | None,
-    *,
-    every_file: bool = False,
-) -> list[Question]:
-    """What a booted guest is asked about an image. manifest: the result of the manifest's step,
-    where the store has it. every_file: ask for the bytes of all files, not of a sample.
-    """
-    expected = Expected.load(manifest / EXPECTED) if manifest else None
-    built = Built(manifest / MANIFEST, expected, every_file) if manifest and expected else None
-    command_line = " ".join(request.command_line)
-    if manifest is not None:  # with what was found while it was built
-        command_line = (manifest / COMMAND_LINE).read_text().rstrip("\n")
-    return image_questions(
-        request.loaded,
-        request.lock.packages,
-        (*request.settings.settings, _fstab(request)),
-        command_line,
-        request.layout,
-        built,
-    )
-
-
 def shapes_boot(setting: AnySetting) -> bool:
     """Whether a setting may change what the initrd or the EFI partition is made from."""
     match setting:
@@ -176,7 +148,7 @@ def _layers(request: ImageRequest, packages: Step) -> tuple[Step, ...]:
         (boot if shapes_boot(setting) else other).append(setting)
     layers: Sequence[tuple[str, str, Sequence[AnySetting]]] = (
         ("boot-settings", "Apply settings that shape the boot", boot),
-        ("settings", "Apply settings", [_fstab(request), *other]),
+        ("settings", "Apply settings", [fstab_of(request), *other]),
         ("scripts", "Run scripts", chosen.post_scripts),
         ("final-scripts", "Run final scripts", chosen.final_scripts),
     )
@@ -353,7 +325,8 @@ def _manifest(
     )
 
 
-def _fstab(request: ImageRequest) -> Fstab:
+def fstab_of(request: ImageRequest) -> Fstab:
+    """The setting that is `storage.filesystems`."""
     mounts = []
     for partition in request.layout.partitions:
         system = partition.filesystem

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dockyard.disk.growth import growth
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem
-from dockyard.initrd import InitrdOptions, requirements
+from dockyard.initrd.build import requirements
+from dockyard.initrd.options import InitrdOptions
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.model.packages import Lock, Repository
 from dockyard.model.storage import FileSystemType

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from dockyard.disk import efi, esp, uki
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
-from dockyard.initrd import InitrdOptions, build_initrd
+from dockyard.initrd.build import build_initrd
 from dockyard.initrd.dracut import build_with_dracut
+from dockyard.initrd.options import InitrdOptions
 from dockyard.pipeline import arguments
 from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, TOOLS
 from dockyard.pipeline.stack import merged_tree, scratch_tree
