@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import measure
@@ -22,6 +23,8 @@ from benchmarks.measure import Done
 
 CHECKOUT = Path(__file__).parents[1]
 _EXAMPLE = "examples/server"
+LEFT_OUT = ("jq", "lsof", "vim-tiny")
+"""What the second image lacks of the packages that the first one asks for."""
 _VERB = "from dockyard.cli.main import main; main()"
 _PASSED_ON = ("PATH", "HOME", "DOCKYARD_DEBIAN_MIRROR", "DOCKYARD_MIRROR_DIR", "TMPDIR")
 
@@ -78,10 +81,31 @@ class Inputs:
     def lock(self) -> Done:
         return self.dockyard("lock", str(self.image), "--store", str(self.store))
 
-    def build(self, store: Path, *options: str) -> Done:
+    def build(self, store: Path, *options: str, image: Path | None = None) -> Done:
         """`dockyard build` of the image as it is now, progress as JSON lines."""
         words = ["--store", str(store), "--output-image-file", str(self.output)]
-        return self.dockyard("build", str(self.image), *words, "--progress", "json", *options)
+        words += ["--progress", "json"]
+        return self.dockyard("build", str(image or self.image), *words, *options)
+
+    @contextmanager
+    def other_image(self) -> Iterator[Path]:
+        """Another image file, with its lock: another name, and the packages but for `LEFT_OUT`."""
+        place = self.image.parent.with_name("second")
+        shutil.copytree(self.image.parent, place)
+        image = place / "image.yaml"
+        try:
+            text = image.read_text().replace("name: server", "name: second", 1)
+            image.write_text(text)
+            listed = place / "packages.yaml"
+            lines = listed.read_text().splitlines(keepends=True)
+            left = [line for line in lines if line.strip(" -\n") not in LEFT_OUT]
+            if len(left) != len(lines) - len(LEFT_OUT):
+                sys.exit(f"benchmarks: {listed} lacks some of {', '.join(LEFT_OUT)}")
+            listed.write_text("".join(left))
+            self.dockyard("lock", str(image), "--store", str(self.store))
+            yield image
+        finally:
+            shutil.rmtree(place)
 
     def dockyard(self, *words: str) -> Done:
         return self.python("-c", _VERB, *words)

@@ -19,7 +19,7 @@ from benchmarks.figures import Figure, seconds, step_table, table
 from benchmarks.inputs import Inputs
 from dockyard.engine.store import default_root
 
-CASES = ("unchanged", "one-file", "one-package", "cold", "mkosi")
+CASES = ("unchanged", "one-file", "one-package", "cold", "second", "mkosi")
 _RUNS, _QUICK = 5, 3
 _RUNS_OF_MKOSI, _QUICK_OF_MKOSI = 3, 1
 _ROOM = 8 << 30
@@ -38,6 +38,7 @@ def main() -> None:
         "unchanged": lambda: cases.unchanged(inputs, runs),
         "one-file": lambda: cases.one_file(inputs, runs),
         "one-package": lambda: cases.one_package(inputs, runs),
+        "second": lambda: cases.second(inputs, runs),
         "cold": lambda: cases.cold(inputs, runs, builds),
         "mkosi": lambda: against_mkosi(inputs, few, builds, mkosi),
     }
