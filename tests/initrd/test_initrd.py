@@ -95,6 +95,15 @@ def test_rules_bring_their_programs_and_groups(tmp_path: Path) -> None:
     assert found["etc/shadow"].data.startswith(b"root:*:")
 
 
+def test_devices_that_no_root_needs_are_passed_over(tmp_path: Path) -> None:
+    _, found = built(make(tmp_path / "root"))
+    drop_in = found["etc/systemd/system/systemd-udev-trigger.service.d/devices.conf"]
+    first, reset, command = drop_in.data.decode().splitlines()
+    assert (first, reset) == ("[Service]", "ExecStart=")
+    assert command.startswith("ExecStart=-udevadm trigger --subsystem-nomatch=tty ")
+    assert not {"block", "pci", "virtio", "virtio-ports", "usb"} & set(re.split("[ =]", command))
+
+
 def test_modules_come_decompressed_with_what_they_depend_on(tmp_path: Path) -> None:
     options = InitrdOptions(KERNEL, modules=("loop", "dm-verity", "virtio-pci"))
     report, found = built(make(tmp_path / "root"), options)

@@ -66,6 +66,7 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
             contents.program(program)
     groups = udev.add_rules(contents)
     _add_accounts(contents, groups)
+    udev.narrow_coldplug(contents)
     _add_features(contents, options.features)
     _add_loaded(contents, sorted({name for _, part in wanted for name in part.loaded}))
     chosen, missing = _add_modules(contents, kernel, options, wanted)

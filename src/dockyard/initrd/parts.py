@@ -145,6 +145,13 @@ UDEV_RULES = (
     *("60-persistent-storage-dm.rules", "64-btrfs.rules", "80-drivers.rules"),
     *("95-dm-notify.rules", "99-systemd.rules"),
 )
+# Subsystems without a device that is needed to find a root and mount it. They are more than half:
+# each terminal is a device, each block of memory, and each timer that may wake the machine up. The
+# system itself looks at all devices again.
+PASSED_OVER_SUBSYSTEMS = (
+    *("tty", "vc", "vtconsole", "memory", "wakeup", "workqueue", "event_source", "clockevents"),
+    "machinecheck",
+)
 REQUIRED_UDEV_RULES = frozenset(
     ("50-udev-default.rules", "60-persistent-storage.rules", "80-drivers.rules", "99-systemd.rules")
 )
