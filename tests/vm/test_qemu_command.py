@@ -51,6 +51,11 @@ def test_the_processor_suits_the_accelerator() -> None:
     assert "-cpu max" in line(Machine(cpu="max"), Disk(Path("/i"), "raw"))
 
 
+def test_a_controller_without_a_disk_is_left_out() -> None:
+    for bus, without in (("virtio", True), ("nvme", True), ("sata", False)):
+        assert ("sata=off" in line(Machine(bus=bus), Disk(Path("/i"), "raw"))) is without
+
+
 def test_a_fixed_vhd_keeps_its_size() -> None:
     told = line(Machine(), Disk(Path("/i"), "vhd-fixed"))
     assert "format=vpc,force_size_calc=current_size" in told
