@@ -13,7 +13,7 @@ import pytest
 from dockyard.errors import DockyardError
 from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
-from dockyard.install.rpm import file_owners, install, verify
+from dockyard.install.rpm import file_owners, header_digests, install, verify
 from dockyard.packages.rpm.contents import (
     PackagedFile,
     PackageScriptlet,
@@ -89,6 +89,20 @@ def test_changed_file_is_seen_by_verify(tools: Tools, tmp_path: Path) -> None:
     install([make(tmp_path, "tool", text_file("/usr/tool"))], root, tools, EPOCH)
     (root / "usr/tool").write_text("else\n")
     assert [line.split()[-1] for line in verify(root, tools)] == ["/usr/tool"]
+
+
+def test_the_digest_of_a_header_tells_packages_of_one_name_apart(
+    tools: Tools, tmp_path: Path
+) -> None:
+    told = []
+    for name, requires in (("one", ()), ("again", ()), ("other", ["/bin/sh"])):
+        (tmp_path / name).mkdir()
+        root = new_root(tmp_path, f"root-{name}")
+        path = make(tmp_path / name, "tool", text_file("/usr/tool"), requires=requires)
+        install([path], root, tools, EPOCH)
+        told.append(header_digests(root, tools))
+    assert list(told[0]) == ["tool-1-1.noarch"] and len(told[0]["tool-1-1.noarch"]) == 64
+    assert told[0] == told[1] != told[2]
 
 
 def test_database_depends_on_neither_order_nor_history(tools: Tools, tmp_path: Path) -> None:

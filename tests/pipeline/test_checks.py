@@ -102,6 +102,20 @@ def test_what_cannot_be_asked_is_listed(tmp_path: Path) -> None:
     assert find(found, "kernel.uki").expect == "yes"
 
 
+def test_packages_are_asked_with_the_digests_of_their_headers(tmp_path: Path) -> None:
+    expected = Expected({"passwd": [], "group": [], "shadow": []}, [], {"rpm-1-1.x86_64": "ab"})
+    built = Built(manifest(tmp_path, {"path": "/etc/a"}), expected)
+    pins = [Pin("rpm", "1-1", "x86_64", "r", "p")]
+    loaded = parse_image(DISK, "image.yaml")
+    check = find(image_questions(loaded, pins, (), "quiet", layout(), built), "packages")
+    assert check.expect == "rpm-1-1.x86_64 ab"
+    rpm = 'case "$*" in *SHA256HEADER*) echo "rpm-0:1-1.x86_64 {}" ;; esac'
+    assert answer(check.script, tmp_path, rpm=rpm.format("ab")) == check.expect
+    assert answer(check.script, tmp_path, rpm=rpm.format("cd")) != check.expect
+    unbuilt = find(image_questions(loaded, pins, (), "quiet", layout(), None), "packages")
+    assert unbuilt.expect == "rpm-1-1.x86_64" and "SHA256" not in unbuilt.script
+
+
 def test_packages_are_asked_as_rpm_left_them(tmp_path: Path) -> None:
     check = find(questions(tmp_path, "rpm"), "packages.verify")
     rpm = "echo 'missing /x'; echo '.M....... /run/y'; echo '.M.......  /var/log/z'"

@@ -137,6 +137,16 @@ def verify(
     return tuple(line for line in lines if line.split()[-1] not in ("/dev", "/proc"))
 
 
+def header_digests(root: Path, tools: Tools, *, dbpath: str = DBPATH) -> dict[str, str]:
+    """The SHA-256, in hex, of the header of each installed package, by NEVRA: it decides the
+    package's files, relations and scripts. An epoch of 0 is left out.
+    """
+    query = ["-qa", "--qf", "%{NEVRA} %{SHA256HEADER}\\n"]
+    argv = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, *query]
+    lines = tools.run_in_tree(root, argv).text.replace("-0:", "-").splitlines()
+    return dict(line.split(" ", 1) for line in sorted(lines))
+
+
 def file_owners(
     root: Path, tools: Tools, scratch: Path, *, dbpath: str = DBPATH
 ) -> dict[bytes, str]:

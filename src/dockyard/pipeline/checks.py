@@ -121,13 +121,17 @@ def _packages(loaded: LoadedImage, pins: Sequence[Pin], built: Built | None) -> 
         why = "the image has no rpm; its files are asked instead"
         return [Unasked("the database of packages", why, position)]
     names = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM)
+    digests = built.expected.headers if built else None
     # A package has an epoch of 0 as often as none; a lock writes neither.
     script = (
-        "rpm -qa --qf '%{NAME}-%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}.%{ARCH}\\n' "
-        "| sed 's/-0:/-/' | LC_ALL=C sort"
+        "rpm -qa --qf '%{NAME}-%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}.%{ARCH}"
+        f"{'' if digests is None else ' %{SHA256HEADER}'}\\n' | sed 's/-0:/-/' | LC_ALL=C sort"
     )
+    if digests is not None:
+        names = [f"{name} {digests.get(name, 'is not installed')}" for name in names]
     title = f"the {len(names)} packages of the lock are installed, and no others"
-    found: list[Question] = [Check("packages", title, script, "\n".join(names), position)]
+    expect = "\n".join(names)
+    found: list[Question] = [Check("packages", title, script, expect, position, _RPM_SECONDS)]
     if built and built.expected.rpm is not None:
         script = (
             f"rpm -Va --noscripts {' '.join(VERIFY)} "

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dockyard.archive import Archive
 from dockyard.host.sandbox import Tools
-from dockyard.install.rpm import DBPATH, verify
+from dockyard.install.rpm import DBPATH, header_digests, verify
 
 FILE = "expected.json"
 
@@ -27,18 +27,21 @@ _PASSED_OVER = (
     *("/run", "/tmp", "/dev", "/proc", "/sys", "/var/tmp", "/var/log", "/var/cache"),
     *("/var/lib/systemd", "/var/lib/rpm", "/boot/efi", "/etc/machine-id", "/etc/shadow"),
 )
-VERIFY = ("--nomtime", "--nofiledigest")
+# Without digests and dependencies: the digest of every header is asked for by itself.
+VERIFY = ("--nomtime", "--nofiledigest", "--nodeps", "--nodigest", "--nosignature")
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     """accounts: the lines of passwd(5), group(5) and shadow(5), by file; of shadow, the hash as a
-    digest, and without the day of the last change. rpm: what `rpm -Va` says, sorted; None where
-    the tree has no database of packages.
+    digest, and without the day of the last change. rpm: what `rpm -Va` says, sorted; headers: the
+    SHA-256 of the header of each installed package, by NEVRA. Both None where the tree has no
+    database of packages.
     """
 
     accounts: dict[str, list[str]]
     rpm: list[str] | None
+    headers: dict[str, str] | None = None
 
     def save(self, place: Path) -> None:
         """Write it to a new file."""
@@ -51,7 +54,7 @@ class Expected:
             told = json.loads(place.read_bytes())
         except FileNotFoundError:
             return None
-        return cls(told["accounts"], told["rpm"])
+        return cls(told["accounts"], told["rpm"], told["headers"])
 
 
 def expected_of(merged: Archive, tree: Path, tools: Tools) -> Expected:
@@ -63,8 +66,10 @@ def expected_of(merged: Archive, tree: Path, tools: Tools) -> Expected:
         lines = text.splitlines()
         accounts[name] = [_without_secret(line) for line in lines] if name == "shadow" else lines
     has_rpm = (tree / DBPATH.lstrip("/") / "rpmdb.sqlite").is_file()
-    rpm = sorted(filter(_counts, verify(tree, tools, options=VERIFY))) if has_rpm else None
-    return Expected(accounts, rpm)
+    if not has_rpm:
+        return Expected(accounts, None)
+    rpm = sorted(filter(_counts, verify(tree, tools, options=VERIFY)))
+    return Expected(accounts, rpm, header_digests(tree, tools))
 
 
 def _without_secret(line: str) -> str:

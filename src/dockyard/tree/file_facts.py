@@ -24,19 +24,7 @@ _MOST_SCRIPT = 64 << 10
 _MOST_DIGESTED = 48 << 20
 _DIGEST_SECONDS = 90
 # What ls says of directories, a heading and names after an empty line, as whole paths.
-_WHOLE_PATHS = """(
-    directory=-
-    read -r line
-    while IFS= read -r line; do
-        if [ -z "$line" ]; then
-            directory=
-        elif [ -z "$directory" ]; then
-            directory=${line%:}
-        else
-            printf '%s\\n' "$directory/$line"
-        fi
-    done
-)"""
+_WHOLE_PATHS = r"sed -n '1d;/^$/{n;s/:$//;h;d};G;s/\(.*\)\n\(.*\)/\2\/\1/p'"
 
 
 @dataclass(frozen=True, slots=True)
