@@ -104,6 +104,20 @@ def test_a_good_guest(root: Path) -> None:
     assert not list(root.parent.glob("dockyard-boot-*"))
 
 
+def test_answers_come_in_any_order_and_each_has_its_own_time(root: Path) -> None:
+    checks = [Check("slow", "t", "…", "1", seconds=90), Check("quick", "t", "…", "2")]
+    script = (
+        "up(); say('begin', '0'); say('begin', '1'); time.sleep(0.3); say('check', '1', 0, '2');"
+        "time.sleep(0.3); say('check', '0', 0, '1'); say('end')"
+    )
+    verdict = ask(
+        root / "i", "raw", checks, Player(root, [script]), console=root.parent / "console"
+    )
+    assert verdict.passed
+    slow, quick = (result.seconds for result in verdict.results)
+    assert slow > quick >= 0.25
+
+
 def test_a_failed_check_fails_the_image(root: Path) -> None:
     answers = "say('errors', '1', 0, 'oops'); check('1', 'other')"
     verdict = play(root, f"up(); check('0', '/bin/bash'); {answers}; say('end')")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tty
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,12 @@ CHECKS = [
     Check("f", "reads no input", "cat", ""),
     Check("g", "looks like a record", "echo '@end - 0 0'", "@end - 0 0"),
     Check("h", "large", "seq 1 20000", "\n".join(map(str, range(1, 20001)))),
+    Check("i", "alone, and last", "ls DIRECTORY/done | wc -l", "10", seconds=90, alone=True),
+    *(Check(f"j.{n}", "one of many", f"touch DIRECTORY/done/{n}; seq 3000", "") for n in range(10)),
 ]
 
 
-def converse(shell: str, directory: Path) -> list[Record]:
+def converse(shell: str, directory: Path, lanes: int) -> list[Record]:
     near, far = os.openpty()
     tty.setraw(far)
     bin_directory = directory / "bin"
@@ -46,7 +49,11 @@ def converse(shell: str, directory: Path) -> list[Record]:
         (bin_directory / name).chmod(0o755)
     hello = script.HELLO.replace(PORT, os.ttyname(far)).replace("/run/dockyard", str(directory))
     (directory / "hello").write_text(hello)
-    questions = script.questions(CHECKS, 5, power_off=False)
+    (directory / "done").mkdir()
+    checks = [
+        replace(each, script=each.script.replace("DIRECTORY", str(directory))) for each in CHECKS
+    ]
+    questions = script.questions(checks, 5, power_off=False, lanes=lanes)
     length, _, body = questions.partition(b"\n")
     assert int(length) == len(body)
     body = body.replace(b"/run/dockyard", str(directory).encode())
@@ -69,11 +76,12 @@ def converse(shell: str, directory: Path) -> list[Record]:
     return records
 
 
+@pytest.mark.parametrize("lanes", [1, 4])
 @pytest.mark.parametrize("shell", ["sh", "bash", "busybox"])
-def test_every_shell_gives_the_same_answers(shell: str, tmp_path: Path) -> None:
+def test_every_shell_gives_the_same_answers(shell: str, lanes: int, tmp_path: Path) -> None:
     if not shutil.which(shell):
         pytest.skip(f"this host has no {shell}")
-    records = converse(shell, tmp_path)
+    records = converse(shell, tmp_path, lanes)
     by_kind = {kind: [r for r in records if r.kind is kind] for kind in Kind}
     answers = {int(r.id): r for r in by_kind[Kind.CHECK]}
     assert [answers[place].text.strip() for place in (0, 1, 2, 4, 5, 6, 7)] == [
@@ -86,7 +94,12 @@ def test_every_shell_gives_the_same_answers(shell: str, tmp_path: Path) -> None:
         CHECKS[7].expect,
     ]
     assert (answers[2].status, answers[3].status) == (3, 2)
-    assert next((r.id, r.text) for r in by_kind[Kind.ERRORS]) == ("2", "why")
+    assert {r.id: r.text for r in by_kind[Kind.ERRORS]}["2"] == "why"
+    assert answers[8].text.strip() == "10"
+    assert all(answers[place].text.endswith("\n2999\n3000") for place in range(9, 19))
+    begun = [int(record.id) for record in by_kind[Kind.BEGIN]]
+    assert sorted(begun) == list(range(19)) and len(by_kind[Kind.CHECK]) == 19
+    assert begun[-1] == 8
     assert by_kind[Kind.STATE][0].text == "degraded"
     assert [(r.id, r.text) for r in by_kind[Kind.FAILED]] == [
         ("bad.service", "bad.service: it broke")

@@ -28,6 +28,8 @@ class Check:
     expect: the stdout that makes the check pass, stripped.
     setting: where the user asked for it; None for what every image promises.
     seconds: how long the script may take inside the guest.
+    alone: whether it is asked when all others are answered, by itself; those that are not are asked
+    several at a time, and must change nothing that another one looks at.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Check:
     expect: str
     setting: Position | None = None
     seconds: int = SECONDS
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 A unit, a port or a URL may need a moment after the system is up: they are asked once a second
 until they hold or their time is over. Ports are looked up in proc(5): no program is needed for it.
+A command may do anything: these are asked one by one, in their order, when all else is answered.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def own_checks(loaded: LoadedImage) -> list[Check]:
         script, expect = _question(item)
         where = loaded.position(f"checks[{index}]")
         seconds = item.timeout + _MARGIN
-        found.append(Check(f"checks[{index}]", item.title, script, expect, where, seconds))
+        id = f"checks[{index}]"
+        found.append(Check(id, item.title, script, expect, where, seconds, alone=True))
     return found
 
 

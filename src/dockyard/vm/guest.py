@@ -27,6 +27,7 @@ _ATTEMPTS = 3
 _POLL_SECONDS = 0.5
 _SETTLE_SECONDS = 1.5  # what a dying guest may still print
 _REPLY_SECONDS = 60.0  # that a check may take beyond its own limit, on a loaded host
+_MOST_LANES = 4  # of questions that are answered at a time
 _TELL_SECONDS = 10.0  # that are left to the guest to say what it waits for
 _SILENT_SECONDS = 60.0  # after which it is told that nothing is heard
 
@@ -68,7 +69,7 @@ def ask(
     machine = machine or Machine()
     smbios = credentials.for_checks(script.HELLO, script.EMERGENCY)
     smbios += credentials.for_console() if show_kernel else []
-    plan = _Plan(checks, timeout, show_kernel, power_off, progress, notice, console)
+    plan = _Plan(checks, timeout, show_kernel, power_off, progress, notice, console, machine.cpus)
     for attempt in range(1, _ATTEMPTS + 1):
         with (
             start(
@@ -103,6 +104,7 @@ class _Plan:
     progress: Callable[[Progress], None]
     notice: Callable[[str], None]
     console: Path
+    lanes: int
 
 
 @dataclass
@@ -123,7 +125,7 @@ class _Talk:
     times: str = ""
     up: float = 0.0
     uptime: float = 0.0
-    begun: tuple[int, float] = (-1, 0.0)
+    begun: dict[int, float] = field(default_factory=dict)
     deadline: float = 0.0
     answered: bool = False
     ended: bool = False
@@ -205,8 +207,7 @@ class _Talk:
                 self.answered = True
                 self.log.stage = Stage.SERVICES
                 left = self.plan.timeout - now - _TELL_SECONDS
-                questions = script.questions(self.plan.checks, left, power_off=self.plan.power_off)
-                session.send("report", questions)
+                session.send("report", self._questions(left))
                 self.deadline = self.plan.timeout
             case Kind.EMERGENCY:
                 lines = record.text.strip().splitlines()
@@ -226,15 +227,15 @@ class _Talk:
                 self.failed.append(FailedUnit(record.id, record.text.strip()))
             case Kind.TIMES:
                 self.times = record.text.strip()
-            case Kind.BEGIN:
-                self.begun = place, now
-                self.detail = f"{place + 1} of {len(self.plan.checks)}"
-                allowed = self.plan.checks[place].seconds if place in self.places else 0
-                self.deadline = now + allowed + _REPLY_SECONDS
+            case Kind.BEGIN if place in self.places:
+                self.begun[place] = now
+                self.detail = f"{len(self.begun)} of {len(self.plan.checks)}"
+                self.deadline = self._due(now)
             case Kind.ERRORS:
                 self.check_errors[place] = record.text.strip()
             case Kind.CHECK if place in self.places:
                 self.results[place] = self._result(place, record, now)
+                self.deadline = self._due(now)
             case Kind.END:
                 self.ended = True
                 self.deadline = now + 2 * _REPLY_SECONDS
@@ -243,12 +244,26 @@ class _Talk:
     def places(self) -> range:
         return range(len(self.plan.checks))
 
+    def _questions(self, seconds: float) -> bytes:
+        plan = self.plan
+        lanes = min(plan.lanes, _MOST_LANES)
+        return script.questions(plan.checks, seconds, power_off=plan.power_off, lanes=lanes)
+
+    def _due(self, now: float) -> float:
+        """Until when the guest must be heard of again: so long may the begun answers take."""
+        waited = (
+            began + self.plan.checks[place].seconds
+            for place, began in self.begun.items()
+            if place not in self.results
+        )
+        return max((now, *waited)) + _REPLY_SECONDS
+
     def _result(self, place: int, record: Record, now: float) -> CheckResult:
         check, actual = self.plan.checks[place], record.text.strip()
         errors = self.check_errors.get(place, "")
         if record.status == 124:
             errors = f"{errors}\nstopped after {check.seconds} s".strip()
-        began = self.begun[1] if self.begun[0] == place else now
+        began = self.begun.get(place, now)
         passed = actual == check.expect.strip() and record.status != 124
         return CheckResult(check, passed, actual, now - began, record.status, errors)
 

@@ -1,4 +1,4 @@
-"""What the guest runs: greet, take the questions from the port, answer one by one.
+"""What the guest runs: greet, take the questions from the port, answer them.
 
 The guest needs sh, coreutils and systemd, nothing else. The greeting travels in the machine's
 firmware tables and is small; the questions come over the port, where size has no limit.
@@ -12,6 +12,11 @@ and the host sends a line of fixed length with the length of the script, then th
 more than a line from some devices. Kinds are those of `report.Kind`. Lengths count bytes: the C
 locale makes `${#text}` do so in every shell. Only builtins write records, because each process that
 is started costs milliseconds under translation.
+
+A guest with several processors answers as many questions at a time: each of its lanes goes through
+all questions, the longest first, and takes those that no other lane has taken. Who takes one makes
+a file that must not be there yet; who writes a record holds the one line that a FIFO has in it.
+Both are done by the shell itself. Questions that want to be alone come afterwards, in their order.
 """
 
 from __future__ import annotations
@@ -66,31 +71,60 @@ say times - 0 "$(systemd-analyze time 2>&1)"
 """
 
 _CHECKS = """\
+mkdir -p /run/dockyard/taken
+mkfifo /run/dockyard/turn
+exec 4<>/run/dockyard/turn
+echo >&4
+tell() {
+    read -r _ <&4
+    say "$@"
+    echo >&4
+}
 ask() {
-    say begin "$1" 0 ''
-    text=$(timeout "$2" sh -c "$3" 2>/run/dockyard/errors </dev/null 3>&-)
+    tell begin "$1" 0 ''
+    text=$(timeout "$2" sh -c "$3" 2>"/run/dockyard/errors.$lane" </dev/null 3>&- 4>&-)
     status=$?
-    [ ! -s /run/dockyard/errors ] || say errors "$1" 0 "$(tail -n 20 /run/dockyard/errors)"
-    say check "$1" $status "$text"
+    [ ! -s "/run/dockyard/errors.$lane" ] ||
+        tell errors "$1" 0 "$(tail -n 20 "/run/dockyard/errors.$lane")"
+    tell check "$1" $status "$text"
+}
+take() {
+    set -C
+    { true >"/run/dockyard/taken/$1"; } 2>&-
+    taken=$?
+    set +C
+    [ $taken != 0 ] || ask "$@"
 }
 cd /
 """
+_LANES = """for lane in {lanes}; do
+    all &
+done
+lane=1
+all
+wait
+"""
 
 
-def questions(checks: Sequence[Check], seconds: float, *, power_off: bool) -> bytes:
+def questions(checks: Sequence[Check], seconds: float, *, power_off: bool, lanes: int = 1) -> bytes:
     """The second script: wait at most these seconds until the system is up, tell its state, and
     answer every check, by its place in the sequence. What is then sent ends the conversation.
+    lanes: how many may be answered at a time.
     """
-    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS]
-    lines += [
-        f"ask {place} {check.seconds} {shlex.quote(check.script)}"
-        for place, check in enumerate(checks)
-    ]
+    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS, "all() {", "true"]
+    asked = sorted(enumerate(checks), key=lambda each: -each[1].seconds)
+    lines += [f"take {_words(place, check)}" for place, check in asked if not check.alone]
+    lines += ["}", _LANES.format(lanes=" ".join(map(str, range(2, lanes + 1))))]
+    lines += [f"ask {_words(place, check)}" for place, check in enumerate(checks) if check.alone]
     lines.append("say end - 0 ''")
     if power_off:
         lines.append("systemctl poweroff --no-block")
     script = "\n".join(lines).encode(errors="surrogateescape") + b"\n"
     return framed(script)
+
+
+def _words(place: int, check: Check) -> str:
+    return f"{place} {check.seconds} {shlex.quote(check.script)}"
 
 
 def framed(text: bytes) -> bytes:
