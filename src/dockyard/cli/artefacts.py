@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockyard.cli.display import display
 from dockyard.errors import DockyardError, Problem
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ def questions_for(
     store: Path,
     *,
     built: bool = True,
+    check: bool = True,
     rpm_sources: Sequence[Path] = (),
     every_file: bool = False,
 ) -> Artefact:
     """The artefact of an image file, as the store has it.
 
-    built: whether the artefact must be there already. rpm_sources: those that it was built with.
+    built: whether the artefact must be there already. check: whether questions are wanted; none
+    are made without. rpm_sources: those that it was built with.
     every_file: ask for the bytes of all files, not of a sample. Raises DockyardError with every
     mistake of the file, or when it was not built as it is now, was changed in the store since, or
     has not what the checks need.
@@ -80,7 +83,10 @@ def questions_for(
     request, steps = planned.request, planned.steps
     image = kept.path(artefact) / steps.artefact_name if kept.has(artefact) else file
     manifest = kept.path(steps.manifest) if kept.has(steps.manifest) else None
-    if manifest:
-        require_answers(manifest / MANIFEST, request.loaded.position("os.packages"))
-    questions = questions_of(request, manifest, every_file=every_file)
+    questions: Sequence[Question] = ()
+    if check:
+        if manifest:
+            require_answers(manifest / MANIFEST, request.loaded.position("os.packages"))
+        with display("auto") as listener:
+            questions = questions_of(planned, kept, listener, every_file=every_file)
     return Artefact(request.name, image, request.output.format, questions, request.lock.tools)

@@ -96,7 +96,7 @@ def command(
             "the store's image is never changed: for --persist, name a disk image that "
             "`dockyard build --output-image-file` placed"
         )
-    disk, questions, pins, name = _subject(image, config_file, store, rpm_source, every_file)
+    disk, questions, pins, name = _subject(image, config_file, store, rpm_source, every_file, check)
     tools = _tools(store, pins)
     machine = wanted.machine(tools, store)
     log = log.absolute() if log else _console_log(store, name)
@@ -170,14 +170,21 @@ def _console_log(store: Path, name: str) -> Path:
 
 
 def _subject(
-    image: Path, config: Path | None, store: Path, rpm_sources: Sequence[Path], every_file: bool
+    image: Path,
+    config: Path | None,
+    store: Path,
+    rpm_sources: Sequence[Path],
+    every_file: bool,
+    check: bool,
 ) -> tuple[Disk, Sequence[Question], Sequence[Pin], str]:
     """The disk to boot, what to ask it, the tools to run it with, and its name."""
     from dockyard.cli.artefacts import questions_for
     from dockyard.vm.qemu import Disk, check_format, detect_format
 
     if image.suffix in _YAML:
-        found = questions_for(image, store, rpm_sources=rpm_sources, every_file=every_file)
+        found = questions_for(
+            image, store, check=check, rpm_sources=rpm_sources, every_file=every_file
+        )
         disk = Disk(found.image, found.format)
         check_format(disk)
         return disk, found.questions, found.tools, found.name

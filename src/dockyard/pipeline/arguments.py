@@ -29,7 +29,9 @@ DISK = "disk.raw"
 MANIFEST = "manifest.jsonl"
 EXPECTED = "expected.json"
 
-TOOLS = "tools"  # the name of the step that unpacks the tools
+# Names of steps.
+TOOLS = "tools"
+ROOT = "root"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,6 @@ from dockyard.archive import Archive
 from dockyard.host.sandbox import Tools
 from dockyard.install.rpm import DBPATH, header_digests, verify
 
-FILE = "expected.json"
-
 ACCOUNT_FILES = ("passwd", "group", "shadow")
 
 # Lines of `rpm -Va` that tell of places which are empty in an image and filled when it runs, or of
@@ -48,12 +46,9 @@ class Expected:
         place.write_text(json.dumps(asdict(self)))
 
     @classmethod
-    def load(cls, place: Path) -> Expected | None:
-        """What was saved, or None where there is nothing."""
-        try:
-            told = json.loads(place.read_bytes())
-        except FileNotFoundError:
-            return None
+    def load(cls, place: Path) -> Expected:
+        """What was saved."""
+        told = json.loads(place.read_bytes())
         return cls(told["accounts"], told["rpm"], told["headers"])
 
 

@@ -12,7 +12,7 @@ from dockyard.engine.step import Step
 from dockyard.model.os import InitrdBuilder
 from dockyard.model.storage import FileSystemType
 from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import DISK
+from dockyard.pipeline.arguments import DISK, ROOT
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tools.trees import tools_step
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, plain_path
@@ -42,13 +42,15 @@ _LONGEST_FAT, _LONGEST, _LONGEST_SWAP = 11, 12, 15  # the second: what xfs holds
 
 @dataclass(frozen=True)
 class ImageSteps:
-    """artefact: the step that has the image file, and its name. proofs: steps that read each file
-    system back and compare it, for whoever wants that.
+    """artefact: the step that has the image file, and its name. For whoever wants that: expected,
+    the step that notes what a check of the running system is to find, and proofs, which read each
+    file system back and compare it.
     """
 
     artefact: Step
     artefact_name: str
     manifest: Step
+    expected: Step
     proofs: tuple[Step, ...]
 
     @property
@@ -73,7 +75,7 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     """All steps of an image."""
     tools = tools_step(request.lock.tools, request.origins)
     layers = _layers(request, _packages(request, tools))
-    whole = _stack("root", "Merge the root", layers, request.epoch)
+    whole = _stack(ROOT, "Merge the root", layers, request.epoch)
     boot = whole
     if not (request.settings.post_scripts or request.settings.final_scripts):
         shaping = tuple(step for step in layers if step.name in ("packages", "boot-settings"))
@@ -100,7 +102,7 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     if request.output.format != "raw":
         artefact, name = _format(request, disk, tools), f"image{request.output.extension}"
     manifest = _manifest(request, whole, fat, tools, uki)
-    return ImageSteps(artefact, name, manifest, tuple(proofs))
+    return ImageSteps(artefact, name, manifest, _expected(whole, tools, request), tuple(proofs))
 
 
 def shapes_boot(setting: AnySetting) -> bool:
@@ -322,6 +324,17 @@ def _manifest(
         wanted,
         tuple(inputs.values()),
         borrowed=tuple(borrowed.values()),
+    )
+
+
+def _expected(whole: _Stack, tools: Step, request: ImageRequest) -> Step:
+    return Step.of(
+        "expected",
+        "Note what checks are to find",
+        f"{_STEPS}.manifest:note_expectations",
+        arguments.Root(whole.names, request.epoch),
+        (tools, whole.root),
+        borrowed=whole.layers,
     )
 
 

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from dockyard.engine.events import Listener, ignore
+from dockyard.engine.run import run_plan
+from dockyard.engine.store import Store
+from dockyard.engine.whole import whole_plan
+from dockyard.host import namespace
 from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST
+from dockyard.pipeline.build import PlannedImage
 from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.expected import Expected
 from dockyard.pipeline.image import fstab_of
-from dockyard.pipeline.request import ImageRequest
 from dockyard.tree.check import Question
 
 
 def questions_of(
-    request: ImageRequest,
-    manifest: Path | None,
-    *,
-    every_file: bool = False,
+    planned: PlannedImage, store: Store, listener: Listener = ignore, *, every_file: bool = False
 ) -> list[Question]:
-    """What a booted guest is asked about an image. manifest: the result of the manifest's step,
-    where the store has it. every_file: ask for the bytes of all files, not of a sample.
+    """What a booted guest is asked about an image: more where the store has its build.
+
+    Enters the namespace where what is expected is still to be noted: call it before any thread is
+    started. every_file: ask for the bytes of all files, not of a sample. Raises DockyardError.
     """
-    expected = Expected.load(manifest / EXPECTED) if manifest else None
-    built = Built(manifest / MANIFEST, expected, every_file) if manifest and expected else None
-    command_line = " ".join(request.command_line)
-    if manifest is not None:  # with what was found while it was built
+    request, steps = planned.request, planned.steps
+    built, command_line = None, " ".join(request.command_line)
+    if store.has(steps.manifest):
+        manifest = store.path(steps.manifest)
+        # With what was found while it was built.
         command_line = (manifest / COMMAND_LINE).read_text().rstrip("\n")
+        plan = whole_plan([steps.expected], store, {})
+        if plan.to_run:
+            namespace.enter()
+        run_plan(plan, store, listener)
+        expected = Expected.load(store.path(steps.expected) / EXPECTED)
+        built = Built(manifest / MANIFEST, expected, every_file)
     return image_questions(
         request.loaded,
         request.lock.packages,

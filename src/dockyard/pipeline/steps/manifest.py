@@ -1,4 +1,4 @@
-"""Lists every file of an image, and notes what a check of the running system is to find."""
+"""Lists every file of an image; and for checks, notes what the running system is to be like."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dockyard import archive
 from dockyard.install.rpm import file_owners
 from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST, TOOLS, TREE
+from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST, ROOT, TOOLS, TREE
 from dockyard.pipeline.expected import expected_of
 from dockyard.pipeline.stack import load_root, scratch_tree
 from dockyard.pipeline.steps.filesystem import content_of
@@ -20,18 +20,24 @@ if TYPE_CHECKING:
 
 
 def list_files(work: Work, wanted: arguments.Manifest) -> None:
-    """Fills `manifest.jsonl`, `expected.json` and `cmdline`. The files of FAT file systems are
-    listed as they are there: what an image boots is in none of the trees.
+    """Fills `manifest.jsonl` and `cmdline`. The files of FAT file systems are listed as they are
+    there: what an image boots is in none of the trees.
     """
     shutil.copyfile(work.result(wanted.uki) / COMMAND_LINE, work.out / COMMAND_LINE)
     merged = load_root(work, wanted.root, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     owners = file_owners(work.result(wanted.below[0]) / TREE, tools, work.out / "rpmdb")
-    with scratch_tree(work, wanted.below) as whole:
-        expected_of(merged, whole, tools).save(work.out / EXPECTED)
     places = [os.fsencode((system.mount or "").strip("/")) for system in wanted.fat]
     listed = merged
     for system, at in zip(wanted.fat, places, strict=True):
         part = content_of(system, load_root(work, system.root, system.below), work)
         listed = archive.planted(listed, at, part)
     (work.out / MANIFEST).write_bytes(archive.manifest(listed, owners, places))
+
+
+def note_expectations(work: Work, wanted: arguments.Root) -> None:
+    """Fills `expected.json`: what no list of files tells."""
+    merged = load_root(work, ROOT, wanted.below)
+    tools = trees_in(work.result(TOOLS)).main
+    with scratch_tree(work, wanted.below) as whole:
+        expected_of(merged, whole, tools).save(work.out / EXPECTED)
