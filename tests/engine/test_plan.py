@@ -43,7 +43,7 @@ def test_ids_depend_on_identity_code_and_inputs_alone() -> None:
     assert chain()[1].id != chain("other")[1].id
     assert chain()[2].id != chain("other")[2].id
     first = chain()[0]
-    assert replace(first, title="x", details=("y",), arguments={"z": 1}).id == first.id
+    assert replace(first, title="x", details=("y",), given={"z": 1}).id == first.id
     assert replace(first, function="dockyard.host.files:digest").id != first.id
 
 

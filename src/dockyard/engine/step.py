@@ -30,18 +30,19 @@ class Step:
 
     name: unique in a plan. kind: what sort of step it is; steps of one kind and one group are shown
     as one. title: one line for people. function: `module:function`, called with its Work and its
-    arguments. arguments: JSON values. identity: what of them shapes the output; a key that changes
-    is named in the reason. inputs: the steps whose results it reads. borrowed: further results that
-    it reads, of which an input has every digest: they are there when it runs, and do not shape its
-    output. details: lines for `plan`. modules: further code that the function comes to by name.
-    pure: Python work without programs, which is done by processes of its own.
+    arguments. given: those, as JSON or as a dataclass that becomes such. identity: what of them
+    shapes the output; a key that changes is named in the reason. inputs: the steps whose results it
+    reads. borrowed: further results that it reads, of which an input has every digest: they are
+    there when it runs, and do not shape its output. details: lines for `plan`. modules: further
+    code that the function comes to by name. pure: Python work without programs, which is done by
+    processes of its own.
     """
 
     name: str
     kind: str
     title: str
     function: str
-    arguments: Mapping[str, Any] = field(repr=False)
+    given: Any = field(repr=False)
     identity: Mapping[str, Any]
     inputs: tuple[Step, ...] = field(default=(), repr=False)
     borrowed: tuple[Step, ...] = field(default=(), repr=False)
@@ -70,11 +71,17 @@ class Step:
             kind=kind,
             title=title,
             function=function,
-            arguments=encode(arguments),
+            given=arguments,
             identity=identity_of(arguments),
             inputs=inputs,
             **more,
         )
+
+    @cached_property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the function is called with, as JSON values."""
+        encoded: Mapping[str, Any] = encode(self.given)
+        return encoded
 
     @cached_property
     def code(self) -> str:

@@ -210,7 +210,7 @@ class Store:
 
     def keep_record(self, name: str, record: Mapping[str, Any]) -> None:
         """Keep a small JSON record under a name, in place of the one before."""
-        text = json.dumps(record, indent=1, sort_keys=True)
+        text = json.dumps(record, sort_keys=True)
         path = self._record_path(name)
         files.remove_parts(path)
         files.write_atomic(path, text.encode())

@@ -139,7 +139,8 @@ def build_image(
         from dockyard.pipeline.verify import verify_build
 
         verify_build(planned, store, listener, jobs)
-    store.keep_record(planned.record_name, planned.plan.record)
+    if planned.plan.record != store.record(planned.record_name):
+        store.keep_record(planned.record_name, planned.plan.record)
     artefact = store.path(steps.artefact) / steps.artefact_name
     placed = place(store.path(steps.artefact), steps.artefact_name, target, store)
     manifest = store.path(steps.manifest) / MANIFEST

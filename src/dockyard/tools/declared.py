@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from dockyard.engine.codec import Beside
 from dockyard.model.packages import Pin
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
+
+_TEXT = Path(__file__).parents[1] / "data/tools.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Tree:
 
     name: str
     suite: Suite
-    purposes: Beside[tuple[Purpose, ...]]
+    purposes: tuple[Purpose, ...]
     links: Mapping[str, str]
     drop: tuple[str, ...]
     bytecode: tuple[str, ...] = ()
@@ -48,13 +50,27 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Unpacking:
-    """What the step that unpacks tools is called with. origins: where packages that are not in the
-    store are fetched from.
+    """What the step that unpacks tools is called with. declared: the digest of tools.yaml. origins:
+    where packages that are not in the store are fetched from.
     """
 
     packages: tuple[Pin, ...]
-    trees: tuple[Tree, ...]
-    origins: Beside[Origins]
+    declared: str
+    origins: Origins
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What shapes the trees."""
+        packages = {
+            f"{pin.repository} {pin.name}": f"{pin.evr} {pin.digest}" for pin in self.packages
+        }
+        return {"packages": packages, "declared": f"sha256:{self.declared}"}
+
+
+@lru_cache
+def declared_digest() -> str:
+    """The SHA-256 of tools.yaml, in hex."""
+    return hashlib.sha256(_TEXT.read_bytes()).hexdigest()
 
 
 @lru_cache
@@ -62,8 +78,7 @@ def declared_trees() -> tuple[Tree, ...]:
     """The trees of tools.yaml, in its order."""
     import yaml
 
-    text = resources.files("dockyard") / "data/tools.yaml"
-    loaded: dict[str, Any] = yaml.safe_load(text.read_bytes())
+    loaded: dict[str, Any] = yaml.safe_load(_TEXT.read_bytes())
     return tuple(
         Tree(
             name=name,

@@ -21,7 +21,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
 from dockyard.packages.deb.sources import Origins
-from dockyard.tools.declared import Unpacking, declared_trees
+from dockyard.tools.declared import Unpacking, declared_digest, declared_trees
 from dockyard.tools.unpacked import ToolTrees, trees_in
 
 LOCK_TOOLS = "dockyard tools lock"
@@ -70,7 +70,7 @@ def tools_step(pins: Iterable[Pin], origins: Origins | None = None) -> Step:
         "tools",
         f"Unpack {len(packages)} packages of tools",
         "dockyard.tools.unpacking:unpack_tools",
-        Unpacking(packages, declared_trees(), origins or Origins()),
+        Unpacking(packages, declared_digest(), origins or Origins()),
     )
 
 
