@@ -8,6 +8,7 @@ another step, leaves the digest as it is.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -80,22 +81,35 @@ def _named(match: re.Match[str]) -> list[str]:
     place = match["place"]
     text = re.sub(r"\bas[ ]\w+|#[^\n]*", "", match["many"] or match["names"] or "")
     names = [f"{place}.{name}" for name in _NAME.findall(text)]
-    return [place, *(name for name in names if _path(name) is not None)]
+    return [place, *(name for name in names if name in _modules())]
 
 
 @cache
-def _path(module: str) -> Path | None:
-    below = _ROOT.joinpath(*module.split(".")[1:])
-    for path in (below.with_suffix(".py") if below != _ROOT else below, below / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+def _modules() -> dict[str, str]:
+    """Where the source of each module of Dockyard is."""
+    found: dict[str, str] = {}
+    pending = [(_PACKAGE, str(_ROOT))]
+    while pending:
+        package, directory = pending.pop()
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                name = entry.name
+                if name == "__init__.py":
+                    found[package] = entry.path
+                elif name.endswith(".py"):
+                    found[f"{package}.{name[:-3]}"] = entry.path
+                elif "." not in name and name != "__pycache__" and entry.is_dir():
+                    pending.append((f"{package}.{name}", entry.path))
+    return found
 
 
 @cache
 def _source(module: str) -> bytes:
-    path = _path(module)
-    return path.read_bytes() if path else b""
+    path = _modules().get(module)
+    if path is None:
+        return b""
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 @cache

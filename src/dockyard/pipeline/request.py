@@ -31,7 +31,7 @@ from dockyard.pipeline.acted_on import not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
-from dockyard.tools.trees import require_whole, tools_ready
+from dockyard.tools.trees import require_whole, tools_there
 from dockyard.tree.additional import added_paths
 from dockyard.tree.every import AnySetting
 from dockyard.tree.scripts import Script
@@ -179,7 +179,7 @@ def read_request(
         return _provided(capability, repositories, access, architecture)
 
     together.extend(read_only_problems(loaded, layout, names, added_paths(settings), provided))
-    if not tools_ready(store, lock.tools):
+    if not tools_there(store, lock.tools):
         together.get(lambda: require_whole(lock.tools, str(lock_file), f"dockyard lock {file}"))
     together.raise_any()
     keys = trusted_keys(distro.distro, lock, repositories, settings)

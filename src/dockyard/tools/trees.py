@@ -74,6 +74,11 @@ def tools_step(pins: Iterable[Pin], origins: Origins | None = None) -> Step:
     )
 
 
+def tools_there(store: Path, pins: Iterable[Pin]) -> bool:
+    """Whether the trees of some pins are unpacked; not whether they are as they were made."""
+    return Store(store).has(tools_step(pins))
+
+
 def tools_ready(store: Path, pins: Iterable[Pin]) -> bool:
     """Whether the trees of some pins are unpacked, and nobody wrote to them since."""
     return _untouched(Store(store), tools_step(pins))
