@@ -15,9 +15,11 @@ from dockyard.config.bundled import is_name
 from dockyard.config.report import Report
 from dockyard.config.scalars import READERS, Unreadable
 from dockyard.config.shape import Field, Shape, ValueKind, fields_of
-from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, kind_of
+from dockyard.config.source import Mapping, Node, Scalar, Sequence, kind_of
+from dockyard.config.span import Span
 from dockyard.model.base import ANY, Model, Segment
 from dockyard.model.nearest import nearest
+from dockyard.model.rules import mistakes
 
 M = TypeVar("M", bound=Model)
 Path_ = tuple[Segment, ...]
@@ -218,7 +220,7 @@ class Decoder:
     def build(self, model: type[Model], values: dict[str, Any], path: Path_) -> Any:
         made = model(**values)
         asked: dict[Path_, bool] = {}
-        for mistake in made.mistakes():
+        for mistake in mistakes(made):
             for read in mistake.reads:
                 if read not in asked:
                     asked[read] = self.broken.touches(self.written(path, read))

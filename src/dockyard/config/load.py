@@ -18,7 +18,8 @@ from dockyard.config.decode import Decoder, dotted
 from dockyard.config.kinds import FileKind, require_kind
 from dockyard.config.merge import merge_files
 from dockyard.config.report import Report
-from dockyard.config.source import Mapping, Node, Scalar, Sequence, Span, parse, read_text
+from dockyard.config.source import Mapping, Node, Scalar, Sequence, parse, read_text
+from dockyard.config.span import Span
 from dockyard.errors import Details, DockyardError, Position, Problem
 from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList

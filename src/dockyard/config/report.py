@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Unpack
 
-from dockyard.config.source import Span
+from dockyard.config.span import Span
 from dockyard.errors import Details, DockyardError, Position, Problem, Severity
 
 # A password, its hash, or either under a misspelt key.

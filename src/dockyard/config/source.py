@@ -11,29 +11,20 @@ import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import yaml
 
+from dockyard.config.report import Report
+from dockyard.config.span import Span
 from dockyard.config.syntax import explain
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.files import read_regular
-
-if TYPE_CHECKING:
-    from dockyard.config.report import Report
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 # Deeper than any configuration, shallower than what would exhaust a walk.
 _MAX_DEPTH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A place and how many characters of its line belong to it."""
-
-    position: Position
-    width: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,10 @@
 An image file is a superset of the configuration of Image Customizer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from dockyard.model import image_rules, os_rules
 from dockyard.model.base import Mistake, Model, absolute_path_mistakes
 from dockyard.model.checks import ImageCheck
 from dockyard.model.content import Script, Scripts
@@ -96,9 +95,6 @@ class Image(Model):
         "Switches of Image Customizer. Accepted, and never needed.", default=(), examples=[["uki"]]
     )
 
-    def mistakes(self) -> Iterable[Mistake]:
-        return image_rules.image(self)
-
 
 class InjectPartition(Model):
     """A partition of the image that files are put into."""
@@ -166,6 +162,3 @@ class PackageList(Model):
     packages: tuple[str, ...] = field(
         "Names of packages.", default=(), examples=[["openssh-server"]]
     )
-
-    def mistakes(self) -> Iterator[Mistake]:
-        return os_rules.package_names(self.packages, "packages")

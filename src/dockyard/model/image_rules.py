@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dockyard.model.base import Mistake
-
-if TYPE_CHECKING:
-    from dockyard.model import image as m
+from dockyard.model.image import Image
 
 
-def image(value: m.Image) -> Iterator[Mistake]:
+def image(value: Image) -> Iterator[Mistake]:
     yield from _boot_loader(value)
     yield from _uki(value)
     yield from _package_manager(value)
@@ -41,7 +38,7 @@ def image(value: m.Image) -> Iterator[Mistake]:
 _KEEP_PACKAGE_MANAGER = ("iso", "pxe-dir", "pxe-tar", "cosi", "baremetal-image")
 
 
-def _package_manager(value: m.Image) -> Iterator[Mistake]:
+def _package_manager(value: Image) -> Iterator[Mistake]:
     written = value.output.image.format
     if value.os.packages.remove_package_manager and written in _KEEP_PACKAGE_MANAGER:
         yield Mistake(
@@ -53,7 +50,7 @@ def _package_manager(value: m.Image) -> Iterator[Mistake]:
         )
 
 
-def _root_argument(value: m.Image) -> Iterator[Mistake]:
+def _root_argument(value: Image) -> Iterator[Mistake]:
     """The layout says where the root is; a kernel argument that says otherwise would win."""
     mounted = {
         system.device_id: system
@@ -84,7 +81,7 @@ def _root_argument(value: m.Image) -> Iterator[Mistake]:
                 )
 
 
-def _boot_loader(value: m.Image) -> Iterator[Mistake]:
+def _boot_loader(value: Image) -> Iterator[Mistake]:
     if value.os.bootloader.reset_type:
         return
     for key, given in (
@@ -102,7 +99,7 @@ def _boot_loader(value: m.Image) -> Iterator[Mistake]:
             )
 
 
-def _uki(value: m.Image) -> Iterator[Mistake]:
+def _uki(value: Image) -> Iterator[Mistake]:
     mode = value.os.uki.mode if value.os.uki else None
     if mode not in ("passthrough", "modify"):
         return

@@ -3,11 +3,10 @@
 Users, groups, files and directories have modules of their own and are found here as well.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from dockyard.model import os_rules
 from dockyard.model.base import Mistake, Model
 from dockyard.model.content import AdditionalDir, AdditionalFile
 from dockyard.model.fields import Date, LocalPath, field
@@ -103,9 +102,6 @@ class Packages(Model):
         "Leave the package manager and its data out of the image.", default=False, examples=[True]
     )
 
-    def mistakes(self) -> Iterable[Mistake]:
-        return os_rules.packages(self)
-
 
 class Selinux(Model):
     """SELinux settings."""
@@ -146,9 +142,6 @@ class Services(Model):
     )
     disable: tuple[str, ...] = field("Units to disable.", default=(), examples=[["cups"]])
 
-    def mistakes(self) -> Iterable[Mistake]:
-        return os_rules.services(self)
-
 
 class Module(Model):
     """A kernel module."""
@@ -171,9 +164,6 @@ class Module(Model):
     options: dict[str, str] = field(
         "Options of the module.", default_factory=dict, examples=[{"nbds_max": "8"}]
     )
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return os_rules.module(self)
 
 
 class Overlay(Model):
@@ -202,9 +192,6 @@ class Overlay(Model):
     mount_options: str = field(
         "Further mount options, separated by commas.", default="", examples=["noatime"]
     )
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return os_rules.overlay(self)
 
 
 class Bootloader(Model):
@@ -244,9 +231,6 @@ class Initrd(Model):
         examples=[["megaraid_sas"]],
     )
 
-    def mistakes(self) -> Iterable[Mistake]:
-        return os_rules.initrd(self)
-
 
 class Os(Model):
     """The operating system inside the image."""
@@ -277,6 +261,3 @@ class Os(Model):
     image_history: ImageHistory | None = field(
         "`none`: write no record of the build into the image.", default=None, examples=["none"]
     )
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return os_rules.os(self)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from dockyard.model.base import (
     Mistake,
@@ -15,9 +14,8 @@ from dockyard.model.base import (
     separator_mistakes,
 )
 from dockyard.model.content import same_destinations
-
-if TYPE_CHECKING:
-    from dockyard.model import os as m
+from dockyard.model.image import PackageList
+from dockyard.model.os import Initrd, Module, Os, Overlay, Packages, Services
 
 # RFC 1123 labels: letters, digits and inner hyphens, up to 63 characters each.
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -38,7 +36,11 @@ def package_names(names: Iterable[str], *at: Segment) -> Iterator[Mistake]:
             )
 
 
-def packages(value: m.Packages) -> Iterator[Mistake]:
+def package_list(value: PackageList) -> Iterator[Mistake]:
+    yield from package_names(value.packages, "packages")
+
+
+def packages(value: Packages) -> Iterator[Mistake]:
     for key in ("install", "remove", "update"):
         yield from package_names(getattr(value, key), key)
     for key, lists in (
@@ -57,7 +59,7 @@ def unit_name(name: str) -> str:
     return name if name.endswith(tuple(types.split())) else f"{name}.service"
 
 
-def services(value: m.Services) -> Iterator[Mistake]:
+def services(value: Services) -> Iterator[Mistake]:
     for key in ("enable", "disable"):
         for index, name in enumerate(getattr(value, key)):
             if not name or has_blank(name) or "/" in name or name.startswith("-"):
@@ -79,7 +81,7 @@ def services(value: m.Services) -> Iterator[Mistake]:
             )
 
 
-def module(value: m.Module) -> Iterator[Mistake]:
+def module(value: Module) -> Iterator[Mistake]:
     if not value.name:
         yield Mistake(("name",), "config.required", "the module has no `name`", "add `name`")
     elif has_blank(value.name) or "/" in value.name:
@@ -100,7 +102,7 @@ def module(value: m.Module) -> Iterator[Mistake]:
                 )
 
 
-def initrd(value: m.Initrd) -> Iterator[Mistake]:
+def initrd(value: Initrd) -> Iterator[Mistake]:
     for index, name in enumerate(value.modules):
         if not name or has_blank(name) or "/" in name:
             yield Mistake(
@@ -116,7 +118,7 @@ def _overlay_path(path: str, *at: Segment) -> Iterator[Mistake]:
     yield from odd or absolute_path_mistakes(path, *at)
 
 
-def overlay(value: m.Overlay) -> Iterator[Mistake]:
+def overlay(value: Overlay) -> Iterator[Mistake]:
     for key, paths in (
         ("lowerDirs", value.lower_dirs),
         ("mountDependencies", value.mount_dependencies),
@@ -177,7 +179,7 @@ def hostname(name: str) -> Iterator[Mistake]:
         )
 
 
-def os(value: m.Os) -> Iterator[Mistake]:
+def os(value: Os) -> Iterator[Mistake]:
     yield from hostname(value.hostname)
     yield from same_destinations(value.additional_files, "additionalFiles")
     for key, kind, names in (

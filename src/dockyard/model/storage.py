@@ -1,15 +1,14 @@
 """Disk layout of an image file (`storage`): disks, file systems, verity devices.
 
 Disks with their partitions and file systems have modules of their own and are found here as well.
-What may stand together across them is in `storage_tree`.
+What may stand together across them is in `storage_rules` and `mount_rules`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
-from dockyard.model import storage_tree
 from dockyard.model.base import Mistake, Model, separator_mistakes
 from dockyard.model.fields import field
 from dockyard.model.filesystems import (
@@ -33,6 +32,7 @@ from dockyard.model.partitions import (
 )
 
 __all__ = [
+    "VERITY_MOUNTS",
     "BootType",
     "Btrfs",
     "BtrfsQuota",
@@ -55,6 +55,9 @@ __all__ = [
     "Storage",
     "Verity",
 ]
+
+# The device that the initrd sets up for each mount point, by name.
+VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
 
 
 class BootType(StrEnum):
@@ -152,7 +155,7 @@ class Verity(Model):
     def mistakes(self) -> Iterator[Mistake]:
         if not self.id:
             yield Mistake(("id",), "config.required", "the verity device has no `id`", "add `id`")
-        if self.name not in storage_tree.VERITY_MOUNTS.values():
+        if self.name not in VERITY_MOUNTS.values():
             yield Mistake(
                 ("name",),
                 "config.verity-name",
@@ -225,6 +228,3 @@ class Storage(Model):
         default=None,
         examples=["all"],
     )
-
-    def mistakes(self) -> Iterable[Mistake]:
-        return storage_tree.storage(self)

@@ -138,7 +138,7 @@ def build_image(
     if verify:
         from dockyard.pipeline.verify import verify_build
 
-        verify_build(planned, store, listener, jobs)
+        verify_build(planned.request, steps, store, listener, jobs)
     if planned.plan.record != store.record(planned.record_name):
         store.keep_record(planned.record_name, planned.plan.record)
     artefact = store.path(steps.artefact) / steps.artefact_name

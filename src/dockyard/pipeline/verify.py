@@ -11,12 +11,15 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import removal, stopping
 from dockyard.pipeline.arguments import TOOLS
-from dockyard.pipeline.build import PlannedImage
+from dockyard.pipeline.image import ImageSteps
+from dockyard.pipeline.request import ImageRequest
 
 _CHUNK = 1 << 20
 
 
-def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: int) -> None:
+def verify_build(
+    request: ImageRequest, steps: ImageSteps, store: Store, listener: Listener, jobs: int
+) -> None:
     """Run every step again in a store of its own inside `store`, and compare the artefacts; read
     each file system back and compare it with what went into it.
 
@@ -24,7 +27,6 @@ def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: 
     differs, or with what a file system lost.
     """
     # Named and locked as the work of a step is, so that no other process sweeps it away.
-    steps = planned.steps
     name = f"verify-{steps.artefact.id}"
     with store.exclusive(name):
         root = store.root / "work" / name
@@ -40,7 +42,7 @@ def verify_build(planned: PlannedImage, store: Store, listener: Listener, jobs: 
             first = store.path(steps.artefact) / steps.artefact_name
             offset = first_difference(first, second.path(steps.artefact) / steps.artefact_name)
             if offset is not None:
-                raise DockyardError(_differs(planned, offset))
+                raise DockyardError(_differs(request, offset))
         finally:
             with stopping.clearing():
                 removal.remove_tree(root)
@@ -62,9 +64,9 @@ def first_difference(one: Path, two: Path) -> int | None:
             offset += len(a)
 
 
-def _differs(planned: PlannedImage, offset: int) -> Problem:
+def _differs(request: ImageRequest, offset: int) -> Problem:
     place = "outside every partition"
-    for partition in planned.request.layout.partitions:
+    for partition in request.layout.partitions:
         if partition.start <= offset < partition.start + partition.size:
             place = f"in the partition {partition.key}"
     return Problem(

@@ -1,52 +1,35 @@
-"""The rules of `storage` across its parts: which device is used by what, and mounted where."""
+"""The rules of `storage` across its parts: what belongs together, and which device is used by what.
+
+What is mounted where is in `mount_rules`.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from dockyard.model.base import ANY, MIB, Mistake, Segment
-from dockyard.model.filesystems import normal
+from dockyard.model.filesystems import FileSystem
+from dockyard.model.storage import Storage
 
-if TYPE_CHECKING:
-    from dockyard.model import storage as m
-
-# The device that the initrd sets up for each mount point, by name.
-VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
 # What a rule looks at. Rules name no more than they need, so that they still speak when other
 # parts of the file could not be read.
 _Reads: TypeAlias = tuple[tuple[Segment, ...], ...]
-# Taken out of what fstab(5) and the kernel command line say, or read together with what follows.
-_QUOTING = frozenset("\"'\\")
-PARTITION_IDS: _Reads = (("disks", ANY, "partitions", ANY, "id"),)
-DEVICE_IDS: _Reads = (*PARTITION_IDS, ("verity", ANY, "id"))
-MOUNTED: _Reads = tuple(
-    ("filesystems", ANY, key) for key in ("deviceId", "mountPoint", "btrfs", "type")
-)
+_PARTITION_IDS: _Reads = (("disks", ANY, "partitions", ANY, "id"),)
+_DEVICE_IDS: _Reads = (*_PARTITION_IDS, ("verity", ANY, "id"))
 
 
-class Mount(NamedTuple):
-    """A mount point of a file system or of one of its subvolumes."""
-
-    path: tuple[Segment, ...]
-    file_system: m.FileSystem
-    point: m.MountPoint
-
-
-def mounts(storage: m.Storage) -> Iterator[Mount]:
-    """Every mount point, in the order of the file."""
-    for index, item in enumerate(storage.filesystems):
-        at: tuple[Segment, ...] = ("filesystems", index)
-        if item.mount_point:
-            yield Mount((*at, "mountPoint"), item, item.mount_point)
-        for number, subvolume in enumerate(item.btrfs.subvolumes if item.btrfs else ()):
-            if subvolume.mount_point:
-                path = (*at, "btrfs", "subvolumes", number, "mountPoint")
-                yield Mount(path, item, subvolume.mount_point)
+def storage(value: Storage) -> Iterator[Mistake]:
+    """The broken rules of one layout, but for those of its mounts."""
+    yield from _inline_verity(value)
+    yield from _presence(value)
+    yield from _verity_presence(value)
+    yield from _unique_ids(value)
+    yield from _uses(value)
+    yield from _boot_partitions(value)
 
 
-def _inline_verity(value: m.Storage) -> Iterator[Mistake]:
+def _inline_verity(value: Storage) -> Iterator[Mistake]:
     """Data and hash tree of one partition both take at least a mebibyte, as partitions do."""
     for number, disk in enumerate(value.disks):
         for index, (partition, (start, end)) in enumerate(
@@ -66,18 +49,7 @@ def _inline_verity(value: m.Storage) -> Iterator[Mistake]:
                 )
 
 
-def storage(value: m.Storage) -> Iterator[Mistake]:
-    yield from _inline_verity(value)
-    yield from _presence(value)
-    yield from _unique_ids(value)
-    yield from _uses(value)
-    yield from _mount_paths(value)
-    yield from _labels(value)
-    yield from _boot_partitions(value)
-    yield from _verity_mounts(value)
-
-
-def _presence(value: m.Storage) -> Iterator[Mistake]:
+def _presence(value: Storage) -> Iterator[Mistake]:
     disks = bool(value.disks)
     if len(value.disks) > 1:
         yield Mistake(
@@ -112,6 +84,10 @@ def _presence(value: m.Storage) -> Iterator[Mistake]:
                 f"add `disks`, or remove `{key}` to keep the disk of the input image",
                 reads=(("disks",),),
             )
+
+
+def _verity_presence(value: Storage) -> Iterator[Mistake]:
+    disks = bool(value.disks)
     for index, device in enumerate(value.verity):
         ids = device.data_device_id or device.hash_device_id
         if ids and not disks:
@@ -133,7 +109,7 @@ def _presence(value: m.Storage) -> Iterator[Mistake]:
             )
 
 
-def _unique_ids(value: m.Storage) -> Iterator[Mistake]:
+def _unique_ids(value: Storage) -> Iterator[Mistake]:
     seen: set[str] = set()
     for number, disk in enumerate(value.disks):
         for index, partition in enumerate(disk.partitions):
@@ -157,11 +133,11 @@ def _duplicate(path: tuple[Segment, ...], kind: str, name: str) -> Mistake:
         "config.duplicate",
         f"{kind} {name!r} is used twice",
         "choose another",
-        reads=(path,) if name else (*DEVICE_IDS, ("verity", ANY, "name")),
+        reads=(path,) if name else (*_DEVICE_IDS, ("verity", ANY, "name")),
     )
 
 
-def _uses(value: m.Storage) -> Iterator[Mistake]:
+def _uses(value: Storage) -> Iterator[Mistake]:
     """Every device that is named exists, and has one user."""
     partitions = {partition.id for disk in value.disks for partition in disk.partitions}
     devices = partitions | {device.id for device in value.verity}
@@ -183,7 +159,7 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
                 "config.unknown-device",
                 f"there is no {'partition' if known is partitions else 'device'} {name!r}",
                 f"the ids are {choices}" if choices else "add a partition with this id",
-                reads=(path, *DEVICE_IDS),
+                reads=(path, *_DEVICE_IDS),
             )
         elif name in used:
             yield Mistake(
@@ -197,65 +173,7 @@ def _uses(value: m.Storage) -> Iterator[Mistake]:
             used.add(name)
 
 
-def _mount_paths(value: m.Storage) -> Iterator[Mistake]:
-    seen: dict[str, str] = {}
-    for mount in mounts(value):
-        path, device = normal(mount.point.path), mount.file_system.device_id
-        if mount.point.path and path in seen:
-            yield Mistake(
-                mount.path,
-                "config.duplicate",
-                f"{seen[path]!r} and {device!r} are both mounted at {path}",
-                "choose another path for one of them",
-                reads=(mount.path,),
-            )
-        seen.setdefault(path, device)
-
-
-def _labels(value: m.Storage) -> Iterator[Mistake]:
-    partitions: dict[str, tuple[tuple[Segment, ...], m.Partition]] = {
-        part.id: (("disks", number, "partitions", index), part)
-        for number, disk in enumerate(value.disks)
-        for index, part in enumerate(disk.partitions)
-    }
-    counts = Counter(part.label for _, part in partitions.values())
-    verity = {device.id for device in value.verity}
-    for mount in mounts(value):
-        device = mount.file_system.device_id
-        if device in verity and mount.point.id_type:
-            yield Mistake(
-                (*mount.path, "idType"),
-                "config.verity-mount",
-                "the mount point of a verity device has no `idType`",
-                "remove `idType`",
-                "a verity device is mounted by its own name",
-                reads=(mount.path,),
-            )
-        if mount.point.id_type != "part-label" or device not in partitions:
-            continue
-        label = partitions[device][1].label
-        if not label or counts[label] > 1:
-            yield Mistake(
-                (*mount.path, "idType"),
-                "config.partition-label",
-                f"several partitions have the label {label!r}"
-                if label
-                else f"partition {device!r} has no label",
-                "give the partition a `label` of its own, or use another `idType`",
-                reads=((*partitions[device][0], "label"),),
-            )
-        elif odd := sorted(set(label) & _QUOTING):
-            yield Mistake(
-                (*mount.path, "idType"),
-                "config.partition-label",
-                f"a mount cannot name the label {label!r}, which has {' and '.join(odd)}",
-                "choose a label without it, or use another `idType`",
-                "in /etc/fstab and on the kernel command line these characters quote others",
-                reads=((*partitions[device][0], "label"),),
-            )
-
-
-def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
+def _boot_partitions(value: Storage) -> Iterator[Mistake]:
     by_device = {item.device_id: (index, item) for index, item in enumerate(value.filesystems)}
     types = set()
     for number, disk in enumerate(value.disks):
@@ -288,7 +206,7 @@ def _boot_partitions(value: m.Storage) -> Iterator[Mistake]:
 
 def _esp(
     name: str,
-    item: m.FileSystem | None,
+    item: FileSystem | None,
     partition: tuple[Segment, ...],
     system: tuple[Segment, ...],
 ) -> Iterator[Mistake]:
@@ -318,47 +236,3 @@ def _esp(
             "set `mountPoint: /boot/efi`",
             reads=((*system, "mountPoint"),),
         )
-
-
-def _verity_mounts(value: m.Storage) -> Iterator[Mistake]:
-    if not value.disks:
-        return
-    for index, device in enumerate(value.verity):
-        if device.data_device or device.hash_device or not device.id:
-            continue
-        found = [mount for mount in mounts(value) if mount.file_system.device_id == device.id]
-        if len(found) > 1:
-            yield Mistake(
-                found[1].path,
-                "config.verity-mount",
-                f"verity device {device.id!r} has several mount points",
-                "keep one",
-                reads=(found[1].path,),
-            )
-            continue
-        path = found[0].point.path if found else ""
-        if path not in VERITY_MOUNTS:
-            yield Mistake(
-                found[0].path if found else ("verity", index),
-                "config.verity-mount",
-                f"verity device {device.id!r} is not mounted at / or /usr",
-                f"add a file system with `deviceId: {device.id}` and a `mountPoint`",
-                reads=(*MOUNTED, ("verity", index, "id")),
-            )
-            continue
-        if device.name != VERITY_MOUNTS[path]:
-            yield Mistake(
-                ("verity", index, "name"),
-                "config.verity-name",
-                f"the verity device at {path} is named {device.name!r}",
-                f"set `name: {VERITY_MOUNTS[path]}`",
-                reads=(("verity", index, "name"),),
-            )
-        if "ro" not in found[0].point.options.split(","):
-            yield Mistake(
-                found[0].path,
-                "config.verity-mount",
-                f"the verity device at {path} is not mounted read-only",
-                "add `ro` to the mount point's `options`",
-                reads=(found[0].path,),
-            )
