@@ -1,58 +1,93 @@
-"""Every format gives equal bytes for an equal disk and appears whole; unknown names are refused."""
+"""Every format gives equal bytes for equal parts and appears whole; unknown names are refused."""
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
+from image_parts import MIB, parts
 
+from dockyard.disk.assemble import assemble
 from dockyard.disk.output import whole
 from dockyard.errors import DockyardError, Position
-from dockyard.formats import by_name, supported
+from dockyard.formats import Part, by_name, supported
 from dockyard.host.sandbox import Tools
 from dockyard.model.output import WRITTEN_FORMATS
-
-MIB = 1 << 20
+from nasty_archive import nasty
 
 
 @pytest.mark.build
 @pytest.mark.parametrize("name", supported())
-def test_equal_disks_give_equal_files(tools: Tools, tmp_path: Path, name: str) -> None:
+def test_equal_parts_give_equal_files(tools: Tools, tmp_path: Path, name: str) -> None:
     digests = set()
+    chosen = by_name(name)
     for copy in ("a", "b"):
         folder = tmp_path / copy
-        folder.mkdir()
-        disk = folder / "disk.raw"
-        with disk.open("wb") as file:
-            # The same content from other writes: holes need not lie alike.
-            file.truncate(40 * MIB)
-            for at in (3 * MIB, 20 * MIB) if copy == "a" else (20 * MIB, 3 * MIB):
-                file.seek(at)
-                file.write(os.fsencode(name) * 100_000)
         out = folder / "out"
-        by_name(name).write(disk, out, tools, seed=b"seed", epoch=1_767_225_600)
-        digests.add(hashlib.sha256(out.read_bytes()).hexdigest())
-        assert sorted(path.name for path in folder.iterdir()) == ["disk.raw", "out"]
-        assert out.stat().st_blocks * 512 < 10 * MIB
+        out.mkdir(parents=True)
+        given = parts(folder, nasty(), backwards=copy == "b")
+        files = chosen.write(given, out, tools)
+        assert files == (out / f"web{chosen.extension}",)
+        assert [*out.iterdir()] == [*files]
+        digests.add(hashlib.sha256(files[0].read_bytes()).hexdigest())
+        assert files[0].stat().st_blocks * 512 < 20 * MIB
     assert len(digests) == 1
 
 
 @pytest.mark.build
-def test_qemu_reads_the_same_disk_from_qcow2(tools: Tools, tmp_path: Path) -> None:
-    disk = tmp_path / "disk.raw"
-    disk.write_bytes(bytes(MIB) + b"content" * 100_000)
-    os.truncate(disk, 8 * MIB)
-    by_name("qcow2").write(disk, tmp_path / "out", tools, seed=b"", epoch=0)
-    compared = tools.run(
-        ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", str(disk), str(tmp_path / "out")],
-        read=[disk, tmp_path / "out"],
+@pytest.mark.parametrize("name", supported())
+def test_a_format_is_made_of_the_parts_that_it_needs_alone(
+    tools: Tools, tmp_path: Path, name: str
+) -> None:
+    chosen = by_name(name)
+    every = parts(tmp_path, nasty())
+    assert chosen.needs <= every.present
+    bare = dataclasses.replace(
+        every,
+        root=every.root if Part.ROOT in chosen.needs else None,
+        layout=every.layout if Part.DISK in chosen.needs else None,
+        partitions=every.partitions if Part.DISK in chosen.needs else {},
     )
+    assert bare.present == chosen.needs
+    found = []
+    for given, folder in ((every, tmp_path / "every"), (bare, tmp_path / "bare")):
+        folder.mkdir()
+        (file,) = chosen.write(given, folder, tools)
+        found.append(file.read_bytes())
+    assert found[0] == found[1]
+
+
+@pytest.mark.build
+@pytest.mark.parametrize(("name", "driver"), [("qcow2", "qcow2"), ("vhd-fixed", "vpc")])
+def test_qemu_reads_the_same_disk(tools: Tools, tmp_path: Path, name: str, driver: str) -> None:
+    given = parts(tmp_path)
+    assert given.layout is not None
+    disk = tmp_path / "disk.raw"
+    assemble(given.layout, given.partitions, disk)
+    (out,) = by_name(name).write(given, tmp_path, tools)
+    argv = ["qemu-img", "compare", "-f", "raw", "-F", driver, str(disk), str(out)]
+    compared = tools.run(argv, read=[disk, out])
     assert "identical" in compared.text
-    checked = tools.run(["qemu-img", "check", str(tmp_path / "out")], read=[tmp_path / "out"])
-    assert "No errors" in checked.text
+    if name == "qcow2":
+        checked = tools.run(["qemu-img", "check", str(out)], read=[out])
+        assert "No errors" in checked.text
+    else:
+        assert out.stat().st_size == 42 * MIB + 512
+
+
+def test_the_raw_disk_is_what_its_parts_make(tmp_path: Path) -> None:
+    given = parts(tmp_path)
+    assert given.layout is not None
+    (out,) = by_name("raw").write(given, tmp_path, Tools(tmp_path))
+    disk = out.read_bytes()
+    assert len(disk) == given.layout.size
+    for key, image in given.partitions.items():
+        partition = given.layout.partition(key)
+        content = image.read_bytes()
+        assert disk[partition.start : partition.start + len(content)] == content
 
 
 def test_an_unknown_format_is_refused_with_the_names_there_are() -> None:
@@ -60,7 +95,7 @@ def test_an_unknown_format_is_refused_with_the_names_there_are() -> None:
         by_name("vmdk", Position("image.yaml", 3, 11))
     (problem,) = error.value.problems
     assert problem.where == Position("image.yaml", 3, 11)
-    assert problem.fix == "use one of: qcow2, raw, vhd-fixed"
+    assert problem.fix == "use one of: qcow2, raw, tar, tar-zst, vhd-fixed"
 
 
 def test_a_failed_write_leaves_nothing_and_names_a_full_disk(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""The files that an image leaves the house in: one module per format, around a raw disk.
+"""The files that an image leaves the house in: one module per format, made of the image's parts.
 
-Every format is written from the same raw disk, deterministically: ids and times that a format
-carries come from the seed and the epoch.
+Every format is written deterministically: ids and times that it carries come from the parts.
 """
 
-from dockyard.formats.registry import Format, by_name, supported
+from dockyard.formats.parts import Format, Part, Parts
+from dockyard.formats.registry import by_name, supported
 
-__all__ = ["Format", "by_name", "supported"]
+__all__ = ["Format", "Part", "Parts", "by_name", "supported"]

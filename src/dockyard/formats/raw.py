@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dockyard.disk.output import whole
-from dockyard.host.files import copy_sparse
+from dockyard.disk.assemble import assemble
+from dockyard.formats.parts import Part, Parts
 from dockyard.host.sandbox import Tools
 
 
 class Raw:
     name = "raw"
     extension = ".raw"
+    needs = frozenset((Part.DISK,))
 
-    def write(self, disk: Path, out: Path, tools: Tools, *, seed: bytes, epoch: int) -> None:
-        with whole(out) as part:
-            copy_sparse(disk, part)
+    def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
+        assert parts.layout is not None
+        image = out / f"{parts.name}{self.extension}"
+        assemble(parts.layout, parts.partitions, image)
+        return (image,)

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Protocol
-
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.formats import qcow2, raw, vhd_fixed
-from dockyard.host.sandbox import Tools
+from dockyard.formats import qcow2, raw, tar, vhd_fixed
+from dockyard.formats.parts import Format
 from dockyard.model.output import ImageFormat
 
-
-class Format(Protocol):
-    """A way of writing a disk to a file."""
-
-    name: str
-    extension: str
-
-    def write(self, disk: Path, out: Path, tools: Tools, *, seed: bytes, epoch: int) -> None:
-        """Write a new file from a raw disk. seed: decides every id. epoch: seconds since 1970, the
-        time that a format notes. out appears when it is whole; its directory may hold scratch
-        files before.
-        """
-
-
 _FORMATS: dict[str, Format] = {
-    format_.name: format_ for format_ in (raw.Raw(), qcow2.Qcow2(), vhd_fixed.VhdFixed())
+    format_.name: format_
+    for format_ in (raw.Raw(), qcow2.Qcow2(), vhd_fixed.VhdFixed(), tar.Tar(), tar.TarZst())
 }
 
 

@@ -10,9 +10,10 @@ import os
 import struct
 from pathlib import Path
 
+from dockyard.disk.assemble import assemble
 from dockyard.disk.identity import derive
 from dockyard.disk.output import whole
-from dockyard.host.files import copy_sparse
+from dockyard.formats.parts import Part, Parts
 from dockyard.host.sandbox import Tools
 
 SECTOR = 512
@@ -31,15 +32,19 @@ _CHECKSUM_AT = 64
 class VhdFixed:
     name = "vhd-fixed"
     extension = ".vhd"
+    needs = frozenset((Part.DISK,))
 
-    def write(self, disk: Path, out: Path, tools: Tools, *, seed: bytes, epoch: int) -> None:
-        with whole(out) as part:
-            copy_sparse(disk, part)
-            size = -(-part.stat().st_size // ALIGNMENT) * ALIGNMENT
+    def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
+        assert parts.layout is not None
+        image = out / f"{parts.name}{self.extension}"
+        with whole(image) as part:
+            assemble(parts.layout, parts.partitions, part)
+            size = -(-parts.layout.size // ALIGNMENT) * ALIGNMENT
             with part.open("r+b") as file:
                 os.truncate(file.fileno(), size)
                 file.seek(size)
-                file.write(footer(size, derive(seed, "vhd").bytes, epoch))
+                file.write(footer(size, derive(parts.seed, "vhd").bytes, parts.epoch))
+        return (image,)
 
 
 def footer(size: int, identity: bytes, epoch: int) -> bytes:

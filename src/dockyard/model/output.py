@@ -21,6 +21,8 @@ class ImageFormat(StrEnum):
     PXE_TAR = "pxe-tar"
     COSI = "cosi"
     BAREMETAL_IMAGE = "baremetal-image"
+    TAR = "tar"
+    TAR_ZST = "tar-zst"
 
     @property
     def is_written(self) -> bool:
@@ -28,7 +30,13 @@ class ImageFormat(StrEnum):
         return self in WRITTEN_FORMATS
 
 
-WRITTEN_FORMATS = (ImageFormat.RAW, ImageFormat.QCOW2, ImageFormat.VHD_FIXED)
+WRITTEN_FORMATS = (
+    ImageFormat.RAW,
+    ImageFormat.QCOW2,
+    ImageFormat.VHD_FIXED,
+    ImageFormat.TAR,
+    ImageFormat.TAR_ZST,
+)
 """The formats that building writes."""
 
 

@@ -1,0 +1,88 @@
+"""What an image is made of, and what a format is: a way of writing it to files.
+
+The parts are made by steps of their own; a format says which it needs, and only those are made. So
+what carries a root without a disk, such as a tar, plans no disk, and what boots over the network
+plans a kernel and an initrd alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from dockyard.archive import Archive
+from dockyard.disk.layout import DiskLayout
+from dockyard.host.sandbox import Tools
+from dockyard.model.architecture import Architecture
+
+
+class Part(StrEnum):
+    """A part of an image that a format may need. DISK: the layout, and the file systems of its
+    partitions.
+    """
+
+    ROOT = "root"
+    DISK = "disk"
+    KERNEL = "kernel"
+    INITRD = "initrd"
+    UKI = "uki"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one image; None for what was not asked for.
+
+    name: the image's, and the first part of its files' names. seed: decides every id that a format
+    carries. epoch: seconds since 1970, every time that it notes. root: the archive of the root
+    tree, labels and all. partitions: images of the layout's file systems and swap spaces, by the
+    key of their partition. command_line: what the kernel is given, where nothing else carries it.
+    """
+
+    name: str
+    architecture: Architecture
+    seed: bytes
+    epoch: int
+    root: Archive | None = None
+    layout: DiskLayout | None = None
+    partitions: Mapping[str, Path] = field(default_factory=dict)
+    kernel: Path | None = None
+    initrd: Path | None = None
+    uki: Path | None = None
+    command_line: str = ""
+
+    @property
+    def present(self) -> frozenset[Part]:
+        """Which parts there are."""
+        found = {
+            Part.ROOT: self.root,
+            Part.DISK: self.layout,
+            Part.KERNEL: self.kernel,
+            Part.INITRD: self.initrd,
+            Part.UKI: self.uki,
+        }
+        return frozenset(part for part, value in found.items() if value is not None)
+
+
+class Format(Protocol):
+    """A way of writing an image.
+
+    extension: how the name of its file ends; empty for a format that is a directory of files.
+    needs: the parts that it is made of; `write` is given all of them.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def extension(self) -> str: ...
+    @property
+    def needs(self) -> frozenset[Part]: ...
+
+    def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
+        """Write the image into the directory `out`, which holds nothing of these names, and give
+        the files: first the image itself, `parts.name` + `extension`, then what stands beside it.
+        Each appears when it is whole. Equal parts give equal bytes. Raises DockyardError.
+        """
+        ...

@@ -1,0 +1,46 @@
+"""tar, tar-zst: the root tree as one POSIX pax file, the canonical stream of its archive.
+
+It has every attribute of every file, extended ones as GNU tar and bsdtar know them. What only a
+disk has is not in it: partitions, a boot loader, the unified kernel image. tar-zst is the same,
+compressed by zstd(1).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockyard.archive import streamed, write_stream
+from dockyard.disk.output import whole
+from dockyard.formats.parts import Part, Parts
+from dockyard.host.sandbox import Tools
+
+# The bytes depend on whether there are several, not on how many processors the host has.
+_THREADS = 2
+
+
+class Tar:
+    name = "tar"
+    extension = ".tar"
+    needs = frozenset((Part.ROOT,))
+
+    def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
+        assert parts.root is not None
+        image = out / f"{parts.name}{self.extension}"
+        with whole(image) as part, part.open("wb") as file:
+            write_stream(parts.root, file)
+        return (image,)
+
+
+class TarZst:
+    name = "tar-zst"
+    extension = ".tar.zst"
+    needs = frozenset((Part.ROOT,))
+
+    def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
+        assert parts.root is not None
+        image = out / f"{parts.name}{self.extension}"
+        with whole(image) as part, part.open("wb") as file, streamed(parts.root) as stream:
+            tools.run(
+                ["zstd", "--quiet", f"--threads={_THREADS}", "--stdout"], stdin=stream, stdout=file
+            )
+        return (image,)
