@@ -1,4 +1,4 @@
-"""UKIs are the same bytes each time and hold what they were given; the ESP has its files."""
+"""Kernel, stub and boot loader are found in the root or the tools; the ESP has its files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import pytest
 
 from dockyard.disk import efi
 from dockyard.disk.esp import esp_content, uki_name
-from dockyard.disk.uki import UkiContent, build_uki
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
-
-EPOCH = 1_767_225_600
 
 
 @pytest.fixture
@@ -22,40 +19,6 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "root"
     folder.mkdir()
     return folder
-
-
-def sections(tools: Tools, uki: Path) -> str:
-    return tools.run(["ukify", "inspect", str(uki)], read=[uki]).text
-
-
-@pytest.mark.build
-def test_a_uki_is_made_twice_with_the_same_bytes(tools: Tools, root: Path, tmp_path: Path) -> None:
-    initrd = tmp_path / "initrd"
-    initrd.write_bytes(b"initrd" * 1000)
-    stub = efi.stub(root, tools, Architecture.X86_64)
-    release = b'ID=harbor\nPRETTY_NAME="Harbor Linux"\n'
-    # Any EFI program passes for a kernel here; nothing starts it.
-    content = UkiContent(stub, initrd, "root=PARTUUID=1 rw", release, "6.12.0-test", stub)
-    written = []
-    for folder in ("first", "second"):
-        (tmp_path / folder).mkdir()
-        out = tmp_path / folder / "harbor.efi"
-        build_uki(tools, content, out, EPOCH)
-        written.append(out.read_bytes())
-        assert [path.name for path in out.parent.iterdir()] == ["harbor.efi"]
-    assert written[0] == written[1]
-    text = sections(tools, tmp_path / "first/harbor.efi")
-    assert "root=PARTUUID=1 rw" in text and "6.12.0-test" in text and "Harbor Linux" in text
-    assert initrd.read_bytes() in written[0]
-
-
-@pytest.mark.build
-def test_a_failed_uki_leaves_nothing(tools: Tools, tmp_path: Path) -> None:
-    content = UkiContent(b"", tmp_path / "absent", "", b"", "", b"no program")
-    (tmp_path / "out").mkdir()
-    with pytest.raises(DockyardError):
-        build_uki(tools, content, tmp_path / "out/x.efi", EPOCH)
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.build
