@@ -101,9 +101,9 @@ def test_a_changed_file_repeats_only_what_depends_on_it(published: Path, tmp_pat
     run_dockyard("build", image, "--output-image-file", out, "--store", store)
     (place / "server/files/motd").write_text("changed\n")
     plan = run_dockyard("plan", image, "--store", store, "--json").json["steps"]
-    run = {step["kind"] for step in plan if step["action"] == "run"}
-    assert run == {"settings", "filesystem-root", "disk", "manifest", "image"}
-    (settings,) = [step for step in plan if step["kind"] == "settings"]
+    run = {step["name"] for step in plan if step["action"] == "run"}
+    assert run == {"settings", "root", "filesystem-root", "manifest"}
+    (settings,) = [step for step in plan if step["name"] == "settings"]
     assert "/etc/motd changed" in settings["reason"]
     run_dockyard("build", image, "--output-image-file", out, "--store", store)
     assert b"changed\n" in out.read_bytes()

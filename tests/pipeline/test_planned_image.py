@@ -23,6 +23,7 @@ from dockyard.host import seal
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import lock_image
+from dockyard.pipeline.artefact import image_id
 from dockyard.pipeline.build import PlannedImage, plan_image
 from dockyard.tools.trees import load_tools_lock
 
@@ -130,7 +131,7 @@ def test_a_first_plan_runs_all_and_the_next_nothing(desk: Desk) -> None:
     planned = desk.plan()
     assert {*runs(planned.plan)} >= {
         *("tools", "packages", "settings", "root", *BOOT),
-        *("filesystem-root", "swap-swap", "disk", "manifest"),
+        *("filesystem-root", "swap-swap", "manifest"),
     }
     assert set(reasons(planned.plan).values()) == {"it has not been made before"}
     desk.pretend(planned)
@@ -157,7 +158,7 @@ def test_a_file_changes_what_holds_it_and_leaves_the_boot_alone(desk: Desk) -> N
     assert told["settings"] == "file /etc/motd changed"
     assert told["root"] == "its input changed: settings; unless that comes out as it was"
     assert not {"packages", "tools", "swap-swap", *BOOT} & {*runs(plan)}
-    assert {"filesystem-root", "disk", "manifest"} <= {*runs(plan)}
+    assert {"filesystem-root", "manifest"} <= {*runs(plan)}
 
 
 def test_a_file_that_may_shape_the_boot_makes_it_anew(desk: Desk) -> None:
@@ -169,9 +170,13 @@ def test_a_file_that_may_shape_the_boot_makes_it_anew(desk: Desk) -> None:
     assert not {"packages", "tools"} & {*runs(plan)}
 
 
-def test_another_format_converts_the_disk_that_is_there(desk: Desk) -> None:
-    desk.pretend(desk.plan())
-    assert runs(desk.plan("qcow2").plan) == ["format"]
+def test_another_format_is_written_from_the_parts_that_are_there(desk: Desk) -> None:
+    first = desk.plan()
+    desk.pretend(first)
+    other = desk.plan("qcow2")
+    assert other.plan.to_run == ()
+    names = [image_id(each.request, each.steps, desk.store) for each in (first, other)]
+    assert None not in names and names[0] != names[1]
 
 
 def test_another_package_is_named(desk: Desk) -> None:

@@ -12,11 +12,10 @@ import pytest
 from dockyard.config import parse_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
-from dockyard.host.stopping import Stopped
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline.acted_on import NOT_YET, not_acted_on, not_buildable
+from dockyard.pipeline.acted_on import NOT_YET, needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.image import shapes_boot
-from dockyard.pipeline.output import place, require_placeable
+from dockyard.pipeline.output import require_placeable
 from dockyard.pipeline.request import read_request
 from dockyard.pipeline.verify import first_difference
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
@@ -105,6 +104,15 @@ def test_all_that_an_image_lacks_is_told_together() -> None:
     ]
 
 
+def test_an_image_without_a_disk_needs_none() -> None:
+    tar = parse_image("output: {image: {format: tar}}\n")
+    assert not needs_disk(tar) and needs_disk(tar, "raw")
+    codes = [problem.code for problem in not_buildable(tar, needs_disk=False)]
+    assert codes == ["build.no-distro", "build.no-packages"]
+    assert needs_disk(parse_image("os: {hostname: a}\n"))
+    assert needs_disk(parse_image(DISK + RESET + "output: {image: {format: tar}}\n"))
+
+
 def test_a_number_that_two_accounts_have_is_told() -> None:
     users = "[{name: anna, uid: 1000}, {name: ben, uid: 1001}, {name: carl, uid: 1000}]"
     found = not_buildable(
@@ -135,29 +143,6 @@ def test_which_settings_shape_the_boot(tmp_path: Path) -> None:
         assert shapes_boot(AdditionalFile(path, content="")) is boots, path
     assert shapes_boot(Module("loop", "always"))
     assert shapes_boot(Service("sshd", True))
-
-
-def test_an_image_is_placed_once_and_again_when_it_was_touched(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
-    result = tmp_path / "result"
-    result.mkdir()
-    (result / "disk.raw").write_bytes(b"image")
-    target = tmp_path / "out" / "a.raw"
-    assert place(result, "disk.raw", target, store)
-    assert not place(result, "disk.raw", target, store)
-    target.write_bytes(b"touched")
-    assert place(result, "disk.raw", target, store)
-    assert target.read_bytes() == b"image"
-    target.unlink()
-    assert place(result, "disk.raw", target, store)
-    assert [path.name for path in target.parent.iterdir()] == ["a.raw"]
-
-
-def test_an_image_that_cannot_be_placed_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DockyardError) as caught:
-        place(tmp_path, "file", tmp_path / "file" / "below", Store(tmp_path / "store"))
-    assert caught.value.problems[0].code == "build.output"
 
 
 def test_the_first_difference_is_found(tmp_path: Path) -> None:
@@ -209,21 +194,6 @@ def test_an_image_goes_to_a_new_name_or_in_place_of_a_file(tmp_path: Path) -> No
     for name, real in (("old", "old"), ("latest", "old"), ("new/below", "new/below")):
         found = require_placeable(tmp_path / f"{name}.raw", (), store)
         assert found == tmp_path / f"{real}.raw"
-
-
-def test_a_copy_that_is_stopped_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def begin(source: Path, target: Path) -> None:
-        target.write_bytes(source.read_bytes()[:1])
-        raise Stopped(2)
-
-    monkeypatch.setattr("dockyard.host.files.copy_sparse", begin)
-    (tmp_path / "disk.raw").write_text("disk")
-    out = tmp_path / "out"
-    with pytest.raises(Stopped):
-        place(tmp_path, "disk.raw", out / "web.raw", Store(tmp_path / "store"))
-    assert list(out.iterdir()) == []
 
 
 def test_an_unknown_architecture_is_refused_where_the_distribution_says_it(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A built image, where it lies, its format, what is to be true when it runs, and the tools
-    that its lock pins. name: the image's.
+    """A built image, its format, what is to be true when it runs, and the tools that its lock pins.
+
+    name: the image's. write: writes the image into a directory from what the store has of it, and
+    gives where it is.
     """
 
     name: str
-    image: Path
+    write: Callable[[Path], Path]
     format: str
     questions: Sequence[Question]
     tools: Sequence[Pin]
@@ -40,7 +42,7 @@ def questions_for(
 ) -> Artefact:
     """The artefact of an image file, as the store has it.
 
-    built: whether the artefact must be there already. check: whether questions are wanted; none
+    built: whether all that it is made of must be there. check: whether questions are wanted; none
     are made without. rpm_sources: those that it was built with.
     every_file: ask for the bytes of all files, not of a sample. Raises DockyardError with every
     mistake of the file, or when it was not built as it is now, was changed in the store since, or
@@ -48,16 +50,17 @@ def questions_for(
     """
     from dockyard.engine.plan import Action
     from dockyard.engine.store import Store
+    from dockyard.host import namespace
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.arguments import MANIFEST
+    from dockyard.pipeline.artefact import needs_namespace, write_image
     from dockyard.pipeline.build import plan_image, without_damage
     from dockyard.pipeline.guest_needs import require_answers
     from dockyard.pipeline.questions import questions_of
 
     kept = Store(store)
     planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
-    artefact = planned.steps.artefact
-    if built and not kept.has(artefact):
+    if built and not all(kept.has(step) for step in planned.steps.goals):
         raise DockyardError(
             Problem(
                 code="boot.not-built",
@@ -67,7 +70,7 @@ def questions_for(
             )
         )
     if built:
-        looked_at = (artefact.id, planned.steps.manifest.id)
+        looked_at = {step.id for step in planned.steps.goals}
         decisions = without_damage(planned, kept, mend=False).plan.decisions
         remade = [each for each in decisions if each.action is Action.RUN]
         if damaged := [each.reason for each in remade if each.step.id in looked_at]:
@@ -81,7 +84,6 @@ def questions_for(
                 )
             )
     request, steps = planned.request, planned.steps
-    image = kept.path(artefact) / steps.artefact_name if kept.has(artefact) else file
     manifest = kept.path(steps.manifest) if kept.has(steps.manifest) else None
     questions: Sequence[Question] = ()
     if check:
@@ -89,4 +91,10 @@ def questions_for(
             require_answers(manifest / MANIFEST, request.loaded.position("os.packages"))
         with display("auto") as listener:
             questions = questions_of(planned, kept, listener, every_file=every_file)
-    return Artefact(request.name, image, request.output.format, questions, request.lock.tools)
+
+    def write(out: Path) -> Path:
+        if needs_namespace(steps):
+            namespace.enter()
+        return write_image(request, steps, kept, out)[0]
+
+    return Artefact(request.name, write, request.output.format, questions, request.lock.tools)

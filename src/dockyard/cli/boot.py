@@ -164,9 +164,25 @@ def _named(
 
 def _console_log(store: Path, name: str) -> Path:
     """Where the console of an image's last boot is kept."""
+    return _beside_console(store) / f"{name}.console"
+
+
+def _beside_console(store: Path) -> Path:
     place = store.absolute() / "vm"
     place.mkdir(parents=True, exist_ok=True)
-    return place / f"{name}.console"
+    return place
+
+
+def _scratch(store: Path, name: str) -> Path:
+    """An empty directory for an image, which is removed when the command ends."""
+    from dockyard.host import files, removal
+
+    place = _beside_console(store) / name
+    files.remove_parts(place)  # of boots that were killed
+    scratch = files.part_of(place)
+    scratch.mkdir()
+    click.get_current_context().call_on_close(lambda: removal.remove_tree(scratch))
+    return scratch
 
 
 def _subject(
@@ -185,8 +201,8 @@ def _subject(
         found = questions_for(
             image, store, check=check, rpm_sources=rpm_sources, every_file=every_file
         )
-        disk = Disk(found.image, found.format)
-        check_format(disk)
+        check_format(Disk(image, found.format))
+        disk = Disk(found.write(_scratch(store, found.name)), found.format)
         return disk, found.questions, found.tools, found.name
     disk = Disk(image.absolute(), detect_format(image))
     if config is None:

@@ -74,8 +74,7 @@ def command(
     if wants_json():
         from dockyard.pipeline.output import image_digest
 
-        steps = planned.steps
-        facts["sha256"] = image_digest(steps.artefact, steps.artefact_name, kept)
+        facts["sha256"] = image_digest(built.path, kept)
     text = _text(facts, planned.output, terminal.duration(seconds))
     return Answer(text, facts, logged=built.changed)
 

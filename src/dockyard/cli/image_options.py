@@ -21,8 +21,8 @@ def image_options(command: Command) -> Command:
     """IMAGE, --store, --output-image-format and where packages come from."""
     form = click.option(
         "--output-image-format",
-        help="Format of the image: raw, qcow2 or vhd-fixed. Default: output.image.format of the "
-        "file, or raw.",
+        help="Format of the image: raw, qcow2, vhd-fixed, tar or tar-zst. Default: "
+        "output.image.format of the file, or raw.",
     )
     for decorate in (
         origin_options,

@@ -89,12 +89,12 @@ def refused_by_build(loaded: LoadedImage) -> list[Problem]:
 
     from dockyard.errors import Severity
     from dockyard.model.input import Input
-    from dockyard.pipeline.acted_on import not_acted_on, not_buildable
+    from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
     from dockyard.tree.settings import not_hashes
 
     found = [*not_acted_on(loaded)]
     # A file that customizes an image needs nothing of what an image from packages needs.
     if loaded.image.input == Input():
-        found += not_buildable(loaded)
+        found += not_buildable(loaded, needs_disk=needs_disk(loaded))
     found += not_hashes(loaded)
     return [replace(each, severity=Severity.NOTE) for each in found]

@@ -18,14 +18,14 @@ FOLDER = "usr/lib/systemd/boot/efi"
 _KERNELS = ("usr/lib/modules/{0}/vmlinuz", "boot/vmlinuz-{0}", "usr/lib/modules/{0}/Image")
 
 
-def loader(root: Path, tools: Tools, architecture: str) -> bytes:
+def loader(root: Path, tools: Tools, architecture: Architecture) -> bytes:
     """The program systemd-boot. Raises DockyardError when there is none."""
-    return _program(root, tools, f"systemd-boot{Architecture(architecture).names.efi}.efi")
+    return _program(root, tools, f"systemd-boot{architecture.names.efi}.efi")
 
 
-def stub(root: Path, tools: Tools, architecture: str) -> bytes:
+def stub(root: Path, tools: Tools, architecture: Architecture) -> bytes:
     """The stub that a UKI starts with. Raises DockyardError when there is none."""
-    return _program(root, tools, f"linux{Architecture(architecture).names.efi}.efi.stub")
+    return _program(root, tools, f"linux{architecture.names.efi}.efi.stub")
 
 
 def kernel(root: Path, version: str) -> bytes:

@@ -23,17 +23,19 @@ def uki_name(name: str, kernel: str) -> str:
 
 
 def esp_content(
-    root: Path, tools: Tools, ukis: Mapping[str, Path], architecture: str = "x86_64"
+    root: Path,
+    tools: Tools,
+    ukis: Mapping[str, Path],
+    architecture: Architecture = Architecture.X86_64,
 ) -> dict[str, bytes | Path]:
     """What the partition holds, by path below it; a Path is a file of the host to copy.
 
     root: the image's tree, for its own boot loader. ukis: files by name (`uki_name`).
     """
-    target = Architecture(architecture)
-    loader = efi.loader(root, tools, target)
+    loader = efi.loader(root, tools, architecture)
     content: dict[str, bytes | Path] = {
-        f"EFI/BOOT/{target.names.removable_loader}": loader,
-        f"EFI/systemd/systemd-boot{target.names.efi}.efi": loader,
+        f"EFI/BOOT/{architecture.names.removable_loader}": loader,
+        f"EFI/systemd/systemd-boot{architecture.names.efi}.efi": loader,
         "loader/entries.srel": b"type1\n",
         "loader/loader.conf": LOADER_CONFIGURATION,
         **{f"EFI/Linux/{name}": path for name, path in ukis.items()},

@@ -16,6 +16,7 @@ from dockyard.disk.identity import derive
 from dockyard.disk.partition_types import DISCOVERABLE, GROW_FILE_SYSTEM, READ_ONLY, SWAP, type_guid
 from dockyard.disk.partitions import (
     FAT_TYPES,
+    NO_DISK,
     DiskLayout,
     FileSystemLayout,
     PartitionLayout,
@@ -37,6 +38,7 @@ from dockyard.model.storage import (
 
 __all__ = [
     "FAT_TYPES",
+    "NO_DISK",
     "DiskLayout",
     "FileSystemLayout",
     "PartitionLayout",

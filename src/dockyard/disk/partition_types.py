@@ -40,7 +40,6 @@ _BY_ARCHITECTURE: Mapping[Architecture, Mapping[PartitionType, str]] = {
         PartitionType.USR_VERITY: "6e11a4e7-fbca-4ded-b9e9-e1a512bb664e",
     },
 }
-ARCHITECTURES = tuple(Architecture)
 
 ESP = UUID(_TYPES[PartitionType.ESP])
 SWAP = UUID(_TYPES[PartitionType.SWAP])

@@ -141,3 +141,7 @@ class DiskLayout:
             for item in self.partitions
         )
         return gpt.Table(self.guid, self.size, entries)
+
+
+# That of an image whose format has none.
+NO_DISK = DiskLayout(0, UUID(int=0), ())

@@ -214,7 +214,7 @@ def _replaced(program: Program, data: bytearray, old: Section, item: Added) -> S
     return replace(old, size=len(content))
 
 
-def _write(data: bytes, placed: Sequence[tuple[Section, Added]], end: int, out: Path) -> None:
+def _write(data: bytearray, placed: Sequence[tuple[Section, Added]], end: int, out: Path) -> None:
     with out.open("xb", buffering=0) as file:
         file.write(data)
         for section, item in placed:

@@ -70,7 +70,8 @@ class Format(Protocol):
     """A way of writing an image.
 
     extension: how the name of its file ends; empty for a format that is a directory of files.
-    needs: the parts that it is made of; `write` is given all of them.
+    needs: the parts that it is made of; `write` is given all of them. runs_programs: whether that
+    needs the tools.
     """
 
     @property
@@ -79,10 +80,13 @@ class Format(Protocol):
     def extension(self) -> str: ...
     @property
     def needs(self) -> frozenset[Part]: ...
+    @property
+    def runs_programs(self) -> bool: ...
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         """Write the image into the directory `out`, which holds nothing of these names, and give
-        the files: first the image itself, `parts.name` + `extension`, then what stands beside it.
-        Each appears when it is whole. Equal parts give equal bytes. Raises DockyardError.
+        its files: first the image itself, `parts.name` + `extension`, then what stands beside it.
+        Each appears when it is whole. Equal parts give equal bytes. Inside the namespace where a
+        root is among the parts, or programs are run. Raises DockyardError.
         """
         ...

@@ -14,6 +14,7 @@ class Qcow2:
     name = "qcow2"
     extension = ".qcow2"
     needs = frozenset((Part.DISK,))
+    runs_programs = True
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         assert parts.layout is not None

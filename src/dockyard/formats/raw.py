@@ -13,6 +13,7 @@ class Raw:
     name = "raw"
     extension = ".raw"
     needs = frozenset((Part.DISK,))
+    runs_programs = False
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         assert parts.layout is not None

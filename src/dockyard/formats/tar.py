@@ -22,6 +22,7 @@ class Tar:
     name = "tar"
     extension = ".tar"
     needs = frozenset((Part.ROOT,))
+    runs_programs = False
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         assert parts.root is not None
@@ -35,6 +36,7 @@ class TarZst:
     name = "tar-zst"
     extension = ".tar.zst"
     needs = frozenset((Part.ROOT,))
+    runs_programs = True
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         assert parts.root is not None

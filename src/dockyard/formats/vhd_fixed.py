@@ -33,6 +33,7 @@ class VhdFixed:
     name = "vhd-fixed"
     extension = ".vhd"
     needs = frozenset((Part.DISK,))
+    runs_programs = False
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         assert parts.layout is not None

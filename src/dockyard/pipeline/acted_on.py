@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 from dockyard.config import LoadedImage
 from dockyard.errors import Problem
+from dockyard.formats import Part, supported
+from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
 from dockyard.model.input import Input
 from dockyard.model.os import UkiMode
@@ -98,8 +100,21 @@ def not_acted_on(loaded: LoadedImage) -> Iterator[Problem]:
         )
 
 
-def not_buildable(loaded: LoadedImage) -> Iterator[Problem]:
-    """A problem for each thing that an image made from nothing needs and the file lacks."""
+def needs_disk(loaded: LoadedImage, chosen: str | None = None) -> bool:
+    """Whether an image has a disk: its file lays one out, or its format needs one.
+
+    chosen: the format, in place of the one that the file names.
+    """
+    name = chosen or str(loaded.image.output.image.format or "raw")
+    without = name in supported() and Part.DISK not in format_by_name(name).needs
+    return bool(loaded.image.storage.disks) or not without
+
+
+def not_buildable(loaded: LoadedImage, *, needs_disk: bool = True) -> Iterator[Problem]:
+    """A problem for each thing that an image made from nothing needs and the file lacks.
+
+    needs_disk: see the function of this name.
+    """
     image = loaded.image
     if not image.distro:
         yield loaded.problem(
@@ -109,14 +124,14 @@ def not_buildable(loaded: LoadedImage) -> Iterator[Problem]:
             why="an image is made from the packages of a distribution",
             fix="add, for example: distro: harbor",
         )
-    if not image.storage.disks:
+    if needs_disk and not image.storage.disks:
         yield loaded.problem(
             "storage",
             "build.no-disk",
             "the image file describes no disk",
             fix="add storage.disks and storage.filesystems with an esp and a root partition",
         )
-    elif not any(
+    elif image.storage.disks and not any(
         system.mount_point and system.mount_point.path == "/"
         for system in image.storage.filesystems
     ):

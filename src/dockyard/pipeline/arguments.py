@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from dockyard.disk.partitions import DiskLayout
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock, Repository
 from dockyard.tree.every import AnySetting
 
@@ -23,9 +23,9 @@ TREE = "tree"  # of the packages: the tree
 INDEX = "index"  # of the packages and of a merged root: the archive's index
 UPPER = "upper"  # of a layer: the upper directory of an overlay
 INITRD = "initrd"
+KERNEL = "kernel"
 COMMAND_LINE = "cmdline"
 FILESYSTEM = "filesystem"
-DISK = "disk.raw"
 MANIFEST = "manifest.jsonl"
 EXPECTED = "expected.json"
 
@@ -50,7 +50,7 @@ class Packages:
     offline: Beside[tuple[Path, ...]]
     settings: Beside[tuple[AnySetting, ...]] = ()
     position: Beside[Position | None] = None
-    filesystems: Beside[tuple[str, ...]] = ()
+    filesystems: Beside[tuple[str, ...] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,11 @@ class Initrd:
 
 
 @dataclass(frozen=True, slots=True)
+class Kernel:
+    below: Beside[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A text that a step finds: a file of its result."""
 
@@ -95,9 +100,8 @@ class Uki:
 
     name: str
     command_line: tuple[str, ...]
-    architecture: str
+    architecture: Architecture
     below: Beside[tuple[str, ...]]
-    epoch: int
     found: Mapping[str, Found] = field(default_factory=dict)
 
 
@@ -119,7 +123,7 @@ class FileSystem:
     options: Mapping[str, str]
     mount: str | None
     others: tuple[str, ...]
-    architecture: str
+    architecture: Architecture
     epoch: int
     root: Beside[str]
     below: Beside[tuple[str, ...]]
@@ -145,30 +149,13 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    """parts: for partitions, by their keys, the names of the results that fill them."""
-
-    layout: DiskLayout
-    parts: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """name: of the format. seed: decides every id in it."""
-
-    name: str
-    seed: bytes
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     """fat: file systems without owners and modes, whose files are listed as they are there. uki: of
-    the step that found out the command line.
+    the step that found out the command line, where the image boots.
     """
 
     root: str
-    uki: str
+    uki: str | None
     below: Beside[tuple[str, ...]]
     epoch: int
     fat: tuple[FileSystem, ...] = ()

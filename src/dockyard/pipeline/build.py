@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dockyard.engine.events import Listener, ignore
+from dockyard.engine.events import Listener, StepFailed, StepFinished, StepStarted, ignore
 from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import Problem
-from dockyard.host import namespace
+from dockyard.host import clock, namespace
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline.arguments import MANIFEST
+from dockyard.pipeline.arguments import FILESYSTEM, MANIFEST
+from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import (
     is_placed,
@@ -56,14 +57,12 @@ class PlannedImage:
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """An image that was built. path: where it lies. changed: whether any step ran. placed: whether
-    it was written there now. size: bytes; used: those that are no holes. files: how many names it
-    has.
+    """An image that was built. path: where it is. changed: whether any step ran. placed: whether it
+    was written there now. size: bytes; used: those that are no holes. files: how many names it has.
     """
 
     path: Path
     manifest: Path
-    artefact: Path
     format: str
     packages: int
     files: int
@@ -101,15 +100,15 @@ def plan_image(
 
 
 def without_damage(
-    planned: PlannedImage, store: Store, *, mend: bool = True, whole_image: bool = False
+    planned: PlannedImage, store: Store, *, mend: bool = True, whole_parts: bool = False
 ) -> PlannedImage:
     """The same build, planned so that nothing is made of a result that is damaged, or given out.
 
-    mend: remove what is damaged, so that the steps that run find its place free. whole_image: read
-    all of the image, if it is there: it is to be placed.
+    mend: remove what is damaged, so that the steps that run find its place free. whole_parts: read
+    all of the file systems that are there: the image is to be written from them.
     """
     steps = planned.steps
-    read = {steps.artefact.id: steps.artefact_name} if whole_image else {}
+    read = {step.id: FILESYSTEM for step in steps.filesystems.values()} if whole_parts else {}
     last = store.record(planned.record_name)
     return replace(planned, plan=whole_plan(steps.goals, store, last, mend=mend, read=read))
 
@@ -129,9 +128,11 @@ def build_image(
     """
     steps = planned.steps
     target = require_placeable(planned.output, planned.request.inputs, store)
-    placing = not is_placed(steps.artefact, target, store)
-    planned = without_damage(planned, store, whole_image=placing)
-    if planned.plan.to_run or verify or store.has_work():
+    identity = image_id(planned.request, steps, store)
+    placing = not is_placed(identity, target, store)
+    planned = without_damage(planned, store, whole_parts=placing)
+    inside = placing and needs_namespace(steps)
+    if planned.plan.to_run or verify or inside or store.has_work():
         namespace.enter()
         store.sweep()
     run_plan(planned.plan, store, listener, jobs=jobs)
@@ -141,16 +142,14 @@ def build_image(
         verify_build(planned.request, steps, store, listener, jobs)
     if planned.plan.record != store.record(planned.record_name):
         store.keep_record(planned.record_name, planned.plan.record)
-    artefact = store.path(steps.artefact) / steps.artefact_name
-    placed = place(store.path(steps.artefact), steps.artefact_name, target, store)
+    placed = _place(planned, target, store, listener)
     manifest = store.path(steps.manifest) / MANIFEST
-    found = artefact.stat()
+    found = target.stat()
     with manifest.open("rb") as lines:
         files = sum(1 for _ in lines)
     return BuiltImage(
         path=target,
         manifest=manifest,
-        artefact=artefact,
         format=planned.request.output.format,
         packages=len(planned.request.lock.packages),
         files=files,
@@ -160,6 +159,27 @@ def build_image(
         placed=placed,
         verified=verify,
     )
+
+
+def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener) -> bool:
+    """Write the image where it is wanted, if it is not there; told as a step is."""
+    request, steps = planned.request, planned.steps
+    identity = image_id(request, steps, store)
+    assert identity is not None  # all parts have been made
+    title = f"Write {target.name}, {request.output.format}"
+
+    def write(out: Path) -> tuple[Path, ...]:
+        listener(StepStarted(identity, title, "it is not there as its parts make it"))
+        began = clock.monotonic()
+        try:
+            made = write_image(request, steps, store, out)
+        except BaseException:
+            listener(StepFailed(identity, title, clock.monotonic() - began))
+            raise
+        listener(StepFinished(identity, title, clock.monotonic() - began))
+        return made
+
+    return place(write, identity, target, store)
 
 
 def record_name(file: Path) -> str:

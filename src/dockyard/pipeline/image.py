@@ -1,18 +1,20 @@
-"""The steps of one image, from its packages to the file that leaves the house."""
+"""The steps of one image, from its packages to the parts that its format is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dockyard.disk.fstab import source
 from dockyard.disk.growth import growth
 from dockyard.disk.layout import FAT_TYPES, PartitionLayout
 from dockyard.engine.step import Step
+from dockyard.formats import Part
+from dockyard.formats import by_name as format_by_name
 from dockyard.model.os import InitrdBuilder
 from dockyard.model.storage import FileSystemType
 from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import DISK, ROOT
+from dockyard.pipeline.arguments import ROOT
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tools.trees import tools_step
 from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, plain_path
@@ -41,25 +43,6 @@ _LONGEST_FAT, _LONGEST, _LONGEST_SWAP = 11, 12, 15  # the second: what xfs holds
 
 
 @dataclass(frozen=True)
-class ImageSteps:
-    """artefact: the step that has the image file, and its name. For whoever wants that: expected,
-    the step that notes what a check of the running system is to find, and proofs, which read each
-    file system back and compare it.
-    """
-
-    artefact: Step
-    artefact_name: str
-    manifest: Step
-    expected: Step
-    proofs: tuple[Step, ...]
-
-    @property
-    def goals(self) -> tuple[Step, ...]:
-        """The steps whose results are looked at when the image is built."""
-        return self.manifest, self.artefact
-
-
-@dataclass(frozen=True)
 class _Stack:
     """A root tree: the results that make it up, the lowest first, and the step that merges them."""
 
@@ -71,8 +54,48 @@ class _Stack:
         return tuple(step.name for step in self.layers)
 
 
+@dataclass(frozen=True)
+class ImageSteps:
+    """layers, root: the results that make up the root tree, and their merged archive. filesystems:
+    file systems and swap spaces by the key of their partition. For whoever wants that: expected,
+    the step that notes what a check of the running system is to find, and proofs, which read each
+    file system back and compare it. needs, runs_programs: of the format.
+    """
+
+    manifest: Step
+    layers: tuple[Step, ...]
+    root: Step
+    filesystems: Mapping[str, Step]
+    proofs: tuple[Step, ...]
+    expected: Step
+    kernel: Step
+    initrd: Step
+    uki: Step
+    tools: Step
+    needs: frozenset[Part]
+    runs_programs: bool
+
+    @property
+    def parts(self) -> tuple[Step, ...]:
+        """The steps whose results the image is written from."""
+        steps = {
+            Part.ROOT: (self.root, *self.layers),
+            Part.DISK: tuple(self.filesystems.values()),
+            Part.KERNEL: (self.kernel,),
+            Part.INITRD: (self.initrd,),
+            Part.UKI: (self.uki,),
+        }
+        return tuple(step for part in Part if part in self.needs for step in steps[part])
+
+    @property
+    def goals(self) -> tuple[Step, ...]:
+        """The steps whose results are looked at when the image is built."""
+        return (self.manifest, *self.parts, *((self.tools,) if self.runs_programs else ()))
+
+
 def image_steps(request: ImageRequest) -> ImageSteps:
     """All steps of an image."""
+    format_ = format_by_name(request.output.format)
     tools = tools_step(request.lock.tools, request.origins)
     layers = _layers(request, _packages(request, tools))
     whole = _stack(ROOT, "Merge the root", layers, request.epoch)
@@ -83,26 +106,36 @@ def image_steps(request: ImageRequest) -> ImageSteps:
             boot = _stack("boot-root", "Merge what shapes the boot", shaping, request.epoch)
     initrd = _initrd(request, boot, tools)
     uki = _uki(request, boot, initrd, tools)
-    parts: dict[str, Step] = {}
-    proofs, fat = [], []
-    for partition in request.layout.partitions:
+    filesystems: dict[str, Step] = {}
+    proofs: list[Step] = []
+    fat: list[tuple[arguments.FileSystem, _Stack]] = []
+    for partition in request.layout.partitions if Part.DISK in format_.needs else ():
         if partition.swap:
-            parts[partition.key] = _swap(partition, tools)
+            filesystems[partition.key] = _swap(partition, tools)
         if partition.filesystem is None:
             continue
         boots = _boots(partition)
         stack = boot if boots else whole
         wanted = _filesystem(request, partition, stack, uki if boots else None)
-        step = parts[partition.key] = _filesystem_step(wanted, stack, tools, uki)
+        step = filesystems[partition.key] = _filesystem_step(wanted, stack, tools, uki)
         proofs.append(_proof(wanted, step))
         if partition.filesystem.type in FAT_TYPES and wanted.mount:
             fat.append((wanted, stack))
-    disk = _disk(request, parts)
-    artefact, name = disk, DISK
-    if request.output.format != "raw":
-        artefact, name = _format(request, disk, tools), f"image{request.output.extension}"
-    manifest = _manifest(request, whole, fat, tools, uki)
-    return ImageSteps(artefact, name, manifest, _expected(whole, tools, request), tuple(proofs))
+    has_uki = bool(format_.needs & {Part.DISK, Part.UKI})
+    return ImageSteps(
+        manifest=_manifest(request, whole, fat, tools, uki if has_uki else None),
+        layers=whole.layers,
+        root=whole.root,
+        filesystems=filesystems,
+        proofs=tuple(proofs),
+        expected=_expected(whole, tools, request),
+        kernel=_kernel(boot),
+        initrd=initrd,
+        uki=uki,
+        tools=tools,
+        needs=format_.needs,
+        runs_programs=format_.runs_programs,
+    )
 
 
 def shapes_boot(setting: AnySetting) -> bool:
@@ -135,7 +168,7 @@ def _packages(request: ImageRequest, tools: Step) -> Step:
         offline=request.origins.offline,
         settings=settled(settings),
         position=request.loaded.position("os.packages"),
-        filesystems=request.layout.initrd_filesystems,
+        filesystems=None if request.output.boots_nothing else request.layout.initrd_filesystems,
     )
     title = f"Install {len(lock.packages)} packages"
     return Step.of("packages", title, f"{_STEPS}.packages:install_packages", wanted, (tools,))
@@ -148,9 +181,10 @@ def _layers(request: ImageRequest, packages: Step) -> tuple[Step, ...]:
     other: list[AnySetting] = []
     for setting in chosen.settings:
         (boot if shapes_boot(setting) else other).append(setting)
+    mounts = [fstab_of(request)] if request.layout.partitions else []
     layers: Sequence[tuple[str, str, Sequence[AnySetting]]] = (
         ("boot-settings", "Apply settings that shape the boot", boot),
-        ("settings", "Apply settings", [fstab_of(request), *other]),
+        ("settings", "Apply settings", [*mounts, *other]),
         ("scripts", "Run scripts", chosen.post_scripts),
         ("final-scripts", "Run final scripts", chosen.final_scripts),
     )
@@ -189,10 +223,16 @@ def _initrd(request: ImageRequest, boot: _Stack, tools: Step) -> Step:
     return Step.of("initrd", title, function, wanted, (boot.root,), borrowed=boot.layers)
 
 
-def _uki(request: ImageRequest, boot: _Stack, initrd: Step, tools: Step) -> Step:
-    wanted = arguments.Uki(
-        request.name, request.command_line, request.architecture, boot.names, request.epoch
+def _kernel(boot: _Stack) -> Step:
+    wanted = arguments.Kernel(boot.names)
+    function = f"{_STEPS}.boot:take_kernel"
+    return Step.of(
+        "kernel", "Take the kernel", function, wanted, (boot.root,), borrowed=boot.layers
     )
+
+
+def _uki(request: ImageRequest, boot: _Stack, initrd: Step, tools: Step) -> Step:
+    wanted = arguments.Uki(request.name, request.command_line, request.architecture, boot.names)
     return Step.of(
         "uki",
         "Join kernel and initrd into a UKI",
@@ -288,34 +328,23 @@ def _swap(partition: PartitionLayout, tools: Step) -> Step:
     return Step.of("swap", title, function, wanted, (tools,), name=f"swap-{partition.key}")
 
 
-def _disk(request: ImageRequest, parts: dict[str, Step]) -> Step:
-    bare = [replace(each, filesystem=None, verity=None) for each in request.layout.partitions]
-    layout = replace(request.layout, partitions=tuple(bare))
-    wanted = arguments.Disk(layout, {key: step.name for key, step in parts.items()})
-    title = f"Assemble the disk, {layout.size >> 20} MiB"
-    return Step.of("disk", title, f"{_STEPS}.disk:assemble_disk", wanted, tuple(parts.values()))
-
-
-def _format(request: ImageRequest, disk: Step, tools: Step) -> Step:
-    chosen = request.output.format
-    wanted = arguments.Format(chosen, request.seed, request.epoch)
-    function = f"{_STEPS}.disk:write_format"
-    return Step.of("format", f"Convert to {chosen}", function, wanted, (tools, disk))
-
-
 def _manifest(
     request: ImageRequest,
     whole: _Stack,
     fat: Sequence[tuple[arguments.FileSystem, _Stack]],
     tools: Step,
-    uki: Step,
+    uki: Step | None,
 ) -> Step:
     systems = tuple(system for system, _ in fat)
     wanted = arguments.Manifest(
-        root=whole.root.name, uki=uki.name, below=whole.names, epoch=request.epoch, fat=systems
+        root=whole.root.name,
+        uki=uki.name if uki else None,
+        below=whole.names,
+        epoch=request.epoch,
+        fat=systems,
     )
     roots = [whole.root, *(stack.root for _, stack in fat)]
-    inputs = {step.id: step for step in (tools, *roots, uki)}
+    inputs = {step.id: step for step in (tools, *roots, *([uki] if uki else []))}
     borrowed = {step.id: step for stack in (whole, *(s for _, s in fat)) for step in stack.layers}
     return Step.of(
         "manifest",

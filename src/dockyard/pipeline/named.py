@@ -44,10 +44,11 @@ def unknown_names(
     repositories: Sequence[Repository],
     access: Access,
     packages_at: Position | None,
-    filesystems: Sequence[str] = (),
+    filesystems: Sequence[str] | None = (),
 ) -> list[Problem]:
     """The problems of names that nothing in the image has. A good answer is kept, so that an
-    unchanged image does not ask again. filesystems: the kinds that the initrd mounts.
+    unchanged image does not ask again. filesystems: the kinds that the initrd mounts; None where
+    nothing boots.
     """
     asked = [setting for setting in settings if isinstance(setting, Service | Module)]
     users = [setting for setting in settings if isinstance(setting, User)]
@@ -57,8 +58,8 @@ def unknown_names(
     shells = sorted({user.shell for user in users if user.shell})
     made = sorted(each.name for each in settings if isinstance(each, Group | User))
     question = [
-        *(answers, [each.identity for each in asked], sorted(added), list(filesystems)),
-        *(groups, shells, made, code_of(__name__)),
+        *(answers, [each.identity for each in asked], sorted(added)),
+        *(filesystems and list(filesystems), groups, shells, made, code_of(__name__)),
     ]
     name = hashlib.sha256(json.dumps(question).encode()).hexdigest()
     good = access.cache / "named" / name
@@ -75,8 +76,10 @@ def unknown_names(
         return who_provides(wanted, repositories, access, architecture)
 
     paths = {_below_usr(path) for path in found.paths} | added
-    problems = [*_kernel(paths, packages_at), *_units(asked, paths, provided)]
-    problems += _programs(filesystems, paths, provided, packages_at)
+    problems = _units(asked, paths, provided)
+    if filesystems is not None:
+        problems = [*_kernel(paths, packages_at), *problems]
+        problems += _programs(filesystems, paths, provided, packages_at)
     if not problems:
         problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
     problems += _shells(users, paths, provided)

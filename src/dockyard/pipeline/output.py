@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dockyard.engine.step import Step
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem, Severity
-from dockyard.host import files
+from dockyard.host import files, removal, stopping
 from dockyard.host.conditions import mode_for_caller
 from dockyard.pipeline.request import ImageRequest
 
@@ -22,66 +21,81 @@ _DIGESTS = "digests"
 _PROMISING = {".raw", ".qcow2", ".vhd", ".vhdx", ".vmdk", ".vdi", ".iso", ".cosi"}
 
 
-def place(result: Path, artefact: str, target: Path, store: Store) -> bool:
-    """Copy an artefact of a result to a path, whole or not at all, holes and all.
+def place(
+    write: Callable[[Path], tuple[Path, ...]], identity: str, target: Path, store: Store
+) -> bool:
+    """Have an image written at a path, whole or not at all.
 
-    False when what lies there was placed from the same result and has not been touched since.
+    write: fills an empty directory and gives what it made: the image, which takes the name of the
+    target, and what is to stand beside it. identity: what names the image. False when what is there
+    was placed under that name and has not been touched since.
     """
     target = target.absolute()
     with store.exclusive(_RECORD):
         outputs = store.record(_RECORD)
         known = outputs.get(str(target))
-        if isinstance(known, dict) and known == _stamp(target, result.name):
+        if isinstance(known, dict) and known == _stamp(target, identity):
             return False
-        _copy(result / artefact, target)
-        outputs[str(target)] = _stamp(target, result.name)
+        _write(write, target)
+        outputs[str(target)] = _stamp(target, identity)
         store.keep_record(_RECORD, outputs)
     return True
 
 
-def is_placed(step: Step, target: Path, store: Store) -> bool:
-    """Whether what lies at a path was placed from the step's result and not touched since."""
-    known, key = store.record(_RECORD).get(str(target.absolute())), store.answer(step)
-    return known is not None and key is not None and known == _stamp(target.absolute(), key)
+def is_placed(identity: str | None, target: Path, store: Store) -> bool:
+    """Whether what is at a path was placed there as this image and not touched since."""
+    known = store.record(_RECORD).get(str(target.absolute()))
+    return identity is not None and known is not None and known == _stamp(target, identity)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _write(write: Callable[[Path], tuple[Path, ...]], target: Path) -> None:
     part = files.part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        files.remove_parts(target)  # of builds that were killed while they copied
-        files.copy_sparse(source, part)
-        part.chmod(mode_for_caller())
-        part.rename(target)
+        files.remove_parts(target)  # of builds that were killed while they wrote
+        part.mkdir(0o755)
+        image, *beside = write(part)
+        for path in (*beside, image):  # the image last: when it is there, all is
+            path.chmod(mode_for_caller())
+            path.rename(target if path == image else target.with_name(path.name))
     except OSError as error:
-        raise DockyardError(
-            Problem(
-                "build.output",
-                f"the image could not be written to {target}",
-                why=error.strerror or str(error),
-                fix="make room or choose another place with --output-image-file",
-            )
-        ) from error
+        raise _not_written(target, error.strerror or str(error)) from error
+    except DockyardError as error:
+        (problem, *more) = error.problems
+        if more or problem.code != "host.no-space":
+            raise
+        raise _not_written(target, "No space left on device") from error
     finally:
-        with suppress(OSError):  # it has the image's name by now, or is not whole
-            part.unlink()
+        with stopping.clearing(), suppress(OSError):
+            removal.remove_tree(part)
 
 
-def image_digest(step: Step, artefact: str, store: Store) -> str:
-    """The SHA-256 of an image in the store, in hex. It is read, holes and all, for the first who
+def _not_written(target: Path, why: str) -> DockyardError:
+    return DockyardError(
+        Problem(
+            "build.output",
+            f"the image could not be written to {target}",
+            why=why,
+            fix="make room or choose another place with --output-image-file",
+        )
+    )
+
+
+def image_digest(target: Path, store: Store) -> str:
+    """The SHA-256 of an image that was placed, in hex. It is read, holes and all, for the first who
     asks: the zeros of the holes take several times as long as all that is in the image.
     """
-    place = store.path(step)
-    stamp = _stamp(place / artefact, place.name)
+    name = str(target.absolute())
+    stamp = _stamp(target, name)
     with store.exclusive(_DIGESTS):
         known = store.record(_DIGESTS)
-        kept = known.get(place.name)
+        kept = known.get(name)
         if isinstance(kept, dict) and stamp is not None and kept["stamp"] == stamp:
             return str(kept["sha256"])
-        found = files.digest(place / artefact)
-        there = os.listdir(store.root / "results")  # noqa: PTH208 (names are enough)
-        entries = {name: known[name] for name in there if name in known}
-        store.keep_record(_DIGESTS, {**entries, place.name: {"stamp": stamp, "sha256": found}})
+        found = files.digest(target)
+        placed = store.record(_RECORD)
+        entries = {path: row for path, row in known.items() if path in placed}
+        store.keep_record(_DIGESTS, {**entries, name: {"stamp": stamp, "sha256": found}})
         return found
 
 

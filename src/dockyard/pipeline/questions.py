@@ -27,8 +27,8 @@ def questions_of(
     built, command_line = None, " ".join(request.command_line)
     if store.has(steps.manifest):
         manifest = store.path(steps.manifest)
-        # With what was found while it was built.
-        command_line = (manifest / COMMAND_LINE).read_text().rstrip("\n")
+        if (found := manifest / COMMAND_LINE).is_file():
+            command_line = found.read_text().rstrip("\n")  # with what was found meanwhile
         plan = whole_plan([steps.expected], store, {})
         if plan.to_run:
             namespace.enter()

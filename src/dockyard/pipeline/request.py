@@ -16,18 +16,19 @@ from typing import TypeVar
 from dockyard.config import LoadedImage, check_files, load_image, referenced
 from dockyard.disk.fstab import fstab
 from dockyard.disk.kernel_cmdline import kernel_command_line
-from dockyard.disk.layout import DiskLayout, lay_out
-from dockyard.disk.partition_types import ARCHITECTURES
+from dockyard.disk.layout import NO_DISK, DiskLayout, lay_out
 from dockyard.distro.header import DistroHeader, read_header
 from dockyard.errors import DockyardError, Position, Problem, Problems
+from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
+from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
 from dockyard.model.packages import Lock, Repository
 from dockyard.packages import lock as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
-from dockyard.pipeline.acted_on import not_acted_on, not_buildable
+from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
@@ -73,6 +74,11 @@ class Output:
         """The file name's ending of the format, with its dot."""
         return format_by_name(self.format).extension
 
+    @property
+    def boots_nothing(self) -> bool:
+        """Whether it has the root alone."""
+        return format_by_name(self.format).needs <= {Part.ROOT}
+
 
 @dataclass(frozen=True)
 class ImageRequest:
@@ -109,7 +115,7 @@ class ImageRequest:
         return image_epoch(self.distro, self.lock)
 
     @property
-    def architecture(self) -> str:
+    def architecture(self) -> Architecture:
         return self.distro.distro.architecture
 
     @property
@@ -142,22 +148,25 @@ def read_request(
     image = loaded.image
     together = _Together()
     together.extend(loaded.remarks)
-    together.extend(not_buildable(loaded))
+    chosen_format = output_format or str(image.output.image.format or "raw")
+    together.get(lambda: format_by_name(chosen_format))
+    has_disk = needs_disk(loaded, chosen_format)
+    together.extend(not_buildable(loaded, needs_disk=has_disk))
     together.extend(not_acted_on(loaded))
     together.extend(check_files(loaded))
     together.raise_any()
     distro = together.get(lambda: read_header((loaded.distro_path or loaded.directory).resolve()))
     lock_file = lock_path(file)
-    chosen_format = output_format or str(image.output.image.format or "raw")
-    together.get(lambda: format_by_name(chosen_format))
     hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
     settings = together.get(lambda: settings_of(loaded))
     post = together.get(lambda: scripts_of(loaded, "postCustomization", hidden))
     final = together.get(lambda: scripts_of(loaded, "finalizeCustomization", hidden))
     seed = _seed(loaded)
     positions = loaded.positions
-    architecture = distro.distro.architecture if distro else ARCHITECTURES[0]
-    layout = together.get(lambda: lay_out(image.storage, seed, architecture, positions))
+    architecture = distro.distro.architecture if distro else Architecture.X86_64
+    layout: DiskLayout | None = NO_DISK
+    if has_disk:
+        layout = together.get(lambda: lay_out(image.storage, seed, architecture, positions))
     together.raise_any()
     assert distro and layout and settings is not None and post is not None and final is not None
     repositories = together.get(
@@ -170,8 +179,9 @@ def read_request(
     locks.require(lock, request, repositories, str(lock_file), image=str(file))
     image_epoch(distro, lock)
     access = Access.of_store(store, offline=origins.offline)
+    output = Output(chosen_format)
     position = loaded.position("os.packages")
-    kinds = layout.initrd_filesystems
+    kinds = None if output.boots_nothing else layout.initrd_filesystems
     together.extend(unknown_names(settings, lock, repositories, access, position, kinds))
     names = {pin.name for pin in lock.packages}
 
@@ -191,8 +201,8 @@ def read_request(
         source=PackageSource(lock, lock_file, tuple(repositories), access, documents),
         settings=ImageSettings((*keys, *settings), post, final),
         layout=layout,
-        output=Output(chosen_format),
-        command_line=tuple(kernel_command_line(layout, extra).split(" ")),
+        output=output,
+        command_line=tuple(kernel_command_line(layout, extra).split(" ")) if has_disk else (),
         seed=seed,
         origins=origins,
         remarks=together.remarks,

@@ -30,7 +30,8 @@ _GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
 
 def require_parts(request: ImageRequest) -> None:
     """Raise DockyardError, one for all packages that the lock lacks and the boot needs."""
-    if request.settings.post_scripts or request.settings.final_scripts:
+    scripts = request.settings.post_scripts or request.settings.final_scripts
+    if scripts or request.output.boots_nothing:
         return
     brought, source = added_paths(request.settings.settings), request.source
     wanted = {

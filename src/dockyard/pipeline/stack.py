@@ -7,7 +7,7 @@ order of the layers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,11 +68,13 @@ def merged_archive(work: Work, below: Sequence[str], epoch: int) -> Archive:
     return merged
 
 
-def load_root(work: Work, root: str, below: Sequence[str]) -> Archive:
-    """The archive of a root that was merged before. below: what it was merged of."""
+def load_root(result: Callable[[str], Path], root: str, below: Sequence[str]) -> Archive:
+    """The archive of a root that was merged before. result: gives the place of a result by the
+    name of its step. below: what it was merged of.
+    """
     packages, *layers = below
-    places = [work.result(packages) / TREE, *(work.result(layer) / UPPER for layer in layers)]
-    return archive.load(work.result(root) / INDEX, places)
+    places = [result(packages) / TREE, *(result(layer) / UPPER for layer in layers)]
+    return archive.load(result(root) / INDEX, places)
 
 
 def _lowers(work: Work, below: Sequence[str]) -> list[Path]:

@@ -11,6 +11,7 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import removal, stopping
 from dockyard.pipeline.arguments import TOOLS
+from dockyard.pipeline.artefact import write_image
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest
 
@@ -20,14 +21,14 @@ _CHUNK = 1 << 20
 def verify_build(
     request: ImageRequest, steps: ImageSteps, store: Store, listener: Listener, jobs: int
 ) -> None:
-    """Run every step again in a store of its own inside `store`, and compare the artefacts; read
-    each file system back and compare it with what went into it.
+    """Run every step again in a store of its own inside `store`, and compare the images that both
+    give; read each file system back and compare it with what went into it.
 
     Downloads and tools are shared; results are not. Raises DockyardError at the first byte that
     differs, or with what a file system lost.
     """
     # Named and locked as the work of a step is, so that no other process sweeps it away.
-    name = f"verify-{steps.artefact.id}"
+    name = f"verify-{steps.manifest.id}"
     with store.exclusive(name):
         root = store.root / "work" / name
         removal.remove_tree(root)
@@ -39,13 +40,23 @@ def verify_build(
             second.lend(tools, store)
             plan = make_plan((*steps.proofs, *steps.goals), second, {})
             run_plan(plan, second, listener, jobs=jobs)
-            first = store.path(steps.artefact) / steps.artefact_name
-            offset = first_difference(first, second.path(steps.artefact) / steps.artefact_name)
-            if offset is not None:
-                raise DockyardError(_differs(request, offset))
+            _compare(request, steps, store, second)
         finally:
             with stopping.clearing():
                 removal.remove_tree(root)
+
+
+def _compare(request: ImageRequest, steps: ImageSteps, first: Store, second: Store) -> None:
+    """Write the image from both stores, and raise DockyardError at the first byte that differs."""
+    written = []
+    for store, name in ((first, "one"), (second, "two")):
+        out = second.root / name
+        out.mkdir()
+        written.append(write_image(request, steps, store, out))
+    for one, two in zip(*written, strict=True):
+        offset = first_difference(one, two)
+        if offset is not None:
+            raise DockyardError(_differs(request, offset))
 
 
 def first_difference(one: Path, two: Path) -> int | None:

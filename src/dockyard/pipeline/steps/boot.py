@@ -12,7 +12,7 @@ from dockyard.initrd.build import build_initrd
 from dockyard.initrd.dracut import build_with_dracut
 from dockyard.initrd.options import InitrdOptions
 from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, TOOLS
+from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, KERNEL, TOOLS
 from dockyard.pipeline.stack import merged_tree, scratch_tree
 from dockyard.tools.unpacked import trees_in
 
@@ -33,6 +33,12 @@ def make_initrd(work: Work, wanted: arguments.Initrd) -> None:
             build_initrd(tree, options, out, wanted.epoch)
 
 
+def take_kernel(work: Work, wanted: arguments.Kernel) -> None:
+    """Fills `kernel`, for formats that have it beside the initrd."""
+    with merged_tree(work, wanted.below) as tree:
+        (work.out / KERNEL).write_bytes(efi.kernel(tree, kernel_version(tree)))
+
+
 def make_uki(work: Work, wanted: arguments.Uki) -> None:
     """Fills `<name>-<kernel>.efi`, and `cmdline` with the command line as it was found out."""
     tools = trees_in(work.result(TOOLS)).main
@@ -48,7 +54,7 @@ def make_uki(work: Work, wanted: arguments.Uki) -> None:
             uname=version,
             stub=efi.stub(tree, tools, wanted.architecture),
         )
-        uki.build_uki(tools, content, work.out / esp.uki_name(wanted.name, version), wanted.epoch)
+        uki.build_uki(content, work.out / esp.uki_name(wanted.name, version))
 
 
 def _found(work: Work, word: str, wanted: arguments.Uki) -> str:

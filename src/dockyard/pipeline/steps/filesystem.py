@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def write_filesystem(work: Work, wanted: FileSystem) -> None:
     """Fills `filesystem`, the image of a partition."""
-    whole = load_root(work, wanted.root, wanted.below)
+    whole = load_root(work.result, wanted.root, wanted.below)
     archive = content_of(wanted, whole, work)
     module = by_name(wanted.type)
     refused = module.refuse(archive)
@@ -55,7 +55,7 @@ def write_filesystem(work: Work, wanted: FileSystem) -> None:
 def prove_filesystem(work: Work, wanted: Proof) -> None:
     """Reads a file system back and compares it with what was to go into it. Fills nothing."""
     system = wanted.filesystem
-    archive = content_of(system, load_root(work, system.root, system.below), work)
+    archive = content_of(system, load_root(work.result, system.root, system.below), work)
     scratch = work.out / "scratch"
     scratch.mkdir()
     image = work.result(wanted.written) / FILESYSTEM

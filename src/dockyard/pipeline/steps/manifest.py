@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 
 
 def list_files(work: Work, wanted: arguments.Manifest) -> None:
-    """Fills `manifest.jsonl` and `cmdline`. The files of FAT file systems are listed as they are
-    there: what an image boots is in none of the trees.
+    """Fills `manifest.jsonl` and, where the image boots, `cmdline`. The files of FAT file systems
+    are listed as they are there: what an image boots is in none of the trees.
     """
-    shutil.copyfile(work.result(wanted.uki) / COMMAND_LINE, work.out / COMMAND_LINE)
-    merged = load_root(work, wanted.root, wanted.below)
+    if wanted.uki:
+        shutil.copyfile(work.result(wanted.uki) / COMMAND_LINE, work.out / COMMAND_LINE)
+    merged = load_root(work.result, wanted.root, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     owners = file_owners(work.result(wanted.below[0]) / TREE, tools, work.out / "rpmdb")
     places = [os.fsencode((system.mount or "").strip("/")) for system in wanted.fat]
     listed = merged
     for system, at in zip(wanted.fat, places, strict=True):
-        part = content_of(system, load_root(work, system.root, system.below), work)
+        part = content_of(system, load_root(work.result, system.root, system.below), work)
         listed = archive.planted(listed, at, part)
     (work.out / MANIFEST).write_bytes(archive.manifest(listed, owners, places))
 
 
 def note_expectations(work: Work, wanted: arguments.Root) -> None:
     """Fills `expected.json`: what no list of files tells."""
-    merged = load_root(work, ROOT, wanted.below)
+    merged = load_root(work.result, ROOT, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     with scratch_tree(work, wanted.below) as whole:
         expected_of(merged, whole, tools).save(work.out / EXPECTED)

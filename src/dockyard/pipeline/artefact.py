@@ -1,0 +1,88 @@
+"""The image itself: what its format makes of the results of its steps.
+
+Writing it is no step: nothing else is made of it, and what it is made of is in the store. So it is
+written where it is wanted, once, in place of once in the store and once more from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from dockyard.disk.layout import DiskLayout
+from dockyard.engine.code import code_of
+from dockyard.engine.codec import encode
+from dockyard.engine.store import Store
+from dockyard.formats import Part, Parts
+from dockyard.formats import by_name as format_by_name
+from dockyard.pipeline.arguments import FILESYSTEM, INITRD, KERNEL
+from dockyard.pipeline.image import ImageSteps
+from dockyard.pipeline.request import ImageRequest
+from dockyard.pipeline.stack import load_root
+from dockyard.tools.unpacked import trees_in
+
+
+def image_id(request: ImageRequest, steps: ImageSteps, store: Store) -> str | None:
+    """What names the image, by all that it is made of; None while parts of it are to be made."""
+    parts = {step.name: store.answer(step) for step in steps.parts}
+    if None in parts.values():
+        return None
+    shaped = {
+        "format": request.output.format,
+        "code": code_of(type(format_by_name(request.output.format)).__module__),
+        "name": request.name,
+        "architecture": request.architecture,
+        "seed": request.seed.hex(),
+        "epoch": request.epoch,
+        "layout": encode(_bare(request.layout)),
+        "command line": list(request.command_line),
+        "parts": parts,
+    }
+    text = json.dumps(shaped, sort_keys=True)
+    return f"image-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+
+def write_image(
+    request: ImageRequest, steps: ImageSteps, store: Store, out: Path
+) -> tuple[Path, ...]:
+    """Write the image into a directory, see `Format.write`. All of `steps.goals` have results."""
+    named = {step.name: step for step in (*steps.layers, steps.root)}
+    needs = steps.needs
+
+    def result(name: str) -> Path:
+        return store.path(named[name])
+
+    parts = Parts(
+        name=request.name,
+        architecture=request.architecture,
+        seed=request.seed,
+        epoch=request.epoch,
+        command_line=" ".join(request.command_line),
+        root=load_root(result, steps.root.name, [step.name for step in steps.layers])
+        if Part.ROOT in needs
+        else None,
+        layout=request.layout if Part.DISK in needs else None,
+        partitions={key: store.path(step) / FILESYSTEM for key, step in steps.filesystems.items()},
+        kernel=store.path(steps.kernel) / KERNEL if Part.KERNEL in needs else None,
+        initrd=store.path(steps.initrd) / INITRD if Part.INITRD in needs else None,
+        uki=_uki(store.path(steps.uki)) if Part.UKI in needs else None,
+    )
+    tools = trees_in(store.path(steps.tools) if steps.runs_programs else store.root).main
+    return format_by_name(request.output.format).write(parts, out, tools)
+
+
+def needs_namespace(steps: ImageSteps) -> bool:
+    """Whether the image can be written inside the namespace only."""
+    return steps.runs_programs or Part.ROOT in steps.needs
+
+
+def _uki(result: Path) -> Path:
+    return next(path for path in sorted(result.iterdir()) if path.suffix == ".efi")
+
+
+def _bare(layout: DiskLayout) -> DiskLayout:
+    """What of a layout is in the partition table."""
+    bare = [replace(each, filesystem=None, verity=None) for each in layout.partitions]
+    return replace(layout, partitions=tuple(bare))
