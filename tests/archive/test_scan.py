@@ -25,7 +25,7 @@ from dockyard.archive import (
     unpack,
     write_stream,
 )
-from dockyard.archive.entry import XATTR_SELINUX, plain_capability, shown
+from dockyard.archive.entry import XATTR_SELINUX, path_text, plain_capability
 from dockyard.errors import DockyardError
 from dockyard.host import mounts
 from nasty_archive import DATA, LABEL, T, directory, file, nasty, plain, plain_entries, same
@@ -262,7 +262,7 @@ def test_a_capability_of_a_namespace_becomes_a_plain_one() -> None:
 
 
 def test_paths_are_shown_escaped() -> None:
-    assert shown(b"a\n\xff\\\xc3\xbc") == "/a\\x0a\\xff\\x5cü"
+    assert path_text(b"a\n\xff\\\xc3\xbc") == "/a\\x0a\\xff\\x5cü"
 
 
 def test_equal_trees_make_equal_archives_whatever_was_made_first(memory: Path) -> None:

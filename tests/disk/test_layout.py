@@ -12,7 +12,7 @@ from storage_sections import GIB, MIB, one_partition, two_partitions, verity_roo
 
 from dockyard.disk import gpt
 from dockyard.disk.identity import derive, fat_serial
-from dockyard.disk.layout import lay_out, shown
+from dockyard.disk.layout import lay_out, size_text
 from dockyard.disk.partition_types import GROW_FILE_SYSTEM, READ_ONLY, type_guid
 from dockyard.errors import DockyardError, Position
 from dockyard.host.sandbox import Tools
@@ -194,7 +194,7 @@ def test_a_file_system_below_its_least_size_is_refused(kind: FileSystemType, siz
 
 
 def test_sizes_are_shown_as_they_are_written() -> None:
-    assert [shown(size) for size in (MIB, 1536 * MIB, 2 * GIB, 1 << 40, 700)] == [
+    assert [size_text(size) for size in (MIB, 1536 * MIB, 2 * GIB, 1 << 40, 700)] == [
         *("1M", "1536M", "2G", "1T", "700 bytes")
     ]
 

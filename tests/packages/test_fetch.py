@@ -12,7 +12,7 @@ import pytest
 from misbehaving_server import Behaviour, serve
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.network import Network, TransferFailed, shown, whole_number
+from dockyard.host.network import Network, TransferFailed, url_text, whole_number
 from dockyard.packages.blobs import Blobs, digest_of
 from dockyard.packages.fetch import FetchEvent, FetchState, Wanted, fetch
 
@@ -220,7 +220,7 @@ def test_a_file_that_is_too_large_is_not_read(server: Behaviour) -> None:
 
 
 def test_secrets_of_an_address_are_never_shown() -> None:
-    assert shown("https://me:secret@host.example:8/a?token=x#y") == "https://host.example:8/a"
+    assert url_text("https://me:secret@host.example:8/a?token=x#y") == "https://host.example:8/a"
 
 
 def test_credentials_go_into_a_header_not_into_errors(blobs: Blobs) -> None:

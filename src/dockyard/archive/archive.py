@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from dockyard.archive.entry import Entry, Kind, order, shown
+from dockyard.archive.entry import Entry, Kind, order, path_text
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import seal, stopping
 
@@ -161,7 +161,7 @@ class Archive:
         found: dict[bytes, Entry] = {}
         for entry in sorted(entries, key=lambda entry: order(entry.path)):
             if entry.path in found:
-                raise ValueError(f"{shown(entry.path)} is given twice")
+                raise ValueError(f"{path_text(entry.path)} is given twice")
             for parent in _missing_parents(entry, found):
                 found[parent] = Entry(parent, Kind.DIRECTORY, 0o755, mtime_ns=entry.mtime_ns)
             if entry.kind is Kind.FILE:
@@ -169,7 +169,7 @@ class Archive:
             elif entry.kind is Kind.HARDLINK:
                 target = found.get(entry.target)
                 if target is None or target.kind in (Kind.DIRECTORY, Kind.HARDLINK):
-                    raise ValueError(f"{shown(entry.path)} is not linked to an entry before it")
+                    raise ValueError(f"{path_text(entry.path)} is not linked to an entry before it")
                 entry = linked(entry.path, target)
                 if target.kind is Kind.FILE:
                     given[entry.path] = given[target.path]
@@ -189,7 +189,7 @@ def unreadable(path: bytes, error: Exception) -> Problem:
     return Problem(
         code="archive.unreadable",
         what="a file of the image could not be read",
-        where=shown(path),
+        where=path_text(path),
         why=str(why),
         fix="see that nothing else changes the tree while it is being packed",
     )
@@ -200,7 +200,7 @@ def changed_meanwhile(path: bytes, expected: int, found: int) -> Problem:
     return Problem(
         code="archive.changed-meanwhile",
         what="a file of the image changed while it was being packed",
-        where=shown(path),
+        where=path_text(path),
         why=f"it had {expected} bytes, then {found}",
         fix="see that nothing else changes the tree while it is being packed",
     )
@@ -213,7 +213,7 @@ def require_digest(entry: Entry, found: str) -> None:
             Problem(
                 code="archive.damaged",
                 what="a file of the image is not what it was when it was listed",
-                where=shown(entry.path),
+                where=path_text(entry.path),
                 why="something else wrote to the store, or its disk forgets",
                 fix="build again: what is damaged is found and made anew; then check the disk",
             )

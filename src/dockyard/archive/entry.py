@@ -93,7 +93,7 @@ def order(path: bytes) -> bytes:
     return path.replace(b"/", b"\0")
 
 
-def shown(path: bytes) -> str:
+def path_text(path: bytes) -> str:
     """A path for a person: absolute, with what is not printable escaped."""
     text = path.decode("utf-8", errors="surrogateescape")
     return "/" + "".join(

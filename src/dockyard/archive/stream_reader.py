@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from dockyard.archive.archive import Archive, linked
-from dockyard.archive.entry import NANOSECONDS, Entry, Kind, order, shown
+from dockyard.archive.entry import NANOSECONDS, Entry, Kind, order, path_text
 from dockyard.archive.stream import BLOCK, USTAR
 from dockyard.errors import DockyardError, Problem
 
@@ -140,7 +140,7 @@ def read_stream(stream: IO[bytes]) -> Iterator[Member]:
         yield Member(entry, cast(IO[bytes], data))
         while data.left:
             if not data.read(_PIECE):
-                raise _broken("it is cut short in the data of " + shown(entry.path))
+                raise _broken("it is cut short in the data of " + path_text(entry.path))
         _exactly(stream, -size % BLOCK)
 
 
@@ -153,10 +153,10 @@ def _fields(block: bytes) -> tuple[bytes, ...]:
 def _entry(fields: tuple[bytes, ...], records: Records, seen: Mapping[bytes, Entry]) -> Entry:
     raw = records.get(b"path") or _ustar_name(fields)
     if any(key.startswith(b"GNU.sparse.") for key in records) or fields[7] == b"S":
-        raise _broken(f"{shown(raw)} is a sparse member")
+        raise _broken(f"{path_text(raw)} is a sparse member")
     kind = _KINDS.get(fields[7])
     if kind is None:
-        raise _broken(f"{shown(raw)} is of an unknown kind, {fields[7]!r}")
+        raise _broken(f"{path_text(raw)} is of an unknown kind, {fields[7]!r}")
     if kind is Kind.FILE and raw.endswith(b"/"):
         kind = Kind.DIRECTORY
     path = _inside(raw)
@@ -164,7 +164,7 @@ def _entry(fields: tuple[bytes, ...], records: Records, seen: Mapping[bytes, Ent
     if kind is Kind.HARDLINK:
         original = seen.get(_inside(target))
         if original is None:
-            raise _broken(f"{shown(path)} is a link to what has not come before it")
+            raise _broken(f"{path_text(path)} is a link to what has not come before it")
         if original.kind is Kind.HARDLINK:
             original = seen[original.target]
         return linked(path, original)
@@ -194,7 +194,7 @@ def _ustar_name(fields: tuple[bytes, ...]) -> bytes:
 def _inside(path: bytes) -> bytes:
     parts = [part for part in path.split(b"/") if part not in (b"", b".")]
     if b".." in parts:
-        raise _broken(f"{shown(path)} leads out of the tree")
+        raise _broken(f"{path_text(path)} leads out of the tree")
     return b"/".join(parts)
 
 

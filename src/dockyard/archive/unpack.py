@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dockyard.archive.archive import Archive, changed_meanwhile, require_digest
-from dockyard.archive.entry import DEVICES, Entry, Kind, shown
+from dockyard.archive.entry import DEVICES, Entry, Kind, path_text
 from dockyard.errors import DockyardError, Problem
 
 _PIECE = 1 << 20
@@ -132,6 +132,6 @@ def _not_made(entry: Entry, error: OSError) -> Problem:
     return Problem(
         code="host.no-space" if error.errno == 28 else "archive.not-unpacked",
         what="a file of the image could not be made",
-        where=shown(entry.path),
+        where=path_text(entry.path),
         why=str(error.strerror),
     )

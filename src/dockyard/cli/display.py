@@ -28,7 +28,7 @@ def display(mode: str) -> Iterator[events.Listener]:
     them into the log of the verb that runs.
     """
     log = current_log()
-    with _shown(mode) as shown:
+    with _display(mode) as shown:
 
         def listener(event: events.Event) -> None:
             if log:
@@ -39,7 +39,7 @@ def display(mode: str) -> Iterator[events.Listener]:
 
 
 @contextmanager
-def _shown(mode: str) -> Iterator[events.Listener]:
+def _display(mode: str) -> Iterator[events.Listener]:
     context = click.get_current_context(silent=True)
     if mode == "quiet" or (context and context.meta.get(QUIET)):
         yield events.ignore

@@ -33,7 +33,7 @@ class Unreadable(Exception):
         self.code, self.what, self.fix, self.why = code, what, fix, why
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     """The text as a message may show it, safe for `str.format`."""
     short = text if len(text) <= 60 else text[:59] + "…"
     return repr(short).replace("{", "{{").replace("}", "}}")
@@ -54,7 +54,7 @@ def read_boolean(node: Scalar, shape: Shape) -> bool | str:
     words = f", or {_listed(shape.choices)}" if shape.choices else ""
     raise Unreadable(
         "config.wrong-type",
-        f"{{key}} is {_shown(node.text)}; true or false is wanted",
+        f"{{key}} is {_quoted(node.text)}; true or false is wanted",
         f"write `true` or `false`, without quotes{words}",
     )
 
@@ -73,7 +73,7 @@ def read_integer(node: Scalar, shape: Shape) -> int:
         why = "a leading zero means octal to some readers and nothing to others"
         fix = f"write {text.lstrip('0') or '0'}, or 0o… for an octal number"
     raise Unreadable(
-        "config.wrong-type", f"{{key}} is {_shown(text)}; a whole number is wanted", fix, why
+        "config.wrong-type", f"{{key}} is {_quoted(text)}; a whole number is wanted", fix, why
     )
 
 
@@ -95,14 +95,14 @@ def read_size(node: Scalar, shape: Shape) -> int:
             unit = _UNITS[meant[3].upper()] // MIB
             fix = f"write {whole * unit + -(-part * unit // 10 ** len(meant[2]))}M"
             why = "a size is a whole number and one of K, M, G, T, powers of 1024"
-        raise Unreadable("config.size", f"{{key}} is {_shown(text)}, not a size", fix, why)
+        raise Unreadable("config.size", f"{{key}} is {_quoted(text)}, not a size", fix, why)
     value = int(match[1]) * _UNITS[match[2]]
     if value > _LARGEST:
-        raise Unreadable("config.size", f"{_shown(text)} is too large", "write a smaller size")
+        raise Unreadable("config.size", f"{_quoted(text)} is too large", "write a smaller size")
     if value % MIB:
         raise Unreadable(
             "config.size",
-            f"{_shown(text)} is not a multiple of 1 MiB",
+            f"{_quoted(text)} is not a multiple of 1 MiB",
             f"write {value // MIB + 1}M",
             "partitions and disks are aligned to 1 MiB",
         )
@@ -125,7 +125,7 @@ def read_permissions(node: Scalar, shape: Shape) -> int:
     if match is None:
         raise Unreadable(
             "config.permissions",
-            f"{{key}} is {_shown(node.text)}; octal digits are wanted",
+            f"{{key}} is {_quoted(node.text)}; octal digits are wanted",
             'write them as in "644"',
         )
     return int(match[1], 8)
@@ -136,7 +136,7 @@ def read_mode(node: Scalar, shape: Shape) -> int:
     if not re.fullmatch("[0-7]{3,4}", node.text):
         raise Unreadable(
             "config.permissions",
-            f"{{key}} is {_shown(node.text)}; three or four octal digits are wanted",
+            f"{{key}} is {_quoted(node.text)}; three or four octal digits are wanted",
             'write them as in "0644"',
         )
     return int(node.text, 8)
@@ -154,7 +154,7 @@ def read_enum(node: Scalar, shape: Shape) -> object:
         fix += f" (valid, but not built yet: {_listed(shape.later)})"
     if near:
         fix = f"did you mean `{near[0]}`? Otherwise {fix}"
-    raise Unreadable("config.unknown-value", f"{{key}} does not know {_shown(node.text)}", fix)
+    raise Unreadable("config.unknown-value", f"{{key}} does not know {_quoted(node.text)}", fix)
 
 
 def _listed(choices: Iterable[str]) -> str:
@@ -186,7 +186,7 @@ def read_date(node: Scalar, shape: Shape) -> str:
         return text
     raise Unreadable(
         "config.time",
-        f"{_shown(text)} is not a time",
+        f"{_quoted(text)} is not a time",
         "write 2025-05-20, or 2025-05-20T23:59:59Z",
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dockyard.disk import gpt
-from dockyard.disk.layout import DiskLayout, shown
+from dockyard.disk.layout import DiskLayout, size_text
 from dockyard.disk.output import whole
 from dockyard.errors import Problems
 from dockyard.host.files import copy_range, data_ranges
@@ -46,8 +46,8 @@ def _check(layout: DiskLayout, parts: Mapping[str, Path]) -> None:
         if size > keys[key].size:
             problems.add(
                 "disk.partition-too-small",
-                f"the content of the partition {key} needs {shown(size)}, "
-                f"but it has {shown(keys[key].size)}",
+                f"the content of the partition {key} needs {size_text(size)}, "
+                f"but it has {size_text(keys[key].size)}",
                 fix="make the partition larger",
             )
     problems.raise_any()

@@ -44,7 +44,7 @@ __all__ = [
     "PartitionLayout",
     "VerityLayout",
     "lay_out",
-    "shown",
+    "size_text",
 ]
 
 # A file system of a kind is never smaller than this; its own tool would refuse with less to read.
@@ -210,7 +210,7 @@ def _check(
     if laid.start < free:
         problems.add(
             "disk.overlap",
-            f"{name} starts at {shown(laid.start)}, before {shown(free)} is free",
+            f"{name} starts at {size_text(laid.start)}, before {size_text(free)} is free",
             f"{path}.start",
             why="the first mebibyte holds the partition table" if laid.number == 1 else "",
             fix="leave start out: the partition then follows the one before it",
@@ -238,17 +238,17 @@ def _check_room(
     if end > room:
         problems.add(
             "disk.too-small",
-            f"{name} ends at {shown(end)}, but the disk of {shown(disk_size)} has room up to "
-            f"{shown(room // MIB * MIB)}",
+            f"{name} ends at {size_text(end)}, but the disk of {size_text(disk_size)} has room up "
+            f"to {size_text(room // MIB * MIB)}",
             path,
             why="the last 33 sectors hold the second copy of the partition table",
-            fix=f"raise maxSize to {shown(end + MIB)}, or use `size: grow`",
+            fix=f"raise maxSize to {size_text(end + MIB)}, or use `size: grow`",
         )
     kind = laid.filesystem.type if laid.filesystem else None
     if kind is not None and laid.size < _LEAST.get(kind, 0):
         problems.add(
             "disk.filesystem-too-small",
-            f"{name} has {shown(laid.size)}; {kind} needs at least {shown(_LEAST[kind])}",
+            f"{name} has {size_text(laid.size)}; {kind} needs at least {size_text(_LEAST[kind])}",
             path,
             fix="make the partition larger",
         )
@@ -273,7 +273,7 @@ def _check_count(partitions: list[PartitionLayout], problems: Problems) -> None:
         )
 
 
-def shown(size: int) -> str:
+def size_text(size: int) -> str:
     """A size for a person, in the unit that the image file would use: 512M, 4G."""
     for unit, factor in (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
         if size >= factor and size % factor == 0:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dockyard.archive import Archive, Entry
-from dockyard.archive.entry import shown
+from dockyard.archive.entry import path_text
 from dockyard.errors import DockyardError, Problem
 
 _PATHS_SHOWN = 10
@@ -42,7 +42,7 @@ def refusals(archive: Archive, name: str, rules: Iterable[Rule]) -> list[Problem
             if rule.breaks(entry):
                 broken.setdefault(rule.code, []).append(entry.path)
     return [
-        _refusal(name, rule, [shown(path) for path in broken[rule.code]])
+        _refusal(name, rule, [path_text(path) for path in broken[rule.code]])
         for rule in known
         if rule.code in broken
     ]

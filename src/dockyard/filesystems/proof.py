@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry
-from dockyard.archive.entry import shown
+from dockyard.archive.entry import path_text
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems import by_name
 from dockyard.host.sandbox import Tools
@@ -51,12 +51,12 @@ def differences(expected: Archive, found: Archive, attributes: list[str]) -> Ite
     for entry in expected:
         other = found.find(entry.path)
         if other is None:
-            yield f"{shown(entry.path)}: missing"
+            yield f"{path_text(entry.path)}: missing"
         elif names := [name for name in attributes if _value(entry, name) != _value(other, name)]:
-            yield f"{shown(entry.path)}: {', '.join(names)}"
+            yield f"{path_text(entry.path)}: {', '.join(names)}"
     for entry in found:
         if expected.find(entry.path) is None:
-            yield f"{shown(entry.path)}: not in the archive"
+            yield f"{path_text(entry.path)}: not in the archive"
 
 
 def _value(entry: Entry, name: str) -> object:

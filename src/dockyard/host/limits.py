@@ -103,7 +103,7 @@ class Watch:
         """Which limit the program went beyond, if any; ask when it has ended."""
         # Of bwrap's own programs the status is 128 and the signal.
         if not self._problem and self._process.returncode in _FILE_TOO_LARGE:
-            size = _shown(self._limits.file_size)
+            size = _size_text(self._limits.file_size)
             self._problem = self._told(f"wrote a file of more than {size}", "FILE_SIZE")
         return self._problem
 
@@ -116,7 +116,7 @@ class Watch:
             elif processes > limits.processes:
                 self._stop(f"started more than {limits.processes} processes", "PROCESSES")
             elif memory > limits.memory:
-                self._stop(f"used more than {_shown(limits.memory)} of memory", "MEMORY")
+                self._stop(f"used more than {_size_text(limits.memory)} of memory", "MEMORY")
             else:
                 continue
             return
@@ -200,7 +200,7 @@ def _device(path: str, place: str = "/proc/self") -> int:
         return 0
 
 
-def _shown(size: int) -> str:
+def _size_text(size: int) -> str:
     for unit in ("T", "G", "M", "K"):
         if size >= _UNITS[unit]:
             return f"{size / _UNITS[unit]:.1f} {unit}iB"

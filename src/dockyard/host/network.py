@@ -47,7 +47,7 @@ class TransferFailed(DockyardError):
         super().__init__(
             Problem(
                 code="network.not-there" if gone else "network.failed",
-                what=f"{shown(url)} could not be fetched",
+                what=f"{url_text(url)} could not be fetched",
                 why=why,
                 fix="" if gone else "check the network and the proxy settings, and try again",
             )
@@ -56,7 +56,7 @@ class TransferFailed(DockyardError):
         self.why = why
 
 
-def shown(url: str) -> str:
+def url_text(url: str) -> str:
     """An address as it may be printed: without user, password and query."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dockyard import archive
 from dockyard.archive import Archive, Kind
-from dockyard.archive.entry import shown
+from dockyard.archive.entry import path_text
 from dockyard.host import files, mounts, removal
 from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
@@ -124,4 +124,6 @@ def _refuse_parted_links(composed: Archive, whole: Archive) -> None:
         if entry.path in linked or entry.kind is Kind.HARDLINK:
             now = whole.find(entry.path)
             if now is not None and whole.source_of[whole.positions[entry.path]]:
-                raise Unsuited(f"{shown(entry.path)}, a file with several names, was written to")
+                raise Unsuited(
+                    f"{path_text(entry.path)}, a file with several names, was written to"
+                )

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from dockyard import archive
 from dockyard.archive import Archive, Entry, Kind, TreeSource
 from dockyard.archive.archive import linked, require_digest
-from dockyard.archive.entry import clamped, order, shown
+from dockyard.archive.entry import clamped, order, path_text
 from dockyard.host import files, seal, stopping
 from dockyard.install.database_header import NORMAL
 from dockyard.install.file_states import TAGS, Listed
@@ -93,7 +93,7 @@ def _found(packages: Sequence[Path], documents: bool) -> _Found:
                 each = each._replace(entry=replace(each.entry, path=path, target=target))
             other = found.setdefault(path, each)
             if other is not each and (each.path in groups or not _same(other, each)):
-                raise Unsuited(f"several packages have {shown(path)}, each its own")
+                raise Unsuited(f"several packages have {path_text(path)}, each its own")
     return found
 
 
@@ -149,7 +149,7 @@ def _is_in_use(entry: Entry) -> bool:
 
 def _require_directory(entry: Entry) -> None:
     if entry.kind is not Kind.DIRECTORY:
-        raise Unsuited(f"{shown(entry.path)} is no directory")
+        raise Unsuited(f"{path_text(entry.path)} is no directory")
 
 
 def _same(one: _Placed, other: _Placed) -> bool:
@@ -205,7 +205,7 @@ def _owned(placed: _Placed, numbers: Sequence[Mapping[str, int]], epoch: int) ->
     if owners != _ROOT:
         for name, known in zip(owners, numbers, strict=True):
             if name not in known:
-                raise Unsuited(f"{shown(entry.path)} belongs to {name}, whom no package has")
+                raise Unsuited(f"{path_text(entry.path)} belongs to {name}, whom no package has")
         uid, gid = (known[name] for name, known in zip(owners, numbers, strict=True))
         return replace(entry, uid=uid, gid=gid, mtime_ns=mtime)
     return entry if mtime == entry.mtime_ns else replace(entry, mtime_ns=mtime)

@@ -23,7 +23,7 @@ from typing import IO
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import stopping
 from dockyard.host.files import take_lock
-from dockyard.host.network import Network, TransferFailed, host_of, shown
+from dockyard.host.network import Network, TransferFailed, host_of, url_text
 from dockyard.host.storage import storage_problem
 from dockyard.packages.blobs import Blobs, mismatch
 
@@ -186,7 +186,7 @@ class _Batch:
                 return None
             part.truncate(0)
             if not resumed:
-                return mismatch(item.label, item.digest, found, shown(url), item.where)
+                return mismatch(item.label, item.digest, found, url_text(url), item.where)
             # What lay there before may have been wrong: once more from the first byte.
             self.tell(FetchState.RETRIED, item, 0, "the part that was there did not fit")
 
@@ -275,7 +275,7 @@ def _problem(item: Wanted, failures: list[tuple[str, Problem | TransferFailed]])
     for _, failure in failures:
         if isinstance(failure, Problem):
             return failure
-    said = tuple(f"{shown(url)}: {failure.why}" for url, failure in failures)
+    said = tuple(f"{url_text(url)}: {failure.why}" for url, failure in failures)
     gone = all(isinstance(failure, TransferFailed) and failure.gone for _, failure in failures)
     if gone:
         return Problem(

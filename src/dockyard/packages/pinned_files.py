@@ -17,7 +17,7 @@ import pysequoia
 
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host import stopping
-from dockyard.host.network import TransferFailed, shown
+from dockyard.host.network import TransferFailed, url_text
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.fetch import Wanted, fetch
@@ -183,7 +183,7 @@ class _Resolution:
                 return self._access.blobs.path(self._access.blobs.add_bytes(data))
             except TransferFailed as error:
                 gone = gone and error.gone
-                failures.append(f"{shown(base + pin.path)}: {error.why}")
+                failures.append(f"{url_text(base + pin.path)}: {error.why}")
         code, what = "fetch.mirror-down", f"{pin.nevra} could not be fetched"
         fix = "check the network and the proxy settings, and run the command again"
         if gone:

@@ -105,13 +105,13 @@ def _problem(
         fix=f"add to os.packages.install: {', '.join(lacking)}; then run "
         f"`dockyard lock {request.loaded.path}`",
         excerpt=tuple(
-            f"{package}: {_shown(names)}, for {wanted[names[0]]}"
+            f"{package}: {_listed(names)}, for {wanted[names[0]]}"
             for package, names in lacking.items()
         ),
     )
 
 
-def _shown(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
     bases = [name.rpartition("/")[2] for name in names]
     more = f" and {len(bases) - 3} more" if len(bases) > 3 else ""
     return ", ".join(bases[:3]) + more

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind, TreeSource
 from dockyard.archive.archive import Source
-from dockyard.archive.entry import DEVICES, shown
+from dockyard.archive.entry import DEVICES, path_text
 from dockyard.filesystems import pieces
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
@@ -56,7 +56,7 @@ def _entry(volume: Volume, sources: Sequence[Source], path: bytes, inode: Inode)
                 digest = pieces.digest(iter(partial(data.read, pieces.PIECE), b""))
         except OSError as error:
             # fsck.erofs passes over some of what is damaged, without a word.
-            why = f"the data of {shown(path)} could not be unpacked ({error.strerror})"
+            why = f"the data of {path_text(path)} could not be unpacked ({error.strerror})"
             raise volume.broken(why) from error
     elif kind is Kind.SYMLINK:
         target = b"".join(volume.pieces(inode))

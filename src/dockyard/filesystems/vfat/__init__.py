@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, shown
+from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, path_text
 from dockyard.errors import Problem
 from dockyard.filesystems.image import create_sparse, reading
 from dockyard.filesystems.limits import Rule, check_label, refusals
@@ -75,8 +75,8 @@ def refuse(archive: Archive) -> list[Problem]:
                 Problem(
                     code="filesystems.same-name",
                     what="FAT cannot tell two names apart that differ in case only",
-                    where=shown(entry.path),
-                    why=f"{shown(other)} is there too",
+                    where=path_text(entry.path),
+                    why=f"{path_text(other)} is there too",
                     fix="rename one of them",
                 )
             )

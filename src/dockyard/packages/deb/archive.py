@@ -18,7 +18,7 @@ from importlib import resources
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.network import Network, TransferFailed, shown, whole_number
+from dockyard.host.network import Network, TransferFailed, url_text, whole_number
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.control import paragraphs
 from dockyard.packages.deb.suite import Suite
@@ -95,10 +95,10 @@ class Archive:
                 url = f"{mirror}/dists/{suite}/InRelease"
                 try:
                     return read_release(
-                        network.read(url, _LIMIT), suite, shown(url), self._trusted()
+                        network.read(url, _LIMIT), suite, url_text(url), self._trusted()
                     )
                 except TransferFailed as error:
-                    failures.append(f"{shown(url)}: {error.why}")
+                    failures.append(f"{url_text(url)}: {error.why}")
                 except DockyardError as error:
                     refused = refused or error
         if refused:

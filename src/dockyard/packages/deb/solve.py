@@ -254,19 +254,21 @@ def _explain(index: Index, problem: solv.Problem) -> Problem:
 
 
 def _words(index: Index, info: solv.Ruleinfo) -> str:
-    def shown(solvable: solv.XSolvable | None) -> str:
+    def version_of(solvable: solv.XSolvable | None) -> str:
         return f"{solvable.name} {index.candidate(solvable).version}" if solvable else "?"
 
     need = _plain(index, str(info.dep)) if info.dep_id else ""
     kind = info.type
     if kind == _RULES.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
-        return f"{shown(info.solvable)} needs {need}, which no package provides"
+        return f"{version_of(info.solvable)} needs {need}, which no package provides"
     if kind == _RULES.SOLVER_RULE_PKG_REQUIRES:
-        return f"{shown(info.solvable)} needs {need}"
+        return f"{version_of(info.solvable)} needs {need}"
     if kind == _RULES.SOLVER_RULE_PKG_CONFLICTS:
-        return f"{shown(info.solvable)} conflicts with {shown(info.othersolvable)} ({need})"
+        return (
+            f"{version_of(info.solvable)} conflicts with {version_of(info.othersolvable)} ({need})"
+        )
     if kind == _RULES.SOLVER_RULE_PKG_SAME_NAME:
-        pair = sorted((shown(info.solvable), shown(info.othersolvable)))
+        pair = sorted((version_of(info.solvable), version_of(info.othersolvable)))
         return f"only one of {pair[0]} and {pair[1]} can be there"
     return ""
 

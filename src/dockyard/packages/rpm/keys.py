@@ -17,7 +17,7 @@ import pysequoia
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import clock
 from dockyard.host.files import read_regular, write_atomic
-from dockyard.host.network import TransferFailed, shown
+from dockyard.host.network import TransferFailed, url_text
 from dockyard.model.packages import Repository
 from dockyard.packages.access import Access
 
@@ -53,7 +53,7 @@ def load(
         try:
             certificates += pysequoia.Cert.split_bytes(data)
         except (RuntimeError, ValueError) as error:
-            what = f"a key of {repository.id} is no OpenPGP key: {shown(source)}"
+            what = f"a key of {repository.id} is no OpenPGP key: {url_text(source)}"
             raise _problem(repository, "bad-key", what, first_line(error)) from None
         if _REMOTE.match(source):
             _kept(source, access).parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _read(source: str, repository: Repository, access: Access) -> bytes:
         return access.network.read(source, _LIMIT)
     except (OSError, TransferFailed) as error:
         why = error.why if isinstance(error, TransferFailed) else str(error)
-        what = f"a key of {repository.id} is not to be had: {shown(source)}"
+        what = f"a key of {repository.id} is not to be had: {url_text(source)}"
         raise _problem(repository, "no-key", what, why) from None
 
 

@@ -18,7 +18,7 @@ import pysequoia
 
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
-from dockyard.host.network import Network, TransferFailed, file_path, shown
+from dockyard.host.network import Network, TransferFailed, file_path, url_text
 from dockyard.model.packages import LockedRepository, Repository, recorded
 from dockyard.packages import compression
 from dockyard.packages.access import Access
@@ -124,7 +124,7 @@ def find_mirrors(repository: Repository, network: Network) -> Mirrors:
         except (TransferFailed, MalformedMirrors) as error:
             why = error.why if isinstance(error, TransferFailed) else str(error)
             kind = "metalink" if is_metalink else "mirror list"
-            failures.append(f"the {kind} {shown(address)}: {why}")
+            failures.append(f"the {kind} {url_text(address)}: {why}")
     # A mirror list only adds mirrors; a metalink says what they must have, so it is not optional.
     if not bases or (repository.metalink and not digests):
         raise _unreachable(repository, failures)
@@ -157,12 +157,12 @@ def _repomd(
                 keys.verify_detached(data, signature, certificates)
             return base, repomd.parse(data)
         except TransferFailed as error:
-            failures.append(f"{shown(base)}{REPOMD}: {error.why}")
+            failures.append(f"{url_text(base)}{REPOMD}: {error.why}")
         except keys.BadSignature as error:
             suspicious = True
-            failures.append(f"{shown(base)}{REPOMD}: its signature is not good: {error}")
+            failures.append(f"{url_text(base)}{REPOMD}: its signature is not good: {error}")
         except (MalformedRepomd, _Behind) as error:
-            failures.append(f"{shown(base)}{REPOMD}: {error}")
+            failures.append(f"{url_text(base)}{REPOMD}: {error}")
     if suspicious:
         what = f"the metadata of repository {repository.id} is not signed by its keys"
         fix = "do not use these mirrors before you know why; check gpgkey against the owner's page"
@@ -247,13 +247,13 @@ def _other_digest(
             address = mirrors.join(base, record.href)
             data = access.network.read(address, record.size or _INDEX_LIMIT)
         except TransferFailed as error:
-            failures.append(f"{shown(base + record.href)}: {error.why}")
+            failures.append(f"{url_text(base + record.href)}: {error.why}")
             continue
         if hashlib.new(record.algorithm, data).hexdigest() == record.hexdigest:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, data)
             return path
-        failures.append(f"{shown(base + record.href)}: its digest is not that of repomd.xml")
+        failures.append(f"{url_text(base + record.href)}: its digest is not that of repomd.xml")
     raise _unreachable(repository, failures)
 
 
