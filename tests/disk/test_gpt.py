@@ -22,8 +22,8 @@ TABLE = gpt.Table(
     UUID("00112233-4455-6677-8899-aabbccddeeff"),
     64 * MIB,
     (
-        gpt.Entry(1, ESP, UUID(int=1), MIB, 8 * MIB, "esp"),
-        gpt.Entry(2, LINUX, UUID(int=2), 9 * MIB, 54 * MIB, "Wurzel-ß", 1 << 59),
+        gpt.TableEntry(1, ESP, UUID(int=1), MIB, 8 * MIB, "esp"),
+        gpt.TableEntry(2, LINUX, UUID(int=2), 9 * MIB, 54 * MIB, "Wurzel-ß", 1 << 59),
     ),
 )
 

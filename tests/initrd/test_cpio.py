@@ -12,28 +12,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from newc import members, unpack
 
-from dockyard.initrd.cpio import Entry, write
+from dockyard.initrd.cpio import Member, write
 
 EPOCH = 1_767_225_600
 
 
-def archive(entries: Sequence[Entry]) -> bytes:
+def archive(entries: Sequence[Member]) -> bytes:
     out = io.BytesIO()
     assert write(entries, out, EPOCH) == len(out.getvalue())
     return out.getvalue()
 
 
-def file(name: str, data: bytes, mode: int = 0o444) -> Entry:
-    return Entry(name.encode(), stat.S_IFREG | mode, data)
+def file(name: str, data: bytes, mode: int = 0o444) -> Member:
+    return Member(name.encode(), stat.S_IFREG | mode, data)
 
 
 def test_members_are_sorted_owned_by_root_and_of_one_time() -> None:
     entries = [
         file("etc/b", b"2"),
-        Entry(b"etc", stat.S_IFDIR | 0o755),
-        Entry(b"dev/console", stat.S_IFCHR | 0o600, device=(5, 1)),
-        Entry(b"dev", stat.S_IFDIR | 0o755),
-        Entry(b"init", stat.S_IFLNK | 0o777, b"usr/lib/systemd/systemd"),
+        Member(b"etc", stat.S_IFDIR | 0o755),
+        Member(b"dev/console", stat.S_IFCHR | 0o600, device=(5, 1)),
+        Member(b"dev", stat.S_IFDIR | 0o755),
+        Member(b"init", stat.S_IFLNK | 0o777, b"usr/lib/systemd/systemd"),
     ]
     found = members(archive(entries))
     assert [item.name for item in found] == ["dev", "dev/console", "etc", "etc/b", "init"]

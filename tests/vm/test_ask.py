@@ -23,7 +23,7 @@ from dockyard.tree.check import Check, Unasked
 from dockyard.tree.file_facts import FileFact, file_checks
 from dockyard.vm import guest
 from dockyard.vm.guest import Progress, ask
-from dockyard.vm.report import Kind, Report
+from dockyard.vm.report import GuestReport, RecordKind
 
 CHECKS = [
     Check("users.alice.shell", "alice's shell is /bin/bash", "…", "/bin/bash"),
@@ -260,7 +260,7 @@ def test_a_guest_whose_processor_stands_still_is_started_anew(root: Path) -> Non
 
 
 def test_what_is_no_record_is_passed_over() -> None:
-    report = Report()
+    report = GuestReport()
     noise = (b"@check \xff 0 1", b"@end - 0 " + b"9" * 5000, b"@end - x 0", b"@other - 0 0")
     told = [*report.feed(b"\n".join((*noise, b"@check 0 0 3", b"yes", b"")))]
-    assert [(each.kind, each.text) for each in told] == [(Kind.CHECK, "yes")]
+    assert [(each.kind, each.text) for each in told] == [(RecordKind.CHECK, "yes")]

@@ -14,7 +14,7 @@ import pytest
 from dockyard.tree.check import Check
 from dockyard.vm import script
 from dockyard.vm.credentials import PORT
-from dockyard.vm.report import Kind, Record, Report
+from dockyard.vm.report import GuestRecord, GuestReport, RecordKind
 
 SYSTEMCTL = """\
 #!/bin/sh
@@ -39,7 +39,7 @@ CHECKS = [
 ]
 
 
-def converse(shell: str, directory: Path, lanes: int) -> list[Record]:
+def converse(shell: str, directory: Path, lanes: int) -> list[GuestRecord]:
     near, far = os.openpty()
     tty.setraw(far)
     bin_directory = directory / "bin"
@@ -61,12 +61,12 @@ def converse(shell: str, directory: Path, lanes: int) -> list[Record]:
         [shell, str(directory / "hello")],
         env={"PATH": f"{bin_directory}:/usr/bin:/bin", "LANG": "C.UTF-8"},
     )
-    report, records = Report(), list[Record]()
+    report, records = GuestReport(), list[GuestRecord]()
     try:
-        while not (records and records[-1].kind is Kind.END):
+        while not (records and records[-1].kind is RecordKind.END):
             for record in report.feed(os.read(near, 4096)):
                 records.append(record)
-                if record.kind is Kind.HELLO:
+                if record.kind is RecordKind.HELLO:
                     os.write(near, script.framed(body))
     finally:
         guest.kill()
@@ -82,8 +82,8 @@ def test_every_shell_gives_the_same_answers(shell: str, lanes: int, tmp_path: Pa
     if not shutil.which(shell):
         pytest.skip(f"this host has no {shell}")
     records = converse(shell, tmp_path, lanes)
-    by_kind = {kind: [r for r in records if r.kind is kind] for kind in Kind}
-    answers = {int(r.id): r for r in by_kind[Kind.CHECK]}
+    by_kind = {kind: [r for r in records if r.kind is kind] for kind in RecordKind}
+    answers = {int(r.id): r for r in by_kind[RecordKind.CHECK]}
     assert [answers[place].text.strip() for place in (0, 1, 2, 4, 5, 6, 7)] == [
         "yes",
         "it's\na\"b",
@@ -94,14 +94,14 @@ def test_every_shell_gives_the_same_answers(shell: str, lanes: int, tmp_path: Pa
         CHECKS[7].expect,
     ]
     assert (answers[2].status, answers[3].status) == (3, 2)
-    assert {r.id: r.text for r in by_kind[Kind.ERRORS]}["2"] == "why"
+    assert {r.id: r.text for r in by_kind[RecordKind.ERRORS]}["2"] == "why"
     assert answers[8].text.strip() == "10"
     assert all(answers[place].text.endswith("\n2999\n3000") for place in range(9, 19))
-    begun = [int(record.id) for record in by_kind[Kind.BEGIN]]
-    assert sorted(begun) == list(range(19)) and len(by_kind[Kind.CHECK]) == 19
+    begun = [int(record.id) for record in by_kind[RecordKind.BEGIN]]
+    assert sorted(begun) == list(range(19)) and len(by_kind[RecordKind.CHECK]) == 19
     assert begun[-1] == 8
-    assert by_kind[Kind.STATE][0].text == "degraded"
-    assert [(r.id, r.text) for r in by_kind[Kind.FAILED]] == [
+    assert by_kind[RecordKind.STATE][0].text == "degraded"
+    assert [(r.id, r.text) for r in by_kind[RecordKind.FAILED]] == [
         ("bad.service", "bad.service: it broke")
     ]
 
@@ -111,9 +111,9 @@ def test_records_are_read_in_any_pieces() -> None:
         b"noise\n@hello - 0 4\n1.50\n@check 3 2 7\nline\n\xe2\x82\n"
         b"@nonsense x 0 2\nab\n@end - 0 0\n\n"
     )
-    whole = list(Report().feed(stream))
-    report = Report()
+    whole = list(GuestReport().feed(stream))
+    report = GuestReport()
     pieces = [r for i in range(len(stream)) for r in report.feed(stream[i : i + 1])]
     assert whole == pieces
-    assert [record.kind for record in whole] == [Kind.HELLO, Kind.CHECK, Kind.END]
+    assert [record.kind for record in whole] == [RecordKind.HELLO, RecordKind.CHECK, RecordKind.END]
     assert (whole[1].id, whole[1].status) == ("3", 2)

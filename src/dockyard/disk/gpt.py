@@ -32,7 +32,7 @@ _MBR_TABLE = 446
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TableEntry:
     """One partition. start, size: bytes, multiples of 512. number: its place in the table, from
     1.
     """
@@ -52,7 +52,7 @@ class Table:
 
     guid: UUID
     size: int
-    entries: tuple[Entry, ...]
+    entries: tuple[TableEntry, ...]
 
 
 def write(table: Table, out: IO[bytes]) -> None:
@@ -80,7 +80,7 @@ def _mbr(sectors: int) -> bytes:
     return bytes(sector)
 
 
-def _entries(entries: Sequence[Entry]) -> bytes:
+def _entries(entries: Sequence[TableEntry]) -> bytes:
     table = bytearray(ENTRIES * ENTRY_SIZE)
     for entry in entries:
         _ENTRY.pack_into(
@@ -150,12 +150,12 @@ def _read_copy(disk: IO[bytes], sector: int, size: int) -> Table | None:
     )
 
 
-def _read_entry(entries: bytes, number: int, entry_size: int) -> Entry:
+def _read_entry(entries: bytes, number: int, entry_size: int) -> TableEntry:
     kind, guid, first, last, attributes, name = _ENTRY.unpack_from(
         entries, (number - 1) * entry_size
     )
     text = name.decode("utf-16-le", errors="replace").partition("\0")[0]
-    return Entry(
+    return TableEntry(
         number,
         UUID(bytes_le=kind),
         UUID(bytes_le=guid),

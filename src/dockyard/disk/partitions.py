@@ -129,7 +129,7 @@ class DiskLayout:
     def table(self) -> gpt.Table:
         """The partition table to write."""
         entries = tuple(
-            gpt.Entry(
+            gpt.TableEntry(
                 item.number,
                 item.type_guid,
                 item.guid,

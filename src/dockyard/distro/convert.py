@@ -20,7 +20,7 @@ from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
 from dockyard.model.architecture import Architecture
 from dockyard.model.components import Component
-from dockyard.packages.deb.package import DebEntry, DebPackage, Kind, read_deb
+from dockyard.packages.deb.package import DebEntry, DebPackage, MemberKind, read_deb
 from dockyard.packages.rpm.contents import (
     Change,
     FileFlag,
@@ -29,11 +29,11 @@ from dockyard.packages.rpm.contents import (
 )
 
 _KINDS = {
-    Kind.DIRECTORY: stat.S_IFDIR,
-    Kind.FILE: stat.S_IFREG,
-    Kind.HARDLINK: stat.S_IFREG,
-    Kind.SYMLINK: stat.S_IFLNK,
-    Kind.FIFO: stat.S_IFIFO,
+    MemberKind.DIRECTORY: stat.S_IFDIR,
+    MemberKind.FILE: stat.S_IFREG,
+    MemberKind.HARDLINK: stat.S_IFREG,
+    MemberKind.SYMLINK: stat.S_IFLNK,
+    MemberKind.FIFO: stat.S_IFIFO,
 }
 # base-passwd's fixed ids, for archives that carry numbers only.
 _GROUPS = {0: "root", 4: "adm", 5: "tty", 6: "disk", 8: "mail", 42: "shadow", 43: "utmp"}
@@ -102,19 +102,19 @@ def _import(deb: DebPackage, payload: Payload) -> None:
     configuration = {merged(path.lstrip("/")) for path in deb.conffiles}
     links: dict[str, int] = {}
     for entry in deb.entries():
-        merging = entry.path in MERGED and entry.kind in (Kind.SYMLINK, Kind.DIRECTORY)
+        merging = entry.path in MERGED and entry.kind in (MemberKind.SYMLINK, MemberKind.DIRECTORY)
         if merging or not entry.path:
             # The root and the links of merged /usr belong to the distribution's own packages.
             continue
         if entry.kind not in _KINDS:
             payload.problem("device-node", f"/{entry.path} is a device node", fix="drop it")
             continue
-        if entry.kind is Kind.HARDLINK:
+        if entry.kind is MemberKind.HARDLINK:
             _hard_link(entry, payload, links)
             continue
         path = merged(entry.path)
         flags = FileFlag.NONE
-        if path in configuration and entry.kind is Kind.FILE:
+        if path in configuration and entry.kind is MemberKind.FILE:
             flags = FileFlag.CONFIG | FileFlag.NOREPLACE
         payload.add(
             PackagedFile(

@@ -21,7 +21,7 @@ from dockyard.distro.paths import Globs, exact, merged
 from dockyard.errors import Problem, Severity
 from dockyard.host.files import LARGEST_SOURCE, read_regular
 from dockyard.model.components import Component, Package
-from dockyard.packages.deb.package import DebPackage, Kind
+from dockyard.packages.deb.package import DebPackage, MemberKind
 
 _SYSUSERS = "/usr/lib/sysusers.d/"
 _TMPFILES = "/usr/lib/tmpfiles.d/"
@@ -140,7 +140,7 @@ class _Upstream:
         texts, paths = dict[str, str](), set[str]()
         for entry in self.deb.entries():
             path = merged(entry.path)
-            if entry.kind is Kind.FILE and path.startswith((_SYSUSERS, _TMPFILES)):
+            if entry.kind is MemberKind.FILE and path.startswith((_SYSUSERS, _TMPFILES)):
                 texts[path] = entry.data.decode(errors="replace")
             if not self.drops(path):
                 paths.update(_with_parents(path))

@@ -200,7 +200,7 @@ def _add_modules(
     return chosen.modules, missing
 
 
-def _write(entries: list[cpio.Entry], out: Path, level: int, epoch: int) -> tuple[int, int]:
+def _write(entries: list[cpio.Member], out: Path, level: int, epoch: int) -> tuple[int, int]:
     """Write the compressed archive; returns its plain and its compressed size."""
     with compressed(out, level) as stream:
         content_size = cpio.write(entries, stream, epoch)

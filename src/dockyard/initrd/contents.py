@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.initrd import elf
-from dockyard.initrd.cpio import Entry
+from dockyard.initrd.cpio import Member
 from dockyard.initrd.rooted import Rooted
 
 _PROGRAM_FOLDERS = ("/usr/sbin", "/usr/bin")
@@ -26,14 +26,14 @@ class Contents:
     ) -> None:
         self.root = root
         self._missing: dict[str, str] = {}
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Member] = {}
         self._libraries = frozenset(libraries)
         self._wanted_libraries = frozenset(wanted_libraries)
         self._supplied: set[str] = set()
         self._unresolved: dict[str, str] = {}
         self._folders, self._configured = _library_folders(root)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Member]:
         return list(self._entries.values())
 
     def __contains__(self, path: str) -> bool:
@@ -43,7 +43,7 @@ class Contents:
         """Add an empty directory and those above it."""
         name = path.strip("/")
         while name and name not in self._entries:
-            self._entries[name] = Entry(name.encode(), stat.S_IFDIR | mode)
+            self._entries[name] = Member(name.encode(), stat.S_IFDIR | mode)
             name, mode = name.rpartition("/")[0], 0o755
 
     def link(self, path: str, target: str) -> None:
@@ -58,7 +58,7 @@ class Contents:
         """Add a character device."""
         name = path.strip("/")
         self.directory(name.rpartition("/")[0])
-        self._entries[name] = Entry(name.encode(), stat.S_IFCHR | mode, device=(major, minor))
+        self._entries[name] = Member(name.encode(), stat.S_IFCHR | mode, device=(major, minor))
 
     def add(self, path: str) -> bool:
         """Add a file of the root with all that it needs; False where the root lacks it."""
@@ -130,7 +130,7 @@ class Contents:
         parent = name.rpartition("/")[0]
         if parent:
             self.directory(parent)
-        self._entries[name] = Entry(name.encode(), mode, data)
+        self._entries[name] = Member(name.encode(), mode, data)
 
     def _add_needs(self, path: str, data: bytes) -> None:
         if data.startswith(b"#!"):

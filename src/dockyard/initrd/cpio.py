@@ -26,7 +26,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Member:
     """One member: name without a leading slash, full mode with its type, and data (a symbolic
     link's target). device: (major, minor) of a device node.
     """
@@ -37,7 +37,7 @@ class Entry:
     device: tuple[int, int] = (0, 0)
 
 
-def write(entries: Iterable[Entry], out: Sink, epoch: int) -> int:
+def write(entries: Iterable[Member], out: Sink, epoch: int) -> int:
     """Write an archive; returns its size in bytes.
 
     Regular files of equal content become hard links of one another, whatever they are on disk:
@@ -63,13 +63,13 @@ def write(entries: Iterable[Entry], out: Sink, epoch: int) -> int:
         elif stat.S_ISDIR(entry.mode):
             links = 2
         size += _put(out, entry, inode, links, data, epoch)
-    size += _put(out, Entry(_TRAILER, 0), 0, 1, b"", 0)
+    size += _put(out, Member(_TRAILER, 0), 0, 1, b"", 0)
     padding = -size % _BLOCK
     out.write(bytes(padding))
     return size + padding
 
 
-def _put(out: Sink, entry: Entry, inode: int, links: int, data: bytes, epoch: int) -> int:
+def _put(out: Sink, entry: Member, inode: int, links: int, data: bytes, epoch: int) -> int:
     fields = (
         *(inode, entry.mode, 0, 0, links, epoch, len(data)),
         *(0, 0, *entry.device, len(entry.name) + 1, 0),

@@ -19,7 +19,7 @@ from dockyard.vm import credentials, monitor, script
 from dockyard.vm.boot_log import STALLED, BootLog, Stage, find_ending
 from dockyard.vm.launch import start
 from dockyard.vm.qemu import Accel, Disk, Machine
-from dockyard.vm.report import Kind, Record, Report
+from dockyard.vm.report import GuestRecord, GuestReport, RecordKind
 from dockyard.vm.verdict import CheckResult, FailedUnit, Verdict
 
 TIMEOUT_SECONDS = 300.0
@@ -115,7 +115,7 @@ class _Talk:
     write_log: Callable[[bytes], object]
     errors: Path
     log: BootLog = field(default_factory=BootLog)
-    report: Report = field(default_factory=Report)
+    report: GuestReport = field(default_factory=GuestReport)
     events: monitor.Monitor = field(default_factory=monitor.Monitor)
     results: dict[int, CheckResult] = field(default_factory=dict)
     failed: list[FailedUnit] = field(default_factory=list)
@@ -200,43 +200,43 @@ class _Talk:
         for record in self.report.feed(came.get("report", b"")):
             self._record(session, record)
 
-    def _record(self, session: Session, record: Record) -> None:
+    def _record(self, session: Session, record: GuestRecord) -> None:
         now, place = session.elapsed, int(record.id) if record.id.isdigit() else -1
         match record.kind:
-            case Kind.HELLO:
+            case RecordKind.HELLO:
                 self.answered = True
                 self.log.stage = Stage.SERVICES
                 left = self.plan.timeout - now - _TELL_SECONDS
                 session.send("report", self._questions(left))
                 self.deadline = self.plan.timeout
-            case Kind.EMERGENCY:
+            case RecordKind.EMERGENCY:
                 lines = record.text.strip().splitlines()
                 told = find_ending(lines, self.log.stage)
                 code, what, fix = (told.code, told.what, told.fix) if told else _EMERGENCY
                 raise DockyardError(self._problem(code, what, fix, tuple(lines[-25:])))
-            case Kind.UPTIME:
+            case RecordKind.UPTIME:
                 self.up, self.uptime = now, float(record.text or 0)
                 self.deadline = now + _REPLY_SECONDS
-            case Kind.JOBS:
+            case RecordKind.JOBS:
                 self.jobs = record.text.strip()
-            case Kind.STATE:
+            case RecordKind.STATE:
                 self.state = record.text.strip()
                 self.log.stage = Stage.CHECKS
                 self.deadline = now + _REPLY_SECONDS
-            case Kind.FAILED:
+            case RecordKind.FAILED:
                 self.failed.append(FailedUnit(record.id, record.text.strip()))
-            case Kind.TIMES:
+            case RecordKind.TIMES:
                 self.times = record.text.strip()
-            case Kind.BEGIN if place in self.places:
+            case RecordKind.BEGIN if place in self.places:
                 self.begun[place] = now
                 self.detail = f"{len(self.begun)} of {len(self.plan.checks)}"
                 self.deadline = self._due(now)
-            case Kind.ERRORS:
+            case RecordKind.ERRORS:
                 self.check_errors[place] = record.text.strip()
-            case Kind.CHECK if place in self.places:
+            case RecordKind.CHECK if place in self.places:
                 self.results[place] = self._result(place, record, now)
                 self.deadline = self._due(now)
-            case Kind.END:
+            case RecordKind.END:
                 self.ended = True
                 self.deadline = now + 2 * _REPLY_SECONDS
 
@@ -258,7 +258,7 @@ class _Talk:
         )
         return max((now, *waited)) + _REPLY_SECONDS
 
-    def _result(self, place: int, record: Record, now: float) -> CheckResult:
+    def _result(self, place: int, record: GuestRecord, now: float) -> CheckResult:
         check, actual = self.plan.checks[place], record.text.strip()
         errors = self.check_errors.get(place, "")
         if record.status == 124:

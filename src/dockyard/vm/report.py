@@ -11,7 +11,7 @@ from enum import StrEnum
 _HEADER = re.compile(rb"@([a-z]+) ([!-~]+) (-?[0-9]{1,9}) ([0-9]{1,9})")
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """The kinds of records, in the order in which a good boot sends them."""
 
     HELLO = "hello"  # the guest's services are starting; text: uptime in seconds
@@ -28,20 +28,20 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    kind: Kind
+class GuestRecord:
+    kind: RecordKind
     id: str
     status: int
     text: str
 
 
-class Report:
+class GuestReport:
     """Reads the stream of records."""
 
     def __init__(self) -> None:
         self._data = b""
 
-    def feed(self, data: bytes) -> Iterator[Record]:
+    def feed(self, data: bytes) -> Iterator[GuestRecord]:
         """The records that are complete with this data. What is not a record is passed over."""
         self._data += data
         while True:
@@ -49,7 +49,7 @@ class Report:
             if not newline:
                 return
             header = _HEADER.fullmatch(line)
-            if not header or header[1].decode() not in frozenset(Kind):
+            if not header or header[1].decode() not in frozenset(RecordKind):
                 self._data = rest
                 continue
             length = int(header[4])
@@ -57,4 +57,6 @@ class Report:
                 return
             self._data = rest[length + 1 :]
             text = rest[:length].decode(errors="surrogateescape")
-            yield Record(Kind(header[1].decode()), header[2].decode(), int(header[3]), text)
+            yield GuestRecord(
+                RecordKind(header[1].decode()), header[2].decode(), int(header[3]), text
+            )

@@ -9,7 +9,7 @@ import pytest
 
 from debian_archive import Member, ar, deb, directory, symlink
 from dockyard.errors import DockyardError
-from dockyard.packages.deb.package import Kind, read_deb
+from dockyard.packages.deb.package import MemberKind, read_deb
 
 CONTROL = {"Package": "demo", "Version": "1:2.0-3", "Architecture": "amd64"}
 MEMBERS = [
@@ -42,11 +42,14 @@ def test_all_that_a_package_holds_is_read(tmp_path: Path, suffix: str) -> None:
     entries = {entry.path: entry for entry in package.entries()}
     assert list(entries)[:3] == ["", "usr", "usr/bin"]
     demo = entries["usr/bin/demo"]
-    assert (demo.kind, demo.mode, demo.uid, demo.uname) == (Kind.FILE, 0o4755, 33, "www-data")
+    assert (demo.kind, demo.mode, demo.uid, demo.uname) == (MemberKind.FILE, 0o4755, 33, "www-data")
     assert (demo.data, demo.size, demo.mtime) == (b"#!/bin/sh\n", 10, 1_700_000_000)
-    assert (entries["usr/bin/link"].kind, entries["usr/bin/link"].target) == (Kind.SYMLINK, "demo")
+    assert (entries["usr/bin/link"].kind, entries["usr/bin/link"].target) == (
+        MemberKind.SYMLINK,
+        "demo",
+    )
     hard = entries["usr/bin/hard"]
-    assert (hard.kind, hard.target, hard.data) == (Kind.HARDLINK, "usr/bin/demo", b"")
+    assert (hard.kind, hard.target, hard.data) == (MemberKind.HARDLINK, "usr/bin/demo", b"")
     assert entries[f"usr/share/{'n' * 150}"].data == b"long"
     assert entries["usr/share/caf\udce9"].data == b"latin"
 

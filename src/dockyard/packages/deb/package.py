@@ -28,7 +28,7 @@ _DAMAGE: tuple[type[Exception], ...] = (*compression.ERRORS, tarfile.TarError)
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 
 
-class Kind(enum.StrEnum):
+class MemberKind(enum.StrEnum):
     """What an entry of the data archive is."""
 
     DIRECTORY = "directory"
@@ -40,17 +40,17 @@ class Kind(enum.StrEnum):
     FIFO = "fifo"
 
 
-_KINDS: Mapping[bytes, Kind] = {
-    tarfile.REGTYPE: Kind.FILE,
-    tarfile.AREGTYPE: Kind.FILE,
-    tarfile.CONTTYPE: Kind.FILE,
-    tarfile.GNUTYPE_SPARSE: Kind.FILE,
-    tarfile.DIRTYPE: Kind.DIRECTORY,
-    tarfile.SYMTYPE: Kind.SYMLINK,
-    tarfile.LNKTYPE: Kind.HARDLINK,
-    tarfile.CHRTYPE: Kind.CHARACTER,
-    tarfile.BLKTYPE: Kind.BLOCK,
-    tarfile.FIFOTYPE: Kind.FIFO,
+_KINDS: Mapping[bytes, MemberKind] = {
+    tarfile.REGTYPE: MemberKind.FILE,
+    tarfile.AREGTYPE: MemberKind.FILE,
+    tarfile.CONTTYPE: MemberKind.FILE,
+    tarfile.GNUTYPE_SPARSE: MemberKind.FILE,
+    tarfile.DIRTYPE: MemberKind.DIRECTORY,
+    tarfile.SYMTYPE: MemberKind.SYMLINK,
+    tarfile.LNKTYPE: MemberKind.HARDLINK,
+    tarfile.CHRTYPE: MemberKind.CHARACTER,
+    tarfile.BLKTYPE: MemberKind.BLOCK,
+    tarfile.FIFOTYPE: MemberKind.FIFO,
 }
 
 
@@ -65,7 +65,7 @@ class DebEntry:
     """
 
     path: str
-    kind: Kind
+    kind: MemberKind
     mode: int
     uid: int
     gid: int
@@ -231,8 +231,8 @@ def _entry(path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile) -> DebEn
     kind = _KINDS.get(info.type)
     if kind is None:
         raise _malformed(path, f"{info.name} is of a kind that is not known: {info.type!r}")
-    target = info.linkname if kind is Kind.SYMLINK else ""
-    if kind is Kind.HARDLINK:
+    target = info.linkname if kind is MemberKind.SYMLINK else ""
+    if kind is MemberKind.HARDLINK:
         target = _inside(path, info.linkname)
     return DebEntry(
         path=_inside(path, info.name),
@@ -241,12 +241,14 @@ def _entry(path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile) -> DebEn
         uid=info.uid,
         gid=info.gid,
         mtime=int(info.mtime),
-        size=info.size if kind is Kind.FILE else 0,
+        size=info.size if kind is MemberKind.FILE else 0,
         target=target,
         uname=info.uname,
         gname=info.gname,
-        data=_content(path, info, archive) if kind is Kind.FILE else b"",
-        device=(info.devmajor, info.devminor) if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0),
+        data=_content(path, info, archive) if kind is MemberKind.FILE else b"",
+        device=(info.devmajor, info.devminor)
+        if kind in (MemberKind.CHARACTER, MemberKind.BLOCK)
+        else (0, 0),
     )
 
 

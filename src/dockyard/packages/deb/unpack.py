@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
-from dockyard.packages.deb.package import DebEntry, Kind, read_deb
+from dockyard.packages.deb.package import DebEntry, MemberKind, read_deb
 
 MERGED = ("bin", "sbin", "lib", "lib64")
 _DIRECTORY_MODE = 0o755
@@ -86,7 +86,7 @@ class _Target:
             self._write(entry, path)
         except FileExistsError as error:
             place = self._root / path
-            link = entry.kind is Kind.SYMLINK and place.is_symlink()
+            link = entry.kind is MemberKind.SYMLINK and place.is_symlink()
             if link and str(place.readlink()) == entry.target:
                 return
             raise DockyardError(
@@ -98,12 +98,12 @@ class _Target:
             ) from error
 
     def _write(self, entry: DebEntry, path: str) -> None:
-        if entry.kind is Kind.DIRECTORY:
+        if entry.kind is MemberKind.DIRECTORY:
             self.directory(path)
             return
         self.directory(path.rpartition("/")[0])
         place = self._root / path
-        if entry.kind is Kind.FILE:
+        if entry.kind is MemberKind.FILE:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(place, flags, 0o600)
             try:
@@ -114,9 +114,9 @@ class _Target:
                 os.utime(descriptor, (entry.mtime, entry.mtime))
             finally:
                 os.close(descriptor)
-        elif entry.kind is Kind.SYMLINK:
+        elif entry.kind is MemberKind.SYMLINK:
             place.symlink_to(entry.target)
-        elif entry.kind is Kind.HARDLINK:
+        elif entry.kind is MemberKind.HARDLINK:
             os.link(self._root / _merged(entry.target), place, follow_symlinks=False)
         # Device nodes and pipes have no place among tools.
 
