@@ -16,7 +16,7 @@ from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.initrd.build import InitrdReport, build_initrd, requirements
 from dockyard.initrd.dracut import build_with_dracut
-from dockyard.initrd.options import Feature, InitrdOptions
+from dockyard.initrd.options import InitrdFeature, InitrdOptions
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -146,7 +146,7 @@ def test_all_that_is_missing_is_named_in_one_error(tmp_path: Path) -> None:
     root = make(tmp_path / "root")
     for name in ("usr/bin/udevadm", "usr/bin/fsck.ext4", "usr/lib/systemd/system/basic.target"):
         (root / name).unlink()
-    options = InitrdOptions(KERNEL, modules=("zfs",), features=frozenset((Feature.VERITY,)))
+    options = InitrdOptions(KERNEL, modules=("zfs",), features=frozenset((InitrdFeature.VERITY,)))
     found = missing(root, options)
     assert found["udevadm"] == "every initrd"
     assert found["fsck.ext4"] == "the file system ext4"
@@ -221,7 +221,7 @@ def test_features_bring_their_files(tmp_path: Path) -> None:
     (root / "usr/lib/systemd/system/systemd-repart.service").write_text("")
     (root / "usr/lib/repart.d").mkdir()
     (root / "usr/lib/repart.d/50-data.conf").write_text("[Partition]\nFormat=ext4\n")
-    options = InitrdOptions(KERNEL, features=frozenset((Feature.REPART,)))
+    options = InitrdOptions(KERNEL, features=frozenset((InitrdFeature.REPART,)))
     assert set(missing(root, options)) == {"mkfs.ext4"}
     (root / "usr/bin/mkfs.ext4").write_bytes(elf())
     report, found = built(root, options)
@@ -231,7 +231,7 @@ def test_features_bring_their_files(tmp_path: Path) -> None:
         b"After=sysroot.mount"
         in found["etc/systemd/system/systemd-repart.service.d/root.conf"].data
     )
-    shell = InitrdOptions(KERNEL, features=frozenset((Feature.EMERGENCY_SHELL,)))
+    shell = InitrdOptions(KERNEL, features=frozenset((InitrdFeature.EMERGENCY_SHELL,)))
     (root / "usr/bin/sulogin").write_bytes(elf())
     _, found = built(root, shell)
     assert "etc/systemd/system/emergency.service.d/shell.conf" in found
@@ -294,7 +294,7 @@ def test_dracut_runs_inside_the_tree_and_leaves_it_as_it_is(
     dracut.chmod(0o755)
     before = sorted(path.name for path in root.rglob("*"))
     options = InitrdOptions(
-        KERNEL, ("xfs", "ext4"), ("nvme",), frozenset((Feature.CRYPT, Feature.VERITY))
+        KERNEL, ("xfs", "ext4"), ("nvme",), frozenset((InitrdFeature.CRYPT, InitrdFeature.VERITY))
     )
     size = build_with_dracut(root, options, tmp_path / "out")
     whole = zstd.decompress((tmp_path / "out").read_bytes())

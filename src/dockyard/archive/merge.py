@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dockyard.archive.archive import Archive, TreeSource, linked
 from dockyard.archive.entry import Entry, Kind, order
-from dockyard.archive.scan import Found, entries_of, walk
+from dockyard.archive.scan import Scanned, entries_of, walk
 from dockyard.errors import DockyardError, Problem
 
 Placed = tuple[Entry, int]
@@ -44,11 +44,11 @@ def merge(base: Archive, layer: Path, *, epoch: int | None = None) -> Archive:
     return Archive(entries, (*base.sources, TreeSource(layer)), [placed[1] for placed in merged])
 
 
-def _marks(found: Iterable[Found]) -> tuple[set[bytes], set[bytes], list[Found]]:
+def _marks(found: Iterable[Scanned]) -> tuple[set[bytes], set[bytes], list[Scanned]]:
     """The names that are removed, the directories that hide what was below, and all the rest."""
     removed: set[bytes] = set()
     hidden: set[bytes] = set()
-    kept: list[Found] = []
+    kept: list[Scanned] = []
     for one in found:
         status = one.status
         marks = dict(one.marks)

@@ -34,7 +34,7 @@ _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Scanned:
     """A name that the walk came to: its path, its lstat result and its extended attributes."""
 
     path: bytes
@@ -62,10 +62,10 @@ def scan(
     return Archive(entries_of(tree, found, epoch, without), (TreeSource(tree),))
 
 
-def walk(tree: Path, exclude: Collection[bytes] = ()) -> list[Found]:
+def walk(tree: Path, exclude: Collection[bytes] = ()) -> list[Scanned]:
     """Every name of a tree in canonical order, the root first."""
     root = os.fsencode(tree)
-    found: list[Found] = []
+    found: list[Scanned] = []
     path = b""
     try:
         _look(root, b"", os.lstat(root), found)
@@ -88,11 +88,11 @@ def walk(tree: Path, exclude: Collection[bytes] = ()) -> list[Found]:
     return found
 
 
-def _look(root: bytes, path: bytes, status: os.stat_result, found: list[Found]) -> None:
+def _look(root: bytes, path: bytes, status: os.stat_result, found: list[Scanned]) -> None:
     full = root + b"/" + path if path else root
     names = os.listxattr(full, follow_symlinks=False)
     if not names:
-        found.append(Found(path, status, ()))
+        found.append(Scanned(path, status, ()))
         return
     xattrs: list[tuple[bytes, bytes]] = []
     marks: list[tuple[str, bytes]] = []
@@ -103,11 +103,11 @@ def _look(root: bytes, path: bytes, status: os.stat_result, found: list[Found]) 
             continue
         key = os.fsencode(name)
         xattrs.append((key, plain_capability(value) if key == XATTR_CAPABILITY else value))
-    found.append(Found(path, status, tuple(sorted(xattrs)), tuple(marks)))
+    found.append(Scanned(path, status, tuple(sorted(xattrs)), tuple(marks)))
 
 
 def entries_of(
-    tree: Path, found: Sequence[Found], epoch: int | None, exclude_xattrs: Collection[bytes] = ()
+    tree: Path, found: Sequence[Scanned], epoch: int | None, exclude_xattrs: Collection[bytes] = ()
 ) -> list[Entry]:
     """Entries of what a walk found, hard links resolved and files digested."""
     digests = _digests(tree, found)
@@ -141,7 +141,7 @@ def entries_of(
     return entries
 
 
-def _digests(tree: Path, found: Sequence[Found]) -> list[str | None]:
+def _digests(tree: Path, found: Sequence[Scanned]) -> list[str | None]:
     """The digest of each file's first name; None for everything else."""
     results: list[str | None] = []
     seen: set[tuple[int, int]] = set()
@@ -160,7 +160,7 @@ def _digests(tree: Path, found: Sequence[Found]) -> list[str | None]:
     return results
 
 
-def _digest(root: bytes, one: Found, buffer: bytearray) -> str:
+def _digest(root: bytes, one: Scanned, buffer: bytearray) -> str:
     # One thread: hashing takes as long as reading, and a second one was measured to gain nothing.
     size, done = one.status.st_size, 0
     if not size:

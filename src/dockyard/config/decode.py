@@ -55,7 +55,7 @@ class Decoder:
         self.spans: dict[Path_, Span] = {}
         # The place of every key of a mapping with free names, by its path.
         self.keys: dict[Path_, Span] = {}
-        self.broken = Broken()
+        self.broken = UnreadPaths()
         # Where items of a list are left out: the places of those that are kept.
         self.kept: dict[Path_, list[int]] = {}
 
@@ -266,7 +266,7 @@ class Decoder:
         return self.spans[path]
 
 
-class Broken:
+class UnreadPaths:
     """The paths of values that could not be read, as a tree of their segments."""
 
     def __init__(self) -> None:

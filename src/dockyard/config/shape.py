@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dockyard.model.base import Model, written_names
-from dockyard.model.fields import Described, Mark, Reading, Rule, described
+from dockyard.model.fields import Described, Mark, Reading, ValueRule, described
 
 
 class ValueKind(StrEnum):
@@ -48,7 +48,7 @@ class Shape:
     model: type[Model] | None = None
     item: Shape | None = None
     names: Shape | None = None
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[ValueRule, ...] = ()
     filled: bool = False
     one_or_many: bool = False
 
@@ -120,7 +120,7 @@ def _marked(inner: Any, marks: list[object]) -> Shape:
     shape = Shape(ValueKind(reading.value)) if reading else shape_of(inner)
     return replace(
         shape,
-        rules=shape.rules + tuple(mark for mark in marks if isinstance(mark, Rule)),
+        rules=shape.rules + tuple(mark for mark in marks if isinstance(mark, ValueRule)),
         filled=Mark.FILLED in marks,
         one_or_many=Mark.ONE_OR_MANY in marks,
     )

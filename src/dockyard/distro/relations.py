@@ -147,7 +147,7 @@ class RelationMapper:
                 if rest:
                     yield self._group(rest, sense)
 
-    def _group(self, group: list[debian.Relation], sense: Sense) -> Relation:
+    def _group(self, group: list[debian.DebRelation], sense: Sense) -> Relation:
         mapped = [self._relation(item) for item in group]
         unique = list(dict.fromkeys(mapped))
         if len(unique) == 1:
@@ -155,7 +155,7 @@ class RelationMapper:
             return Relation(only.name, only.sense | sense, only.version)
         return Relation(f"({' or '.join(map(str, unique))})", sense)
 
-    def _relation(self, relation: debian.Relation) -> Relation:
+    def _relation(self, relation: debian.DebRelation) -> Relation:
         name = self._known.renamed.get(relation.name, relation.name)
         if not relation.operator:
             return Relation(name)

@@ -25,7 +25,7 @@ _RELEASE = re.compile(r"(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class FilesystemFeature:
     """A feature, and the first kernel that calls it stable. group: what the program that makes the
     file system sorts it under, where it does so.
     """
@@ -37,44 +37,44 @@ class Feature:
 
 EXT4 = (
     *(
-        Feature(name, _ALWAYS)
+        FilesystemFeature(name, _ALWAYS)
         for name in (
             *("sparse_super", "large_file", "filetype", "resize_inode", "dir_index", "ext_attr"),
             *("has_journal", "extent", "huge_file", "flex_bg", "metadata_csum", "64bit"),
             *("dir_nlink", "extra_isize"),
         )
     ),
-    Feature("metadata_csum_seed", (4, 4)),
-    Feature("orphan_file", (5, 15)),
+    FilesystemFeature("metadata_csum_seed", (4, 4)),
+    FilesystemFeature("orphan_file", (5, 15)),
 )
 
 XFS = (
-    Feature("finobt", (3, 16), "-m"),
-    Feature("reflink", (4, 16), "-m"),
-    Feature("bigtime", (5, 15), "-m"),
-    Feature("inobtcount", (5, 15), "-m"),
-    Feature("rmapbt", (6, 6), "-m"),
-    Feature("metadir", _NEVER, "-m"),  # for realtime groups, which an image has none of
-    Feature("sparse", (4, 10), "-i"),
-    Feature("nrext64", (6, 5), "-i"),
-    Feature("exchange", (6, 18), "-i"),
-    Feature("parent", (6, 18), "-n"),
+    FilesystemFeature("finobt", (3, 16), "-m"),
+    FilesystemFeature("reflink", (4, 16), "-m"),
+    FilesystemFeature("bigtime", (5, 15), "-m"),
+    FilesystemFeature("inobtcount", (5, 15), "-m"),
+    FilesystemFeature("rmapbt", (6, 6), "-m"),
+    FilesystemFeature("metadir", _NEVER, "-m"),  # for realtime groups, which an image has none of
+    FilesystemFeature("sparse", (4, 10), "-i"),
+    FilesystemFeature("nrext64", (6, 5), "-i"),
+    FilesystemFeature("exchange", (6, 18), "-i"),
+    FilesystemFeature("parent", (6, 18), "-n"),
 )
 
 BTRFS = (
-    Feature("extref", (3, 12)),
-    Feature("skinny-metadata", (3, 18)),
-    Feature("no-holes", (4, 0)),
-    Feature("free-space-tree", (4, 9)),
-    Feature("block-group-tree", (6, 6)),
+    FilesystemFeature("extref", (3, 12)),
+    FilesystemFeature("skinny-metadata", (3, 18)),
+    FilesystemFeature("no-holes", (4, 0)),
+    FilesystemFeature("free-space-tree", (4, 9)),
+    FilesystemFeature("block-group-tree", (6, 6)),
 )
 
 # Algorithms; those beyond the first two are asked for by name only.
 EROFS = (
-    Feature("lz4", (5, 4)),
-    Feature("lz4hc", (5, 4)),
-    Feature("lzma", (5, 16)),
-    Feature("zstd", (6, 10)),
+    FilesystemFeature("lz4", (5, 4)),
+    FilesystemFeature("lz4hc", (5, 4)),
+    FilesystemFeature("lzma", (5, 16)),
+    FilesystemFeature("zstd", (6, 10)),
 )
 
 
@@ -84,13 +84,13 @@ def version(release: str | None) -> Version:
     return (int(found[1]), int(found[2])) if found else UNKNOWN
 
 
-def stable(features: Iterable[Feature], release: str | None) -> dict[str, bool]:
+def stable(features: Iterable[FilesystemFeature], release: str | None) -> dict[str, bool]:
     """For each feature whether a kernel calls it stable."""
     kernel = version(release)
     return {feature.name: feature.since <= kernel for feature in features}
 
 
-def switches(features: Iterable[Feature], release: str | None, group: str) -> str:
+def switches(features: Iterable[FilesystemFeature], release: str | None, group: str) -> str:
     """The features of a group as `name=1,other=0`."""
     chosen = [feature for feature in features if feature.group == group]
     return ",".join(f"{name}={int(on)}" for name, on in stable(chosen, release).items())

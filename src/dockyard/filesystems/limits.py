@@ -13,7 +13,7 @@ _PATHS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Limit:
     """A limit of a file system: `breaks` is true for the entries that it cannot hold."""
 
     code: str
@@ -22,18 +22,18 @@ class Rule:
     fix: str = ""
 
 
-LONG_NAME = Rule("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255)
-LONG_TARGET = Rule(
+LONG_NAME = Limit("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255)
+LONG_TARGET = Limit(
     "long-target", "symbolic links of more than 4095 bytes", lambda e: len(e.target) > 4095
 )
-DEVICE_NUMBER = Rule(
+DEVICE_NUMBER = Limit(
     "device-number",
     "devices with a major number over 4095 or a minor number over 1048575",
     lambda e: e.rdev[0] > 4095 or e.rdev[1] > 1048575,
 )
 
 
-def refusals(archive: Archive, name: str, rules: Iterable[Rule]) -> list[Problem]:
+def refusals(archive: Archive, name: str, rules: Iterable[Limit]) -> list[Problem]:
     """One problem for each rule that some entry breaks."""
     broken: dict[str, list[bytes]] = {}
     known = tuple(rules)
@@ -48,7 +48,7 @@ def refusals(archive: Archive, name: str, rules: Iterable[Rule]) -> list[Problem
     ]
 
 
-def _refusal(name: str, rule: Rule, paths: list[str]) -> Problem:
+def _refusal(name: str, rule: Limit, paths: list[str]) -> Problem:
     more = len(paths) - _PATHS_SHOWN
     listed = paths[:_PATHS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
     return Problem(

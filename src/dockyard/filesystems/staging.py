@@ -21,19 +21,19 @@ from dockyard.archive.entry import (
     Entry,
 )
 from dockyard.errors import DockyardError, Problem
-from dockyard.filesystems.limits import Rule
+from dockyard.filesystems.limits import Limit
 from dockyard.host import mounts
 from dockyard.host.namespace import MAPPED_IDS
 
 _PROBES = tuple(f"{number}" for number in range(5))
 
-DEVICE_RULE = Rule(
+DEVICE_RULE = Limit(
     "device",
     "device nodes, when it is written without root",
     lambda e: e.kind in DEVICES,
     "leave /dev empty: the running system fills it",
 )
-TRUSTED_RULE = Rule(
+TRUSTED_RULE = Limit(
     "trusted-xattr",
     "attributes trusted.*, when it is written without root",
     lambda e: any(name.startswith(b"trusted.") for name, _ in e.xattrs),

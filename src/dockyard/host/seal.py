@@ -68,7 +68,7 @@ class _Row(NamedTuple):
     ctime_ns: int
 
 
-class Broken(Exception):
+class BrokenSeal(Exception):
     """A seal is not there, or is not what was written."""
 
 
@@ -122,7 +122,7 @@ def holds(directory: Path, path: str) -> bool:
     try:
         expected = _read(directory)[path].content
         return _digest(str(directory / path), expected) == expected
-    except (Broken, KeyError, OSError):
+    except (BrokenSeal, KeyError, OSError):
         return False
 
 
@@ -134,7 +134,7 @@ class Digests:
     def __init__(self, directory: Path) -> None:
         try:
             self._rows = _read(directory)
-        except Broken:
+        except BrokenSeal:
             self._rows = {}
 
     def of(self, path: str, status: os.stat_result) -> str | None:
@@ -170,7 +170,7 @@ def untouched(directory: Path) -> bool:
     try:
         rows = _read(directory)
         found = {path: status for path, _, status in _below(directory)}
-    except (Broken, OSError):
+    except (BrokenSeal, OSError):
         return False
     return rows.keys() == found.keys() and all(
         _same_status(rows[path], status, several_names=True) for path, status in found.items()
@@ -185,7 +185,7 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
     """
     try:
         rows = _read(directory)
-    except Broken as error:
+    except BrokenSeal as error:
         return str(error)
     found: dict[str, _Row] = {}
     wrong: list[str] = []
@@ -214,7 +214,7 @@ def distrust(directory: Path) -> None:
     """Let the next look at a sealed directory read everything."""
     try:
         rows = _read(directory)
-    except Broken:
+    except BrokenSeal:
         return
     touched = {path: row._replace(inode=0, ctime_ns=0) for path, row in rows.items()}
     _keep(directory, touched, content(directory) or "")
@@ -328,9 +328,9 @@ def _read(directory: Path) -> dict[str, _Row]:
     try:
         given, _, sealed = (directory / NAME).read_bytes().partition(b"\n")
     except OSError as error:
-        raise Broken("it has no seal") from error
+        raise BrokenSeal("it has no seal") from error
     if hashlib.sha256(sealed).hexdigest().encode() != given:
-        raise Broken("its seal is broken")
+        raise BrokenSeal("its seal is broken")
     return {path: _Row(*row) for path, row in json.loads(sealed.partition(b"\n")[2]).items()}
 
 

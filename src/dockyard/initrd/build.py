@@ -13,8 +13,8 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.initrd import cpio, modules, udev, units
 from dockyard.initrd.compression import compressed
 from dockyard.initrd.contents import Contents
-from dockyard.initrd.modules import Kernel, Module
-from dockyard.initrd.options import Feature, InitrdOptions
+from dockyard.initrd.modules import Kernel, KernelModule
+from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.initrd.parts import BASE, FEATURES, FILESYSTEMS, REQUIRED_UDEV_RULES, Part
 from dockyard.initrd.rooted import Rooted
 
@@ -114,7 +114,7 @@ def _parts(options: InitrdOptions) -> list[tuple[str, Part]]:
         # A kind without an entry of its own is just the kernel module of its name.
         part = FILESYSTEMS.get(name, Part(modules=(name,)))
         found.append((f"the file system {name}", part))
-    for feature in Feature:
+    for feature in InitrdFeature:
         if feature in options.features:
             found.append((f"the feature {feature}", FEATURES[feature]))
     return found
@@ -156,12 +156,12 @@ def _add_accounts(contents: Contents, groups: frozenset[str]) -> None:
     contents.write("etc/group", "".join(f"{line}\n" for line in sorted(lines)))
 
 
-def _add_features(contents: Contents, features: frozenset[Feature]) -> None:
+def _add_features(contents: Contents, features: frozenset[InitrdFeature]) -> None:
     """The files of features beyond their units, programs and modules."""
-    if Feature.EMERGENCY_SHELL in features:
+    if InitrdFeature.EMERGENCY_SHELL in features:
         for unit in ("emergency", "rescue"):
             contents.write(f"etc/systemd/system/{unit}.service.d/shell.conf", _SULOGIN_DROP_IN)
-    if Feature.REPART in features:
+    if InitrdFeature.REPART in features:
         contents.write("etc/systemd/system/systemd-repart.service.d/root.conf", _REPART_DROP_IN)
         for folder in _REPART:
             for name in contents.root.names(folder):
@@ -180,7 +180,7 @@ def _add_loaded(contents: Contents, names: list[str]) -> None:
 
 def _add_modules(
     contents: Contents, kernel: Kernel, options: InitrdOptions, wanted: list[tuple[str, Part]]
-) -> tuple[tuple[Module, ...], tuple[str, ...]]:
+) -> tuple[tuple[KernelModule, ...], tuple[str, ...]]:
     required = [*options.modules, *(name for _, part in wanted for name in part.modules)]
     optional = [name for _, part in wanted for name in part.wanted_modules]
     chosen = kernel.choose([*required, *optional])

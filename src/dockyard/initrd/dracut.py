@@ -14,14 +14,14 @@ from tempfile import TemporaryFile
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import run_in_tree
 from dockyard.initrd.compression import compressed
-from dockyard.initrd.options import Feature, InitrdOptions
+from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.initrd.rooted import Rooted
 
 _MODULES = {
-    Feature.VERITY: "systemd-veritysetup",
-    Feature.REPART: "systemd-repart",
-    Feature.CRYPT: "crypt",
-    Feature.TPM: "tpm2-tss",
+    InitrdFeature.VERITY: "systemd-veritysetup",
+    InitrdFeature.REPART: "systemd-repart",
+    InitrdFeature.CRYPT: "crypt",
+    InitrdFeature.TPM: "tpm2-tss",
 }
 _RESULT = "/tmp/initrd"
 

@@ -30,7 +30,7 @@ _SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class KernelModule:
     """A chosen module: name (with underscores), path below the kernel's folder without the suffix
     of a compression, the names that it depends on, its content and what `.modinfo` says.
     """
@@ -49,7 +49,7 @@ class Module:
 class Chosen:
     """Modules in order of their names, and the wanted names that the kernel does not know."""
 
-    modules: tuple[Module, ...]
+    modules: tuple[KernelModule, ...]
     missing: tuple[str, ...]
 
 
@@ -76,7 +76,7 @@ class Kernel:
     def choose(self, names: Iterable[str]) -> Chosen:
         """The modules of these names and of all that they depend on, hard and soft."""
         pending = [module_name(name) for name in names]
-        found: dict[str, Module] = {}
+        found: dict[str, KernelModule] = {}
         missing: set[str] = set()
         built_in = frozenset(self.builtin)
         soft: set[str] = set()
@@ -118,7 +118,7 @@ class Kernel:
                 items.append((kmod_index.normal(value), 0, name))
         return items
 
-    def _load(self, name: str) -> Module:
+    def _load(self, name: str) -> KernelModule:
         path = self._paths[name]
         content = self._root.read(f"{self.folder}/{path}")
         if content is None:
@@ -145,7 +145,7 @@ class Kernel:
             ) from error
         plain = path[: path.index(".ko") + 3]
         pairs = [text.partition("=") for text in info.decode(errors="replace").split("\0") if text]
-        return Module(
+        return KernelModule(
             name,
             plain,
             self._depends[name],
@@ -162,7 +162,7 @@ def module_name(path: str) -> str:
     return name.replace("-", "_")
 
 
-def _soft(module: Module) -> list[str]:
+def _soft(module: KernelModule) -> list[str]:
     """The names in the soft dependencies of a module (`softdep=pre: a b post: c`)."""
     return [
         word
@@ -200,7 +200,7 @@ def _no_modules(root: Rooted, version: str) -> Problem:
     )
 
 
-def indexes(kernel: Kernel, chosen: tuple[Module, ...]) -> dict[str, bytes]:
+def indexes(kernel: Kernel, chosen: tuple[KernelModule, ...]) -> dict[str, bytes]:
     """The index files for the chosen modules and the kernel's built-in ones, by their names."""
     paths = {module.name: module.path for module in chosen}
     depends: list[kmod_index.Item] = []

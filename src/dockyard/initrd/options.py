@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Feature(StrEnum):
+class InitrdFeature(StrEnum):
     """A part of an initrd beyond finding, checking and mounting a plain root file system."""
 
     VERITY = "verity"  # root or usr on dm-verity, by roothash= or usrhash=
@@ -30,5 +30,5 @@ class InitrdOptions:
     kernel: str
     filesystems: tuple[str, ...] = ("ext4",)
     modules: tuple[str, ...] = ()
-    features: frozenset[Feature] = frozenset()
+    features: frozenset[InitrdFeature] = frozenset()
     level: int = 3

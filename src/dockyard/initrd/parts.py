@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dockyard.initrd.options import Feature
+from dockyard.initrd.options import InitrdFeature
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ BASE = Part(
     wanted_libraries=("acl", "zstd"),
 )
 
-FEATURES: Mapping[Feature, Part] = {
-    Feature.VERITY: Part(
+FEATURES: Mapping[InitrdFeature, Part] = {
+    InitrdFeature.VERITY: Part(
         units=(
             *("veritysetup.target", "veritysetup-pre.target", "remote-veritysetup.target"),
             "system-systemd\\x2dveritysetup.slice",
@@ -88,17 +88,17 @@ FEATURES: Mapping[Feature, Part] = {
         modules=("dm_mod", "dm_verity"),
         libraries=("cryptsetup",),
     ),
-    Feature.VOLATILE: Part(
+    InitrdFeature.VOLATILE: Part(
         units=("systemd-volatile-root.service",),
         modules=("overlay",),
     ),
-    Feature.REPART: Part(
+    InitrdFeature.REPART: Part(
         units=("systemd-repart.service",),
         modules=("loop",),
         libraries=("fdisk",),
         wanted_libraries=("cryptsetup",),  # for partitions that are encrypted or have verity
     ),
-    Feature.CRYPT: Part(
+    InitrdFeature.CRYPT: Part(
         units=(
             *("cryptsetup.target", "cryptsetup-pre.target", "remote-cryptsetup.target"),
             "system-systemd\\x2dcryptsetup.slice",
@@ -114,15 +114,15 @@ FEATURES: Mapping[Feature, Part] = {
         wanted_modules=("aesni_intel", "aes_ce_blk", "xts"),
         libraries=("cryptsetup",),
     ),
-    Feature.TPM: Part(
+    InitrdFeature.TPM: Part(
         programs=("libtss2-tcti-device.so.0",),
         wanted_modules=("tpm_tis", "tpm_crb"),
         libraries=("tpm",),
     ),
-    Feature.GPT_AUTO: Part(
+    InitrdFeature.GPT_AUTO: Part(
         programs=("/usr/lib/systemd/system-generators/systemd-gpt-auto-generator",)
     ),
-    Feature.EMERGENCY_SHELL: Part(programs=("sulogin",)),
+    InitrdFeature.EMERGENCY_SHELL: Part(programs=("sulogin",)),
 }
 
 FILESYSTEMS: Mapping[str, Part] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, TypeAlias
 
-from dockyard.model.fields import Mark, Reading, Rule
+from dockyard.model.fields import Mark, Reading, ValueRule
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 _VERSION = r"[A-Za-z0-9._+~^]+"
@@ -50,7 +50,7 @@ def _positive(value: int) -> str:
 
 Name: TypeAlias = Annotated[
     str,
-    Rule(
+    ValueRule(
         "distro.name",
         _name,
         "use letters, digits and . _ + -; a letter, a digit or _ comes first",
@@ -60,7 +60,7 @@ Name: TypeAlias = Annotated[
 Names: TypeAlias = Annotated[tuple[str, ...], Mark.ONE_OR_MANY]
 VersionText: TypeAlias = Annotated[
     str,
-    Rule(
+    ValueRule(
         "distro.version",
         _version,
         "use letters, digits and . _ + ~ ^",
@@ -70,7 +70,7 @@ VersionText: TypeAlias = Annotated[
 # A path in the system that is made.
 SystemPath: TypeAlias = Annotated[
     str,
-    Rule(
+    ValueRule(
         "distro.path",
         _absolute,
         "write it as in /usr/share/doc",
@@ -80,7 +80,7 @@ SystemPath: TypeAlias = Annotated[
 # A file of the distribution, by its path below the directory of distro.yaml.
 OwnFile: TypeAlias = Annotated[
     str,
-    Rule(
+    ValueRule(
         "distro.file-outside",
         _relative,
         "write a path relative to that directory, without `..`",
@@ -89,7 +89,7 @@ OwnFile: TypeAlias = Annotated[
 ]
 Capabilities: TypeAlias = Annotated[
     str,
-    Rule(
+    ValueRule(
         "distro.capabilities",
         _capabilities,
         "write them as cap_net_raw=ep or cap_net_admin,cap_net_raw+ep",
@@ -98,8 +98,8 @@ Capabilities: TypeAlias = Annotated[
 # Permission bits. In YAML three or four octal digits, quoted.
 Mode: TypeAlias = Annotated[int, Reading.MODE]
 Natural: TypeAlias = Annotated[
-    int, Rule("distro.out-of-range", _natural, "write 0 or more", {"minimum": 0})
+    int, ValueRule("distro.out-of-range", _natural, "write 0 or more", {"minimum": 0})
 ]
 Positive: TypeAlias = Annotated[
-    int, Rule("distro.out-of-range", _positive, "write 1 or more", {"minimum": 1})
+    int, ValueRule("distro.out-of-range", _positive, "write 1 or more", {"minimum": 1})
 ]

@@ -41,7 +41,7 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class ValueRule:
     """What every value of a type must be.
 
     wrong: says what is wrong with a value, or "".

@@ -20,7 +20,7 @@ _MOUNTED: tuple[tuple[Segment, ...], ...] = tuple(
 )
 
 
-class Mount(NamedTuple):
+class _Mounted(NamedTuple):
     """A mount point of a file system or of one of its subvolumes."""
 
     path: tuple[Segment, ...]
@@ -35,16 +35,16 @@ def storage_mounts(value: Storage) -> Iterator[Mistake]:
     yield from _verity_mounts(value)
 
 
-def mounts(storage: Storage) -> Iterator[Mount]:
+def mounts(storage: Storage) -> Iterator[_Mounted]:
     """Every mount point, in the order of the file."""
     for index, item in enumerate(storage.filesystems):
         at: tuple[Segment, ...] = ("filesystems", index)
         if item.mount_point:
-            yield Mount((*at, "mountPoint"), item, item.mount_point)
+            yield _Mounted((*at, "mountPoint"), item, item.mount_point)
         for number, subvolume in enumerate(item.btrfs.subvolumes if item.btrfs else ()):
             if subvolume.mount_point:
                 path = (*at, "btrfs", "subvolumes", number, "mountPoint")
-                yield Mount(path, item, subvolume.mount_point)
+                yield _Mounted(path, item, subvolume.mount_point)
 
 
 def _mount_paths(value: Storage) -> Iterator[Mistake]:

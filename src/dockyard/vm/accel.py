@@ -35,25 +35,25 @@ _POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AccelChoice:
     """The accelerator to use, and why it is not KVM, or an empty text."""
 
     accel: Accel
     why: str = ""
 
 
-def probe(tools: Tools, cache: Path | None = None) -> Verdict:
+def probe(tools: Tools, cache: Path | None = None) -> AccelChoice:
     """Find out which accelerator to use.
 
     cache: a file that keeps the verdict until the host boots again or /dev/kvm changes; None to
     try in any case.
     """
     if not KVM.exists():
-        return Verdict(Accel.TCG, "this host has no /dev/kvm")
+        return AccelChoice(Accel.TCG, "this host has no /dev/kvm")
     try:
         KVM.open("r+b", buffering=0).close()
     except OSError as error:
-        return Verdict(Accel.TCG, f"/dev/kvm cannot be opened: {error.strerror}")
+        return AccelChoice(Accel.TCG, f"/dev/kvm cannot be opened: {error.strerror}")
     key = f"{_BOOT_ID.read_text().strip()} {KVM.stat().st_ctime_ns}"
     if cache and (known := _read(cache, key)):
         return known
@@ -65,15 +65,15 @@ def probe(tools: Tools, cache: Path | None = None) -> Verdict:
     return verdict
 
 
-def _read(cache: Path, key: str) -> Verdict | None:
+def _read(cache: Path, key: str) -> AccelChoice | None:
     try:
         told = json.loads(cache.read_bytes())
-        return Verdict(Accel(told["accel"]), str(told["why"])) if told["key"] == key else None
+        return AccelChoice(Accel(told["accel"]), str(told["why"])) if told["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _try_kvm(tools: Tools) -> Verdict:
+def _try_kvm(tools: Tools) -> AccelChoice:
     with TemporaryDirectory(prefix="dockyard-kvm-") as name:
         work = Path(name)
         found = find_firmware(tools.root)
@@ -99,7 +99,7 @@ def _try_kvm(tools: Tools) -> Verdict:
                 if b"KVM internal error" in told.read_bytes():
                     break
         if spoke:
-            return Verdict(Accel.KVM)
+            return AccelChoice(Accel.KVM)
         first = told.read_text(errors="replace").strip().partition("\n")[0]
         why = first or f"a guest did not start within {_LIMIT_SECONDS:.0f} s"
-        return Verdict(Accel.TCG, f"/dev/kvm is there, but does not work: {why}")
+        return AccelChoice(Accel.TCG, f"/dev/kvm is there, but does not work: {why}")

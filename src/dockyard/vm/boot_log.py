@@ -161,7 +161,7 @@ _ENDINGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundEnding:
     """An ending that was found in a text: what to say of it, and the lines around it."""
 
     code: str
@@ -170,7 +170,7 @@ class Found:
     lines: tuple[str, ...]
 
 
-def find_ending(lines: Sequence[str], stage: Stage) -> Found | None:
+def find_ending(lines: Sequence[str], stage: Stage) -> FoundEnding | None:
     """What makes it certain that a boot in this stage fails, or None."""
     text = "\n".join(lines)
     for ending in _ENDINGS:
@@ -178,7 +178,7 @@ def find_ending(lines: Sequence[str], stage: Stage) -> Found | None:
             group = next((group for group in found.groups() if group), "").strip()
             place = text.count("\n", 0, found.start())
             around = lines[max(0, place - _LINES_BEFORE) : place + _LINES_AFTER]
-            return Found(ending.code, ending.what.format(group), ending.fix, _cut(around))
+            return FoundEnding(ending.code, ending.what.format(group), ending.fix, _cut(around))
     return None
 
 
@@ -221,7 +221,7 @@ class BootLog:
         del self._lines[:-_KEPT_LINES]
         self._advance("\n".join(lines))
 
-    def ending(self) -> Found | None:
+    def ending(self) -> FoundEnding | None:
         """What makes it certain that this boot fails, or None."""
         return find_ending(self._shown(), self.stage)
 

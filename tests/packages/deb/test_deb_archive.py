@@ -9,7 +9,7 @@ import pytest
 from debian_archive import SmallArchive, certificates, sign
 from dockyard.errors import DockyardError
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.archive import Archive, Suite, archive_certificates
+from dockyard.packages.deb.archive import DebianArchive, Suite, archive_certificates
 from dockyard.packages.deb.index import open_index
 
 SUITE = Suite("stable")
@@ -24,9 +24,9 @@ def small(tmp_path: Path) -> SmallArchive:
     return made
 
 
-def open_archive(small: SmallArchive, tmp_path: Path, *before: str) -> Archive:
+def open_archive(small: SmallArchive, tmp_path: Path, *before: str) -> DebianArchive:
     mirrors = (*before, small.root.as_uri())
-    return Archive(mirrors, Blobs(tmp_path / "blobs"), certificates=certificates())
+    return DebianArchive(mirrors, Blobs(tmp_path / "blobs"), certificates=certificates())
 
 
 def code(small: SmallArchive, tmp_path: Path) -> str:
@@ -123,7 +123,7 @@ def test_a_bad_mirror_is_passed_over(small: SmallArchive, tmp_path: Path) -> Non
 
 
 def test_a_suite_that_is_nowhere_names_every_mirror(tmp_path: Path) -> None:
-    archive = Archive(["file:///one", "file:///two"], Blobs(tmp_path))
+    archive = DebianArchive(["file:///one", "file:///two"], Blobs(tmp_path))
     with pytest.raises(DockyardError) as caught:
         archive.release("stable")
     problem = caught.value.problems[0]

@@ -19,7 +19,7 @@ from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
     LONG_NAME,
     LONG_TARGET,
-    Rule,
+    Limit,
     check_label,
     refusals,
 )
@@ -37,7 +37,7 @@ _NODE = 16384
 _SMALLEST = 128 << 20
 RULES = (
     TRUSTED_RULE,
-    Rule(
+    Limit(
         "xattr-size",
         "an extended attribute of more than 16000 bytes",
         lambda e: any(len(name) + len(value) > 16000 for name, value in e.xattrs),

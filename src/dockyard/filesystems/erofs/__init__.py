@@ -18,7 +18,7 @@ from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
     LONG_NAME,
     LONG_TARGET,
-    Rule,
+    Limit,
     check_label,
     refusals,
 )
@@ -36,13 +36,13 @@ _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 RULES = (
     LONG_NAME,
     LONG_TARGET,
-    Rule(
+    Limit(
         "time",
         "times before 1970 with a fraction of a second",
         lambda e: e.mtime_ns < 0 and e.mtime_ns % NANOSECONDS,
     ),
     DEVICE_NUMBER,
-    Rule(
+    Limit(
         "xattr-name",
         "extended attributes with these names",
         lambda e: (
@@ -53,7 +53,7 @@ RULES = (
         ),
         "remove the attributes in a script of the image",
     ),
-    Rule(
+    Limit(
         "xattr-size",
         "an extended attribute of more than 65535 bytes",
         lambda e: any(len(value) > 65535 for _, value in e.xattrs),

@@ -54,7 +54,7 @@ class Inode:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Extent:
     """`count` blocks of a file from its block `logical` on, lying at `physical` in the image."""
 
     logical: int
@@ -140,14 +140,14 @@ class Volume(MappedImage):
             attributes_inside=raw[128 + extra :] if extra else b"",
         )
 
-    def runs(self, inode: Inode) -> Iterator[Run]:
+    def runs(self, inode: Inode) -> Iterator[Extent]:
         """Where the written blocks of an inode lie, in logical order; the rest is holes."""
         if inode.flags & _USES_EXTENTS:
             yield from self._extents(inode.area, inode.number, 6)
         else:
             yield from self._mapped(inode)
 
-    def _extents(self, node: bytes, number: int, most_depth: int) -> Iterator[Run]:
+    def _extents(self, node: bytes, number: int, most_depth: int) -> Iterator[Extent]:
         magic, entries, _, depth, _ = _EXTENT_HEADER.unpack_from(node)
         if magic != _EXTENT_MAGIC or depth > most_depth or 12 + 12 * entries > len(node):
             raise self.broken(f"the extents of inode {number} are damaged")
@@ -159,21 +159,21 @@ class Volume(MappedImage):
             else:
                 logical, count, high, low = _EXTENT.unpack_from(node, at)
                 if count <= _UNWRITTEN:
-                    yield Run(logical, low | high << 32, count)
+                    yield Extent(logical, low | high << 32, count)
 
-    def _mapped(self, inode: Inode) -> Iterator[Run]:
+    def _mapped(self, inode: Inode) -> Iterator[Extent]:
         """The block map of ext2: twelve blocks, then one, two and three levels of indirection."""
         numbers = struct.unpack("<15I", inode.area)
         logical = 0
         for number in numbers[:12]:
             if number:
-                yield Run(logical, number, 1)
+                yield Extent(logical, number, 1)
             logical += 1
         for level, number in enumerate(numbers[12:], 1):
             yield from self._indirect(number, level, logical)
             logical += (self.block_size // 4) ** level
 
-    def _indirect(self, number: int, level: int, logical: int) -> Iterator[Run]:
+    def _indirect(self, number: int, level: int, logical: int) -> Iterator[Extent]:
         if not number:
             return
         step = (self.block_size // 4) ** (level - 1)
@@ -181,7 +181,7 @@ class Volume(MappedImage):
             if child and level > 1:
                 yield from self._indirect(child, level - 1, logical)
             elif child:
-                yield Run(logical, child, 1)
+                yield Extent(logical, child, 1)
             logical += step
 
     def content(self, inode: Inode) -> bytes:

@@ -23,7 +23,7 @@ from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
     LONG_NAME,
     LONG_TARGET,
-    Rule,
+    Limit,
     check_label,
     refusals,
 )
@@ -45,13 +45,13 @@ _FIX_XATTR = "remove the attributes in a script of the image"
 RULES = (
     LONG_NAME,
     LONG_TARGET,
-    Rule(
+    Limit(
         "time",
         "times before 1901-12-14 or after 2446-05-10",
         lambda e: not -(1 << 31) <= e.mtime_ns // NANOSECONDS < (1 << 34) - (1 << 31),
     ),
     DEVICE_NUMBER,
-    Rule(
+    Limit(
         "xattr-name",
         "extended attributes with these names",
         lambda e: (
@@ -62,13 +62,13 @@ RULES = (
         ),
         _FIX_XATTR,
     ),
-    Rule(
+    Limit(
         "xattr-size",
         "more than about 4000 bytes of extended attributes of one file",
         lambda e: sum(_attribute_size(*pair) for pair in e.xattrs) > _BLOCK - 32 - 4,
         _FIX_XATTR,
     ),
-    Rule("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - _BLOCK),
+    Limit("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - _BLOCK),
 )
 
 

@@ -18,7 +18,7 @@ from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, path_text
 from dockyard.errors import Problem
 from dockyard.filesystems.image import create_sparse, reading
-from dockyard.filesystems.limits import Rule, check_label, refusals
+from dockyard.filesystems.limits import Limit, check_label, refusals
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.vfat import reader
 from dockyard.host.process import ProcessFailed
@@ -44,17 +44,17 @@ def _bad_name(entry: Entry) -> bool:
 
 
 RULES = (
-    Rule(
+    Limit(
         "kind",
         "anything but files and directories",
         lambda e: e.kind not in (Kind.FILE, Kind.DIRECTORY),
         _FIX,
     ),
-    Rule("name", "such names", _bad_name, "rename it"),
-    Rule("large-file", "files of 4 GiB and more", lambda e: e.size >= 1 << 32, _FIX),
-    Rule("owner", "files that are not root's", lambda e: e.uid or e.gid, _FIX),
-    Rule("special-mode", "setuid, setgid and sticky bits", lambda e: e.mode & 0o7000, _FIX),
-    Rule(
+    Limit("name", "such names", _bad_name, "rename it"),
+    Limit("large-file", "files of 4 GiB and more", lambda e: e.size >= 1 << 32, _FIX),
+    Limit("owner", "files that are not root's", lambda e: e.uid or e.gid, _FIX),
+    Limit("special-mode", "setuid, setgid and sticky bits", lambda e: e.mode & 0o7000, _FIX),
+    Limit(
         "xattr",
         "extended attributes",
         lambda e: any(name != XATTR_SELINUX for name, _ in e.xattrs),

@@ -54,7 +54,7 @@ class Inode:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Extent:
     """`count` blocks of a fork from its block `logical` on, lying at byte `at` of the image."""
 
     logical: int
@@ -118,7 +118,7 @@ class Volume(MappedImage):
             attributes=Fork(raw[83], raw[end:], counts[1]) if offset else None,
         )
 
-    def runs(self, fork: Fork) -> Iterator[Run]:
+    def runs(self, fork: Fork) -> Iterator[Extent]:
         """Where the written blocks of a fork lie, in logical order; the rest is holes."""
         if fork.form == EXTENTS:
             yield from self._records(fork.content, 0, fork.extents)
@@ -126,7 +126,7 @@ class Volume(MappedImage):
             level, count = _u16(fork.content, 0), _u16(fork.content, 2)
             yield from self._children(fork.content, 4, count, level)
 
-    def _children(self, node: bytes, at: int, count: int, level: int) -> Iterator[Run]:
+    def _children(self, node: bytes, at: int, count: int, level: int) -> Iterator[Extent]:
         pointers = at + (len(node) - at) // 16 * 8
         for index in range(count):
             child = self.bytes_at(self._place(_u64(node, pointers + 8 * index)), self.block_size)
@@ -137,13 +137,13 @@ class Volume(MappedImage):
             else:
                 yield from self._children(child, _BLOCK_HEADER, _u16(child, 6), level - 1)
 
-    def _records(self, data: bytes, at: int, count: int) -> Iterator[Run]:
+    def _records(self, data: bytes, at: int, count: int) -> Iterator[Extent]:
         if at + 16 * count > len(data):
             raise self.broken("a block map is damaged")
         for high, low in struct.iter_unpack(">QQ", data[at : at + 16 * count]):
             if not high >> 63:  # else it is not written yet
                 block = (high & 0x1FF) << 43 | low >> 21
-                yield Run(high >> 9 & (1 << 54) - 1, self._place(block), low & (1 << 21) - 1)
+                yield Extent(high >> 9 & (1 << 54) - 1, self._place(block), low & (1 << 21) - 1)
 
     def pieces(self, inode: Inode) -> Iterator[bytes]:
         """The data of a file in pieces of at most 1 MiB; holes are zeros."""

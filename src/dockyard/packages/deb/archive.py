@@ -24,7 +24,14 @@ from dockyard.packages.deb.control import paragraphs
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.fetch import Progress, Wanted, fetch
 
-__all__ = ["Archive", "PackagesFile", "Release", "Suite", "archive_certificates", "read_release"]
+__all__ = [
+    "DebianArchive",
+    "PackagesFile",
+    "Release",
+    "Suite",
+    "archive_certificates",
+    "read_release",
+]
 
 _INDEX_SUFFIXES = (".xz", ".gz", "")
 _LIMIT = 1 << 24
@@ -67,7 +74,7 @@ def archive_certificates() -> tuple[pysequoia.Cert, ...]:
     return tuple(pysequoia.Cert.from_bytes(text) for _, text in texts)
 
 
-class Archive:
+class DebianArchive:
     """An archive as its mirrors give it. Everything it returns has been verified."""
 
     def __init__(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dockyard.model.packages import LockedRepository, PackageKind, Pin
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.archive import Archive, PackagesFile, Suite
+from dockyard.packages.deb.archive import DebianArchive, PackagesFile, Suite
 from dockyard.packages.deb.index import Candidate, Index, open_index
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress, Wanted, fetch
@@ -44,7 +44,7 @@ def open_suites(
 ) -> tuple[Index, list[PackagesFile]]:
     """The current packages of suites, fetched, verified and ready to be chosen from."""
     blobs = Blobs.of_store(store)
-    archive = Archive(origins.need_mirrors(), blobs, progress=progress)
+    archive = DebianArchive(origins.need_mirrors(), blobs, progress=progress)
     files = archive.packages(suites)
     return open_index(files, blobs, store / "solv"), files
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 import solv
 
-from dockyard.packages.deb.relations import Group, Relation, group, groups
+from dockyard.packages.deb.relations import Alternatives, DebRelation, group, groups
 from dockyard.packages.deb.version import key
 
 PRIORITIES = ("required", "important", "standard", "optional", "extra")
@@ -60,7 +60,7 @@ def build_pool(
         # libsolv is not asked to judge these: it takes any, and falls over later.
         if not _NAME.fullmatch(fields["Package"]) or not _SHA256.fullmatch(fields["SHA256"]):
             raise ValueError(f"the package {fields['Package'][:60]!r} has a bad name or digest")
-    parsed: dict[str, Group] = {}
+    parsed: dict[str, Alternatives] = {}
     ranks = _Ranks()
     for _, fields in listed:
         ranks.see(fields["Package"], fields["Version"])
@@ -110,7 +110,7 @@ class _Ranks:
 class _Maker:
     """Puts packages into a pool."""
 
-    def __init__(self, parsed: dict[str, Group], ranks: _Ranks) -> None:
+    def __init__(self, parsed: dict[str, Alternatives], ranks: _Ranks) -> None:
         self.pool = solv.Pool()
         self._repository = self.pool.add_repo("debian")
         self._data = self._repository.add_repodata()
@@ -118,7 +118,7 @@ class _Maker:
         self._parsed = parsed
         self._ranks = ranks
         self._requires: dict[str, solv.Dep] = {}
-        self._deps: dict[Relation, solv.Dep] = {}
+        self._deps: dict[DebRelation, solv.Dep] = {}
         self._names: dict[str, solv.Dep] = {}
 
     def add(self, repository: str, fields: dict[str, str]) -> None:
@@ -126,11 +126,11 @@ class _Maker:
         rank = self._ranks.rank(name, version)
         solvable = self._repository.add_solvable()
         solvable.name, solvable.evr, solvable.arch = name, rank, fields["Architecture"]
-        solvable.add_provides(self._dep(Relation(name, "=", version), exact=False))
-        solvable.add_provides(self._dep(Relation(name, "=", version)))
+        solvable.add_provides(self._dep(DebRelation(name, "=", version), exact=False))
+        solvable.add_provides(self._dep(DebRelation(name, "=", version)))
         for text in groups(fields.get("Provides", "")):
             for relation in self._parsed[text]:
-                solvable.add_provides(self._dep(Relation(relation.name)))
+                solvable.add_provides(self._dep(DebRelation(relation.name)))
                 if relation.operator:
                     solvable.add_provides(self._dep(relation))
         for field in ("Pre-Depends", "Depends"):
@@ -159,7 +159,7 @@ class _Maker:
         )
         if fields.get("Essential") == "yes":
             data.set_num(number, keys.essential, 1)
-            solvable.add_provides(self._dep(Relation(ESSENTIAL)))
+            solvable.add_provides(self._dep(DebRelation(ESSENTIAL)))
 
     def finish(self) -> None:
         self._data.internalize()
@@ -174,7 +174,7 @@ class _Maker:
             self._requires[text] = result
         return self._requires[text]
 
-    def _dep(self, relation: Relation, exact: bool = True) -> solv.Dep:
+    def _dep(self, relation: DebRelation, exact: bool = True) -> solv.Dep:
         """exact: a versioned relation asks for `=name`, which bare provides do not give."""
         if not relation.operator:
             return self._name(relation.name)
@@ -191,5 +191,5 @@ class _Maker:
             self._names[text] = self.pool.Dep(text)
         return self._names[text]
 
-    def _rank(self, relation: Relation) -> solv.Dep:
+    def _rank(self, relation: DebRelation) -> solv.Dep:
         return self._name(self._ranks.rank(relation.name, relation.version))

@@ -17,7 +17,7 @@ _OLD = {"<": "<=", ">": ">="}
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
+class DebRelation:
     """A package name, with an operator and a version or two empty texts."""
 
     name: str
@@ -28,7 +28,7 @@ class Relation:
         return f"{self.name} ({self.operator} {self.version})" if self.operator else self.name
 
 
-Group = tuple[Relation, ...]
+Alternatives = tuple[DebRelation, ...]
 """Alternatives, in order of preference."""
 
 
@@ -37,17 +37,17 @@ def groups(field: str) -> list[str]:
     return [text for part in field.split(",") if (text := part.strip())]
 
 
-def group(text: str) -> Group:
+def group(text: str) -> Alternatives:
     """The alternatives of one group. What cannot be read is left out."""
-    found: list[Relation] = []
+    found: list[DebRelation] = []
     for part in text.split("|"):
         match = _RELATION.match(part)
         if match:
             name, operator, version = match.groups()
-            found.append(Relation(name, _OLD.get(operator, operator) or "", version or ""))
+            found.append(DebRelation(name, _OLD.get(operator, operator) or "", version or ""))
     return tuple(found)
 
 
-def relations(field: str) -> list[Group]:
+def relations(field: str) -> list[Alternatives]:
     """All groups of a relation field."""
     return [group(text) for text in groups(field)]

@@ -18,7 +18,7 @@ import solv
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.packages.deb.index import Candidate, Index
 from dockyard.packages.deb.needs import alternatives
-from dockyard.packages.deb.relations import Relation, group
+from dockyard.packages.deb.relations import DebRelation, group
 from dockyard.packages.deb.version import satisfies
 
 _JOB = solv.Job
@@ -35,12 +35,12 @@ class Wish:
     where: Position | str | None = None
 
     @property
-    def relation(self) -> Relation:
+    def relation(self) -> DebRelation:
         name, equals, version = self.text.partition("=")
         if equals and "(" not in name:
-            return Relation(name.strip(), "=", version.strip())
+            return DebRelation(name.strip(), "=", version.strip())
         found = group(self.text)
-        return found[0] if found else Relation(self.text)
+        return found[0] if found else DebRelation(self.text)
 
 
 def solve(
