@@ -15,7 +15,7 @@ from dockyard.distro.making import DistroFacts
 from dockyard.distro.own import OwnPackage
 from dockyard.distro.relations import Relations, declared
 from dockyard.model.components import Component, Package
-from dockyard.packages.rpm.contents import Relation
+from dockyard.packages.rpm.contents import RpmRelation
 from model_data import from_data
 
 ROOT = Path(dockyard.__path__[0])
@@ -64,7 +64,7 @@ def test_a_conversion_is_known_by_all_that_shapes_it(tmp_path: Path) -> None:
     changed = [
         replace(base, name="b"),
         replace(base, declaration=Component(summary="x")),
-        replace(base, relations=Relations(requires=(Relation("x"),))),
+        replace(base, relations=Relations(requires=(RpmRelation("x"),))),
         replace(base, facts=replace(facts, epoch=2)),
         replace(base, strict=False),
     ]
@@ -80,6 +80,6 @@ def test_an_own_package_is_known_by_its_declaration(tmp_path: Path) -> None:
     facts = DistroFacts("Distro 1", "Vendor", 1)
     base = OwnPackage(package=package, relations=declared(package), facts=facts, directory=tmp_path)
     other = replace(base, package=replace(package, version="2"))
-    more = replace(base, relations=Relations(provides=(Relation("x"),)))
+    more = replace(base, relations=Relations(provides=(RpmRelation("x"),)))
     sources = identity.SourceFiles(tmp_path)
     assert len({identity.own_key(each, sources) for each in (base, other, more)}) == 3

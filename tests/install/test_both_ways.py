@@ -20,8 +20,8 @@ from dockyard.packages.rpm.contents import (
     FileTrigger,
     PackagedFile,
     PackageScriptlet,
-    Relation,
     RpmPackage,
+    RpmRelation,
     Sense,
 )
 from dockyard.packages.rpm.signature import strip_signature
@@ -38,8 +38,8 @@ def make(
     directory: Path,
     name: str,
     *files: PackagedFile,
-    requires: Sequence[Relation] = (),
-    provides: Sequence[Relation] = (),
+    requires: Sequence[RpmRelation] = (),
+    provides: Sequence[RpmRelation] = (),
     scriptlets: Sequence[PackageScriptlet] = (),
     triggers: Sequence[FileTrigger] = (),
 ) -> Path:
@@ -52,7 +52,7 @@ def make(
         build_time=EPOCH,
         files=files,
         requires=requires,
-        provides=[Relation(name, Sense.EQUAL, "1-1"), *provides],
+        provides=[RpmRelation(name, Sense.EQUAL, "1-1"), *provides],
         scriptlets=scriptlets,
         triggers=triggers,
     )
@@ -129,14 +129,17 @@ def base(tools: Tools, tmp_path: Path) -> list[Path]:
             "shell",
             *shell,
             link("/usr/bin/sh", "dash"),
-            requires=[Relation("aaa-filesystem")],
-            provides=[Relation("/bin/sh")],
+            requires=[RpmRelation("aaa-filesystem")],
+            provides=[RpmRelation("/bin/sh")],
         ),
     ]
 
 
 def nasty(directory: Path) -> list[Path]:
-    needs = [Relation("shell", Sense.SCRIPT_PRE), Relation("aaa-filesystem", Sense.SCRIPT_PRE)]
+    needs = [
+        RpmRelation("shell", Sense.SCRIPT_PRE),
+        RpmRelation("aaa-filesystem", Sense.SCRIPT_PRE),
+    ]
     twice = file("/usr/share/both/same", "the same\n")
     ghost = FileFlag.GHOST
     return [
@@ -202,7 +205,7 @@ def nasty(directory: Path) -> list[Path]:
             folder("/usr/share/both"),
             twice,
             file("/usr/share/both/ghost", "real"),
-            requires=[*needs, Relation("(first or nothing)"), Relation("/usr/bin/crew")],
+            requires=[*needs, RpmRelation("(first or nothing)"), RpmRelation("/usr/bin/crew")],
         ),
     ]
 
@@ -227,7 +230,7 @@ touch /etc/.pwd.lock /etc/passwd-
 
 def scripted(directory: Path) -> list[Path]:
     paths = ("/usr/share", "/usr/bin/c")
-    needs = [Relation("shell", Sense.SCRIPT_POST)]
+    needs = [RpmRelation("shell", Sense.SCRIPT_POST)]
     return [
         make(
             directory,
@@ -249,7 +252,7 @@ def scripted(directory: Path) -> list[Path]:
                 PackageScriptlet("preun", script="echo never >> /order"),
             ],
             triggers=[FileTrigger("in", ("/usr/lib",), script="echo a-late $1 >> /order")],
-            requires=[*needs, Relation("zz-triggers")],
+            requires=[*needs, RpmRelation("zz-triggers")],
         ),
         make(
             directory,
@@ -313,7 +316,7 @@ def test_scriptlets_of_a_single_package_are_rpms_matter(
 
 
 def test_what_depends_on_the_order_of_packages_is_rpms_matter(tools: Tools, tmp_path: Path) -> None:
-    user = Relation("user(crew)", Sense.EQUAL, "dSBjcmV3IDc3Cg==")
+    user = RpmRelation("user(crew)", Sense.EQUAL, "dSBjcmV3IDc3Cg==")
     each = FileTrigger("in", ("/usr",), per_transaction=False, script="true")
     one = file("/usr/one", "one")
     times = PackagedFile("/usr/one", one.mode, one.data, mtime=one.mtime + 1)
@@ -361,8 +364,8 @@ def test_a_missing_requirement_and_a_failing_scriptlet_are_told_as_by_rpm(
     tools: Tools, base: list[Path], tmp_path: Path
 ) -> None:
     bad = PackageScriptlet("posttrans", script="echo words of it; exit 3")
-    package = make(tmp_path, "bad", requires=[Relation("what-is-not-there")], scriptlets=[bad])
-    there = make(tmp_path, "there", provides=[Relation("what-is-not-there")])
+    package = make(tmp_path, "bad", requires=[RpmRelation("what-is-not-there")], scriptlets=[bad])
+    there = make(tmp_path, "there", provides=[RpmRelation("what-is-not-there")])
     for number, packages in enumerate(([*base, package], [*base, package, there])):
         told = []
         for way in (by_rpm, assembled):

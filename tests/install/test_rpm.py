@@ -17,8 +17,8 @@ from dockyard.install.rpm import file_owners, header_digests, install, verify
 from dockyard.packages.rpm.contents import (
     PackagedFile,
     PackageScriptlet,
-    Relation,
     RpmPackage,
+    RpmRelation,
 )
 from dockyard.packages.rpm.writer import write_package
 
@@ -42,9 +42,9 @@ def make(
         license="MIT",
         build_time=EPOCH,
         files=files,
-        requires=[Relation(text) for text in requires],
+        requires=[RpmRelation(text) for text in requires],
         # As if the shell of the tree were a package's.
-        provides=[Relation(name), Relation("/bin/sh")],
+        provides=[RpmRelation(name), RpmRelation("/bin/sh")],
         scriptlets=scriptlets,
     )
     path = directory / package.file_name

@@ -8,7 +8,7 @@ from typing import Any
 
 from dockyard.model.packages import Repository
 from dockyard.packages.rpm.contents import parse_relation
-from dockyard.packages.rpm.primary import Listed, chunk, from_chunks
+from dockyard.packages.rpm.primary import IndexedPackage, chunk, from_chunks
 from dockyard.packages.rpm.repository import Metadata
 
 
@@ -18,13 +18,13 @@ def package(
     arch: str = "noarch",
     files: Sequence[str] = (),
     **relations: Sequence[str],
-) -> Listed:
+) -> IndexedPackage:
     """A package as primary.xml lists it; relations by kind, as RPM writes them."""
     parsed = {kind: [parse_relation(text) for text in texts] for kind, texts in relations.items()}
     parsed["provides"] = [*parsed.get("provides", ()), parse_relation(f"{name} = {evr}")]
     digest = hashlib.sha256(f"{name}-{evr}.{arch}".encode()).hexdigest()
     location = f"Packages/{name}-{evr.partition(':')[2] or evr}.{arch}.rpm"
-    return Listed(
+    return IndexedPackage(
         name,
         evr,
         arch,
@@ -36,7 +36,7 @@ def package(
     )
 
 
-def metadata(id: str, *packages: Listed, reverse: bool = False, **options: Any) -> Metadata:
+def metadata(id: str, *packages: IndexedPackage, reverse: bool = False, **options: Any) -> Metadata:
     """An opened repository of these packages. reverse: list them in the opposite order."""
     chunks = sorted((chunk(each) for each in packages), reverse=reverse)
     if reverse:

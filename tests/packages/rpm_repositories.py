@@ -20,7 +20,7 @@ from backports import zstd
 from dockyard.packages.access import Access
 from dockyard.packages.blobs import digest_of_file
 from dockyard.packages.rpm.contents import PackagedFile, RpmPackage, parse_relation
-from dockyard.packages.rpm.primary import Listed, listed, primary_xml
+from dockyard.packages.rpm.primary import IndexedPackage, listed, primary_xml
 from dockyard.packages.rpm.reader import read_package
 from dockyard.packages.rpm.signature import sign
 from dockyard.packages.rpm.writer import write_package
@@ -130,7 +130,7 @@ def index(
     return root
 
 
-def _filelists(packages: Sequence[Listed]) -> bytes:
+def _filelists(packages: Sequence[IndexedPackage]) -> bytes:
     rows = ""
     for each in packages:
         version, release = each.evr.split("-")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from dockyard.distro.making import Order
 from dockyard.distro.payload import Payload
 from dockyard.model.components import Package
-from dockyard.packages.rpm.contents import PackagedFile, Relation, RpmPackage, Sense
+from dockyard.packages.rpm.contents import PackagedFile, RpmPackage, RpmRelation, Sense
 
 _DATABASES = {"/etc/passwd": "user", "/etc/group": "group"}
 
@@ -61,21 +61,21 @@ def build(own: OwnPackage) -> RpmPackage:
         requires=wanted,
         files=files,
     )
-    provides = (Relation(made.name, Sense.EQUAL, made.evr), *announced)
+    provides = (RpmRelation(made.name, Sense.EQUAL, made.evr), *announced)
     return own.completed(replace(made, provides=provides))
 
 
-def _announced(files: Iterable[PackagedFile]) -> Iterator[Relation]:
+def _announced(files: Iterable[PackagedFile]) -> Iterator[RpmRelation]:
     """What the user databases among the files provide."""
     for file in files:
         kind = _DATABASES.get(file.path)
         if kind and file.is_regular:
             for line in bytes(file.data).decode().splitlines():
                 if name := line.partition(":")[0]:
-                    yield Relation(f"{kind}({name})")
+                    yield RpmRelation(f"{kind}({name})")
 
 
-def _sysusers(lines: Iterable[str]) -> Iterator[Relation]:
+def _sysusers(lines: Iterable[str]) -> Iterator[RpmRelation]:
     """What rpm makes by sysusers.d lines: the line in base64 stands as the provide's version."""
     for line in lines:
         words = line.split()
@@ -85,6 +85,6 @@ def _sysusers(lines: Iterable[str]) -> Iterator[Relation]:
         kinds = ("user", "group") if words[0].startswith("u") else ("group",)
         for kind in kinds:
             if kind == "user" or words[0] == "g":
-                yield Relation(f"{kind}({words[1]})", Sense.EQUAL, encoded)
+                yield RpmRelation(f"{kind}({words[1]})", Sense.EQUAL, encoded)
             else:
-                yield Relation(f"{kind}({words[1]})")
+                yield RpmRelation(f"{kind}({words[1]})")

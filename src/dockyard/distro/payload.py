@@ -14,8 +14,14 @@ from dataclasses import replace
 from dockyard.distro.paths import Globs, exact
 from dockyard.errors import Position, Problems
 from dockyard.model.components import Aspect, Attribute, Component, Directory, File, Package
-from dockyard.packages.rpm.contents import ALL_CHECKS, FileFlag, PackagedFile, Sense, Verify
-from dockyard.packages.rpm.contents import Relation as RpmRelation
+from dockyard.packages.rpm.contents import (
+    ALL_CHECKS,
+    FileFlag,
+    PackagedFile,
+    RpmRelation,
+    Sense,
+    Verify,
+)
 
 _ASPECTS: Mapping[Aspect, Verify] = {
     "size": Verify.SIZE,

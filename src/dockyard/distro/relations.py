@@ -21,7 +21,7 @@ from dockyard.model.components import Component, Package
 from dockyard.packages.deb import relations as debian
 from dockyard.packages.deb import version as debian_version
 from dockyard.packages.rpm import version as rpm_version
-from dockyard.packages.rpm.contents import Relation, Sense, parse_relation
+from dockyard.packages.rpm.contents import RpmRelation, Sense, parse_relation
 
 _OPERATORS = {
     "<<": Sense.LESS,
@@ -37,14 +37,14 @@ NO_VERSION = "0-0"
 class Relations:
     """The relations of one RPM."""
 
-    requires: tuple[Relation, ...] = ()
-    provides: tuple[Relation, ...] = ()
-    conflicts: tuple[Relation, ...] = ()
-    obsoletes: tuple[Relation, ...] = ()
-    recommends: tuple[Relation, ...] = ()
-    suggests: tuple[Relation, ...] = ()
-    supplements: tuple[Relation, ...] = ()
-    enhances: tuple[Relation, ...] = ()
+    requires: tuple[RpmRelation, ...] = ()
+    provides: tuple[RpmRelation, ...] = ()
+    conflicts: tuple[RpmRelation, ...] = ()
+    obsoletes: tuple[RpmRelation, ...] = ()
+    recommends: tuple[RpmRelation, ...] = ()
+    suggests: tuple[RpmRelation, ...] = ()
+    supplements: tuple[RpmRelation, ...] = ()
+    enhances: tuple[RpmRelation, ...] = ()
 
 
 def declared(declaration: Component | Package) -> Relations:
@@ -138,7 +138,7 @@ class RelationMapper:
             unused += [(key, name) for name in names if name not in there]
         return unused
 
-    def _requires(self, package: Imported) -> Iterable[Relation]:
+    def _requires(self, package: Imported) -> Iterable[RpmRelation]:
         dropped = self._drop | set(package.declaration.drop_requires)
         for key, sense in (("Depends", Sense.ANY), ("Pre-Depends", Sense.SCRIPT_PRE)):
             for group in debian.relations(package.control.get(key, "")):
@@ -147,18 +147,18 @@ class RelationMapper:
                 if rest:
                     yield self._group(rest, sense)
 
-    def _group(self, group: list[debian.DebRelation], sense: Sense) -> Relation:
+    def _group(self, group: list[debian.DebRelation], sense: Sense) -> RpmRelation:
         mapped = [self._relation(item) for item in group]
         unique = list(dict.fromkeys(mapped))
         if len(unique) == 1:
             only = unique[0]
-            return Relation(only.name, only.sense | sense, only.version)
-        return Relation(f"({' or '.join(map(str, unique))})", sense)
+            return RpmRelation(only.name, only.sense | sense, only.version)
+        return RpmRelation(f"({' or '.join(map(str, unique))})", sense)
 
-    def _relation(self, relation: debian.DebRelation) -> Relation:
+    def _relation(self, relation: debian.DebRelation) -> RpmRelation:
         name = self._known.renamed.get(relation.name, relation.name)
         if not relation.operator:
-            return Relation(name)
+            return RpmRelation(name)
         sense, text = _OPERATORS[relation.operator], evr_text(relation.version)
         for version in sorted(self._known.versions.get(relation.name, ())):
             wanted = debian_version.satisfies(version, relation.operator, relation.version)
@@ -166,28 +166,28 @@ class RelationMapper:
                 continue
             text = evr_text(version)
             sense = sense | Sense.EQUAL if wanted else sense & ~Sense.EQUAL
-        return Relation(name, sense, text)
+        return RpmRelation(name, sense, text)
 
-    def _provides(self, package: Imported) -> Iterable[Relation]:
+    def _provides(self, package: Imported) -> Iterable[RpmRelation]:
         control, revision = package.control, package.declaration.revision
         if revision:
-            yield Relation(package.name, Sense.EQUAL, evr_text(control["Version"], revision))
+            yield RpmRelation(package.name, Sense.EQUAL, evr_text(control["Version"], revision))
         # Others that ask for upstream's very version get it from every revision of ours.
-        yield Relation(package.name, Sense.EQUAL, evr_text(control["Version"]))
+        yield RpmRelation(package.name, Sense.EQUAL, evr_text(control["Version"]))
         if package.name != control["Package"]:
-            yield Relation(control["Package"], Sense.EQUAL, evr_text(control["Version"]))
+            yield RpmRelation(control["Package"], Sense.EQUAL, evr_text(control["Version"]))
         for group in debian.relations(control.get("Provides", "")):
             for item in group:
                 if item.name in package.declaration.drop_provides:
                     continue
                 if item.version:
-                    yield Relation(item.name, Sense.EQUAL, evr_text(item.version))
+                    yield RpmRelation(item.name, Sense.EQUAL, evr_text(item.version))
                 elif item.name in self._known.versioned:
-                    yield Relation(item.name, Sense.EQUAL, NO_VERSION)
+                    yield RpmRelation(item.name, Sense.EQUAL, NO_VERSION)
                 else:
-                    yield Relation(item.name)
+                    yield RpmRelation(item.name)
 
-    def _conflicts(self, package: Imported) -> Iterable[Relation]:
+    def _conflicts(self, package: Imported) -> Iterable[RpmRelation]:
         own = package.declaration
         for key in ("Conflicts", "Breaks"):
             for group in debian.relations(package.control.get(key, "")):
@@ -204,5 +204,5 @@ def _holds(provided: str, sense: Sense, wanted: str) -> bool:
     return bool(sense & needed)
 
 
-def _parsed(texts: Iterable[str], extra: Sense = Sense.ANY) -> tuple[Relation, ...]:
+def _parsed(texts: Iterable[str], extra: Sense = Sense.ANY) -> tuple[RpmRelation, ...]:
     return tuple(parse_relation(text, extra) for text in texts)

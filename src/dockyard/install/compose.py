@@ -24,7 +24,7 @@ from dockyard.archive.archive import linked, require_digest
 from dockyard.archive.entry import clamped, order, path_text
 from dockyard.host import files, seal, stopping
 from dockyard.install.database_header import NORMAL
-from dockyard.install.file_states import TAGS, Listed
+from dockyard.install.file_states import TAGS, HeaderFiles
 from dockyard.install.links import Links
 from dockyard.install.unpack import HEADER, INDEX, TREE, Facts
 from dockyard.packages.rpm.header import Tag, parse
@@ -115,7 +115,7 @@ def _placed_by(place: Path, number: int, documents: bool) -> Iterator[_Placed]:
     users, groups = header.texts(Tag.FILEUSERNAME), header.texts(Tag.FILEGROUPNAME)
     owners: dict[bytes, tuple[str, str]] = {}
     absent: set[bytes] = set()
-    listed = Listed.of(header)
+    listed = HeaderFiles.of(header)
     states = listed.states(documents)
     if any(states) or {*users, *groups} != {"root"}:
         paths = [os.fsencode(path.lstrip("/")) for path in listed.paths]

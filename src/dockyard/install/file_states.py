@@ -25,7 +25,7 @@ TAGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class HeaderFiles:
     """The files of a header: absolute paths and flags, in its order."""
 
     directories: tuple[str, ...]
@@ -35,7 +35,7 @@ class Listed:
     modes: tuple[int, ...]
 
     @classmethod
-    def of(cls, header: Header) -> Listed:
+    def of(cls, header: Header) -> HeaderFiles:
         """header: parsed with at least `TAGS`."""
         return cls(
             header.texts(Tag.DIRNAMES),

@@ -22,7 +22,7 @@ from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
 from dockyard.install.compose import Unsuited
 from dockyard.install.database_header import completed
-from dockyard.install.file_states import TAGS, Listed
+from dockyard.install.file_states import TAGS, HeaderFiles
 from dockyard.install.unpack import HEADER
 from dockyard.packages.rpm.header import Tag, parse
 
@@ -107,7 +107,7 @@ def make(packages: Sequence[Path], out: Path, tools: Tools, epoch: int, *, docum
         header, _ = parse(blob, 0, _FOR_STATES)
         if any(color and each and not each & color for each in header.numbers(Tag.FILECOLORS)):
             raise Unsuited(f"{place.name} has files that are left out for their colour")
-        states = Listed.of(header).states(documents)
+        states = HeaderFiles.of(header).states(documents)
         blob = completed(blob, states, epoch, color)
         headers.append(_header(bytearray(blob), epoch))
     headers.sort(key=lambda header: header.key)

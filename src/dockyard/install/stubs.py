@@ -16,7 +16,7 @@ from operator import or_
 from pathlib import Path
 
 from dockyard.install.database_header import NORMAL
-from dockyard.install.file_states import TAGS, Listed
+from dockyard.install.file_states import TAGS, HeaderFiles
 from dockyard.install.unpack import HEADER
 from dockyard.packages.rpm.contents import FileFlag, RpmPackage
 from dockyard.packages.rpm.header import Header, SignatureTag, Tag, Type, parse
@@ -102,7 +102,7 @@ class _Asked:
 
 def _read(place: Path, documents: bool) -> _Package:
     header, _ = parse((place / HEADER).read_bytes(), 0, _WANTED)
-    listed = Listed.of(header)
+    listed = HeaderFiles.of(header)
     states = listed.states(documents)
     rows = zip(listed.places, listed.names, states, strict=True)
     return _Package(header, [(listed.directories[at], name, state) for at, name, state in rows])

@@ -24,7 +24,7 @@ from dockyard.packages.blobs import digest_of_file, mismatch, split_digest
 from dockyard.packages.fetch import FetchEvent, Progress, Wanted, fetch
 from dockyard.packages.pool import every_pin
 from dockyard.packages.rpm.mirrors import join
-from dockyard.packages.rpm.primary import Listed, listed
+from dockyard.packages.rpm.primary import IndexedPackage, listed
 from dockyard.packages.rpm.reader import content_digest, read_package
 from dockyard.packages.rpm.repository import Metadata
 
@@ -136,7 +136,7 @@ class Availability:
         spare = {pin: place for pin, place in zip(others, places, strict=True) if place}
         return Availability(tuple(listed_now), spare, frozenset(others) - spare.keys())
 
-    def unlisted(self) -> list[tuple[Pin, Listed]]:
+    def unlisted(self) -> list[tuple[Pin, IndexedPackage]]:
         """The pins that only somebody else than the metadata has, with their descriptions."""
         return [
             (pin, listed(read_package(path), pin.path, pin.digest or _NO_DIGEST, pin.size))

@@ -19,7 +19,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.model.packages import Pin, Request
 from dockyard.packages import explain
 from dockyard.packages.pool import PackagePool
-from dockyard.packages.rpm.primary import Listed, primary_xml
+from dockyard.packages.rpm.primary import IndexedPackage, primary_xml
 from dockyard.packages.rpm.repository import Metadata
 
 # Packages of which several versions may be installed side by side: those that dnf treats so.
@@ -49,7 +49,7 @@ def solve(
     cache: Path,
     *,
     keep: Sequence[Pin] = (),
-    kept: Sequence[tuple[Pin, Listed]] = (),
+    kept: Sequence[tuple[Pin, IndexedPackage]] = (),
 ) -> Solution:
     """The packages that fulfil a request; pins are by file digest.
 
@@ -87,7 +87,7 @@ class _Attempt:
         opened: Sequence[Metadata],
         cache: Path,
         filelists: bool,
-        kept: Sequence[tuple[Pin, Listed]],
+        kept: Sequence[tuple[Pin, IndexedPackage]],
     ) -> None:
         self._request = request
         self._kept = {(pin.name, pin.evr, pin.arch): pin for pin, _ in kept}

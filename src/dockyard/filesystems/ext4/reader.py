@@ -75,10 +75,10 @@ def pieces(volume: Volume, inode: Inode) -> Iterator[bytes]:
         yield (inode.area + inline_rest(volume, inode))[: inode.size]
         return
     block, done = volume.block_size, 0
-    for run in volume.runs(inode):
-        start = min(run.logical * block, inode.size)
+    for extent in volume.extents(inode):
+        start = min(extent.logical * block, inode.size)
         yield from zeros(start - done)
-        at, left = run.physical * block, min(run.count * block, inode.size - start)
+        at, left = extent.physical * block, min(extent.count * block, inode.size - start)
         if left > 0 and at + left > len(volume.data):
             raise volume.broken(f"inode {inode.number} lies behind its end")
         for offset in range(at, at + left, PIECE):

@@ -140,7 +140,7 @@ class Volume(MappedImage):
             attributes_inside=raw[128 + extra :] if extra else b"",
         )
 
-    def runs(self, inode: Inode) -> Iterator[Extent]:
+    def extents(self, inode: Inode) -> Iterator[Extent]:
         """Where the written blocks of an inode lie, in logical order; the rest is holes."""
         if inode.flags & _USES_EXTENTS:
             yield from self._extents(inode.area, inode.number, 6)
@@ -189,10 +189,10 @@ class Volume(MappedImage):
         if inode.size > len(self.data):
             raise self.broken(f"inode {inode.number} is larger than can be")
         content = bytearray(inode.size)
-        for run in self.runs(inode):
-            start = run.logical * self.block_size
-            count = min(run.count * self.block_size, inode.size - start)
-            at = run.physical * self.block_size
+        for extent in self.extents(inode):
+            start = extent.logical * self.block_size
+            count = min(extent.count * self.block_size, inode.size - start)
+            at = extent.physical * self.block_size
             if count > 0:
                 content[start : start + count] = self.data[at : at + count]
         if len(content) != inode.size:

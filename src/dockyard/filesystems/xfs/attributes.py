@@ -29,9 +29,9 @@ def xattrs(volume: Volume, inode: Inode) -> Xattrs:
     if fork.form == LOCAL:
         return tuple(sorted(_short(fork.content)))
     blocks: dict[int, int] = {}
-    for run in volume.runs(fork):
-        for index in range(run.count):
-            blocks[run.logical + index] = run.at + index * volume.block_size
+    for extent in volume.extents(fork):
+        for index in range(extent.count):
+            blocks[extent.logical + index] = extent.at + index * volume.block_size
     return tuple(sorted(_leaves(volume, blocks))) if blocks else ()
 
 
@@ -40,9 +40,9 @@ def target(volume: Volume, inode: Inode) -> bytes:
     if inode.data.form == LOCAL:
         return inode.data.content[: inode.size]
     found = b""
-    for run in volume.runs(inode.data):
-        for index in range(run.count):
-            block = volume.bytes_at(run.at + index * volume.block_size, volume.block_size)
+    for extent in volume.extents(inode.data):
+        for index in range(extent.count):
+            block = volume.bytes_at(extent.at + index * volume.block_size, volume.block_size)
             if block[:4] != b"XSLM":
                 raise volume.broken("a symbolic link is damaged")
             found += block[_REMOTE_HEADER:]

@@ -118,7 +118,7 @@ class Volume(MappedImage):
             attributes=Fork(raw[83], raw[end:], counts[1]) if offset else None,
         )
 
-    def runs(self, fork: Fork) -> Iterator[Extent]:
+    def extents(self, fork: Fork) -> Iterator[Extent]:
         """Where the written blocks of a fork lie, in logical order; the rest is holes."""
         if fork.form == EXTENTS:
             yield from self._records(fork.content, 0, fork.extents)
@@ -148,12 +148,12 @@ class Volume(MappedImage):
     def pieces(self, inode: Inode) -> Iterator[bytes]:
         """The data of a file in pieces of at most 1 MiB; holes are zeros."""
         done = 0
-        for run in self.runs(inode.data):
-            start = min(run.logical * self.block_size, inode.size)
+        for extent in self.extents(inode.data):
+            start = min(extent.logical * self.block_size, inode.size)
             yield from zeros(start - done)
-            left = min(run.count * self.block_size, inode.size - start)
+            left = min(extent.count * self.block_size, inode.size - start)
             for offset in range(0, left, PIECE):
-                yield self.bytes_at(run.at + offset, min(PIECE, left - offset))
+                yield self.bytes_at(extent.at + offset, min(PIECE, left - offset))
             done = start + left
         yield from zeros(inode.size - done)
 
@@ -164,12 +164,12 @@ class Volume(MappedImage):
             return
         per_block = self._directory_block // self.block_size
         blocks: dict[int, bytearray] = {}
-        for run in self.runs(inode.data):
-            for index in range(run.count):
-                logical = run.logical + index
+        for extent in self.extents(inode.data):
+            for index in range(extent.count):
+                logical = extent.logical + index
                 if logical * self.block_size >= _DIRECTORY_END:
                     continue  # indices, not names
-                block = self.bytes_at(run.at + index * self.block_size, self.block_size)
+                block = self.bytes_at(extent.at + index * self.block_size, self.block_size)
                 blocks.setdefault(logical // per_block, bytearray()).extend(block)
         for content in blocks.values():
             yield from self._block_names(bytes(content))

@@ -75,7 +75,7 @@ class Verify(IntFlag):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Relation:
+class RpmRelation:
     """A dependency: `name`, `name op version`, or a rich one, whose name is `(…)`."""
 
     name: str
@@ -91,18 +91,18 @@ class Relation:
         return self.name.startswith("(")
 
 
-def parse_relation(text: str, extra: Sense = Sense.ANY) -> Relation:
+def parse_relation(text: str, extra: Sense = Sense.ANY) -> RpmRelation:
     """A relation from its text. Raises ValueError with what is wrong."""
     text = text.strip()
     if text.startswith("("):
         if not text.endswith(")") or text.count("(") != text.count(")"):
             raise ValueError(f"the brackets of {text!r} do not match")
-        return Relation(" ".join(text.split()), extra)
+        return RpmRelation(" ".join(text.split()), extra)
     parts = text.split()
     if len(parts) == 1 and not any(sign in text for sign in "<>="):
-        return Relation(text, extra)
+        return RpmRelation(text, extra)
     if len(parts) == 3 and parts[1] in OPERATORS:
-        return Relation(parts[0], OPERATORS[parts[1]] | extra, parts[2])
+        return RpmRelation(parts[0], OPERATORS[parts[1]] | extra, parts[2])
     raise ValueError(f"{text!r} is neither a name nor a name, an operator (< <= = >= >), a version")
 
 
@@ -201,14 +201,14 @@ class RpmPackage:
     group: str = "Unspecified"
     source: str = ""
     build_time: int = 0
-    requires: Sequence[Relation] = ()
-    provides: Sequence[Relation] = ()
-    conflicts: Sequence[Relation] = ()
-    obsoletes: Sequence[Relation] = ()
-    recommends: Sequence[Relation] = ()
-    suggests: Sequence[Relation] = ()
-    supplements: Sequence[Relation] = ()
-    enhances: Sequence[Relation] = ()
+    requires: Sequence[RpmRelation] = ()
+    provides: Sequence[RpmRelation] = ()
+    conflicts: Sequence[RpmRelation] = ()
+    obsoletes: Sequence[RpmRelation] = ()
+    recommends: Sequence[RpmRelation] = ()
+    suggests: Sequence[RpmRelation] = ()
+    supplements: Sequence[RpmRelation] = ()
+    enhances: Sequence[RpmRelation] = ()
     files: Sequence[PackagedFile] = ()
     scriptlets: Sequence[PackageScriptlet] = ()
     triggers: Sequence[FileTrigger] = ()

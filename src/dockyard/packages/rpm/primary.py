@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
-from dockyard.packages.rpm.contents import FileFlag, Relation, Sense
+from dockyard.packages.rpm.contents import FileFlag, RpmRelation, Sense
 from dockyard.packages.rpm.header import Header, Tag
 from dockyard.packages.rpm.reader import RpmFile
 
@@ -45,7 +45,7 @@ _RELATIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class IndexedPackage:
     """One package as an index lists it. evr: with its epoch if that is not 0.
 
     location: relative to the repository. relations: by kind (`provides`, `requires`, …).
@@ -62,14 +62,14 @@ class Listed:
     license: str = ""
     source: str = ""
     installed_size: int = 0
-    relations: dict[str, Sequence[Relation]] = field(default_factory=dict)
+    relations: dict[str, Sequence[RpmRelation]] = field(default_factory=dict)
     files: Sequence[tuple[str, str]] = ()
 
 
-def listed(package: RpmFile, location: str, digest: str, size: int) -> Listed:
+def listed(package: RpmFile, location: str, digest: str, size: int) -> IndexedPackage:
     """A package by its headers. digest: `sha256:<hex>` of the file, size: its bytes."""
     header = package.header
-    return Listed(
+    return IndexedPackage(
         name=package.name,
         evr=package.evr,
         arch=package.architecture if Tag.SOURCERPM in header else "src",
@@ -85,7 +85,7 @@ def listed(package: RpmFile, location: str, digest: str, size: int) -> Listed:
     )
 
 
-def primary_xml(packages: Iterable[Listed]) -> bytes:
+def primary_xml(packages: Iterable[IndexedPackage]) -> bytes:
     """primary.xml of these packages, in an order of its own."""
     return from_chunks(chunk(package) for package in packages)
 
@@ -140,7 +140,7 @@ def _quoted(text: str) -> str:
     return quoteattr(_plain(text))
 
 
-def chunk(package: Listed) -> str:
+def chunk(package: IndexedPackage) -> str:
     """The element of one package."""
     digest = package.digest.removeprefix("sha256:")
     lines = [
@@ -169,7 +169,7 @@ def chunk(package: Listed) -> str:
     return "\n".join([*lines, "</format>", "</package>", ""])
 
 
-def _entry(relation: Relation) -> str:
+def _entry(relation: RpmRelation) -> str:
     text = f"<rpm:entry name={_quoted(relation.name)}"
     if relation.version and (comparison := _COMPARISONS.get(relation.sense.comparison)):
         text += f' flags="{comparison}" {_version(relation.version)}'

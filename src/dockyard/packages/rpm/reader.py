@@ -19,7 +19,7 @@ from dockyard.packages import compression
 from dockyard.packages.rpm.contents import (
     FileFlag,
     PackagedFile,
-    Relation,
+    RpmRelation,
     Sense,
 )
 from dockyard.packages.rpm.header import Header, MalformedHeader, Tag, parse
@@ -82,14 +82,14 @@ class RpmFile:
     def nevra(self) -> str:
         return f"{self.name}-{self.evr}.{self.architecture}"
 
-    def relations(self, kind: str) -> tuple[Relation, ...]:
+    def relations(self, kind: str) -> tuple[RpmRelation, ...]:
         """The relations of a kind: requires, provides, conflicts, obsoletes, recommends, …"""
         names, flags, versions = _RELATIONS[kind]
         columns = self.header.texts(names), self.header.numbers(flags), self.header.texts(versions)
         if len({len(column) for column in columns}) > 1:
             raise _malformed(self.path, f"the columns of its {kind} are of unequal length")
         return tuple(
-            Relation(name, Sense(flag), version)
+            RpmRelation(name, Sense(flag), version)
             for name, flag, version in zip(*columns, strict=True)
         )
 

@@ -19,8 +19,8 @@ from dockyard.packages.rpm.contents import (
     FileFlag,
     FileTrigger,
     PackagedFile,
-    Relation,
     RpmPackage,
+    RpmRelation,
     Sense,
 )
 from dockyard.packages.rpm.header import Header, SignatureTag, Tag, Type
@@ -262,16 +262,16 @@ def _set_triggers(header: Header, triggers: Sequence[FileTrigger]) -> None:
         header.set(priorities, Type.INT32, tuple(trigger.priority for trigger in chosen))
 
 
-def _interpreters(package: RpmPackage) -> list[Relation]:
+def _interpreters(package: RpmPackage) -> list[RpmRelation]:
     wanted = [
-        Relation(scriptlet.interpreter[0], _SCRIPTLET_TAGS[scriptlet.event][2] | Sense.INTERP)
+        RpmRelation(scriptlet.interpreter[0], _SCRIPTLET_TAGS[scriptlet.event][2] | Sense.INTERP)
         for scriptlet in package.scriptlets
     ]
-    wanted += [Relation(trigger.interpreter, Sense.INTERP) for trigger in package.triggers]
+    wanted += [RpmRelation(trigger.interpreter, Sense.INTERP) for trigger in package.triggers]
     return [relation for relation in wanted if relation.name.startswith("/")]
 
 
-def _rpmlib(package: RpmPackage, files: Sequence[PackagedFile]) -> list[Relation]:
+def _rpmlib(package: RpmPackage, files: Sequence[PackagedFile]) -> list[RpmRelation]:
     """The features of rpm that are needed to install the package."""
     relations = [relation for name, *_ in _RELATION_TAGS for relation in getattr(package, name)]
     versions = [package.version, package.release, *(item.version for item in relations)]
@@ -291,11 +291,11 @@ def _rpmlib(package: RpmPackage, files: Sequence[PackagedFile]) -> list[Relation
     if any("^" in version for version in versions):
         features["CaretInVersions"] = "4.15.0-1"
     sense = Sense.LESS | Sense.EQUAL | Sense.RPMLIB
-    return [Relation(f"rpmlib({name})", sense, version) for name, version in features.items()]
+    return [RpmRelation(f"rpmlib({name})", sense, version) for name, version in features.items()]
 
 
 def _set_relations(
-    header: Header, relations: Sequence[Relation], name: Tag, flags: Tag, version: Tag
+    header: Header, relations: Sequence[RpmRelation], name: Tag, flags: Tag, version: Tag
 ) -> None:
     if not relations:
         return
