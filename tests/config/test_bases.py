@@ -9,7 +9,7 @@ import pytest
 from dockyard.config import LoadedImage, check_files, load_image, package_names
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.tree.settings import settings_of
-from dockyard.tree.users import User
+from dockyard.tree.users import UserSetting
 
 
 def load(tmp_path: Path, **files: str) -> LoadedImage:
@@ -286,7 +286,7 @@ def test_a_password_file_stands_beside_the_base_that_names_it(tmp_path: Path) ->
     loaded = load(tmp_path, main=on("team/base.yaml"))
     assert check_files(loaded) == []
     (user,) = settings_of(loaded)
-    assert isinstance(user, User) and user.password == "$6$salt$hash"
+    assert isinstance(user, UserSetting) and user.password == "$6$salt$hash"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])

@@ -18,7 +18,7 @@ from dockyard.config.bundled import bundled_distros
 from dockyard.errors import DockyardError
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, PinBy
-from dockyard.packages import lock as locks
+from dockyard.packages import locking as locks
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.sources import image_repositories
 from model_data import from_data

@@ -11,7 +11,7 @@ from rpm_repositories import access, add_rpm, index, key, serving, write_key
 from dockyard.errors import DockyardError
 from dockyard.host.clock import now
 from dockyard.model.packages import Lock, LockedRepository, PinBy, Repository, Request
-from dockyard.packages import lock as locks
+from dockyard.packages import locking as locks
 from dockyard.packages.pinned_files import resolve_files
 from dockyard.packages.rpm.keys import made_at
 from dockyard.packages.rpm.signature import strip_signature

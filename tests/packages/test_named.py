@@ -11,15 +11,15 @@ from dockyard.engine.store import Store
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.packages import Lock, PinBy, Repository, Request
-from dockyard.packages import lock as locks
+from dockyard.packages import locking as locks
 from dockyard.pipeline.arguments import Packages
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.steps.packages import install_packages
-from dockyard.tree.additional import AdditionalFile
-from dockyard.tree.modules import Module
-from dockyard.tree.services import Service
+from dockyard.tree.additional import AdditionalFileSetting
+from dockyard.tree.modules import ModuleSetting
+from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Setting
-from dockyard.tree.users import Group, User
+from dockyard.tree.users import GroupSetting, UserSetting
 
 UNITS = "/usr/lib/systemd/system"
 
@@ -47,13 +47,13 @@ def judged(tmp_path: Path, source: Repository, held: Lock, *settings: Setting) -
 
 def test_what_the_packages_bring_is_known(tmp_path: Path, source: Repository) -> None:
     settings: tuple[Setting, ...] = (
-        Service("systemd-networkd", True),
-        Service("getty@tty1", True),
-        Service("own", True),
-        AdditionalFile("/etc/systemd/system/own.service", content=""),
-        Module("loop_x", "always"),
-        Module("ext4", "always"),
-        Module("nonsense", "disable"),
+        ServiceSetting("systemd-networkd", True),
+        ServiceSetting("getty@tty1", True),
+        ServiceSetting("own", True),
+        AdditionalFileSetting("/etc/systemd/system/own.service", content=""),
+        ModuleSetting("loop_x", "always"),
+        ModuleSetting("ext4", "always"),
+        ModuleSetting("nonsense", "disable"),
     )
     held = lock(tmp_path, source)
     assert judged(tmp_path, source, held, *settings) == []
@@ -63,14 +63,21 @@ def test_what_the_packages_bring_is_known(tmp_path: Path, source: Repository) ->
 def test_what_they_do_not_bring_is_told_with_what_would(tmp_path: Path, source: Repository) -> None:
     held = lock(tmp_path, source)
     typo, other = judged(
-        tmp_path, source, held, Service("systemd-netwrokd", True), Service("nginx", True)
+        tmp_path,
+        source,
+        held,
+        ServiceSetting("systemd-netwrokd", True),
+        ServiceSetting("nginx", True),
     )
     assert (typo.code, typo.fix) == ("tree.no-unit", "did you mean systemd-networkd.service?")
     assert (other.code, other.fix) == ("tree.no-unit", "install the package nginx")
-    for forbidden in (Module("ext4", "disable"), Module("ext4", options=(("a", "1"),))):
+    for forbidden in (
+        ModuleSetting("ext4", "disable"),
+        ModuleSetting("ext4", options=(("a", "1"),)),
+    ):
         [module] = judged(tmp_path, source, held, forbidden)
         assert module.code == "tree.module-built-in"
-    [module] = judged(tmp_path, source, held, Module("loop_z", "always"))
+    [module] = judged(tmp_path, source, held, ModuleSetting("loop_z", "always"))
     assert (module.code, module.fix) == ("tree.no-module", "did you mean loop_x?")
     assert not (tmp_path / "store/metadata/named").exists()
 
@@ -85,7 +92,7 @@ def test_packages_that_are_still_to_be_fetched_are_not_guessed_at(
 ) -> None:
     held = lock(tmp_path, source)
     (tmp_path / "rpms/network-1-1.noarch.rpm").unlink()
-    assert judged(tmp_path, source, held, Service("nonsense", True)) == []
+    assert judged(tmp_path, source, held, ServiceSetting("nonsense", True)) == []
 
 
 def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed(
@@ -99,7 +106,7 @@ def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed
     with serving(tmp_path / "rpms") as server:
         afar = Repository("afar", (server.url,), check_packages=False, check_metadata=False)
         held = locks.make_lock("web", Request(("kernel", "nginx")), [afar], known)
-        settings = (Service("ngnix", True),)
+        settings = (ServiceSetting("ngnix", True),)
         assert unknown_names(settings, held, [afar], known, None) == []
         (tmp_path / "out").mkdir()
         wanted = Packages({}, True, 0, held, str(tmp_path / "lock"), (afar,), (), settings)
@@ -131,27 +138,31 @@ def test_groups_of_packages_and_of_the_image_are_known(tmp_path: Path, source: R
     add_rpm(root, "setup", path="/etc/group", text="root:x:0:\nwheel:x:10:\n")
     add_rpm(root, "docker", path="/usr/lib/sysusers.d/docker.conf", text="g docker - -\n")
     held = lock(tmp_path, source, "kernel", "setup", "docker")
-    operator = User("operator", secondary_groups=("wheel", "docker", "own"), primary_group="other")
-    assert judged(tmp_path, source, held, Group("own"), User("other"), operator) == []
+    operator = UserSetting(
+        "operator", secondary_groups=("wheel", "docker", "own"), primary_group="other"
+    )
+    assert judged(tmp_path, source, held, GroupSetting("own"), UserSetting("other"), operator) == []
     [problem, other] = judged(
-        tmp_path, source, held, User("operator", secondary_groups=("weel", "absent"))
+        tmp_path, source, held, UserSetting("operator", secondary_groups=("weel", "absent"))
     )
     assert (problem.code, other.code) == ("tree.no-group", "tree.no-group")
     assert problem.fix.startswith("did you mean wheel? Otherwise add weel to os.groups")
     assert other.fix.startswith("add absent to os.groups")
     # A good answer does not hold for another question.
-    assert judged(tmp_path, source, held, User("operator", primary_group="own"))
+    assert judged(tmp_path, source, held, UserSetting("operator", primary_group="own"))
 
 
 def test_a_login_shell_that_no_package_has_is_warned_of(tmp_path: Path, source: Repository) -> None:
     add_rpm(tmp_path / "rpms", "zsh", path="/usr/bin/zsh")
     held = lock(tmp_path, source)
-    anna = User("anna", shell="/bin/zsh")
+    anna = UserSetting("anna", shell="/bin/zsh")
     [warning] = judged(tmp_path, source, held, anna)
     assert (warning.code, warning.severity) == ("tree.no-shell", Severity.WARNING)
     assert warning.what.startswith("anna's login shell /bin/zsh")
     assert warning.fix == "install the package zsh"
-    own = AdditionalFile("/usr/local/bin/own", content="")
-    assert judged(tmp_path, source, held, User("anna", shell="/usr/local/bin/own"), own) == []
+    own = AdditionalFileSetting("/usr/local/bin/own", content="")
+    assert (
+        judged(tmp_path, source, held, UserSetting("anna", shell="/usr/local/bin/own"), own) == []
+    )
     held = lock(tmp_path, source, "kernel", "zsh")
     assert judged(tmp_path, source, held, anna) == []

@@ -11,8 +11,8 @@ from rpm_repositories import COMPRESSIONS, Server, access, add_rpm, index, servi
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
 from dockyard.model.packages import Lock, PinBy, Repository, Request
+from dockyard.packages.content_pins import pin_by_content
 from dockyard.packages.pinned_files import resolve_files
-from dockyard.packages.pinning import pin_by_content
 from dockyard.packages.pool import every_pin
 from dockyard.packages.rpm.repository import Metadata, open_repository
 from dockyard.packages.solve import solve

@@ -12,7 +12,7 @@ from dockyard.config import parse_image
 from dockyard.disk.layout import lay_out
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.model.packages import PinBy, Repository, Request
-from dockyard.packages import lock as locks
+from dockyard.packages import locking as locks
 from dockyard.pipeline.required import missing_packages, wanted_parts
 
 STORAGE = """\

@@ -20,7 +20,7 @@ from dockyard.pipeline.expected import Expected, _counts, _without_secret
 from dockyard.pipeline.file_questions import file_questions
 from dockyard.pipeline.guest_needs import require_answers
 from dockyard.tree.check import Check, Unasked
-from dockyard.tree.fstab import Fstab, Mount
+from dockyard.tree.fstab import FstabSetting, Mount
 
 DISK = """\
 storage:
@@ -212,7 +212,7 @@ def test_a_partition_that_grows_is_at_least_as_large_as_it_was_built(
 
 def test_mount_options_are_asked_of_the_kernel_and_of_fstab(tmp_path: Path) -> None:
     mount = Mount("/boot/efi", "vfat", "PARTUUID=x", ("umask=0077", "noatime", "nofail"))
-    found = {check.id: check for check in Fstab("text\n", (mount,)).checks()}
+    found = {check.id: check for check in FstabSetting("text\n", (mount,)).checks()}
     options = found["mounts./boot/efi.options"]
     assert found["mounts.fstab"].expect == "text\n"
     assert options.expect == "dmask=0077\nfmask=0077\nnoatime"
@@ -227,7 +227,7 @@ def test_mount_options_are_asked_of_the_kernel_and_of_fstab(tmp_path: Path) -> N
 def test_what_only_an_administrator_mounts_is_mounted_to_be_asked(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    found = Fstab("text\n", (Mount("/", "ext4", "UUID=x", (*options, "ro")),)).checks()
+    found = FstabSetting("text\n", (Mount("/", "ext4", "UUID=x", (*options, "ro")),)).checks()
     for id, told in (("mounts./", "ext4 x"), ("mounts./.options", "ro")):
         [check] = [check for check in found if check.id == id]
         findmnt = f'[ -e {tmp_path}/mounted ] && echo "{told}"'
@@ -237,7 +237,7 @@ def test_what_only_an_administrator_mounts_is_mounted_to_be_asked(
 
 
 def test_a_mount_is_asked_for_a_label_with_all_of_its_blanks(tmp_path: Path) -> None:
-    found = Fstab("text\n", (Mount("/", "ext4", "PARTLABEL=a  b"),)).checks()
+    found = FstabSetting("text\n", (Mount("/", "ext4", "PARTLABEL=a  b"),)).checks()
     [check] = [check for check in found if check.id == "mounts./"]
     assert answer(check.script, tmp_path, findmnt="echo 'ext4   a  b  '") == check.expect
 

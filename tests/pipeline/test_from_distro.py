@@ -11,7 +11,7 @@ from dockyard.errors import DockyardError
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Pin, Repository
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
-from dockyard.tree.additional import AdditionalFile
+from dockyard.tree.additional import AdditionalFileSetting
 from model_data import from_data
 
 KEY = "/etc/pki/rpm-gpg/RPM-GPG-KEY-small"
@@ -52,9 +52,9 @@ def test_an_image_gets_the_key_of_whoever_signed_its_packages(
 
 
 def test_the_image_files_own_key_goes_before(repositories: list[Repository]) -> None:
-    chosen = AdditionalFile(KEY, content="the key of the release team")
+    chosen = AdditionalFileSetting(KEY, content="the key of the release team")
     assert [*trusted_keys(DISTRO, lock("small-repos"), repositories, [chosen])] == []
-    other = AdditionalFile("/etc/motd", content="")
+    other = AdditionalFileSetting("/etc/motd", content="")
     assert [*trusted_keys(DISTRO, lock("small-repos"), repositories, [other])]
 
 

@@ -10,9 +10,9 @@ from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Position
 from dockyard.pipeline.arguments import TREE, UPPER, Settings
 from dockyard.pipeline.steps.settings import apply_settings
-from dockyard.tree.additional import AdditionalFile
+from dockyard.tree.additional import AdditionalFileSetting
 from dockyard.tree.every import AnySetting
-from dockyard.tree.services import Service
+from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Tree
 
 PLACE = Position("image.yaml", 3, 5)
@@ -32,21 +32,21 @@ def run(working: Work, *settings: AnySetting) -> None:
 
 
 def test_a_layer_has_what_its_settings_make(working: Work) -> None:
-    run(working, AdditionalFile("/etc/motd", content="hello"))
+    run(working, AdditionalFileSetting("/etc/motd", content="hello"))
     assert (working.out / UPPER / "etc/motd").read_text() == "hello"
     assert [path.name for path in working.out.iterdir()] == [UPPER]
 
 
 def test_what_is_no_file_is_told_at_the_setting(working: Work) -> None:
     with pytest.raises(DockyardError) as caught:
-        run(working, Service("loop", True, PLACE))
+        run(working, ServiceSetting("loop", True, PLACE))
     (problem,) = caught.value.problems
     assert (problem.code, problem.where) == ("tree.not-a-file", PLACE)
     assert problem.why == "its links run in circles"
 
 
 def test_what_is_in_the_way_is_told_at_the_setting(working: Work) -> None:
-    class Looking(AdditionalFile):
+    class Looking(AdditionalFileSetting):
         def apply(self, tree: Tree) -> None:
             tree.files.read_link("/usr/lib/systemd/system/loop.service/below")
 

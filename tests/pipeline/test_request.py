@@ -18,11 +18,11 @@ from dockyard.pipeline.image import shapes_boot
 from dockyard.pipeline.output import require_placeable
 from dockyard.pipeline.request import read_request
 from dockyard.pipeline.verify import first_difference
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
-from dockyard.tree.hostname import Hostname
-from dockyard.tree.modules import Module
-from dockyard.tree.services import Service
-from dockyard.tree.users import User
+from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
+from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.modules import ModuleSetting
+from dockyard.tree.services import ServiceSetting
+from dockyard.tree.users import UserSetting
 
 DISK = """\
 storage:
@@ -125,13 +125,13 @@ def test_a_number_that_two_accounts_have_is_told() -> None:
 def test_which_settings_shape_the_boot(tmp_path: Path) -> None:
     (tmp_path / "unit").mkdir()
     (tmp_path / "unit/x.service").write_text("")
-    assert not shapes_boot(Hostname("a"))
-    assert not shapes_boot(User("a"))
-    assert not shapes_boot(AdditionalFile("/etc/motd", content=""))
-    assert shapes_boot(AdditionalFile("/etc/modprobe.d/a.conf", content=""))
-    assert shapes_boot(AdditionalFile("//usr//lib/x", content=""))
-    assert shapes_boot(AdditionalDirectory(tmp_path / "unit", "/etc/systemd/system"))
-    assert not shapes_boot(AdditionalDirectory(tmp_path / "unit", "/srv"))
+    assert not shapes_boot(HostnameSetting("a"))
+    assert not shapes_boot(UserSetting("a"))
+    assert not shapes_boot(AdditionalFileSetting("/etc/motd", content=""))
+    assert shapes_boot(AdditionalFileSetting("/etc/modprobe.d/a.conf", content=""))
+    assert shapes_boot(AdditionalFileSetting("//usr//lib/x", content=""))
+    assert shapes_boot(AdditionalDirectorySetting(tmp_path / "unit", "/etc/systemd/system"))
+    assert not shapes_boot(AdditionalDirectorySetting(tmp_path / "unit", "/srv"))
     for path, boots in (
         ("/etc/passwd", True),
         ("/etc/passwd.d/x", False),
@@ -140,9 +140,9 @@ def test_which_settings_shape_the_boot(tmp_path: Path) -> None:
         ("/etc/udev/../motd", False),
         ("/", False),
     ):
-        assert shapes_boot(AdditionalFile(path, content="")) is boots, path
-    assert shapes_boot(Module("loop", "always"))
-    assert shapes_boot(Service("sshd", True))
+        assert shapes_boot(AdditionalFileSetting(path, content="")) is boots, path
+    assert shapes_boot(ModuleSetting("loop", "always"))
+    assert shapes_boot(ServiceSetting("sshd", True))
 
 
 def test_the_first_difference_is_found(tmp_path: Path) -> None:

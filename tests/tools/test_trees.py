@@ -22,7 +22,7 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.mirror_directory import fill
 from dockyard.tools.declared import declared_trees
-from dockyard.tools.lock import lock_tools
+from dockyard.tools.locking import lock_tools
 from dockyard.tools.trees import (
     load_tools_lock,
     lock_path,
@@ -205,7 +205,7 @@ def test_tools_lock_writes_to_the_users_configuration_alone(
     shipped = lock_path()
     before, lock = shipped.read_bytes(), load_tools_lock()
     outcome = [lock]
-    monkeypatch.setattr("dockyard.tools.lock.lock_tools", lambda *_: outcome[-1], raising=True)
+    monkeypatch.setattr("dockyard.tools.locking.lock_tools", lambda *_: outcome[-1], raising=True)
 
     def tools_lock() -> Result:
         words = ["lock", "--store", str(tmp_path / "store"), "--progress", "quiet"]

@@ -15,14 +15,14 @@ import pytest
 from dockyard.config import parse_image
 from dockyard.errors import DockyardError
 from dockyard.host.in_root import InRoot
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, added_paths
-from dockyard.tree.hostname import Hostname
-from dockyard.tree.modules import Module
-from dockyard.tree.scripts import CONFIG_IN_TREE, Script
-from dockyard.tree.services import Service
+from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, added_paths
+from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.modules import ModuleSetting
+from dockyard.tree.scripts import CONFIG_IN_TREE, ScriptSetting
+from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Setting, Tree, fingerprint
 from dockyard.tree.settings import settings_of
-from dockyard.tree.users import LOCKED, Group, User
+from dockyard.tree.users import LOCKED, GroupSetting, UserSetting
 
 EPOCH = 1_700_000_000
 DAY = EPOCH // 86400
@@ -50,12 +50,12 @@ def text(tree: Tree, path: str) -> str:
 
 
 def test_hostname(tree: Tree) -> None:
-    Hostname("node-1").apply(tree)
+    HostnameSetting("node-1").apply(tree)
     assert text(tree, "/etc/hostname") == "node-1\n"
 
 
 def test_a_new_user_is_locked_and_has_a_group_and_a_home(tree: Tree) -> None:
-    User("alice", secondary_groups=("sudo",), ssh_keys=(KEY,)).apply(tree)
+    UserSetting("alice", secondary_groups=("sudo",), ssh_keys=(KEY,)).apply(tree)
     assert "alice:x:1000:1000::/home/alice:/bin/bash\n" in text(tree, "/etc/passwd")
     assert "sudo:x:27:alice\n" in text(tree, "/etc/group")
     assert "alice:x:1000:\n" in text(tree, "/etc/group")
@@ -75,7 +75,7 @@ def test_a_home_has_all_of_the_skeleton_as_it_is_there(tree: Tree) -> None:
     (skeleton / ".config/app/start").write_text("#!/bin/sh\n")
     (skeleton / ".config/app/start").chmod(0o755)
     (skeleton / ".profile").symlink_to(".bashrc")
-    User("alice").apply(tree)
+    UserSetting("alice").apply(tree)
     home = "/home/alice"
     assert text(tree, f"{home}/.profile") == "# bashrc\n"
     assert tree.files.read_link(f"{home}/.profile") == ".bashrc"
@@ -87,7 +87,7 @@ def test_a_home_has_all_of_the_skeleton_as_it_is_there(tree: Tree) -> None:
 
 
 def test_attributes_of_account_files_stay(tree: Tree) -> None:
-    User("alice", password="$6$x$y").apply(tree)
+    UserSetting("alice", password="$6$x$y").apply(tree)
     found = tree.files.lstat("/etc/shadow")
     assert found is not None
     assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o640, 42)
@@ -95,22 +95,22 @@ def test_attributes_of_account_files_stay(tree: Tree) -> None:
 
 
 def test_a_user_that_exists_keeps_what_is_not_told(tree: Tree) -> None:
-    User("root", password=LOCKED, expires_days=-1).apply(tree)
+    UserSetting("root", password=LOCKED, expires_days=-1).apply(tree)
     assert text(tree, "/etc/passwd") == "root:x:0:0:root:/root:/bin/bash\n"
     assert text(tree, "/etc/shadow") == f"root:!:{DAY}:0::7:::\n"
 
 
 def test_numbers_that_are_taken_are_refused(tree: Tree) -> None:
     with pytest.raises(DockyardError, match="belongs to root"):
-        User("alice", uid=0).apply(tree)
+        UserSetting("alice", uid=0).apply(tree)
     with pytest.raises(DockyardError, match="number 27"):
-        Group("sudo", 28).apply(tree)
+        GroupSetting("sudo", 28).apply(tree)
     with pytest.raises(DockyardError, match="group wheel"):
-        User("alice", secondary_groups=("wheel",)).apply(tree)
+        UserSetting("alice", secondary_groups=("wheel",)).apply(tree)
 
 
 def test_the_same_user_twice_changes_nothing_more(tree: Tree) -> None:
-    user = User("alice", uid=1500, secondary_groups=("sudo",), ssh_keys=(KEY,))
+    user = UserSetting("alice", uid=1500, secondary_groups=("sudo",), ssh_keys=(KEY,))
     user.apply(tree)
     before = {name: text(tree, f"/etc/{name}") for name in ("passwd", "group", "shadow", "subuid")}
     user.apply(tree)
@@ -118,7 +118,7 @@ def test_the_same_user_twice_changes_nothing_more(tree: Tree) -> None:
 
 
 def test_no_secret_is_in_an_identity_or_a_check() -> None:
-    user = User("alice", password="$6$salt$secret")
+    user = UserSetting("alice", password="$6$salt$secret")
     assert "secret" not in str(user.identity)
     assert all("secret" not in check.script + check.expect for check in user.checks())
 
@@ -140,8 +140,8 @@ def test_a_file_has_the_mode_of_its_source_never_a_wider_one(
     source.parent.mkdir()
     source.write_text("secret\n")
     source.chmod(given)
-    AdditionalFile("/etc/secret", source=source).apply(tree)
-    AdditionalDirectory(source.parent, "/srv").apply(tree)
+    AdditionalFileSetting("/etc/secret", source=source).apply(tree)
+    AdditionalDirectorySetting(source.parent, "/srv").apply(tree)
     assert (mode(tree, "/etc/secret"), mode(tree, "/srv/secret")) == (made, made)
 
 
@@ -149,14 +149,14 @@ def test_permissions_of_zero_are_permissions(tree: Tree, tmp_path: Path) -> None
     source = tmp_path / "from"
     (source / "sub").mkdir(parents=True)
     (source / "file").write_text("x")
-    AdditionalDirectory(source, "/srv/x", new_directory_mode=0, file_mode=0).apply(tree)
-    AdditionalFile("/etc/a/b", content="text", permissions=0o600).apply(tree)
+    AdditionalDirectorySetting(source, "/srv/x", new_directory_mode=0, file_mode=0).apply(tree)
+    AdditionalFileSetting("/etc/a/b", content="text", permissions=0o600).apply(tree)
     assert [mode(tree, f"/srv/x/{name}") for name in ("sub", "file")] == [0, 0]
     assert mode(tree, "/etc/a/b") == 0o600
 
 
 def test_a_file_is_asked_for_its_content_mode_and_owner(tmp_path: Path) -> None:
-    (check,) = AdditionalFile("/etc/a/b", content="text", permissions=0o600).checks()
+    (check,) = AdditionalFileSetting("/etc/a/b", content="text", permissions=0o600).checks()
     digest = fingerprint("text").removeprefix("sha256:")
     assert check.expect == f"-rw------- 0:0 4 /etc/a/b\n{digest}  /etc/a/b"
 
@@ -168,14 +168,14 @@ def test_a_merged_directory_keeps_its_owner_and_the_root_can_be_one(
     (source / "srv/app").mkdir(parents=True)
     (tree.path / "srv/app").mkdir(parents=True)
     os.chown(tree.path / "srv/app", 1000, 1000)
-    AdditionalDirectory(source, "/", merged_directory_mode=0o755).apply(tree)
+    AdditionalDirectorySetting(source, "/", merged_directory_mode=0o755).apply(tree)
     found = tree.files.lstat("/srv/app")
     assert found is not None and (found.st_uid, found.st_gid) == (1000, 1000)
 
 
 @pytest.mark.parametrize("name", ["ü" * 127, "\udcff" * 254, "a" * 255])
 def test_the_longest_names_are_written(tree: Tree, name: str) -> None:
-    AdditionalFile(f"/etc/{name}", content="text").apply(tree)
+    AdditionalFileSetting(f"/etc/{name}", content="text").apply(tree)
     tree.files.symlink(f"/srv/{name}", "target")
     assert text(tree, f"/etc/{name}") == "text"
 
@@ -183,14 +183,14 @@ def test_the_longest_names_are_written(tree: Tree, name: str) -> None:
 @pytest.mark.parametrize(("path", "told"), [("/etc/" + "ü" * 128, "256 bytes"), ("/a\0b", "NUL")])
 def test_names_that_no_file_system_takes_are_told(tree: Tree, path: str, told: str) -> None:
     with pytest.raises(DockyardError, match=told):
-        AdditionalFile(path, content="text").apply(tree)
+        AdditionalFileSetting(path, content="text").apply(tree)
     with pytest.raises(DockyardError, match=told):
         tree.files.make_directories(path)
 
 
 def test_parents_of_a_home_are_open_to_all(tree: Tree) -> None:
-    User("alice", home="/srv/homes/alice").apply(tree)
-    User("bob", home="/srv/homes/bob").apply(tree)
+    UserSetting("alice", home="/srv/homes/alice").apply(tree)
+    UserSetting("bob", home="/srv/homes/bob").apply(tree)
     found = tree.files.lstat("/srv/homes")
     assert found is not None
     assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o755, 0)
@@ -205,7 +205,7 @@ def test_a_home_has_all_of_the_skeleton_with_its_modes(tree: Tree) -> None:
     (skeleton / ".config/app/secret").chmod(0o600)
     (skeleton / ".login").symlink_to(".bashrc")
     (skeleton / "dangling").symlink_to("/nowhere")
-    User("alice", 1234).apply(tree)
+    UserSetting("alice", 1234).apply(tree)
     home = tree.path / "home/alice"
     assert (home / ".config/app/secret").read_text() == "s"
     assert mode(tree, "/home/alice/.config") == 0o750
@@ -219,9 +219,9 @@ def test_a_home_has_all_of_the_skeleton_with_its_modes(tree: Tree) -> None:
 
 def test_what_is_no_directory_is_no_home(tree: Tree) -> None:
     with pytest.raises(DockyardError, match="/etc/passwd is not a directory"):
-        User("alice", home="/etc/passwd").apply(tree)
+        UserSetting("alice", home="/etc/passwd").apply(tree)
     (tree.path / "etc/passwd").write_text("games:x:5:60::/etc/passwd:/bin/sh\n")
-    User("games", shell="/bin/bash").apply(tree)  # as its package has it
+    UserSetting("games", shell="/bin/bash").apply(tree)  # as its package has it
 
 
 def test_numbers_that_are_given_to_others_are_left_to_them() -> None:
@@ -232,15 +232,15 @@ def test_numbers_that_are_given_to_others_are_left_to_them() -> None:
     )
     by_name = {setting.describe().split()[1]: setting for setting in settings_of(loaded)}
     first, crew = by_name["first"], by_name["crew"]
-    assert isinstance(first, User) and isinstance(crew, Group)
+    assert isinstance(first, UserSetting) and isinstance(crew, GroupSetting)
     assert first.reserved == crew.reserved == {1000, 1001}
 
 
 def test_numbers_that_are_reserved_are_not_taken(tree: Tree) -> None:
     reserved = frozenset((1000, 1001))
-    Group("crew", reserved=reserved).apply(tree)
-    User("first", reserved=reserved).apply(tree)
-    User("second", uid=1000, reserved=reserved).apply(tree)
+    GroupSetting("crew", reserved=reserved).apply(tree)
+    UserSetting("first", reserved=reserved).apply(tree)
+    UserSetting("second", uid=1000, reserved=reserved).apply(tree)
     assert "crew:x:1002:\n" in text(tree, "/etc/group")
     assert "first:x:1002:" in text(tree, "/etc/passwd")
     assert "second:x:1000:1000:" in text(tree, "/etc/passwd")
@@ -248,10 +248,10 @@ def test_numbers_that_are_reserved_are_not_taken(tree: Tree) -> None:
 
 def test_days_until_a_password_expires_begin_with_the_first_boot(tree: Tree) -> None:
     with pytest.raises(DockyardError, match="cannot be counted"):
-        User("alice", expires_days=90).apply(tree)
+        UserSetting("alice", expires_days=90).apply(tree)
     (tree.path / "usr/bin").mkdir(parents=True)
     (tree.path / "usr/bin/chage").write_text("")
-    User("alice", password="$6$x$y", expires_days=90).apply(tree)
+    UserSetting("alice", password="$6$x$y", expires_days=90).apply(tree)
     assert "alice:$6$x$y::0:90:7:::\n" in text(tree, "/etc/shadow")
     unit = text(
         tree, "/usr/lib/systemd/system/multi-user.target.wants/dockyard-password-age.service"
@@ -264,8 +264,8 @@ def test_the_first_boot_dates_only_what_is_to_expire_and_has_no_date(
 ) -> None:
     (tree.path / "usr/bin").mkdir(parents=True)
     (tree.path / "usr/bin/chage").write_text("")
-    User("alice", expires_days=90).apply(tree)
-    User("bob").apply(tree)
+    UserSetting("alice", expires_days=90).apply(tree)
+    UserSetting("bob").apply(tree)
     script = text(tree, "/usr/lib/dockyard/password-age")
     machine = "chage() { echo called $*; }\nmkdir() { echo made $*; }\n" + script.replace(
         "/usr/bin/chage", "chage"
@@ -302,7 +302,9 @@ def test_a_directory_is_merged(tree: Tree, tmp_path: Path) -> None:
     (source / "sub/page").write_text("page")
     (source / "link").symlink_to("sub/page")
     (tree.path / "srv").mkdir(mode=0o700)
-    AdditionalDirectory(source, "/srv", merged_directory_mode=0o750, file_mode=0o640).apply(tree)
+    AdditionalDirectorySetting(source, "/srv", merged_directory_mode=0o750, file_mode=0o640).apply(
+        tree
+    )
     assert text(tree, "/srv/link") == "page"
     found = tree.files.lstat("/srv")
     assert found is not None and stat.S_IMODE(found.st_mode) == 0o750
@@ -312,9 +314,9 @@ def test_a_directory_is_merged(tree: Tree, tmp_path: Path) -> None:
 
 def test_sources_that_are_missing_are_told(tmp_path: Path) -> None:
     with pytest.raises(DockyardError, match="cannot be read"):
-        _ = AdditionalFile("/x", source=tmp_path / "none").identity
+        _ = AdditionalFileSetting("/x", source=tmp_path / "none").identity
     with pytest.raises(DockyardError, match="cannot be read"):
-        _ = AdditionalDirectory(tmp_path / "none", "/x").identity
+        _ = AdditionalDirectorySetting(tmp_path / "none", "/x").identity
 
 
 def test_modules(tree: Tree) -> None:
@@ -322,21 +324,21 @@ def test_modules(tree: Tree) -> None:
     listing.mkdir(parents=True)
     (listing / "modules.dep").write_text("kernel/net/bridge/br_netfilter.ko.xz: kernel/x.ko.xz\n")
     (listing / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko\n")
-    Module("br_netfilter", "always", (("a", "1"), ("b", "2"))).apply(tree)
+    ModuleSetting("br_netfilter", "always", (("a", "1"), ("b", "2"))).apply(tree)
     assert text(tree, "/etc/modules-load.d/br_netfilter.conf") == "br_netfilter\n"
     options = "/etc/modprobe.d/zz-dockyard-br_netfilter.conf"
     assert text(tree, options) == "options br_netfilter a=1 b=2\n"
     assert options > "/usr/lib/modprobe.d/systemd.conf".replace("/usr/lib", "/etc")
-    Module("ext4", "always").apply(tree)
-    Module("floppy", "disable").apply(tree)
+    ModuleSetting("ext4", "always").apply(tree)
+    ModuleSetting("floppy", "disable").apply(tree)
     told = text(tree, "/etc/modprobe.d/zz-dockyard-floppy.conf")
     assert told == "blacklist floppy\ninstall floppy /bin/false\n"
     with pytest.raises(DockyardError, match="part of the image's kernel"):
-        Module("ext4", "disable").apply(tree)
+        ModuleSetting("ext4", "disable").apply(tree)
     with pytest.raises(DockyardError, match="options of ext4 would do nothing") as caught:
-        Module("ext4", options=(("a", "1"), ("b", "2"))).apply(tree)
+        ModuleSetting("ext4", options=(("a", "1"), ("b", "2"))).apply(tree)
     assert '["ext4.a=1", "ext4.b=2"]' in caught.value.problems[0].fix
-    Module("br_netfilter", "auto").apply(tree)
+    ModuleSetting("br_netfilter", "auto").apply(tree)
     assert (
         text(
             tree,
@@ -345,7 +347,7 @@ def test_modules(tree: Tree) -> None:
         == ""
     )
     with pytest.raises(DockyardError) as caught:
-        Module("br_netfiltr", "always").apply(tree)
+        ModuleSetting("br_netfiltr", "always").apply(tree)
     assert "br_netfilter" in caught.value.problems[0].fix
 
 
@@ -354,7 +356,7 @@ def test_a_unit_that_is_missing_is_told_with_near_names(tree: Tree) -> None:
     units.mkdir(parents=True)
     (units / "sshd.service").write_text("")
     with pytest.raises(DockyardError) as caught:
-        Service("shd", True).apply(tree)
+        ServiceSetting("shd", True).apply(tree)
     assert "sshd.service" in caught.value.problems[0].fix
 
 
@@ -377,7 +379,7 @@ def test_a_static_unit_cannot_be_enabled(
     if drop_in:
         tree.files.write("/etc/systemd/system/app.service.d/x.conf", drop_in.encode())
     with pytest.raises(DockyardError) as caught:  # the tree has no systemctl
-        Service("app", True).apply(tree)
+        ServiceSetting("app", True).apply(tree)
     (problem,) = caught.value.problems
     assert (problem.code == "tree.static-unit") is refused, problem
     assert not refused or "started by basic.target" in problem.why
@@ -414,7 +416,9 @@ def test_a_service_is_asked_whether_it_runs(name: str, tmp_path: Path) -> None:
         f'case "$1 $3" in "show "*) printf "%s\\n" {shown} ;; *" up."*) ;; *) exit 3 ;; esac\n'
     )
     systemctl.chmod(0o755)
-    check = next(check for check in Service("app", True).checks() if check.id.endswith(".runs"))
+    check = next(
+        check for check in ServiceSetting("app", True).checks() if check.id.endswith(".runs")
+    )
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", check.script], env={"PATH": path}, capture_output=True, text=True
@@ -425,7 +429,7 @@ def test_a_service_is_asked_whether_it_runs(name: str, tmp_path: Path) -> None:
 
 def test_every_kind_of_unit_keeps_its_name() -> None:
     names = ("sshd", "batch.slice", "dev-vda.device", "a@b.path")
-    units = [Service(name, True).unit for name in names]
+    units = [ServiceSetting(name, True).unit for name in names]
     assert units == ["sshd.service", "batch.slice", "dev-vda.device", "a@b.path"]
 
 
@@ -435,7 +439,7 @@ def test_a_unit_is_asked_for_by_its_own_name(tmp_path: Path) -> None:
     systemctl.write_text('#!/bin/sh\nfor each; do printf "%s\\n" "$each" >&2; done\n')
     systemctl.chmod(0o755)
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    for check in Service(name, True).checks():
+    for check in ServiceSetting(name, True).checks():
         done = subprocess.run(["sh", "-c", check.script], env=env, capture_output=True, text=True)
         assert name in done.stderr.splitlines()
 
@@ -445,7 +449,9 @@ def test_a_script_is_shaped_by_what_lies_beside_it(tmp_path: Path) -> None:
 
     def identity() -> object:
         secret = (("TOKEN", "secret"),)
-        return Script("s", tmp_path, content="true", environment=secret, hidden=(lock,)).identity
+        return ScriptSetting(
+            "s", tmp_path, content="true", environment=secret, hidden=(lock,)
+        ).identity
 
     (tmp_path / "data").write_text("one")
     lock.write_text("one")
@@ -487,7 +493,7 @@ def test_a_script_sees_exactly_what_shapes_it(
         assert (view / "link").read_text() == "tool"
 
     monkeypatch.setattr(Tree, "run", run)
-    script = Script("s", beside, content="true", hidden=(beside / "image.lock",))
+    script = ScriptSetting("s", beside, content="true", hidden=(beside / "image.lock",))
     assert [path for path, _, _ in script.beside] == ["below", "below/tool", "link"]
     script.apply(tree)
     assert seen.keys() == {"below", "below/tool", "link"}
@@ -500,9 +506,9 @@ def test_a_file_that_changes_after_the_plan_is_told(tree: Tree, tmp_path: Path) 
     source = tmp_path / "beside/source"
     source.write_text("planned")
     settings: list[Setting] = [
-        AdditionalFile("/a", source=source),
-        AdditionalDirectory(tmp_path / "beside", "/b"),
-        Script("s", tmp_path / "beside", content="true"),
+        AdditionalFileSetting("/a", source=source),
+        AdditionalDirectorySetting(tmp_path / "beside", "/b"),
+        ScriptSetting("s", tmp_path / "beside", content="true"),
     ]
     for setting in settings:
         assert setting.identity
@@ -516,7 +522,7 @@ def test_a_file_that_changes_after_the_plan_is_told(tree: Tree, tmp_path: Path) 
 def test_a_large_file_is_never_whole_in_memory(tree: Tree, tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.truncate(96 << 20)
-    setting = AdditionalFile("/srv/large", source=tmp_path / "large")
+    setting = AdditionalFileSetting("/srv/large", source=tmp_path / "large")
     tracemalloc.start()
     try:
         setting.apply(tree)
@@ -538,15 +544,15 @@ def test_a_large_file_is_never_whole_in_memory(tree: Tree, tmp_path: Path) -> No
 def test_what_runs_a_script(
     interpreter: str, content: str, program: tuple[str, ...], tmp_path: Path
 ) -> None:
-    assert Script("s", tmp_path, content=content, interpreter=interpreter).program == program
+    assert ScriptSetting("s", tmp_path, content=content, interpreter=interpreter).program == program
 
 
 def test_permissions_of_nothing_are_permissions(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "source/below").mkdir(parents=True)
     (tmp_path / "source/below/file").write_text("x")
-    AdditionalDirectory(tmp_path / "source", "/srv/x", new_directory_mode=0, file_mode=0).apply(
-        tree
-    )
+    AdditionalDirectorySetting(
+        tmp_path / "source", "/srv/x", new_directory_mode=0, file_mode=0
+    ).apply(tree)
     for path in ("/srv/x", "/srv/x/below", "/srv/x/below/file"):
         found = tree.files.lstat(path)
         assert found is not None and stat.S_IMODE(found.st_mode) == 0, path
@@ -559,9 +565,11 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, kind: str) ->
     else:
         (tmp_path / "item").symlink_to("/dev/zero")
     for setting in (
-        AdditionalFile("/x", source=tmp_path / "item"),
-        AdditionalDirectory(tmp_path, "/x") if kind == "fifo" else AdditionalFile("/x", tmp_path),
-        Script("s", tmp_path, path=tmp_path / "item"),
+        AdditionalFileSetting("/x", source=tmp_path / "item"),
+        AdditionalDirectorySetting(tmp_path, "/x")
+        if kind == "fifo"
+        else AdditionalFileSetting("/x", tmp_path),
+        ScriptSetting("s", tmp_path, path=tmp_path / "item"),
     ):
         with pytest.raises(DockyardError) as caught:
             _ = setting.identity
@@ -574,7 +582,7 @@ def test_a_copied_directory_lists_what_is_below_it_in_order(tmp_path: Path) -> N
         (tmp_path / name).write_text(name)
         (tmp_path / name).chmod(0o640)
     (tmp_path / "a/link").symlink_to("../a-b")
-    directory = AdditionalDirectory(tmp_path, "/srv//x/")
+    directory = AdditionalDirectorySetting(tmp_path, "/srv//x/")
     names = ["a", "a/1", "a/link", "a-b", "a.b", "a.b/x", "ü"]
     assert [path for path, _, _ in directory.content] == sorted(names, key=lambda n: n.split("/"))
     found = {path: (value, mode) for path, value, mode in directory.content}
@@ -582,6 +590,6 @@ def test_a_copied_directory_lists_what_is_below_it_in_order(tmp_path: Path) -> N
     assert found["a/1"] == (fingerprint("a/1"), 0o640)
     assert found["a/link"] == ("link:../a-b", 0o777)
     assert directory.target("a/1") == "/srv/x/a/1"
-    assert AdditionalDirectory(tmp_path, "/").target("ü") == "/ü"
+    assert AdditionalDirectorySetting(tmp_path, "/").target("ü") == "/ü"
     files = ("a/1", "a/link", "a-b", "a.b/x", "ü")
     assert added_paths([directory]) == {f"/srv/x/{name}" for name in files}

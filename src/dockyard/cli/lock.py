@@ -106,7 +106,7 @@ def _tool_pins(
     """The tools of the new lock: those in use, or the old ones with what is gone moved."""
     from dockyard.model.packages import Lock
     from dockyard.packages.blobs import Blobs
-    from dockyard.tools.lock import refresh_tools
+    from dockyard.tools.locking import refresh_tools
     from dockyard.tools.trees import load_tools_lock, request, tools_ready
 
     if keep is None:

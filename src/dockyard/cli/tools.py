@@ -112,8 +112,8 @@ def lock(
     """
     from dockyard.cli import terminal
     from dockyard.packages import lockfile
-    from dockyard.packages.lock import diff_pins, follow
-    from dockyard.tools.lock import lock_tools, refresh_tools
+    from dockyard.packages.locking import diff_pins, follow
+    from dockyard.tools.locking import lock_tools, refresh_tools
     from dockyard.tools.trees import LOCK_TOOLS, load_tools_lock, lock_path, own_lock_path
 
     origins = origins_of(debian_mirror, mirror_dir)

@@ -24,7 +24,7 @@ from dockyard.packages.deb.refresh import move_gone
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.fetch import Progress
-from dockyard.packages.lock import diff_pins, follow
+from dockyard.packages.locking import diff_pins, follow
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ digest of the whole file, or, for repositories whose files differ between signer
 of its content (RPM header and payload without the signature header). A lock holds no host name
 and no time: repositories appear by id and by the rules that guard them, never by address.
 
-Frozen data, no I/O. `packages.lock` writes and reads the text form.
+Frozen data, no I/O. `packages.lockfile` writes and reads the text form.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def file_lists(
 
 
 def _local(pin: Pin, repositories: Sequence[Repository], access: Access) -> Path | None:
-    from dockyard.packages.pinning import local_file
+    from dockyard.packages.content_pins import local_file
     from dockyard.packages.rpm.mirrors import base
 
     if pin.digest:

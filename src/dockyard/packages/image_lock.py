@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dockyard.host.files import write_atomic
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Pin
-from dockyard.packages import lock as locks
+from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.lockfile import load_if_sound
 from dockyard.packages.sources import image_repositories, image_request, lock_path

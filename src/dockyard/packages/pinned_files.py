@@ -20,8 +20,8 @@ from dockyard.host import stopping
 from dockyard.host.network import TransferFailed, url_text
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Repository
 from dockyard.packages.access import Access
+from dockyard.packages.content_pins import local_file
 from dockyard.packages.fetch import Wanted, fetch
-from dockyard.packages.pinning import local_file
 from dockyard.packages.rpm import keys
 from dockyard.packages.rpm.mirrors import Mirrors, join
 from dockyard.packages.rpm.reader import RpmFile, content_digest, opened, read_package

@@ -17,7 +17,7 @@ from dockyard.pipeline.expected import SHADOW_SCRIPT, VERIFY, Expected, passed_o
 from dockyard.pipeline.file_questions import file_questions
 from dockyard.tree.additional import added_paths
 from dockyard.tree.check import Check, Question, Unasked
-from dockyard.tree.fstab import Fstab
+from dockyard.tree.fstab import FstabSetting
 from dockyard.tree.own_checks import own_checks
 from dockyard.tree.setting import Setting
 
@@ -101,7 +101,7 @@ def image_questions(
 
 def _paths(settings: Sequence[Setting]) -> set[str]:
     """The files that settings have checks of their own for."""
-    tables = {"/etc/fstab"} if any(isinstance(each, Fstab) for each in settings) else set()
+    tables = {"/etc/fstab"} if any(isinstance(each, FstabSetting) for each in settings) else set()
     return added_paths(settings) | tables
 
 

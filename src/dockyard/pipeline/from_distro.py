@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Repository
-from dockyard.tree.additional import AdditionalFile, added_paths
+from dockyard.tree.additional import AdditionalFileSetting, added_paths
 from dockyard.tree.setting import Setting
 
 
@@ -18,7 +18,7 @@ def trusted_keys(
     lock: Lock,
     repositories: Iterable[Repository],
     settings: Iterable[Setting],
-) -> Iterator[AdditionalFile]:
+) -> Iterator[AdditionalFileSetting]:
     """The file with the key by which the image's packages are signed, where the distribution wants
     it; none where the image file puts a file of its own.
     """
@@ -30,7 +30,7 @@ def trusted_keys(
     for repository in repositories:
         if repository.id == distro.name:
             (key,) = repository.keys
-            yield AdditionalFile(wanted.path, Path(key), permissions=0o644)
+            yield AdditionalFileSetting(wanted.path, Path(key), permissions=0o644)
 
 
 def wants_documents(distro: Distro, lock: Lock) -> bool:

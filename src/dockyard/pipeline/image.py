@@ -17,11 +17,11 @@ from dockyard.pipeline import arguments
 from dockyard.pipeline.arguments import ROOT
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tools.trees import tools_step
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile, plain_path
+from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, plain_path
 from dockyard.tree.every import AnySetting, settled
-from dockyard.tree.fstab import Fstab, Mount
-from dockyard.tree.hostname import Hostname
-from dockyard.tree.users import Group, User
+from dockyard.tree.fstab import FstabSetting, Mount
+from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.users import GroupSetting, UserSetting
 
 ESP_MOUNT = "/boot/efi"
 _STEPS = "dockyard.pipeline.steps"
@@ -141,11 +141,11 @@ def image_steps(request: ImageRequest) -> ImageSteps:
 def shapes_boot(setting: AnySetting) -> bool:
     """Whether a setting may change what the initrd or the EFI partition is made from."""
     match setting:
-        case Hostname() | Group() | User() | Fstab():
+        case HostnameSetting() | GroupSetting() | UserSetting() | FstabSetting():
             return False
-        case AdditionalFile(destination=destination):
+        case AdditionalFileSetting(destination=destination):
             return _in_boot_place(destination)
-        case AdditionalDirectory(content=content):
+        case AdditionalDirectorySetting(content=content):
             return any(_in_boot_place(setting.target(path)) for path, _, _ in content)
         case _:
             return True
@@ -367,7 +367,7 @@ def _expected(whole: _Stack, tools: Step, request: ImageRequest) -> Step:
     )
 
 
-def fstab_of(request: ImageRequest) -> Fstab:
+def fstab_of(request: ImageRequest) -> FstabSetting:
     """The setting that is `storage.filesystems`."""
     mounts = []
     for partition in request.layout.partitions:
@@ -380,4 +380,4 @@ def fstab_of(request: ImageRequest) -> Fstab:
             mounts.append(found)
     swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
     ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
-    return Fstab(request.fstab, ordered, swaps, growth(request.layout))
+    return FstabSetting(request.fstab, ordered, swaps, growth(request.layout))

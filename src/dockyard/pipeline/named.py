@@ -22,10 +22,10 @@ from dockyard.model.packages import Lock, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
 from dockyard.tree.additional import added_paths
-from dockyard.tree.modules import Module, module_name
-from dockyard.tree.services import UNIT_DIRECTORIES, Service
+from dockyard.tree.modules import ModuleSetting, module_name
+from dockyard.tree.services import UNIT_DIRECTORIES, ServiceSetting
 from dockyard.tree.setting import Setting
-from dockyard.tree.users import Group, User
+from dockyard.tree.users import GroupSetting, UserSetting
 
 if TYPE_CHECKING:
     from dockyard.packages.providing import Provided
@@ -50,13 +50,13 @@ def unknown_names(
     unchanged image does not ask again. filesystems: the kinds that the initrd mounts; None where
     nothing boots.
     """
-    asked = [setting for setting in settings if isinstance(setting, Service | Module)]
-    users = [setting for setting in settings if isinstance(setting, User)]
+    asked = [setting for setting in settings if isinstance(setting, ServiceSetting | ModuleSetting)]
+    users = [setting for setting in settings if isinstance(setting, UserSetting)]
     added = {_below_usr(path) for path in added_paths(settings)}
     answers = sorted(pin.content or pin.digest for pin in lock.packages)
     groups = sorted({group for user in users for group in user.groups})
     shells = sorted({user.shell for user in users if user.shell})
-    made = sorted(each.name for each in settings if isinstance(each, Group | User))
+    made = sorted(each.name for each in settings if isinstance(each, GroupSetting | UserSetting))
     question = [
         *(answers, [each.identity for each in asked], sorted(added)),
         *(filesystems and list(filesystems), groups, shells, made, code_of(__name__)),
@@ -134,7 +134,7 @@ def _programs(
 
 
 def _units(
-    asked: Sequence[Service | Module], paths: set[str], provided: _Provider
+    asked: Sequence[ServiceSetting | ModuleSetting], paths: set[str], provided: _Provider
 ) -> list[Problem]:
     known = {
         path.rpartition("/")[2] for path in paths if path.rpartition("/")[0] in UNIT_DIRECTORIES
@@ -142,7 +142,7 @@ def _units(
     lacking = [
         (each.unit, problem)
         for each in asked
-        if isinstance(each, Service) and (problem := each.lacking(known))
+        if isinstance(each, ServiceSetting) and (problem := each.lacking(known))
     ]
     if not lacking:
         return []
@@ -154,9 +154,11 @@ def _units(
     ]
 
 
-def _modules(asked: Sequence[Service | Module], paths: set[str], found: FileLists) -> list[Problem]:
+def _modules(
+    asked: Sequence[ServiceSetting | ModuleSetting], paths: set[str], found: FileLists
+) -> list[Problem]:
     known = {module_name(path) for path in paths if path.startswith(_MODULES) and ".ko" in path}
-    modules = [each for each in asked if isinstance(each, Module)]
+    modules = [each for each in asked if isinstance(each, ModuleSetting)]
     if all(each.name.replace("-", "_") in known for each in modules):
         return []
     builtin = _builtin(found)
@@ -164,7 +166,7 @@ def _modules(asked: Sequence[Service | Module], paths: set[str], found: FileList
     return [problem for problem in problems if problem]
 
 
-def _shells(users: Sequence[User], paths: set[str], provided: _Provider) -> list[Problem]:
+def _shells(users: Sequence[UserSetting], paths: set[str], provided: _Provider) -> list[Problem]:
     """Warnings of login shells that no package brings; a script may make them."""
     lacking = {user: user.shell for user in users if user.shell}
     lacking = {user: shell for user, shell in lacking.items() if _below_usr(shell) not in paths}

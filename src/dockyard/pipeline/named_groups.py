@@ -14,7 +14,7 @@ from dockyard.errors import Problem
 from dockyard.packages.rpm.header import Tag
 from dockyard.packages.rpm.reader import RpmFile, read_package
 from dockyard.tree.setting import Setting
-from dockyard.tree.users import Group, User
+from dockyard.tree.users import GroupSetting, UserSetting
 
 _GROUP_FILE = "/etc/group"
 _SYSUSERS = "/usr/lib/sysusers.d/"
@@ -24,10 +24,10 @@ _SCRIPTLETS = (Tag.PREIN, Tag.POSTIN)
 
 def unknown_groups(settings: Sequence[Setting], packages: Sequence[Path]) -> list[Problem]:
     """The problems of users in groups that nothing makes."""
-    users = [each for each in settings if isinstance(each, User)]
+    users = [each for each in settings if isinstance(each, UserSetting)]
     asked = {group for user in users for group in user.groups}
     # A user without a primary group gets one of its own name.
-    known = {each.name for each in settings if isinstance(each, Group | User)}
+    known = {each.name for each in settings if isinstance(each, GroupSetting | UserSetting)}
     if asked <= known:
         return []
     opened = [read_package(path) for path in packages]

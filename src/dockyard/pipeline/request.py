@@ -24,7 +24,7 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
 from dockyard.model.packages import Lock, Repository
-from dockyard.packages import lock as locks
+from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
@@ -35,7 +35,7 @@ from dockyard.pipeline.read_only import read_only_problems
 from dockyard.tools.trees import require_whole, tools_there
 from dockyard.tree.additional import added_paths
 from dockyard.tree.every import AnySetting
-from dockyard.tree.scripts import Script
+from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.settings import scripts_of, settings_of
 
 T = TypeVar("T")
@@ -59,8 +59,8 @@ class ImageSettings:
     """What is changed in the root: settings, then scripts, in order."""
 
     settings: tuple[AnySetting, ...]
-    post_scripts: tuple[Script, ...]
-    final_scripts: tuple[Script, ...]
+    post_scripts: tuple[ScriptSetting, ...]
+    final_scripts: tuple[ScriptSetting, ...]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from dockyard.tree.setting import (
 
 
 @dataclass(frozen=True)
-class AdditionalFile:
+class AdditionalFileSetting:
     """One of `os.additionalFiles`: content given in place, or a source file. found: the digest and
     mode of the source when the build was planned.
     """
@@ -42,7 +42,7 @@ class AdditionalFile:
     position: Position | None = None
     found: tuple[str, int] | None = None
 
-    def settled(self) -> AdditionalFile:
+    def settled(self) -> AdditionalFileSetting:
         """The same, with what its source is now."""
         return replace(self, found=(self.digest, self.mode))
 
@@ -84,7 +84,7 @@ class AdditionalFile:
 
 
 @dataclass(frozen=True)
-class AdditionalDirectory:
+class AdditionalDirectorySetting:
     """One of `os.additionalDirs`: a directory copied with all below it; symbolic links are copied
     as links. found: `content` when the build was planned.
     """
@@ -97,7 +97,7 @@ class AdditionalDirectory:
     position: Position | None = None
     found: tuple[tuple[str, str, int], ...] | None = None
 
-    def settled(self) -> AdditionalDirectory:
+    def settled(self) -> AdditionalDirectorySetting:
         """The same, with what its source holds now."""
         return replace(self, found=self.content)
 
@@ -200,9 +200,9 @@ def added_paths(settings: Iterable[Setting]) -> set[str]:
     found: set[str] = set()
     for setting in settings:
         match setting:
-            case AdditionalFile(destination=destination):
+            case AdditionalFileSetting(destination=destination):
                 found.add(plain_path(destination))
-            case AdditionalDirectory(added=added):
+            case AdditionalDirectorySetting(added=added):
                 found |= added
             case _:
                 pass

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from dockyard.tree.additional import AdditionalDirectory, AdditionalFile
-from dockyard.tree.fstab import Fstab
-from dockyard.tree.hostname import Hostname
-from dockyard.tree.modules import Module
-from dockyard.tree.scripts import Script
-from dockyard.tree.services import Service
-from dockyard.tree.users import Group, User
+from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
+from dockyard.tree.fstab import FstabSetting
+from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.modules import ModuleSetting
+from dockyard.tree.scripts import ScriptSetting
+from dockyard.tree.services import ServiceSetting
+from dockyard.tree.users import GroupSetting, UserSetting
 
 AnySetting: TypeAlias = (
-    AdditionalDirectory
-    | AdditionalFile
-    | Fstab
-    | Group
-    | Hostname
-    | Module
-    | Script
-    | Service
-    | User
+    AdditionalDirectorySetting
+    | AdditionalFileSetting
+    | FstabSetting
+    | GroupSetting
+    | HostnameSetting
+    | ModuleSetting
+    | ScriptSetting
+    | ServiceSetting
+    | UserSetting
 )
 
 
@@ -31,6 +31,8 @@ def settled(settings: Iterable[AnySetting]) -> tuple[AnySetting, ...]:
     knows what was planned.
     """
     return tuple(
-        each.settled() if isinstance(each, AdditionalDirectory | AdditionalFile | Script) else each
+        each.settled()
+        if isinstance(each, AdditionalDirectorySetting | AdditionalFileSetting | ScriptSetting)
+        else each
         for each in settings
     )

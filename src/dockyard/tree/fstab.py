@@ -29,7 +29,7 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
-class Fstab:
+class FstabSetting:
     """`storage.filesystems` as the running system sees it.
 
     text: the whole of /etc/fstab. swaps: swap spaces, as /etc/fstab names them. growth: the files

@@ -11,7 +11,7 @@ from dockyard.tree.setting import Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Hostname:
+class HostnameSetting:
     """`os.hostname`."""
 
     name: str

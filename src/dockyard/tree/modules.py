@@ -16,7 +16,7 @@ from dockyard.tree.setting import Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class ModuleSetting:
     """One of `os.modules`. mode: always, auto, disable or inherit. options: sorted (name, value)
     pairs.
     """

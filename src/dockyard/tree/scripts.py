@@ -32,7 +32,7 @@ Beside: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
-class Script:
+class ScriptSetting:
     """One of `scripts.postCustomization` or `.finalizeCustomization`: a file or inline content.
 
     directory: what the script may read beside itself; all of its files shape the outcome.
@@ -51,7 +51,7 @@ class Script:
     position: Position | None = None
     found: tuple[bytes, tuple[Beside, ...]] | None = None
 
-    def settled(self) -> Script:
+    def settled(self) -> ScriptSetting:
         """The same, with its text and what is beside it now."""
         return replace(self, found=(self.body, self.beside))
 

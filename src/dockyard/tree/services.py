@@ -63,7 +63,7 @@ fi"""
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceSetting:
     """One of `os.services.enable` or `.disable`; a name without a suffix is a .service."""
 
     name: str

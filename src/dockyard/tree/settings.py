@@ -14,17 +14,15 @@ from pathlib import Path
 from dockyard.config import LoadedImage
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import read_regular
-from dockyard.model.os import AdditionalDir, AdditionalFile, PasswordType
-from dockyard.model.os import User as UserModel
-from dockyard.tree.additional import AdditionalDirectory
-from dockyard.tree.additional import AdditionalFile as File
+from dockyard.model.os import AdditionalDir, AdditionalFile, PasswordType, User
+from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.every import AnySetting
-from dockyard.tree.hostname import Hostname
-from dockyard.tree.modules import Module
-from dockyard.tree.scripts import Script
-from dockyard.tree.services import Service
+from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.modules import ModuleSetting
+from dockyard.tree.scripts import ScriptSetting
+from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Setting, missing_source
-from dockyard.tree.users import LOCKED, Group, User
+from dockyard.tree.users import LOCKED, GroupSetting, UserSetting
 
 # crypt(5): `$id$…`, BSDi's and the traditional DES hashes; `!` before any of them locks it.
 _HASH = re.compile(r"!?(\$[0-9a-z]+\$[^:\s]{8,}|_[./0-9A-Za-z]{19}|[./0-9A-Za-z]{13})|[!*]+")
@@ -39,11 +37,11 @@ def settings_of(loaded: LoadedImage) -> tuple[AnySetting, ...]:
     found: list[AnySetting] = []
     chosen, at = loaded.image.os, loaded.position
     if chosen.hostname:
-        found.append(Hostname(chosen.hostname, at("os.hostname")))
+        found.append(HostnameSetting(chosen.hostname, at("os.hostname")))
     asked_for = (*(user.uid for user in chosen.users), *(group.gid for group in chosen.groups))
     reserved = frozenset(number for number in asked_for if number is not None)
     for index, group in enumerate(chosen.groups):
-        found.append(Group(group.name, group.gid, at(f"os.groups[{index}]"), reserved))
+        found.append(GroupSetting(group.name, group.gid, at(f"os.groups[{index}]"), reserved))
     for index, user in enumerate(chosen.users):
         found.append(_user(user, f"os.users[{index}]", loaded, reserved, problems))
     for index, directory in enumerate(chosen.additional_dirs):
@@ -53,17 +51,19 @@ def settings_of(loaded: LoadedImage) -> tuple[AnySetting, ...]:
     for verb, names in (("enable", chosen.services.enable), ("disable", chosen.services.disable)):
         for index, name in enumerate(names):
             place = at(f"os.services.{verb}[{index}]")
-            found.append(Service(name, verb == "enable", place))
+            found.append(ServiceSetting(name, verb == "enable", place))
     for index, module in enumerate(chosen.modules):
         mode = str(module.load_mode or "inherit")
         options = tuple(sorted(module.options.items()))
-        found.append(Module(module.name, mode, options, at(f"os.modules[{index}]")))
+        found.append(ModuleSetting(module.name, mode, options, at(f"os.modules[{index}]")))
     _require_readable(found, problems)
     problems.raise_any()
     return tuple(found)
 
 
-def scripts_of(loaded: LoadedImage, key: str, hidden: tuple[Path, ...]) -> tuple[Script, ...]:
+def scripts_of(
+    loaded: LoadedImage, key: str, hidden: tuple[Path, ...]
+) -> tuple[ScriptSetting, ...]:
     """The scripts below one key of `scripts`: `postCustomization` or `finalizeCustomization`.
 
     hidden: files of the image file's directory that no script sees. Raises as settings_of does.
@@ -77,7 +77,7 @@ def scripts_of(loaded: LoadedImage, key: str, hidden: tuple[Path, ...]) -> tuple
     ):
         path = loaded.local(script.path) if script.path else None
         found.append(
-            Script(
+            ScriptSetting(
                 name=script.name or (path.name if path else f"{key} {index + 1}"),
                 directory=loaded.directory,
                 path=path,
@@ -112,14 +112,14 @@ def not_hashes(loaded: LoadedImage) -> tuple[Problem, ...]:
 
 
 def _user(
-    user: UserModel, key: str, loaded: LoadedImage, reserved: frozenset[int], problems: Problems
-) -> User:
+    user: User, key: str, loaded: LoadedImage, reserved: frozenset[int], problems: Problems
+) -> UserSetting:
     keys = [*user.ssh_public_keys]
     for index, name in enumerate(user.ssh_public_key_paths):
         at = f"{key}.sshPublicKeyPaths[{index}]"
         text = _text(loaded.local(name), at, loaded, problems)
         keys += [line for line in text.splitlines() if line.strip()]
-    return User(
+    return UserSetting(
         name=user.name,
         uid=user.uid,
         password=_password(user, key, loaded, problems),
@@ -134,7 +134,7 @@ def _user(
     )
 
 
-def _password(user: UserModel, key: str, loaded: LoadedImage, problems: Problems) -> str | None:
+def _password(user: User, key: str, loaded: LoadedImage, problems: Problems) -> str | None:
     if user.password is None:
         return None
     match user.password.type:
@@ -186,8 +186,8 @@ def _text(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> str:
         return ""
 
 
-def _file(file: AdditionalFile, key: str, loaded: LoadedImage) -> File:
-    return File(
+def _file(file: AdditionalFile, key: str, loaded: LoadedImage) -> AdditionalFileSetting:
+    return AdditionalFileSetting(
         destination=file.destination,
         source=loaded.local(file.source) if file.source else None,
         content=file.content,
@@ -196,8 +196,10 @@ def _file(file: AdditionalFile, key: str, loaded: LoadedImage) -> File:
     )
 
 
-def _directory(directory: AdditionalDir, key: str, loaded: LoadedImage) -> AdditionalDirectory:
-    return AdditionalDirectory(
+def _directory(
+    directory: AdditionalDir, key: str, loaded: LoadedImage
+) -> AdditionalDirectorySetting:
+    return AdditionalDirectorySetting(
         source=loaded.local(directory.source),
         destination=directory.destination,
         new_directory_mode=directory.new_dir_permissions,

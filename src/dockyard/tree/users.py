@@ -22,7 +22,7 @@ _SKELETON = "/etc/skel"
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupSetting:
     """One of `os.groups`. reserved: numbers that others ask for, and it must not take by chance."""
 
     name: str
@@ -55,7 +55,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class UserSetting:
     """One of `os.users`.
 
     password: the hash for shadow(5), LOCKED, or None to leave it. ssh_keys: whole authorized_keys

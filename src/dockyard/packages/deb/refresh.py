@@ -29,7 +29,7 @@ from dockyard.packages.deb.solve import ranked
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.version import satisfies
 from dockyard.packages.fetch import Progress
-from dockyard.packages.lock import diff_pins
+from dockyard.packages.locking import diff_pins
 
 
 def refresh_missing(

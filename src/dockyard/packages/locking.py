@@ -51,7 +51,7 @@ def make_lock(
 
     Raises DockyardError (`repository.…`, `fetch.…`, `solve.…`) with every problem.
     """
-    from dockyard.packages.pinning import pin_by_content
+    from dockyard.packages.content_pins import pin_by_content
     from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
 
@@ -203,7 +203,7 @@ def refresh_missing(
     the same lock and no moves when everything is still to be had.
     Raises DockyardError when a repository cannot be asked, or no answer exists.
     """
-    from dockyard.packages.pinning import Availability, pin_by_content
+    from dockyard.packages.content_pins import Availability, pin_by_content
     from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
 
