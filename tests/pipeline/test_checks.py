@@ -19,7 +19,7 @@ from dockyard.pipeline.checks import Built, _partitions, image_questions
 from dockyard.pipeline.expected import Expected, _counts, _without_secret
 from dockyard.pipeline.file_questions import file_questions
 from dockyard.pipeline.guest_needs import require_answers
-from dockyard.tree.check import Check, Unasked
+from dockyard.tree.check import Check, Turn, Unasked
 from dockyard.tree.fstab import FstabSetting, Mount
 
 DISK = """\
@@ -233,6 +233,7 @@ def test_what_only_an_administrator_mounts_is_mounted_to_be_asked(
         findmnt = f'[ -e {tmp_path}/mounted ] && echo "{told}"'
         mounting = {"mountpoint": "false", "mount": f"touch {tmp_path}/mounted"}
         right = answer(check.script, tmp_path, findmnt=findmnt, **mounting) == check.expect
+        assert (check.turn is Turn.BEFORE) is ("noauto" in options)
         assert right is ("noauto" in options)
 
 

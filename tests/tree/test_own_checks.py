@@ -12,12 +12,13 @@ import pytest
 
 from dockyard.config import parse_image
 from dockyard.errors import DockyardError
+from dockyard.tree.check import Turn
 from dockyard.tree.own_checks import own_checks
 
 
 def ask(check: str, path: str = "/usr/bin:/bin") -> tuple[bool, str]:
     (found,) = own_checks(parse_image(f"checks:\n  - {check}\n", "image.yaml"))
-    assert found.alone
+    assert found.turn is Turn.AFTER
     done = subprocess.run(
         ["sh", "-c", found.script], env={"PATH": path}, capture_output=True, text=True
     )

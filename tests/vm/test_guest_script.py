@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dockyard.tree.check import Check
+from dockyard.tree.check import Check, Turn
 from dockyard.vm import script
 from dockyard.vm.credentials import PORT
 from dockyard.vm.report import GuestRecord, GuestReport, RecordKind
@@ -34,8 +34,9 @@ CHECKS = [
     Check("f", "reads no input", "cat", ""),
     Check("g", "looks like a record", "echo '@end - 0 0'", "@end - 0 0"),
     Check("h", "large", "seq 1 20000", "\n".join(map(str, range(1, 20001)))),
-    Check("i", "alone, and last", "ls DIRECTORY/done | wc -l", "10", seconds=90, alone=True),
+    Check("i", "last", "ls DIRECTORY/done | wc -l", "10", seconds=90, turn=Turn.AFTER),
     *(Check(f"j.{n}", "one of many", f"touch DIRECTORY/done/{n}; seq 3000", "") for n in range(10)),
+    Check("k", "first", "mkdir DIRECTORY/done", "", turn=Turn.BEFORE),
 ]
 
 
@@ -49,7 +50,6 @@ def converse(shell: str, directory: Path, lanes: int) -> list[GuestRecord]:
         (bin_directory / name).chmod(0o755)
     hello = script.HELLO.replace(PORT, os.ttyname(far)).replace("/run/dockyard", str(directory))
     (directory / "hello").write_text(hello)
-    (directory / "done").mkdir()
     checks = [
         replace(each, script=each.script.replace("DIRECTORY", str(directory))) for each in CHECKS
     ]
@@ -98,8 +98,8 @@ def test_every_shell_gives_the_same_answers(shell: str, lanes: int, tmp_path: Pa
     assert answers[8].text.strip() == "10"
     assert all(answers[place].text.endswith("\n2999\n3000") for place in range(9, 19))
     begun = [int(record.id) for record in by_kind[RecordKind.BEGIN]]
-    assert sorted(begun) == list(range(19)) and len(by_kind[RecordKind.CHECK]) == 19
-    assert begun[-1] == 8
+    assert sorted(begun) == list(range(20)) and len(by_kind[RecordKind.CHECK]) == 20
+    assert (begun[0], begun[-1]) == (19, 8)
     assert by_kind[RecordKind.STATE][0].text == "degraded"
     assert [(r.id, r.text) for r in by_kind[RecordKind.FAILED]] == [
         ("bad.service", "bad.service: it broke")

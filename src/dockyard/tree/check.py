@@ -9,12 +9,24 @@ as such, never passed over.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from dockyard.errors import Position
 
 SECONDS = 30
 """How long a check may take inside the guest, unless it says otherwise."""
+
+
+class Turn(Enum):
+    """When a check is asked. What changes nothing that another one looks at is asked at any time,
+    beside others; what has something mounted, before all others; what may do anything, after them.
+    Those that come before and after are asked one by one, in their order.
+    """
+
+    BEFORE = "before"
+    ANY = "any"
+    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +40,7 @@ class Check:
     expect: the stdout that makes the check pass, stripped.
     setting: where the user asked for it; None for what every image promises.
     seconds: how long the script may take inside the guest.
-    alone: whether it is asked when all others are answered, by itself; those that are not are asked
-    several at a time, and must change nothing that another one looks at.
+    turn: when it is asked.
     """
 
     id: str
@@ -38,7 +49,7 @@ class Check:
     expect: str
     setting: Position | None = None
     seconds: int = SECONDS
-    alone: bool = False
+    turn: Turn = Turn.ANY
 
 
 @dataclass(frozen=True, slots=True)

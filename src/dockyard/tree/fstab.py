@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.tree.check import Check
+from dockyard.tree.check import Check, Turn
 from dockyard.tree.setting import Tree
 
 REPART = "/usr/lib/repart.d"
@@ -92,7 +92,8 @@ class FstabSetting:
             f"--types {mount.kind} {shlex.quote(mount.path)} | sed 's/  */ /; s/ *$//'"
         )
         title = f"{mount.path} is {mount.kind} from {mount.source}"
-        return Check(f"mounts.{mount.path}", title, script, f"{mount.kind} {value}", mount.position)
+        expect, turn = f"{mount.kind} {value}", _turn(mount)
+        return Check(f"mounts.{mount.path}", title, script, expect, mount.position, turn=turn)
 
     @staticmethod
     def _options_check(mount: Mount, live: list[str]) -> Check:
@@ -103,7 +104,13 @@ class FstabSetting:
             f"| tr , '\\n' | grep -Fx {pattern} | LC_ALL=C sort -u"
         )
         title = f"{mount.path} is mounted with {', '.join(live)}"
-        return Check(f"mounts.{mount.path}.options", title, script, "\n".join(live), mount.position)
+        id, expect = f"mounts.{mount.path}.options", "\n".join(live)
+        return Check(id, title, script, expect, mount.position, turn=_turn(mount))
+
+
+def _turn(mount: Mount) -> Turn:
+    """Before all others where the check mounts the file system: they look into it."""
+    return Turn.BEFORE if "noauto" in mount.options else Turn.ANY
 
 
 def _mounted(mount: Mount) -> str:

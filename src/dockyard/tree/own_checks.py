@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from dockyard.config import LoadedImage
 from dockyard.model.checks import ImageCheck
 from dockyard.model.os_rules import unit_name
-from dockyard.tree.check import Check
+from dockyard.tree.check import Check, Turn
 
 # What the shell needs beyond the time that a question may take.
 _MARGIN = 10
@@ -88,7 +88,7 @@ def own_checks(loaded: LoadedImage) -> list[Check]:
         where = loaded.position(f"checks[{index}]")
         seconds = item.timeout + _MARGIN
         id = f"checks[{index}]"
-        found.append(Check(id, item.title, script, expect, where, seconds, alone=True))
+        found.append(Check(id, item.title, script, expect, where, seconds, Turn.AFTER))
     return found
 
 

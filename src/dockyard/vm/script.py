@@ -16,7 +16,7 @@ is started costs milliseconds under translation.
 A guest with several processors answers as many questions at a time: each of its lanes goes through
 all questions, the longest first, and takes those that no other lane has taken. Who takes one makes
 a file that must not be there yet; who writes a record holds the one line that a FIFO has in it.
-Both are done by the shell itself. Questions that want to be alone come afterwards, in their order.
+Both are done by the shell itself. Questions that have a turn of their own come before or after.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from dockyard.tree.check import Check
+from dockyard.tree.check import Check, Turn
 from dockyard.vm.credentials import PORT
 
 _HEADER = 12
@@ -96,6 +96,7 @@ take() {
     [ $taken != 0 ] || ask "$@"
 }
 cd /
+lane=1
 """
 _LANES = """for lane in {lanes}; do
     all &
@@ -111,11 +112,14 @@ def questions(checks: Sequence[Check], seconds: float, *, power_off: bool, lanes
     answer every check, by its place in the sequence. What is then sent ends the conversation.
     lanes: how many may be answered at a time.
     """
-    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS, "all() {", "true"]
-    asked = sorted(enumerate(checks), key=lambda each: -each[1].seconds)
-    lines += [f"take {_words(place, check)}" for place, check in asked if not check.alone]
+    asked: dict[Turn, list[str]] = {turn: [] for turn in Turn}
+    for place, check in sorted(enumerate(checks), key=_longest_first):
+        asked[check.turn].append(f"{place} {check.seconds} {shlex.quote(check.script)}")
+    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS]
+    lines += [f"ask {words}" for words in asked[Turn.BEFORE]]
+    lines += ["all() {", "true", *(f"take {words}" for words in asked[Turn.ANY])]
     lines += ["}", _LANES.format(lanes=" ".join(map(str, range(2, lanes + 1))))]
-    lines += [f"ask {_words(place, check)}" for place, check in enumerate(checks) if check.alone]
+    lines += [f"ask {words}" for words in asked[Turn.AFTER]]
     lines.append("say end - 0 ''")
     if power_off:
         lines.append("systemctl poweroff --no-block")
@@ -123,8 +127,9 @@ def questions(checks: Sequence[Check], seconds: float, *, power_off: bool, lanes
     return framed(script)
 
 
-def _words(place: int, check: Check) -> str:
-    return f"{place} {check.seconds} {shlex.quote(check.script)}"
+def _longest_first(asked: tuple[int, Check]) -> int:
+    _, check = asked
+    return -check.seconds if check.turn is Turn.ANY else 0
 
 
 def framed(text: bytes) -> bytes:
