@@ -27,7 +27,11 @@ from dockyard.pipeline.artefact import image_id
 from dockyard.pipeline.build import PlannedImage, plan_image
 from dockyard.tools.trees import load_tools_lock
 
-sys.path.append(str(Path(__file__).parents[1] / "packages"))
+sys.path += [
+    str(Path(__file__).parents[1] / "packages"),
+    str(Path(__file__).parents[2] / "scripts"),
+]
+from draw_architecture import ARROWS, STEPS
 from rpm_repositories import add_rpm, index
 
 DISTRO = """\
@@ -206,3 +210,25 @@ def test_plans_do_not_say_what_is_secret(desk: Desk) -> None:
     (step,) = (each for each in planned.plan.to_run if each.name == "settings")
     assert hashed in str(step.arguments) and hashed not in str(step.identity)
     assert hashed not in repr(step)
+
+
+def drawn(name: str) -> str:
+    """A step's name as docs/images/build.svg has it, which shows one for all partitions."""
+    kind = name.partition("-")[0]
+    return f"{kind}-KEY" if kind in ("filesystem", "proof", "swap") else name
+
+
+def test_the_picture_of_a_build_has_its_steps(desk: Desk) -> None:
+    names: set[str] = set()
+    arrows: set[tuple[str, str]] = set()
+    scripts = "scripts:\n"
+    for key in ("postCustomization", "finalizeCustomization"):
+        scripts += f"  {key}: [{{content: 'true'}}]\n"
+    for text in (IMAGE, IMAGE + scripts):
+        desk.write(text.replace("  hostname: web", "  hostname: web\n  modules: [{name: loop}]"))
+        steps = desk.plan().steps
+        for step in in_order((*steps.goals, *steps.proofs, steps.expected, steps.kernel)):
+            names.add(drawn(step.name))
+            arrows |= {(drawn(each.name), drawn(step.name)) for each in step.needs}
+    assert {box.name for box in STEPS} == names
+    assert set(ARROWS) <= arrows

@@ -1,4 +1,4 @@
-"""The archive: the canonical form of a root tree.
+"""The canonical form of a root tree: written, read, merged, listed.
 
 All attributes of every file, in one order, whoever made the tree and on whichever host. It is the
 one thing that file systems, manifests and comparisons are made from.

@@ -1,4 +1,4 @@
-"""YAML -> model: positions, strictness, base configs, JSON schema, messages.
+"""From YAML to the model: positions, strictness, base configs, JSON schema, messages.
 
 load_image(path)        an image file, merged with its base configs
 parse_image(text)       the same from text

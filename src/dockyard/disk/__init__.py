@@ -1,1 +1,1 @@
-"""Disks: partition table, command line, boot files, and a disk put together from its partitions."""
+"""Partition table, boot files, UKI, kernel command line, and the disk that they make up."""

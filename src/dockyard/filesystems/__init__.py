@@ -1,4 +1,4 @@
-"""File systems: one module per kind, archive -> image and back.
+"""File systems, one module per kind: from an archive to an image, and back.
 
 `by_name` gives the module of a kind under the names that image configurations use.
 """

@@ -1,1 +1,1 @@
-"""Packages: where they come from, what is chosen, what is pinned, how the bytes are fetched."""
+"""Where packages come from, which are chosen and pinned, and how their bytes are fetched."""

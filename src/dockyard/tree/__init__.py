@@ -1,1 +1,1 @@
-"""The steps on a root tree, one module per setting, and the checks of what they made."""
+"""The settings of a root tree, one module each, and the checks of what they made."""

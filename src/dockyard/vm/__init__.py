@@ -1,4 +1,4 @@
-"""Starting an image under QEMU, talking to it, and asking it whether it is what was ordered.
+"""Starts an image under QEMU, talks to it, and asks it whether every setting holds.
 
 - `qemu`: the command line: machine, firmware, disk, network
 - `accel`: which accelerator works here
