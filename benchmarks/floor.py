@@ -37,6 +37,7 @@ from dockyard.packages.rpm.header import Tag
 from dockyard.packages.rpm.reader import read_package
 from dockyard.pipeline.arguments import INDEX, TREE, UPPER
 from dockyard.pipeline.build import PlannedImage, plan_image
+from dockyard.pipeline.stack import package_trees
 from dockyard.tools.unpacked import trees_in
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
@@ -184,7 +185,7 @@ def _mkfs(content: Archive, scratch: Path, planned: PlannedImage, tools: Tools) 
 def _last_build(results: Mapping[str, Path]) -> Archive:
     """The archive of the root of the build whose results these are."""
     packages = results["packages"]
-    whole = archive.load(packages / INDEX, [packages / TREE])
+    whole = archive.load(packages / INDEX, package_trees(packages))
     for kind in _LAYERS:
         if kind in results:
             whole = archive.merge(whole, results[kind] / UPPER)

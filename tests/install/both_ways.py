@@ -40,8 +40,9 @@ def assembled(
     chosen, index = out / "selection", out / "index"
     for directory in (database, made, chosen, index):
         directory.mkdir()
-    select("modules", places, chosen, epoch)
-    make_index(chosen, index, epoch)
+    named = {place.name: place for place in places}
+    select("modules", named, chosen)
+    make_index(chosen, named, index, epoch)
     rpmdb.make(places, database, tools, epoch, documents=documents)
     whole = assemble(
         places,

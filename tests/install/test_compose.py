@@ -14,7 +14,7 @@ import pytest
 from dockyard import archive
 from dockyard.errors import DockyardError
 from dockyard.host import seal
-from dockyard.install.compose import Unsuited, compose
+from dockyard.install.compose import Unsuited, compose, discard
 from dockyard.install.links import Links
 from dockyard.install.unpack import TREE, unpack_package
 from dockyard.packages.rpm.contents import PackagedFile, RpmPackage
@@ -84,6 +84,21 @@ def test_a_file_of_a_package_that_was_written_to_comes_into_no_tree(
     changed.write_bytes(b"text\n")  # as it was
     os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
     compose([place], tmp_path / "third", EPOCH)
+
+
+def test_a_tree_that_is_discarded_leaves_its_packages_as_they_were(
+    namespace: None, tmp_path: Path
+) -> None:
+    place = unpacked(tmp_path, "some", file("/a"), file("/b"))
+    touched = unpacked(tmp_path, "other", file("/c"), file("/dev/nobody-sees-it"))
+    tick()
+    compose([place, touched], tmp_path / "tree", EPOCH)
+    tick()
+    before = seal.sealed_at(touched)
+    discard(tmp_path / "tree", [place, touched])
+    assert not (tmp_path / "tree").exists()
+    assert seal.sealed_at(place) >= (place / TREE / "a").stat().st_ctime_ns
+    assert seal.sealed_at(touched) == before
 
 
 def test_what_was_not_looked_at_is_not_sealed_again(namespace: None, tmp_path: Path) -> None:

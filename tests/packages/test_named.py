@@ -12,8 +12,9 @@ from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.packages import Lock, PinBy, Repository, Request
 from dockyard.packages import locking as locks
-from dockyard.pipeline.arguments import Packages
+from dockyard.pipeline.arguments import Expected, Fetch, Packages
 from dockyard.pipeline.named import unknown_names
+from dockyard.pipeline.steps.fetch import fetch_packages
 from dockyard.pipeline.steps.packages import install_packages
 from dockyard.tree.additional import AdditionalFileSetting
 from dockyard.tree.modules import ModuleSetting
@@ -109,7 +110,11 @@ def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed
         settings = (ServiceSetting("ngnix", True),)
         assert unknown_names(settings, held, [afar], known, None) == []
         (tmp_path / "out").mkdir()
-        wanted = Packages({}, True, 0, held, str(tmp_path / "lock"), (afar,), (), settings)
+        (tmp_path / "fetched").mkdir()
+        fetch = Fetch({}, held, str(tmp_path / "lock"), (afar,), ())
+        fetch_packages(Work(tmp_path / "fetched", {}, store.root), fetch)
+        expected = Expected(held, (afar,), (), settings)
+        wanted = Packages({}, "", (), (), True, 0, expected)
         with pytest.raises(DockyardError, match="no unit ngnix"):
             install_packages(Work(tmp_path / "out", {}, store.root), wanted)
     assert unknown_names(settings, held, [afar], known, None) != []

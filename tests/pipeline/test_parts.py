@@ -86,8 +86,8 @@ def request(folder: Path, format_: str) -> ImageRequest:
 
 
 def planned(steps: ImageSteps) -> set[str]:
-    """The names of the steps that are run from nothing."""
-    return {step.name for step in in_order(steps.goals)}
+    """The names of the steps that are run from nothing, those that unpack a package aside."""
+    return {step.name for step in in_order(steps.goals) if step.kind != "unpack"}
 
 
 def with_format(monkeypatch: pytest.MonkeyPatch, *needs: Part) -> Everything:
@@ -96,7 +96,8 @@ def with_format(monkeypatch: pytest.MonkeyPatch, *needs: Part) -> Everything:
     return format_
 
 
-BASE = {"tools", "packages", "settings", "root", "manifest"}
+INSTALL = {"tools", "fetch", "database", "modules-selection", "modules-index", "packages"}
+BASE = INSTALL | {"settings", "root", "manifest"}
 BOOT = {"initrd", "uki"}
 DISK = {"filesystem-esp", "swap-swap", "filesystem-root", "boot-root"}
 

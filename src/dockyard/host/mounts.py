@@ -14,6 +14,8 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import kernel
 
+_OF_LOWERS = tuple(f"user.overlay.{name}" for name in ("origin", "impure", "nlink", "uuid"))
+
 
 @contextmanager
 def tmpfs(at: Path, *, size: int | None = None, mode: int = 0o755) -> Iterator[Path]:
@@ -64,6 +66,17 @@ def overlay(
         yield at
     finally:
         kernel.unmount(str(at))
+
+
+def forget_lowers(upper: Path) -> None:
+    """Remove from the upper directory of an overlay that is not mounted any more what the kernel
+    noted of the files below (where they were, numbers of inodes): it says nothing of what is there.
+    """
+    for directory, names, files in os.walk(upper):
+        for path in (directory, *(f"{directory}/{name}" for name in (*names, *files))):
+            for name in os.listxattr(path, follow_symlinks=False):
+                if name in _OF_LOWERS:
+                    os.removexattr(path, name, follow_symlinks=False)
 
 
 def _mount(source: str, at: Path, kind: str, flags: int, options: str) -> None:

@@ -69,6 +69,7 @@ def assemble(
         # Who asked the database may have left its journal.
         _place_database(at, database, dbpath)
         finish(at, epoch, written=upper)
+    mounts.forget_lowers(upper)
     for directory in (scratch, stubs, masks):
         removal.remove_tree(directory)
     at.rmdir()

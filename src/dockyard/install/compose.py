@@ -22,7 +22,7 @@ from dockyard import archive
 from dockyard.archive import Archive, Entry, Kind, TreeSource
 from dockyard.archive.archive import linked, require_digest
 from dockyard.archive.entry import clamped, order, path_text
-from dockyard.host import files, seal, stopping
+from dockyard.host import files, removal, seal, stopping
 from dockyard.install.database_header import NORMAL
 from dockyard.install.file_states import TAGS, HeaderFiles
 from dockyard.install.links import Links
@@ -272,6 +272,26 @@ class _PackageTree:
     def renew_seal(self) -> None:
         if not self._left:  # else not all was looked at
             seal.renew(self._place)
+
+
+def discard(tree: Path, packages: Sequence[Path]) -> None:
+    """Remove a tree that was composed of packages: their files lose a name, and are what they were
+    before.
+    """
+    untouched = [place for place in packages if _is_untouched(place)]
+    removal.remove_tree(tree)
+    for place in untouched:
+        seal.renew(place)
+
+
+def _is_untouched(place: Path) -> bool:
+    sealed_at, root = seal.sealed_at(place), os.fsencode(place / TREE) + b"/"
+    listed = archive.load(place / INDEX, [place / TREE])
+    return all(
+        os.lstat(root + entry.path).st_ctime_ns <= sealed_at
+        for entry in listed
+        if entry.kind is Kind.FILE
+    )
 
 
 def _copy(source: bytes, path: bytes, entry: Entry) -> None:

@@ -1,29 +1,33 @@
 """Files that a program of the image makes of the files of many packages, and that take long: made
 once for all images in which the program reads the same.
 
-`select` puts the packages that have what the program reads, and those that the program needs to
-run, into a small tree of their own. `make_index` runs the program there, so that what it makes can
-depend on nothing else. `assemble` puts that in place before scriptlets run, and keeps them from
-running the program once more (`Masks`).
+`select` chooses the packages that have what the program reads, and those that the program needs to
+run. `make_index` runs the program in a tree of them alone, so that what it makes can depend on
+nothing else. `assemble` puts that in place before scriptlets run, and keeps them from running the
+program once more, see `masks`.
 
-A selection:  `tree/` and `selection.json`, the commands to run. An index: `files/`, and
-`index.json`, the commands that it stands for. Both are empty where an image has nothing of it.
+A selection: `selection.json`, the packages and the commands to run. An index: `files/`, and
+`index.json`, the commands that it stands for. Both have no commands where an image has nothing of
+it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dockyard import archive
 from dockyard.archive import Archive, Kind
 from dockyard.host import files, mounts, removal
 from dockyard.host.sandbox import run_in_tree
-from dockyard.install.compose import Unsuited, compose
+from dockyard.install.compose import Unsuited, compose, discard
+from dockyard.install.finish import clamp_times
 from dockyard.install.unpack import HEADER, INDEX, TREE
 from dockyard.packages.rpm.header import Header, Tag, parse
 
@@ -62,12 +66,13 @@ INDEXERS: Mapping[str, Indexer] = {
 }
 
 
-def select(name: str, packages: Sequence[Path], out: Path, epoch: int) -> None:
-    """Fill an empty directory with what an index is made of. name: of one of `INDEXERS`. packages:
-    results of `unpack_package`. epoch: seconds. Call `namespace.enter()` before.
+def select(name: str, packages: Mapping[str, Path], out: Path) -> None:
+    """Note in an empty directory what an index is made of. name: of one of `INDEXERS`. packages:
+    results of `unpack_package` by names of the caller's.
     """
-    indexer = INDEXERS[name]
-    paths = [_paths(place) for place in packages]
+    indexer, names = INDEXERS[name], sorted(packages)
+    places = [packages[each] for each in names]
+    paths = [_paths(place) for place in places]
     every = {path for each in paths for path in each}
     arguments = sorted(
         found[1]
@@ -79,15 +84,20 @@ def select(name: str, packages: Sequence[Path], out: Path, epoch: int) -> None:
     if arguments and indexer.program in every:
         begun = (indexer.program, *indexer.inputs, "etc/passwd", "etc/group")
         first = {n for n, each in enumerate(paths) if any(p.startswith(begun) for p in each)}
-        chosen = _with_needs(packages, paths, first)
-    try:
-        if chosen:
-            compose([packages[number] for number in sorted(chosen)], out / TREE, epoch)
-    except Unsuited:
-        removal.remove_tree(out / TREE)
-        arguments = []
-    commands = [[indexer.program, argument] for argument in arguments] if chosen else []
-    (out / SELECTION).write_text(json.dumps({"indexer": name, "commands": commands}) + "\n")
+        chosen = _with_needs(places, paths, first)
+    selection = {
+        "indexer": name,
+        "commands": [[indexer.program, argument] for argument in arguments] if chosen else [],
+        "packages": {names[number]: _digest(places[number]) for number in sorted(chosen)},
+    }
+    (out / SELECTION).write_text(json.dumps(selection, indent=1) + "\n")
+
+
+def _digest(place: Path) -> str:
+    """SHA-256 over all that comes out of a package."""
+    digest = hashlib.sha256((place / HEADER).read_bytes())
+    digest.update((place / INDEX).read_bytes())
+    return digest.hexdigest()
 
 
 def _paths(place: Path) -> list[str]:
@@ -122,29 +132,39 @@ def _needs(header: Header) -> Iterable[str]:
         yield from _WORD.findall(name) if name.startswith("(") else (name,)
 
 
-def make_index(selection: Path, out: Path, epoch: int) -> None:
-    """Make the index of a selection in an empty directory. epoch: seconds, the time that programs
-    are told. Call `namespace.enter()` before. Raises DockyardError (`ProcessFailed`).
+def make_index(selection: Path, packages: Mapping[str, Path], out: Path, epoch: int) -> None:
+    """Make the index of a selection in an empty directory. packages: those of the selection, and
+    any others. epoch: seconds, the time that programs are told, and no file is newer. Call
+    `namespace.enter()` before. Raises DockyardError (`ProcessFailed`).
     """
     chosen = json.loads((selection / SELECTION).read_bytes())
     (out / FILES).mkdir()
+    tree, upper, scratch, at = (out / name for name in (TREE, "upper", "scratch", "root"))
+    places = [packages[name] for name in chosen["packages"]]
+    try:
+        if chosen["commands"]:
+            compose(places, tree, epoch)
+    except Unsuited:  # then rpm installs all of them, and their scriptlets make the index
+        removal.remove_tree(tree)
+        chosen["commands"] = []
     if chosen["commands"]:
-        upper, scratch, at = (out / name for name in ("upper", "scratch", "root"))
         files.make_root(upper)
         for directory in (scratch, at):
             directory.mkdir()
         env = {"SOURCE_DATE_EPOCH": str(epoch), "SYSTEMD_OFFLINE": "1", "HOME": "/root"}
-        with mounts.overlay([selection / TREE], upper, scratch, at):
+        with mounts.overlay([tree], upper, scratch, at):
             for program, *arguments in chosen["commands"]:
                 run_in_tree(at, [f"/{program}", *arguments], env=env)
+        clamp_times(upper, epoch)
         _keep(chosen, upper, out / FILES)
+        discard(tree, places)
         for directory in (upper, scratch):
             removal.remove_tree(directory)
         at.rmdir()
     (out / MADE).write_text(json.dumps(chosen) + "\n")
 
 
-def _keep(chosen: Mapping[str, list[list[str]]], upper: Path, kept: Path) -> None:
+def _keep(chosen: Mapping[str, Any], upper: Path, kept: Path) -> None:
     """Move what an index consists of out of the upper directory of an overlay."""
     indexer = INDEXERS[str(chosen["indexer"])]
     arguments = (argument for _, argument in chosen["commands"])

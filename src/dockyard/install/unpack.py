@@ -38,7 +38,7 @@ from dockyard.install.unsuited import reasons, unpackable
 from dockyard.packages.rpm import capabilities
 from dockyard.packages.rpm.contents import FileFlag, PackagedFile
 from dockyard.packages.rpm.header import MalformedHeader, without_signatures
-from dockyard.packages.rpm.reader import read_package
+from dockyard.packages.rpm.reader import RpmFile, opened
 
 TREE = "tree"
 INDEX = "index"
@@ -68,37 +68,39 @@ class Facts:
         (place / FACTS).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
-def unpack_package(package: Path, out: Path, *, signed: bool = False) -> Archive:
+def unpack_package(package: RpmFile | Path, out: Path, *, signed: bool = False) -> Archive:
     """Unpack a package and return the archive of it.
 
-    package: an RPM file. out: an empty directory, filled as the module says; call
+    package: an RPM, which may be open. out: an empty directory, filled as the module says; call
     `namespace.enter()` before. signed: the database shall keep the package's signatures, which
     differ from signer to signer. Raises DockyardError (`rpm.malformed`).
     """
-    opened = read_package(package)
-    files = opened.files()
-    signature = opened.signature if signed else without_signatures(opened.signature)
-    with package.open("rb") as source:
-        source.seek(opened.header_offset)
-        main = source.read(opened.payload_offset - opened.header_offset)
-    unsuited = reasons(opened.header, files)
+    package = opened(package)
+    files = package.files()
+    signature = package.signature if signed else without_signatures(package.signature)
+    with package.path.open("rb") as source:
+        source.seek(package.header_offset)
+        main = source.read(package.payload_offset - package.header_offset)
+    unsuited = reasons(package.header, files)
     try:
         (out / HEADER).write_bytes(database_header(main, signature, len(files)))
     except MalformedHeader as error:
         (out / HEADER).write_bytes(b"")
         unsuited.append(str(error))
     tree = _Tree(out / TREE, files)
-    if unpackable(opened.header):
-        for path, _, _, pieces in opened.in_pieces():
+    if unpackable(package.header):
+        for path, _, _, pieces in package.in_pieces():
             stopping.check()
             if not tree.add(path, pieces):
-                raise _malformed(package, f"its payload has {path}, which its header does not list")
+                raise _malformed(
+                    package.path, f"its payload has {path}, which its header does not list"
+                )
         if missing := tree.missing():
-            raise _malformed(package, f"its payload lacks {missing}")
+            raise _malformed(package.path, f"its payload lacks {missing}")
     made = tree.finish()
     archive.save(made, out / INDEX)
     files_made = sum(entry.kind is Kind.FILE for entry in made)
-    Facts(opened.nevra, tuple(unsuited), files_made).save(out)
+    Facts(package.nevra, tuple(unsuited), files_made).save(out)
     return made
 
 

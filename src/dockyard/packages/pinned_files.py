@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import pysequoia
-
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host import stopping
 from dockyard.host.network import TransferFailed, url_text
@@ -23,12 +21,31 @@ from dockyard.packages.access import Access
 from dockyard.packages.content_pins import local_file
 from dockyard.packages.fetch import Wanted, fetch
 from dockyard.packages.rpm import keys
+from dockyard.packages.rpm.checked import REFRESH, Trust, check_file
 from dockyard.packages.rpm.mirrors import Mirrors, join
-from dockyard.packages.rpm.reader import RpmFile, content_digest, opened, read_package
 from dockyard.packages.rpm.repository import find_mirrors
-from dockyard.packages.rpm.signature import check_digests, signers
 
-_REFRESH = "move the pin with: dockyard lock --refresh-missing"
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """files: where the package of each pin is. trust: for repositories whose packages are to be
+    verified, by whom they must be signed.
+    """
+
+    files: Mapping[Pin, Path]
+    trust: Mapping[str, Trust]
+
+
+def locate_files(
+    lock: Lock,
+    repositories: Sequence[Repository],
+    access: Access,
+    where: Position | str | None = None,
+) -> Located:
+    """Fetch what is not there of what a lock pins, and say where everything is. Nothing is checked
+    of what is there, see `check_file`; else as resolve_files.
+    """
+    return _Resolution(lock, repositories, access, where).located()
 
 
 def resolve_files(
@@ -44,14 +61,6 @@ def resolve_files(
     `lock.digest-mismatch` (of content), `lock.bad-signature`, `lock.no-repository`.
     """
     return _Resolution(lock, repositories, access, where).run()
-
-
-@dataclass(frozen=True, slots=True)
-class _Trust:
-    """What a repository's packages must be signed with."""
-
-    certificates: tuple[pysequoia.Cert, ...]
-    recorded: frozenset[str]
 
 
 class _Resolution:
@@ -70,7 +79,12 @@ class _Resolution:
         self._problems = Problems()
         self._mirrors: dict[str, Mirrors] = {}
 
-    def run(self) -> dict[Pin, Path]:
+    def located(self) -> Located:
+        found = self._look()
+        self._problems.raise_any()
+        return found
+
+    def _look(self) -> Located:
         for name in sorted({pin.repository for pin in self._pins} - self._known.keys()):
             what = f"the lock has packages of repository {name}, which is not declared"
             fix = "declare it again, or make the lock anew with: dockyard lock"
@@ -78,19 +92,36 @@ class _Resolution:
         self._problems.raise_any()
         self._fetch()
         trust = self._trust()
-        found: dict[Pin, Path] = {}
+        files: dict[Pin, Path] = {}
+        for pin in self._pins:
+            try:
+                path = self._by_content(pin) if pin.content else self._blob(pin)
+            except DockyardError as error:
+                self._problems.extend(error.problems)
+                continue
+            if path.is_file():  # else it could not be fetched, which is noted already
+                files[pin] = path
+        return Located(files, trust)
+
+    def run(self) -> dict[Pin, Path]:
+        found = self._look()
+
+        def check(pin: Pin, path: Path) -> None:
+            stopping.check()
+            check_file(path, pin, found.trust.get(pin.repository), self._where)
+
         with ThreadPoolExecutor(2) as pool:
-            futures = [
-                pool.submit(self._file, pin, trust.get(pin.repository)) for pin in self._pins
-            ]
-            for pin, future in zip(self._pins, futures, strict=True):
+            futures = [pool.submit(check, pin, path) for pin, path in found.files.items()]
+            for future in futures:
                 try:
-                    if path := future.result():
-                        found[pin] = path
+                    future.result()
                 except DockyardError as error:
                     self._problems.extend(error.problems)
         self._problems.raise_any()
-        return found
+        return dict(found.files)
+
+    def _blob(self, pin: Pin) -> Path:
+        return self._access.blobs.path(pin.digest)
 
     def _fetch(self) -> None:
         """Bring what is pinned by digest and not there."""
@@ -120,7 +151,7 @@ class _Resolution:
                 self._mirrors[name] = Mirrors(())
         return self._mirrors[name].bases
 
-    def _trust(self) -> dict[str, _Trust]:
+    def _trust(self) -> dict[str, Trust]:
         """The keys of the repositories whose packages are to be verified."""
         found = {}
         for name in sorted({pin.repository for pin in self._pins}):
@@ -133,43 +164,13 @@ class _Resolution:
                 self._problems.extend(error.problems)
                 continue
             recorded = frozenset(rule.keys or keys.fingerprints(certificates))
-            found[name] = _Trust(certificates, recorded)
+            found[name] = Trust(certificates, recorded, self._known[name].position)
         return found
 
-    def _file(self, pin: Pin, trust: _Trust | None) -> Path | None:
-        """One checked file; None when it could not be fetched, which is noted already."""
-        stopping.check()
-        package: RpmFile | None = None
-        if pin.content:
-            package = self._by_content(pin)
-            path = package.path
-        else:
-            path = self._access.blobs.path(pin.digest)
-        if not path.is_file():
-            return None
-        if trust:
-            where = self._known[pin.repository].position or self._where
-            _verify(pin, package or path, trust, where)
-        return path
-
-    def _by_content(self, pin: Pin) -> RpmFile:
+    def _by_content(self, pin: Pin) -> Path:
         """The file of a pin of content, from its repository."""
         bases = self._bases(pin.repository)
-        path = local_file(pin.path, bases) or self._download(pin, bases)
-        package = read_package(path)
-        found = content_digest(package)
-        if found != pin.content:
-            raise DockyardError(
-                Problem(
-                    "lock.digest-mismatch",
-                    f"{pin.nevra} is not the package that was pinned",
-                    self._where,
-                    why=f"its content was {pin.content}, {path} has {found}",
-                    fix="build its repository from what it was built from when the lock was "
-                    f"made, or {_REFRESH}",
-                )
-            )
-        return package
+        return local_file(pin.path, bases) or self._download(pin, bases)
 
     def _download(self, pin: Pin, bases: Sequence[str]) -> Path:
         failures = []
@@ -188,25 +189,5 @@ class _Resolution:
         fix = "check the network and the proxy settings, and run the command again"
         if gone:
             code, what = "fetch.gone", f"{pin.nevra} is no longer in repository {pin.repository}"
-            fix = f"build the repository from what the lock was made from, or {_REFRESH}"
+            fix = f"build the repository from what the lock was made from, or {REFRESH}"
         raise DockyardError(Problem(code, what, self._where, fix=fix, excerpt=tuple(failures)))
-
-
-def _verify(pin: Pin, file: RpmFile | Path, trust: _Trust, where: Position | str | None) -> None:
-    """Check a package's signature, and that the package is what the signature covers.
-
-    where: the repository is declared.
-    """
-    what = f"{pin.nevra} is not signed by a key of repository {pin.repository}"
-    fix = "do not install it before you know why; check the repository's gpgkey"
-    try:
-        package = opened(file)
-        found = signers(package, trust.certificates)
-        check_digests(package)
-    except DockyardError as error:
-        why = error.problems[0].why
-        problem = Problem("lock.bad-signature", what, where, why=why, fix=fix)
-        raise DockyardError(problem) from None
-    if trust.recorded.isdisjoint(found):
-        why = "it has no signature" if not found else f"it is signed by {', '.join(found)}"
-        raise DockyardError(Problem("lock.bad-signature", what, where, why=why, fix=fix))

@@ -15,11 +15,11 @@ from uuid import UUID
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
 from dockyard.model.architecture import Architecture
-from dockyard.model.packages import Lock, Repository
+from dockyard.model.packages import Lock, LockedRepository, Pin, Repository
 from dockyard.tree.every import AnySetting
 
 # Names within results.
-TREE = "tree"  # of the packages: the tree
+TREE = "tree"  # of the packages: the tree; there may be `upper` over it
 INDEX = "index"  # of the packages and of a merged root: the archive's index
 UPPER = "upper"  # of a layer: the upper directory of an overlay
 INITRD = "initrd"
@@ -31,26 +31,96 @@ EXPECTED = "expected.json"
 
 # Names of steps.
 TOOLS = "tools"
+FETCH = "fetch"
 ROOT = "root"
 
 
 @dataclass(frozen=True, slots=True)
-class Packages:
-    """packages: digests by what they are the packages' names, versions and architectures.
-    documents: also what packages mark as documentation. The rest says where packages come from, and
-    what settings expect of them.
+class Fetch:
+    """packages: digests by what they are, the packages' names, versions and architectures. The rest
+    says where packages come from.
     """
 
     packages: Mapping[str, str]
-    documents: bool
-    epoch: int
     lock: Beside[Lock]
     lock_file: Beside[str]
     repositories: Beside[tuple[Repository, ...]]
     offline: Beside[tuple[Path, ...]]
-    settings: Beside[tuple[AnySetting, ...]] = ()
-    position: Beside[Position | None] = None
-    filesystems: Beside[tuple[str, ...] | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What settings expect of packages: it is looked for when all packages are here. position: of
+    the packages in the image file. filesystems: kinds that the initrd mounts.
+    """
+
+    lock: Lock
+    repositories: tuple[Repository, ...]
+    offline: tuple[Path, ...]
+    settings: tuple[AnySetting, ...]
+    position: Position | None = None
+    filesystems: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package, to be unpacked. digest: of the file, or of its content without signatures.
+    checked: whether it must be signed, keys: by which of these (fingerprints), by any key of its
+    repository where there are none. The rest says where it comes from.
+    """
+
+    digest: str
+    checked: bool
+    keys: tuple[str, ...]
+    pin: Beside[Pin]
+    rule: Beside[LockedRepository]
+    repository: Beside[Repository]
+    lock_file: Beside[str]
+    offline: Beside[tuple[Path, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """packages: the names of the steps that unpack them."""
+
+    packages: Beside[tuple[str, ...]]
+    documents: bool
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """index: which one (see `install.indices`). packages: the names of the steps that unpack
+    them.
+    """
+
+    index: str
+    packages: Beside[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of what was selected. packages: the names of the steps that unpack them."""
+
+    selection: Beside[str]
+    packages: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """packages: the names of the steps that unpack them, by the packages' names, versions and
+    architectures. documents: also what packages mark as documentation. database, indices: names of
+    steps. signed: the packages whose signatures go into the database, as their file is pinned.
+    """
+
+    packages: Beside[Mapping[str, str]]
+    database: Beside[str]
+    indices: Beside[tuple[str, ...]]
+    signed: tuple[str, ...]
+    documents: bool
+    epoch: int
+    expected: Beside[Expected]
 
 
 @dataclass(frozen=True, slots=True)

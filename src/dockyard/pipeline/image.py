@@ -12,6 +12,7 @@ from dockyard.engine.step import Step
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.os import InitrdBuilder
+from dockyard.model.packages import LockedRepository, Pin, Repository
 from dockyard.model.storage import FileSystemType
 from dockyard.pipeline import arguments
 from dockyard.pipeline.arguments import ROOT
@@ -156,22 +157,96 @@ def _in_boot_place(path: str) -> bool:
 
 
 def _packages(request: ImageRequest, tools: Step) -> Step:
-    source, lock = request.source, request.lock
-    settings = request.settings.settings
+    """The step that has the tree of all packages, over those that unpack each of them."""
+    lock, epoch, documents = request.lock, request.epoch, request.source.documents
+    fetch = _fetch(request)
+    unpacked = {pin.nevra: _unpack(request, pin, fetch) for pin in sorted(lock.packages)}
+    steps = tuple(unpacked.values())
+    names = tuple(step.name for step in steps)
+    database = Step.of(
+        "database",
+        "Write the database of packages",
+        f"{_STEPS}.packages:make_database",
+        arguments.Database(names, documents, epoch),
+        (tools, *steps),
+    )
+    found = Step.of(
+        "selection",
+        "Choose what the index of kernel modules is made of",
+        f"{_STEPS}.packages:select_index",
+        arguments.Selection("modules", names),
+        steps,
+        name="modules-selection",
+    )
+    index = Step.of(
+        "index",
+        "Make the index of kernel modules",
+        f"{_STEPS}.packages:make_index",
+        arguments.Index(found.name, names, epoch),
+        (found,),
+        borrowed=steps,
+        name="modules-index",
+    )
     wanted = arguments.Packages(
+        packages={nevra: step.name for nevra, step in unpacked.items()},
+        database=database.name,
+        indices=(index.name,),
+        signed=tuple(sorted(pin.nevra for pin in lock.packages if pin.content is None)),
+        documents=documents,
+        epoch=epoch,
+        expected=arguments.Expected(
+            replace(lock, tools=()),
+            request.source.repositories,
+            request.origins.offline,
+            settled(request.settings.settings),
+            request.loaded.position("os.packages"),
+            None if request.output.boots_nothing else request.layout.initrd_filesystems,
+        ),
+    )
+    title = f"Install {len(lock.packages)} packages"
+    function = f"{_STEPS}.packages:install_packages"
+    inputs = (tools, database, index, *steps)
+    return Step.of("packages", title, function, wanted, inputs, borrowed=(fetch,))
+
+
+def _fetch(request: ImageRequest) -> Step:
+    source, lock = request.source, request.lock
+    wanted = arguments.Fetch(
         packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
-        documents=source.documents,
-        epoch=request.epoch,
         lock=replace(lock, tools=()),
         lock_file=str(source.lock_file),
         repositories=source.repositories,
         offline=request.origins.offline,
-        settings=settled(settings),
-        position=request.loaded.position("os.packages"),
-        filesystems=None if request.output.boots_nothing else request.layout.initrd_filesystems,
     )
-    title = f"Install {len(lock.packages)} packages"
-    return Step.of("packages", title, f"{_STEPS}.packages:install_packages", wanted, (tools,))
+    title = f"Fetch {len(lock.packages)} packages"
+    return Step.of(arguments.FETCH, title, f"{_STEPS}.fetch:fetch_packages", wanted)
+
+
+def _unpack(request: ImageRequest, pin: Pin, fetch: Step) -> Step:
+    source = request.source
+    rules = {each.id: each for each in request.lock.repositories}
+    known = {each.id: each for each in source.repositories}
+    rule = rules.get(pin.repository, LockedRepository(pin.repository))
+    repository = known.get(pin.repository, Repository(pin.repository))
+    wanted = arguments.Package(
+        digest=pin.content or pin.digest,
+        checked=rule.check_packages or repository.check_packages,
+        keys=rule.keys,
+        pin=pin,
+        rule=rule,
+        repository=repository,
+        lock_file=str(source.lock_file),
+        offline=request.origins.offline,
+    )
+    return Step.of(
+        "unpack",
+        f"Unpack {pin.nevra}",
+        f"{_STEPS}.unpack:unpack",
+        wanted,
+        borrowed=(fetch,),
+        name=f"unpack-{pin.nevra}",
+        group="Unpack packages",
+    )
 
 
 def _layers(request: ImageRequest, packages: Step) -> tuple[Step, ...]:

@@ -7,6 +7,8 @@ order of the layers.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +29,16 @@ def writable_tree(work: Work, below: Sequence[str]) -> Iterator[Path]:
     block.
     """
     upper, scratch, at = (work.out / name for name in (UPPER, "scratch", "root"))
+    lowers = _lowers(work, below)
     files.make_root(upper)
+    root = lowers[0].stat()  # what the uppermost directory is, the root of the overlay is
+    os.chown(upper, root.st_uid, root.st_gid)
+    upper.chmod(stat.S_IMODE(root.st_mode))
     for directory in (scratch, at):
         directory.mkdir()
-    with mounts.overlay(_lowers(work, below), upper, scratch, at):
+    with mounts.overlay(lowers, upper, scratch, at):
         yield at
+    mounts.forget_lowers(upper)
     removal.remove_tree(scratch)
     at.rmdir()
 
@@ -61,8 +68,7 @@ def merged_tree(work: Work, below: Sequence[str]) -> Iterator[Path]:
 def merged_archive(work: Work, below: Sequence[str], epoch: int) -> Archive:
     """The archive of the lowest tree with every layer over it."""
     packages, *layers = below
-    result = work.result(packages)
-    merged = archive.load(result / INDEX, [result / TREE])
+    merged = archive.load(work.result(packages) / INDEX, package_trees(work.result(packages)))
     for layer in layers:
         merged = archive.merge(merged, work.result(layer) / UPPER, epoch=epoch)
     return merged
@@ -73,11 +79,18 @@ def load_root(result: Callable[[str], Path], root: str, below: Sequence[str]) ->
     name of its step. below: what it was merged of.
     """
     packages, *layers = below
-    places = [result(packages) / TREE, *(result(layer) / UPPER for layer in layers)]
+    uppers = [result(layer) / UPPER for layer in layers]
+    places = [*package_trees(result(packages)), *uppers]
     return archive.load(result(root) / INDEX, places)
 
 
 def _lowers(work: Work, below: Sequence[str]) -> list[Path]:
     packages, *layers = below
     uppers = [work.result(layer) / UPPER for layer in reversed(layers)]
-    return [*uppers, work.result(packages) / TREE]
+    return [*uppers, *reversed(package_trees(work.result(packages)))]
+
+
+def package_trees(result: Path) -> list[Path]:
+    """The trees that the packages' result is made of, the lowest first."""
+    upper = result / UPPER
+    return [result / TREE, *([upper] if upper.is_dir() else [])]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from dockyard import archive
 from dockyard.install.rpm import file_owners
 from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST, ROOT, TOOLS, TREE
+from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST, ROOT, TOOLS
 from dockyard.pipeline.expected import expected_of
-from dockyard.pipeline.stack import load_root, scratch_tree
+from dockyard.pipeline.stack import load_root, merged_tree, scratch_tree
 from dockyard.pipeline.steps.filesystem import content_of
 from dockyard.tools.unpacked import trees_in
 
@@ -27,7 +27,8 @@ def list_files(work: Work, wanted: arguments.Manifest) -> None:
         shutil.copyfile(work.result(wanted.uki) / COMMAND_LINE, work.out / COMMAND_LINE)
     merged = load_root(work.result, wanted.root, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
-    owners = file_owners(work.result(wanted.below[0]) / TREE, tools, work.out / "rpmdb")
+    with merged_tree(work, wanted.below[:1]) as tree:
+        owners = file_owners(tree, tools, work.out / "rpmdb")
     places = [os.fsencode((system.mount or "").strip("/")) for system in wanted.fat]
     listed = merged
     for system, at in zip(wanted.fat, places, strict=True):

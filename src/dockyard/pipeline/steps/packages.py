@@ -1,4 +1,6 @@
-"""Installs an image's packages into an empty tree, and remembers what it holds."""
+"""Makes the tree of an image's packages, of the trees that each was unpacked into; and its database
+and indices, which are steps of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard import archive
+from dockyard.archive import Archive
 from dockyard.errors import Problems
 from dockyard.host import files, removal
+from dockyard.install import indices, rpmdb
+from dockyard.install.assemble import assemble
+from dockyard.install.compose import Unsuited
 from dockyard.install.finish import finish
 from dockyard.install.rpm import install
-from dockyard.model.packages import Pin
 from dockyard.packages.access import Access
-from dockyard.packages.fetching import Fetching
-from dockyard.packages.pinned_files import resolve_files
 from dockyard.packages.rpm.signature import strip_signature
-from dockyard.pipeline.arguments import INDEX, TOOLS, TREE, Packages
+from dockyard.pipeline.arguments import (
+    FETCH,
+    INDEX,
+    TOOLS,
+    TREE,
+    UPPER,
+    Database,
+    Expected,
+    Index,
+    Packages,
+    Selection,
+)
+from dockyard.pipeline.fetched import Fetched
 from dockyard.pipeline.named import unknown_names
 from dockyard.tools.unpacked import trees_in
 
@@ -25,25 +40,86 @@ if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
+def make_database(work: Work, wanted: Database) -> None:
+    """Fills `rpmdb.sqlite`; nothing where rpm must make it while it installs the packages."""
+    tools = trees_in(work.result(TOOLS)).main
+    places = [work.result(name) for name in wanted.packages]
+    try:
+        rpmdb.make(places, work.out, tools, wanted.epoch, documents=wanted.documents)
+    except Unsuited as reason:
+        work.progress(f"rpm makes the database itself: {reason}")
+
+
+def select_index(work: Work, wanted: Selection) -> None:
+    """Fills what `indices.select` says."""
+    places = {name: work.result(name) for name in wanted.packages}
+    indices.select(wanted.index, places, work.out)
+
+
+def make_index(work: Work, wanted: Index) -> None:
+    """Fills what `indices.make_index` says."""
+    places = {name: work.result(name) for name in wanted.packages}
+    indices.make_index(work.result(wanted.selection), places, work.out, wanted.epoch)
+
+
 def install_packages(work: Work, wanted: Packages) -> None:
-    """Fills `tree/`, all packages installed, and `index` of it."""
-    work.progress("checking packages")
-    access = Access.of_store(work.store, offline=wanted.offline, progress=Fetching(work.progress))
-    found = resolve_files(wanted.lock, wanted.repositories, access, wanted.lock_file)
+    """Fills `tree/` and what lies over it, `upper/`, and `index`, the archive of both.
+
+    Where rpm must install the packages itself, there is no `upper/`. What settings expect of
+    packages that were not here before is looked for now.
+    """
+    _require_expected(work, wanted.expected)
+    work.progress("putting the packages together")
+    try:
+        made = _assembled(work, wanted)
+    except Unsuited as reason:
+        work.progress(f"rpm installs the packages itself: {reason}")
+        for left in work.out.iterdir():
+            removal.remove_tree(left)
+        made = _installed(work, wanted)
+    work.digested(
+        {
+            f"{(TREE, UPPER)[made.source_of[number]]}/{os.fsdecode(entry.path)}": entry.digest
+            for number, entry in enumerate(made)
+            if entry.digest
+        }
+    )
+
+
+def _require_expected(work: Work, expected: Expected) -> None:
     problems = Problems()
     problems.extend(
         unknown_names(
-            wanted.settings,
-            wanted.lock,
-            wanted.repositories,
-            access,
-            wanted.position,
-            wanted.filesystems,
+            expected.settings,
+            expected.lock,
+            expected.repositories,
+            Access.of_store(work.store, offline=expected.offline),
+            expected.position,
+            expected.filesystems,
         )
     )
     problems.raise_any()
+
+
+def _assembled(work: Work, wanted: Packages) -> Archive:
+    database = work.result(wanted.database) / rpmdb.NAME
+    if not database.is_file():
+        raise Unsuited("they are not of one architecture")
+    return assemble(
+        [work.result(name) for name in wanted.packages.values()],
+        work.out,
+        trees_in(work.result(TOOLS)).main,
+        wanted.epoch,
+        database=database,
+        documents=wanted.documents,
+        indices=[work.result(name) for name in wanted.indices],
+    )
+
+
+def _installed(work: Work, wanted: Packages) -> Archive:
+    """The same by one transaction of rpm."""
     unsigned = work.out / "packages"
-    packages = _without_foreign_signatures(found, unsigned)
+    packages = _without_foreign_signatures(work, wanted, unsigned)
     tree = work.out / TREE
     files.make_root(tree)
 
@@ -60,23 +136,22 @@ def install_packages(work: Work, wanted: Packages) -> None:
     work.progress("reading the tree")
     listed = archive.scan(tree, epoch=epoch)
     archive.save(listed, work.out / INDEX)
-    work.digested(
-        {f"{TREE}/{os.fsdecode(entry.path)}": entry.digest for entry in listed if entry.digest}
-    )
+    return listed
 
 
-def _without_foreign_signatures(found: Mapping[Pin, Path], directory: Path) -> list[Path]:
+def _without_foreign_signatures(work: Work, wanted: Packages, directory: Path) -> list[Path]:
     """The files to install: those pinned by content as the converter wrote them, without signature.
 
     The signature has been verified; it would go into the rpmdb, and it differs between signers.
     """
     directory.mkdir()
+    found: Mapping[str, Path] = Fetched.load(work.result(FETCH)).files
     chosen = []
-    for pin, path in sorted(found.items()):
-        if pin.content is None:
-            chosen.append(path)
+    for nevra in sorted(wanted.packages):
+        if nevra in wanted.signed:
+            chosen.append(found[nevra])
         else:
-            plain = directory / f"{pin.nevra}.rpm"
-            strip_signature(path, plain)
+            plain = directory / f"{nevra}.rpm"
+            strip_signature(found[nevra], plain)
             chosen.append(plain)
     return chosen

@@ -1,0 +1,63 @@
+"""Unpacks one package into a tree of its own, for all images that have it."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pysequoia
+
+from dockyard.install.unpack import TREE, unpack_package
+from dockyard.model.packages import Lock
+from dockyard.packages.access import Access
+from dockyard.packages.rpm.checked import Trust, check_file
+from dockyard.packages.rpm.keys import fingerprints
+from dockyard.packages.rpm.reader import read_package
+from dockyard.pipeline.arguments import FETCH, Package
+from dockyard.pipeline.fetched import Fetched
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
+
+
+def unpack(work: Work, wanted: Package) -> None:
+    """Fills what `unpack_package` says, of a package that is what was pinned, and signed as it must
+    be.
+    """
+    fetched = _fetched(work.result(FETCH))
+    pin = wanted.pin
+    path = fetched.files.get(pin.nevra)
+    if path is None or not path.is_file():
+        path = _fetch_again(work, wanted)
+    trust = None
+    if wanted.checked:
+        certificates = _certificates(tuple(fetched.keys.get(pin.repository, ())))
+        recorded = frozenset(wanted.keys or fingerprints(certificates))
+        trust = Trust(certificates, recorded, wanted.repository.position)
+    package = read_package(path)
+    check_file(package, pin, trust, wanted.lock_file)
+    made = unpack_package(package, work.out, signed=pin.content is None)
+    work.digested({f"{TREE}/{os.fsdecode(e.path)}": e.digest for e in made if e.digest})
+
+
+@lru_cache(maxsize=4)
+def _fetched(place: Path) -> Fetched:
+    return Fetched.load(place)
+
+
+@lru_cache(maxsize=16)
+def _certificates(keys: tuple[bytes, ...]) -> tuple[pysequoia.Cert, ...]:
+    return tuple(pysequoia.Cert.from_bytes(each) for each in keys)
+
+
+def _fetch_again(work: Work, wanted: Package) -> Path:
+    """The file of a package that was there once, and was removed since."""
+    # Most runs never come here, and need no HTTP.
+    from dockyard.packages.pinned_files import locate_files
+
+    access = Access.of_store(work.store, offline=wanted.offline)
+    lock = Lock("", repositories=(wanted.rule,), packages=(wanted.pin,))
+    found = locate_files(lock, (wanted.repository,), access, wanted.lock_file)
+    return found.files[wanted.pin]
