@@ -200,14 +200,14 @@ def build_picture() -> str:
 def _request() -> Iterator[str]:
     """From the files of the user to a plan."""
     files = (
-        ("image.yaml", "and what it is based on"),
+        ("image.yaml", "with its base configs"),
         ("image.lock", "packages and tools"),
         ("distro.yaml", "repositories, keys"),
     )
     for index, (name, words) in enumerate(files):
-        yield from _titled("file", 24, 20 + 62 * index, 160, 50, name, words)
-    yield from _titled("box", 222, 20, 160, 50, "model", "config.load: load_image")
-    yield _arrow("M184 45H218")
+        yield from _titled("file", 24, 20 + 62 * index, 152, 50, name, words)
+    yield from _titled("box", 206, 20, 186, 50, "model", "config.load: load_image")
+    yield _arrow("M176 45H202")
     yield _rect("frame", 420, 20, 252, 174)
     yield _text(546, 41, "ImageRequest", "name mid")
     yield _text(546, 58, "pipeline.request: read_request", "code mid")
@@ -220,9 +220,9 @@ def _request() -> Iterator[str]:
     for index, (name, words) in enumerate(parts):
         x, y = 430 + index % 2 * 120, 72 + index // 2 * 60
         yield from _titled("set", x, y, 112, 50, name, words)
-    yield _arrow("M382 45H416")
-    yield _arrow("M184 107H416")
-    yield _arrow("M184 169H416")
+    yield _arrow("M392 45H416")
+    yield _arrow("M176 107H416")
+    yield _arrow("M176 169H416")
     yield from _titled("box", 710, 20, 258, 50, "steps", "pipeline.image: image_steps")
     yield from _titled("box", 710, 114, 258, 50, "plan", "engine.plan: make_plan")
     yield _text(839, 184, "what runs, what is reused, and why", "small mid")
