@@ -2,10 +2,10 @@
 that it is made from, a snapshot of the published repository, and stores that share the rest.
 
     <root>/
-      distros/ examples/server/ the copies; the lock is made anew for the snapshot
+      distros/ examples/server/ the copies; the lock is made again for the snapshot
       shared/repositories/      the snapshot, of hard links
       store/                    holds the build that later builds start from
-      cold/                     a store without results, made anew for each cold build
+      cold/                     a store without results, made again for each cold build
       pycache/                  bytecode, as an installed Dockyard has it
 """
 

@@ -1,7 +1,7 @@
 """The one error type of Dockyard and its parts.
 
 A problem is something that a person can act on: what happened, where, why, and what to do. One
-error carries every problem that was found together, so that a user mends an input once, not once
+error carries every problem that was found together, so that a user fixes an input once, not once
 per mistake. Only the command line prints; every other room raises.
 
 A problem that stops nothing is a *remark*: a warning (this is probably not what you want) or a note

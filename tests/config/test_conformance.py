@@ -175,7 +175,7 @@ LEARNED = {
     "api/TestStorageIsValidVerityMissingReadonly": "not mounted read-only",
     "api/TestConfigIsValidMissingBootLoaderReset": "needs `os.bootloader.resetType`",
     "api/TestItemIsValid_UkiAddons_Fail": "uki-addons",
-    "api/TestOverlayInvalidSameUpperAndWorkDir": "are the same or one lies in the other",
+    "api/TestOverlayInvalidSameUpperAndWorkDir": "are the same or one is inside the other",
 }
 
 

@@ -87,7 +87,7 @@ def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
         (
             "all.yaml:5:29",
             "config.permissions",
-            "`mode` is '0999'; three or four octal digits are wanted",
+            "`mode` is '0999'; expected three or four octal digits",
         ),
         ("own.yaml:1:1", "config.required", "no `version`"),
         ("own.yaml:1:1", "config.required", "no `summary`"),

@@ -11,7 +11,7 @@ from snippets import ROOT
 sys.path.append(str(ROOT / "scripts"))
 import draw_architecture as drawn
 
-ANEW = "write it anew with scripts/generate-docs"
+ANEW = "regenerate it with scripts/generate-docs"
 
 
 def test_the_table_of_rooms_is_current() -> None:

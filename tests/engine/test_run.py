@@ -86,7 +86,7 @@ def test_a_plan_knows_what_is_answered_when_all_inputs_are_there(tmp_path: Path)
     plan = make_plan([steps("A")[1]], store, {})
     assert not plan.to_run
     assert plan.decisions[-1].reason == (
-        "its inputs were made anew, and have the content that they had"
+        "its inputs were made again, and have the content that they had"
     )
     run_plan(plan, store, events.ignore)
     assert store.path(steps("A")[1]) == store.path(steps("a")[1])

@@ -135,4 +135,4 @@ def test_an_entry_that_is_no_name(name: bytes, tmp_path: Path) -> None:
     image.write_bytes(bytes(4096))
     with pytest.raises(DockyardError) as caught:
         numbers_by_path(MappedExample(image), 1, lambda number: [(name, 2, False)])
-    assert caught.value.problems[0].why == "directory 1 has an entry that is no name"
+    assert caught.value.problems[0].why == "directory 1 has an entry that is not a name"

@@ -312,7 +312,7 @@ def test_a_directory_that_is_no_store_is_left_alone(name: str, tmp_path: Path) -
     (place / name).parent.mkdir(mode=0o700, exist_ok=True)
     (place / name).touch(mode=0o600)
     before = [path.stat().st_mode for path in (place, *place.rglob("*"))]
-    with pytest.raises(DockyardError, match="is no store"):
+    with pytest.raises(DockyardError, match="is not a store"):
         private_directory(place)
     assert [path.stat().st_mode for path in (place, *place.rglob("*"))] == before
 
@@ -321,7 +321,7 @@ def test_a_directory_that_all_users_share_is_no_store(tmp_path: Path) -> None:
     for name in ("blobs", "of-another-user"):
         (tmp_path / name).mkdir()
     tmp_path.chmod(0o1777)
-    with pytest.raises(DockyardError, match="is no store"):
+    with pytest.raises(DockyardError, match="is not a store"):
         private_directory(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
 

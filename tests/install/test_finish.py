@@ -182,7 +182,7 @@ def test_what_lies_deeper_than_any_path_is_told(root: Path) -> None:
     os.close(place)
     try:
         for walk in (refuse_sockets, lambda root: clamp_times(root, EPOCH)):
-            with pytest.raises(DockyardError, match="lies too deep: /d/d/d"):
+            with pytest.raises(DockyardError, match="nested too deeply: /d/d/d"):
                 walk(root)
     finally:
         remove_tree(root)

@@ -39,7 +39,7 @@ def tools_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def image(tmp_path: Path, tools_lock: Path) -> Path:
-    """An image file with a distro whose repository lies beside it."""
+    """An image file with a distro whose repository is beside it."""
     root = tmp_path / "distro/packages"
     for name, requires in (("one", []), ("two", ["one"]), ("three", [])):
         add_rpm(root, name, requires=requires, signed="owner")
@@ -144,7 +144,7 @@ def revise(image: Path, revision: int) -> None:
 
 
 def test_metadata_that_went_back_is_refused(image: Path) -> None:
-    """A mirror may replay what was once signed, to hide what was mended since."""
+    """A mirror may replay what was once signed, to hide what was fixed since."""
     root = image.parent / "distro/packages"
     old = root.parent / "old"
     shutil.copytree(root, old)

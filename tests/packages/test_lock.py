@@ -191,7 +191,7 @@ def test_a_lock_that_does_not_fit_says_every_difference(tmp_path: Path, root: Pa
 
 
 def test_a_lock_that_lacks_what_it_was_asked_for_does_not_fit(tmp_path: Path, root: Path) -> None:
-    """As two lines lost by hand, with the digest made anew."""
+    """As two lines lost by hand, with the digest made again."""
     source = repository(tmp_path, root.as_uri())
     request = Request(("/usr/share/three", "thr*", "two"))
     lock = locks.make_lock("web", request, [source], access(tmp_path))

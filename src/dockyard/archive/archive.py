@@ -196,7 +196,7 @@ def unreadable(path: bytes, error: Exception) -> Problem:
 
 
 def changed_meanwhile(path: bytes, expected: int, found: int) -> Problem:
-    """What is wrong when a file has not the number of bytes that it had before."""
+    """What is wrong when a file no longer has the number of bytes that it had."""
     return Problem(
         code="archive.changed-meanwhile",
         what="a file of the image changed while it was being packed",
@@ -214,8 +214,8 @@ def require_digest(entry: Entry, found: str) -> None:
                 code="archive.damaged",
                 what="a file of the image is not what it was when it was listed",
                 where=path_text(entry.path),
-                why="something else wrote to the store, or its disk forgets",
-                fix="build again: what is damaged is found and made anew; then check the disk",
+                why="something else wrote to the store, or its disk is failing",
+                fix="build again: what is damaged is found and made again; then check the disk",
             )
         )
 

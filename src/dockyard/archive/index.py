@@ -5,7 +5,7 @@ extended attributes; then one column per attribute. Numbers are little-endian; p
 ended by NUL, which neither can contain. Of the trees that have the data it keeps how many there are
 and which of them has each file, not where they are: who loads it says that, so that equal archives
 have equal indexes wherever they were made. Written by this module only, for this module only: it is
-kept in the store, and made anew when it cannot be read.
+kept in the store, and made again when it cannot be read.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def load(path: Path, roots: Sequence[Path]) -> Archive:
                 what="the index of a tree could not be read",
                 where=str(path),
                 why=str(error),
-                fix="remove it; the next build makes it anew",
+                fix="remove it; the next build makes it again",
             )
         ) from error
 

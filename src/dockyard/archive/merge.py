@@ -126,6 +126,6 @@ def _check_parents(entries: Iterable[Entry], layer: Path) -> None:
                     what="a layer has names in a directory that is not there",
                     where=entry.path.decode(errors="replace"),
                     why=f"{layer.name} was made over another tree",
-                    fix="build the image anew",
+                    fix="build the image again",
                 )
             )

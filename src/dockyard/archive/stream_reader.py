@@ -1,7 +1,8 @@
 """Reads streams: our own, and what other writers of pax, ustar and GNU tar make.
 
 Understood: ustar with its prefix, pax extended and global headers, GNU long names and base-256
-numbers. Refused: a name that leads out of the tree, sparse members, and kinds that a tree has not.
+numbers. Refused: a name that leads out of the tree, sparse members, and kinds that a tree cannot
+have.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ def _entry(fields: tuple[bytes, ...], records: Records, seen: Mapping[bytes, Ent
     if kind is Kind.HARDLINK:
         original = seen.get(_inside(target))
         if original is None:
-            raise _broken(f"{path_text(path)} is a link to what has not come before it")
+            raise _broken(f"{path_text(path)} is a link to something that does not come before it")
         if original.kind is Kind.HARDLINK:
             original = seen[original.target]
         return linked(path, original)

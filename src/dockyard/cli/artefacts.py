@@ -80,7 +80,7 @@ def questions_for(
                     what="the store's build of the image is not as it was made",
                     where=str(file),
                     why=damaged[0],
-                    fix=f"run: dockyard build {file}, which makes it anew",
+                    fix=f"run: dockyard build {file}, which makes it again",
                 )
             )
     request, steps = planned.request, planned.steps

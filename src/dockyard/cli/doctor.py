@@ -1,4 +1,4 @@
-"""`dockyard doctor`: try what a build needs of this host, and say how to mend what is missing."""
+"""`dockyard doctor`: try what a build needs of this host, and say how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @store_option
 def command(store: Path) -> Answer:
-    """Check this host, and say how to mend what is missing.
+    """Check this host, and say how to fix what is missing.
 
     Everything is tried rather than looked up. The exit status is 1 only when something is missing
     without which Dockyard cannot work.
@@ -57,7 +57,7 @@ def acceleration(store: Path) -> Finding:
 
 
 def as_text(findings: list[Finding]) -> str:
-    """Findings for a person: a line each, and how to mend it where there is something to mend."""
+    """Findings for a person: a line each, and how to fix it where there is something to fix."""
     import textwrap
 
     from dockyard.host.doctor import State

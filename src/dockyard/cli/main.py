@@ -38,7 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "tools": ("tools", "Show, lock or fetch the tools that Dockyard brings along."),
     "fetch": ("fetch", "Fill a directory that serves as an offline mirror of a lock."),
     "completion": ("completion", "Print what makes a shell complete verbs and options."),
-    "doctor": ("doctor", "Check this host, and say how to mend what is missing."),
+    "doctor": ("doctor", "Check this host, and say how to fix what is missing."),
 }
 
 
@@ -90,7 +90,7 @@ def _require_directory() -> None:
         raise DockyardError(
             Problem(
                 "host.no-directory",
-                "the working directory is not there any more",
+                "the working directory no longer exists",
                 why=error.strerror or str(error),
                 fix="change to a directory that exists, with cd",
             )

@@ -23,17 +23,17 @@ def stumbled(error: Exception) -> DockyardError:
             Problem(
                 "cli.system",
                 f"{about}{error.strerror}",
-                why="the system refused what Dockyard had to do, at a place that has no better "
-                "words for it",
-                fix="mend that and run the same command again; if it should have worked, report it "
-                "with the log",
+                why="the system refused something that Dockyard needed, and Dockyard has no more "
+                "specific message for it",
+                fix="correct that and run the same command again; if it should have worked, report "
+                "it with the log",
             )
         )
     if isinstance(error, MemoryError):
         return DockyardError(
             Problem(
                 "cli.memory",
-                "the memory ran out",
+                "memory ran out",
                 fix="free some, or raise the shell's limit (ulimit -v), and run the same command "
                 "again; what was finished is kept",
             )
@@ -44,7 +44,7 @@ def stumbled(error: Exception) -> DockyardError:
             "cli.internal",
             f"Dockyard stumbled over a mistake of its own: {type(error).__name__}"
             + (f": {what}" if what else ""),
-            why="this is a defect of Dockyard, not of your files",
+            why="this is a bug in Dockyard, not a mistake in your files",
             fix="please report it, with the command and this log; what was finished is kept",
         )
     )

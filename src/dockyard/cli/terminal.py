@@ -16,7 +16,7 @@ from dockyard.errors import DockyardError, Problem, Severity
 
 _WIDTH = 100
 
-# Whoever has more mistakes than these mends them first, or reads them all as JSON.
+# A user with more mistakes than these fixes them first, or reads them all as JSON.
 _MOST_SHOWN = 20
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 

@@ -42,7 +42,7 @@ def _split(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
     help="Directory for temporary files. Accepted and not needed.",
 )
 def command(image: Path, resources: set[str], build_dir: Path | None) -> Answer:
-    """Check the image file IMAGE, and report every mistake with its place and its mending.
+    """Check the image file IMAGE, and report every mistake with its place and its fix.
 
     Files that it builds on (baseConfigs) are checked as well. What is valid, but would stop a
     build, is told as notes. Nothing is built or changed.

@@ -17,7 +17,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 def is_name(text: str) -> bool:
     """Whether a text may name a distribution: it has no slash and does not end like a file of YAML.
 
-    What lies beside the image file under that name is meant all the same.
+    What is beside the image file under that name is meant all the same.
     """
     return bool(re.fullmatch(_NAME, text)) and not text.endswith((".yaml", ".yml"))
 

@@ -192,7 +192,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "volatile-destinations",
         "Nothing is put below /proc, /dev, /sys and /run",
-        "They are made anew each time the system starts, so it would not be there.",
+        "They are made again each time the system starts, so it would not be there.",
         "invalid",
         examples=("os:\n  additionalFiles:\n  - {content: a, destination: /run/motd}\n",),
     ),

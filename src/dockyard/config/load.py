@@ -236,7 +236,7 @@ class _Chain:
                 if script.path and (path.startswith(("/", "../")) or path == ".."):
                     self.report.add(
                         "config.script-outside",
-                        f"the script {script.path!r} lies outside the directory of this file",
+                        f"the script {script.path!r} is outside the directory of this file",
                         decoder.span(("scripts", kind, index, "path")),
                         why="this directory is all of the machine that scripts can see",
                         fix="move it below the file's directory and write a relative path",

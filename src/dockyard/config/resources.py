@@ -170,7 +170,7 @@ def _unknown_distro(loaded: LoadedImage, name: str) -> Iterator[Problem]:
         "distro",
         "config.no-such-distro",
         f"there is no distribution {name!r}",
-        why=f"neither does it lie beside the file nor come with Dockyard, which has {known}",
+        why=f"it is neither beside the file nor among those that come with Dockyard: {known}",
         fix="correct the name, or give the path of a distro.yaml",
     )
 

@@ -54,7 +54,7 @@ def read_boolean(node: Scalar, shape: Shape) -> bool | str:
     words = f", or {_listed(shape.choices)}" if shape.choices else ""
     raise Unreadable(
         "config.wrong-type",
-        f"{{key}} is {_quoted(node.text)}; true or false is wanted",
+        f"{{key}} is {_quoted(node.text)}; expected true or false",
         f"write `true` or `false`, without quotes{words}",
     )
 
@@ -73,7 +73,7 @@ def read_integer(node: Scalar, shape: Shape) -> int:
         why = "a leading zero means octal to some readers and nothing to others"
         fix = f"write {text.lstrip('0') or '0'}, or 0o… for an octal number"
     raise Unreadable(
-        "config.wrong-type", f"{{key}} is {_quoted(text)}; a whole number is wanted", fix, why
+        "config.wrong-type", f"{{key}} is {_quoted(text)}; expected a whole number", fix, why
     )
 
 
@@ -125,7 +125,7 @@ def read_permissions(node: Scalar, shape: Shape) -> int:
     if match is None:
         raise Unreadable(
             "config.permissions",
-            f"{{key}} is {_quoted(node.text)}; octal digits are wanted",
+            f"{{key}} is {_quoted(node.text)}; expected octal digits",
             'write them as in "644"',
         )
     return int(match[1], 8)
@@ -136,7 +136,7 @@ def read_mode(node: Scalar, shape: Shape) -> int:
     if not re.fullmatch("[0-7]{3,4}", node.text):
         raise Unreadable(
             "config.permissions",
-            f"{{key}} is {_quoted(node.text)}; three or four octal digits are wanted",
+            f"{{key}} is {_quoted(node.text)}; expected three or four octal digits",
             'write them as in "0644"',
         )
     return int(node.text, 8)

@@ -179,7 +179,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             self.report.add(
                 "config.alias",
-                f"aliases (`*{event.anchor}`) are not read",
+                f"aliases (`*{event.anchor}`) are not supported",
                 self.span(event),
                 why="a value stands where it is used, so that a reader sees it",
                 fix="write the value out",
@@ -197,7 +197,7 @@ class _Builder:
         if event.anchor is not None:
             self.report.add(
                 "config.anchor",
-                f"anchors (`&{event.anchor}`) are not read",
+                f"anchors (`&{event.anchor}`) are not supported",
                 self.span(event),
                 why="a value stands where it is used, so that a reader sees it",
                 fix=f"remove `&{event.anchor}` and write the value where it is needed",
@@ -207,7 +207,7 @@ class _Builder:
             tag = tag.replace("tag:yaml.org,2002:", "!!")
             self.report.add(
                 "config.tag",
-                f"tags (`{tag}`) are not read",
+                f"tags (`{tag}`) are not supported",
                 self.span(event),
                 why="the key decides the type of its value",
                 fix="remove the tag",
@@ -230,7 +230,7 @@ class _Builder:
                 partial = True
                 self.report.add(
                     "config.merge-key",
-                    "merge keys (`<<`) are not read",
+                    "merge keys (`<<`) are not supported",
                     key.at,
                     fix="write the keys out, or use `baseConfigs` to share settings",
                 )
@@ -242,7 +242,7 @@ class _Builder:
                     "config.duplicate-key",
                     f"`{key.text}` is given twice",
                     key.at,
-                    why=f"it stands already in line {first.at.position.line}",
+                    why=f"it is already in line {first.at.position.line}",
                     fix="merge the two into one",
                 )
                 entries[key.text] = (first, self.join(earlier, value))

@@ -57,7 +57,7 @@ _MEANINGS = (
     ),
     (
         "undefined alias",
-        "aliases (`*name`) are not read",
+        "aliases (`*name`) are not supported",
         "write the value out; put text that starts with `*` in quotes",
     ),
 )
@@ -77,7 +77,7 @@ class SyntaxMistake(NamedTuple):
 
 
 def explain(error: yaml.YAMLError | UnicodeError, text: str) -> SyntaxMistake:
-    """Place, meaning and mending of what the parser stopped at. Line and column count from 1."""
+    """Place, meaning and fix of what the parser stopped at. Line and column count from 1."""
     reason = why = ""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
@@ -178,7 +178,7 @@ def _odd(error: yaml.MarkedYAMLError, text: str, line: int) -> SyntaxMistake | N
 
 
 def _inside(text: str, line: int, column: int) -> tuple[int, int]:
-    """The place, or the end of the last written line where it lies beyond."""
+    """The place, or the end of the last written line where it is past that."""
     lines = text.splitlines() or [""]
     if line < len(lines) and lines[line].strip():
         return line, min(column, len(lines[line]))

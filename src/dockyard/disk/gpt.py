@@ -119,7 +119,7 @@ def read(disk: IO[bytes]) -> Table:
     raise DockyardError(
         Problem(
             code="disk.no-gpt",
-            what="the disk has no GUID partition table that is sound",
+            what="the disk has no valid GUID partition table",
             where=str(getattr(disk, "name", "")) or None,
             fix="check that the file is a raw disk image",
         )

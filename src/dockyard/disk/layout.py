@@ -1,4 +1,4 @@
-"""Turns the `storage` of an image file into a disk: where each partition lies, its ids and types.
+"""Turns the `storage` of an image file into a disk: where each partition is, its ids and types.
 
 Partitions start at whole mebibytes. A disk without a size of its own ends one mebibyte after its
 last partition, which is room for the second copy of the table. All ids come from a seed.

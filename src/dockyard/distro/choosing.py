@@ -21,7 +21,7 @@ _SHOWN = 4
 def choose(index: Index, item: Import) -> Candidate:
     """What the suites have for an import: the newest. Raises DockyardError without a place."""
     if not item.is_pattern:
-        return _newest(index, item.upstream, "mend `import`, or add the suite that has it")
+        return _newest(index, item.upstream, "correct `import`, or add the suite that has it")
     if item.declaration.follows:
         return _followed(index, item, item.declaration.follows)
     names = {found.name for found in index.pool.solvables if item.fits(found.name)}
@@ -32,7 +32,7 @@ def choose(index: Index, item: Import) -> Candidate:
                 "distro.unknown-package",
                 f"no suite has a package named like {item.upstream}",
                 why="a placeholder stands for a text that begins with a digit",
-                fix="mend `import`, or add the suite that has it",
+                fix="correct `import`, or add the suite that has it",
             )
         )
     newest = max(candidates, key=lambda found: key(found.version))
@@ -44,7 +44,7 @@ def choose(index: Index, item: Import) -> Candidate:
 
 def _followed(index: Index, item: Import, follows: str) -> Candidate:
     """The dependency of a meta package that fits an import."""
-    meta = _newest(index, follows, "mend `follows`, or add the suite that has it")
+    meta = _newest(index, follows, "correct `follows`, or add the suite that has it")
     needs = [
         need for group in depends(index, index.pool.id2solvable(meta.number)) for need in group
     ]
@@ -56,7 +56,7 @@ def _followed(index: Index, item: Import, follows: str) -> Candidate:
                 "distro.follows-nothing",
                 f"{follows} {meta.version} needs no package named like {item.upstream}",
                 why=f"it needs {names}",
-                fix="mend `import`, or follow another package",
+                fix="correct `import`, or follow another package",
             )
         )
     if len(fitting) > 1:

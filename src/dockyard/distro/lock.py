@@ -1,6 +1,6 @@
 """The lock of a distribution: which upstream package each component is, by digest.
 
-`distro.lock` lies beside distro.yaml. It pins exactly the declared components: what they depend on
+`distro.lock` is beside distro.yaml. It pins exactly the declared components: what they depend on
 beyond that is reported, never pulled in.
 """
 

@@ -147,7 +147,7 @@ class Payload:
         self.problem(
             "unused-declaration",
             f"`{key}` names {path}, which the package does not have",
-            fix="remove it, or mend the path: the upstream package may have changed",
+            fix="remove it, or correct the path: the upstream package may have changed",
         )
 
     def _directory(self, directory: Directory) -> None:

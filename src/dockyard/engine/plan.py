@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from dockyard.engine.differences import differences
 from dockyard.engine.step import Step
 
-_ANSWERED = "its inputs were made anew, and have the content that they had"
+_ANSWERED = "its inputs were made again, and have the content that they had"
 _UNLESS = "unless that comes out as it was"
 
 

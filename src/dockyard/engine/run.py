@@ -93,7 +93,7 @@ class _Running:
         stopping.check()
         key = step.key(_contents(step, store))
         if store.content(key):
-            # Inputs that were made anew may turn out to be what they were.
+            # Inputs that were made again may turn out to be what they were.
             store.note_answer(step, key)
             self.listener(StepReused(step.id, step.title, step.group, _AS_IT_WAS))
             return

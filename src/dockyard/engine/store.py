@@ -97,7 +97,7 @@ class Store:
             "host.store-gone",
             f"the result of `{step.title}` was removed from the store while it was in use",
             str(self.root),
-            fix="run the command again: what is missing is made anew",
+            fix="run the command again: what is missing is made again",
         )
 
     def facts(self, key: str) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class Store:
             removal.discard_tree(gone)
 
     def has_work(self) -> bool:
-        """Whether something lies in work/: of a living process, or left by a dead one."""
+        """Whether something is in work/: of a living process, or left by a dead one."""
         return any((self.root / "work").iterdir())
 
     def sweep(self) -> None:

@@ -1,6 +1,6 @@
 """The image of a file system: how a new one begins, and one that is mapped into memory to be read.
 
-Nothing of what an image says is believed: what lies behind its end, is larger than can be or makes
+Nothing of what an image says is believed: what is past its end, is impossibly large or makes
 a reader stumble is the error of that image.
 """
 
@@ -39,7 +39,7 @@ class MappedImage:
         """The error of this image."""
         return _broken(self.kind, self.image, why, fix)
 
-    def bytes_at(self, at: int, length: int, why: str = "something lies behind its end") -> bytes:
+    def bytes_at(self, at: int, length: int, why: str = "something is past its end") -> bytes:
         """Bytes of the image, all of them or the error that says why not."""
         found = self.data[at : at + length]
         if len(found) != length:

@@ -56,7 +56,7 @@ def numbers_by_path(
         path, number = pending.pop()
         for name, child, is_directory in names(number):
             if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
-                raise image.broken(f"directory {number} has an entry that is no name")
+                raise image.broken(f"directory {number} has an entry that is not a name")
             below = path + b"/" + name if path else name
             if below in found:
                 raise image.broken(f"directory {number} has the same name twice")
@@ -98,5 +98,5 @@ def kind_of(
     if kind is None:
         raise image.broken(f"{called} is of an unknown kind")
     if not is_packed and not image.is_plausible(inode.size, kind is Kind.FILE):
-        raise image.broken(f"{called} is larger than can be")
+        raise image.broken(f"{called} is impossibly large")
     return kind

@@ -38,7 +38,7 @@ def prove(name: str, archive: Archive, image: Path, tools: Tools, scratch: Path)
             what=f"the {name} file system does not hold what the image has",
             where=image.name,
             why="its writer changed or dropped something",
-            fix="report this as a defect, or choose another file system",
+            fix="report this as a bug, or choose another file system",
             excerpt=(*lines[:_PATHS_SHOWN], *([f"and {more} more"] if more > 0 else [])),
         )
     )

@@ -82,7 +82,7 @@ def whole_mebibytes(size: int) -> int:
 def too_small(name: str, out: Path, available: int, needed: int) -> DockyardError:
     """The error of a file system that does not fit the space that it was given.
 
-    Programs say the same when the disk that the image lies on is full, which is told apart here.
+    Programs say the same when the disk that the image is on is full, which is told apart here.
     """
     mib = 1 << 20
     place = os.statvfs(out.parent)

@@ -47,7 +47,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, and how to mend it; advice is empty when there is nothing to mend."""
+    """What one check found, and how to fix it; advice is empty when there is nothing to fix."""
 
     name: str
     state: State
@@ -56,7 +56,7 @@ class Finding:
 
 
 def examine(store: Path) -> list[Finding]:
-    """Every check of the host, in the order in which to mend what is missing.
+    """Every check of the host, in the order in which to fix what is missing.
 
     Must be called before the first thread is started: some checks fork.
     """

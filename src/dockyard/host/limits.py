@@ -130,7 +130,7 @@ class Watch:
             "host.limit",
             f"{self._name} {what}, and was stopped",
             why="programs of packages and images run within limits",
-            fix=f"mend the program, or allow it more: set DOCKYARD_LIMIT_{variable}",
+            fix=f"correct the program, or allow it more: set DOCKYARD_LIMIT_{variable}",
         )
 
 

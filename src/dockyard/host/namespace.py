@@ -100,7 +100,7 @@ def enter() -> None:
     """Move this process into a new user and mount namespace; does nothing when it is in one
     already.
 
-    Must be called before the first thread is started. Raises DockyardError with what to mend.
+    Must be called before the first thread is started. Raises DockyardError with what to fix.
     """
     if _state.entered:
         return

@@ -67,7 +67,7 @@ def _no_store(path: Path, others: set[str]) -> Problem:
     shown = ", ".join(sorted(others)[:3]) + (" and more" if len(others) > 3 else "")
     return Problem(
         "host.not-a-store",
-        f"{path} is no store",
+        f"{path} is not a store",
         why=f"it has {shown}; a store is a directory of its own, which is closed to other users",
         fix=f"name a new or empty directory, such as {path / 'dockyard'}",
     )

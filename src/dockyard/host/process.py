@@ -132,7 +132,7 @@ def start(
                     code="host.program-unusable",
                     what=f"the program {argv[0]} cannot be run",
                     why=error.strerror or str(error),
-                    fix="install it anew, then run: dockyard doctor",
+                    fix="reinstall it, then run: dockyard doctor",
                 )
             ) from error
         raise DockyardError(

@@ -78,7 +78,7 @@ def _identity(directory: int) -> tuple[int, int]:
 
 
 def _without_files(directory: int) -> list[str]:
-    """Remove what lies in an open directory, but for the directories in it: their names."""
+    """Remove what is in an open directory, but for the directories in it: their names."""
     with suppress(PermissionError):
         os.fchmod(directory, 0o700)
     with os.scandir(directory) as entries:

@@ -37,16 +37,16 @@ def storage_problem(error: OSError, root: Path) -> Problem:
     if error.errno == errno.ENOENT and not root.is_dir():
         return Problem(
             "host.store-gone",
-            "the store is not there, or was removed while it was in use",
+            "the store does not exist, or was removed while it was in use",
             str(root),
-            fix=f"run the command again, which makes it anew, {_ELSEWHERE}",
+            fix=f"run the command again, which makes it again, {_ELSEWHERE}",
         )
     if error.errno == errno.ENOENT:
         return Problem(
             "host.store-gone",
             "something was removed from the store while it was in use",
             where,
-            fix="run the command again: what is missing is made anew",
+            fix="run the command again: what is missing is made again",
         )
     if error.errno == errno.EROFS:
         why = "its file system is mounted read-only"
@@ -55,7 +55,7 @@ def storage_problem(error: OSError, root: Path) -> Problem:
         "the store could not be written",
         where,
         why=why,
-        fix=f"mend the permissions of the store, {_ELSEWHERE}",
+        fix=f"correct the permissions of the store, {_ELSEWHERE}",
     )
 
 

@@ -120,7 +120,7 @@ class Contents:
                     what=f"the image lacks {len(self._missing)} of the things that its initrd "
                     "is made of",
                     where="initrd",
-                    fix="install the packages that bring them",
+                    fix="install the packages that provide them",
                     excerpt=tuple(f"{name}, for {why}" for name, why in self._missing.items()),
                 )
             )
@@ -171,7 +171,7 @@ class Contents:
                 return self.add(f"{folder}/{name}")
         for folder in self._configured:
             if self.root.is_file(f"{folder}/{name}"):
-                # The loader knows this folder by its cache only, which an initrd has not.
+                # The loader knows this folder by its cache only, which an initrd lacks.
                 self.link(f"{self._folders[0]}/{name}", f"{folder}/{name}")
                 self._supplied.add(name)
                 return self.add(f"{folder}/{name}")

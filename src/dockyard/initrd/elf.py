@@ -101,7 +101,7 @@ def _strings(data: bytes, tags: dict[int, list[int]], loads: list[tuple[int, int
         if address <= at < address + length:
             begin = offset + at - address
             return data[begin : begin + size]
-    raise ValueError("the string table lies in no segment")
+    raise ValueError("the string table is in no segment")
 
 
 def _text(strings: bytes, at: int) -> str:

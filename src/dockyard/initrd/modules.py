@@ -127,7 +127,7 @@ class Kernel:
                     code="initrd.module-missing",
                     what=f"the kernel module {path} is listed in modules.dep but is not there",
                     where=self.folder,
-                    fix="the kernel package is damaged: reinstall it, or run depmod anew",
+                    fix="the kernel package is damaged: reinstall it, or run depmod again",
                 )
             )
         try:

@@ -62,7 +62,7 @@ BASE = Part(
         *("cat", "ls", "cp", "ln", "mkdir", "mv", "rm", "sleep", "echo", "bash"),
     ),
     wanted_modules=(
-        # where the root lies: virtio, NVMe, SATA, SCSI, Hyper-V, Xen, VMware, USB
+        # where the root is: virtio, NVMe, SATA, SCSI, Hyper-V, Xen, VMware, USB
         *("virtio_blk", "virtio_pci", "virtio_mmio", "virtio_scsi", "virtio_console"),
         *("nvme", "ahci", "ata_piix", "sd_mod", "sr_mod", "megaraid_sas", "mpt3sas"),
         *("hv_vmbus", "hv_storvsc", "xen_blkfront", "xen_scsifront", "vmw_pvscsi", "mptspi"),

@@ -244,7 +244,7 @@ def clamp_times(root: Path, epoch: int) -> None:
 
 def _directories(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """Every directory of a tree, the root first, and what is in it. Raises DockyardError for what
-    lies deeper than any path.
+    is deeper than any path.
     """
     pending = [str(root)]
     while pending:
@@ -260,7 +260,7 @@ def _directories(root: Path) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
 def _too_deep(path: str) -> Problem:
     return Problem(
         "tree.path",
-        f"a directory in the image lies too deep: {path[:_SHOWN]}…",
+        f"a directory in the image is nested too deeply: {path[:_SHOWN]}…",
         why=f"its path has {len(os.fsencode(path))} bytes, and no file in it could be opened",
         fix="see which package or script makes it, and leave that out",
     )

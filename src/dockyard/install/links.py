@@ -1,5 +1,5 @@
 """Resolves paths of packages through links of directories that packages have: where `bin` is a link
-to `usr/bin`, what a package calls `bin/sh` lies at `usr/bin/sh`.
+to `usr/bin`, what a package calls `bin/sh` is at `usr/bin/sh`.
 """
 
 from __future__ import annotations

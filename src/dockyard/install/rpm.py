@@ -219,7 +219,7 @@ def _raise_failures(done: Completed, lines: Sequence[str], root: Path) -> None:
                 "tree.scriptlet-failed",
                 "a scriptlet of a package failed while the packages were installed",
                 why="; ".join(line.partition(": ")[2] for line in scriptlets),
-                fix="mend the package, or leave it out",
+                fix="repair the package, or leave it out",
                 excerpt=tuple(lines[-_EXCERPT:]),
             )
         )

@@ -163,7 +163,7 @@ def absolute_path_mistakes(path: str, *at: Segment, instead: str = "") -> Iterat
             "config.path-too-long",
             f"the path {path!r} is too long, or a name in it",
             f"use names of up to {LONGEST_NAME} bytes (UTF-8) in a path of up to {LONGEST_PATH}",
-            "Linux can hold no longer ones",
+            "Linux allows no longer ones",
             reads=(at,),
         )
     elif ".." in parts:

@@ -122,13 +122,13 @@ class Relations(Model):
         examples=[["coreutils"]],
     )
     recommends: tuple[str, ...] = field(
-        "What is installed with it unless somebody says no.", default=(), examples=[["less"]]
+        "What is installed with it unless it is excluded.", default=(), examples=[["less"]]
     )
     suggests: tuple[str, ...] = field(
         "What goes well with it; nothing is installed for it.", default=(), examples=[["vim"]]
     )
     supplements: tuple[str, ...] = field(
-        "What it is installed with unless somebody says no.", default=(), examples=[["firefox"]]
+        "What it is installed with unless it is excluded.", default=(), examples=[["firefox"]]
     )
     enhances: tuple[str, ...] = field(
         "What it goes well with; it is not installed for it.", default=(), examples=[["git"]]
@@ -301,7 +301,7 @@ class Component(Payload):
                 ("import",),
                 "distro.placeholder",
                 "{version} is the package's version",
-                "name the placeholder otherwise, such as {abi}",
+                "give the placeholder another name, such as {abi}",
                 reads=reads,
             )
         elif self.rename is None:
@@ -329,7 +329,7 @@ class Package(Payload):
     version: VersionText = field("Version, as RPM has it.", examples=["1.0"])
     release: VersionText = field("Release, as RPM has it.", default="1", examples=["2"])
     epoch: int | None = field(
-        "Epoch, as RPM has it, where version numbers began anew.", default=None, examples=[1]
+        "Epoch, as RPM has it, where version numbers started over.", default=None, examples=[1]
     )
     architecture: str = field("Processor that it is for.", default="noarch", examples=["x86_64"])
     summary: str = field("One line for people.", examples=["Release files of Harbor Linux"])

@@ -33,9 +33,9 @@ def destination_mistakes(destination: str) -> Iterator[Mistake]:
         yield Mistake(
             ("destination",),
             "config.path-not-kept",
-            f"what is put into {place} is not there when the system runs",
+            f"what is put into {place} is gone when the system runs",
             "choose another destination; /usr/lib/tmpfiles.d makes files at each start",
-            f"{place} is made anew, empty, each time the system starts",
+            f"{place} is created, empty, each time the system starts",
             reads=(("destination",),),
         )
 

@@ -1,6 +1,6 @@
 """What a distribution is: its repositories, or the components that it is made of.
 
-A distribution lies in a directory. `distro.yaml` is a `Distro`; every file that its `components`
+A distribution is a directory. `distro.yaml` is a `Distro`; every file that its `components`
 list names is a `ComponentsFile`, every file of `packages` a `Package` (of our own), and the file
 `scriptlets` a `ScriptletsFile`. All keys are camelCase, unknown keys are refused, file modes are
 octal strings ("0644"), paths in the system are absolute, and every path to a file of the
@@ -71,12 +71,12 @@ class Repository(Model):
         "Globs of package names that are left out.", default=(), examples=[["kernel-debug*"]]
     )
     includes: Names = field(
-        "Globs of package names that alone are taken.", default=(), examples=[["nginx*"]]
+        "Globs of the only package names that are taken.", default=(), examples=[["nginx*"]]
     )
     pin: Literal["content", "digest"] = field(
         "What a lock holds per package: `digest`, that of the file; `content`, the digest of "
-        "header and payload, for repositories that sign anew (ours are signed by whoever builds "
-        "them).",
+        "header and payload, for repositories that are signed again (ours are signed by whoever "
+        "builds them).",
         default="digest",
         examples=["content"],
     )
@@ -86,7 +86,7 @@ class Repository(Model):
             yield Mistake(
                 (),
                 "distro.no-source",
-                f"the repository {self.id} says nowhere where it lies",
+                f"the repository {self.id} has no address",
                 "add `baseurl`, `metalink` or `mirrorlist`",
                 reads=(("baseurl",), ("metalink",), ("mirrorlist",)),
             )
@@ -230,7 +230,7 @@ class Distro(Model):
                 (),
                 "distro.no-epoch",
                 "a distribution of components needs an epoch",
-                "add `epoch`, in seconds since 1970: `date +%s` gives the present",
+                "add `epoch`, in seconds since 1970: `date +%s` prints the current time",
                 reads=(("epoch",),),
             )
         if self.trusted_key and not made:

@@ -198,7 +198,7 @@ class Bootloader(Model):
     """Boot loader settings."""
 
     reset_type: ResetBootloaderType | None = field(
-        "`hard-reset`: install and configure the boot loader anew. Needed with "
+        "`hard-reset`: reinstall and reconfigure the boot loader. Needed with "
         "`storage.disks` and `storage.resetPartitionsUuidsType`.",
         default=None,
         examples=["hard-reset"],

@@ -143,7 +143,7 @@ def overlay(value: Overlay) -> Iterator[Mistake]:
         yield Mistake(
             ("workDir",),
             "config.overlay-nested",
-            "`upperDir` and `workDir` are the same or one lies in the other",
+            "`upperDir` and `workDir` are the same or one is inside the other",
             "put them side by side on the same file system",
         )
 
@@ -174,7 +174,7 @@ def hostname(name: str) -> Iterator[Mistake]:
             "config.hostname",
             f"the host name is {len(name)} characters long",
             f"use at most {LONGEST_HOSTNAME}, or the first part of the name alone",
-            "the kernel holds no longer one (HOST_NAME_MAX), so the machine would start without",
+            "the kernel allows no longer name (HOST_NAME_MAX), so the machine would start without",
             reads=reads,
         )
 

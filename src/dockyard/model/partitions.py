@@ -138,7 +138,7 @@ class Disk(Model):
     )
     max_size: Size | None = field(
         "Size of the disk. Default: as much as the partitions and the table need, which "
-        "takes that the last partition has an end or a size.",
+        "requires the last partition to have an end or a size.",
         default=None,
         examples=["4G"],
     )

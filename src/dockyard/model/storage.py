@@ -142,7 +142,7 @@ class Verity(Model):
         examples=["panic"],
     )
     hash_signature_path: str = field(
-        "Where in the image, under /boot, the signature of the root hash lies.",
+        "Where in the image, under /boot, the signature of the root hash is.",
         default="",
         examples=["/boot/root.hash.sig"],
     )
@@ -212,7 +212,7 @@ class Storage(Model):
         examples=["efi"],
     )
     disks: tuple[Disk, ...] = field(
-        "The disk to lay out anew. At most one.", default=(), schema={"maxItems": 1}
+        "The disk to partition. At most one.", default=(), schema={"maxItems": 1}
     )
     filesystems: tuple[FileSystem, ...] = field(
         "File systems on the disk's partitions.", default=()
@@ -224,7 +224,7 @@ class Storage(Model):
         examples=["reset-all"],
     )
     reinitialize_verity: ReinitializeVerity | None = field(
-        "Hash anew the verity devices that the input image already has.",
+        "Rehash the verity devices that the input image already has.",
         default=None,
         examples=["all"],
     )

@@ -57,7 +57,7 @@ class Blobs:
         return self.path(digest).is_file()
 
     def partial(self, digest: str) -> Path:
-        """Where the beginning of a blob lies while it is fetched. Its directory is made."""
+        """Where the beginning of a blob is while it is fetched. Its directory is made."""
         directory = self.root / "partial"
         directory.mkdir(parents=True, exist_ok=True)
         return directory / f"{split_digest(digest)}.part"
@@ -124,6 +124,6 @@ def mismatch(
         why=f"{source}\nhas        {found}\nthe pin is {expected}",
         fix=(
             "do not use that source before you know why the file changed; "
-            "if it was replaced on purpose, make the lock anew"
+            "if it was replaced on purpose, make a new lock"
         ),
     )

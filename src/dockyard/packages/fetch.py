@@ -1,7 +1,7 @@
 """Fetches files by digest: side by side, resumed, verified, each once, from the first mirror that
 gives the right bytes.
 
-What has arrived lies in `<blobs>/partial/<hex>.part` and is gone on with by the next run, from any
+What has arrived is in `<blobs>/partial/<hex>.part` and the next run continues it, from any
 mirror: every byte of a file counts in its digest, so it does not matter who gave it. A file lock on
 the partial file keeps two processes from fetching the same. Every failure of a call is reported,
 none hides another.

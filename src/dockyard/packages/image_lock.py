@@ -1,6 +1,6 @@
 """Locks an image file: what `dockyard lock` does, without the command line.
 
-Reads the old lock, makes or mends it, and writes it only when its text changes.
+Reads the old lock, makes or refreshes it, and writes it only when its text changes.
 """
 
 from __future__ import annotations

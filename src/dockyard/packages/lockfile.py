@@ -92,7 +92,7 @@ def load(path: Path, made_by: str = LOCK_IMAGE) -> Lock:
 
 
 def load_if_sound(path: Path, made_by: str = LOCK_IMAGE) -> Lock | None:
-    """The same for a lock that is to be made anew: None when there is none, or one so damaged or
+    """The same for a lock that is to be made again: None when there is none, or one so damaged or
     old that nothing of it counts.
     """
     try:
@@ -105,7 +105,7 @@ def load_if_sound(path: Path, made_by: str = LOCK_IMAGE) -> Lock | None:
 
 
 def _relock(made_by: str) -> str:
-    return f"make it anew with `{made_by}`, or take the file from version control"
+    return f"make it again with `{made_by}`, or take the file from version control"
 
 
 def loads(text: str, file: str = "image.lock", made_by: str = LOCK_IMAGE) -> Lock:

@@ -120,7 +120,7 @@ def follow(old: Lock | None, new: Lock, file: str) -> Lock:
                 file,
                 why=f"the lock was made from revision {was}; the repository has {each.revision}",
                 fix="name a mirror that is up to date; where the repository was set back on "
-                "purpose, delete the lock and make it anew",
+                "purpose, delete the lock and make a new one",
             )
     problems.raise_any()
     if old is None or old.packages != new.packages:
@@ -280,4 +280,4 @@ def _change(old: Pin, new: Pin) -> str:
         return f"{old.nevra} comes from {new.repository}, not {old.repository}"
     if (old.digest, old.content) != (new.digest, new.content):
         return f"{old.nevra} has other bytes, though the same version"
-    return f"{old.nevra} lies at {new.path}"
+    return f"{old.nevra} is at {new.path}"

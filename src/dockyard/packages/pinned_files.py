@@ -87,7 +87,7 @@ class _Resolution:
     def _look(self) -> Located:
         for name in sorted({pin.repository for pin in self._pins} - self._known.keys()):
             what = f"the lock has packages of repository {name}, which is not declared"
-            fix = "declare it again, or make the lock anew with: dockyard lock"
+            fix = "declare it again, or make a new lock with: dockyard lock"
             self._problems.add("lock.no-repository", what, self._where, fix=fix)
         self._problems.raise_any()
         self._fetch()

@@ -31,7 +31,7 @@ _STATE = "/var/lib/"
 # Asked line by line elsewhere, or changed by the first boot.
 _NOT_BY_CONTENT = ("/etc/passwd", "/etc/group", "/etc/shadow")
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/libexec/")
-# What lies here starts, is loaded, or gives rights: nothing may be there that the build did not
+# What is here starts, is loaded, or gives rights: nothing may be there that the build did not
 # put there. All directories of SSH keys count among it.
 _KEPT = (
     *("/usr", "/boot", "/etc/systemd", "/etc/sudoers.d", "/etc/pam.d", "/etc/security"),

@@ -1,4 +1,4 @@
-"""Places a finished image where the user wants it, and knows when it lies there already."""
+"""Places a finished image where the user wants it, and knows when it is there already."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def read_only_problems(
         yield loaded.problem(
             "storage.filesystems",
             "build.read-only-var",
-            "the root is only read, and there is no /var that can be written",
+            "the root is read-only, and there is no writable /var",
             why="logind, the journal and others keep their state there, and fail without it",
             fix="add a partition with an ext4, xfs or btrfs file system and `mountPoint: /var`",
         )
@@ -61,7 +61,7 @@ def read_only_problems(
             "os.packages.install",
             "build.read-only-ssh",
             f"{servers[0]} makes its host keys in /etc/ssh at the first boot, "
-            "which is only read in this image",
+            "which is read-only in this image",
             why="/etc belongs to the root; sshd does not start without a host key",
             fix="have them in /var: put `HostKey /var/lib/ssh/ssh_host_ed25519_key` into "
             "/etc/ssh/sshd_config.d by os.additionalFiles, with a unit that makes the key; "
@@ -72,9 +72,9 @@ def read_only_problems(
             yield loaded.problem(
                 "os.packages.install",
                 "build.read-only-etc",
-                f"{name} {does} in /etc at boot, which is only read in this image",
+                f"{name} {does} in /etc at boot, which is read-only in this image",
                 why="/etc belongs to the root; the service fails",
-                fix="leave the package out, or have a root that can be written",
+                fix="leave the package out, or make the root writable",
             )
     for index, user in enumerate(loaded.image.os.users):
         if user.password_expires_days is not None and user.password_expires_days >= 0:
@@ -82,9 +82,9 @@ def read_only_problems(
                 f"os.users[{index}].passwordExpiresDays",
                 "build.read-only-age",
                 f"the days after which {user.name}'s password expires could not be counted: "
-                "/etc is only read in this image",
+                "/etc is read-only in this image",
                 why="they count from the first boot, whose day is written to /etc/shadow",
-                fix="leave passwordExpiresDays out, or choose a root that can be written",
+                fix="leave passwordExpiresDays out, or make the root writable",
             )
 
 

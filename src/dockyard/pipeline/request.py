@@ -234,7 +234,7 @@ def image_epoch(distro: DistroHeader, lock: Lock) -> int:
                 f"the distribution {distro.distro.name} says no time for what is made of it",
                 str(distro.file),
                 why="it has no `epoch`, and the metadata of none of its repositories says a time",
-                fix="add `epoch`, in seconds since 1970: `date +%s` gives the present",
+                fix="add `epoch`, in seconds since 1970: `date +%s` prints the current time",
             )
         )
     return epoch

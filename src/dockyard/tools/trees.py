@@ -124,7 +124,7 @@ def require_whole(
 ) -> None:
     """Raise DockyardError (`tools.lock-stale`) unless all that is declared is pinned.
 
-    where: the lock's file. remake: the command that makes it anew.
+    where: the lock's file. remake: the command that makes it again.
     """
     lacking = []
     for tree in declared_trees():

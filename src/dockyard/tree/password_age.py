@@ -55,7 +55,7 @@ def count_from_first_boot(tree: Tree, user: str, position: Position | None) -> N
                 f"the days after which {user}'s password expires cannot be counted",
                 position,
                 why=f"the image has no {CHAGE}, with which the first boot begins to count them",
-                fix="install the package that brings it: passwd or shadow-utils, by distribution",
+                fix="install the package that provides it: passwd or shadow-utils, by distribution",
             )
         )
     tree.files.write(_SCRIPT, _SCRIPT_TEXT.encode(), mode=0o755)

@@ -147,7 +147,7 @@ class ScriptSetting:
             "tree.script-failed",
             f"the script {self.name} failed with status {completed.status}",
             self.position,
-            fix="mend the script and build again; what was finished before it is reused",
+            fix="correct the script and build again; what was finished before it is reused",
             excerpt=tuple(output[-20:]),
         )
 

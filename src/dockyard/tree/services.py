@@ -119,7 +119,7 @@ class ServiceSetting:
             self.position,
             fix=f"did you mean {' or '.join(near)}?"
             if near
-            else "install the package that brings it",
+            else "install the package that provides it",
         )
 
     def _installable(self, tree: Tree) -> bool:

@@ -51,7 +51,7 @@ class Setting(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that shapes what the setting does, as JSON values without secrets in clear."""
+        """All that shapes what the setting does, as JSON values without secrets in plain text."""
 
     def describe(self) -> str:
         """One line for the plan."""

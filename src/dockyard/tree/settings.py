@@ -150,7 +150,7 @@ def _password(user: User, key: str, loaded: LoadedImage, problems: Problems) -> 
             problem = loaded.problem(
                 f"{key}.password.type",
                 "tree.plain-password",
-                f"the password of {user.name} is given in clear",
+                f"the password of {user.name} is given in plain text",
                 why="a hash needs a random salt, and nothing in an image may be random",
                 fix="give `type: hashed` and what `openssl passwd -6` or `mkpasswd` prints",
             )
@@ -165,7 +165,7 @@ def _hash(text: str, at: str, loaded: LoadedImage, problems: Problems) -> str:
             at,
             "tree.not-a-hash",
             "the password is not a hash that crypt(5) knows",
-            why="nobody could log in with it, and what stands there would be the password in clear",
+            why="nobody could log in with it; a password would be there in plain text",
             fix="give what `openssl passwd -6` or `mkpasswd` prints, beginning with `$`",
         )
         problems.extend([problem])

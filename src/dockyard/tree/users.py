@@ -150,7 +150,7 @@ class UserSetting:
             if self.home is not None:  # packages may give /dev/null
                 tree.files.make_directories(account.home)
             return
-        # What lies above belongs to all of its users: root's, and open to them.
+        # What is above belongs to all of its users: root's, and open to them.
         tree.files.make_directories(str(PurePosixPath(account.home).parent))
         tree.files.make_directories(account.home, mode=0o700, uid=account.uid, gid=account.gid)
         _copy_below(tree.files, _SKELETON, account.home, account)

@@ -118,7 +118,7 @@ def find_firmware(tools_root: Path, secure_boot: bool = False) -> Firmware:
             code="vm.no-firmware",
             what="the tools tree has no UEFI firmware",
             where=str(tools_root),
-            fix="fetch the tools anew: dockyard tools",
+            fix="fetch the tools again: dockyard tools",
         )
     )
 

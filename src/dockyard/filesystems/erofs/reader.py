@@ -1,6 +1,6 @@
 """Makes an archive of an EROFS image: metadata by our own reader, compressed data by fsck.erofs.
 
-fsck.erofs alone would lose capabilities, ids that the namespace has not, and devices.
+fsck.erofs alone would lose capabilities, ids that the namespace lacks, and devices.
 """
 
 from __future__ import annotations

@@ -77,11 +77,11 @@ class Volume(MappedImage):
         self._shared = fields[11] * self.block_size
 
     def place(self, number: int) -> int:
-        """Where an inode lies in the image."""
+        """Where an inode is in the image."""
         return self._metadata + number * 32
 
     def inode(self, number: int) -> Inode:
-        """An inode by its number, which says where it lies."""
+        """An inode by its number, which says where it is."""
         at = self.place(number)
         try:
             is_extended = self.data[at] & 1
@@ -102,7 +102,7 @@ class Volume(MappedImage):
                 at += _COMPACT.size
             xattrs = self._xattrs(at, count) if count else ()
         except (IndexError, struct.error) as error:
-            raise self.broken(f"inode {number} lies behind its end") from error
+            raise self.broken(f"inode {number} is past its end") from error
         tail = at + (12 + 4 * (count - 1) if count else 0)
         return Inode(layout, mode, uid, gid, size, time, links, word, tail, xattrs)
 
@@ -166,7 +166,7 @@ class Volume(MappedImage):
     def names(self, inode: Inode) -> Iterator[tuple[bytes, int]]:
         """Names and inode numbers in a directory."""
         if inode.size > len(self.data):
-            raise self.broken("a directory is larger than can be")
+            raise self.broken("a directory is impossibly large")
         content = b"".join(self.pieces(inode))
         for start in range(0, len(content), self.block_size):
             block = content[start : start + self.block_size]

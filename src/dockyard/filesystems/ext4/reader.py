@@ -80,7 +80,7 @@ def pieces(volume: Volume, inode: Inode) -> Iterator[bytes]:
         yield from zeros(start - done)
         at, left = extent.physical * block, min(extent.count * block, inode.size - start)
         if left > 0 and at + left > len(volume.data):
-            raise volume.broken(f"inode {inode.number} lies behind its end")
+            raise volume.broken(f"inode {inode.number} is past its end")
         for offset in range(at, at + left, PIECE):
             yield volume.data[offset : min(offset + PIECE, at + left)]
         done = start + max(left, 0)

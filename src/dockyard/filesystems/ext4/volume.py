@@ -111,7 +111,7 @@ class Volume(MappedImage):
     def block(self, number: int) -> bytes:
         """A block of the image."""
         at = number * self.block_size
-        return self.bytes_at(at, self.block_size, f"block {number} lies behind its end")
+        return self.bytes_at(at, self.block_size, f"block {number} is past its end")
 
     def inode(self, number: int) -> Inode:
         """An inode by its number."""
@@ -119,7 +119,7 @@ class Volume(MappedImage):
             raise self.broken(f"there is no inode {number}")
         group, index = divmod(number - 1, self._inodes_per_group)
         at = self._tables[group] * self.block_size + index * self._inode_size
-        raw = self.bytes_at(at, self._inode_size, f"inode {number} lies behind its end")
+        raw = self.bytes_at(at, self._inode_size, f"inode {number} is past its end")
         extra = _u16(raw, 0x80) if self._inode_size > 128 else 0
         seconds: int = struct.unpack_from("<i", raw, 0x10)[0]
         fraction = _u32(raw, 0x88) if extra >= 12 else 0
@@ -187,7 +187,7 @@ class Volume(MappedImage):
     def content(self, inode: Inode) -> bytes:
         """All bytes of an inode that keeps blocks."""
         if inode.size > len(self.data):
-            raise self.broken(f"inode {inode.number} is larger than can be")
+            raise self.broken(f"inode {inode.number} is impossibly large")
         content = bytearray(inode.size)
         for extent in self.extents(inode):
             start = extent.logical * self.block_size
@@ -196,7 +196,7 @@ class Volume(MappedImage):
             if count > 0:
                 content[start : start + count] = self.data[at : at + count]
         if len(content) != inode.size:
-            raise self.broken(f"inode {inode.number} lies behind its end")
+            raise self.broken(f"inode {inode.number} is past its end")
         return bytes(content)
 
     def names(self, blocks: bytes) -> Iterator[tuple[bytes, int, int]]:

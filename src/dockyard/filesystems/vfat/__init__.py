@@ -29,7 +29,7 @@ __all__ = ["minimum_size", "needs", "read", "refuse", "volume_id", "write"]
 needs = "main"
 
 _FIRST, _LAST = 315_532_800, 4_354_819_198
-# 65525 clusters of one sector, their table twice, and what lies before.
+# 65525 clusters of one sector, their table twice, and what is before.
 _SMALLEST_32 = 33 << 20
 _FORBIDDEN = re.compile(r'[\x00-\x1f"*:<>?\\|]|[. ]$')
 _FIX = "keep it on another file system"

@@ -105,7 +105,7 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
 
 
 def _ownable(archive: Archive) -> Archive:
-    """The archive with root as the owner of what belongs to ids that the namespace has not."""
+    """The archive with root as the owner of what belongs to ids that the namespace lacks."""
     if not any(has_foreign_owner(entry) for entry in archive):
         return archive
     return archive.changed(

@@ -87,17 +87,17 @@ class Volume(MappedImage):
         self._has_file_types = bool(incompatible & _HAS_FILE_TYPES)
 
     def _place(self, block: int) -> int:
-        """Where a block lies: its number is of its group and within it."""
+        """Where a block is: its number is of its group and within it."""
         group, index = block >> self._group_log, block & (1 << self._group_log) - 1
         return (group * self._group_blocks + index) * self.block_size
 
     def inode_place(self, number: int) -> int:
-        """Where an inode lies in the image."""
+        """Where an inode is in the image."""
         index = number & (1 << self._inodes_log) - 1
         return self._place(number >> self._inodes_log) + index * self.inode_size
 
     def inode(self, number: int) -> Inode:
-        """An inode by its number, which says where it lies."""
+        """An inode by its number, which says where it is."""
         raw = self.bytes_at(self.inode_place(number), self.inode_size)
         if raw[:2] != b"IN" or raw[4] != 3:
             raise self.broken(f"there is no inode {number}")

@@ -110,7 +110,7 @@ class DebPackage:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """Where a member of the ar archive lies in the file, in bytes."""
+    """Where a member of the ar archive is in the file, in bytes."""
 
     name: str
     offset: int

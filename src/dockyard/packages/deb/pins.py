@@ -68,7 +68,7 @@ def fetch_pins(
     """Bring pinned packages into the blobs. Raises DockyardError as `fetch` does."""
     missing = [item for item in pins if not blobs.has(item.digest)]
     if missing:
-        # An offline directory may have all: a mirror is needed only when it has not.
+        # An offline directory may have all: a mirror is needed only when it does not.
         there = [Blobs(path) for path in origins.offline]
         alone = all(any(directory.has(item.digest) for directory in there) for item in missing)
         mirrors = origins.mirrors if alone else origins.need_mirrors()

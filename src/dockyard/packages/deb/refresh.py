@@ -168,7 +168,7 @@ def _lost(old: Iterable[Pin], new: Iterable[Pin], asked: set[str]) -> list[Probl
         Problem(
             code="debian.no-package",
             what=f"the archive has no package {item.name} any more",
-            why=f"{item.nevra} is pinned, and nobody has it any more",
+            why=f"{item.nevra} is pinned, and no source has it any more",
             fix="name a mirror that has it with --mirror-dir, or ask for another package",
         )
         for item in old

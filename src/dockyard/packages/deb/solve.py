@@ -247,9 +247,9 @@ def _explain(index: Index, problem: solv.Problem) -> Problem:
                 lines[text] = None
     return Problem(
         code="debian.conflict",
-        what="the packages that are asked for cannot be there together",
+        what="the requested packages conflict with each other",
         why="\n".join(sorted(lines)),
-        fix="leave out one of those that are named",
+        fix="leave out one of the packages named above",
     )
 
 

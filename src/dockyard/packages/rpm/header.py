@@ -322,7 +322,7 @@ def _type(kind: int) -> Type:
 
 def _decode(store: bytes, kind: Type, where: int, count: int) -> Value:
     if not 0 <= where <= len(store):
-        raise MalformedHeader("an entry lies outside of the store")
+        raise MalformedHeader("an entry is outside of the store")
     if kind in _NUMBER_FORMATS:
         layout = f">{count}{_NUMBER_FORMATS[kind]}"
         if count > len(store) or where + struct.calcsize(layout) > len(store):

@@ -80,7 +80,7 @@ def _require_past(repository: Repository, certificates: Sequence[pysequoia.Cert]
                 f"the key of repository {repository.id} is from the future",
                 repository.position,
                 why=f"key {name} was made on {_day(made)}; this machine's clock says {_day(now)}",
-                fix="set the clock right",
+                fix="correct the clock",
             )
         )
 

@@ -206,7 +206,7 @@ def files_of(header: Header) -> tuple[PackagedFile, ...]:
     if any(len(column) != count for column in columns):
         raise MalformedHeader("the columns of its files are of unequal length")
     if max(header.numbers(Tag.DIRINDEXES)) >= len(directories):
-        raise MalformedHeader("a file lies in a directory that it does not list")
+        raise MalformedHeader("a file is in a directory that it does not list")
     return tuple(
         PackagedFile(
             path=directories[index] + name,
