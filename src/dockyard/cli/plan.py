@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from itertools import groupby
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,18 +53,26 @@ def as_text(plan: Plan, *, details: bool = False) -> str:
     reasons = [each.reason for each in plan.decisions if each.action.value == "run"]
     shared = reasons[0] if len(reasons) > 1 and len(set(reasons)) == 1 else ""
     lines: list[str] = []
-    for (group, action), found in groupby(plan.decisions, lambda d: (d.step.group, d.action)):
-        same = list(found)
-        if group and len(same) > _SHOWN:
-            lines += _group(group, action.value, same, not shared)
+    for same in _together(plan.decisions):
+        if len(same) > _SHOWN:
+            lines += _group(same, not shared)
         else:
             lines += [line for each in same for line in _lines(each, details, not shared)]
     return "\n".join([*lines, _summary(plan, shared)])
 
 
-def _group(name: str, action: str, same: list[Decision], reasons: bool) -> list[str]:
+def _together(decisions: Iterable[Decision]) -> Iterable[list[Decision]]:
+    """Decisions in order; those of a group that have the same outcome with the first of them."""
+    found: dict[tuple[str, str], list[Decision]] = {}
+    for each in decisions:
+        key = (each.step.group, each.action.value) if each.step.group else (each.step.name, "")
+        found.setdefault(key, []).append(each)
+    return found.values()
+
+
+def _group(same: list[Decision], reasons: bool) -> list[str]:
     """Many steps of a group that have the same outcome, as one."""
-    mark, colour = _MARKS[action]
+    name, (mark, colour) = same[0].step.group, _MARKS[same[0].action.value]
     lines = [
         f"{click.style(mark, fg=colour)} {click.style(f'{name} ({len(same)})', dim=not colour)}"
     ]
