@@ -24,6 +24,7 @@ from dockyard.errors import DockyardError, Problem
 
 _MAGIC = b"DYARCH2\n"
 _KINDS = tuple(Kind)
+_NUMBER_OF = {kind: number for number, kind in enumerate(_KINDS)}
 _COUNTS = struct.Struct("<QQQ")
 _NO_DIGEST = bytes(32)
 _NUMBERS = ("B", "H", "I", "I", "q", "Q", "I", "I", "I", "H")
@@ -38,14 +39,20 @@ def save(archive: Archive, path: Path) -> None:
         if not isinstance(source, TreeSource):
             raise TypeError("only an archive of trees has an index")
     tables: dict[Xattrs, int] = {}
-    numbers = [array(code) for code in _NUMBERS]
-    for entry, tree in zip(archive.entries, archive.source_of, strict=True):
-        row = (
-            _KINDS.index(entry.kind), entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.size,
-            *entry.rdev, tables.setdefault(entry.xattrs, len(tables)), tree,
-        )  # fmt: skip
-        for column, value in zip(numbers, row, strict=True):
-            column.append(value)
+    entries = archive.entries
+    columns = (
+        [_NUMBER_OF[entry.kind] for entry in entries],
+        [entry.mode for entry in entries],
+        [entry.uid for entry in entries],
+        [entry.gid for entry in entries],
+        [entry.mtime_ns for entry in entries],
+        [entry.size for entry in entries],
+        [entry.rdev[0] for entry in entries],
+        [entry.rdev[1] for entry in entries],
+        [tables.setdefault(entry.xattrs, len(tables)) for entry in entries],
+        archive.source_of,
+    )
+    numbers = [array(code, column) for code, column in zip(_NUMBERS, columns, strict=True)]
     parts = [_COUNTS.pack(len(archive.entries), len(tables), len(archive.sources))]
     parts += [_xattrs(table) for table in tables]
     parts += [_little(column) for column in numbers]

@@ -232,7 +232,11 @@ def _written(descriptor: int, entry: Entry, pieces: Iterator[bytes]) -> Entry:
         os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
     finally:
         os.close(descriptor)
-    return replace(entry, size=size, digest=digest.hexdigest())
+    # All arguments by place: dataclasses.replace takes as long as all else that is done here.
+    return Entry(
+        entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime_ns, size,
+        digest.hexdigest(), entry.target, entry.rdev, entry.xattrs,
+    )  # fmt: skip
 
 
 def _dress(full: bytes, entry: Entry) -> None:
