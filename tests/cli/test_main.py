@@ -6,15 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
+from here import Here
 
-from dockyard.cli.main import VERBS, dockyard, main
-from dockyard.host import stopping
+from dockyard.cli.main import VERBS, dockyard
 from dockyard.model.output import WRITTEN_FORMATS
 
 CODE = "from dockyard.cli.main import main; main()"
@@ -22,23 +21,6 @@ CODE = "from dockyard.cli.main import main; main()"
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", CODE, *words], capture_output=True, text=True)
-
-
-@dataclass
-class Here:
-    """Runs `dockyard` in this process, which is quicker than another one."""
-
-    patch: pytest.MonkeyPatch
-    capture: pytest.CaptureFixture[str]
-
-    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        self.patch.setattr(sys, "argv", ["dockyard", *words])
-        self.patch.setattr(stopping, "listen", lambda _: None)
-        with pytest.raises(SystemExit) as left:
-            main()
-        told = self.capture.readouterr()
-        status = left.value.code if isinstance(left.value.code, int) else 1
-        return subprocess.CompletedProcess(words, status, told.out, told.err)
 
 
 @pytest.fixture

@@ -4,79 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from click import unstyle
 
 from dockyard.cli.verdict import as_facts, as_text
 from dockyard.errors import DockyardError, Position
-from dockyard.host.process import start
-from dockyard.host.sandbox import Tools
 from dockyard.tree.check import Check, Unasked
 from dockyard.tree.file_facts import FileFact, file_checks
 from dockyard.vm import guest
 from dockyard.vm.guest import Progress, ask
 from dockyard.vm.report import GuestReport, RecordKind
+from player import Player, add_firmware
 
 CHECKS = [
     Check("users.alice.shell", "alice's shell is /bin/bash", "…", "/bin/bash"),
     Check("hostname", "the host name is harbor", "…", "harbor", Position("image.yaml", 3, 5)),
 ]
 
-PLAYER = """
-import os, sys, time
-console, report, monitor = (int(number) for number in sys.argv[1:4])
-def say(kind, id="-", status=0, text=""):
-    data = text.encode()
-    head = "@%s %s %d %d\\n" % (kind, id, status, len(data))
-    os.write(report, head.encode() + data + b"\\n")
-def show(text): os.write(console, text.encode() + b"\\r\\n")
-def event(name, reason): os.write(
-    monitor, b'{"event": "%s", "data": {"reason": "%s"}}\\n' % (name.encode(), reason.encode()))
-def take():
-    size = int(os.read(report, 12))
-    while size: size -= len(os.read(report, size))
-def up():
-    say("hello", text="2.5"); take()
-    say("uptime", text="9.5"); say("state", text="running"); say("times", text="quick")
-def check(place, text, status=0): say("begin", place); say("check", place, status, text)
-os.read(monitor, 100)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Player(Tools):
-    """A tools tree whose QEMU is a Python script."""
-
-    scripts: list[str] = field(default_factory=list)
-
-    def start(self, argv: Sequence[str], **more: Any) -> subprocess.Popen[bytes]:
-        names = [a.partition("fd=")[2] for a in argv if a.startswith("socket,id=")]
-        stderr: IO[bytes] = more["stderr"]
-        env: Mapping[str, str] = more["env"]
-        program = PLAYER + self.scripts.pop(0)
-        return start(
-            [sys.executable, "-c", program, *names],
-            stderr=stderr,
-            env=env,
-            pass_fds=more["pass_fds"],
-        )
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    firmware = tmp_path / "tools" / "usr/share/OVMF"
-    firmware.mkdir(parents=True)
-    for name in ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"):
-        (firmware / name).write_bytes(b"firmware")
-    return tmp_path / "tools"
+    return add_firmware(tmp_path / "tools")
 
 
 def play(root: Path, *scripts: str, timeout: float = 20, **more: Any) -> Any:

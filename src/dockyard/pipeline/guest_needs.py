@@ -13,10 +13,10 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Position, Problem
 
 # By the package that brings them, as most distributions name it.
-_PROGRAMS = {
+PROGRAMS = {
     "bash or dash": ("sh",),
     "coreutils": (
-        *("cat", "cut", "head", "id", "ls", "mkdir", "sha256sum", "sort", "stat", "tail"),
+        *("cat", "cut", "head", "id", "ls", "mkdir", "mkfifo", "sha256sum", "sort", "stat", "tail"),
         *("timeout", "tr"),
     ),
     "grep": ("grep",),
@@ -47,7 +47,7 @@ def require_answers(manifest: Path, packages_at: Position) -> None:
     problems = []
     lacking = {
         package: missing
-        for package, names in _PROGRAMS.items()
+        for package, names in PROGRAMS.items()
         if (missing := [name for name in names if name not in programs])
     }
     if lacking:
