@@ -16,8 +16,6 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-import grimp
-
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/architecture.md"
 ROOMS, BUILD = ROOT / "docs/images/rooms.svg", ROOT / "docs/images/build.svg"
@@ -63,13 +61,35 @@ def owned(room: str) -> str:
     return words[0].upper() + words[1:]
 
 
+def module_imports() -> dict[str, set[str]]:
+    """For each module of Dockyard those that it imports, also for types and within functions."""
+    source = ROOT / "src"
+    trees = {
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): (
+            ast.parse(path.read_text())
+        )
+        for path in source.rglob("*.py")
+    }
+    found: dict[str, set[str]] = {}
+    for module, tree in trees.items():
+        names: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {each.name for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                # A module of a package, or something that is in the module.
+                whole = {f"{node.module}.{each.name}" for each in node.names}
+                names |= {name if name in trees else node.module for name in whole}
+        found[module] = (names & trees.keys()) - {module}
+    return found
+
+
 def imported() -> dict[str, list[str]]:
     """For each room those that it imports today, in the order of the floors."""
-    graph = grimp.build_graph("dockyard", cache_dir=None)
     order = [room for floor in floors() for room in floor]
     found: dict[str, set[str]] = {room: set() for room in order}
-    for module in graph.modules:
-        for other in graph.find_modules_directly_imported_by(module):
+    for module, others in module_imports().items():
+        for other in others:
             one, two = (f"{name}..".split(".")[1] for name in (module, other))
             if one in found and two in found and one != two:
                 found[one].add(two)
@@ -119,7 +139,7 @@ def rooms_picture() -> str:
 
 
 class Box(NamedTuple):
-    """A step of the picture, by its name in a plan; `KEY` stands for a partition's."""
+    """A step of the picture, by its name in a plan; capitals stand for a package or a key."""
 
     name: str
     column: int
@@ -129,25 +149,35 @@ class Box(NamedTuple):
 
 STEPS = (
     Box("tools", 0, 0, "programs, unpacked"),
-    Box("packages", 0, 1, "all in one tree"),
-    Box("boot-settings", 1, 1, "what shapes the boot"),
-    Box("settings", 1, 2, "what does not"),
-    Box("scripts", 1, 3, "postCustomization"),
-    Box("final-scripts", 1, 4, "finalizeCustomization"),
-    Box("boot-root", 2, 1, "merged for booting"),
-    Box("root", 2, 4, "the canonical archive"),
-    Box("expected", 2, 5, "what checks will find"),
-    Box("kernel", 3, 0, "taken from the root"),
-    Box("initrd", 3, 1, "put together"),
-    Box("uki", 3, 2, "one EFI program"),
-    Box("manifest", 3, 5, "every file, its digest"),
-    Box("filesystem-KEY", 4, 3, "one per partition"),
-    Box("proof-KEY", 4, 4, "read back, if asked"),
-    Box("swap-KEY", 4, 5, "one per partition"),
+    Box("fetch", 0, 1, "what the lock pins"),
+    Box("unpack-PACKAGE", 0, 2, "each once, shared"),
+    Box("database", 0, 3, "of rpm, canonical"),
+    Box("modules-selection", 0, 4, "what an index is of"),
+    Box("modules-index", 0, 5, "as depmod makes it"),
+    Box("packages", 1, 2, "all in one tree"),
+    Box("boot-settings", 2, 1, "what shapes the boot"),
+    Box("settings", 2, 2, "what does not"),
+    Box("scripts", 2, 3, "postCustomization"),
+    Box("final-scripts", 2, 4, "finalizeCustomization"),
+    Box("boot-root", 3, 1, "merged for booting"),
+    Box("root", 3, 4, "the canonical archive"),
+    Box("expected", 3, 5, "what checks will find"),
+    Box("kernel", 4, 0, "taken from the root"),
+    Box("initrd", 4, 1, "put together"),
+    Box("uki", 4, 2, "one EFI program"),
+    Box("manifest", 4, 5, "every file, its digest"),
+    Box("filesystem-KEY", 5, 3, "one per partition"),
+    Box("proof-KEY", 5, 4, "read back, if asked"),
+    Box("swap-KEY", 5, 5, "one per partition"),
 )
 # Whose result goes into which: the ones that a reader follows; what tools go into is left out.
 ARROWS = (
-    ("tools", "packages"),
+    ("fetch", "unpack-PACKAGE"),
+    ("unpack-PACKAGE", "database"),
+    ("modules-selection", "modules-index"),
+    ("unpack-PACKAGE", "packages"),
+    ("database", "packages"),
+    ("modules-index", "packages"),
     ("packages", "boot-settings"),
     ("boot-settings", "settings"),
     ("settings", "scripts"),
@@ -164,7 +194,7 @@ ARROWS = (
     ("root", "expected"),
     ("filesystem-KEY", "proof-KEY"),
 )
-_WIDTH, _HEIGHT, _ACROSS, _DOWN, _LEFT, _TOP = 148, 46, 186, 68, 44, 268
+_WIDTH, _HEIGHT, _ACROSS, _DOWN, _LEFT, _TOP = 150, 46, 182, 68, 44, 268
 
 
 def build_picture() -> str:
@@ -172,7 +202,7 @@ def build_picture() -> str:
     places = {
         box.name: (_LEFT + box.column * _ACROSS, _TOP + int(box.row * _DOWN)) for box in STEPS
     }
-    drawn = [*_request(), _rect("frame", 24, 222, 944, 452)]
+    drawn = [*_request(), _rect("frame", 24, 222, 1100, 452)]
     drawn.append(_text(40, 246, "engine.run: run_plan", "name"))
     drawn.append(
         _text(
@@ -194,7 +224,7 @@ def build_picture() -> str:
         "becomes steps; the engine runs those that have no result; the format writes the image; "
         "a guest is asked whether every setting holds"
     )
-    return _svg(992, 792, label, drawn)
+    return _svg(1148, 792, label, drawn)
 
 
 def _request() -> Iterator[str]:
@@ -206,11 +236,11 @@ def _request() -> Iterator[str]:
     )
     for index, (name, words) in enumerate(files):
         yield from _titled("file", 24, 20 + 62 * index, 152, 50, name, words)
-    yield from _titled("box", 206, 20, 186, 50, "model", "config.load: load_image")
-    yield _arrow("M176 45H202")
-    yield _rect("frame", 420, 20, 252, 174)
-    yield _text(546, 41, "ImageRequest", "name mid")
-    yield _text(546, 58, "pipeline.request: read_request", "code mid")
+    yield from _titled("box", 222, 20, 190, 50, "model", "config.load: load_image")
+    yield _arrow("M176 45H218")
+    yield _rect("frame", 460, 20, 288, 174)
+    yield _text(604, 41, "ImageRequest", "name mid")
+    yield _text(604, 58, "pipeline.request: read_request", "code mid")
     parts = (
         ("source", "packages"),
         ("settings", "one module each"),
@@ -218,28 +248,28 @@ def _request() -> Iterator[str]:
         ("output", "format, its parts"),
     )
     for index, (name, words) in enumerate(parts):
-        x, y = 430 + index % 2 * 120, 72 + index // 2 * 60
-        yield from _titled("set", x, y, 112, 50, name, words)
-    yield _arrow("M392 45H416")
-    yield _arrow("M176 107H416")
-    yield _arrow("M176 169H416")
-    yield from _titled("box", 710, 20, 258, 50, "steps", "pipeline.image: image_steps")
-    yield from _titled("box", 710, 114, 258, 50, "plan", "engine.plan: make_plan")
-    yield _text(839, 184, "what runs, what is reused, and why", "small mid")
-    yield _arrow("M672 45H706")
-    yield _arrow("M839 70V110")
-    yield _arrow("M839 190V218")
+        x, y = 472 + index % 2 * 136, 72 + index // 2 * 60
+        yield from _titled("set", x, y, 128, 50, name, words)
+    yield _arrow("M412 45H456")
+    yield _arrow("M176 107H456")
+    yield _arrow("M176 169H456")
+    yield from _titled("box", 806, 20, 318, 50, "steps", "pipeline.image: image_steps")
+    yield from _titled("box", 806, 114, 318, 50, "plan", "engine.plan: make_plan")
+    yield _text(965, 184, "what runs, what is reused, and why", "small mid")
+    yield _arrow("M748 45H802")
+    yield _arrow("M965 70V110")
+    yield _arrow("M965 190V218")
 
 
 def _written() -> Iterator[str]:
     """What the image is written from, and what becomes of it."""
     y = 722
-    yield from _titled("file", 700, y, 268, 50, "manifest", "of every file in the image")
+    yield from _titled("file", 846, y, 278, 50, "manifest", "of every file in the image")
     yield from _titled("end", 330, y, 290, 50, "image", "pipeline.artefact: write_image")
     yield from _titled("end", 24, y, 226, 50, "verdict of boot --check", "vm.guest: ask")
     yield _arrow(f"M475 674V{y - 4}")
     yield _text(487, 702, "the parts that its format needs", "small")
-    yield _arrow(f"M834 674V{y - 4}")
+    yield _arrow(f"M985 674V{y - 4}")
     yield _arrow(f"M330 {y + 25}H254")
     yield _arrow(f"M137 674V{y - 4}")
     yield _text(149, 702, "what checks are to find", "small")

@@ -123,8 +123,10 @@ def test_plans_do_not_say_what_is_secret(desk: Desk) -> None:
 
 
 def drawn(name: str) -> str:
-    """A step's name as docs/images/build.svg has it, which shows one for all partitions."""
+    """A step's name as docs/images/build.svg has it: one for all packages, or partitions."""
     kind = name.partition("-")[0]
+    if kind == "unpack":
+        return "unpack-PACKAGE"
     return f"{kind}-KEY" if kind in ("filesystem", "proof", "swap") else name
 
 
