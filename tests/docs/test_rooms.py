@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
+import tomllib
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 
 from snippets import ROOT
 
@@ -28,3 +32,33 @@ def test_no_module_is_too_long() -> None:
     modules = {path: path.read_text().count("\n") for path in (ROOT / "src").rglob("*.py")}
     assert modules
     assert {str(path): lines for path, lines in modules.items() if lines > LONGEST} == {}
+
+
+def test_every_dependency_is_used() -> None:
+    """What a user installs is imported by Dockyard; what a developer does, by tests or `make`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    programs = {"import-linter", "mypy", "ruff", "types-PyYAML"}
+    extras = set(project["optional-dependencies"]["dev"])
+    used = imported_distributions("src")
+    assert {bare(each) for each in project["dependencies"]} == used
+    assert {bare(each) for each in extras} - {bare(each) for each in programs} == (
+        imported_distributions("tests") - used
+    )
+
+
+def bare(requirement: str) -> str:
+    """The name of a distribution as it is compared (PEP 503)."""
+    name = re.split(r"[^\w.-]", requirement)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported_distributions(directory: str) -> set[str]:
+    known = packages_distributions()
+    names: set[str] = set()
+    for path in (ROOT / directory).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.partition(".")[0])
+    return {bare(each) for name in names for each in known.get(name, ()) if each != "dockyard"}

@@ -12,7 +12,9 @@ from dockyard.cli.display import display
 from dockyard.errors import DockyardError, Problem
 
 if TYPE_CHECKING:
+    from dockyard.engine.store import Store
     from dockyard.model.packages import Pin
+    from dockyard.pipeline.build import PlannedImage
     from dockyard.tree.check import Question
 
 
@@ -46,43 +48,21 @@ def questions_for(
     are made without. rpm_sources: those that it was built with.
     every_file: ask for the bytes of all files, not of a sample. Raises DockyardError with every
     mistake of the file, or when it was not built as it is now, was changed in the store since, or
-    has not what the checks need.
+    lacks what the checks need.
     """
-    from dockyard.engine.plan import Action
     from dockyard.engine.store import Store
     from dockyard.host import namespace
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.arguments import MANIFEST
     from dockyard.pipeline.artefact import needs_namespace, write_image
-    from dockyard.pipeline.build import plan_image, without_damage
+    from dockyard.pipeline.build import plan_image
     from dockyard.pipeline.guest_needs import require_answers
     from dockyard.pipeline.questions import questions_of
 
     kept = Store(store)
     planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
-    if built and not all(kept.has(step) for step in planned.steps.goals):
-        raise DockyardError(
-            Problem(
-                code="boot.not-built",
-                what="the store has no build of the image as its file, lock and Dockyard are now",
-                where=str(file),
-                fix=f"run: dockyard build {file}",
-            )
-        )
     if built:
-        looked_at = {step.id for step in planned.steps.goals}
-        decisions = without_damage(planned, kept, mend=False).plan.decisions
-        remade = [each for each in decisions if each.action is Action.RUN]
-        if damaged := [each.reason for each in remade if each.step.id in looked_at]:
-            raise DockyardError(
-                Problem(
-                    code="boot.damaged",
-                    what="the store's build of the image is not as it was made",
-                    where=str(file),
-                    why=damaged[0],
-                    fix=f"run: dockyard build {file}, which makes it again",
-                )
-            )
+        _require_whole(planned, kept, file)
     request, steps = planned.request, planned.steps
     manifest = kept.path(steps.manifest) if kept.has(steps.manifest) else None
     questions: Sequence[Question] = ()
@@ -98,3 +78,32 @@ def questions_for(
         return write_image(request, steps, kept, out)[0]
 
     return Artefact(request.name, write, request.output.format, questions, request.lock.tools)
+
+
+def _require_whole(planned: PlannedImage, kept: Store, file: Path) -> None:
+    """Raise DockyardError when something that the image is made of is not there, or is damaged."""
+    from dockyard.engine.plan import Action
+    from dockyard.pipeline.build import without_damage
+
+    if not all(kept.has(step) for step in planned.steps.goals):
+        raise DockyardError(
+            Problem(
+                code="boot.not-built",
+                what="the store has no build of the image as its file, lock and Dockyard are now",
+                where=str(file),
+                fix=f"run: dockyard build {file}",
+            )
+        )
+    looked_at = {step.id for step in planned.steps.goals}
+    decisions = without_damage(planned, kept, mend=False).plan.decisions
+    remade = [each for each in decisions if each.action is Action.RUN]
+    if damaged := [each.reason for each in remade if each.step.id in looked_at]:
+        raise DockyardError(
+            Problem(
+                code="boot.damaged",
+                what="the store's build of the image is not as it was made",
+                where=str(file),
+                why=damaged[0],
+                fix=f"run: dockyard build {file}, which makes it again",
+            )
+        )

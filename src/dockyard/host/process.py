@@ -197,16 +197,7 @@ def run(
     for pipe in pipes:
         pipe.begin()
     watch = Watch(process, limits, (shown or argv)[0]) if limits else None
-    try:
-        with stopping.killable(process), watch or nullcontext():
-            out, err = process.communicate(feed, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    out, err = _ended(process, feed, timeout, watch)
     out = lines.end() if lines else out
     err = errors.end() if errors else err
     completed = Completed(tuple(argv), process.returncode, out or b"", err or b"")
@@ -216,6 +207,22 @@ def run(
     if check and completed.status:
         raise ProcessFailed(completed, shown)
     return completed
+
+
+def _ended(
+    process: subprocess.Popen[bytes], feed: bytes | None, timeout: float | None, watch: Watch | None
+) -> tuple[bytes | None, bytes | None]:
+    """Feed a program and wait for its end: what it printed. It does not outlive this call."""
+    try:
+        with stopping.killable(process), watch or nullcontext():
+            return process.communicate(feed, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
 
 
 def _with_output(problem: Problem, output: bytes) -> Problem:
