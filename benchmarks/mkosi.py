@@ -25,7 +25,7 @@ from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.deb.unpack import unpack
-from dockyard.tools.declared import Purpose, Tree
+from dockyard.tools.declared import DeclaredTree, Purpose
 from dockyard.tools.unpacking import finish_tree
 
 _DECLARED = Path(__file__).with_name("mkosi.yaml")
@@ -108,7 +108,7 @@ def _unpack(root: Path, tree: Path, declared: dict[str, Any], origins: Origins) 
     blobs = Blobs(root / "blobs")
     fetch_pins(pins, blobs, origins)
     purpose = Purpose("mkosi", "to compare with", names)
-    declaration = Tree("mkosi", suite, (purpose,), declared["links"], _DROP, _PYTHON)
+    declaration = DeclaredTree("mkosi", suite, (purpose,), declared["links"], _DROP, _PYTHON)
     part = root / "tree.part"
     files.remove_tree(part)
     unpack([blobs.path(each.digest) for each in pins], part, drop=_DROP)

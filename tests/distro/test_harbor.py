@@ -254,7 +254,7 @@ def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     from dockyard.distro.build import build_distro
     from dockyard.install.finish import finish
     from dockyard.install.rpm import install, verify
-    from dockyard.model.packages import Repository, Request
+    from dockyard.model.packages import Request, RpmRepository
     from dockyard.packages.access import Access
     from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
@@ -262,7 +262,7 @@ def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     built = build_distro(HARBOR, default_root(), lambda: tools)
     place = built.path
     keys = tuple(map(str, place.glob("RPM-GPG-KEY-*")))
-    repository = Repository("harbor", (f"file://{place}/",), keys=keys, check_metadata=True)
+    repository = RpmRepository("harbor", (f"file://{place}/",), keys=keys, check_metadata=True)
     opened = open_all([repository], Access.of_store(tmp_path / "store"))
     request = Request(("harbor-server", "kernel", "systemd-boot"))
     pins = solve(request, opened, tmp_path / "cache").packages

@@ -21,7 +21,7 @@ from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools, run_in_tree
 from dockyard.install.finish import finish
 from dockyard.install.rpm import install, verify
-from dockyard.model.packages import Repository, Request
+from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.rpm.repository import open_all
 from dockyard.packages.solve import solve
@@ -52,7 +52,7 @@ def installed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Install
     place = tmp_path_factory.mktemp("harbor")
     built = build_distro(HARBOR, default_root(), lambda: tools)
     key = built.path / KEY
-    repository = Repository(
+    repository = RpmRepository(
         "harbor", (f"file://{built.path}/",), keys=(str(key),), check_metadata=True
     )
     opened = open_all([repository], Access.of_store(place / "store"))

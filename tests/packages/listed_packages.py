@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from dockyard.model.packages import Repository
+from dockyard.model.packages import RpmRepository
 from dockyard.packages.rpm.contents import parse_relation
 from dockyard.packages.rpm.primary import IndexedPackage, chunk, from_chunks
 from dockyard.packages.rpm.repository import Metadata
@@ -46,5 +46,5 @@ def metadata(id: str, *packages: IndexedPackage, reverse: bool = False, **option
         data = from_chunks(chunks)
     identity = f"sha256:{hashlib.sha256(data).hexdigest()}"
     return Metadata(
-        Repository(id, (f"file:///nowhere/{id}/",), **options), (), identity, lambda: data
+        RpmRepository(id, (f"file:///nowhere/{id}/",), **options), (), identity, lambda: data
     )

@@ -22,7 +22,7 @@ from listed_packages import metadata
 from rpm_repositories import access, add_rpm, index
 
 from dockyard.errors import DockyardError
-from dockyard.model.packages import Repository, Request
+from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages import compression
 from dockyard.packages.deb.archive import PackagesFile, Suite, _digests
 from dockyard.packages.deb.control import paragraphs
@@ -52,13 +52,13 @@ def replace_index(root: Path, kind: str, plain: bytes, suffix: str, declared: st
     file.write_text(re.sub(f'<data type="{kind}">.*?</data>', record, file.read_text()))
 
 
-def repository(tmp_path: Path) -> tuple[Path, Repository]:
+def repository(tmp_path: Path) -> tuple[Path, RpmRepository]:
     root = tmp_path / "mirror"
     add_rpm(root, "one")
-    return index(root), Repository("r", (root.as_uri() + "/",), check_packages=False)
+    return index(root), RpmRepository("r", (root.as_uri() + "/",), check_packages=False)
 
 
-def why(repository: Repository, store: Path) -> str:
+def why(repository: RpmRepository, store: Path) -> str:
     with pytest.raises(DockyardError) as caught:
         solve(Request(("one",)), [open_repository(repository, access(store))], store / "cache")
     return caught.value.problems[0].why
@@ -292,7 +292,7 @@ def test_a_header_whose_columns_do_not_fit_is_no_traceback(tmp_path: Path, kind:
 
         root = tmp_path / f"{kind} {tag.name}"
         path = rewritten(add_rpm(root, "one", requires=["two >= 1"]), change)
-        source = Repository("r", (root.as_uri() + "/",), check_packages=False)
+        source = RpmRepository("r", (root.as_uri() + "/",), check_packages=False)
         try:
             opened = open_repository(source, access(tmp_path / f"store {tag.name}"))
             every_pin([opened], tmp_path / f"cache {tag.name}")

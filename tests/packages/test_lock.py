@@ -10,7 +10,7 @@ from rpm_repositories import access, add_rpm, index, key, serving, write_key
 
 from dockyard.errors import DockyardError
 from dockyard.host.clock import now
-from dockyard.model.packages import Lock, LockedRepository, PinBy, Repository, Request
+from dockyard.model.packages import Lock, LockedRepository, PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.pinned_files import resolve_files
 from dockyard.packages.rpm.keys import made_at
@@ -27,9 +27,9 @@ def root(tmp_path: Path) -> Path:
     return index(mirror)
 
 
-def repository(tmp_path: Path, *bases: str, **options: object) -> Repository:
+def repository(tmp_path: Path, *bases: str, **options: object) -> RpmRepository:
     key = str(write_key(tmp_path / "KEY"))
-    return Repository("r", bases, keys=(key,), **options)  # type: ignore[arg-type]
+    return RpmRepository("r", bases, keys=(key,), **options)  # type: ignore[arg-type]
 
 
 def problems(caught: pytest.ExceptionInfo[DockyardError]) -> list[str]:
@@ -237,13 +237,13 @@ def test_differences_between_locks_are_told_by_package(tmp_path: Path, root: Pat
 
 
 def refreshed(
-    tmp_path: Path, lock: Lock, source: Repository, *offline: Path
+    tmp_path: Path, lock: Lock, source: RpmRepository, *offline: Path
 ) -> tuple[Lock, list[str]]:
     return locks.refresh_missing(lock, [source], access(tmp_path / "other-machine", *offline))
 
 
 @pytest.fixture
-def moved(tmp_path: Path, root: Path) -> tuple[Lock, Repository, Path]:
+def moved(tmp_path: Path, root: Path) -> tuple[Lock, RpmRepository, Path]:
     """A lock of all three, after which the repository went on: new `one` and `three`."""
     source = repository(tmp_path, root.as_uri())
     lock = locks.make_lock("web", Request(("two", "three")), [source], access(tmp_path))
@@ -253,7 +253,7 @@ def moved(tmp_path: Path, root: Path) -> tuple[Lock, Repository, Path]:
 
 
 def test_nothing_moves_while_everything_is_there(
-    moved: tuple[Lock, Repository, Path], tmp_path: Path
+    moved: tuple[Lock, RpmRepository, Path], tmp_path: Path
 ) -> None:
     lock, source, root = moved
     index(root)
@@ -262,7 +262,7 @@ def test_nothing_moves_while_everything_is_there(
 
 
 def test_only_the_pin_that_is_gone_moves(
-    moved: tuple[Lock, Repository, Path], tmp_path: Path
+    moved: tuple[Lock, RpmRepository, Path], tmp_path: Path
 ) -> None:
     lock, source, root = moved
     (root / "Packages/one-1-1.noarch.rpm").unlink()
@@ -277,7 +277,7 @@ def test_only_the_pin_that_is_gone_moves(
 
 
 def test_a_file_that_the_index_forgot_but_the_mirror_has_stays(
-    moved: tuple[Lock, Repository, Path], tmp_path: Path
+    moved: tuple[Lock, RpmRepository, Path], tmp_path: Path
 ) -> None:
     lock, source, root = moved
     held = root / "Packages/one-1-1.noarch.rpm"
@@ -293,7 +293,7 @@ def test_a_file_that_the_index_forgot_but_the_mirror_has_stays(
 
 
 def test_what_an_offline_directory_has_stays(
-    moved: tuple[Lock, Repository, Path], tmp_path: Path
+    moved: tuple[Lock, RpmRepository, Path], tmp_path: Path
 ) -> None:
     lock, source, root = moved
     offline = access(tmp_path / "offline").blobs
@@ -323,7 +323,7 @@ def test_what_the_new_package_needs_moves_with_it(tmp_path: Path, root: Path) ->
 
 
 def test_a_mirror_that_cannot_be_asked_moves_nothing(
-    moved: tuple[Lock, Repository, Path], tmp_path: Path
+    moved: tuple[Lock, RpmRepository, Path], tmp_path: Path
 ) -> None:
     lock, source, root = moved
     (root / "Packages/one-1-1.noarch.rpm").unlink()
@@ -363,7 +363,7 @@ def test_a_rebuilt_repository_of_content_moves_what_changed(tmp_path: Path, root
 def test_keys_that_were_fetched_serve_without_the_network(tmp_path: Path, root: Path) -> None:
     write_key(root / "KEY")
     with serving(root) as server:
-        source = Repository("r", (server.url,), keys=(f"{server.url}KEY",))
+        source = RpmRepository("r", (server.url,), keys=(f"{server.url}KEY",))
         store = access(tmp_path)
         lock = locks.make_lock("web", REQUEST, [source], store)
         resolve_files(lock, [source], store)

@@ -10,7 +10,7 @@ from rpm_repositories import access, add_rpm, index, serving
 from dockyard.engine.store import Store
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Problem, Severity
-from dockyard.model.packages import Lock, PinBy, Repository, Request
+from dockyard.model.packages import Lock, PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.pipeline.arguments import Expected, Fetch, Packages
 from dockyard.pipeline.named import unknown_names
@@ -26,7 +26,7 @@ UNITS = "/usr/lib/systemd/system"
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Repository:
+def source(tmp_path: Path) -> RpmRepository:
     root = tmp_path / "rpms"
     add_rpm(root, "kernel", path="/boot/vmlinuz-6.1")
     add_rpm(root, "loop", path="/usr/lib/modules/6.1/kernel/drivers/loop-x.ko.zst")
@@ -34,19 +34,19 @@ def source(tmp_path: Path) -> Repository:
     add_rpm(root, "network", path=f"{UNITS}/systemd-networkd.service")
     add_rpm(root, "getty", path="/lib/systemd/system/getty@.service")
     add_rpm(root, "nginx", path=f"{UNITS}/nginx.service")
-    return Repository("own", (root.as_uri(),), check_packages=False, pin=PinBy.CONTENT)
+    return RpmRepository("own", (root.as_uri(),), check_packages=False, pin=PinBy.CONTENT)
 
 
-def lock(tmp_path: Path, source: Repository, *names: str) -> Lock:
+def lock(tmp_path: Path, source: RpmRepository, *names: str) -> Lock:
     asked = Request(names or ("kernel", "loop", "builtin", "network", "getty"))
     return locks.make_lock("web", asked, [source], access(tmp_path / "store"))
 
 
-def judged(tmp_path: Path, source: Repository, held: Lock, *settings: Setting) -> list[Problem]:
+def judged(tmp_path: Path, source: RpmRepository, held: Lock, *settings: Setting) -> list[Problem]:
     return unknown_names(settings, held, [source], access(tmp_path / "store"), None)
 
 
-def test_what_the_packages_bring_is_known(tmp_path: Path, source: Repository) -> None:
+def test_what_the_packages_bring_is_known(tmp_path: Path, source: RpmRepository) -> None:
     settings: tuple[Setting, ...] = (
         ServiceSetting("systemd-networkd", True),
         ServiceSetting("getty@tty1", True),
@@ -61,7 +61,9 @@ def test_what_the_packages_bring_is_known(tmp_path: Path, source: Repository) ->
     assert len(list((tmp_path / "store/metadata/named").iterdir())) == 1
 
 
-def test_what_they_do_not_bring_is_told_with_what_would(tmp_path: Path, source: Repository) -> None:
+def test_what_they_do_not_bring_is_told_with_what_would(
+    tmp_path: Path, source: RpmRepository
+) -> None:
     held = lock(tmp_path, source)
     typo, other = judged(
         tmp_path,
@@ -83,13 +85,13 @@ def test_what_they_do_not_bring_is_told_with_what_would(tmp_path: Path, source: 
     assert not (tmp_path / "store/metadata/named").exists()
 
 
-def test_an_image_without_a_kernel_is_told(tmp_path: Path, source: Repository) -> None:
+def test_an_image_without_a_kernel_is_told(tmp_path: Path, source: RpmRepository) -> None:
     [problem] = judged(tmp_path, source, lock(tmp_path, source, "network"))
     assert problem.code == "initrd.no-kernel"
 
 
 def test_packages_that_are_still_to_be_fetched_are_not_guessed_at(
-    tmp_path: Path, source: Repository
+    tmp_path: Path, source: RpmRepository
 ) -> None:
     held = lock(tmp_path, source)
     (tmp_path / "rpms/network-1-1.noarch.rpm").unlink()
@@ -105,7 +107,7 @@ def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed
     store = Store(tmp_path / "store")
     known = access(store.root)
     with serving(tmp_path / "rpms") as server:
-        afar = Repository("afar", (server.url,), check_packages=False, check_metadata=False)
+        afar = RpmRepository("afar", (server.url,), check_packages=False, check_metadata=False)
         held = locks.make_lock("web", Request(("kernel", "nginx")), [afar], known)
         settings = (ServiceSetting("ngnix", True),)
         assert unknown_names(settings, held, [afar], known, None) == []
@@ -120,7 +122,7 @@ def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed
     assert unknown_names(settings, held, [afar], known, None) != []
 
 
-def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: Repository) -> None:
+def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: RpmRepository) -> None:
     root = tmp_path / "rpms"
     add_rpm(root, "systemd", path="/usr/lib/systemd/systemd")
     add_rpm(root, "udev", path="/usr/bin/udevadm")
@@ -138,7 +140,9 @@ def test_programs_that_the_root_needs_are_told(tmp_path: Path, source: Repositor
     assert told(*core, "util-linux", "e2fsprogs") == told("systemd") == told() == []
 
 
-def test_groups_of_packages_and_of_the_image_are_known(tmp_path: Path, source: Repository) -> None:
+def test_groups_of_packages_and_of_the_image_are_known(
+    tmp_path: Path, source: RpmRepository
+) -> None:
     root = tmp_path / "rpms"
     add_rpm(root, "setup", path="/etc/group", text="root:x:0:\nwheel:x:10:\n")
     add_rpm(root, "docker", path="/usr/lib/sysusers.d/docker.conf", text="g docker - -\n")
@@ -157,7 +161,9 @@ def test_groups_of_packages_and_of_the_image_are_known(tmp_path: Path, source: R
     assert judged(tmp_path, source, held, UserSetting("operator", primary_group="own"))
 
 
-def test_a_login_shell_that_no_package_has_is_warned_of(tmp_path: Path, source: Repository) -> None:
+def test_a_login_shell_that_no_package_has_is_warned_of(
+    tmp_path: Path, source: RpmRepository
+) -> None:
     add_rpm(tmp_path / "rpms", "zsh", path="/usr/bin/zsh")
     held = lock(tmp_path, source)
     anna = UserSetting("anna", shell="/bin/zsh")

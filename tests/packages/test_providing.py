@@ -8,7 +8,7 @@ import pytest
 from listed_packages import metadata, package
 from rpm_repositories import access, add_rpm, index
 
-from dockyard.model.packages import Repository, Request
+from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.pool import PackagePool
 from dockyard.packages.providing import providers, who_provides
 
@@ -54,7 +54,7 @@ def test_lists_of_files_are_read_where_primary_does_not_know(tmp_path: Path) -> 
     root = tmp_path / "repository"
     add_rpm(root, "units", path="/usr/lib/systemd/system/a.service")
     index(root, apart=True)
-    repository = Repository("r", (root.as_uri() + "/",), check_packages=False)
+    repository = RpmRepository("r", (root.as_uri() + "/",), check_packages=False)
     path = "/usr/lib/systemd/system/a.service"
     found = who_provides([path], [repository], access(tmp_path / "store"))
     assert found[path].packages == ("units",)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockyard.errors import DockyardError, Position
-from dockyard.model.packages import Repository
+from dockyard.model.packages import RpmRepository
 from dockyard.packages.rpm import repofile
 
 VARIABLES = {"releasever": "9", "basearch": "x86_64"}
@@ -47,13 +47,13 @@ baseurl=https://$unknown.example/
 """
 
 
-def parse(text: str) -> tuple[Repository, ...]:
+def parse(text: str) -> tuple[RpmRepository, ...]:
     return repofile.parse(text, FILE, VARIABLES)
 
 
 def test_a_whole_file_is_understood() -> None:
     base, metalinked, listed = parse(WHOLE)
-    assert base == Repository(
+    assert base == RpmRepository(
         id="base",
         base_urls=("https://one.example/9/x86_64/", "https://two.example/9/x86_64"),
         keys=("file:///etc/team/KEY", "file:///etc/other"),
@@ -102,7 +102,7 @@ def test_any_text_gives_repositories_or_an_error(text: str) -> None:
         found = parse(text)
     except DockyardError:
         return
-    assert all(isinstance(each, Repository) for each in found)
+    assert all(isinstance(each, RpmRepository) for each in found)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from rpm_repositories import COMPRESSIONS, Server, access, add_rpm, index, servi
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
-from dockyard.model.packages import Lock, PinBy, Repository, Request
+from dockyard.model.packages import Lock, PinBy, Request, RpmRepository
 from dockyard.packages.content_pins import pin_by_content
 from dockyard.packages.pinned_files import resolve_files
 from dockyard.packages.pool import every_pin
@@ -27,7 +27,7 @@ def mirror(tmp_path: Path) -> Path:
 
 
 def opened(tmp_path: Path, *bases: str, **options: object) -> Metadata:
-    repository = Repository("r", bases, check_packages=False, **options)  # type: ignore[arg-type]
+    repository = RpmRepository("r", bases, check_packages=False, **options)  # type: ignore[arg-type]
     return open_repository(repository, access(tmp_path))
 
 

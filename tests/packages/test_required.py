@@ -11,7 +11,7 @@ from rpm_repositories import access, add_rpm
 from dockyard.config import parse_image
 from dockyard.disk.layout import lay_out
 from dockyard.model.os import Initrd, InitrdBuilder
-from dockyard.model.packages import PinBy, Repository, Request
+from dockyard.model.packages import PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.pipeline.required import missing_packages, wanted_parts
 
@@ -60,7 +60,7 @@ def test_missing_packages_are_named_with_what_is_wanted_of_them(tmp_path: Path) 
     add_rpm(root, "util-linux", path="/usr/sbin/fsck")
     add_rpm(root, "e2fsprogs", path="/usr/sbin/fsck.ext4")
     add_rpm(root, "systemd", path="/usr/lib/systemd/systemd")
-    source = Repository("own", (root.as_uri(),), check_packages=False, pin=PinBy.CONTENT)
+    source = RpmRepository("own", (root.as_uri(),), check_packages=False, pin=PinBy.CONTENT)
     wanted = ("fsck", "fsck.ext4", "/usr/lib/systemd/systemd", "nowhere")
 
     def missing(*names: str) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from dockyard.errors import DockyardError
 from dockyard.model.distro import Distro
-from dockyard.model.packages import Lock, Pin, Repository
+from dockyard.model.packages import Lock, Pin, RpmRepository
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.tree.additional import AdditionalFileSetting
 from model_data import from_data
@@ -34,14 +34,14 @@ def lock(*names: str) -> Lock:
 
 
 @pytest.fixture
-def repositories(tmp_path: Path) -> list[Repository]:
+def repositories(tmp_path: Path) -> list[RpmRepository]:
     (tmp_path / "key").write_text("the key")
-    mine = Repository("team", keys=(str(tmp_path / "another"),))
-    return [mine, Repository("small", keys=(str(tmp_path / "key"),))]
+    mine = RpmRepository("team", keys=(str(tmp_path / "another"),))
+    return [mine, RpmRepository("small", keys=(str(tmp_path / "key"),))]
 
 
 def test_an_image_gets_the_key_of_whoever_signed_its_packages(
-    repositories: list[Repository],
+    repositories: list[RpmRepository],
 ) -> None:
     (found,) = trusted_keys(DISTRO, lock("small-repos"), repositories, [])
     assert (found.destination, found.mode) == (KEY, 0o644)
@@ -51,18 +51,18 @@ def test_an_image_gets_the_key_of_whoever_signed_its_packages(
     assert again.identity != before
 
 
-def test_the_image_files_own_key_goes_before(repositories: list[Repository]) -> None:
+def test_the_image_files_own_key_goes_before(repositories: list[RpmRepository]) -> None:
     chosen = AdditionalFileSetting(KEY, content="the key of the release team")
     assert [*trusted_keys(DISTRO, lock("small-repos"), repositories, [chosen])] == []
     other = AdditionalFileSetting("/etc/motd", content="")
     assert [*trusted_keys(DISTRO, lock("small-repos"), repositories, [other])]
 
 
-def test_an_image_that_is_not_updated_needs_no_key(repositories: list[Repository]) -> None:
+def test_an_image_that_is_not_updated_needs_no_key(repositories: list[RpmRepository]) -> None:
     assert [*trusted_keys(DISTRO, lock("bash"), repositories, [])] == []
 
 
-def test_a_repository_without_its_key_is_told(repositories: list[Repository]) -> None:
+def test_a_repository_without_its_key_is_told(repositories: list[RpmRepository]) -> None:
     (found,) = trusted_keys(DISTRO, lock("small-repos"), repositories, [])
     Path(repositories[1].keys[0]).unlink()
     with pytest.raises(DockyardError):

@@ -10,7 +10,7 @@ from dockyard import archive
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
-from dockyard.model.packages import Lock, LockedRepository, Pin, Repository
+from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
 from dockyard.packages.blobs import digest_of_file
 from dockyard.packages.rpm.contents import PackagedFile, PackageScriptlet, RpmPackage
 from dockyard.packages.rpm.reader import content_digest
@@ -44,7 +44,7 @@ def installed(directory: Path, tools: Tools, *scriptlets: PackageScriptlet) -> W
         write_package(package, out)
     pin = Pin("some", "1-1", "noarch", "here", path.name, content=content_digest(path))
     lock = Lock("image", repositories=(RULE,), packages=(pin,))
-    here = Repository("here", (f"file://{directory}/",), check_packages=False)
+    here = RpmRepository("here", (f"file://{directory}/",), check_packages=False)
     tools_place = directory / "tools"
     tools_place.mkdir()
     for name in ("main", "testing"):
@@ -102,7 +102,7 @@ def test_a_package_that_is_another_now_is_not_unpacked(tools: Tools, tmp_path: P
         write_package(package, out)
     assert digest_of_file(path) != before
     pin = Pin("some", "1-1", "noarch", "here", path.name, content="sha256:" + "0" * 64)
-    here = Repository("here", (f"file://{path.parent}/",), check_packages=False)
+    here = RpmRepository("here", (f"file://{path.parent}/",), check_packages=False)
     (tmp_path / "again").mkdir()
     again = Work(tmp_path / "again", work.results, work.store)
     wanted = arguments.Package(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
@@ -117,7 +117,7 @@ def test_a_package_whose_file_is_gone_is_looked_for_once_more(tools: Tools, tmp_
     elsewhere.mkdir()
     moved = path.rename(elsewhere / path.name)
     pin = Pin("some", "1-1", "noarch", "here", path.name, content=content_digest(moved))
-    here = Repository("here", (f"file://{elsewhere}/",), check_packages=False)
+    here = RpmRepository("here", (f"file://{elsewhere}/",), check_packages=False)
     (tmp_path / "again").mkdir()
     again = Work(tmp_path / "again", work.results, work.store)
     wanted = arguments.Package(pin.content or "", False, (), pin, RULE, here, "image.lock", ())

@@ -148,7 +148,7 @@ def _is_time(revision: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Repository:
+class RpmRepository:
     """A source of RPM packages, with everything that shapes what is taken from it.
 
     base_urls: mirrors in order: `http(s)://…/`, `file:///…/`. A directory of RPMs without
@@ -184,7 +184,7 @@ class Repository:
 
 
 def recorded(
-    repository: Repository, fingerprints: tuple[str, ...] = (), revision: str = ""
+    repository: RpmRepository, fingerprints: tuple[str, ...] = (), revision: str = ""
 ) -> LockedRepository:
     """How a lock records a repository whose keys have these fingerprints, and its metadata this
     revision.

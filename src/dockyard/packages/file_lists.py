@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dockyard.model.packages import PackageKind, Pin, Repository
+from dockyard.model.packages import PackageKind, Pin, RpmRepository
 from dockyard.packages.access import Access
 
 
@@ -21,7 +21,7 @@ class FileLists:
 
 
 def file_lists(
-    pins: Sequence[Pin], repositories: Sequence[Repository], access: Access
+    pins: Sequence[Pin], repositories: Sequence[RpmRepository], access: Access
 ) -> FileLists | None:
     """The files of pinned RPM packages; None while one of them is still to be fetched, since a
     build that has nothing to do asks no server.
@@ -36,7 +36,7 @@ def file_lists(
     return FileLists(frozenset(files), packages)
 
 
-def _local(pin: Pin, repositories: Sequence[Repository], access: Access) -> Path | None:
+def _local(pin: Pin, repositories: Sequence[RpmRepository], access: Access) -> Path | None:
     from dockyard.packages.content_pins import local_file
     from dockyard.packages.rpm.mirrors import base
 

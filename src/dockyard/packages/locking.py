@@ -16,8 +16,8 @@ from dockyard.model.packages import (
     Lock,
     LockedRepository,
     Pin,
-    Repository,
     Request,
+    RpmRepository,
     recorded,
 )
 from dockyard.packages.lockfile import LOCK_IMAGE, dump, load, loads
@@ -43,7 +43,7 @@ _SHOWN = 12
 def make_lock(
     subject: str,
     request: Request,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     access: Access,
     tools: Iterable[Pin] = (),
 ) -> Lock:
@@ -66,7 +66,7 @@ def make_lock(
 def check(
     lock: Lock,
     request: Request,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     tools: Iterable[Pin] | None = None,
 ) -> list[str]:
     """How a lock differs from what is asked for now, in words; empty when it fits.
@@ -137,7 +137,7 @@ def follow(old: Lock | None, new: Lock, file: str) -> Lock:
 def require(
     lock: Lock,
     request: Request,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     name: str,
     tools: Iterable[Pin] | None = None,
     image: str = "IMAGE",
@@ -194,7 +194,7 @@ def diff_pins(old: Sequence[Pin], new: Sequence[Pin]) -> list[str]:
 
 def refresh_missing(
     lock: Lock,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     access: Access,
 ) -> tuple[Lock, list[str]]:
     """Move the pins whose bytes nobody has any more to the current packages, and nothing else.

@@ -16,7 +16,7 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host import stopping
 from dockyard.host.network import TransferFailed, url_text
-from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Repository
+from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.content_pins import local_file
 from dockyard.packages.fetch import Wanted, fetch
@@ -38,7 +38,7 @@ class Located:
 
 def locate_files(
     lock: Lock,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     access: Access,
     where: Position | str | None = None,
 ) -> Located:
@@ -50,7 +50,7 @@ def locate_files(
 
 def resolve_files(
     lock: Lock,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     access: Access,
     where: Position | str | None = None,
 ) -> Mapping[Pin, Path]:
@@ -67,7 +67,7 @@ class _Resolution:
     def __init__(
         self,
         lock: Lock,
-        repositories: Sequence[Repository],
+        repositories: Sequence[RpmRepository],
         access: Access,
         where: Position | str | None,
     ) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import solv
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.packages import Pin, Repository, Request
+from dockyard.model.packages import Pin, Request, RpmRepository
 from dockyard.packages.rpm.modules import NONE, Modules
 from dockyard.packages.rpm.primary import in_order
 from dockyard.packages.rpm.repository import Metadata
@@ -57,7 +57,7 @@ class PackagePool:
         self.request = request
         self.left_out: dict[int, LeftOut] = {}
         self.filelists = filelists
-        self._repositories: dict[int, Repository] = {}
+        self._repositories: dict[int, RpmRepository] = {}
         self._modules: dict[int, Modules] = {}
         self._kept = -1
         if kept is not None:
@@ -129,7 +129,7 @@ class PackagePool:
         """Mark what architecture, excludes and includes keep from being chosen."""
         architectures = {self.request.architecture, "noarch"}
         for repo in self.pool.repos:
-            repository = self._repositories.get(repo.id) or Repository("")
+            repository = self._repositories.get(repo.id) or RpmRepository("")
             excludes = _matcher((*repository.exclude, *self.request.exclude))
             includes = _matcher(repository.include)
             hidden = self._modules.get(repo.id, NONE).why_hidden
@@ -146,11 +146,11 @@ class PackagePool:
             self.pool.set_disabled_list(sorted(self.left_out))
 
 
-def _rank(repository: Repository) -> tuple[int, int, str]:
+def _rank(repository: RpmRepository) -> tuple[int, int, str]:
     return repository.priority, repository.cost, repository.id
 
 
-def _plain_path(location: str, repository: Repository) -> str:
+def _plain_path(location: str, repository: RpmRepository) -> str:
     path = location.removeprefix("./")
     if path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or "://" in path:
         what = f"repository {repository.id} lists a package at {location!r}"

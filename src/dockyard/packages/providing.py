@@ -14,7 +14,7 @@ from typing import Any
 
 import solv
 
-from dockyard.model.packages import Repository, Request
+from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.pool import PackagePool
 from dockyard.packages.rpm.repository import open_all
@@ -51,7 +51,7 @@ class Provided:
 
 def who_provides(
     wanted: Iterable[str],
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     access: Access,
     architecture: str = "x86_64",
     *,

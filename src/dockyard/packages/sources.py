@@ -16,7 +16,7 @@ from dockyard.config.bundled import distro_word
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.model.distro import Distro
 from dockyard.model.distro import Repository as Declared
-from dockyard.model.packages import PinBy, Repository, Request
+from dockyard.model.packages import PinBy, Request, RpmRepository
 from dockyard.packages.rpm import repofile
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def image_repositories(
     *,
     extra: Sequence[Path] = (),
     without_distro: bool = False,
-) -> tuple[Repository, ...]:
+) -> tuple[RpmRepository, ...]:
     """The repositories of an image, the distribution's first.
 
     directory: of distro.yaml. extra: directories of RPMs and .repo files. without_distro: leave
@@ -53,7 +53,7 @@ def image_repositories(
     Raises DockyardError: `distro.not-published`, `repofile.…`, `repository.id-twice`, ….
     """
     problems = Problems()
-    found: list[Repository] = []
+    found: list[RpmRepository] = []
     variables = {
         "releasever": distro.version,
         "basearch": distro.architecture,
@@ -77,20 +77,20 @@ def image_repositories(
     return tuple(found)
 
 
-def _count(found: Sequence[Repository], name: str) -> int:
+def _count(found: Sequence[RpmRepository], name: str) -> int:
     return sum(each.id == name for each in found)
 
 
 def _of_distro(
     distro: Distro, directory: Path, store: Path, variables: dict[str, str]
-) -> list[Repository]:
+) -> list[RpmRepository]:
     if not distro.repositories:
         return [_built(distro, directory, store)]
     file = directory / "distro.yaml"
     return [_declared(each, file, variables) for each in distro.repositories if each.enabled]
 
 
-def _built(distro: Distro, directory: Path, store: Path) -> Repository:
+def _built(distro: Distro, directory: Path, store: Path) -> RpmRepository:
     """The published repository of a distribution that is built from components.
 
     Whoever builds it signs it with a key of their own, so pins are by content.
@@ -105,7 +105,7 @@ def _built(distro: Distro, directory: Path, store: Path) -> Repository:
                 fix=f"run: dockyard distro build {distro_word(directory)}",
             )
         )
-    return Repository(
+    return RpmRepository(
         id=distro.name,
         base_urls=(place.as_uri(),),
         keys=(str(place / f"RPM-GPG-KEY-{distro.name}"),),
@@ -117,7 +117,7 @@ def _built(distro: Distro, directory: Path, store: Path) -> Repository:
     )
 
 
-def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> Repository:
+def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> RpmRepository:
     """A repository of distro.yaml; relative paths are below the file's directory."""
 
     def address(text: str) -> str:
@@ -129,7 +129,7 @@ def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> Repo
             raise DockyardError(problem)
         return repofile.address(plain, file.parent)
 
-    return Repository(
+    return RpmRepository(
         id=declared.id,
         base_urls=tuple(address(each) for each in declared.baseurl),
         mirror_list=address(declared.mirrorlist) if declared.mirrorlist else None,
@@ -147,7 +147,7 @@ def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> Repo
     )
 
 
-def _extra(path: Path, variables: dict[str, str]) -> tuple[Repository, ...]:
+def _extra(path: Path, variables: dict[str, str]) -> tuple[RpmRepository, ...]:
     """What `--rpm-source` names.
 
     A directory of the user's own is trusted as it is; its packages may be built anew and signed
@@ -156,7 +156,7 @@ def _extra(path: Path, variables: dict[str, str]) -> tuple[Repository, ...]:
     if path.is_dir():
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.absolute().name).strip("-.") or "rpms"
         address = path.absolute().as_uri()
-        return (Repository(name, (address,), check_packages=False, pin=PinBy.CONTENT),)
+        return (RpmRepository(name, (address,), check_packages=False, pin=PinBy.CONTENT),)
     if path.suffix == ".repo":
         return repofile.load(path, variables)
     what = f"{path} is neither a directory of RPMs nor a .repo file"

@@ -15,7 +15,7 @@ from uuid import UUID
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
 from dockyard.model.architecture import Architecture
-from dockyard.model.packages import Lock, LockedRepository, Pin, Repository
+from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
 from dockyard.tree.every import AnySetting
 
 # Names within results.
@@ -44,7 +44,7 @@ class Fetch:
     packages: Mapping[str, str]
     lock: Beside[Lock]
     lock_file: Beside[str]
-    repositories: Beside[tuple[Repository, ...]]
+    repositories: Beside[tuple[RpmRepository, ...]]
     offline: Beside[tuple[Path, ...]]
 
 
@@ -55,7 +55,7 @@ class Expected:
     """
 
     lock: Lock
-    repositories: tuple[Repository, ...]
+    repositories: tuple[RpmRepository, ...]
     offline: tuple[Path, ...]
     settings: tuple[AnySetting, ...]
     position: Position | None = None
@@ -74,7 +74,7 @@ class Package:
     keys: tuple[str, ...]
     pin: Beside[Pin]
     rule: Beside[LockedRepository]
-    repository: Beside[Repository]
+    repository: Beside[RpmRepository]
     lock_file: Beside[str]
     offline: Beside[tuple[Path, ...]]
 

@@ -12,7 +12,7 @@ from dockyard.engine.step import Step
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.os import InitrdBuilder
-from dockyard.model.packages import LockedRepository, Pin, Repository
+from dockyard.model.packages import LockedRepository, Pin, RpmRepository
 from dockyard.model.storage import FileSystemType
 from dockyard.pipeline import arguments
 from dockyard.pipeline.arguments import ROOT
@@ -227,7 +227,7 @@ def _unpack(request: ImageRequest, pin: Pin, fetch: Step) -> Step:
     rules = {each.id: each for each in request.lock.repositories}
     known = {each.id: each for each in source.repositories}
     rule = rules.get(pin.repository, LockedRepository(pin.repository))
-    repository = known.get(pin.repository, Repository(pin.repository))
+    repository = known.get(pin.repository, RpmRepository(pin.repository))
     wanted = arguments.Package(
         digest=pin.content or pin.digest,
         checked=rule.check_packages or repository.check_packages,

@@ -18,7 +18,7 @@ from dockyard.engine.code import code_of
 from dockyard.errors import Position, Problem, Severity
 from dockyard.host.files import write_atomic
 from dockyard.initrd.parts import FILESYSTEMS, Part
-from dockyard.model.packages import Lock, Repository
+from dockyard.model.packages import Lock, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
 from dockyard.tree.additional import added_paths
@@ -41,7 +41,7 @@ _PROGRAMS = ("/usr/bin", "/usr/sbin")
 def unknown_names(
     settings: Sequence[Setting],
     lock: Lock,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     access: Access,
     packages_at: Position | None,
     filesystems: Sequence[str] | None = (),

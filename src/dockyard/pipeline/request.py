@@ -23,7 +23,7 @@ from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
-from dockyard.model.packages import Lock, Repository
+from dockyard.model.packages import Lock, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
@@ -49,7 +49,7 @@ class PackageSource:
 
     lock: Lock
     lock_file: Path
-    repositories: tuple[Repository, ...]
+    repositories: tuple[RpmRepository, ...]
     access: Access
     documents: bool
 
@@ -210,7 +210,7 @@ def read_request(
 
 
 def _provided(
-    capability: str, repositories: Sequence[Repository], access: Access, architecture: str
+    capability: str, repositories: Sequence[RpmRepository], access: Access, architecture: str
 ) -> tuple[str, ...]:
     """The packages of repositories on this machine that have a capability."""
     from dockyard.packages.providing import who_provides

@@ -15,7 +15,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.initrd.build import requirements
 from dockyard.initrd.options import InitrdOptions
 from dockyard.model.os import Initrd, InitrdBuilder
-from dockyard.model.packages import Lock, Repository
+from dockyard.model.packages import Lock, RpmRepository
 from dockyard.model.storage import FileSystemType
 from dockyard.packages.access import Access
 from dockyard.packages.providing import BINARIES, who_provides
@@ -49,7 +49,7 @@ def require_parts(request: ImageRequest) -> None:
 def missing_packages(
     wanted: Iterable[str],
     lock: Lock,
-    repositories: Sequence[Repository],
+    repositories: Sequence[RpmRepository],
     access: Access,
     architecture: str = "x86_64",
 ) -> dict[str, list[str]]:

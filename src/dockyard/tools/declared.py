@@ -26,7 +26,7 @@ class Purpose:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class DeclaredTree:
     """One tree of tools, as declared.
 
     links: path → target, made where nothing is. bytecode: globs of directories with Python modules
@@ -74,13 +74,13 @@ def declared_digest() -> str:
 
 
 @lru_cache
-def declared_trees() -> tuple[Tree, ...]:
+def declared_trees() -> tuple[DeclaredTree, ...]:
     """The trees of tools.yaml, in its order."""
     import yaml
 
     loaded: dict[str, Any] = yaml.safe_load(_TEXT.read_bytes())
     return tuple(
-        Tree(
+        DeclaredTree(
             name=name,
             suite=Suite(tree["suite"]),
             purposes=tuple(

@@ -16,7 +16,7 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.pins import fetch_pins
 from dockyard.packages.deb.unpack import unpack
 from dockyard.packages.fetching import Fetching
-from dockyard.tools.declared import Tree, Unpacking, declared_trees
+from dockyard.tools.declared import DeclaredTree, Unpacking, declared_trees
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
@@ -54,7 +54,7 @@ def _forget_times(root: Path) -> None:
     os.utime(root, (0, 0))
 
 
-def finish_tree(root: Path, tree: Tree) -> None:
+def finish_tree(root: Path, tree: DeclaredTree) -> None:
     """Make what the packages' scripts would have made, in a tree that was just unpacked."""
     for name in MOUNT_POINTS:
         place = root / name

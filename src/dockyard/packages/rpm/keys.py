@@ -18,7 +18,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host import clock
 from dockyard.host.files import read_regular, write_atomic
 from dockyard.host.network import TransferFailed, url_text
-from dockyard.model.packages import Repository
+from dockyard.model.packages import RpmRepository
 from dockyard.packages.access import Access
 
 _LIMIT = 4 << 20
@@ -30,7 +30,7 @@ class BadSignature(ValueError):
 
 
 def load(
-    repository: Repository, access: Access, wanted: Sequence[str] = ()
+    repository: RpmRepository, access: Access, wanted: Sequence[str] = ()
 ) -> tuple[pysequoia.Cert, ...]:
     """The keys of a repository.
 
@@ -65,7 +65,7 @@ def load(
     return tuple(certificates)
 
 
-def _require_past(repository: Repository, certificates: Sequence[pysequoia.Cert]) -> None:
+def _require_past(repository: RpmRepository, certificates: Sequence[pysequoia.Cert]) -> None:
     """Raise DockyardError (`repository.key-from-future`) for keys that are made only later: none
     of their signatures would be good, and none would say why.
     """
@@ -105,7 +105,7 @@ def _day(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
-def _read(source: str, repository: Repository, access: Access) -> bytes:
+def _read(source: str, repository: RpmRepository, access: Access) -> bytes:
     try:
         if source.startswith("/"):
             return read_regular(Path(source), _LIMIT)
@@ -149,7 +149,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _problem(repository: Repository, code: str, what: str, why: str) -> DockyardError:
+def _problem(repository: RpmRepository, code: str, what: str, why: str) -> DockyardError:
     fix = "name the key that the repository's owner publishes with gpgkey"
     where = repository.position
     return DockyardError(Problem(f"repository.{code}", what, where, why=why, fix=fix))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host.files import read_regular
-from dockyard.model.packages import DEFAULT_COST, DEFAULT_PRIORITY, Repository
+from dockyard.model.packages import DEFAULT_COST, DEFAULT_PRIORITY, RpmRepository
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 _TRUE = {"1", "yes", "true", "on"}
@@ -35,7 +35,7 @@ _WITHOUT_EFFECT = {
 }  # fmt: skip
 
 
-def load(path: Path, variables: Mapping[str, str]) -> tuple[Repository, ...]:
+def load(path: Path, variables: Mapping[str, str]) -> tuple[RpmRepository, ...]:
     """The enabled repositories of a file. variables: `releasever`, `basearch`, `arch`, ….
 
     Raises DockyardError (`repofile.…`) with every mistake.
@@ -48,7 +48,7 @@ def load(path: Path, variables: Mapping[str, str]) -> tuple[Repository, ...]:
     return parse(text, path, variables)
 
 
-def parse(text: str, path: Path, variables: Mapping[str, str]) -> tuple[Repository, ...]:
+def parse(text: str, path: Path, variables: Mapping[str, str]) -> tuple[RpmRepository, ...]:
     """The enabled repositories of a file's text; `path` names it and anchors relative paths."""
     import configparser  # most images name no such file
 
@@ -96,7 +96,7 @@ class _Reader:
         self._path = path
         self._variables = variables
 
-    def repository(self, name: str, options: dict[str, str]) -> Repository | None:
+    def repository(self, name: str, options: dict[str, str]) -> RpmRepository | None:
         if name == "main":
             return None  # dnf.conf's own section, when a file carries both
         where = self._position(name)
@@ -118,7 +118,7 @@ class _Reader:
             what = f"repository {name!r} has neither baseurl nor mirrorlist nor metalink"
             self.problems.add("repofile.no-source", what, where)
         check, check_metadata = self._checks(name, options, bool(words["gpgkey"]))
-        return Repository(
+        return RpmRepository(
             id=name,
             base_urls=places["baseurl"],
             mirror_list=next(iter(places["mirrorlist"]), None),

@@ -19,7 +19,7 @@ import pysequoia
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
 from dockyard.host.network import Network, TransferFailed, file_path, url_text
-from dockyard.model.packages import LockedRepository, Repository, recorded
+from dockyard.model.packages import LockedRepository, RpmRepository, recorded
 from dockyard.packages import compression
 from dockyard.packages.access import Access
 from dockyard.packages.fetch import Wanted, fetch
@@ -49,7 +49,7 @@ class Metadata:
     says it.
     """
 
-    repository: Repository
+    repository: RpmRepository
     bases: tuple[str, ...]
     identity: str
     primary: Callable[[], bytes] = field(compare=False)
@@ -63,7 +63,7 @@ class Metadata:
         return recorded(self.repository, keys.fingerprints(self.keys), self.revision)
 
 
-def open_all(repositories: Sequence[Repository], access: Access) -> list[Metadata]:
+def open_all(repositories: Sequence[RpmRepository], access: Access) -> list[Metadata]:
     """Open repositories; the problems of all are reported together."""
     problems = Problems()
     opened = []
@@ -79,7 +79,7 @@ def open_all(repositories: Sequence[Repository], access: Access) -> list[Metadat
     return opened
 
 
-def open_repository(repository: Repository, access: Access) -> Metadata:
+def open_repository(repository: RpmRepository, access: Access) -> Metadata:
     """Open one repository. Raises DockyardError (`repository.…`, `fetch.…`)."""
     verified = repository.check_packages or repository.check_metadata
     certificates = keys.load(repository, access) if verified else ()
@@ -104,7 +104,7 @@ def open_repository(repository: Repository, access: Access) -> Metadata:
     )
 
 
-def find_mirrors(repository: Repository, network: Network) -> Mirrors:
+def find_mirrors(repository: RpmRepository, network: Network) -> Mirrors:
     """The mirrors of a repository, in order: those that it names, then those that lists name."""
     bases = [mirrors.base(address) for address in repository.base_urls]
     digests: frozenset[tuple[str, str]] = frozenset()
@@ -140,7 +140,7 @@ def _plain_directory(base: str) -> Path | None:
 
 
 def _repomd(
-    repository: Repository,
+    repository: RpmRepository,
     found: Mirrors,
     certificates: Sequence[pysequoia.Cert],
     access: Access,
@@ -192,7 +192,7 @@ def _check_metalink(data: bytes, found: Mirrors) -> None:
 
 
 def _index_file(
-    repository: Repository, record: Record, bases: Sequence[str], access: Access
+    repository: RpmRepository, record: Record, bases: Sequence[str], access: Access
 ) -> bytes:
     """The plain bytes of an index file, fetched unless it is there, verified, decompressed."""
     label = f"{record.kind} metadata of {repository.id}"
@@ -219,7 +219,7 @@ def _index_file(
 
 
 def _modules(
-    repository: Repository, record: Record, bases: Sequence[str], access: Access
+    repository: RpmRepository, record: Record, bases: Sequence[str], access: Access
 ) -> Modules:
     """What modules.yaml says; kept in the cache, as reading YAML takes seconds."""
     kept = access.cache / "modules" / f"{record.algorithm}-{record.hexdigest}.json"
@@ -235,7 +235,7 @@ def _modules(
 
 
 def _other_digest(
-    repository: Repository, record: Record, bases: Sequence[str], access: Access
+    repository: RpmRepository, record: Record, bases: Sequence[str], access: Access
 ) -> Path:
     """An index file that is known by another digest than that of the blobs: kept in the cache."""
     path = access.cache / "index" / f"{record.algorithm}-{record.hexdigest}"
@@ -257,12 +257,12 @@ def _other_digest(
     raise _unreachable(repository, failures)
 
 
-def _damaged(repository: Repository, record: Record, why: str) -> DockyardError:
+def _damaged(repository: RpmRepository, record: Record, why: str) -> DockyardError:
     what = f"the {record.kind} metadata of repository {repository.id} cannot be read"
     return DockyardError(Problem("repository.damaged", what, repository.position, why))
 
 
-def _unreachable(repository: Repository, failures: Sequence[str]) -> DockyardError:
+def _unreachable(repository: RpmRepository, failures: Sequence[str]) -> DockyardError:
     return DockyardError(
         Problem(
             "repository.unreachable",
