@@ -82,7 +82,7 @@ def command(
 def _text(facts: dict[str, Any], named: Path, took: str) -> str:
     """The facts of a build for a person."""
     if not facts["changed"]:
-        lines = [f"unchanged: {named}{' (placed anew)' if facts['placed'] else ''}, {took}"]
+        lines = [f"unchanged: {named}{' (placed again)' if facts['placed'] else ''}, {took}"]
     else:
         lines = [
             f"{named}: {facts['format']}, {terminal.size(facts['size'])} "

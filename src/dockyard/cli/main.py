@@ -145,7 +145,7 @@ def _run(colours: bool | None) -> int:
 
 
 def _fail(error: DockyardError) -> None:
-    """Tell an error to whoever called."""
+    """Report an error to the caller."""
     log = current_log()
     if JSON_OPTION in sys.argv:
         words = [word for word in sys.argv[1:] if not word.startswith("-")]

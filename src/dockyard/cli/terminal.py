@@ -115,7 +115,7 @@ def size(octets: int) -> str:
 
 
 def draws() -> bool:
-    """Whether standard error is a terminal on which lines can be drawn anew."""
+    """Whether standard error is a terminal on which lines can be redrawn."""
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 

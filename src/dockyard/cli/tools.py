@@ -105,7 +105,7 @@ def lock(
     store: Path,
     progress: str,
 ) -> Answer:
-    """Resolve the tools anew and pin what is found.
+    """Resolve the tools again and pin what is found.
 
     What has changed goes into a lock of your own, which is used in place of Dockyard's from then
     on. Remove the file to return to Dockyard's.

@@ -185,7 +185,7 @@ def _advice(
     found = {match.name: match for need in needs for match in reversed(_providers(index, need))}
     options = list(dict.fromkeys(match.name for need in needs for match in _providers(index, need)))
     if old := [name for name in options if name in pinned]:
-        return f"the pinned {old[0]} is too old; lock anew without --refresh-missing", None
+        return f"the pinned {old[0]} is too old; lock again without --refresh-missing", None
     if not options:
         return "no suite has it; drop it with `dropRequires`", None
     more = ", …" if len(options) > _SHOWN else ""

@@ -102,7 +102,7 @@ def make_lock(
         moved, choice.why = move_gone(
             there, index, Blobs.of_store(store), origins, dependencies=False
         )
-        # A moved pin is chosen anew: one of a pattern may get another name.
+        # A moved pin is chosen again: one of a pattern may get another name.
         choice.run(sorted(set(moved).intersection(there)))
     else:
         choice.run(())

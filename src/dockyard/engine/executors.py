@@ -1,6 +1,6 @@
 """Where steps run: in threads of this process, and pure Python ones in processes of their own.
 
-A step is data: whoever has it, the results that it reads and an empty directory can run it.
+A step is data: a process that has it, the results that it reads and an empty directory can run it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ ids of its inputs: steps of many ids may have one result (see `Step.key`).
 The store is open to its owner alone (0700): the trees in it have set-id programs and secrets of
 images, which are nobody else's to run or to read.
 
-Rules: whoever wants to run a step holds its lock, so a work directory that is found under a lock
+Rules: a process that runs a step holds its lock, so a work directory that is found under a lock
 just taken was left by a process that died, and is removed. A result exists or it does not:
 rename(2) publishes it. This holds against processes that are killed at any instant; after a loss
 of power, a file system that reorders writes may keep a name without its data.

@@ -1,7 +1,7 @@
 """What every file system module is given and what it offers.
 
 A module of this room turns an archive into an image of one file system with that file system's own
-programs, makes good what these drop, and reads an image back by another way than it was written.
+programs, restores what these drop, and reads an image back by another way than it was written.
 What cannot be held is refused by path before anything is written.
 """
 

@@ -88,7 +88,7 @@ def check_python() -> Finding:
             importlib.import_module(module)
         except ImportError as error:
             advice = (
-                "A library of Dockyard's does not load. Install Dockyard anew in an environment of "
+                "A library of Dockyard's does not load. Reinstall Dockyard in an environment of "
                 "its own, with Python 3.11 or newer on glibc: pipx install dockyard."
             )
             return Finding("python", State.MISSING, f"{version}: {error}", advice)

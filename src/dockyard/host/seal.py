@@ -181,7 +181,7 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
     """What is wrong with a sealed directory, in words; empty when nothing is.
 
     thorough: read every file, whether or not it was touched. A directory that was touched but is
-    as it was, such as a copy, is sealed anew.
+    as it was, such as a copy, is sealed again.
     """
     try:
         rows = _read(directory)

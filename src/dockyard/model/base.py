@@ -2,7 +2,7 @@
 
 A model says what a value may be in its annotations. What values may stand together is said by
 `Model.mistakes`, which looks at one object and yields one `Mistake` per broken rule. It names the
-offending value by its path below the object; whoever read the text turns the path into a line.
+offending value by its path below the object; the reader of the text turns the path into a line.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def content_of(pin: Pin, metadata: Metadata, access: Access) -> str:
         path = access.blobs.path(pin.digest)
     elif (found := digest_of_file(path)) != pin.digest:
         problem = mismatch(pin.nevra, pin.digest, found, str(path))
-        fix = f"make the metadata of repository {pin.repository} anew"
+        fix = f"regenerate the metadata of repository {pin.repository}"
         why = f"the repository's metadata says {pin.digest}, the file has {found}"
         what = f"{pin.nevra} is not the file that its repository lists"
         raise DockyardError(replace(problem, what=what, why=why, fix=fix))

@@ -1,6 +1,6 @@
 """Makes locks, tells whether a lock still fits what is asked for, and moves only what is gone.
 
-A lock that does not fit stops a build with the difference in words; nothing is ever solved anew
+A lock that does not fit stops a build with the difference in words; nothing is ever solved again
 behind a user's back. `check` reads no metadata and opens no connection: it is on the path of a
 build that has nothing to do. Everything that solves is imported when it is needed.
 """

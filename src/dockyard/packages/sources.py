@@ -150,7 +150,7 @@ def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> RpmR
 def _extra(path: Path, variables: dict[str, str]) -> tuple[RpmRepository, ...]:
     """What `--rpm-source` names.
 
-    A directory of the user's own is trusted as it is; its packages may be built anew and signed
+    A directory of the user's own is trusted as it is; its packages may be built again and signed
     differently anywhere, so pins are by content.
     """
     if path.is_dir():

@@ -58,7 +58,7 @@ class _Stack:
 @dataclass(frozen=True)
 class ImageSteps:
     """layers, root: the results that make up the root tree, and their merged archive. filesystems:
-    file systems and swap spaces by the key of their partition. For whoever wants that: expected,
+    file systems and swap spaces by the key of their partition. Made on request only: expected,
     the step that notes what a check of the running system is to find, and proofs, which read each
     file system back and compare it. needs, runs_programs: of the format.
     """

@@ -2,7 +2,7 @@
 
 `data/tools.yaml` says what is wanted and why, `data/tools.lock` pins it, and a step unpacks it
 once (see `unpacking`). Each run of Dockyard looks once whether the trees are as they were made, and
-makes them anew where they are not.
+makes them again where they are not.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ AnySetting: TypeAlias = (
 
 
 def settled(settings: Iterable[AnySetting]) -> tuple[AnySetting, ...]:
-    """Settings that hold what was found of the files that they name, so that whoever applies them
-    knows what was planned.
+    """Settings that hold what was found of the files that they name, so that the step that applies
+    them knows what was planned.
     """
     return tuple(
         each.settled()
