@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def namespace(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Move the test process into the user namespace in which all work on trees is done."""
     tmp_path_factory.getbasetemp()  # named after the user, who has no name inside
     host_namespace.enter()
+
+
+@pytest.fixture(autouse=True)
+def stays_outside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that did not ask for the namespace must not move all that come after it there."""
+    before = host_namespace.entered()
+    yield
+    assert "namespace" in request.fixturenames or host_namespace.entered() == before
 
 
 @pytest.fixture(scope="session")
