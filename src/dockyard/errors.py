@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,6 +93,10 @@ class DockyardError(Exception):
             raise ValueError("a DockyardError needs at least one problem")
         super().__init__("; ".join(problem.what for problem in problems))
         self.problems: tuple[Problem, ...] = problems
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From a worker process come the problems, whatever of these errors carried them.
+        return DockyardError, self.problems
 
 
 class Problems:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import (
     Annotated,
     Any,
+    Literal,
     TypeAlias,
     TypeVar,
     Union,
@@ -114,6 +115,8 @@ def _decoder(of: Any) -> Callable[[Any], Any]:
     if of is bytes:
         return base64.b64decode
     origin, arguments = get_origin(of), get_args(of)
+    if origin is Literal:
+        return _as_it_is
     if origin is Annotated:
         return _decoder(arguments[0])
     if origin in (Union, types.UnionType):
