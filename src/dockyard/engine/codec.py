@@ -1,10 +1,11 @@
 """Values as JSON and back, by their types: how a step's arguments become data.
 
 Plain values stay as they are; bytes become base64, paths, UUIDs and members of enumerations their
-text, tuples lists, sets sorted lists, dataclasses objects of their fields. Where a type is one of
-several dataclasses, the object names its class under `type`. A field of type `Beside[…]` belongs to
-what a function needs and does not shape its outcome; a value with a property `identity` says itself
-what shapes it, such as a digest in place of a secret.
+text, tuples lists, sets sorted lists, dataclasses objects of their fields, without those that have
+the default value. Where a type is one of several dataclasses, the object names its class under
+`type`. A field of type `Beside[…]` belongs to what a function needs and does not shape its outcome;
+a value with a property `identity` says itself what shapes it, such as a digest in place of a
+secret.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from uuid import UUID
 
 T = TypeVar("T")
 _BESIDE = "beside"
+_MISSING = dataclasses.MISSING
 _PLAIN = (bool, int, float, str, type(None))
 
 Beside: TypeAlias = Annotated[T, _BESIDE]
@@ -74,12 +76,14 @@ def _encoded(value: Any, *, whole: bool) -> Any:
         case Sequence():
             return [_encoded(item, whole=whole) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        found = {
-            field.name: _encoded(getattr(value, field.name), whole=whole)
-            for field in dataclasses.fields(value)
-            if whole or field.name not in _beside(type(value))
-        }
-        return {"type": type(value).__name__, **found} if _tagged(type(value)) else found
+        found: dict[str, Any] = {"type": type(value).__name__} if _tagged(type(value)) else {}
+        for name, default, beside in _fields(type(value)):
+            item = getattr(value, name)
+            if item is default or (beside and not whole):
+                continue
+            if type(item) is not type(default) or item != default:
+                found[name] = _encoded(item, whole=whole)
+        return found
     raise TypeError(f"{type(value).__name__} has no form as JSON")
 
 
@@ -94,6 +98,20 @@ def _beside(of: type) -> frozenset[str]:
         return frozenset()  # nothing to resolve
     hints = get_type_hints(of, include_extras=True)
     return frozenset(name for name, hint in hints.items() if _BESIDE in get_args(hint)[1:])
+
+
+@cache
+def _fields(of: type) -> tuple[tuple[str, Any, bool], ...]:
+    """The fields of a dataclass: name, default, and whether it does not shape an outcome."""
+    beside = _beside(of)
+    return tuple(
+        (
+            field.name,
+            field.default if field.default_factory is _MISSING else field.default_factory(),
+            field.name in beside,
+        )
+        for field in dataclasses.fields(of)
+    )
 
 
 @cache

@@ -106,7 +106,8 @@ def make_plan(
     """
     damaged = damaged or {}
     steps = in_order(goals)
-    answers = _answers(steps, results, damaged)
+    own = {step.id: "" if step.id in damaged else results.answer(step) or "" for step in steps}
+    answers = _answers(steps, own, results, damaged)
     needed = {step.id for step in goals}
     for step in reversed(steps):
         if step.id in needed and not answers[step.id]:
@@ -114,8 +115,7 @@ def make_plan(
     decisions = []
     for step in steps:
         if key := answers[step.id]:
-            own = results.answer(step) == key
-            reason = "nothing that shapes it has changed" if own else _ANSWERED
+            reason = "nothing that shapes it has changed" if own[step.id] else _ANSWERED
             decisions.append(Decision(step, Action.REUSE, reason, key))
         elif step.id not in needed:
             decisions.append(Decision(step, Action.SKIP, "no step that runs needs it"))
@@ -126,13 +126,19 @@ def make_plan(
     return Plan(tuple(decisions))
 
 
-def _answers(steps: Iterable[Step], results: Results, damaged: Mapping[str, str]) -> dict[str, str]:
-    """For each step the name of the result that answers it; empty where there is none so far."""
-    found: dict[str, str] = {}
+def _answers(
+    steps: Iterable[Step],
+    own: Mapping[str, str],
+    results: Results,
+    damaged: Mapping[str, str],
+) -> dict[str, str]:
+    """For each step the name of the result that answers it; empty where there is none so far. own:
+    those that are noted for the very step.
+    """
+    found = dict(own)
     for step in steps:
-        own = None if step.id in damaged else results.answer(step)
-        found[step.id] = own or ""
-        if own or step.id in damaged or not all(found[each.id] for each in step.inputs):
+        known_so_far = all(found[each.id] for each in step.inputs)
+        if found[step.id] or step.id in damaged or not known_so_far:
             continue
         contents = {each.name: results.content(found[each.id]) for each in step.inputs}
         known = {name: digest for name, digest in contents.items() if digest}

@@ -21,13 +21,16 @@ def whole_plan(
     *,
     mend: bool = True,
     read: Mapping[str, str] | None = None,
+    gone: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan of goals, see make_plan.
 
     mend: remove what is damaged, so that the steps that run find its place free. read: by step id,
-    a file of a result that is read whole, touched or not.
+    a file of a result that is read whole, touched or not. gone: by step id, what a result stands
+    for and is not there any more, in words.
     """
-    damaged: dict[str, str] = {}
+    gone = gone or {}
+    damaged = dict(gone)
     looked: set[str] = set()
     while True:
         plan = make_plan(goals, store, last, damaged=damaged)
@@ -44,8 +47,12 @@ def whole_plan(
                     namespace.enter()
                     store.discard(key)
         if not found:
-            return plan
+            break
         damaged |= found
+    for step in plan.to_run if mend else ():
+        if step.id in gone and (stale := store.answer(step)):
+            store.discard(stale)
+    return plan
 
 
 def _damage(key: str, store: Store, whole: str | None) -> str:
