@@ -96,3 +96,15 @@ def slowly(work: Work, wanted: Nothing) -> None:
 def process_of(work: Work, wanted: Text) -> None:
     """Writes the number of its process."""
     (work.out / "text").write_text(str(os.getpid()))
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """The code of a problem."""
+
+    code: str
+
+
+def fail(work: Work, wanted: Trouble) -> None:
+    """Fails."""
+    raise DockyardError(Problem(wanted.code, wanted.code))

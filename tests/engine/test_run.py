@@ -14,10 +14,13 @@ from engine_steps import (
     Meeting,
     Nothing,
     Text,
+    Trouble,
+    fail,
     fill_the_disk,
     meet,
     meet_and_fail,
     process_of,
+    slowly,
     upper,
     writes,
 )
@@ -30,9 +33,9 @@ from dockyard.engine.store import FACTS, Store, default_root
 from dockyard.errors import DockyardError
 
 
-def build(goal: Step, store: Store, seen: list[events.Event] | None = None) -> Path:
+def build(goal: Step, store: Store, seen: list[events.Event] | None = None, jobs: int = 2) -> Path:
     plan = make_plan([goal], store, {})
-    run_plan(plan, store, seen.append if seen is not None else events.ignore)
+    run_plan(plan, store, seen.append if seen is not None else events.ignore, jobs=jobs)
     return store.path(goal)
 
 
@@ -134,6 +137,23 @@ def test_failures_are_told_together_and_nothing_is_published(tmp_path: Path) -> 
     assert sorted(p.code for p in caught.value.problems) == ["left", "right"]
     for name in ("results", "answers", "work"):
         assert list((store.root / name).iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_all_of_a_group_that_fail_are_told(tmp_path: Path, jobs: int) -> None:
+    def failing(code: str, *inputs: Step, group: str = "Make packages", pure: bool = True) -> Step:
+        return Step.of("fail", code, fail, Trouble(code), inputs, name=code, group=group, pure=pure)
+
+    slow = Step.of("slow", "slow", slowly, Nothing(), name="slow")
+    many = [failing("a"), failing("b", slow), failing("c", writes("d", failing("e"), name="d"))]
+    other = failing("other", writes("f", name="f"), group="Sign packages", pure=False)
+    goal = writes("goal", *many, other, name="goal")
+    store = Store(tmp_path)
+    with pytest.raises(DockyardError) as caught:
+        build(goal, store, jobs=jobs)
+    # What c needs failed, and `other` is of another group: neither is begun.
+    assert sorted(p.code for p in caught.value.problems) == ["a", "b", "e"]
+    assert store.has(slow) and not list((tmp_path / "work").iterdir())
 
 
 def test_no_space_is_a_problem_not_a_traceback(tmp_path: Path) -> None:

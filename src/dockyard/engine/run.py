@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from pathlib import Path
 
 from dockyard.engine.events import (
     Listener,
@@ -35,8 +34,9 @@ _AS_IT_WAS = "its inputs came out as they were"
 def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> None:
     """Run a plan's steps, at most `jobs` at a time.
 
-    When a step fails, steps that run already are finished (their results are kept), no other is
-    begun, and one DockyardError carries the problems of all that failed. When this process is told
+    When a step fails, steps that run already are finished (their results are kept), and no other is
+    begun, but for those of its group and what they need: so one DockyardError carries the problems
+    of all packages that cannot be made, not of the first. When this process is told
     to stop, the steps that run stop, too, and Stopped comes when they have cleared up.
     """
     for decision in plan.decisions:
@@ -49,6 +49,7 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
     unfinished = {d.step.id for d in waiting}
     running: dict[Future[None], Decision] = {}
     failures: list[DockyardError] = []
+    failed: list[Step] = []
     with Executors(jobs) as executors:
         while waiting or running:
             for decision in _ready(waiting, unfinished, jobs - len(running)):
@@ -57,16 +58,39 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
                 running[executors.start(one.run)] = decision
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                unfinished.discard(running.pop(future).step.id)
+                step = running.pop(future).step
                 error = future.exception()
-                if isinstance(error, DockyardError):
+                if error is None:
+                    unfinished.discard(step.id)
+                elif isinstance(error, DockyardError):
                     failures.append(error)
-                elif error is not None:
+                    failed.append(step)
+                else:
                     raise error
-            if failures:
-                waiting.clear()
+            if failed:
+                waiting = _of_groups(waiting, failed)
     if failures:
         raise DockyardError(*(problem for error in failures for problem in error.problems))
+
+
+def _of_groups(waiting: list[Decision], failed: list[Step]) -> list[Decision]:
+    """Of what waits, what is in a group of which steps failed, and what that needs; nothing that
+    needs what failed.
+    """
+    groups = {step.group for step in failed if step.group}
+    lost = {step.id for step in failed}
+    possible: list[Decision] = []
+    for decision in waiting:
+        if any(each.id in lost for each in decision.step.needs):
+            lost.add(decision.step.id)
+        else:
+            possible.append(decision)
+    kept: set[str] = set()
+    for decision in reversed(possible):
+        step = decision.step
+        if step.group in groups or step.id in kept:
+            kept.update((step.id, *(each.id for each in step.needs)))
+    return [decision for decision in possible if decision.step.id in kept]
 
 
 def _ready(waiting: list[Decision], unfinished: set[str], free: int) -> list[Decision]:
@@ -91,7 +115,8 @@ class _Running:
     def run(self) -> None:
         step, store = self.decision.step, self.store
         stopping.check()
-        key = step.key(_contents(step, store))
+        used = _used(step, store)
+        key = step.key({each.name: used[each.name][1] for each in step.inputs})
         if store.content(key):
             # Inputs that were made again may turn out to be what they were.
             store.note_answer(step, key)
@@ -104,9 +129,11 @@ class _Running:
                 if out is None:
                     note = "made by another build"
                 else:
-                    work = self._work(out)
+                    results = {name: store.place(key) for name, (key, _) in used.items()}
+                    work = Work(out, results, store.root, self._progress)
                     self.executors.call(step, work)
-                    store.publish(key, _facts(step, store), work.known)
+                    inputs = {each.name: used[each.name][0] for each in step.inputs}
+                    store.publish(key, _facts(step, inputs), work.known)
                 store.note_answer(step, key)
         except DockyardError as error:
             if any(problem.code == "archive.damaged" for problem in error.problems):
@@ -118,11 +145,6 @@ class _Running:
             self._tell(StepFailed, began)
             raise
         self._tell(StepFinished, began, note)
-
-    def _work(self, out: Path) -> Work:
-        step, store = self.decision.step, self.store
-        results = {each.name: store.path(each) for each in step.needs}
-        return Work(out, results, store.root, self._progress)
 
     def _tell(self, event: type[StepFailed | StepFinished], began: float, *note: str) -> None:
         step = self.decision.step
@@ -137,27 +159,29 @@ class _Running:
         self._progress("waiting for another build that makes the same", 0, 0, "")
 
 
-def _contents(step: Step, store: Store) -> dict[str, str]:
-    """The digests of the contents of a step's inputs, all of which have been made."""
+def _used(step: Step, store: Store) -> dict[str, tuple[str, str]]:
+    """By name, the results of the steps that a step needs, all of which have been made: what they
+    are called, and the digest of their content.
+    """
     found = {}
-    for each in step.inputs:
+    for each in step.needs:
         key = store.answer(each)
         content = store.content(key) if key else None
-        if content is None:
+        if key is None or content is None:
             raise DockyardError(store.gone(each))
-        found[each.name] = content
+        found[each.name] = key, content
     return found
 
 
-def _facts(step: Step, store: Store) -> dict[str, object]:
-    """What a result says of itself."""
+def _facts(step: Step, inputs: Mapping[str, str]) -> dict[str, object]:
+    """What a result says of itself. inputs: the names of the results that it was made of."""
     return {
         "name": step.name,
         "kind": step.kind,
         "title": step.title,
         "function": step.function,
         "identity": step.identity,
-        "inputs": {each.name: store.answer(each) for each in step.inputs},
+        "inputs": inputs,
     }
 
 

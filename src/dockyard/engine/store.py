@@ -71,10 +71,10 @@ class Store:
     def answer(self, step: Step) -> str | None:
         """The name of the result that a step has, or None."""
         try:
-            key = (self.root / "answers" / step.id).read_text()
+            key = Path(f"{self.root}/answers/{step.id}").read_text()
         except OSError:
             return None
-        return key if _KEY.fullmatch(key) and self.place(key).is_dir() else None
+        return key if _KEY.fullmatch(key) and Path(f"{self.root}/results/{key}").is_dir() else None
 
     def path(self, step: Step) -> Path:
         """Where the result of a step is. Raises KeyError when it has none."""
@@ -155,7 +155,7 @@ class Store:
         itself. known: see seal.write.
         """
         work = self.root / "work" / key
-        (work / FACTS).write_text(json.dumps(facts, indent=1, sort_keys=True))
+        (work / FACTS).write_text(json.dumps(facts, sort_keys=True))
         for entry in os.scandir(work):
             if entry.is_file(follow_symlinks=False):
                 os.utime(entry.path, ns=(0, 0))  # when it was written is not what it holds
