@@ -55,6 +55,12 @@ def test_many_steps_of_a_group_are_told_as_one() -> None:
         "    because its input changed: p5",
         "3 of 7 steps to run",
     ]
+    # Wherever in the order they are: some wait for others of their kind.
+    parted = [*many[:3], TREE, *many[3:]]
+    assert told(*(Decision(each, Action.SKIP, "") for each in parted))[:2] == [
+        "· Unpack packages (6)",
+        "· Make the tree",
+    ]
     runs = (Decision(each, Action.RUN, "old" if n else "new") for n, each in enumerate(many))
     assert told(*runs) == [
         "▸ Unpack packages (6)",

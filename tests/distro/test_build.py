@@ -1,107 +1,65 @@
-"""A small distribution, built into a signed repository: again, changed, and refused."""
+"""A small distribution, built into a signed repository: again, changed, refused, and killed."""
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import signal
 import stat
-from dataclasses import replace
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from debs import directory, documents, file, make_deb
+from small_distro import COMPONENTS, Small, names
 
+from conftest import user_inside
 from dockyard.distro.build import BuiltDistro, build_distro
 from dockyard.distro.check import check_repository
+from dockyard.engine import events
+from dockyard.engine.store import default_root
 from dockyard.errors import DockyardError
 from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
 from dockyard.install.rpm import install, verify
-from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin
-from dockyard.packages import lockfile
-from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.archive import Suite
 from dockyard.packages.deb.sources import Origins
+from dockyard.packages.published import path_before, published
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.signature import check_digests
+from stores import share
 
 pytestmark = pytest.mark.build
 
-DISTRO = """\
-name: small
-version: "1"
-title: Small
-epoch: 1767225600
-upstream: {debian: {suites: [{name: trixie}]}}
-components: [all.yaml]
-packages: [base.yaml]
-"""
-BASE = """\
-name: base
-version: "1"
-summary: The base
-license: MIT
-directories: [{path: /usr}, {path: /usr/bin}]
-files: [{path: /etc/passwd, source: passwd}, {path: /etc/group, content: "root:x:0:\\n"}]
-"""
-SUITE = Suite("trixie").id
-COMPONENTS = "components: {tool: {requiresPre: [base]}, library: }\n"
-
 
 @pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """A distribution of two imported packages and one of its own, with its offline mirror."""
-    place, mirror = tmp_path / "small", Blobs(tmp_path / "mirror")
-    place.mkdir()
-    (place / "distro.yaml").write_text(DISTRO)
-    (place / "base.yaml").write_text(BASE)
-    (place / "all.yaml").write_text(COMPONENTS)
-    (place / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
-    pins = []
-    for name, needs in (("tool", {"Depends": "library (>= 1)"}), ("library", {})):
-        entries = [*documents(name), directory("usr/bin"), file(f"usr/bin/{name}", b"x", 0o755)]
-        deb = make_deb(tmp_path / f"{name}.deb", name, entries, **needs)
-        digest = mirror.add_file(deb)
-        size = deb.stat().st_size
-        where = f"pool/{name}.deb"
-        pins.append(Pin(name, "1.2-3", "amd64", SUITE, where, PackageKind.DEB, size, digest=digest))
-    repositories = (LockedRepository(SUITE, PackageKind.DEB),)
-    lock = Lock("small", repositories=repositories, packages=tuple(pins))
-    (place / "distro.lock").write_text(lockfile.dump(lock))
-    return place
-
-
-def _build(small: Path, tools: Tools, store: str = "store", check: bool = True) -> BuiltDistro:
-    return build_distro(
-        small,
-        small.parent / store,
-        lambda: tools,
-        origins=Origins(offline=(small.parent / "mirror",)),
-        keys=small.parent / f"{store}-keys",
-        check=check,
-    )
-
-
-def _refused(small: Path, tools: Tools) -> list[str]:
-    with pytest.raises(DockyardError) as caught:
-        _build(small, tools)
-    return [problem.code for problem in caught.value.problems]
+def small(tmp_path: Path, tools: Tools) -> Small:
+    """The distribution, and stores that have the tools."""
+    for name in ("store", "other", "killed"):
+        share(tmp_path / name, default_root())
+    return Small.make(tmp_path)
 
 
 def _packages(built: BuiltDistro) -> dict[str, Path]:
     return {path.name: path for path in sorted(built.path.glob("Packages/*.rpm"))}
 
 
-def test_a_repository_is_published_signed_and_whole(small: Path, tools: Tools) -> None:
-    built = _build(small, tools)
-    assert built.path == small.parent / "store/repositories/small"
+def _contents(built: BuiltDistro) -> dict[str, str]:
+    return {name: content_digest(path) for name, path in _packages(built).items()}
+
+
+def test_a_repository_is_published_signed_and_whole(small: Small, tools: Tools) -> None:
+    built = small.build()
+    assert built.path == small.store().root / "repositories/small"
     assert set(_packages(built)) == {
         "base-1-1.noarch.rpm",
         "library-1.2-3.x86_64.rpm",
         "tool-1.2-3.x86_64.rpm",
     }
     assert check_repository(built.path) == ()
-    names = {path.name for path in (built.path / "repodata").iterdir()}
-    assert {"repomd.xml", "repomd.xml.asc"} <= names
+    found = {path.name for path in (built.path / "repodata").iterdir()}
+    assert {"repomd.xml", "repomd.xml.asc"} <= found
     key = built.path / "RPM-GPG-KEY-small"
     done = tools.run(
         [
@@ -117,118 +75,131 @@ def test_a_repository_is_published_signed_and_whole(small: Path, tools: Tools) -
     )
     assert done.status == 0, done.stdout + done.stderr
     assert done.text.count("digests signatures OK") == 3
-    secret = small.parent / "store-keys/small.pgp"
-    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert stat.S_IMODE((small.keys() / "small.pgp").stat().st_mode) == 0o600
 
 
-def test_nothing_is_made_twice(small: Path, tools: Tools) -> None:
-    first = _build(small, tools)
-    again = _build(small, tools)
+def test_nothing_is_made_twice(small: Small) -> None:
+    first = small.build()
+    seen: list[events.Event] = []
+    again = small.build(seen=seen)
     assert (first.made, first.changed) == (3, True)
-    assert (again.made, again.changed) == (0, False)
-    (small / "passwd").write_text("root:x:0:0::/root:/bin/bash\n")
-    changed = _build(small, tools)
+    assert (again.made, again.changed, again.remarks) == (0, False, ())
+    assert {type(each) for each in seen} == {events.RunStarted, events.StepReused}
+    (small.place / "passwd").write_text("root:x:0:0::/root:/bin/bash\n")
+    changed = small.build()
     assert (changed.made, changed.changed) == (1, True)
     (warning,) = changed.remarks
     assert warning.code == "distro.version-kept" and warning.what.endswith(": base-1-1.noarch")
-    (small / "all.yaml").write_text(COMPONENTS + "# a comment\n")
-    touched = _build(small, tools)
-    assert (touched.made, touched.changed, touched.remarks) == (0, True, ())
-    # This one and the one before, for those who still read it.
-    assert len([*touched.path.parent.glob(".small-*")]) == 2
+    small.components(COMPONENTS + "# a comment\n")
+    touched = small.build()
+    assert (touched.made, touched.changed, touched.remarks) == (0, False, ())
 
 
-def test_the_content_is_the_same_for_every_builder(small: Path, tools: Tools) -> None:
-    one, two = _build(small, tools), _build(small, tools, "other")
+def test_what_was_published_before_stays_for_those_who_read_it(small: Small) -> None:
+    first = small.build().path.resolve()
+    (small.place / "passwd").write_text("root:x:0:0::/root:/bin/bash\n")
+    second = small.build().path.resolve()
+    root = small.store().root
+    assert first != second and published(root, "small") == second
+    assert path_before(root, "small").resolve() == first
+    assert (first / "repodata/repomd.xml").is_file()
+    # All links are of the store itself: it may be moved.
+    links = [each for each in (root / "repositories").iterdir() if each.is_symlink()]
+    assert [str(each.readlink()).startswith("../results/") for each in links] == [True, True]
+    (small.place / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    back = small.build()
+    # Nothing is made for it: the packages of the first build are still there.
+    assert (back.made, back.changed, back.path.resolve()) == (0, True, first)
+
+
+def test_a_repository_of_an_earlier_layout_is_replaced(small: Small) -> None:
+    built = small.build()
+    root = small.store().root / "repositories"
+    result = built.path.resolve()
+    older, oldest = (root / f".small-{digit * 32}" for digit in "ab")
+    for each in (older, oldest, root / ".small-x"):
+        each.mkdir()
+    built.path.unlink()
+    built.path.symlink_to(older.name)
+    assert small.build().path.resolve() == result
+    assert older.is_dir() and not oldest.exists() and (root / ".small-x").is_dir()
+
+
+def test_a_damaged_repository_is_made_anew(small: Small) -> None:
+    built = small.build()
+    (package, *_) = _packages(built).values()
+    whole = package.read_bytes()
+    package.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    planned = small.plan()
+    assert names(planned.plan.to_run) == ["repository"]
+    assert "Packages/base-1-1.noarch.rpm has other content" in planned.plan.decisions[-1].reason
+    again = small.build()
+    assert (again.made, again.changed) == (0, False)
+    assert package.read_bytes() == whole
+
+
+def test_the_content_is_the_same_for_every_builder(small: Small) -> None:
+    one, two = small.build(), small.build("other", jobs=1)
     assert one.fingerprint != two.fingerprint
-    first, second = _packages(one), _packages(two)
-    assert {name: content_digest(path) for name, path in first.items()} == {
-        name: content_digest(path) for name, path in second.items()
-    }
-    for path in first.values():
+    assert _contents(one) == _contents(two)
+    for path in _packages(one).values():
         check_digests(path)
 
 
-def test_what_is_published_stays_when_a_build_is_refused(small: Path, tools: Tools) -> None:
-    built = _build(small, tools)
+def test_the_metadata_is_the_same_for_the_same_packages(small: Small) -> None:
+    built = small.build()
+    before = (built.path / "repodata/repomd.xml").read_bytes()
+    times = {path.lstat().st_mtime for path in (built.path / "repodata").iterdir()}
+    assert times == {1767225600}
+    repository = small.store().answer(small.plan().steps.repository)
+    assert repository
+    small.store().discard(repository)
+    assert (small.build().path / "repodata/repomd.xml").read_bytes() == before
+
+
+def test_a_umask_changes_nothing_in_a_repository(small: Small) -> None:
+    before = os.umask(0o077)
+    try:
+        built = small.build()
+    finally:
+        os.umask(before)
+    modes = {
+        stat.S_IMODE(path.stat().st_mode)
+        for path in built.path.rglob("*")
+        if not path.name.startswith(".")
+    }
+    assert modes == {0o755, 0o644}
+
+
+def test_what_is_published_stays_when_a_build_is_refused(small: Small) -> None:
+    built = small.build()
     before = built.path.resolve()
-    (small / "all.yaml").write_text("components: {tool: {requires: [gone]}, library: }\n")
+    small.components("components: {tool: {requires: [gone]}, library: }\n")
     with pytest.raises(DockyardError) as caught:
-        _build(small, tools)
+        small.build()
     (problem,) = caught.value.problems
     assert problem.code == "distro.unmet"
     assert str(problem.where).endswith("all.yaml:1:14")
     assert built.path.resolve() == before
-    assert [path.name for path in before.parent.glob(".small.*.part")] == []
-    assert _build(small, tools, check=False).changed
+    assert small.build(check=False).changed
 
 
-@pytest.mark.parametrize(
-    ("components", "codes"),
-    [
-        ("{tool: {drop: [/gone]}, library: {config: [/gone]}}", ["distro.unused-declaration"] * 2),
-        ("{tool: {dropRequires: [gone]}, library: }", ["distro.unused-declaration"]),
-        ("{tool: {conflicts: [library]}, library: }", ["distro.uninstallable"]),
-        (
-            '{tool: {files: [{path: /usr/bin/library, content: "y"}]}, library: }',
-            ["distro.file-conflict"],
-        ),
-        (
-            '{tool: {directories: [{path: /usr/bin, mode: "0700"}]}, library: }',
-            ["distro.file-conflict"],
-        ),
-        ("{tool: {attributes: [{path: /usr/bin/tool, group: odd}]}, library: }", ["distro.unmet"]),
-        ("{tool: }", ["distro.lock-stale"]),
-        ("{tool: {requires: [a b]}, library: }", ["distro.invalid"]),
-    ],
-)
-def test_what_is_refused(small: Path, tools: Tools, components: str, codes: list[str]) -> None:
-    (small / "all.yaml").write_text(f"components: {components}\n")
-    assert _refused(small, tools) == codes
-
-
-def test_a_lock_of_other_suites_is_refused(small: Path, tools: Tools) -> None:
-    (small / "distro.yaml").write_text(DISTRO.replace("trixie", "sid"))
-    assert _refused(small, tools) == ["distro.lock-stale"]
-
-
-def test_what_dead_processes_left_is_removed(small: Path, tools: Tools) -> None:
-    dead, living = 2**22 + 1, os.getpid()
-    place = small.parent / "store/converted"
-    place.mkdir(parents=True)
-    for process in (dead, living):
-        (place / f".key.rpm.{process}.part").write_bytes(b"half")
-    _build(small, tools)
-    assert [path.name for path in place.glob(".*.part")] == [f".key.rpm.{living}.part"]
-
-
-def test_what_the_archive_lost_is_mended_by_the_distributions_lock(
-    small: Path, tools: Tools
-) -> None:
-    mirror = (small.parent / "empty").absolute()
+def test_what_the_archive_lost_is_mended_by_the_distributions_lock(small: Small) -> None:
+    mirror = (small.place.parent / "empty").absolute()
     mirror.mkdir()
     with pytest.raises(DockyardError) as caught:
         build_distro(
-            small,
-            small.parent / "store",
-            lambda: tools,
+            small.place,
+            small.store(),
             origins=Origins(mirrors=(mirror.as_uri(),)),
-            keys=small.parent / "keys",
+            keys=small.keys(),
         )
     assert {problem.code for problem in caught.value.problems} == {"fetch.gone"}
     assert all("distro lock --refresh-missing" in problem.fix for problem in caught.value.problems)
 
 
-def test_packages_that_exclude_each_other_may_share_paths(small: Path, tools: Tools) -> None:
-    (small / "all.yaml").write_text(
-        "components: {tool: {dropRequires: [library], conflicts: [library],"
-        ' files: [{path: /usr/bin/library, content: "y"}]}, library: }\n'
-    )
-    assert _build(small, tools).changed
-
-
-def test_rpm_installs_what_was_built(small: Path, tools: Tools, tmp_path: Path) -> None:
-    built = _build(small, tools)
+def test_rpm_installs_what_was_built(small: Small, tools: Tools, tmp_path: Path) -> None:
+    built = small.build()
     root = tmp_path / "root"
     make_root(root)
     packages = sorted(built.path.resolve().glob("Packages/*.rpm"))
@@ -237,17 +208,74 @@ def test_rpm_installs_what_was_built(small: Path, tools: Tools, tmp_path: Path) 
     assert (root / "usr/bin/tool").stat().st_mtime == 1_700_000_000
 
 
-def test_what_dropped_scripts_would_make_is_warned_of(small: Path, tools: Tools) -> None:
-    mirror = Blobs(small.parent / "mirror")
-    deb = make_deb(small.parent / "tool.deb", "tool", postinst="adduser --system tool\n")
-    lock = lockfile.load(small / "distro.lock", "")
-    library, tool = lock.packages
-    pin = replace(tool, digest=mirror.add_file(deb), size=deb.stat().st_size)
-    lock = replace(lock, packages=(library, pin))
-    (small / "distro.lock").write_text(lockfile.dump(lock))
-    assert [each.code for each in _build(small, tools).remarks] == ["distro.script-dropped"]
-    (small / "all.yaml").write_text(
-        "components: {tool: {requiresPre: [base], doWithout: [tool]}, library: }\n"
+def test_what_dropped_scripts_would_make_is_warned_of(small: Small) -> None:
+    small.deb("tool", postinst="adduser --system tool\n", Depends="library (>= 1)")
+    assert [each.code for each in small.build().remarks] == ["distro.script-dropped"]
+    small.components("components: {tool: {requiresPre: [base], doWithout: [tool]}, library: }\n")
+    silent = small.build()
+    assert (silent.remarks, silent.made, silent.changed) == ((), 0, False)
+
+
+CODE = """import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1:3]
+from small_distro import Small
+if __name__ == "__main__":
+    Small(Path(sys.argv[3])).build("killed")
+"""
+
+
+def test_a_build_that_is_killed_at_any_moment_goes_on(small: Small, tmp_path: Path) -> None:
+    script = tmp_path / "build.py"
+    script.write_text(CODE)
+    here = Path(__file__).parent
+    command = [sys.executable, str(script), str(here), str(here.parent), str(small.place)]
+    began = time.monotonic()
+    whole = small.build("other")
+    cold = 2 * (time.monotonic() - began) + 1
+    chance = random.Random(1)
+    results = small.store("killed").root / "results"
+    for _ in range(6):
+        build = subprocess.Popen(command, user=user_inside())
+        try:
+            assert build.wait(chance.uniform(0.2, cold)) == 0
+        except subprocess.TimeoutExpired:
+            build.send_signal(signal.SIGKILL)
+            build.wait()
+        assert all((path / ".step.json").is_file() for path in results.iterdir())
+        place = published(small.store("killed").root, "small")
+        assert place is None or check_repository(place) == ()
+        if place:
+            small.components(COMPONENTS.replace("requiresPre", f"summary: {_}, requiresPre"))
+            whole = small.build("other")
+    built = small.build("killed")
+    assert _contents(built) == _contents(whole)
+    assert list((small.store("killed").root / "work").iterdir()) == []
+
+
+def _dockyard(small: Small, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line on the distribution."""
+    code = "from dockyard.cli.main import main; main()"
+    where = ["--store", str(small.store().root), "--keys", str(small.keys())]
+    where += ["--mirror-dir", str(small.mirror)]
+    return subprocess.run(
+        [sys.executable, "-c", code, "distro", words[0], str(small.place), *where, *words[1:]],
+        capture_output=True,
+        text=True,
+        check=True,
+        user=user_inside(),
     )
-    silent = _build(small, tools)
-    assert (silent.remarks, silent.made, silent.changed) == ((), 0, True)
+
+
+def test_events_are_json_lines_and_name_groups(small: Small) -> None:
+    done = _dockyard(small, "build", "--progress", "json", "--jobs", "2")
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    (run,) = [each for each in told if each["event"] == "RunStarted"]
+    assert run["groups"]["Convert upstream packages"] == 2
+    finished = {each["step"].partition("-")[0] for each in told if each["event"] == "StepFinished"}
+    assert finished == {
+        *("fetch", "relations", "select", "convert", "own", "sign", "repository", "check")
+    }
+    assert "3 packages, 3 made" in done.stdout
+    planned = _dockyard(small, "plan")
+    assert planned.stdout.splitlines()[-1].startswith("nothing to do")

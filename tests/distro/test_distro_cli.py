@@ -9,8 +9,10 @@ from click.testing import CliRunner
 
 from dockyard.cli.distro import command
 from dockyard.distro.build import build_distro
+from dockyard.engine.store import Store, default_root
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
+from stores import share
 
 OWN = """\
 name: small
@@ -62,19 +64,18 @@ def test_what_cannot_be_built_is_refused_before_any_work(own: Path, text: str, c
     )
     (own / "c.yaml").write_text("components: {tool: }\n")
 
-    def no_tools() -> Tools:
-        raise AssertionError("no tools are needed for this")
-
     with pytest.raises(DockyardError) as caught:
-        build_distro(own, own / "store", no_tools, keys=own / "keys")
+        build_distro(own, Store(own / "store"), keys=own / "keys")
     assert caught.value.problems[0].code == code
-    assert not (own / "store").exists()
+    assert not any((own / "store/results").iterdir())
 
 
 @pytest.mark.build
 def test_a_distribution_that_imports_nothing_needs_no_lock(own: Path, tools: Tools) -> None:
-    arguments = ["--store", str(own / "store"), "--keys", str(own / "keys")]
-    arguments += ["--tools", str(tools.root), "--progress", "quiet"]
+    store = share(own / "store", default_root())
+    arguments = ["--store", str(store), "--keys", str(own / "keys"), "--progress", "quiet"]
+    planned = CliRunner().invoke(command, ["plan", str(own), *arguments[:4]])
+    assert "Make own" in planned.output and planned.output.endswith("has not been made before\n")
     result = CliRunner().invoke(command, ["build", str(own), *arguments])
     assert result.exit_code == 0, result.exception
     assert "1 packages, 1 made" in result.output

@@ -15,7 +15,7 @@ import pytest
 from dockyard.distro.build import build_distro
 from dockyard.distro.keys import signing_key
 from dockyard.distro.load import load_distro
-from dockyard.engine.store import default_root
+from dockyard.engine.store import Store, default_root
 from dockyard.host.files import make_root
 from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools, run_in_tree
@@ -25,6 +25,7 @@ from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.rpm.repository import open_all
 from dockyard.packages.solve import solve
+from stores import share
 
 pytestmark = pytest.mark.build
 
@@ -50,7 +51,7 @@ class Installed:
 @pytest.fixture(scope="module")
 def installed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     place = tmp_path_factory.mktemp("harbor")
-    built = build_distro(HARBOR, default_root(), lambda: tools)
+    built = build_distro(HARBOR, Store(default_root()))
     key = built.path / KEY
     repository = RpmRepository(
         "harbor", (f"file://{built.path}/",), keys=(str(key),), check_metadata=True
@@ -71,7 +72,7 @@ def installed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Install
     return Installed(root, built.path)
 
 
-def _newer(place: Path, tools: Tools) -> Path:
+def _newer(place: Path) -> Path:
     """The repository a day later: harbor-release has a new release, and systemd, on whose very
     version other packages depend, a new revision.
     """
@@ -83,11 +84,9 @@ def _newer(place: Path, tools: Tools) -> Path:
     text, found = begin.subn("  systemd:\n    revision: 700\n", components.read_text())
     assert found == 1
     components.write_text(text)
-    store = place / "store"
-    store.mkdir()
-    for shared in ("blobs", "converted", "signed"):
-        (store / shared).symlink_to(default_root() / shared)
-    return build_distro(place / "harbor", store, lambda: tools).path
+    kinds = ("tools", "relations", "select", "convert", "own", "sign")
+    store = share(place / "store", default_root(), "blobs", kinds=kinds)
+    return build_distro(place / "harbor", Store(store)).path
 
 
 def test_the_repository_and_its_key_are_known(installed: Installed, tools: Tools) -> None:
@@ -102,7 +101,7 @@ def test_a_package_is_updated_from_the_repository(
     installed: Installed, tools: Tools, tmp_path: Path
 ) -> None:
     assert installed.run("rpm", "-q", "harbor-release").text == "harbor-release-1-1.noarch\n"
-    newer = _newer(tmp_path, tools)
+    newer = _newer(tmp_path)
     installed.run("dnf", "--assumeyes", "--refresh", "upgrade", served=newer)
     assert installed.run("rpm", "-q", "harbor-release").text == "harbor-release-1-2.noarch\n"
     assert installed.run("rpm", "-q", "--queryformat=%{release}", "systemd").text.endswith("^700")

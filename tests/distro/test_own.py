@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dockyard.distro.making import DistroFacts, make
-from dockyard.distro.own import OwnPackage, build
-from dockyard.distro.relations import declared
+import pytest
+
+from dockyard.distro.arguments import DistroFacts, OwnPackage
+from dockyard.distro.making import write
+from dockyard.distro.own import build
+from dockyard.distro.sources import SourceFiles
+from dockyard.errors import DockyardError, Position
 from dockyard.model.components import Package
 from dockyard.packages.rpm.contents import RpmPackage
 from dockyard.packages.rpm.reader import read_package
@@ -19,9 +24,8 @@ def _own(directory: Path, **more: Any) -> OwnPackage:
     fields = {"name": "own", "version": "1", "summary": "Own", "license": "MIT", **more}
     facts = DistroFacts("Distro 1", "Vendor", 1_600_000_000)
     package = from_data(Package, fields)
-    return OwnPackage(
-        package=package, relations=declared(package), facts=facts, directory=directory
-    )
+    sources = SourceFiles(directory).of(package)
+    return OwnPackage(package=package, sources=sources, facts=facts, directory=directory)
 
 
 def _provides(package: RpmPackage) -> list[str]:
@@ -63,12 +67,36 @@ def test_users_are_announced_as_rpm_reads_them(tmp_path: Path) -> None:
 
 def test_an_own_package_is_the_same_bytes_twice(tmp_path: Path) -> None:
     own = _own(tmp_path, links={"/bin": "usr/bin"}, directories=[{"path": "/usr/bin"}])
-    assert make(own, build, tmp_path / "a.rpm") == make(own, build, tmp_path / "b.rpm") == ()
+    for name in ("a.rpm", "b.rpm"):
+        write(own, build(own), tmp_path / name)
     assert (tmp_path / "a.rpm").read_bytes() == (tmp_path / "b.rpm").read_bytes()
     assert read_package(tmp_path / "a.rpm").nevra == "own-1-1.noarch"
 
 
-def test_mistakes_are_returned(tmp_path: Path) -> None:
+def _codes(own: OwnPackage) -> list[str]:
+    with pytest.raises(DockyardError) as caught:
+        build(own)
+    return [problem.code for problem in caught.value.problems]
+
+
+def test_every_mistake_is_told(tmp_path: Path) -> None:
     own = _own(tmp_path, files=[{"path": "/a", "source": "gone"}], config=["/b"])
-    codes = [problem.code for problem in make(own, build, tmp_path / "a.rpm")]
-    assert codes == ["distro.no-source-file", "distro.unused-declaration"]
+    assert _codes(own) == ["distro.no-source-file", "distro.unused-declaration"]
+
+
+def test_a_file_that_changed_since_it_was_planned_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("planned")
+    own = _own(tmp_path, files=[{"path": "/a", "source": "a"}])
+    assert build(own).files[0].data == b"planned"
+    (tmp_path / "a").write_text("changed")
+    assert _codes(own) == ["distro.file-changed"]
+
+
+def test_what_rpm_cannot_hold_is_a_problem_at_its_declaration(tmp_path: Path) -> None:
+    own = replace(_own(tmp_path, links={"/a": "b"}), where=Position("own.yaml", 1, 1))
+    made = build(own)
+    made = replace(made, files=(*made.files, *made.files))
+    with pytest.raises(DockyardError) as caught:
+        write(own, made, tmp_path / "a.rpm")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.where) == ("distro.not-packable", own.where)

@@ -6,21 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dockyard.distro.arguments import Changes
 from dockyard.distro.evr import evr_text
 from dockyard.distro.relations import Imported, RelationMapper, Relations
-from dockyard.model.components import Component
 from dockyard.packages.deb import version as debian_version
 from dockyard.packages.rpm import version as rpm_version
 from dockyard.packages.rpm.contents import Sense
-from model_data import from_data
 
 
 def _package(name: str, version: str = "1-1", *, revision: int = 0, **fields: str) -> Imported:
     rename = fields.pop("rename", None)
-    declaration = Component(rename=rename, revision=revision)
     control = {"Package": name, "Version": version}
     control |= {key.replace("_", "-"): value for key, value in fields.items()}
-    return Imported(rename or name, control, declaration)
+    return Imported(rename or name, control, Changes(revision))
 
 
 def _map(*packages: Imported, drop: tuple[str, ...] = ()) -> Relations:
@@ -131,6 +129,6 @@ def test_names_to_be_dropped_must_be_there() -> None:
     package = Imported(
         "a",
         {"Package": "a", "Version": "1", "Depends": "b | c"},
-        from_data(Component, {"dropRequires": ["c", "gone"]}),
+        Changes(drop_requires=("c", "gone")),
     )
     assert RelationMapper([package]).unused_drops(package) == [("dropRequires", "gone")]

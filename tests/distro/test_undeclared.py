@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from debs import directory, documents, file, make_deb
 
 from debian_archive import Member
+from dockyard.distro.arguments import Conversion, DistroFacts
+from dockyard.distro.convert import build
 from dockyard.distro.dropped import acts
 from dockyard.distro.load import load_distro
 from dockyard.distro.lock import PinnedImport
+from dockyard.distro.relations import Relations
 from dockyard.distro.undeclared import undeclared
 from dockyard.errors import Problem, Severity
 from dockyard.model.packages import PackageKind, Pin
@@ -77,9 +81,20 @@ def _warnings(
     deb = make_deb(place / "x.deb", "sample", [*documents("sample"), *entries], postinst=script)
     pin = Pin("sample", "1.2-3", "amd64", "trixie", "x.deb", PackageKind.DEB, 1, digest="0" * 64)
     component = loaded.components["sample"]
-    return undeclared(
-        loaded, [(PinnedImport("sample", "sample", pin, component, True), read_deb(deb))]
+    item = PinnedImport("sample", "sample", pin, component, True)
+    facts = DistroFacts("Small 1", "Small", 1, loaded.distro.drop, loaded.distro.keep)
+    # What is not there to be read is another test's.
+    plain = replace(component, files=(), attributes=(), config=())
+    wanted = Conversion(
+        name="sample",
+        digest=pin.digest,
+        upstream="sample",
+        declaration=plain,
+        facts=facts,
+        directory=place,
+        strict=False,
     )
+    return undeclared(loaded, [(item, build(wanted, read_deb(deb), Relations()).left)])
 
 
 def test_a_warning_names_component_lines_and_keys(tmp_path: Path) -> None:

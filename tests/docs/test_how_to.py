@@ -55,7 +55,7 @@ def own_store(published: Path, place: Path) -> Path:
     """A store whose repositories can be changed; results, downloads and tools are shared."""
     store = place / "store"
     store.mkdir()
-    for shared in ("blobs", "results", "answers", "converted", "signed"):
+    for shared in ("blobs", "results", "answers"):
         (store / shared).symlink_to(published / shared)
     shutil.copytree(published / "repositories", store / "repositories", symlinks=True)
     return store

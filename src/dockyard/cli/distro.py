@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
-from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
+from dockyard.cli.options import (
+    origin_options,
+    origins_of,
+    package_jobs_option,
+    progress_option,
+    store_option,
+)
 from dockyard.cli.verb import Noun, remark, wants_json
-
-if TYPE_CHECKING:
-    from dockyard.host.sandbox import Tools
-    from dockyard.packages.deb.sources import Origins
 
 
 class _Distro(click.Path):
@@ -36,13 +38,41 @@ def command() -> None:
     """Build and look at a distribution: packages and signed repository."""
 
 
+_KEYS = click.option("--keys", type=DIRECTORY, help="Where signing keys are kept.")
+_NO_CHECK = click.option("--no-check", is_flag=True, help="Publish even what is not closed.")
+
+
 @command.command()
 @click.argument("path", type=DISTRO)
 @store_option
 @origin_options
-@click.option("--keys", type=DIRECTORY, help="Where signing keys are kept.")
-@click.option("--tools", type=DIRECTORY, help="A tools tree to use in place of Dockyard's own.")
-@click.option("--no-check", is_flag=True, help="Publish even what is not closed.")
+@_KEYS
+@_NO_CHECK
+def plan(
+    path: Path,
+    store: Path,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    keys: Path | None,
+    no_check: bool,
+) -> Answer:
+    """Show what `dockyard distro build PATH` would do, and why. Changes nothing."""
+    from dockyard.cli.plan import as_json, as_text
+    from dockyard.distro.build import plan_distro
+    from dockyard.engine.store import Store
+
+    origins = origins_of(debian_mirror, mirror_dir)
+    planned = plan_distro(path, Store(store), origins=origins, keys=keys, check=not no_check)
+    return Answer(as_text(planned.plan), as_json(planned.plan))
+
+
+@command.command()
+@click.argument("path", type=DISTRO)
+@store_option
+@origin_options
+@_KEYS
+@_NO_CHECK
+@package_jobs_option
 @progress_option
 def build(
     path: Path,
@@ -50,8 +80,8 @@ def build(
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
     keys: Path | None,
-    tools: Path | None,
     no_check: bool,
+    jobs: int | None,
     progress: str,
 ) -> Answer:
     """Build the distribution at PATH and publish its repository in the store.
@@ -61,18 +91,17 @@ def build(
     made again.
     """
     from dockyard.distro.build import build_distro
-    from dockyard.host import namespace
+    from dockyard.engine.store import Store
 
-    namespace.enter()
     origins = origins_of(debian_mirror, mirror_dir)
     with display(progress) as listener:
         built = build_distro(
             path,
-            store.absolute(),
-            lambda: _tools(tools, store.absolute(), origins),
+            Store(store),
             origins=origins,
             keys=keys,
             listener=listener,
+            jobs=jobs,
             check=not no_check,
         )
     remark(built.remarks)
@@ -145,8 +174,8 @@ def check(path: Path, store: Path) -> Answer:
     from dockyard.config.bundled import distro_word
     from dockyard.distro.check import check_repository
     from dockyard.distro.load import load_distro
-    from dockyard.distro.repository import published, repository_path
     from dockyard.errors import DockyardError, Problem
+    from dockyard.packages.published import published, repository_path
 
     loaded = load_distro(path)
     name = loaded.distro.name
@@ -183,13 +212,3 @@ def list_packages(path: Path) -> Answer:
     ]
     found = [{"name": name, "version": version, "origin": origin} for name, version, origin in rows]
     return Answer("\n".join(lines), {"packages": found})
-
-
-def _tools(given: Path | None, store: Path, origins: Origins) -> Tools:
-    from dockyard.host.sandbox import Tools
-
-    if given:
-        return Tools(given.absolute())
-    from dockyard.tools.trees import tools_tree
-
-    return tools_tree(store, origins=origins).main

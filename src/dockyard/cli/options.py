@@ -114,15 +114,21 @@ def image_argument(command: Command) -> Command:
 _CONFIG_FILE = "dockyard.config-file"
 
 
-def jobs_option(command: Command) -> Command:
-    """`--jobs N`: how many steps run side by side."""
+def _jobs(default: int | None, shown: bool | str) -> Callable[[Command], Command]:
     return click.option(
         "--jobs",
         type=click.IntRange(1, 64),
-        default=2,
-        show_default=True,
+        default=default,
+        show_default=shown,
         help="Steps to run side by side.",
-    )(command)
+    )
+
+
+jobs_option = _jobs(2, True)
+"""`--jobs N`: how many steps run side by side."""
+
+package_jobs_option = _jobs(None, "one for each processor")
+"""The same where steps make packages, each by a process that does nothing else."""
 
 
 def origin_options(command: Command) -> Command:

@@ -44,8 +44,12 @@ def command(
     planned = plan_image(image, kept, origins, output_image_format, rpm_source)
     plan = without_damage(planned, kept, mend=False).plan
     remark(planned.remarks)
-    facts = {"steps": [_as_json(decision) for decision in plan.decisions]}
-    return Answer(as_text(plan, details=details), facts)
+    return Answer(as_text(plan, details=details), as_json(plan))
+
+
+def as_json(plan: Plan) -> dict[str, object]:
+    """A plan for programs."""
+    return {"steps": [_as_json(decision) for decision in plan.decisions]}
 
 
 def as_text(plan: Plan, *, details: bool = False) -> str:
@@ -121,5 +125,5 @@ def _summary(plan: Plan, shared: str) -> str:
     """shared: the reason that all steps have which run; empty where they differ."""
     run, total = len(plan.to_run), len(plan.decisions)
     if not run:
-        return "nothing to do: the image is in the store"
+        return "nothing to do: the store has it all"
     return f"{run} of {total} steps to run" + (f", each because {shared}" if shared else "")

@@ -1,44 +1,58 @@
-"""Builds a distribution's repository: fetch, convert, make our own packages, sign, check, publish.
-
-    <store>/blobs/                     upstream packages, by digest
-    <store>/converted/<key>.rpm        packages as they were made, unsigned
-    <store>/signed/<fingerprint>/<key>.rpm
-    <store>/repositories/<name>        what is published (see `repository`)
-
-Every stage keeps what it finished. When nothing that shapes the repository has changed, only the
-distribution's files and the lock are read.
+"""Plans and builds a distribution's repository: what `dockyard distro plan` shows and `dockyard
+distro build` runs, see `steps`; then publishes it, see `publication`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from dockyard.distro import identity, repository
-from dockyard.distro.keys import SigningKey, default_directory, signing_key
+from dockyard.distro.arguments import Signer
+from dockyard.distro.keys import default_directory, known_key, signing_key
 from dockyard.distro.load import LoadedDistro, load_distro
-from dockyard.distro.lock import lock_path, read_lock
+from dockyard.distro.lock import check_suites, read_lock
+from dockyard.distro.publication import is_published, publish
+from dockyard.distro.steps import DistroSteps, distro_steps
 from dockyard.engine import events
-from dockyard.errors import DockyardError, Problem, Severity
-from dockyard.host.files import exclusive
-from dockyard.host.removal import remove_tree
-from dockyard.model.components import Component, Package
+from dockyard.engine.plan import Plan
+from dockyard.engine.run import run_plan
+from dockyard.engine.store import Store
+from dockyard.engine.whole import whole_plan
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import namespace
+from dockyard.host.workers import processors
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.published import repository_path
+from dockyard.tools.trees import load_tools_lock
 
-if TYPE_CHECKING:
-    from dockyard.host.sandbox import Tools
-    from dockyard.packages.deb.sources import Origins
 
+@dataclass(frozen=True)
+class PlannedDistro:
+    """A distribution that was read and judged, its steps, and what is to be done."""
 
-# How many packages a warning names.
-_NAMED = 8
+    loaded: LoadedDistro
+    steps: DistroSteps
+    plan: Plan
+
+    @property
+    def name(self) -> str:
+        return self.loaded.distro.name
+
+    @property
+    def record_name(self) -> str:
+        """Under which name the store keeps this plan, for the reasons of the next."""
+        return _record_name(self.loaded)
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltDistro:
     """A published repository. made: packages that were made in this run; total: all of them.
-    remarks: warnings about the packages; none when nothing was to be built.
+    changed: whether another repository was published before. remarks: warnings about the packages;
+    none when nothing was to be done.
     """
 
     path: Path
@@ -50,87 +64,75 @@ class BuiltDistro:
     remarks: tuple[Problem, ...] = ()
 
 
+def plan_distro(
+    path: Path,
+    store: Store,
+    *,
+    origins: Origins | None = None,
+    keys: Path | None = None,
+    check: bool = True,
+) -> PlannedDistro:
+    """Read the files and the lock of a distribution, and plan its build. Changes nothing.
+
+    keys: where the signing key is. check: refuse to publish what is not closed or has conflicting
+    files. Raises DockyardError with every mistake of the files.
+    """
+    loaded = _loaded(path)
+    directory = keys or default_directory()
+    key = known_key(loaded.distro.name, directory)
+    signer = Signer(loaded.distro.name, key.fingerprint if key else "", directory)
+    return _planned(loaded, store, signer, origins, check=check, mend=False)
+
+
 def build_distro(
     path: Path,
-    store: Path,
-    tools: Callable[[], Tools],
+    store: Store,
     *,
     origins: Origins | None = None,
     keys: Path | None = None,
     listener: events.Listener = events.ignore,
+    jobs: int | None = None,
     check: bool = True,
 ) -> BuiltDistro:
     """Build and publish the repository of a distribution of components.
 
-    tools: gives the tools tree when it is needed. check: refuse to publish what is not closed or
-    has conflicting files. Needs the namespace.
-    Raises DockyardError with all problems of a stage together.
+    origins: where upstream packages are fetched from; default: as the host's apt has it. keys:
+    where the signing key is, which is made when there is none. jobs: steps that run side by side;
+    default: one for each processor. check: as in plan_distro. Enters the namespace when there is
+    something to do: call it before any thread is started. Raises DockyardError.
     """
-    loaded = load_distro(path)
-    _refuse_binary(loaded)
-    lock = read_lock(loaded)
-    key = signing_key(loaded.distro.name, loaded.title, keys or default_directory())
+    loaded = _loaded(path)
     name = loaded.distro.name
-    sources = identity.SourceFiles(loaded.directory)
-    whole = _whole_key(loaded, sources, key)
-    place = repository.repository_path(store, name)
-    total = len(lock.packages) + len(loaded.packages)
-    if repository.published(store, name) == whole:
-        return BuiltDistro(place, name, key.fingerprint, 0, total, changed=False)
-    # Loaded only now: a build that changes nothing is answered without the stages.
-    from dockyard.distro.locking import check_suites
-    from dockyard.distro.stages import Stages
-
-    check_suites(loaded, lock)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(place.with_name(f".{name}.lock")):
-        stages = Stages(loaded, lock, store, listener)
-        stages.fetch(origins or _origins_of_host())
-        jobs = stages.plan(sources)
-        made = stages.make(jobs)
-        signed = stages.sign(jobs, key)
-        remarks = (*stages.remarks, *_missed_updates(loaded, store, signed))
-        work = stages.repository(signed, key, tools())
-        try:
-            if check:
-                stages.check(work)
-            place = repository.publish(store, name, work, whole)
-        finally:
-            remove_tree(work)
-    return BuiltDistro(place, name, key.fingerprint, made, total, True, remarks)
-
-
-def _missed_updates(
-    loaded: LoadedDistro, store: Path, signed: Sequence[tuple[str, Path]]
-) -> list[Problem]:
-    """A warning when packages changed and their versions did not."""
-    kept = repository.kept_versions(store, loaded.distro.name, signed)
-    if not kept:
-        return []
-    named = ", ".join(name.removesuffix(".rpm") for name in kept[:_NAMED])
-    more = f" and {len(kept) - _NAMED} more" if len(kept) > _NAMED else ""
-    return [
-        Problem(
-            "distro.version-kept",
-            f"changed since the repository was last made, and of the same version: {named}{more}",
-            str(loaded.files[0]),
-            why="dnf compares versions: machines that have a package never get its change",
-            fix="raise `revision` of the component, or `release` of a package of your own; "
-            "as long as no machine uses the repository, nothing needs it",
-            severity=Severity.WARNING,
-        )
-    ]
+    directory = keys or default_directory()
+    key = signing_key(name, loaded.title, directory)
+    signer = Signer(name, key.fingerprint, directory)
+    planned = _planned(loaded, store, signer, origins, check=check, mend=True)
+    steps, plan = planned.steps, planned.plan
+    if plan.to_run or store.has_work():
+        namespace.enter()
+        store.sweep()
+    counted = _Counted(steps, listener)
+    run_plan(plan, store, counted, jobs=jobs or processors())
+    repository = store.answer(steps.repository)
+    if repository is None:
+        raise DockyardError(store.gone(steps.repository))
+    remarks: tuple[Problem, ...] = ()
+    if plan.to_run or not is_published(store, name, repository):
+        store.keep_record(planned.record_name, plan.record)
+        remarks = tuple(_remarks(planned, store, repository))
+    return BuiltDistro(
+        path=repository_path(store.root, name),
+        name=name,
+        fingerprint=key.fingerprint,
+        made=counted.made,
+        total=len(steps.made),
+        changed=publish(store, name, repository),
+        remarks=remarks,
+    )
 
 
-def _origins_of_host() -> Origins:
-    import os
-
-    from dockyard.packages.deb.sources import Origins
-
-    return Origins.of_host(os.environ)
-
-
-def _refuse_binary(loaded: LoadedDistro) -> None:
+def _loaded(path: Path) -> LoadedDistro:
+    loaded = load_distro(path)
     if loaded.distro.repositories:
         raise DockyardError(
             Problem(
@@ -140,11 +142,80 @@ def _refuse_binary(loaded: LoadedDistro) -> None:
                 fix=f"use it in an image with `distro: {loaded.distro.name}`",
             )
         )
+    return loaded
 
 
-def _whole_key(loaded: LoadedDistro, sources: identity.SourceFiles, key: SigningKey) -> str:
-    declared: list[Component | Package] = [*loaded.components.values(), *loaded.packages]
-    used = sorted({pair for item in declared for pair in sources.of(item).items()})
-    texts = [f"{name}\0{digest}" for name, digest in used]
-    lock = [lock_path(loaded)] if loaded.distro.upstream else []
-    return identity.distro_key([*loaded.files, *lock], texts, key.fingerprint)
+def _planned(
+    loaded: LoadedDistro,
+    store: Store,
+    signer: Signer,
+    origins: Origins | None,
+    *,
+    check: bool,
+    mend: bool,
+) -> PlannedDistro:
+    lock = read_lock(loaded)
+    check_suites(loaded, lock)
+    tools = load_tools_lock().packages
+    origins = origins or Origins.of_host(os.environ)
+    steps = distro_steps(loaded, lock, store, signer, tools, origins)
+    goals = [steps.check, steps.repository] if check else [steps.repository]
+    last = _LastPlan(store, _record_name(loaded))
+    # What a fetch brought and is not there any more is no result, whatever is noted of it.
+    gone = {}
+    if steps.fetch and store.has(steps.fetch):
+        gone[steps.fetch.id] = "packages that it brought were removed"
+    plan = whole_plan(goals, store, last, mend=mend, gone=gone)
+    return PlannedDistro(loaded, steps, plan)
+
+
+def _remarks(planned: PlannedDistro, store: Store, key: str) -> Iterator[Problem]:
+    """The warnings about the packages of a repository that is to be published."""
+    from dockyard.distro.left_out import read_note
+    from dockyard.distro.undeclared import undeclared
+    from dockyard.distro.version_kept import version_kept
+
+    steps = planned.steps
+    notes = [(item, read_note(store.path(step))) for item, step in steps.conversions]
+    yield from undeclared(planned.loaded, notes)
+    yield from version_kept(planned.loaded, store, key, steps.signed)
+
+
+def _record_name(loaded: LoadedDistro) -> str:
+    """The absolute path of its directory, with separators that a name can have."""
+    return "distro-" + str(loaded.directory).strip("/").replace("/", "+")[-200:]
+
+
+class _Counted:
+    """A listener that counts the packages that are made."""
+
+    def __init__(self, steps: DistroSteps, listener: events.Listener) -> None:
+        self._makers = {step.id for step in steps.made}
+        self._listener = listener
+        self.made = 0
+
+    def __call__(self, event: events.Event) -> None:
+        if isinstance(event, events.StepFinished) and not event.note:
+            self.made += event.step in self._makers
+        self._listener(event)
+
+
+class _LastPlan(Mapping[str, Any]):
+    """The record of the last plan, read only when a step is to run and says why."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    @cached_property
+    def _record(self) -> Mapping[str, Any]:
+        return self._store.record(self._name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._record[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._record)
+
+    def __len__(self) -> int:
+        return len(self._record)

@@ -4,17 +4,23 @@ be installed together claim one path for different files.
 
 from __future__ import annotations
 
+import json
 import stat
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import solv
 
-from dockyard.errors import Position, Problem
+from dockyard.distro.arguments import PACKAGE, Checking
+from dockyard.errors import DockyardError, Position, Problem
 from dockyard.packages.rpm.contents import FileFlag, Sense
 from dockyard.packages.rpm.header import Tag
 from dockyard.packages.rpm.reader import RpmFile, read_package
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
 
 _COMPARISONS = {
     Sense.LESS: solv.REL_LT,
@@ -23,12 +29,25 @@ _COMPARISONS = {
 }
 
 
+def check_packages(work: Work, wanted: Checking) -> None:
+    """The function of the step: `report.json`, of packages that are whole together. Raises
+    DockyardError with all that is wrong with them.
+    """
+    packages = [read_package(work.result(name) / PACKAGE) for name in wanted.made]
+    if problems := _problems(packages, wanted.places):
+        raise DockyardError(*problems)
+    (work.out / "report.json").write_text(json.dumps({"packages": len(packages)}))
+
+
 def check_repository(
     directory: Path, positions: Mapping[str, Position] | None = None
 ) -> tuple[Problem, ...]:
     """Every problem of the packages below a directory. positions: of declarations by name."""
     packages = [read_package(path) for path in sorted(directory.rglob("*.rpm"))]
-    places = positions or {}
+    return _problems(packages, positions or {})
+
+
+def _problems(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> tuple[Problem, ...]:
     return (*_unmet(packages, places), *_conflicts(packages, places))
 
 

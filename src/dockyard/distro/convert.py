@@ -3,7 +3,7 @@
 Files, modes, links and times are the upstream's (times no newer than the distribution's epoch),
 /usr is merged, conffiles are configuration. Maintainer scripts are left out: what they would do
 is declared as attributes, links, files and a few scriptlets. The result depends on nothing but
-the `Conversion`: same input, same bytes.
+the `Conversion` and the mapped relations: same input, same bytes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.distro import upstream
+from dockyard.distro.arguments import PACKAGE, Conversion
+from dockyard.distro.dropped import Act
 from dockyard.distro.evr import rpm_evr
-from dockyard.distro.making import Order
+from dockyard.distro.left_out import Upstream, write_note
+from dockyard.distro.making import completed, reader_of, write
+from dockyard.distro.mapping import read_relations
 from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
+from dockyard.distro.relations import Relations, declared
 from dockyard.model.architecture import Architecture
-from dockyard.model.components import Component
+from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.package import DebEntry, DebPackage, MemberKind, read_deb
 from dockyard.packages.rpm.contents import (
     Change,
@@ -27,6 +32,9 @@ from dockyard.packages.rpm.contents import (
     PackagedFile,
     RpmPackage,
 )
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
 
 _KINDS = {
     MemberKind.DIRECTORY: stat.S_IFDIR,
@@ -40,23 +48,29 @@ _GROUPS = {0: "root", 4: "adm", 5: "tty", 6: "disk", 8: "mail", 42: "shadow", 43
 _USERS = {0: "root", 6: "man", 8: "mail"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion(Order):
-    """One package to be converted.
-
-    name: of the RPM. deb: the upstream file. strict: each path of the declaration must fit this
-    package.
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """The RPM's contents. left: what the scripts that are left out would have made, and the package
+    does not answer for.
     """
 
-    name: str
-    deb: Path
-    declaration: Component
-    strict: bool = True
+    package: RpmPackage
+    left: tuple[Act, ...]
 
 
-def build(conversion: Conversion) -> RpmPackage:
-    """The RPM's contents. Raises DockyardError with every problem of the package."""
-    deb = read_deb(conversion.deb)
+def convert(work: Work, wanted: Conversion) -> None:
+    """The function of the step: the package, unsigned, and a note of what was left out of it."""
+    path = Blobs.of_store(work.store).existing(wanted.digest, wanted.upstream)
+    relations = read_relations(work.result(f"relations-{wanted.name}"))
+    converted = build(wanted, read_deb(path), relations)
+    write(wanted, converted.package, work.out / PACKAGE)
+    write_note(converted.left, work.out)
+
+
+def build(conversion: Conversion, deb: DebPackage, relations: Relations) -> Converted:
+    """What a Debian package becomes. relations: mapped ones. Raises DockyardError with every
+    problem of the package.
+    """
     declaration, facts, control = conversion.declaration, conversion.facts, deb.control
     payload = Payload(conversion.name, conversion.where, facts.epoch)
     _import(deb, payload)
@@ -65,7 +79,7 @@ def build(conversion: Conversion) -> RpmPackage:
     payload.drop(declaration.drop, conversion.strict)
     payload.drop_everywhere(Globs(facts.drop), Globs(facts.keep))
     payload.mark_documents()
-    payload.apply(declaration, conversion.read, imported, strict=conversion.strict)
+    payload.apply(declaration, reader_of(conversion), imported, strict=conversion.strict)
     architecture = _architecture(control.get("Architecture", ""))
     if not architecture:
         what = f"its architecture {control.get('Architecture')} is not known"
@@ -89,7 +103,11 @@ def build(conversion: Conversion) -> RpmPackage:
         files=files,
         changelog=_changelog(deb, imported),
     )
-    return conversion.completed(package)
+    upstream_package = Upstream(
+        imported, Globs(declaration.drop), Globs(facts.drop), Globs(facts.keep)
+    )
+    whole = completed(conversion, package, relations.beside(declared(declaration)))
+    return Converted(whole, upstream_package.left(deb))
 
 
 def _architecture(debian: str) -> str:

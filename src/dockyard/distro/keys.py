@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pysequoia
 
+from dockyard.distro.arguments import Signer
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.files import exclusive, write_atomic
 
@@ -49,24 +50,54 @@ def default_directory(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(data).absolute() / "dockyard/keys"
 
 
+def known_key(distro: str, directory: Path) -> SigningKey | None:
+    """The key of a distribution; None when there is none yet. Raises DockyardError
+    (`distro.bad-key`).
+    """
+    path = _place(distro, directory)
+    try:
+        secret = pysequoia.Tsk.from_bytes(path.read_bytes())
+        return SigningKey(secret, secret.extract_certificate())
+    except FileNotFoundError:
+        return None
+    except (RuntimeError, ValueError, OSError) as error:
+        raise DockyardError(
+            Problem(
+                "distro.bad-key",
+                f"the signing key of {distro} cannot be read",
+                str(path),
+                str(error).splitlines()[0],
+                "put the right key there, or move the file away: a new key will be made",
+            )
+        ) from error
+
+
 def signing_key(distro: str, title: str, directory: Path) -> SigningKey:
     """The key of a distribution; made when there is none. Raises DockyardError."""
-    path = directory / f"{distro}.pgp"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with exclusive(directory / f".{distro}.lock"):
-        if not path.exists():
+        found = known_key(distro, directory)
+        if found is None:
             made = pysequoia.Tsk.generate(f"{title} packages")
-            write_atomic(path, str(made).encode(), 0o600)
-        try:
-            secret = pysequoia.Tsk.from_bytes(path.read_bytes())
-            return SigningKey(secret, secret.extract_certificate())
-        except (RuntimeError, ValueError, OSError) as error:
-            raise DockyardError(
-                Problem(
-                    "distro.bad-key",
-                    f"the signing key of {distro} cannot be read",
-                    str(path),
-                    str(error).splitlines()[0],
-                    "put the right key there, or move the file away: a new key will be made",
-                )
-            ) from error
+            write_atomic(_place(distro, directory), str(made).encode(), 0o600)
+            found = SigningKey(made, made.extract_certificate())
+    return found
+
+
+def _place(distro: str, directory: Path) -> Path:
+    return directory / f"{distro}.pgp"
+
+
+def key_of(signer: Signer) -> SigningKey:
+    """The key of a signer. Raises DockyardError (`distro.bad-key`) when it is another by now."""
+    found = known_key(signer.distro, signer.keys)
+    if found is None or found.fingerprint != signer.fingerprint:
+        raise DockyardError(
+            Problem(
+                "distro.bad-key",
+                f"the signing key of {signer.distro} was changed while it was in use",
+                str(_place(signer.distro, signer.keys)),
+                fix="run the command again",
+            )
+        )
+    return found

@@ -16,6 +16,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.model.components import Component
 from dockyard.model.packages import Lock, Pin
 from dockyard.packages import lockfile
+from dockyard.packages.deb.suite import Suite
 
 LOCK_NAME = "distro.lock"
 
@@ -56,6 +57,25 @@ def read_lock(loaded: LoadedDistro) -> Lock:
     return lock
 
 
+def suites(loaded: LoadedDistro) -> list[Suite]:
+    """The suites that components are imported from, in order of preference."""
+    upstream = loaded.distro.upstream
+    return [
+        Suite(suite.name, component)
+        for suite in (upstream.debian.suites if upstream else ())
+        for component in suite.components
+    ]
+
+
+def check_suites(loaded: LoadedDistro, lock: Lock) -> None:
+    """Refuse a lock that was made of other suites (`distro.lock-stale`)."""
+    declared = {suite.id for suite in suites(loaded)}
+    locked = {repository.id for repository in lock.repositories}
+    if declared != locked:
+        names = ", ".join(sorted(locked)), ", ".join(sorted(declared))
+        raise stale(loaded, "upstream", f"it was made of {names[0]}, not of {names[1]}")
+
+
 def stale(loaded: LoadedDistro, what: str, why: str) -> DockyardError:
     """What to raise for a lock that does not fit the declarations."""
     text = f"the lock of {loaded.distro.name} does not fit its {what}"
@@ -63,9 +83,9 @@ def stale(loaded: LoadedDistro, what: str, why: str) -> DockyardError:
     return DockyardError(Problem("distro.lock-stale", text, place, why, _fix(loaded)))
 
 
-def made_by(loaded: LoadedDistro) -> str:
+def made_by(loaded: LoadedDistro, *options: str) -> str:
     """The command that makes the lock of a distribution."""
-    return f"dockyard distro lock {loaded.directory}"
+    return " ".join(("dockyard distro lock", *options, str(loaded.directory)))
 
 
 def _fix(loaded: LoadedDistro) -> str:

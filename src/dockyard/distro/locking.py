@@ -12,7 +12,7 @@ from pathlib import Path
 from dockyard.distro.choosing import Needed, choose, needed
 from dockyard.distro.imports import Import
 from dockyard.distro.load import LoadedDistro
-from dockyard.distro.lock import lock_path, made_by, pins_of, shared, stale
+from dockyard.distro.lock import lock_path, made_by, pins_of, shared, suites
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
 from dockyard.model.packages import Lock, Pin, Request
@@ -22,7 +22,6 @@ from dockyard.packages.deb.index import Index
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
 from dockyard.packages.deb.refresh import move_gone
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.deb.suite import Suite
 from dockyard.packages.fetch import Progress
 from dockyard.packages.locking import diff_pins, follow
 
@@ -40,25 +39,6 @@ class MadeLock:
     changes: tuple[str, ...]
     unmet: tuple[str, ...]
     missing: tuple[str, ...] = ()
-
-
-def suites(loaded: LoadedDistro) -> list[Suite]:
-    """The suites that components are imported from, in order of preference."""
-    upstream = loaded.distro.upstream
-    return [
-        Suite(suite.name, component)
-        for suite in (upstream.debian.suites if upstream else ())
-        for component in suite.components
-    ]
-
-
-def check_suites(loaded: LoadedDistro, lock: Lock) -> None:
-    """Refuse a lock that was made of other suites (`distro.lock-stale`)."""
-    declared = {suite.id for suite in suites(loaded)}
-    locked = {repository.id for repository in lock.repositories}
-    if declared != locked:
-        names = ", ".join(sorted(locked)), ", ".join(sorted(declared))
-        raise stale(loaded, "upstream", f"it was made of {names[0]}, not of {names[1]}")
 
 
 def where_to_declare(loaded: LoadedDistro, names: Sequence[str]) -> str:

@@ -11,25 +11,24 @@ from __future__ import annotations
 import base64
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from dockyard.distro.making import Order
+from dockyard.distro.arguments import PACKAGE, OwnPackage
+from dockyard.distro.making import completed, reader_of, write
 from dockyard.distro.payload import Payload
-from dockyard.model.components import Package
+from dockyard.distro.relations import declared
 from dockyard.packages.rpm.contents import PackagedFile, RpmPackage, RpmRelation, Sense
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
 
 _DATABASES = {"/etc/passwd": "user", "/etc/group": "group"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnPackage(Order):
-    """One package of the distribution's own."""
-
-    package: Package
-
-    @property
-    def name(self) -> str:
-        return self.package.name
+def make_own(work: Work, wanted: OwnPackage) -> None:
+    """The function of the step: the package, unsigned."""
+    write(wanted, build(wanted), work.out / PACKAGE)
 
 
 def build(own: OwnPackage) -> RpmPackage:
@@ -40,7 +39,7 @@ def build(own: OwnPackage) -> RpmPackage:
         path = f"/usr/lib/sysusers.d/{package.name}.conf"
         text = "".join(f"{line}\n" for line in package.users)
         payload.add(PackagedFile(path, stat.S_IFREG | 0o644, text.encode(), mtime=facts.epoch))
-    payload.apply(package, own.read, {}, strict=True)
+    payload.apply(package, reader_of(own), {}, strict=True)
     payload.mark_documents()
     files = payload.result()
     announced = (*_announced(payload.files.values()), *_sysusers(package.users))
@@ -62,7 +61,7 @@ def build(own: OwnPackage) -> RpmPackage:
         files=files,
     )
     provides = (RpmRelation(made.name, Sense.EQUAL, made.evr), *announced)
-    return own.completed(replace(made, provides=provides))
+    return completed(own, replace(made, provides=provides), declared(package))
 
 
 def _announced(files: Iterable[PackagedFile]) -> Iterator[RpmRelation]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 
+from dockyard.distro.arguments import Changes
 from dockyard.distro.evr import evr_text
 from dockyard.model.components import Component, Package
 from dockyard.packages.deb import relations as debian
@@ -46,6 +47,12 @@ class Relations:
     supplements: tuple[RpmRelation, ...] = ()
     enhances: tuple[RpmRelation, ...] = ()
 
+    def beside(self, more: Relations) -> Relations:
+        """These, and more after them."""
+        return Relations(
+            *((*getattr(self, each.name), *getattr(more, each.name)) for each in fields(self))
+        )
+
 
 def declared(declaration: Component | Package) -> Relations:
     """The relations that a declaration has. Raises ValueError when one cannot be read."""
@@ -74,7 +81,7 @@ class Imported:
 
     name: str
     control: Mapping[str, str]
-    declaration: Component
+    changes: Changes = field(default_factory=Changes)
 
 
 @dataclass(slots=True)
@@ -109,18 +116,16 @@ class RelationMapper:
                     self._known.versioned.update(item.name for item in group if item.operator)
 
     def relations(self, package: Imported) -> Relations:
-        """The relations of a package. Raises ValueError when a declared one cannot be read."""
-        own = declared(package.declaration)
-        return replace(
-            own,
-            requires=(*self._requires(package), *own.requires),
-            provides=(*self._provides(package), *own.provides),
-            conflicts=(*self._conflicts(package), *own.conflicts),
+        """The relations of a package, without those that are declared."""
+        return Relations(
+            requires=tuple(self._requires(package)),
+            provides=tuple(self._provides(package)),
+            conflicts=tuple(self._conflicts(package)),
         )
 
     def unused_drops(self, package: Imported) -> list[tuple[str, str]]:
         """(key, name) of names to be left out that the package does not have."""
-        control, own = package.control, package.declaration
+        control, own = package.control, package.changes
         wanted = (
             ("dropRequires", own.drop_requires, ("Depends", "Pre-Depends")),
             ("dropProvides", own.drop_provides, ("Provides",)),
@@ -128,10 +133,10 @@ class RelationMapper:
             ("keepConflicts", own.keep_conflicts, ("Conflicts", "Breaks")),
         )
         unused = []
-        for key, names, fields in wanted:
+        for key, names, places in wanted:
             there = {
                 item.name
-                for name in fields
+                for name in places
                 for group in debian.relations(control.get(name, ""))
                 for item in group
             }
@@ -139,7 +144,7 @@ class RelationMapper:
         return unused
 
     def _requires(self, package: Imported) -> Iterable[RpmRelation]:
-        dropped = self._drop | set(package.declaration.drop_requires)
+        dropped = self._drop | set(package.changes.drop_requires)
         for key, sense in (("Depends", Sense.ANY), ("Pre-Depends", Sense.SCRIPT_PRE)):
             for group in debian.relations(package.control.get(key, "")):
                 # A group that a dropped name would have satisfied without a choice goes whole.
@@ -169,7 +174,7 @@ class RelationMapper:
         return RpmRelation(name, sense, text)
 
     def _provides(self, package: Imported) -> Iterable[RpmRelation]:
-        control, revision = package.control, package.declaration.revision
+        control, revision = package.control, package.changes.revision
         if revision:
             yield RpmRelation(package.name, Sense.EQUAL, evr_text(control["Version"], revision))
         # Others that ask for upstream's very version get it from every revision of ours.
@@ -178,7 +183,7 @@ class RelationMapper:
             yield RpmRelation(control["Package"], Sense.EQUAL, evr_text(control["Version"]))
         for group in debian.relations(control.get("Provides", "")):
             for item in group:
-                if item.name in package.declaration.drop_provides:
+                if item.name in package.changes.drop_provides:
                     continue
                 if item.version:
                     yield RpmRelation(item.name, Sense.EQUAL, evr_text(item.version))
@@ -188,7 +193,7 @@ class RelationMapper:
                     yield RpmRelation(item.name)
 
     def _conflicts(self, package: Imported) -> Iterable[RpmRelation]:
-        own = package.declaration
+        own = package.changes
         for key in ("Conflicts", "Breaks"):
             for group in debian.relations(package.control.get(key, "")):
                 for item in group:

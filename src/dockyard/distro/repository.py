@@ -1,7 +1,6 @@
-"""Publishes packages as a signed RPM repository.
+"""Makes a signed RPM repository of signed packages; a step, whose result is the repository.
 
-    repositories/<name>         a symbolic link to the directory below, changed by one rename
-    repositories/.<name>-<id>/  Packages/*.rpm, repodata/ with repomd.xml.asc, RPM-GPG-KEY-<name>
+    Packages/*.rpm, repodata/ with repomd.xml.asc, RPM-GPG-KEY-<name>
 
 The metadata is made by createrepo_c with the distribution's epoch for every time in it: the same
 packages give the same metadata, but signatures differ from signer to signer.
@@ -10,67 +9,34 @@ packages give the same metadata, but signatures differ from signer to signer.
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dockyard.distro.keys import SigningKey
-from dockyard.host.files import part_of
-from dockyard.host.removal import remove_tree
-from dockyard.host.sandbox import Tools
-from dockyard.packages.rpm.reader import content_digest
+from dockyard.distro.arguments import Repository
+from dockyard.distro.keys import key_of
+from dockyard.distro.signing import read_signed
+from dockyard.packages.published import METADATA, PACKAGES, SIGNATURE, key_name
+from dockyard.tools.unpacked import trees_in
 
-PACKAGES = "Packages"
-
-
-def repository_path(store: Path, name: str) -> Path:
-    """Where the repository of a distribution is published."""
-    return store / "repositories" / name
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
 
 
-def published(store: Path, name: str) -> str:
-    """The id of what is published; "" for nothing."""
-    path = repository_path(store, name)
-    if not path.is_symlink() or not (path / "repodata/repomd.xml.asc").is_file():
-        return ""
-    return path.readlink().name.removeprefix(f".{name}-")
-
-
-def kept_versions(store: Path, name: str, packages: Sequence[tuple[str, Path]]) -> list[str]:
-    """Which packages (file name, signed file) have the version of what is published, and not its
-    content, whoever signed it: dnf takes the two for one.
-    """
-    before = repository_path(store, name) / PACKAGES
-    return [
-        file_name
-        for file_name, source in packages
-        if (old := before / file_name).is_file()
-        and not old.samefile(source)
-        and content_digest(old) != content_digest(source)
-    ]
-
-
-def assemble(
-    store: Path,
-    name: str,
-    packages: Sequence[tuple[str, Path]],
-    key: SigningKey,
-    epoch: int,
-    tools: Tools,
-) -> Path:
-    """Lay out packages (file name, signed file) and make the signed metadata, unpublished."""
-    work = part_of(repository_path(store, name))
-    remove_tree(work)
-    (work / PACKAGES).mkdir(parents=True)
-    for file_name, source in packages:
-        target = work / PACKAGES / file_name
-        try:
-            os.link(source, target)
-        except OSError:
-            # A store on a file system without hard links.
-            shutil.copyfile(source, target)
-        os.utime(target, (epoch, epoch))
-    tools.run(
+def make_repository(work: Work, wanted: Repository) -> None:
+    """The function of the step."""
+    key, epoch = key_of(wanted.signer), wanted.epoch
+    (work.out / PACKAGES).mkdir()
+    digests = {}
+    for done, (signed, made) in enumerate(wanted.packages.items()):
+        work.progress("writing packages", done, len(wanted.packages), "packages")
+        package = read_signed(work.result(signed), work.result(made))
+        path = f"{PACKAGES}/{package.file}"
+        with (work.out / path).open("wb") as out:
+            digests[path] = package.write(out)
+    work.digested(digests)
+    _settle(work.out, epoch)  # createrepo_c notes the times, and reads as somebody else
+    work.progress("making the metadata")
+    trees_in(work.result("tools")).main.run(
         [
             "createrepo_c",
             "--quiet",
@@ -79,34 +45,20 @@ def assemble(
             "--no-database",
             "--general-compress-type=zstd",
             "--workers=2",
-            str(work),
+            str(work.out),
         ],
-        write=[work],
+        write=[work.out],
         env={"SOURCE_DATE_EPOCH": str(epoch)},
     )
-    metadata = (work / "repodata/repomd.xml").read_bytes()
-    (work / f"RPM-GPG-KEY-{name}").write_bytes(key.public)
-    (work / "repodata/repomd.xml.asc").write_bytes(key.detached(metadata))
-    return work
+    (work.out / SIGNATURE).write_bytes(key.detached((work.out / METADATA).read_bytes()))
+    (work.out / key_name(wanted.name)).write_bytes(key.public)
+    _settle(work.out, epoch)
 
 
-def publish(store: Path, name: str, work: Path, identity: str) -> Path:
-    """Make an assembled directory the repository.
-
-    What was published before stays for those who still read it, what was before that is removed.
-    """
-    place = repository_path(store, name)
-    final = place.with_name(f".{name}-{identity}")
-    remove_tree(final)
-    work.rename(final)
-    before = place.readlink().name if place.is_symlink() else ""
-    link = place.with_name(f".{name}.{os.getpid()}.link")
-    link.unlink(missing_ok=True)
-    link.symlink_to(final.name)
-    if place.is_dir() and not place.is_symlink():
-        remove_tree(place)
-    link.replace(place)
-    for old in place.parent.glob(f".{name}-*"):
-        if old.name not in (final.name, before):
-            remove_tree(old)
-    return place
+def _settle(root: Path, epoch: int) -> None:
+    """Let no time say when the repository was made, and no mode by whom."""
+    for directory, names, files in os.walk(root, topdown=False):
+        for name in (*names, *files):
+            path = Path(directory, name)
+            path.chmod(0o755 if name in names else 0o644)
+            os.utime(path, (epoch, epoch))

@@ -8,44 +8,39 @@ in its payload.
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from dockyard.distro.dropped import Act, Did, acts
+from dockyard.distro.dropped import Act, Did
+from dockyard.distro.left_out import SYSUSERS, TMPFILES, accounts, place_of, places, with_parents
 from dockyard.distro.load import LoadedDistro
 from dockyard.distro.lock import PinnedImport
-from dockyard.distro.paths import Globs, exact, merged
+from dockyard.distro.paths import exact
+from dockyard.distro.sources import read_source
 from dockyard.errors import Problem, Severity
-from dockyard.host.files import LARGEST_SOURCE, read_regular
 from dockyard.model.components import Component, Package
-from dockyard.packages.deb.package import DebPackage, MemberKind
 
-_SYSUSERS = "/usr/lib/sysusers.d/"
-_TMPFILES = "/usr/lib/tmpfiles.d/"
 _ACCOUNTS = ("/etc/passwd", "/etc/group")
 
 
 def undeclared(
-    loaded: LoadedDistro, imports: Iterable[tuple[PinnedImport, DebPackage]]
+    loaded: LoadedDistro, imports: Iterable[tuple[PinnedImport, Sequence[Act]]]
 ) -> tuple[Problem, ...]:
-    """The warnings (`distro.script-dropped`) for what dropped scripts did and nothing answers."""
+    """The warnings (`distro.script-dropped`) for what dropped scripts did and nothing answers.
+
+    imports: with what the upstream package does not answer itself, see `left_out`.
+    """
     whole = _declared(loaded, (*loaded.components.values(), *loaded.packages))
     ours = _declared(loaded, loaded.packages)
     found = []
-    for item, deb in imports:
-        did = acts(deb)
-        if not did:
+    for item, acts in imports:
+        if not acts:
             continue
         said = _Said(
-            item.declaration,
-            whole.accounts,
-            (ours, _declared(loaded, [item.declaration])),
-            _Upstream(deb, item.declaration, loaded),
+            item.declaration, whole.accounts, (ours, _declared(loaded, [item.declaration]))
         )
-        if left := [each for act in did for each in said.left(act)]:
+        if left := [act for act in acts if not said.answers(act)]:
             found.append(_warning(loaded, item, left))
     return tuple(found)
 
@@ -95,25 +90,25 @@ class _Declared:
         """Read what a file of the system says by its place and text."""
         if path in _ACCOUNTS:
             self.accounts.update(line.split(":")[0] for line in text.splitlines())
-        elif path.startswith(_SYSUSERS):
-            self.accounts.update(_names(text))
-        elif path.startswith(_TMPFILES):
-            self.paths.update(_places(text))
-            self.owned.extend(_places(text))
+        elif path.startswith(SYSUSERS):
+            self.accounts.update(accounts(text))
+        elif path.startswith(TMPFILES):
+            self.paths.update(places(text))
+            self.owned.extend(places(text))
 
 
 def _declared(loaded: LoadedDistro, items: Iterable[Component | Package]) -> _Declared:
     found = _Declared()
     for item in items:
         if isinstance(item, Package):
-            found.accounts.update(_names("\n".join(item.users)))
+            found.accounts.update(accounts("\n".join(item.users)))
         for file in item.files:
             found.take(file.path, _text(loaded, file.source, file.content))
-        places = [file.path for file in item.files]
-        places += [*(directory.path for directory in item.directories), *item.ghost]
-        for path in (*places, *item.links):
-            found.paths.update(_with_parents(path))
-        found.owned.extend((*places, *(attribute.path for attribute in item.attributes)))
+        named = [file.path for file in item.files]
+        named += [*(directory.path for directory in item.directories), *item.ghost]
+        for path in (*named, *item.links):
+            found.paths.update(with_parents(path))
+        found.owned.extend((*named, *(attribute.path for attribute in item.attributes)))
     return found
 
 
@@ -121,134 +116,28 @@ def _text(loaded: LoadedDistro, source: str | None, content: str | None) -> str:
     if content is not None or source is None:
         return content or ""
     try:
-        return read_regular(loaded.directory / source, LARGEST_SOURCE).decode(errors="replace")
+        return read_source(loaded.directory, source).decode(errors="replace")
     except OSError:
         return ""  # the conversion tells of it
 
 
-@dataclass
-class _Upstream:
-    """What the payload of an imported package brings, read only when it is asked for."""
-
-    deb: DebPackage
-    declaration: Component
-    loaded: LoadedDistro
-
-    @cached_property
-    def _read(self) -> tuple[Mapping[str, str], set[str]]:
-        """The texts below sysusers.d and tmpfiles.d, and every path that is not dropped."""
-        texts, paths = dict[str, str](), set[str]()
-        for entry in self.deb.entries():
-            path = merged(entry.path)
-            if entry.kind is MemberKind.FILE and path.startswith((_SYSUSERS, _TMPFILES)):
-                texts[path] = entry.data.decode(errors="replace")
-            if not self.drops(path):
-                paths.update(_with_parents(path))
-        return texts, paths
-
-    @cached_property
-    def _globs(self) -> tuple[Globs, Globs, Globs]:
-        facts = self.loaded.distro
-        return Globs(self.declaration.drop), Globs(facts.keep), Globs(facts.drop)
-
-    def drops(self, path: str) -> bool:
-        """Whether the declarations leave out what would be there."""
-        here, keep, everywhere = self._globs
-        return here.match(path) or (everywhere.match(path) and not keep.match(path))
-
-    @cached_property
-    def _listed(self) -> set[str]:
-        """The paths of files with all above them, as md5sums has them: quick, but not whole."""
-        sums = self.deb.control_members.get("md5sums", b"").decode(errors="replace")
-        found = set[str]()
-        for line in sums.splitlines():
-            path = merged(line[34:])
-            if not self.drops(path):
-                found.update(_with_parents(path))
-        return found
-
-    def has(self, path: str) -> bool:
-        return path in self._listed or path in self._read[1] or self.makes(path)
-
-    def makes(self, path: str) -> bool:
-        """Whether its tmpfiles.d names the path."""
-        texts, paths = self._read
-        return any(
-            path in _places(text)
-            for name, text in texts.items()
-            if name in paths and name.startswith(_TMPFILES)
-        )
-
-    def makes_account(self, account: str) -> bool:
-        return any(account in names for names, stays in self.sysusers("*") if stays)
-
-    def sysusers(self, name: str) -> list[tuple[set[str], bool]]:
-        """The accounts of its files of sysusers.d (name: a glob), and whether each file stays."""
-        texts, paths = self._read
-        fitting = exact(_SYSUSERS + name)
-        return [
-            (set(_names(text)), path in paths)
-            for path, text in texts.items()
-            if fitting.fullmatch(path)
-        ]
-
-
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What is known about the acts of one package. accounts: of the whole distribution."""
+    """What is declared about the acts of one package. accounts: of the whole distribution."""
 
     declaration: Component
     accounts: set[str]
     declared: tuple[_Declared, ...]
-    upstream: _Upstream
 
-    def left(self, act: Act) -> list[Act]:
-        """What of an act nothing answers; the accounts of a dropped file each on its own."""
-        parts = [act]
-        if act.did is Did.SYSUSERS and (files := self.upstream.sysusers(act.subject)):
-            names = sorted({name for names, stays in files if not stays for name in names})
-            parts = [replace(act, did=Did.ACCOUNT, subject=name) for name in names]
-        return [part for part in parts if not self._answers(part)]
-
-    def _answers(self, act: Act) -> bool:
+    def answers(self, act: Act) -> bool:
+        """Whether a declaration answers for an act."""
         if any(exact(glob).fullmatch(act.subject) for glob in self.declaration.do_without):
             return True
-        if act.did is Did.SYSUSERS:
-            return act.subject == "*.conf"  # all files of the package: it has none
         if act.did is Did.ACCOUNT:
-            return act.subject in self.accounts or self.upstream.makes_account(act.subject)
-        path = act.subject
-        if path.startswith("/"):
-            path = merged(path.lstrip("/"))
-            if self.upstream.drops(path):
-                return True
+            return act.subject in self.accounts
+        if act.did is Did.SYSUSERS:
+            return False
+        path = place_of(act)
         if any(exact(glob).fullmatch(path) for each in self.declared for glob in each.owned):
             return True
-        if act.did is Did.DIRECTORY:
-            return any(path in each.paths for each in self.declared) or self.upstream.has(path)
-        return self.upstream.makes(path)
-
-
-def _names(text: str) -> Iterable[str]:
-    """The users and groups that lines of sysusers.d(5) make."""
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) > 1 and words[0].rstrip("!") in ("u", "g"):
-            yield words[1].strip('"')
-
-
-def _places(text: str) -> set[str]:
-    """The paths that lines of tmpfiles.d(5) name, with every directory above them."""
-    lines = (line.split() for line in text.splitlines() if line[:1] not in ("#", ""))
-    return {
-        place
-        for words in lines
-        if len(words) > 1
-        for place in _with_parents(words[1].strip('"').replace("/var/run/", "/run/"))
-    }
-
-
-def _with_parents(path: str) -> Iterable[str]:
-    while path not in ("/", ""):
-        yield path
-        path = posixpath.dirname(path)
+        return act.did is Did.DIRECTORY and any(path in each.paths for each in self.declared)

@@ -56,6 +56,22 @@ class Blobs:
     def has(self, digest: str) -> bool:
         return self.path(digest).is_file()
 
+    def existing(self, digest: str, label: str) -> Path:
+        """Where a blob is. label: what it is, for people. Raises DockyardError (`fetch.removed`)
+        when it is not there.
+        """
+        path = self.path(digest)
+        if not path.is_file():
+            raise DockyardError(
+                Problem(
+                    "fetch.removed",
+                    f"{label} was removed from the store while it was in use",
+                    str(self.root),
+                    fix="run the command again: it is fetched anew",
+                )
+            )
+        return path
+
     def partial(self, digest: str) -> Path:
         """Where the beginning of a blob is while it is fetched. Its directory is made."""
         directory = self.root / "partial"

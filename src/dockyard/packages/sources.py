@@ -17,6 +17,7 @@ from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.model.distro import Distro
 from dockyard.model.distro import Repository as Declared
 from dockyard.model.packages import PinBy, Request, RpmRepository
+from dockyard.packages.published import key_name, published, repository_path
 from dockyard.packages.rpm import repofile
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ def _built(distro: Distro, directory: Path, store: Path) -> RpmRepository:
 
     Whoever builds it signs it with a key of their own, so pins are by content.
     """
-    place = store.absolute() / "repositories" / distro.name
-    if not (place / "repodata/repomd.xml").is_file():
+    place = repository_path(store.absolute(), distro.name)
+    if published(store.absolute(), distro.name) is None:
         raise DockyardError(
             Problem(
                 "distro.not-published",
@@ -108,7 +109,7 @@ def _built(distro: Distro, directory: Path, store: Path) -> RpmRepository:
     return RpmRepository(
         id=distro.name,
         base_urls=(place.as_uri(),),
-        keys=(str(place / f"RPM-GPG-KEY-{distro.name}"),),
+        keys=(str(place / key_name(distro.name)),),
         check_packages=True,
         check_metadata=True,
         pin=PinBy.CONTENT,

@@ -42,14 +42,25 @@ _ALGORITHMS = {_SHA256: "sha256", 9: "sha384", 10: "sha512"}
 _HEADER_SIGNATURES = (SignatureTag.DSAHEADER, SignatureTag.RSAHEADER)
 
 
-def sign(source: Path, out: IO[bytes], key: pysequoia.Tsk) -> None:
-    """Write a signed copy of a package; signatures that it has are left out."""
-    package = read_package(source)
-    main = _main_header(source, package.header_offset, package.payload_offset)
+def signed_head(package: RpmFile, key: pysequoia.Tsk) -> bytes:
+    """What stands before the main header of a signed copy of a package; signatures that it has are
+    left out.
+    """
+    main = _main_header(package.path, package.header_offset, package.payload_offset)
     made = pysequoia.sign(key.signer(), main, mode=pysequoia.SignatureMode.DETACHED, armor=False)
     header = without_signatures(package.signature)
     header.set(SignatureTag.DSAHEADER, Type.BIN, bytes(made))
-    _copy(source, out, header, package.header_offset)
+    with package.path.open("rb") as file:
+        return file.read(LEAD_SIZE) + padded(header.serialise(SignatureTag.HEADERSIGNATURES))
+
+
+def sign(source: Path, out: IO[bytes], key: pysequoia.Tsk) -> None:
+    """Write a signed copy of a package; signatures that it has are left out."""
+    package = read_package(source)
+    out.write(signed_head(package, key))
+    with source.open("rb") as file:
+        file.seek(package.header_offset)
+        shutil.copyfileobj(file, out, 1 << 20)
 
 
 def strip_signature(source: Path, destination: Path) -> None:
