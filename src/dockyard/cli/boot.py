@@ -89,6 +89,8 @@ def command(
     from dockyard.vm.qemu import Disk
 
     _require_together(check, ssh, autologin, persist, user, {"--log": log, "--timeout": timeout})
+    if wants_json() and not check:
+        raise click.UsageError("--json does nothing without --check")
     timeout = timeout or _TIMEOUT
     image, config_file = _named(image, config_file, check, rpm_source)
     if persist and image.suffix in _YAML:
@@ -106,8 +108,6 @@ def command(
         verdict = _check(disk, asked, tools, machine, timeout, console, log, power_off)
         told = as_text(verdict, unasked)
         return Answer(told, as_facts(verdict, unasked), passed=verdict.passed)
-    if wants_json():
-        raise click.UsageError("--json does nothing without --check")
     if disk.kept is not persist:
         disk = Disk(disk.path, disk.format, kept=persist)
     kept = "what it writes stays in the image" if persist else "the image is not changed"
