@@ -156,6 +156,16 @@ def test_all_of_a_group_that_fail_are_told(tmp_path: Path, jobs: int) -> None:
     assert store.has(slow) and not list((tmp_path / "work").iterdir())
 
 
+def test_what_several_steps_meet_is_told_once(tmp_path: Path) -> None:
+    both = [
+        Step.of("fail", name, fail, Trouble("same"), name=name, group="Make packages")
+        for name in ("a", "b")
+    ]
+    with pytest.raises(DockyardError) as caught:
+        build(writes("goal", *both, name="goal"), Store(tmp_path))
+    assert [p.code for p in caught.value.problems] == ["same"]
+
+
 def test_no_space_is_a_problem_not_a_traceback(tmp_path: Path) -> None:
     with pytest.raises(DockyardError) as caught:
         build(Step.of("full", "full", fill_the_disk, Nothing()), Store(tmp_path))

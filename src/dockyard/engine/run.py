@@ -70,7 +70,9 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
             if failed:
                 waiting = _of_groups(waiting, failed)
     if failures:
-        raise DockyardError(*(problem for error in failures for problem in error.problems))
+        # Steps side by side may meet the same trouble, such as a full disk.
+        found = dict.fromkeys(problem for error in failures for problem in error.problems)
+        raise DockyardError(*found)
 
 
 def _of_groups(waiting: list[Decision], failed: list[Step]) -> list[Decision]:
