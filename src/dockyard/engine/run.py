@@ -131,11 +131,11 @@ class _Running:
                 if out is None:
                     note = "made by another build"
                 else:
-                    results = {name: store.place(key) for name, (key, _) in used.items()}
+                    results = {name: store.place(made) for name, (made, _) in used.items()}
                     work = Work(out, results, store.root, self._progress)
                     self.executors.call(step, work)
-                    inputs = {each.name: used[each.name][0] for each in step.inputs}
-                    store.publish(key, _facts(step, inputs), work.known)
+                    keys = {name: made for name, (made, _) in used.items()}
+                    store.publish(key, _facts(step, keys), work.known)
                 store.note_answer(step, key)
         except DockyardError as error:
             if any(problem.code == "archive.damaged" for problem in error.problems):
@@ -175,15 +175,16 @@ def _used(step: Step, store: Store) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _facts(step: Step, inputs: Mapping[str, str]) -> dict[str, object]:
-    """What a result says of itself. inputs: the names of the results that it was made of."""
+def _facts(step: Step, keys: Mapping[str, str]) -> dict[str, object]:
+    """What a result says of itself. keys: the names of the results that it was made of."""
     return {
         "name": step.name,
         "kind": step.kind,
         "title": step.title,
         "function": step.function,
         "identity": step.identity,
-        "inputs": inputs,
+        "inputs": {each.name: keys[each.name] for each in step.inputs},
+        "borrowed": {each.name: keys[each.name] for each in step.borrowed},
     }
 
 

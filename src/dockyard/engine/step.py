@@ -100,15 +100,7 @@ class Step:
         return self._hashed({each.name: contents[each.name] for each in self.inputs})
 
     def _hashed(self, inputs: Mapping[str, str]) -> str:
-        shaped = {
-            "kind": self.kind,
-            "function": self.function,
-            "code": self.code,
-            "identity": self.identity,
-            "inputs": inputs,
-        }
-        text = json.dumps(shaped, sort_keys=True, separators=(",", ":"))
-        return f"{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+        return key_of(self.kind, self.function, self.code, self.identity, inputs)
 
     @property
     def needs(self) -> tuple[Step, ...]:
@@ -124,3 +116,20 @@ class Step:
             "code": f"sha256:{self.code}",
             "inputs": {each.name: each.id for each in self.inputs},
         }
+
+
+def key_of(
+    kind: str, function: str, code: str, identity: Mapping[str, Any], inputs: Mapping[str, str]
+) -> str:
+    """`<kind>-<40 hexadecimal digits of SHA-256>` of all that shapes a result. code: the digest of
+    the function's. inputs: what identifies them, by name.
+    """
+    shaped = {
+        "kind": kind,
+        "function": function,
+        "code": code,
+        "identity": identity,
+        "inputs": inputs,
+    }
+    text = json.dumps(shaped, sort_keys=True, separators=(",", ":"))
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"

@@ -106,7 +106,11 @@ class Store:
 
     def note_answer(self, step: Step, key: str) -> None:
         """Note that a result is a step's, and is used now."""
-        place = self.root / "answers" / step.id
+        self.note_key(step.id, key)
+
+    def note_key(self, step: str, key: str) -> None:
+        """The same by the id of a step."""
+        place = self.root / "answers" / step
         with suppress(OSError):
             if place.read_text() == key:
                 os.utime(place)
@@ -166,11 +170,39 @@ class Store:
         """Whether nobody wrote to a result since it was published; a quick look."""
         return seal.untouched(self.place(key))
 
-    def damage(self, key: str) -> str:
-        """What is wrong with a result, in words; empty when nothing is. Needs the
-        namespace.
+    def damage(self, key: str, *, thorough: bool = False) -> str:
+        """What is wrong with a result, in words; empty when nothing is. thorough: read all of it.
+        Needs the namespace.
         """
-        return seal.damage(self.place(key))
+        return seal.damage(self.place(key), thorough=thorough)
+
+    def result_keys(self) -> list[str]:
+        """The names of all results, in order."""
+        return sorted(entry.name for entry in os.scandir(self.root / "results")
+                      if _KEY.fullmatch(entry.name))  # fmt: skip
+
+    def answers(self) -> dict[str, tuple[str, float]]:
+        """For each id of a step the key that it is answered by, whether or not there is such a
+        result, and the time of the last use, in seconds since 1970.
+        """
+        found = {}
+        for entry in os.scandir(self.root / "answers"):
+            with suppress(OSError):
+                found[entry.name] = (Path(entry.path).read_text(), entry.stat().st_mtime)
+        return found
+
+    def take_away(self, key: str) -> Path | None:
+        """Take a result away from its name, to be removed; gives where it is then. None where it is
+        not there, or is being made or removed.
+        """
+        if files.held(self.root / "locks" / key):
+            return None
+        gone = self.root / "work" / f".{key}.{os.getpid()}.gone"
+        removal.remove_tree(gone)
+        with suppress(FileNotFoundError):
+            self.place(key).rename(gone)
+            return gone
+        return None
 
     def holds(self, key: str, file: str) -> bool:
         """Whether a file of a result has the content that was published; reads all of it."""
@@ -214,6 +246,10 @@ class Store:
         path = self._record_path(name)
         files.remove_parts(path)
         files.write_atomic(path, text.encode())
+
+    def forget_record(self, name: str) -> None:
+        """Remove what `keep_record` kept under a name."""
+        self._record_path(name).unlink(missing_ok=True)
 
     def _record_path(self, name: str) -> Path:
         return self.root / "records" / f"{name.replace('/', '_')}.json"

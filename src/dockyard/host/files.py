@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -208,27 +208,74 @@ def exclusive(path: Path, waiting: Callable[[], None] | None = None) -> Iterator
 
     waiting: called once when there is one to wait for.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = _locked(path, fcntl.LOCK_EX, waiting)
     try:
-        take_lock(descriptor, waiting)
         yield
     finally:
         os.close(descriptor)
 
 
-def take_lock(descriptor: int, waiting: Callable[[], None] | None = None) -> None:
-    """Take the exclusive lock of an open file, or wait for it; waiting: as in `exclusive`. Raises
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold a lock on a file that many may hold at once, while nobody holds it by `exclusive`."""
+    descriptor = _locked(path, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(path: Path, kind: int, waiting: Callable[[], None] | None = None) -> int:
+    """A descriptor that holds a lock on the file that is at a path then: see `remove_lock`."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            take_lock(descriptor, waiting, kind)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def take_lock(
+    descriptor: int, waiting: Callable[[], None] | None = None, kind: int = fcntl.LOCK_EX
+) -> None:
+    """Take the lock of an open file, or wait for it; waiting: as in `exclusive`. Raises
     Stopped meanwhile, which a thread that sleeps in flock(2) would not.
     """
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if waiting:
                 waiting()
                 waiting = None
             stopping.pause(_LOCK_SECONDS)
+
+
+def remove_lock(path: Path) -> bool:
+    """Remove the file of a lock that nobody holds; False where somebody does. Who waits for it, or
+    opened it just now, makes it anew.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            path.unlink()
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def held(path: Path) -> bool:

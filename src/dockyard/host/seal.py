@@ -1,6 +1,7 @@
 """Seals a directory with what it holds, so that damage is found before anything is made of it.
 
-    .seal   first line: SHA-256 of the rest, in hex; then one JSON object, path -> row
+    .seal   first line: SHA-256 of the rest, in hex; second line: the digest of the content, and how
+            many bytes of disk it took; then one JSON object, path -> row
 
 A row has what `_Row` names. A file whose number, size, times and mode are those of its row has not
 been written to since: the kernel sets ctime at every change and lets nobody choose it. So a look
@@ -32,13 +33,16 @@ from dockyard.host import files, stopping
 from dockyard.host.namespace import image_id
 
 NAME = ".seal"
+LABEL = "security.selinux"
+"""The attribute that a host with SELinux gives every file of its own accord: no content."""
+
 _SHOWN = 3
 _PLAIN = "sha256:"
 _BLOCK = 1 << 17
 _ZEROS = bytes(_BLOCK)
 # From this size on a file is digested by blocks, so that its holes are not read.
 _LARGE = 1 << 26
-_HEAD = 129  # two digests in hex, each with a newline after it
+_HEAD = 160  # two digests in hex and a number; more than both lines have
 
 
 class _Buffer(threading.local):
@@ -68,6 +72,15 @@ class _Row(NamedTuple):
     ctime_ns: int
 
 
+class _Head(NamedTuple):
+    """What a seal says of the whole. size: see `size`; None where it was sealed before that was
+    noted.
+    """
+
+    content: str
+    size: int | None
+
+
 class BrokenSeal(Exception):
     """A seal is not there, or is not what was written."""
 
@@ -82,21 +95,54 @@ def write(
     names directly in it that are sealed and no part of its content.
     """
     digests = known or {}
-    rows = {
-        path: _row(full, found, f"{_PLAIN}{digests[path]}" if path in digests else "")
-        for path, full, found in _below(directory)
-    }
+    rows: dict[str, _Row] = {}
+    statuses: list[os.stat_result] = []
+    for path, full, found in _below(directory):
+        rows[path] = _row(full, found, f"{_PLAIN}{digests[path]}" if path in digests else "")
+        statuses.append(found)
     content = _content_of(row for row in rows.items() if row[0] not in beside)
-    _keep(directory, rows, content)
+    _keep(directory, rows, _Head(content, _own_bytes(statuses)))
     return content
 
 
 def content(directory: Path) -> str | None:
     """The digest of what a sealed directory held when it was sealed; None without a seal."""
+    head = _head(directory)
+    return head.content if head else None
+
+
+def size(directory: Path) -> int | None:
+    """How many bytes of disk a directory took when it was sealed, without files that have names
+    outside of it, too; None where that is not known.
+    """
+    head = _head(directory)
+    return head.size if head else None
+
+
+def measured(directory: Path) -> int:
+    """How many bytes of disk a directory takes now, counted as `size` does."""
+    return _own_bytes(status for _, _, status in _below(directory))
+
+
+def _own_bytes(statuses: Iterable[os.stat_result]) -> int:
+    total = 0
+    linked: dict[tuple[int, int], int] = {}  # names that have not come yet
+    for status in statuses:
+        left = 0
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            inode = (status.st_dev, status.st_ino)
+            left = linked[inode] = linked.get(inode, status.st_nlink) - 1
+        if not left:
+            total += status.st_blocks * 512
+    return total
+
+
+def _head(directory: Path) -> _Head | None:
     try:
         with (directory / NAME).open("rb") as file:
-            return file.read(_HEAD).split(b"\n")[1].decode()
-    except (OSError, LookupError, UnicodeDecodeError):
+            digest, *rest = file.read(_HEAD).split(b"\n")[1].decode().split(" ")
+            return _Head(digest, int(rest[0]) if rest else None)
+    except (OSError, LookupError, ValueError):  # a seal that is broken
         return None
 
 
@@ -206,7 +252,7 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
         more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         return "; ".join(wrong[:_SHOWN]) + more
     if found != rows:
-        _keep(directory, found, content(directory) or "")
+        _keep(directory, found, _head(directory) or _Head("", None))
     return ""
 
 
@@ -217,7 +263,7 @@ def distrust(directory: Path) -> None:
     except BrokenSeal:
         return
     touched = {path: row._replace(inode=0, ctime_ns=0) for path, row in rows.items()}
-    _keep(directory, touched, content(directory) or "")
+    _keep(directory, touched, _head(directory) or _Head("", None))
 
 
 def _same_status(row: _Row, status: os.stat_result, *, several_names: bool = False) -> bool:
@@ -317,7 +363,7 @@ def _digest(full: str, like: str) -> str:
 
 
 def _attributes(full: str) -> str:
-    names = os.listxattr(full, follow_symlinks=False)
+    names = [name for name in os.listxattr(full, follow_symlinks=False) if name != LABEL]
     if not names:
         return ""
     pairs = [[name, os.getxattr(full, name, follow_symlinks=False).hex()] for name in sorted(names)]
@@ -334,8 +380,9 @@ def _read(directory: Path) -> dict[str, _Row]:
     return {path: _Row(*row) for path, row in json.loads(sealed.partition(b"\n")[2]).items()}
 
 
-def _keep(directory: Path, rows: Mapping[str, _Row], content: str) -> None:
+def _keep(directory: Path, rows: Mapping[str, _Row], head: _Head) -> None:
     text = json.dumps(rows, separators=(",", ":"), sort_keys=True)
-    sealed = f"{content}\n{text}".encode()
+    size = "" if head.size is None else f" {head.size}"
+    sealed = f"{head.content}{size}\n{text}".encode()
     given = hashlib.sha256(sealed).hexdigest().encode()
     files.write_atomic(directory / NAME, given + b"\n" + sealed, mode=0o600)

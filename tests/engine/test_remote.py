@@ -1,0 +1,80 @@
+"""A step as text: run by whoever has its inputs and the same code, refused by all others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from engine_steps import writes
+
+from dockyard.engine.events import ignore
+from dockyard.engine.plan import make_plan
+from dockyard.engine.remote import run_step, step_text
+from dockyard.engine.run import run_plan
+from dockyard.engine.step import Step
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError
+
+
+@pytest.fixture
+def goal() -> Step:
+    return writes("c", writes("a", name="a"), name="c")
+
+
+def built(step: Step, place: Path) -> Store:
+    store = Store(place)
+    run_plan(make_plan([step], store, {}), store, ignore)
+    return store
+
+
+def test_the_text_makes_the_result_that_the_plan_makes(goal: Step, tmp_path: Path) -> None:
+    store = built(goal, tmp_path / "store")
+    text = step_text(goal, store)
+    other = built(goal.inputs[0], tmp_path / "other")
+    key = run_step(text, other)
+    assert key == store.answer(goal) == other.answer(goal)
+    assert other.content(key) == store.content(key)
+    assert other.facts(key) == store.facts(key)
+    assert not make_plan([goal], other, {}).to_run
+    assert run_step(text, other) == key
+
+
+def test_what_does_not_fit_is_refused(goal: Step, tmp_path: Path) -> None:
+    store = built(goal, tmp_path / "store")
+    told = json.loads(step_text(goal, store))
+    other = Store(tmp_path / "other")
+
+    def refused(**changes: object) -> str:
+        with pytest.raises(DockyardError) as caught:
+            run_step(json.dumps({**told, **changes}), other)
+        return caught.value.problems[0].code
+
+    assert refused() == "step.no-input"
+    assert refused(format="other") == refused(contents={}) == "step.malformed"
+    assert refused(identity={"text": "other"}) == refused(code="0" * 64) == "step.malformed"
+    assert refused(function="dockyard.engine.plan:make_plan") == "step.malformed"
+    with pytest.raises(DockyardError, match=r"cannot be run here"):
+        run_step("no JSON", other)
+    source = built(goal.inputs[0], tmp_path / "third")
+    (source.path(goal.inputs[0]) / "text").write_text("other")
+    with pytest.raises(DockyardError) as caught:
+        run_step(json.dumps(told), source)
+    assert "is damaged" in caught.value.problems[0].why
+    assert not list((source.root / "work").iterdir())
+
+
+def test_other_code_is_refused(goal: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dockyard.engine import remote
+
+    store = built(goal, tmp_path / "store")
+    text = step_text(goal, store)
+    monkeypatch.setattr(remote, "code_of", lambda *modules: "other")
+    with pytest.raises(DockyardError) as caught:
+        run_step(text, store)
+    assert caught.value.problems[0].code == "step.other-code"
+
+
+def test_a_step_whose_inputs_were_not_made_has_no_text(goal: Step, tmp_path: Path) -> None:
+    with pytest.raises(DockyardError, match="was removed from the store"):
+        step_text(goal, Store(tmp_path))
