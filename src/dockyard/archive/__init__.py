@@ -10,11 +10,12 @@ from dockyard.archive.features import Features, features
 from dockyard.archive.index import load, save
 from dockyard.archive.manifest import manifest
 from dockyard.archive.merge import merge
-from dockyard.archive.scan import scan
+from dockyard.archive.scan import scan, scan_raw
 from dockyard.archive.stream import streamed, write_stream
 from dockyard.archive.stream_reader import read_stream, scan_stream
 from dockyard.archive.subtree import planted, subtree
 from dockyard.archive.unpack import unpack
+from dockyard.archive.unpack_stream import unpack_stream
 
 __all__ = [
     "Archive",
@@ -32,9 +33,11 @@ __all__ = [
     "read_stream",
     "save",
     "scan",
+    "scan_raw",
     "scan_stream",
     "streamed",
     "subtree",
     "unpack",
+    "unpack_stream",
     "write_stream",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from dockyard.archive.archive import Archive, TreeSource, changed_meanwhile, lin
 from dockyard.archive.entry import (
     KIND_OF_FORMAT,
     XATTR_CAPABILITY,
+    XATTR_SELINUX,
     Entry,
     Kind,
     Xattrs,
@@ -62,13 +63,37 @@ def scan(
     return Archive(entries_of(tree, found, epoch, without), (TreeSource(tree),))
 
 
-def walk(tree: Path, exclude: Collection[bytes] = ()) -> list[Scanned]:
-    """Every name of a tree in canonical order, the root first."""
+def scan_raw(
+    tree: Path,
+    known: Callable[[str, os.stat_result], str | None],
+    *,
+    exclude: Collection[bytes] = (),
+) -> Archive:
+    """The archive of a tree as the house keeps it, not as an image shows it: with the marks of
+    overlayfs, with the caller apart from the root of images (`namespace.CALLER`), and no file read.
+
+    known: the digest of a file by its path and status; None where it is to be found out by whoever
+    reads it. The labels that a host gave are left out.
+    """
+    found = walk(tree, frozenset(exclude), raw=True)
+    digests = [
+        known(os.fsdecode(one.path), one.status) if stat.S_ISREG(one.status.st_mode) else None
+        for one in found
+    ]
+    label = frozenset([XATTR_SELINUX])
+    entries = entries_of(tree, found, None, label, digests=digests)
+    return Archive(entries, (TreeSource(tree),))
+
+
+def walk(tree: Path, exclude: Collection[bytes] = (), *, raw: bool = False) -> list[Scanned]:
+    """Every name of a tree in canonical order, the root first. raw: attributes as they are, marks
+    of overlayfs among them.
+    """
     root = os.fsencode(tree)
     found: list[Scanned] = []
     path = b""
     try:
-        _look(root, b"", os.lstat(root), found)
+        _look(root, b"", os.lstat(root), found, raw)
         pending = [b""]
         while pending:
             stopping.check()
@@ -76,7 +101,7 @@ def walk(tree: Path, exclude: Collection[bytes] = ()) -> list[Scanned]:
             if path:
                 status = os.lstat(root + b"/" + path)
                 if not stat.S_ISSOCK(status.st_mode):
-                    _look(root, path, status, found)
+                    _look(root, path, status, found, raw)
                 if not stat.S_ISDIR(status.st_mode):
                     continue
             names = sorted(os.listdir(root + b"/" + path), reverse=True)  # noqa: PTH208 (bytes)
@@ -88,7 +113,9 @@ def walk(tree: Path, exclude: Collection[bytes] = ()) -> list[Scanned]:
     return found
 
 
-def _look(root: bytes, path: bytes, status: os.stat_result, found: list[Scanned]) -> None:
+def _look(
+    root: bytes, path: bytes, status: os.stat_result, found: list[Scanned], raw: bool
+) -> None:
     full = root + b"/" + path if path else root
     names = os.listxattr(full, follow_symlinks=False)
     if not names:
@@ -98,7 +125,7 @@ def _look(root: bytes, path: bytes, status: os.stat_result, found: list[Scanned]
     marks: list[tuple[str, bytes]] = []
     for name in names:
         value = os.getxattr(full, name, follow_symlinks=False)
-        if name.startswith(OVERLAY_MARKS):
+        if name.startswith(OVERLAY_MARKS) and not raw:
             marks.append((name.partition(".overlay.")[2], value))
             continue
         key = os.fsencode(name)
@@ -107,10 +134,18 @@ def _look(root: bytes, path: bytes, status: os.stat_result, found: list[Scanned]
 
 
 def entries_of(
-    tree: Path, found: Sequence[Scanned], epoch: int | None, exclude_xattrs: Collection[bytes] = ()
+    tree: Path,
+    found: Sequence[Scanned],
+    epoch: int | None,
+    exclude_xattrs: Collection[bytes] = (),
+    *,
+    digests: Sequence[str | None] | None = None,
 ) -> list[Entry]:
-    """Entries of what a walk found, hard links resolved and files digested."""
-    digests = _digests(tree, found)
+    """Entries of what a walk found, hard links resolved and files digested. digests: when they are
+    known; then owners stay as they are here.
+    """
+    owner = image_id if digests is None else int
+    digests = _digests(tree, found) if digests is None else digests
     first_names: dict[tuple[int, int], Entry] = {}
     entries: list[Entry] = []
     for one, digest in zip(found, digests, strict=True):
@@ -131,7 +166,7 @@ def entries_of(
             xattrs = tuple(pair for pair in xattrs if pair[0] not in exclude_xattrs)
         entry = Entry(
             one.path, kind, stat.S_IMODE(status.st_mode),
-            image_id(status.st_uid), image_id(status.st_gid),
+            owner(status.st_uid), owner(status.st_gid),
             clamped(status.st_mtime_ns, epoch), status.st_size if kind is Kind.FILE else 0,
             digest, target, rdev, xattrs,
         )  # fmt: skip

@@ -43,16 +43,16 @@ def unpack(archive: Archive, into: Path, *, reverse: bool = False) -> None:
             original = archive.positions[leader]
             _make(archive, original, path)
             if entry.kind is not Kind.DIRECTORY:
-                _dress(archive.entries[original], path)
+                dress(archive.entries[original], path)
         except OSError as error:
-            raise DockyardError(_not_made(entry, error)) from error
+            raise DockyardError(not_made(entry, error)) from error
     # The root first and the leaves last would touch the times of directories again.
     for entry in reversed(archive.entries):
         if entry.kind is Kind.DIRECTORY:
             try:
-                _dress(entry, root + b"/" + entry.path if entry.path else root)
+                dress(entry, root + b"/" + entry.path if entry.path else root)
             except OSError as error:
-                raise DockyardError(_not_made(entry, error)) from error
+                raise DockyardError(not_made(entry, error)) from error
 
 
 def _reversed(archive: Archive) -> Iterator[int]:
@@ -94,7 +94,7 @@ def _write(archive: Archive, index: int, path: bytes) -> None:
         with archive.open_at(index) as data:
             while piece := data.read(_PIECE):
                 digest.update(piece)
-                _write_sparsely(number, piece, done)
+                write_sparsely(number, piece, done)
                 done += len(piece)
         if done != entry.size:
             raise DockyardError(changed_meanwhile(entry.path, entry.size, done))
@@ -104,7 +104,8 @@ def _write(archive: Archive, index: int, path: bytes) -> None:
         os.close(number)
 
 
-def _write_sparsely(number: int, piece: bytes, at: int) -> None:
+def write_sparsely(number: int, piece: bytes, at: int) -> None:
+    """Write a piece of a file at a place, but for its blocks of zeros."""
     if b"\0" * _BLOCK not in piece:
         os.pwrite(number, piece, at)
         return
@@ -118,7 +119,7 @@ def _write_sparsely(number: int, piece: bytes, at: int) -> None:
             start = offset + _BLOCK
 
 
-def _dress(entry: Entry, path: bytes) -> None:
+def dress(entry: Entry, path: bytes) -> None:
     """Set owner, mode, attributes and time: in this order, for each undoes a later one."""
     os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
     if entry.kind is not Kind.SYMLINK:
@@ -128,7 +129,8 @@ def _dress(entry: Entry, path: bytes) -> None:
     os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
 
 
-def _not_made(entry: Entry, error: OSError) -> Problem:
+def not_made(entry: Entry, error: OSError) -> Problem:
+    """What is wrong when the host does not let a file be made."""
     return Problem(
         code="host.no-space" if error.errno == 28 else "archive.not-unpacked",
         what="a file of the image could not be made",

@@ -50,6 +50,7 @@ def questions_for(
     mistake of the file, or when it was not built as it is now, was changed in the store since, or
     lacks what the checks need.
     """
+    from dockyard.engine.holds import hold_until_the_end
     from dockyard.engine.store import Store
     from dockyard.host import namespace
     from dockyard.packages.deb.sources import Origins
@@ -61,6 +62,7 @@ def questions_for(
 
     kept = Store(store)
     planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
+    hold_until_the_end(kept, *(each.step.id for each in planned.plan.decisions))
     if built:
         _require_whole(planned, kept, file)
     request, steps = planned.request, planned.steps

@@ -69,6 +69,7 @@ def command(
         "changed": built.changed,
         "placed": built.placed,
         "verified": built.verified,
+        "givenUp": built.given_up.size if built.given_up else 0,
         "seconds": round(seconds, 2),
     }
     if wants_json():
@@ -76,6 +77,10 @@ def command(
 
         facts["sha256"] = image_digest(built.path, kept)
     text = _text(facts, planned.output, terminal.duration(seconds))
+    if built.given_up and built.given_up.results:
+        from dockyard.cli.store_text import given_up
+
+        text += f"\n{given_up(built.given_up)}"
     return Answer(text, facts, logged=built.changed)
 
 

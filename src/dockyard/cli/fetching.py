@@ -1,8 +1,8 @@
-"""Shows what is fetched as the progress of one step."""
+"""Shows what is fetched, and other work that no plan has, as the progress of one step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,26 @@ if TYPE_CHECKING:
 @contextmanager
 def step(listener: Listener, title: str, reason: str) -> Iterator[Progress]:
     """One step of fetching: shows how much of it is there."""
+    from dockyard.packages.fetching import Fetching
+
+    with told_step(listener, title, reason) as told:
+        yield Fetching(told)
+
+
+@contextmanager
+def told_step(
+    listener: Listener, title: str, reason: str
+) -> Iterator[Callable[[str, int, int, str], None]]:
+    """One step of work that is none of a plan. Gives what tells how far it is: a note, how much is
+    done, of how much, and the unit.
+    """
     from dockyard.engine.events import StepFailed, StepFinished, StepProgress, StepStarted
     from dockyard.host.clock import monotonic
-    from dockyard.packages.fetching import Fetching
 
     began = monotonic()
     listener(StepStarted(title, title, reason))
     try:
-        yield Fetching(lambda *said: listener(StepProgress(title, *said)))
+        yield lambda *said: listener(StepProgress(title, *said))
     except BaseException:
         listener(StepFailed(title, title, monotonic() - began))
         raise

@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "schema": ("schema", "Print the JSON schema of the image file."),
     "distro": ("distro", "Build and look at a distribution: packages and signed repository."),
     "tools": ("tools", "Show, lock or fetch the tools that Dockyard brings along."),
+    "store": ("store", "Show what the store has and for whom; keep, prune, verify, move it."),
     "fetch": ("fetch", "Fill a directory that serves as an offline mirror of a lock."),
     "completion": ("completion", "Print what makes a shell complete verbs and options."),
     "doctor": ("doctor", "Check this host, and say how to fix what is missing."),

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.engine.events import Listener, StepFailed, StepFinished, StepStarted, ignore
+from dockyard.engine.holds import Hold
 from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import Problem
 from dockyard.host import clock, namespace
+from dockyard.keeping.products import IMAGE, note_product
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
@@ -30,6 +33,9 @@ from dockyard.pipeline.output import (
     require_placeable,
 )
 from dockyard.pipeline.request import ImageRequest, read_request
+
+if TYPE_CHECKING:
+    from dockyard.keeping.prune import Pruned
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class PlannedImage:
 class BuiltImage:
     """An image that was built. path: where it is. changed: whether any step ran. placed: whether it
     was written there now. size: bytes; used: those that are no holes. files: how many names it has.
+    given_up: what was removed from the store to stay below its limit; None where nothing ran.
     """
 
     path: Path
@@ -71,6 +78,7 @@ class BuiltImage:
     changed: bool
     placed: bool
     verified: bool
+    given_up: Pruned | None = None
 
 
 def plan_image(
@@ -128,21 +136,52 @@ def build_image(
     """
     steps = planned.steps
     target = require_placeable(planned.output, planned.request.inputs, store)
-    identity = image_id(planned.request, steps, store)
-    placing = not is_placed(identity, target, store)
-    planned = without_damage(planned, store, whole_parts=placing)
-    inside = placing and needs_namespace(steps)
-    if planned.plan.to_run or verify or inside or store.has_work():
-        namespace.enter()
-        store.sweep()
-    run_plan(planned.plan, store, listener, jobs=jobs)
-    if verify:
-        from dockyard.pipeline.verify import verify_build
+    with Hold(store) as hold:
+        identity = image_id(planned.request, steps, store)
+        placing = not is_placed(identity, target, store)
+        planned = without_damage(planned, store, whole_parts=placing)
+        hold.keep(planned.plan)
+        inside = placing and needs_namespace(steps)
+        if planned.plan.to_run or verify or inside or store.has_work():
+            namespace.enter()
+            store.sweep()
+        run_plan(planned.plan, store, listener, jobs=jobs)
+        if verify:
+            from dockyard.pipeline.verify import verify_build
 
-        verify_build(planned.request, steps, store, listener, jobs)
-    if planned.plan.record != store.record(planned.record_name):
-        store.keep_record(planned.record_name, planned.plan.record)
-    placed = _place(planned, target, store, listener)
+            verify_build(planned.request, steps, store, listener, jobs)
+        _note(planned, store)
+        placed = _place(planned, target, store, listener)
+        given_up = _within_limit(store) if planned.plan.to_run else None
+        return _built(planned, store, target, placed, verify, given_up)
+
+
+def _note(planned: PlannedImage, store: Store) -> None:
+    """Keep what the plan was and of what, where that has changed."""
+    record, name = planned.plan.record, planned.record_name
+    if store.record(name) != record:
+        store.keep_record(name, record)
+    request = planned.request
+    pins = (*request.lock.packages, *request.lock.tools)
+    digests = (pin.digest for pin in pins)
+    note_product(store, name, IMAGE, request.name, request.loaded.path, digests)
+
+
+def _within_limit(store: Store) -> Pruned:
+    from dockyard.keeping.limit import limit_of, stay_below
+
+    return stay_below(store, limit_of(store.root))
+
+
+def _built(
+    planned: PlannedImage,
+    store: Store,
+    target: Path,
+    placed: bool,
+    verified: bool,
+    given_up: Pruned | None,
+) -> BuiltImage:
+    steps = planned.steps
     manifest = store.path(steps.manifest) / MANIFEST
     found = target.stat()
     with manifest.open("rb") as lines:
@@ -157,7 +196,8 @@ def build_image(
         used=found.st_blocks * 512,
         changed=bool(planned.plan.to_run),
         placed=placed,
-        verified=verify,
+        verified=verified,
+        given_up=given_up,
     )
 
 

@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from dockyard.engine.events import Listener, ignore
+from dockyard.engine.holds import Hold, hold_until_the_end
 from dockyard.engine.run import run_plan
 from dockyard.engine.step import Step
 from dockyard.engine.store import Store
@@ -90,8 +91,15 @@ def _untouched(store: Store, step: Step) -> bool:
         return False
     place = store.place(key)
     if place not in _found_whole and store.untouched(key):
-        _found_whole.add(place)
+        _use(store, key)
     return place in _found_whole
+
+
+def _use(store: Store, key: str) -> None:
+    """Note that trees were found whole, and are used until this process ends."""
+    if store.place(key) not in _found_whole:
+        hold_until_the_end(store, key)
+    _found_whole.add(store.place(key))
 
 
 def tools_tree(
@@ -114,8 +122,11 @@ def tools_tree(
     if not _untouched(kept, step):
         if not all(tree.pins(pins) for tree in declared_trees()):
             require_whole(pins)
-        run_plan(whole_plan([step], kept, {}), kept, listener)
-        _found_whole.add(kept.path(step))
+        with Hold(kept) as hold:
+            plan = whole_plan([step], kept, {})
+            hold.keep(plan)
+            run_plan(plan, kept, listener)
+            _use(kept, kept.path(step).name)
     return trees_in(kept.path(step))
 
 
