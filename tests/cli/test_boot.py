@@ -19,9 +19,6 @@ from dockyard.host.sandbox import Tools
 from dockyard.pipeline.guest_needs import PROGRAMS
 from player import Player
 
-# The command runs in this process, and moves it into the namespace.
-pytestmark = pytest.mark.usefixtures("namespace")
-
 ANSWERS = "up(); [check(str(place), 'x') for place in range({})]; say('end'); time.sleep(60)"
 FIRMWARE = {f"main/usr/share/OVMF/OVMF_{part}_4M.fd": "firmware" for part in ("CODE", "VARS")}
 EXPECTED = {
