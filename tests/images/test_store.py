@@ -68,7 +68,7 @@ def test_a_step_runs_elsewhere_from_its_text_and_its_result_comes_back(
     out.unlink()
     ran = run_dockyard("build", IMAGE, "--store", empty, "--output-image-file", out)
     assert digest(out) == first
-    assert "Write ext4" not in ran.stderr and "Assemble the disk" in ran.stderr
+    assert "Write ext4" not in ran.stderr and "Write vfat" in ran.stderr
 
 
 @pytest.mark.build
@@ -88,16 +88,16 @@ def test_what_is_damaged_is_told_removed_and_made_again(published: Path, tmp_pat
     listed = run("store", "list")["results"]
     assert isinstance(listed, list)
     assert all(each["for"] for each in listed if each["kind"] != "tools")
-    disk = next(each for each in listed if each["name"] == "disk")
-    assert disk["for"] == ["minimal"] and disk["size"] > 1 << 20
-    why = run("store", "why", disk["key"][:14])
+    root = next(each for each in listed if each["name"] == "filesystem-root")
+    assert root["for"] == ["minimal"] and root["size"] > 1 << 20
+    why = run("store", "why", root["key"][:20])
     assert why["madeOf"] and why["readers"] == [] and why["prune"] == ""
     assert run("store", "verify")["damaged"] == []
-    flip(store / "results" / disk["key"] / "disk.raw")
+    flip(store / "results" / root["key"] / "filesystem")
     failed = run("store", "verify", check=False)["damaged"]
     assert isinstance(failed, list)
-    assert [(each["name"], each["for"]) for each in failed] == [(disk["key"], ["minimal"])]
-    assert not (store / "results" / disk["key"]).exists()
+    assert [(each["name"], each["for"]) for each in failed] == [(root["key"], ["minimal"])]
+    assert not (store / "results" / root["key"]).exists()
     out.unlink()
     assert build()["changed"] and digest(out) == first
 
@@ -137,7 +137,7 @@ def test_a_build_gives_up_the_oldest_above_the_limit_and_says_so(
     left = {path.name for path in (store / "results").iterdir()}
     # All that the second needs is there, and nothing of what only the first did.
     assert "unchanged" in build("second")[0]
-    assert before - left and not any(name.startswith("disk-") for name in before & left)
+    assert before - left and not any(name.startswith("manifest-") for name in before & left)
     kinds = [name.rpartition("-")[0] for name in left]
-    assert kinds.count("disk") == 1 and "packages" in kinds
+    assert kinds.count("manifest") == 1 and "packages" in kinds
     assert json.loads(run_dockyard("plan", image, "--store", store, "--json").stdout)["ok"]
