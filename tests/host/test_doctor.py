@@ -44,6 +44,13 @@ def _die() -> str:
     return ""
 
 
+def test_a_user_without_a_name_is_named_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+    finding = doctor.check_subordinate_ids()
+    assert finding.state is State.MISSING
+    assert finding.found.startswith("3999999999 has no 65536 ids")
+
+
 def test_a_trial_that_dies_is_missing() -> None:
     finding = doctor._tried("name", _die, "advice")
     assert (finding.state, finding.advice) == (State.MISSING, "advice")

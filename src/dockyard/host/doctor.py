@@ -10,7 +10,6 @@ import importlib
 import json
 import os
 import platform
-import pwd
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -133,7 +132,7 @@ def check_subordinate_ids() -> Finding:
     name, uid = "subordinate-ids", os.getuid()
     if uid == 0:
         return Finding(name, State.OK, "root maps any ids")
-    user = pwd.getpwuid(uid).pw_name
+    user = namespace.user_name(uid)
     lacking = [
         file
         for file in ("/etc/subuid", "/etc/subgid")

@@ -145,7 +145,7 @@ def _has_caller(found: list[tuple[int, int]]) -> bool:
 
 def _enter_new() -> None:
     uid, gid = os.getuid(), os.getgid()
-    user = _user_name(uid)
+    user = user_name(uid)
     ranges = tuple(
         subordinate_range(Path(file), user, uid) for file in ("/etc/subuid", "/etc/subgid")
     )
@@ -188,7 +188,8 @@ def _make_confined() -> int:
         os.waitpid(child, 0)
 
 
-def _user_name(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """The name of a user, or the number where that has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
