@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
 
-# What rooms keep in a store, and which of it no other directory is likely to have.
+# What rooms keep in a store, or kept (converted, signed), and which of it no other directory is
+# likely to have.
 _NAMES = {
     *(
         "answers",
@@ -25,7 +26,7 @@ _NAMES = {
 }
 _MARKS = {"answers", "blobs", "converted", "locks", "records", "results"}
 # What programs in the sandbox read of it; these, and what is below the first ones, are opened.
-_READ_WHOLE = ("blobs", "converted", "repositories", "signed", "tools")
+_READ_WHOLE = ("blobs", "repositories", "tools")
 _READ = (*_READ_WHOLE, "results", "work")
 _OF_FILE_SYSTEM = "lost+found"
 

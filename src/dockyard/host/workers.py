@@ -9,7 +9,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
@@ -20,7 +20,6 @@ from dockyard.host import stopping
 _PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 0.2  # how often a thread looks whether it is to stop
 
-Item = TypeVar("Item")
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
@@ -28,33 +27,6 @@ Result = TypeVar("Result")
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def each(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    *,
-    done: Callable[[Item], None] | None = None,
-) -> list[Result]:
-    """The results of a function over items, in the items' order. The function returns problems
-    rather than raise them. done: told of each finished item.
-    """
-    count = min(processors(), len(items))
-    if count <= 1:
-        return [function(item) for item in items]
-    workers = Workers(count)
-
-    def run(item: Item) -> Result:
-        result = workers.run(function, item)
-        if done:
-            done(item)
-        return result
-
-    try:
-        with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(run, items))
-    finally:
-        workers.close()
 
 
 class Workers:
