@@ -24,6 +24,11 @@ from dockyard.errors import DockyardError
 from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
 from dockyard.install.rpm import install, verify
+from dockyard.keeping.choice import Wish
+from dockyard.keeping.inventory import take_inventory
+from dockyard.keeping.products import DISTRIBUTION, products
+from dockyard.keeping.prune import prune
+from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.published import path_before, published
 from dockyard.packages.rpm.reader import content_digest
@@ -279,3 +284,39 @@ def test_events_are_json_lines_and_name_groups(small: Small) -> None:
     assert "3 packages, 3 made" in done.stdout
     planned = _dockyard(small, "plan")
     assert planned.stdout.splitlines()[-1].startswith("nothing to do")
+
+
+def test_what_is_published_stays_whatever_is_removed(small: Small) -> None:
+    first = small.build()
+    store = small.store()
+    (product,) = products(store)
+    assert (product.kind, product.name, product.file) == (DISTRIBUTION, "small", small.place)
+    inventory = take_inventory(store)
+    repository = first.path.resolve().name
+    assert "published repository of small" in inventory.roots[repository]
+    assert [each.name for each in inventory.owners[repository]] == ["small"]
+    pruned = prune(store, Wish(everything=True))
+    assert pruned.results and pruned.downloads == []
+    left = {key for key in store.result_keys() if not store.place(key).is_symlink()}
+    assert left == {repository}
+    assert _contents(first) and check_repository(first.path) == ()
+    # What is missing is made again, and comes out as it was.
+    again = small.build()
+    assert not again.changed and again.path.resolve().name == repository
+
+
+def test_a_damaged_download_is_told_and_fetched_again(small: Small) -> None:
+    store, made = small.store(), small.build()
+    prune(store, Wish(everything=True))
+    blobs = Blobs.of_store(store.root)
+    (product,) = products(store)
+    upstream = [blobs.path(each) for each in sorted(product.downloads) if blobs.has(each)]
+    data = upstream[0].read_bytes()
+    upstream[0].write_bytes(data + b"!")
+    with pytest.raises(DockyardError) as caught:
+        small.build()
+    assert {problem.code for problem in caught.value.problems} == {"fetch.damaged"}
+    assert not upstream[0].exists()
+    again = small.build()
+    assert upstream[0].read_bytes() == data and not again.changed
+    assert again.path.resolve() == made.path.resolve()

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from snippets import ROOT, Block, blocks
 
+from stores import share
+
 sys.path.append(str(ROOT / "tests/packages"))
 from rpm_repositories import add_rpm
 
@@ -61,6 +63,14 @@ def own_store(published: Path, place: Path) -> Path:
     return store
 
 
+def store_for(page: Path, published: Path, place: Path) -> Path:
+    """The store that the reader of a page has."""
+    if page.stem == "keep-the-store":  # it removes what is not used
+        return share(place / "store", published, "blobs", "repositories")
+    changes = any("components in" in block.mark for block in blocks(page))
+    return own_store(published, place) if changes else published
+
+
 def test_some_how_tos_have_commands() -> None:
     assert len([page for page in PAGES if script(page)]) >= 6
 
@@ -75,11 +85,10 @@ def test_a_how_to_works(page: Path, published: Path, tmp_path: Path) -> None:
         if (kind := block.marked("distro")) and kind.startswith("components in "):
             with (place / kind.removeprefix("components in ")).open("a") as file:
                 file.write(block.text.removeprefix("components:\n"))
-    changes = any("components in" in block.mark for block in blocks(page))
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "DOCKYARD_STORE": str(own_store(published, tmp_path) if changes else published),
+        "DOCKYARD_STORE": str(store_for(page, published, tmp_path)),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "GIT_AUTHOR_NAME": "Reader",
         "GIT_AUTHOR_EMAIL": "reader@example.com",

@@ -73,6 +73,14 @@ def test_what_nobody_needs_goes_with_all_that_is_left_of_it(tmp_path: Path) -> N
     assert not (store.root / "answers" / key_of("old")).exists()
 
 
+def test_downloads_of_another_store_stay(tmp_path: Path) -> None:
+    store, other = Store(tmp_path / "store"), Blobs(tmp_path / "other")
+    digest = other.add_bytes(b"other")
+    aged(other.path(digest), 7200)
+    (store.root / "blobs").symlink_to(other.root)
+    assert prune(store, Wish()).downloads == [] and other.has(digest)
+
+
 def test_what_was_of_a_file_that_is_gone_goes(tmp_path: Path) -> None:
     store, image = Store(tmp_path / "store"), tmp_path / "image.yaml"
     image.touch()

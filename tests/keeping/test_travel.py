@@ -184,6 +184,20 @@ def test_a_stream_makes_nothing_outside_of_its_tree(namespace: None, tmp_path: P
 
 
 @pytest.mark.build
+def test_a_result_of_another_store_is_exported_as_it_is_there(
+    namespace: None, tmp_path: Path
+) -> None:
+    store, lent = Store(tmp_path / "store"), Store(tmp_path / "lent")
+    key = add(store, "first")
+    lent.place(key).symlink_to(store.place(key))
+    lent.note_key(key, key)
+    assert moved(lent, tmp_path).content(key) == store.content(key)
+    (whole,) = take_inventory(store).results.values()
+    export_results(store, [whole], tmp_path / "whole", silent)
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+@pytest.mark.build
 def test_damaged_results_are_not_exported(namespace: None, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     key = add(store, "first")

@@ -11,11 +11,12 @@ from dockyard.engine.work import Work
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
-from dockyard.packages.blobs import digest_of_file
+from dockyard.packages.blobs import Blobs, digest_of_file
 from dockyard.packages.rpm.contents import PackagedFile, PackageScriptlet, RpmPackage
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.writer import write_package
 from dockyard.pipeline import arguments
+from dockyard.pipeline.fetched import Fetched
 from dockyard.pipeline.stack import merged_archive, package_trees
 from dockyard.pipeline.steps.fetch import fetch_packages
 from dockyard.pipeline.steps.packages import (
@@ -123,3 +124,31 @@ def test_a_package_whose_file_is_gone_is_looked_for_once_more(tools: Tools, tmp_
     wanted = arguments.Package(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
     unpack(again, wanted)
     assert (tmp_path / "again/tree/usr/share/file").read_bytes() == b"text\n"
+
+
+def test_a_damaged_download_is_not_unpacked_and_is_removed(tools: Tools, tmp_path: Path) -> None:
+    work = installed(tmp_path / "image", tools)
+    path = next((tmp_path / "image").glob("*.rpm"))
+    blobs = Blobs.of_store(work.store)
+    digest = blobs.add_file(path)
+    pin = Pin("some", "1-1", "noarch", "here", "gone.rpm", digest=digest, size=1)
+    # As a lock by digest would have it: the fetched file is the download.
+    fetched = tmp_path / "fetched"
+    fetched.mkdir()
+    Fetched({pin.nevra: blobs.path(digest)}, {}).save(fetched)
+    results = {**work.results, arguments.FETCH: fetched}
+    here = RpmRepository("here", (f"file://{tmp_path}/none/",), check_packages=False)
+    wanted = arguments.Package(digest, False, (), pin, RULE, here, "image.lock", ())
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 1
+    for name, content, code in (("whole", path.read_bytes(), ""), ("bad", data, "fetch.damaged")):
+        blobs.path(digest).write_bytes(content)
+        (tmp_path / name).mkdir()
+        again = Work(tmp_path / name, results, work.store)
+        if not code:
+            unpack(again, wanted)
+            continue
+        with pytest.raises(DockyardError) as caught:
+            unpack(again, wanted)
+        assert caught.value.problems[0].code == code
+        assert not blobs.has(digest)

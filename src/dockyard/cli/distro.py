@@ -106,14 +106,20 @@ def build(
         )
     remark(built.remarks)
     state = f"{built.made} made" if built.changed else "nothing changed"
+    text = f"{built.path}: {built.total} packages, {state}, signed by {built.fingerprint}"
+    if built.given_up and built.given_up.results:
+        from dockyard.cli.store_text import given_up
+
+        text += f"\n{given_up(built.given_up)}"
     return Answer(
-        f"{built.path}: {built.total} packages, {state}, signed by {built.fingerprint}",
+        text,
         {
             "repository": str(built.path),
             "packages": built.total,
             "made": built.made,
             "changed": built.changed,
             "fingerprint": built.fingerprint,
+            "givenUp": built.given_up.size if built.given_up else 0,
         },
     )
 

@@ -21,6 +21,7 @@ Every verb takes `--json`, see [what programs read](json.md). Verbs that work ta
 | variable | meaning |
 | --- | --- |
 | `DOCKYARD_STORE` | the store, in place of `~/.cache/dockyard` (or `$XDG_CACHE_HOME/dockyard`) |
+| `DOCKYARD_STORE_LIMIT` | how much it may hold: `40G`, `30%` of the disk, or `none` |
 | `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, separated by spaces |
 | `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, separated by colons |
 | `DOCKYARD_TOOLS_LOCK` | a lock of the tools in place of yours, or of Dockyard's own |

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dockyard.distro.arguments import Signer
 from dockyard.distro.keys import default_directory, known_key, signing_key
@@ -18,6 +18,7 @@ from dockyard.distro.lock import check_suites, read_lock
 from dockyard.distro.publication import is_published, publish
 from dockyard.distro.steps import DistroSteps, distro_steps
 from dockyard.engine import events
+from dockyard.engine.holds import Hold
 from dockyard.engine.plan import Plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
@@ -25,9 +26,14 @@ from dockyard.engine.whole import whole_plan
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import namespace
 from dockyard.host.workers import processors
+from dockyard.keeping.products import DISTRIBUTION, note_product
+from dockyard.model.packages import Lock
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.published import repository_path
 from dockyard.tools.trees import load_tools_lock
+
+if TYPE_CHECKING:
+    from dockyard.keeping.prune import Pruned
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class PlannedDistro:
     """A distribution that was read and judged, its steps, and what is to be done."""
 
     loaded: LoadedDistro
+    lock: Lock
     steps: DistroSteps
     plan: Plan
 
@@ -52,7 +59,8 @@ class PlannedDistro:
 class BuiltDistro:
     """A published repository. made: packages that were made in this run; total: all of them.
     changed: whether another repository was published before. remarks: warnings about the packages;
-    none when nothing was to be done.
+    none when nothing was to be done. given_up: what was removed from the store to stay below its
+    limit; None where nothing ran.
     """
 
     path: Path
@@ -62,6 +70,7 @@ class BuiltDistro:
     total: int
     changed: bool
     remarks: tuple[Problem, ...] = ()
+    given_up: Pruned | None = None
 
 
 def plan_distro(
@@ -106,29 +115,48 @@ def build_distro(
     directory = keys or default_directory()
     key = signing_key(name, loaded.title, directory)
     signer = Signer(name, key.fingerprint, directory)
-    planned = _planned(loaded, store, signer, origins, check=check, mend=True)
-    steps, plan = planned.steps, planned.plan
-    if plan.to_run or store.has_work():
-        namespace.enter()
-        store.sweep()
-    counted = _Counted(steps, listener)
-    run_plan(plan, store, counted, jobs=jobs or processors())
-    repository = store.answer(steps.repository)
-    if repository is None:
-        raise DockyardError(store.gone(steps.repository))
-    remarks: tuple[Problem, ...] = ()
-    if plan.to_run or not is_published(store, name, repository):
-        store.keep_record(planned.record_name, plan.record)
-        remarks = tuple(_remarks(planned, store, repository))
+    with Hold(store) as hold:
+        planned = _planned(loaded, store, signer, origins, check=check, mend=True)
+        steps, plan = planned.steps, planned.plan
+        hold.keep(plan)
+        if plan.to_run or store.has_work():
+            namespace.enter()
+            store.sweep()
+        counted = _Counted(steps, listener)
+        run_plan(plan, store, counted, jobs=jobs or processors())
+        repository = store.answer(steps.repository)
+        if repository is None:
+            raise DockyardError(store.gone(steps.repository))
+        remarks: tuple[Problem, ...] = ()
+        if plan.to_run or not is_published(store, name, repository):
+            store.keep_record(planned.record_name, plan.record)
+            remarks = tuple(_remarks(planned, store, repository))
+        _note(planned, store)
+        changed = publish(store, name, repository)
+        given_up = _within_limit(store) if plan.to_run else None
     return BuiltDistro(
         path=repository_path(store.root, name),
         name=name,
         fingerprint=key.fingerprint,
         made=counted.made,
         total=len(steps.made),
-        changed=publish(store, name, repository),
+        changed=changed,
         remarks=remarks,
+        given_up=given_up,
     )
+
+
+def _within_limit(store: Store) -> Pruned:
+    from dockyard.keeping.limit import limit_of, stay_below
+
+    return stay_below(store, limit_of(store.root))
+
+
+def _note(planned: PlannedDistro, store: Store) -> None:
+    """Keep what the plan was of, where that has changed."""
+    digests = (pin.digest for pin in (*planned.lock.packages, *load_tools_lock().packages))
+    directory = planned.loaded.directory
+    note_product(store, planned.record_name, DISTRIBUTION, planned.name, directory, digests)
 
 
 def _loaded(path: Path) -> LoadedDistro:
@@ -166,7 +194,7 @@ def _planned(
     if steps.fetch and store.has(steps.fetch):
         gone[steps.fetch.id] = "packages that it brought were removed"
     plan = whole_plan(goals, store, last, mend=mend, gone=gone)
-    return PlannedDistro(loaded, steps, plan)
+    return PlannedDistro(loaded, lock, steps, plan)
 
 
 def _remarks(planned: PlannedDistro, store: Store, key: str) -> Iterator[Problem]:

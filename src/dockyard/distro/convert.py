@@ -60,7 +60,7 @@ class Converted:
 
 def convert(work: Work, wanted: Conversion) -> None:
     """The function of the step: the package, unsigned, and a note of what was left out of it."""
-    path = Blobs.of_store(work.store).existing(wanted.digest, wanted.upstream)
+    path = Blobs.of_store(work.store).whole(wanted.digest, wanted.upstream)
     relations = read_relations(work.result(f"relations-{wanted.name}"))
     converted = build(wanted, read_deb(path), relations)
     write(wanted, converted.package, work.out / PACKAGE)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.distro.arguments import AllImported, Selection
 from dockyard.distro.relations import Imported, RelationMapper, Relations
 from dockyard.engine.codec import decode, encode
-from dockyard.errors import Problems
+from dockyard.errors import DockyardError, Problems
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.package import read_deb
 
@@ -31,8 +32,8 @@ def map_relations(work: Work, wanted: AllImported) -> None:
     blobs = Blobs.of_store(work.store)
     packages = []
     for each in wanted.packages:
-        deb = read_deb(blobs.existing(each.digest, each.upstream))
-        packages.append(Imported(each.name, deb.control, each.changes))
+        control = _control(blobs, each.digest, each.upstream)
+        packages.append(Imported(each.name, control, each.changes))
     mapper = RelationMapper(packages, wanted.drop)
     problems = Problems()
     for each, package in zip(wanted.packages, packages, strict=True):
@@ -42,6 +43,17 @@ def map_relations(work: Work, wanted: AllImported) -> None:
         text = json.dumps(encode(mapper.relations(package)))
         (work.out / f"{each.name}.json").write_text(text)
     problems.raise_any()
+
+
+def _control(blobs: Blobs, digest: str, label: str) -> Mapping[str, str]:
+    """The control file of a package. Little of the package is read for it; where that cannot be
+    read, all of it is, to say whether the store or the package is at fault.
+    """
+    try:
+        return read_deb(blobs.existing(digest, label)).control
+    except DockyardError:
+        blobs.whole(digest, label)
+        raise
 
 
 def select_relations(work: Work, wanted: Selection) -> None:

@@ -77,6 +77,8 @@ def prune(
     for each in gone:
         removal.remove_tree(each)
     blobs = Blobs.of_store(store.root)
+    if blobs.root.is_symlink():  # they are another store's
+        return pruned
     wanted = needed.union(*(product.downloads for product in inventory.products))
     pruned.downloads = unneeded(blobs, wanted, now - FRESH)
     if not dry:

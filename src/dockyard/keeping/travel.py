@@ -89,7 +89,7 @@ def export_results(
         out.write(MAGIC + hashlib.sha256(head).hexdigest().encode() + b"\n" + head)
         for number, result in enumerate(results):
             told(result.title or result.key, number, len(results))
-            place = store.place(result.key)
+            place = store.place(result.key).resolve()  # it may be another store's
             sealed = seal.Digests(place)
             found = archive.scan_raw(place, sealed.of, exclude=[os.fsencode(seal.NAME)])
             archive.write_stream(found.changed(_without_time_of_root), out)

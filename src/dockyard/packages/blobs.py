@@ -72,6 +72,24 @@ class Blobs:
             )
         return path
 
+    def whole(self, digest: str, label: str) -> Path:
+        """The same for a blob that is still what its digest says; all of it is read. Raises
+        DockyardError (`fetch.damaged`) when it is not, and removes it, so that it is fetched again.
+        """
+        path = self.existing(digest, label)
+        if digest_of_file(path) != digest:
+            path.unlink(missing_ok=True)
+            raise DockyardError(
+                Problem(
+                    "fetch.damaged",
+                    f"{label} was damaged in the store",
+                    str(path),
+                    why="something wrote to it, or the disk forgets: its digest is another now",
+                    fix="run the command again: it was removed, and is fetched again",
+                )
+            )
+        return path
+
     def partial(self, digest: str) -> Path:
         """Where the beginning of a blob is while it is fetched. Its directory is made."""
         directory = self.root / "partial"

@@ -30,7 +30,7 @@ def unpack_tools(work: Work, wanted: Unpacking) -> None:
     """The function of the step: each tree as a directory of its name."""
     blobs = Blobs.of_store(work.store)
     fetch_pins(wanted.packages, blobs, wanted.origins, Fetching(work.progress))
-    labels = {blobs.path(pin.digest): pin.nevra for pin in wanted.packages}
+    labels = {blobs.whole(pin.digest, pin.nevra): pin.nevra for pin in wanted.packages}
     lock, done = threading.Lock(), 0
 
     def told(path: Path) -> None:

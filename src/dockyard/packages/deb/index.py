@@ -171,7 +171,8 @@ def _bad_index(file: PackagesFile, blobs: Blobs, why: str) -> DockyardError:
 
 def _read_packages(file: PackagesFile, blobs: Blobs) -> Iterator[dict[str, str]]:
     try:
-        data = compression.read_whole(blobs.path(file.digest), file.suffix, file.plain_size)
+        path = blobs.whole(file.digest, f"the package index of {file.suite.id}")
+        data = compression.read_whole(path, file.suffix, file.plain_size)
     except compression.ERRORS as error:
         raise _bad_index(file, blobs, str(error)) from error
     text = data.decode(errors="replace")

@@ -207,7 +207,7 @@ def _index_file(
             offline=access.offline,
             network=access.network,
         )
-        path = access.blobs.path(digest)
+        path = access.blobs.whole(digest, label)
     else:
         path = _other_digest(repository, record, bases, access)
     if record.suffix not in compression.SUFFIXES:

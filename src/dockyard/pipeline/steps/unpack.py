@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pysequoia
 
+from dockyard.errors import DockyardError
 from dockyard.install.unpack import TREE, unpack_package
 from dockyard.model.packages import Lock
 from dockyard.packages.access import Access
+from dockyard.packages.blobs import Blobs
 from dockyard.packages.rpm.checked import Trust, check_file
 from dockyard.packages.rpm.keys import fingerprints
-from dockyard.packages.rpm.reader import read_package
+from dockyard.packages.rpm.reader import RpmFile, read_package
 from dockyard.pipeline.arguments import FETCH, Package
 from dockyard.pipeline.fetched import Fetched
 
@@ -36,10 +38,27 @@ def unpack(work: Work, wanted: Package) -> None:
         certificates = _certificates(tuple(fetched.keys.get(pin.repository, ())))
         recorded = frozenset(wanted.keys or fingerprints(certificates))
         trust = Trust(certificates, recorded, wanted.repository.position)
-    package = read_package(path)
-    check_file(package, pin, trust, wanted.lock_file)
+    package = _checked(work, path, wanted, trust)
     made = unpack_package(package, work.out, signed=pin.content is None)
     work.digested({f"{TREE}/{os.fsdecode(e.path)}": e.digest for e in made if e.digest})
+
+
+def _checked(work: Work, path: Path, wanted: Package, trust: Trust | None) -> RpmFile:
+    """The package, opened. What a signature covers is read for that; what is pinned by digest alone
+    is held against it once more, for it was fetched long ago perhaps.
+    """
+    pin, blobs = wanted.pin, Blobs.of_store(work.store)
+    downloaded = bool(pin.digest) and path == blobs.path(pin.digest)
+    if downloaded and trust is None:
+        blobs.whole(pin.digest, pin.nevra)
+    try:
+        package = read_package(path)
+        check_file(package, pin, trust, wanted.lock_file)
+    except DockyardError:
+        if downloaded:
+            blobs.whole(pin.digest, pin.nevra)  # else it is the repository's fault
+        raise
+    return package
 
 
 @lru_cache(maxsize=4)
