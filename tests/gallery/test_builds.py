@@ -132,7 +132,7 @@ def test_no_space_for_the_packages(tmp_path: Path, store: Path) -> None:
     desk, wrapped = _small_store(tmp_path, store, "64M")
     done = desk.run(_BUILD, wrapped=wrapped)
     assert done.returncode == 1
-    assert "error[host.no-space]" in done.stderr and "MiB more are needed" in done.stderr
+    assert "error[host.no-space]" in done.stderr and done.stderr.count("error[") == 1
 
 
 def test_no_space_for_a_lock(tmp_path: Path, store: Path) -> None:

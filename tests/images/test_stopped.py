@@ -50,9 +50,12 @@ def test_a_build_is_stopped_with_nothing_half_done(published: Path, tmp_path: Pa
     store = fresh_store(published, tmp_path, "store")
     build: tuple[str | Path, ...] = ("build", EXAMPLES / "minimal/image.yaml", "--store", store)
     build = (*build, "--output-image-file", tmp_path / "out.raw")
-    # While packages are verified, while rpm installs them, and, on a quick machine, later.
-    for after, number in ((0.5, signal.SIGINT), (1.5, signal.SIGINT), (3.0, signal.SIGTERM)):
-        said = stop("Install", after, number, *build)
+    for begun, after, number in (
+        ("Unpack packages", 0.2, signal.SIGINT),
+        ("Make the index", 0.1, signal.SIGTERM),
+        ("Write ext4", 0.1, signal.SIGINT),
+    ):
+        said = stop(begun, after, number, *build)
         assert said[-1] == MESSAGE
         assert not any("error" in line or "Traceback" in line for line in said)
         assert names(store / "work") == []
@@ -76,6 +79,7 @@ def test_unpacking_tools_is_stopped(published: Path, tmp_path: Path) -> None:
 def test_a_distribution_is_stopped(published: Path, tmp_path: Path) -> None:
     store = share(tmp_path / "store", published, "blobs")
     build = ("distro", "build", ROOT / "distros/harbor", "--store", store)
-    said = stop("convert", 2, signal.SIGTERM, *build)
+    said = stop("Convert", 2, signal.SIGTERM, *build)
     assert said[-1] == MESSAGE
-    assert names(store / "repositories") == []
+    assert not (store / "repositories/harbor").exists()
+    assert names(store / "work") == []
