@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,17 @@ def test_sizes_count_files_of_several_results_once(tmp_path: Path) -> None:
     (place / seal.NAME).write_bytes(b"\n".join([digest, head.split()[0], rows]))
     assert seal.size(place) is None
     assert 0 < take_inventory(store).results[first].size < 1 << 20
+
+
+def test_a_process_that_ends_leaves_nothing_of_what_it_used(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from dockyard.engine.store import Store\n"
+        "from dockyard.engine.holds import hold_until_the_end, used\n"
+        "store = Store(Path(sys.argv[1])); hold_until_the_end(store, 'a'); print(*used(store))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "a\n"
+    assert not list((store.root / "locks").glob("uses-*"))

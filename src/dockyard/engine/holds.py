@@ -10,6 +10,7 @@ is used, and waits for no build, and no build for longer than the choice takes.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import os
@@ -81,7 +82,16 @@ def hold_until_the_end(store: Store, *names: str) -> None:
     """
     hold = Hold(store).__enter__()
     hold.keep_names(names)
+    if not _until_the_end:
+        atexit.register(_release_all, os.getpid())
     _until_the_end.append(hold)
+
+
+def _release_all(process: int) -> None:
+    if process == os.getpid():  # and no fork of it
+        for hold in _until_the_end:
+            with suppress(OSError):  # the store may be gone by now
+                hold.__exit__()
 
 
 def choosing(store: Store) -> AbstractContextManager[None]:
