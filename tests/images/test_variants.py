@@ -183,7 +183,7 @@ def test_a_script_changes_the_image_and_is_repeated_when_its_files_change(
     assert {step["action"] for step in plan} <= {"reuse", "skip"}
     (tmp_path / "beside.txt").write_text("two\n")
     plan = run_dockyard("plan", image, "--json").json["steps"]
-    (scripts,) = [step for step in plan if step["kind"] == "scripts"]
+    (scripts,) = [step for step in plan if step["name"] == "scripts"]
     assert scripts["action"] == "run" and "script stamp changed" in scripts["reason"]
 
 
