@@ -85,6 +85,15 @@ def test_a_seal_that_is_damaged_or_gone_is_told(sealed: Path) -> None:
     assert seal.damage(sealed) == "it has no seal"
 
 
+@pytest.mark.parametrize("rows", ['{"file": [1, 2]}', "no rows", '["file"]'])
+def test_a_seal_of_another_layout_is_told(sealed: Path, rows: str) -> None:
+    text = f"content 7\n{rows}".encode()
+    given = hashlib.sha256(text).hexdigest().encode()
+    (sealed / seal.NAME).write_bytes(given + b"\n" + text)
+    assert seal.damage(sealed) == "its seal was written by another version"
+    assert not seal.untouched(sealed)
+
+
 def test_what_the_medium_forgets_is_found_by_reading(
     sealed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

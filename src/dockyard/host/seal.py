@@ -377,7 +377,10 @@ def _read(directory: Path) -> dict[str, _Row]:
         raise BrokenSeal("it has no seal") from error
     if hashlib.sha256(sealed).hexdigest().encode() != given:
         raise BrokenSeal("its seal is broken")
-    return {path: _Row(*row) for path, row in json.loads(sealed.partition(b"\n")[2]).items()}
+    try:
+        return {path: _Row(*row) for path, row in json.loads(sealed.partition(b"\n")[2]).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BrokenSeal("its seal was written by another version") from error
 
 
 def _keep(directory: Path, rows: Mapping[str, _Row], head: _Head) -> None:
