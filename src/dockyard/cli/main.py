@@ -8,6 +8,7 @@ SIGINT or SIGTERM stopped it.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -42,6 +43,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check this host, and say how to fix what is missing."),
 }
 
+
+# Objects made between two searches for cycles. What a plan or an archive consists of has none, and
+# searching the many of them takes a twentieth of a build.
+_OBJECTS_BETWEEN_SEARCHES = 100_000
 
 # What click prints by itself, so that whatever fails is the printing.
 _ABOUT = {"-h", "--help", "--version"}
@@ -100,6 +105,7 @@ def _require_directory() -> None:
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
     stopping.listen(_say_interrupted)
     settle()
     colours = terminal.colours()
