@@ -11,6 +11,7 @@ from written_image import SPEC, digest
 from dockyard.archive import Archive, scan, unpack
 from dockyard.errors import DockyardError
 from dockyard.filesystems import by_name, ext4, vfat
+from dockyard.filesystems.image import Region
 from dockyard.host import mounts
 from dockyard.host.sandbox import Tools
 from nasty_archive import file, plain
@@ -53,6 +54,45 @@ def test_the_same_bytes_from_trees_made_in_another_order(
             by_name(name).write(scan(at, epoch=SPEC.epoch), image, size, spec, tools)
         images.append(digest(image))
     assert images[0] == images[1]
+
+
+@pytest.mark.build
+@pytest.mark.parametrize(
+    ("name", "size", "options"),
+    [
+        ("ext4", 64 << 20, {}),
+        ("erofs", 0, {"compression": "lz4"}),
+        ("xfs", 320 << 20, {}),
+        ("btrfs", 160 << 20, {}),
+        ("vfat", 8 << 20, {}),
+    ],
+)
+def test_one_that_is_part_of_a_disk_is_read_where_it_lies(
+    tools: Tools,
+    testing_tools: Tools,
+    tmp_path: Path,
+    name: str,
+    size: int,
+    options: dict[str, str],
+) -> None:
+    filesystem, image = by_name(name), tmp_path / "image"
+    given = tools if filesystem.needs == "main" else testing_tools
+    holds = Archive.from_entries([file(b"f")], {b"f": b"data" * 5000})
+    filesystem.write(holds, image, size, replace(SPEC, options=options), given)
+    alone = filesystem.read(image, given, tmp_path)
+    for start in (1 << 20, 63 * 512):
+        disk = tmp_path / f"disk-{start}"
+        with disk.open("wb") as whole:
+            whole.seek(start)
+            whole.write(image.read_bytes() + b"what comes next")
+        region = Region(disk, start, image.stat().st_size)
+        found = filesystem.read(region, given, tmp_path)
+        assert found.entries == alone.entries
+        assert found.read(b"f") == b"data" * 5000
+        beyond = Region(disk, start + (64 << 20), 1 << 30)
+        with pytest.raises(DockyardError) as caught:
+            filesystem.read(beyond, given, tmp_path)
+        assert "past the end" in caught.value.problems[0].why
 
 
 @pytest.mark.build

@@ -7,16 +7,34 @@ a reader stumble is the error of that image.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from dockyard.errors import DockyardError, Problem
 
 _MOST_HOLES = 64
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """An image that is part of a file, such as a partition of a disk: `size` bytes from byte
+    `start` on.
+    """
+
+    path: Path
+    start: int
+    size: int
+
+
+Image = Path | Region
+"""Where an image is: a file of its own, or part of one."""
 
 
 class MappedImage:
@@ -24,13 +42,13 @@ class MappedImage:
 
     kind: ClassVar[str]
 
-    def __init__(self, image: Path) -> None:
-        self.image = image
-        with open(image, "rb") as opened:
+    def __init__(self, image: Image) -> None:
+        self.image = path_of(image)
+        with open(self.image, "rb") as opened:
             try:
-                self.data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+                self.data = _mapped(opened.fileno(), image)
             except ValueError as error:
-                raise self.broken("it is empty") from error
+                raise self.broken("it is empty, or past the end of the file") from error
 
     def close(self) -> None:
         self.data.close()
@@ -53,6 +71,25 @@ class MappedImage:
         return size <= len(self.data) * (_MOST_HOLES if is_file else 1)
 
 
+def path_of(image: Image) -> Path:
+    """The file that an image is, or is part of."""
+    return image if isinstance(image, Path) else image.path
+
+
+def _mapped(descriptor: int, image: Image) -> mmap.mmap:
+    if isinstance(image, Path):
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    if image.start % mmap.ALLOCATIONGRANULARITY == 0:
+        return mmap.mmap(descriptor, image.size, access=mmap.ACCESS_READ, offset=image.start)
+    # Partitions begin at whole MiB, but for those of very old disks.
+    if image.start + image.size > os.fstat(descriptor).st_size:
+        raise ValueError("past the end of the file")
+    copied = mmap.mmap(-1, image.size)
+    while left := image.size - copied.tell():
+        copied.write(os.pread(descriptor, min(left, _PIECE), image.start + copied.tell()))
+    return copied
+
+
 def _broken(kind: str, image: Path, why: str, fix: str = "") -> DockyardError:
     return DockyardError(
         Problem(
@@ -66,7 +103,7 @@ def _broken(kind: str, image: Path, why: str, fix: str = "") -> DockyardError:
 
 
 @contextmanager
-def reading(kind: str, image: Path) -> Iterator[None]:
+def reading(kind: str, image: Image) -> Iterator[None]:
     """Turn what damaged structures make a reader stumble over into the error of the image."""
     try:
         yield
@@ -78,7 +115,7 @@ def reading(kind: str, image: Path) -> Iterator[None]:
         RecursionError,
         zlib.error,
     ) as error:
-        raise _broken(kind, image, f"its structures are damaged ({error})") from error
+        raise _broken(kind, path_of(image), f"its structures are damaged ({error})") from error
 
 
 def create_sparse(out: Path, size: int) -> None:

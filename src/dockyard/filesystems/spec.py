@@ -16,6 +16,7 @@ from uuid import UUID, uuid5
 
 from dockyard.archive import Archive
 from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems.image import Image
 from dockyard.host.sandbox import Tools
 
 
@@ -66,7 +67,7 @@ class Filesystem(Protocol):
         """Write an image of `size` bytes. Inside the namespace. Raises DockyardError."""
         ...
 
-    def read(self, image: Path, tools: Tools, scratch: Path) -> Archive:
+    def read(self, image: Image, tools: Tools, scratch: Path) -> Archive:
         """What an image holds, read by another way than it was written. Raises DockyardError.
 
         scratch: a directory where the data of files may be laid for as long as the archive is used.

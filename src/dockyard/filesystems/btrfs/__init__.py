@@ -13,7 +13,7 @@ from dockyard.archive.entry import DEVICES
 from dockyard.errors import Problem
 from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.mend import mend
-from dockyard.filesystems.image import create_sparse, reading
+from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import BTRFS, stable
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
@@ -109,7 +109,7 @@ def _stageable(entry: Entry) -> Entry:
     return replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
 
 
-def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
     with reading("btrfs", image):
         return reader.read(image)

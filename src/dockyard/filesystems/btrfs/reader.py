@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import (
@@ -32,6 +31,7 @@ from dockyard.filesystems.btrfs.volume import (
     Item,
     Volume,
 )
+from dockyard.filesystems.image import Image
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.filesystems.pieces import PIECE, digest, zeros
 
@@ -65,7 +65,7 @@ class Inode:
     names: list[tuple[bytes, int]] = field(default_factory=list)
 
 
-def read(image: Path) -> Archive:
+def read(image: Image) -> Archive:
     """The archive of an image."""
     volume = Volume(image)
     inodes = inodes_of(volume)

@@ -11,10 +11,9 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
-from dockyard.filesystems.image import MappedImage
+from dockyard.filesystems.image import Image, MappedImage
 
 SUPERBLOCKS = (64 << 10, 64 << 20, 256 << 30)
 SUPERBLOCK_SIZE = 4096
@@ -61,7 +60,7 @@ class Volume(MappedImage):
 
     kind = "btrfs"
 
-    def __init__(self, image: Path) -> None:
+    def __init__(self, image: Image) -> None:
         super().__init__(image)
         block = self.data[SUPERBLOCKS[0] : SUPERBLOCKS[0] + SUPERBLOCK_SIZE]
         if block[64:72] != _MAGIC:

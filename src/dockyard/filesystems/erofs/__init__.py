@@ -12,7 +12,7 @@ from dockyard.archive import Archive, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.erofs import reader
-from dockyard.filesystems.image import reading
+from dockyard.filesystems.image import Image, reading
 from dockyard.filesystems.kernels import EROFS, version
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
@@ -120,7 +120,7 @@ def _require_kernel(algorithm: str, release: str | None) -> None:
     )
 
 
-def read(image: Path, tools: Tools, scratch: Path) -> Archive:
+def read(image: Image, tools: Tools, scratch: Path) -> Archive:
     """The archive of an image. Compressed data are unpacked into a directory of scratch."""
     with reading("erofs", image):
         return reader.read(image, tools, scratch)

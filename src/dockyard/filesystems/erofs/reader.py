@@ -6,7 +6,6 @@ fsck.erofs alone would lose capabilities, ids that the namespace lacks, and devi
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from dockyard.archive.archive import Source
 from dockyard.archive.entry import DEVICES, path_text
 from dockyard.filesystems import pieces
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
+from dockyard.filesystems.image import Image, Region
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.host.sandbox import Tools
 
@@ -26,7 +26,7 @@ _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _PACKED = (COMPRESSED, COMPRESSED_FULL)
 
 
-def read(image: Path, tools: Tools, scratch: Path) -> Archive:
+def read(image: Image, tools: Tools, scratch: Path) -> Archive:
     """The archive of an image. Compressed data are unpacked into a directory of scratch."""
     volume = Volume(image)
     numbers = numbers_by_path(volume, volume.root, partial(_names, volume))
@@ -69,21 +69,21 @@ def _entry(volume: Volume, sources: Sequence[Source], path: bytes, inode: Inode)
 
 
 def _unpacked(
-    image: Path, volume: Volume, inodes: Mapping[int, Inode], tools: Tools, scratch: Path
+    image: Image, volume: Volume, inodes: Mapping[int, Inode], tools: Tools, scratch: Path
 ) -> Path:
     """Let fsck.erofs unpack the files of an image. It gives up at a device node, which nobody can
     make in a namespace: in a copy of the image these are named pipes.
     """
-    into = _new_directory(scratch, image.name + ".files")
+    into = _new_directory(scratch, volume.image.name + ".files")
     copy = into.with_name(into.name + ".copy")
     devices = [number for number, inode in inodes.items() if inode.mode & 0o170000 in _DEVICES]
-    if devices:
-        shutil.copyfile(image, copy)
-        with open(copy, "rb+") as opened:
+    source = copy if devices or isinstance(image, Region) else image
+    if source == copy:
+        with open(copy, "wb") as opened:
+            opened.write(volume.data)
             for number in devices:
                 opened.seek(volume.place(number) + 4)
                 opened.write(struct.pack("<H", stat.S_IFIFO | 0o600))
-    source = copy if devices else image
     argv = ["fsck.erofs", f"--extract={into}", "--no-preserve", str(source)]
     try:
         tools.run(argv, read=[source], write=[into])

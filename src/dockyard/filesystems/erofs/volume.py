@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from dockyard.archive.entry import (
     NANOSECONDS,
@@ -19,7 +18,7 @@ from dockyard.archive.entry import (
     Xattrs,
     plain_capability,
 )
-from dockyard.filesystems.image import MappedImage
+from dockyard.filesystems.image import Image, MappedImage
 
 _MAGIC = 0xE0F5E1E2
 _SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sI")
@@ -62,7 +61,7 @@ class Volume(MappedImage):
 
     kind = "erofs"
 
-    def __init__(self, image: Path) -> None:
+    def __init__(self, image: Image) -> None:
         super().__init__(image)
         raw = self.data[1024 : 1024 + _SUPERBLOCK.size]
         if len(raw) < _SUPERBLOCK.size or int.from_bytes(raw[:4], "little") != _MAGIC:

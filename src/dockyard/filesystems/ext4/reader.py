@@ -7,7 +7,6 @@ import stat
 import struct
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import DEVICES
@@ -19,6 +18,7 @@ from dockyard.filesystems.ext4.volume import (
     Inode,
     Volume,
 )
+from dockyard.filesystems.image import Image
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.filesystems.pieces import PIECE, digest, zeros
 
@@ -27,7 +27,7 @@ _FAST_SYMLINK = 60
 _LOST_AND_FOUND = b"lost+found"
 
 
-def read(image: Path) -> Archive:
+def read(image: Image) -> Archive:
     """The archive of an image. The empty `lost+found` that mke2fs makes is left out."""
     volume = Volume(image)
     numbers = inode_numbers(volume)

@@ -11,10 +11,9 @@ import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from dockyard.archive.entry import NANOSECONDS
-from dockyard.filesystems.image import MappedImage
+from dockyard.filesystems.image import Image, MappedImage
 
 ROOT_INODE = 2
 LOST_AND_FOUND_INODE = 11
@@ -67,7 +66,7 @@ class Volume(MappedImage):
 
     kind = "ext4"
 
-    def __init__(self, image: Path) -> None:
+    def __init__(self, image: Image) -> None:
         super().__init__(image)
         block = self.data[1024:2048]
         if len(block) < 1024 or _u16(block, 0x38) != _MAGIC:

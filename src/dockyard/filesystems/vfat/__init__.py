@@ -17,7 +17,7 @@ from pathlib import Path
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, path_text
 from dockyard.errors import Problem
-from dockyard.filesystems.image import create_sparse, reading
+from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.limits import Limit, check_label, refusals
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.vfat import reader
@@ -155,7 +155,7 @@ def _commands(archive: Archive, files: Path, out: Path) -> list[str]:
     return commands
 
 
-def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
     with reading("FAT", image):
         return reader.read(image)

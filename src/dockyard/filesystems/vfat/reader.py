@@ -12,12 +12,11 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS, order
-from dockyard.filesystems.image import MappedImage
+from dockyard.filesystems.image import Image, MappedImage
 
 _ENTRY = struct.Struct("<11sBBBHHHHHHHI")
 _DIRECTORY, _VOLUME_LABEL, _LONG_NAME = 0x10, 0x08, 0x0F
@@ -38,7 +37,7 @@ class Volume(MappedImage):
 
     kind = "FAT"
 
-    def __init__(self, image: Path) -> None:
+    def __init__(self, image: Image) -> None:
         super().__init__(image)
         if len(self.data) < 512 or self.data[510:512] != b"\x55\xaa":
             raise self.broken("it has no boot sector")
@@ -140,7 +139,7 @@ class FatSource:
         return cast(BinaryIO, io.BytesIO(content))
 
 
-def read(image: Path) -> Archive:
+def read(image: Image) -> Archive:
     """The archive of an image."""
     volume = Volume(image)
     places: dict[bytes, tuple[int, int]] = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 from dockyard.archive import Archive, Kind
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
-from dockyard.filesystems.image import create_sparse, reading
+from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import XFS, switches
 from dockyard.filesystems.limits import LONG_NAME, Limit, check_label, refusals
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
@@ -113,7 +113,7 @@ def _ownable(archive: Archive) -> Archive:
     )
 
 
-def read(image: Path, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
     with reading("xfs", image):
         return reader.read(image)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import DEVICES
 from dockyard.filesystems import pieces
+from dockyard.filesystems.image import Image
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.filesystems.xfs.attributes import target, xattrs
 from dockyard.filesystems.xfs.volume import Inode, Volume
 
 
-def read(image: Path) -> Archive:
+def read(image: Image) -> Archive:
     """The archive of an image."""
     volume = Volume(image)
     numbers = inode_numbers(volume)

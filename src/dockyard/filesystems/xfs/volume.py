@@ -11,10 +11,9 @@ import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from dockyard.archive.entry import NANOSECONDS
-from dockyard.filesystems.image import MappedImage
+from dockyard.filesystems.image import Image, MappedImage
 from dockyard.filesystems.pieces import PIECE, zeros
 
 _SPARSE_OR_NAMED = 0x1 | 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x80
@@ -67,7 +66,7 @@ class Volume(MappedImage):
 
     kind = "xfs"
 
-    def __init__(self, image: Path) -> None:
+    def __init__(self, image: Image) -> None:
         super().__init__(image)
         block = self.data[:512]
         if block[:4] != b"XFSB" or len(block) < 512:
