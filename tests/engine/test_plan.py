@@ -128,3 +128,23 @@ def test_reasons_name_settings_by_what_they_are_about_and_leave_digests_out() ->
         "hostname changed",
         "user ann was added",
     ]
+
+
+def test_only_what_is_needed_is_looked_for() -> None:
+    @dataclass
+    class Asked(There):
+        names: list[str] = field(default_factory=list)
+
+        def answer(self, step: Step) -> str | None:
+            self.names.append(step.name)
+            return super().answer(step)
+
+    first, second, goal = chain()
+    whole = Asked([first, second, goal])
+    plan = make_plan([goal], whole, {})
+    assert whole.names == ["disk"]
+    assert [d.action for d in plan.decisions] == [Action.SKIP, Action.SKIP, Action.REUSE]
+    assert plan.record == make_plan([goal], There(), {}).record
+    without_goal = Asked([first, second])
+    make_plan([goal], without_goal, {})
+    assert sorted(without_goal.names) == ["disk", "packages", "settings"]

@@ -1,7 +1,7 @@
 """Plans: what would be done, in which order, and why.
 
 Planning looks only at the store's contents and at the record of the last plan; it changes nothing.
-Steps that no running step needs are not run, even when their results have gone from the store.
+Steps that no running step needs are neither run nor looked for in the store.
 
 A step is answered, not run, when the store has a result that was made from inputs with the same
 content. Where an input is still to be made, its content is not known before: then the plan says
@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dockyard.engine.differences import differences
 from dockyard.engine.step import Step
 
+_UNCHANGED = "nothing that shapes it has changed"
 _ANSWERED = "its inputs were made again, and have the content that they had"
 _UNLESS = "unless that comes out as it was"
 
@@ -30,6 +31,16 @@ class Results(Protocol):
 
     def content(self, key: str) -> str | None:
         """The digest of the content of the result of this name; None where there is none."""
+
+
+class _Answer(NamedTuple):
+    """The name of the result that a step has, and why it is that; empty where there is none."""
+
+    key: str
+    reason: str
+
+
+_NONE = _Answer("", "")
 
 
 class Action(StrEnum):
@@ -106,17 +117,16 @@ def make_plan(
     """
     damaged = damaged or {}
     steps = in_order(goals)
-    own = {step.id: "" if step.id in damaged else results.answer(step) or "" for step in steps}
-    answers = _answers(steps, own, results, damaged)
+    answers = _answers(goals, results, damaged)
     needed = {step.id for step in goals}
     for step in reversed(steps):
-        if step.id in needed and not answers[step.id]:
+        if step.id in needed and not answers[step.id].key:
             needed.update(below.id for below in step.needs)
     decisions = []
     for step in steps:
-        if key := answers[step.id]:
-            reason = "nothing that shapes it has changed" if own[step.id] else _ANSWERED
-            decisions.append(Decision(step, Action.REUSE, reason, key))
+        answer = answers.get(step.id, _NONE)
+        if answer.key:
+            decisions.append(Decision(step, Action.REUSE, answer.reason, answer.key))
         elif step.id not in needed:
             decisions.append(Decision(step, Action.SKIP, "no step that runs needs it"))
         elif words := damaged.get(step.id):
@@ -127,28 +137,43 @@ def make_plan(
 
 
 def _answers(
-    steps: Iterable[Step],
-    own: Mapping[str, str],
-    results: Results,
-    damaged: Mapping[str, str],
-) -> dict[str, str]:
-    """For each step the name of the result that answers it; empty where there is none so far. own:
-    those that are noted for the very step.
-    """
-    found = dict(own)
-    for step in steps:
-        known_so_far = all(found[each.id] for each in step.inputs)
-        if found[step.id] or step.id in damaged or not known_so_far:
-            continue
-        contents = {each.name: results.content(found[each.id]) for each in step.inputs}
-        known = {name: digest for name, digest in contents.items() if digest}
-        if len(known) == len(contents):
-            key = step.key(known)
-            found[step.id] = key if results.content(key) else ""
+    goals: Iterable[Step], results: Results, damaged: Mapping[str, str]
+) -> dict[str, _Answer]:
+    """What answers goals and, where nothing does, the steps that they need; by the steps' ids."""
+    found: dict[str, _Answer] = {}
+
+    def look(step: Step) -> None:
+        if step.id in found:
+            return
+        if step.id not in damaged and (key := results.answer(step)):
+            found[step.id] = _Answer(key, _UNCHANGED)
+            return
+        for needed in step.needs:
+            look(needed)
+        key = "" if step.id in damaged else _by_content(step, found, results)
+        found[step.id] = _Answer(key, _ANSWERED) if key else _NONE
+
+    for goal in goals:
+        look(goal)
     return found
 
 
-def _to_run(step: Step, last: Mapping[str, Any], answers: Mapping[str, str]) -> Decision:
+def _by_content(step: Step, answers: Mapping[str, _Answer], results: Results) -> str:
+    """The name of the result that was made of inputs of the same content; empty where there is
+    none, or not yet.
+    """
+    contents: dict[str, str] = {}
+    for each in step.inputs:
+        key = answers[each.id].key
+        content = results.content(key) if key else None
+        if content is None:
+            return ""
+        contents[each.name] = content
+    key = step.key(contents)
+    return key if results.content(key) else ""
+
+
+def _to_run(step: Step, last: Mapping[str, Any], answers: Mapping[str, _Answer]) -> Decision:
     before = last.get(step.name)
     if not isinstance(before, dict):
         return Decision(step, Action.RUN, "it has not been made before")
@@ -160,10 +185,10 @@ def _to_run(step: Step, last: Mapping[str, Any], answers: Mapping[str, str]) -> 
     if not moved:
         return Decision(step, Action.RUN, "its result is no longer in the store")
     # Those that run say why in their own line.
-    told = [each.name + (_how(each, last) if answers[each.id] else "") for each in moved[:3]]
+    told = [each.name + (_how(each, last) if answers[each.id].key else "") for each in moved[:3]]
     more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
     reason = f"its input changed: {', '.join(told)}{more}"
-    if any(not answers[each.id] for each in moved):
+    if any(not answers[each.id].key for each in moved):
         return Decision(step, Action.RUN, f"{reason}; {_UNLESS}", unless_same=True)
     return Decision(step, Action.RUN, reason)
 
