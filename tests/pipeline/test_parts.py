@@ -92,7 +92,7 @@ def planned(steps: ImageSteps) -> set[str]:
 
 def with_format(monkeypatch: pytest.MonkeyPatch, *needs: Part) -> Everything:
     format_ = Everything(*needs)
-    monkeypatch.setitem(registry._FORMATS, format_.name, format_)
+    monkeypatch.setitem(registry._loaded, format_.name, format_)
     return format_
 
 

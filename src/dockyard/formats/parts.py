@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dockyard.archive import Archive
-from dockyard.disk.layout import DiskLayout
-from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
+
+if TYPE_CHECKING:
+    from dockyard.archive import Archive
+    from dockyard.disk.layout import DiskLayout
+    from dockyard.host.sandbox import Tools
 
 
 class Part(StrEnum):

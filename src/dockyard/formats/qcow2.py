@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.disk.assemble import assemble
 from dockyard.disk.output import whole
 from dockyard.formats.parts import Part, Parts
-from dockyard.host.sandbox import Tools
+
+if TYPE_CHECKING:
+    from dockyard.host.sandbox import Tools
 
 
 class Qcow2:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.disk.assemble import assemble
 from dockyard.formats.parts import Part, Parts
-from dockyard.host.sandbox import Tools
+
+if TYPE_CHECKING:
+    from dockyard.host.sandbox import Tools
 
 
 class Raw:

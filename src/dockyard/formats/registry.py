@@ -1,26 +1,34 @@
-"""Finds a format by the name that an image file gives it."""
+"""Finds a format by the name that an image file gives it. Loaded is the one that is asked for."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.formats import qcow2, raw, tar, vhd_fixed
 from dockyard.formats.parts import Format
 from dockyard.model.output import ImageFormat
 
-_FORMATS: dict[str, Format] = {
-    format_.name: format_
-    for format_ in (raw.Raw(), qcow2.Qcow2(), vhd_fixed.VhdFixed(), tar.Tar(), tar.TarZst())
+# name -> module below dockyard.formats, class
+_CLASSES = {
+    "raw": ("raw", "Raw"),
+    "qcow2": ("qcow2", "Qcow2"),
+    "vhd-fixed": ("vhd_fixed", "VhdFixed"),
+    "tar": ("tar", "Tar"),
+    "tar-zst": ("tar", "TarZst"),
 }
+_loaded: dict[str, Format] = {}
 
 
 def supported() -> tuple[str, ...]:
     """The names of the formats that can be written, sorted."""
-    return tuple(sorted(_FORMATS))
+    return tuple(sorted(_CLASSES))
 
 
 def by_name(name: str, where: Position | None = None) -> Format:
     """The format of a name; raises DockyardError that lists the names there are."""
-    if name not in _FORMATS:
+    if name in _loaded:
+        return _loaded[name]
+    if name not in _CLASSES:
         raise DockyardError(
             Problem(
                 code="formats.unknown",
@@ -32,4 +40,6 @@ def by_name(name: str, where: Position | None = None) -> Format:
                 fix=f"use one of: {', '.join(supported())}",
             )
         )
-    return _FORMATS[name]
+    place, class_name = _CLASSES[name]
+    found: Format = getattr(import_module(f"dockyard.formats.{place}"), class_name)()
+    return _loaded.setdefault(name, found)

@@ -8,11 +8,14 @@ compressed by zstd(1).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.archive import streamed, write_stream
 from dockyard.disk.output import whole
 from dockyard.formats.parts import Part, Parts
-from dockyard.host.sandbox import Tools
+
+if TYPE_CHECKING:
+    from dockyard.host.sandbox import Tools
 
 # The bytes depend on whether there are several, not on how many processors the host has.
 _THREADS = 2

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.disk.assemble import assemble
 from dockyard.disk.identity import derive
 from dockyard.disk.output import whole
 from dockyard.formats.parts import Part, Parts
-from dockyard.host.sandbox import Tools
+
+if TYPE_CHECKING:
+    from dockyard.host.sandbox import Tools
 
 SECTOR = 512
 ALIGNMENT = 1 << 20

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -138,9 +137,11 @@ class Blobs:
         path.rename(place)
 
     def _temporary(self) -> IO[bytes]:
+        from tempfile import NamedTemporaryFile
+
         directory = self.root / "partial"
         directory.mkdir(parents=True, exist_ok=True)
-        return tempfile.NamedTemporaryFile(dir=directory, prefix="new-", delete=False)
+        return NamedTemporaryFile(dir=directory, prefix="new-", delete=False)
 
     def _publish(self, file: IO[bytes], digest: str) -> None:
         file.flush()

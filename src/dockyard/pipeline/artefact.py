@@ -20,8 +20,6 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.arguments import FILESYSTEM, INITRD, KERNEL
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest
-from dockyard.pipeline.stack import load_root
-from dockyard.tools.unpacked import trees_in
 
 
 def image_id(request: ImageRequest, steps: ImageSteps, store: Store) -> str | None:
@@ -48,6 +46,9 @@ def write_image(
     request: ImageRequest, steps: ImageSteps, store: Store, out: Path
 ) -> tuple[Path, ...]:
     """Write the image into a directory, see `Format.write`. All of `steps.goals` have results."""
+    from dockyard.pipeline.stack import load_root
+    from dockyard.tools.unpacked import trees_in
+
     named = {step.name: step for step in (*steps.layers, steps.root)}
     needs = steps.needs
 

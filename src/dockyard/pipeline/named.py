@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from dockyard.engine.code import code_of
 from dockyard.errors import Position, Problem, Severity
 from dockyard.host.files import write_atomic
-from dockyard.initrd.parts import FILESYSTEMS, Part
 from dockyard.model.packages import Lock, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
@@ -112,6 +111,8 @@ def _programs(
     """The programs that no package brings, of those that the initrd holds for its file systems."""
     if not paths >= _CORE:
         return []  # all that the boot lacks is told together then (pipeline.required, the initrd)
+    from dockyard.initrd.parts import FILESYSTEMS, Part
+
     lacking = {
         program: kind
         for kind in filesystems

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 
 from dockyard.engine.events import Listener, ignore
@@ -27,6 +26,7 @@ from dockyard.tools.unpacked import ToolTrees, trees_in
 
 LOCK_TOOLS = "dockyard tools lock"
 
+_LOCK = Path(__file__).parents[1] / "data/tools.lock"
 _SHOWN = 8
 
 _found_whole: set[Path] = set()
@@ -51,7 +51,7 @@ def lock_path() -> Path:
     own = own_lock_path()
     if os.environ.get("DOCKYARD_TOOLS_LOCK") or own.is_file():
         return own
-    return Path(str(resources.files("dockyard") / "data/tools.lock"))
+    return _LOCK
 
 
 def own_lock_path() -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dockyard.host.sandbox import Tools
+if TYPE_CHECKING:
+    from dockyard.host.sandbox import Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +20,6 @@ class ToolTrees:
 
 def trees_in(result: Path) -> ToolTrees:
     """The trees in a result."""
+    from dockyard.host.sandbox import Tools
+
     return ToolTrees(Tools(result / "main"), Tools(result / "testing"))

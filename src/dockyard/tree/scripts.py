@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 from dockyard.errors import DockyardError, Position, Problem
@@ -103,6 +102,8 @@ class ScriptSetting:
 
     def apply(self, tree: Tree) -> None:
         # Beside the tree, where there is room for what the user's directory holds.
+        from tempfile import TemporaryDirectory
+
         with TemporaryDirectory(prefix="script-", dir=tree.path.parent) as name:
             given, view = Path(name, "script"), Path(name, "config")
             given.write_bytes(self.body)

@@ -11,14 +11,15 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.files import LARGEST_SOURCE, open_regular
-from dockyard.host.in_root import InRoot
-from dockyard.host.process import Completed, ProcessFailed
-from dockyard.host.sandbox import run_in_tree
 from dockyard.tree.check import Check
+
+if TYPE_CHECKING:
+    from dockyard.host.in_root import InRoot
+    from dockyard.host.process import Completed, ProcessFailed
 
 _PIECE = 1 << 20
 
@@ -37,6 +38,8 @@ class Tree:
         """Run a program of the image in the tree (sandbox.run_in_tree), told that the system is
         not running.
         """
+        from dockyard.host.sandbox import run_in_tree  # a plan needs it not
+
         env = {
             "SOURCE_DATE_EPOCH": str(self.epoch),
             "SYSTEMD_OFFLINE": "1",
