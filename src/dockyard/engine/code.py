@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +19,10 @@ import dockyard
 _PACKAGE = "dockyard"
 _ROOT = Path(dockyard.__file__).parent
 _IMPORT = re.compile(
-    r"^(?P<indent>[ \t]*)(?:"
+    r"(?P<indent>[ \t]*)(?:"
     r"from[ ](?P<place>dockyard[\w.]*)[ ]import[ ](?:\((?P<many>[^)]*)\)|(?P<names>[^\n]*))"
     r"|import[ ](?P<plain>dockyard[\w.]*)"
-    r"|if[ ](?P<types>TYPE_CHECKING\b)[^\n]*:)",
-    re.MULTILINE,
+    r"|if[ ](?P<types>TYPE_CHECKING\b)[^\n]*:)"
 )
 _NAME = re.compile(r"\w+")
 
@@ -57,7 +57,7 @@ def _imports(module: str) -> tuple[str, ...]:
     found: list[str] = []
     hidden: int | None = None  # the indentation of an `if TYPE_CHECKING:` that goes on
     end = 0
-    for match in _IMPORT.finditer(text):
+    for match in _statements(text):
         indent = len(match["indent"])
         if hidden is not None and (indent <= hidden or _left(text[end : match.start()], hidden)):
             hidden = None
@@ -67,6 +67,25 @@ def _imports(module: str) -> tuple[str, ...]:
         elif hidden is None:
             found += _named(match)
     return tuple(found)
+
+
+def _statements(text: str) -> Iterator[re.Match[str]]:
+    """The lines that import of Dockyard or hide what does; found by the words that they have, which
+    takes a fraction of the time that looking at each line does.
+    """
+    end = 0
+    for place in sorted(at for word in (_PACKAGE, "TYPE_CHECKING") for at in _places(text, word)):
+        start = text.rfind("\n", 0, place) + 1
+        if start >= end and (match := _IMPORT.match(text, start)):
+            end = match.end()
+            yield match
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + 1)
 
 
 def _left(text: str, indent: int) -> bool:
