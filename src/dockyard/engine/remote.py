@@ -14,7 +14,7 @@ from typing import Any
 
 from dockyard.engine.code import code_of
 from dockyard.engine.holds import Hold
-from dockyard.engine.step import Step, key_of
+from dockyard.engine.step import FACT_KEYS, Step, key_of
 from dockyard.engine.store import Store
 from dockyard.engine.work import Work, call
 from dockyard.errors import DockyardError, Problem
@@ -28,27 +28,16 @@ def step_text(step: Step, store: Store) -> str:
     """A step as JSON text. store: has the results of all that it needs. Raises DockyardError when
     it does not.
     """
-    keys = {each.name: store.answer(each) for each in step.needs}
-    contents = {}
-    for each in step.needs:
-        content = store.content(keys[each.name] or "-")
-        if content is None:
-            raise DockyardError(store.gone(each))
-        contents[each.name] = content
+    needed = store.needed_by(step)
+    contents = {name: each.content for name, each in needed.items()}
     told = {
+        **step.facts({name: each.key for name, each in needed.items()}),
         "format": FORMAT,
         "key": step.key(contents),
         "id": step.id,
-        "name": step.name,
-        "kind": step.kind,
-        "title": step.title,
-        "function": step.function,
         "modules": list(step.modules),
         "code": step.code,
-        "identity": step.identity,
         "arguments": step.arguments,
-        "inputs": {each.name: keys[each.name] for each in step.inputs},
-        "borrowed": {each.name: keys[each.name] for each in step.borrowed},
         "contents": contents,
     }
     return json.dumps(told, indent=1, sort_keys=True)
@@ -76,8 +65,7 @@ def run_step(text: str, store: Store) -> str:
                 results = {name: store.place(needed) for name, needed in reads.items()}
                 work = Work(out, results, store.root)
                 call(told["function"], told["arguments"], work)
-                facts = ("name", "kind", "title", "function", "identity", "inputs", "borrowed")
-                store.publish(key, {each: told[each] for each in facts}, work.known)
+                store.publish(key, {each: told[each] for each in FACT_KEYS}, work.known)
             store.note_key(told["id"], key)
     return str(key)
 

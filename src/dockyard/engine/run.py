@@ -5,10 +5,11 @@ together.
 from __future__ import annotations
 
 import dataclasses
+import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from dockyard.engine.events import (
     Listener,
@@ -19,7 +20,6 @@ from dockyard.engine.events import (
     StepReused,
     StepStarted,
 )
-from dockyard.engine.executors import Executors
 from dockyard.engine.plan import Action, Decision, Plan
 from dockyard.engine.step import Step
 from dockyard.engine.store import Store
@@ -27,6 +27,11 @@ from dockyard.engine.work import Work
 from dockyard.errors import DockyardError
 from dockyard.host import clock, stopping
 from dockyard.host.storage import store_trouble_told
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from dockyard.engine.executors import Executors
 
 _AS_IT_WAS = "its inputs came out as they were"
 
@@ -46,33 +51,81 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
     waiting = [d for d in plan.decisions if d.action is Action.RUN]
     groups = Counter(d.step.group for d in waiting if d.step.group)
     listener(RunStarted(len(waiting), dict(groups)))
-    unfinished = {d.step.id for d in waiting}
+    if waiting and (failures := _run(_Queue(waiting), store, listener, jobs)):
+        # Steps side by side may meet the same trouble, such as a full disk.
+        found = dict.fromkeys(problem for error in failures for problem in error.problems)
+        raise DockyardError(*found)
+
+
+def _run(queue: _Queue, store: Store, listener: Listener, jobs: int) -> list[DockyardError]:
+    """Run what waits; gives what went wrong."""
+    # Few builds need what they load.
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    from dockyard.engine.executors import Executors
+
     running: dict[Future[None], Decision] = {}
     failures: list[DockyardError] = []
-    failed: list[Step] = []
     with Executors(jobs) as executors:
-        while waiting or running:
-            for decision in _ready(waiting, unfinished, jobs - len(running)):
-                waiting.remove(decision)
+        while True:
+            while len(running) < jobs and (decision := queue.take()):
                 one = _Running(decision, store, listener, executors)
                 running[executors.start(one.run)] = decision
+            if not running:
+                return failures
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 step = running.pop(future).step
                 error = future.exception()
                 if error is None:
-                    unfinished.discard(step.id)
+                    queue.made(step)
                 elif isinstance(error, DockyardError):
                     failures.append(error)
-                    failed.append(step)
+                    queue.failed(step)
                 else:
                     raise error
-            if failed:
-                waiting = _of_groups(waiting, failed)
-    if failures:
-        # Steps side by side may meet the same trouble, such as a full disk.
-        found = dict.fromkeys(problem for error in failures for problem in error.problems)
-        raise DockyardError(*found)
+
+
+class _Queue:
+    """Steps that wait, in the order of the plan; each can be taken when all that it needs is
+    there. Its work grows with the number of steps and of what they need alone.
+    """
+
+    def __init__(self, decisions: Iterable[Decision]) -> None:
+        self._waiting = {each.step.id: each for each in decisions}
+        self._numbers = {step: number for number, step in enumerate(self._waiting)}
+        self._readers: dict[str, list[str]] = {step: [] for step in self._waiting}
+        self._lacking: dict[str, int] = {}
+        self._ready: list[tuple[int, str]] = []
+        self._failed: list[Step] = []
+        for step, decision in self._waiting.items():
+            lacking = {each.id for each in decision.step.needs} & self._waiting.keys()
+            self._lacking[step] = len(lacking)
+            for each in lacking:
+                self._readers[each].append(step)
+            if not lacking:
+                self._ready.append((self._numbers[step], step))
+
+    def take(self) -> Decision | None:
+        """The first step that can run; None where there is none now."""
+        while self._ready:
+            _, step = heapq.heappop(self._ready)
+            if decision := self._waiting.pop(step, None):
+                return decision
+        return None
+
+    def made(self, step: Step) -> None:
+        """A step that was taken has its result."""
+        for reader in self._readers[step.id]:
+            self._lacking[reader] -= 1
+            if not self._lacking[reader]:
+                heapq.heappush(self._ready, (self._numbers[reader], reader))
+
+    def failed(self, step: Step) -> None:
+        """A step that was taken has none: only those of its group, and what they need, go on."""
+        self._failed.append(step)
+        kept = _of_groups(list(self._waiting.values()), self._failed)
+        self._waiting = {each.step.id: each for each in kept}
 
 
 def _of_groups(waiting: list[Decision], failed: list[Step]) -> list[Decision]:
@@ -95,16 +148,6 @@ def _of_groups(waiting: list[Decision], failed: list[Step]) -> list[Decision]:
     return [decision for decision in possible if decision.step.id in kept]
 
 
-def _ready(waiting: list[Decision], unfinished: set[str], free: int) -> list[Decision]:
-    found: list[Decision] = []
-    for decision in waiting:
-        if len(found) >= free:
-            break
-        if not any(step.id in unfinished for step in decision.step.needs):
-            found.append(decision)
-    return found
-
-
 @dataclasses.dataclass(frozen=True)
 class _Running:
     """A step that runs, in a thread of its own."""
@@ -117,8 +160,8 @@ class _Running:
     def run(self) -> None:
         step, store = self.decision.step, self.store
         stopping.check()
-        used = _used(step, store)
-        key = step.key({each.name: used[each.name][1] for each in step.inputs})
+        used = store.needed_by(step)
+        key = step.key({name: each.content for name, each in used.items()})
         if store.content(key):
             # Inputs that were made again may turn out to be what they were.
             store.note_answer(step, key)
@@ -131,11 +174,11 @@ class _Running:
                 if out is None:
                     note = "made by another build"
                 else:
-                    results = {name: store.place(made) for name, (made, _) in used.items()}
+                    keys = {name: each.key for name, each in used.items()}
+                    results = {name: store.place(made) for name, made in keys.items()}
                     work = Work(out, results, store.root, self._progress)
                     self.executors.call(step, work)
-                    keys = {name: made for name, (made, _) in used.items()}
-                    store.publish(key, _facts(step, keys), work.known)
+                    store.publish(key, step.facts(keys), work.known)
                 store.note_answer(step, key)
         except DockyardError as error:
             if any(problem.code == "archive.damaged" for problem in error.problems):
@@ -159,33 +202,6 @@ class _Running:
 
     def _waiting(self) -> None:
         self._progress("waiting for another build that makes the same", 0, 0, "")
-
-
-def _used(step: Step, store: Store) -> dict[str, tuple[str, str]]:
-    """By name, the results of the steps that a step needs, all of which have been made: what they
-    are called, and the digest of their content.
-    """
-    found = {}
-    for each in step.needs:
-        key = store.answer(each)
-        content = store.content(key) if key else None
-        if key is None or content is None:
-            raise DockyardError(store.gone(each))
-        found[each.name] = key, content
-    return found
-
-
-def _facts(step: Step, keys: Mapping[str, str]) -> dict[str, object]:
-    """What a result says of itself. keys: the names of the results that it was made of."""
-    return {
-        "name": step.name,
-        "kind": step.kind,
-        "title": step.title,
-        "function": step.function,
-        "identity": step.identity,
-        "inputs": {each.name: keys[each.name] for each in step.inputs},
-        "borrowed": {each.name: keys[each.name] for each in step.borrowed},
-    }
 
 
 @contextmanager

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 
+_OWN_FACTS = ("name", "kind", "title", "function", "identity")
+FACT_KEYS = (*_OWN_FACTS, "inputs", "borrowed")
+"""What a result says of itself, see `Step.facts`."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -106,6 +110,16 @@ class Step:
     def needs(self) -> tuple[Step, ...]:
         """All steps whose results are there when it runs."""
         return (*self.inputs, *self.borrowed)
+
+    def facts(self, keys: Mapping[str, str]) -> dict[str, Any]:
+        """What its result says of itself. keys: the names of the results that it needs, by the
+        steps' names.
+        """
+        return {
+            **{name: getattr(self, name) for name in _OWN_FACTS},
+            "inputs": {each.name: keys[each.name] for each in self.inputs},
+            "borrowed": {each.name: keys[each.name] for each in self.borrowed},
+        }
 
     @cached_property
     def record(self) -> dict[str, Any]:

@@ -30,16 +30,23 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dockyard.engine.step import Step
-from dockyard.errors import Problem
+from dockyard.errors import DockyardError, Problem
 from dockyard.host import files, removal, seal, stopping
 from dockyard.host.private import private_directory
 from dockyard.host.storage import store_trouble_told
 
 FACTS = ".step.json"
 _KEY = re.compile("[a-z0-9-]+")
+
+
+class Made(NamedTuple):
+    """A result that is there: its name, and the digest of its content."""
+
+    key: str
+    content: str
 
 
 def default_root(environment: Mapping[str, str] = os.environ) -> Path:
@@ -90,6 +97,19 @@ class Store:
     def content(self, key: str) -> str | None:
         """The digest of what a result holds; None where it is not there."""
         return seal.content(self.place(key))
+
+    def needed_by(self, step: Step) -> dict[str, Made]:
+        """The results of the steps that a step needs, by the steps' names. Raises DockyardError
+        where one is not there.
+        """
+        found = {}
+        for each in step.needs:
+            key = self.answer(each)
+            content = self.content(key) if key else None
+            if key is None or content is None:
+                raise DockyardError(self.gone(each))
+            found[each.name] = Made(key, content)
+        return found
 
     def gone(self, step: Step) -> Problem:
         """What is wrong when a result that was there is needed and is not there."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -53,8 +52,7 @@ def call(function: str, arguments: Mapping[str, Any], work: Work) -> None:
     place, _, name = function.partition(":")
     module = import_module(place)
     found = getattr(module, name)
-    *_, annotation = found.__annotations__.values()  # that of the result comes last
     parameter = list(found.__annotations__)[1]
     annotation = found.__annotations__[parameter]
-    of = eval(annotation, vars(sys.modules[place])) if isinstance(annotation, str) else annotation
+    of = eval(annotation, vars(module)) if isinstance(annotation, str) else annotation
     found(work, decode(of, arguments))
