@@ -132,6 +132,13 @@ def test_damage_is_named(old: str, new: str, words: str) -> None:
     assert any(words in what for what, _ in damage(old, new))
 
 
+def test_plain_pins_are_read_as_all_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "examples/server/image.lock").read_text()
+    at_once = lockfile.loads(text)
+    monkeypatch.setattr(lockfile, "_plain_pin", lambda row: None)
+    assert lockfile.loads(text) == at_once
+
+
 def test_a_lock_with_merge_marks_says_so() -> None:
     with pytest.raises(DockyardError) as caught:
         lockfile.loads(lockfile.dump(LOCK).replace(' "packages"', '<<<<<<< HEAD\n "packages"'))

@@ -18,6 +18,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,18 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@-]{,254}\Z")
 # Suites of Debian are called `debian/<suite>/<component>`.
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@/-]{,254}\Z")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+:~^@(){}&-]{,254}\Z")
+# The texts of a pin, one to a line, with a path in which nothing is odd.
+_PLAIN_PATH = r"[A-Za-z0-9][A-Za-z0-9._+:~^@%=-]*(?:/[A-Za-z0-9][A-Za-z0-9._+:~^@%=-]*)*"
+_PLAIN_PIN = re.compile(
+    "\n".join(
+        pattern.removesuffix(r"\Z")
+        for pattern in (_NAME.pattern, _WORD.pattern, _WORD.pattern, _REPOSITORY.pattern,
+                        _PLAIN_PATH, _DIGEST.pattern)
+    )
+)  # fmt: skip
+_PIN_NEEDED = frozenset(("name", "evr", "arch", "repository", "path"))
+_PIN_KNOWN = _PIN_NEEDED | {"kind", "size", "digest", "content"}
+_KINDS = {str(kind): kind for kind in PackageKind}
 _E = TypeVar("_E", PackageKind, PinBy)
 _LARGEST = (1 << 63) - 1
 _SHOWN = 60
@@ -282,7 +295,7 @@ class _Reader:
         seen: dict[tuple[str, str, str, str], int] = {}
         for number, entry in enumerate(self._list(row, key)):
             where = (key, number)
-            pin = self._pin(entry, where)
+            pin = _plain_pin(entry) or self._pin(entry, where)
             if pin.key in seen:
                 self._wrong(where, f"{pin.nevra} is pinned twice")
             seen[pin.key] = number
@@ -292,8 +305,7 @@ class _Reader:
         return tuple(pins)
 
     def _pin(self, data: object, where: tuple[str, int]) -> Pin:
-        needed = {"name", "evr", "arch", "repository", "path"}
-        row = self._object(data, where, needed | {"kind", "size", "digest", "content"}, needed)
+        row = self._object(data, where, _PIN_KNOWN, _PIN_NEEDED)
         size = row.get("size", 0)
         if type(size) is not int or not 0 <= size <= _LARGEST:
             self._wrong(where, f"size is {_short(size)}, not a number of bytes")
@@ -322,7 +334,11 @@ class _Reader:
     # Checks of single values.
 
     def _object(
-        self, data: object, where: tuple[str, int], known: set[str], needed: set[str]
+        self,
+        data: object,
+        where: tuple[str, int],
+        known: AbstractSet[str],
+        needed: AbstractSet[str],
     ) -> dict[str, Any]:
         if not isinstance(data, dict):
             self._wrong(where, "here a mapping in braces should stand")
@@ -393,6 +409,26 @@ class _Reader:
             self._lines = dict(_positions(self._text, self._file))
         place = self._lines.get(where, Position(self._file))
         self._problems.add("lock.damaged", f"the lock is damaged: {what}", place, fix=self._fix)
+
+
+def _plain_pin(row: object) -> Pin | None:
+    """A pin in which nothing is wrong or odd, by one look; None for any other, which is judged
+    field by field. An unchanged build reads some five hundred.
+    """
+    if type(row) is not dict or not row.keys() <= _PIN_KNOWN:
+        return None
+    by_content, size = "content" in row, row.get("size", 0)
+    if by_content == ("digest" in row) or type(size) is not int or not 0 <= size <= _LARGEST:
+        return None
+    try:
+        digest = row["content" if by_content else "digest"]
+        texts = row["name"], row["evr"], row["arch"], row["repository"], row["path"]
+        if not _PLAIN_PIN.fullmatch("\n".join((*texts, digest))):
+            return None
+        kind = _KINDS[row.get("kind", "rpm")]
+    except (KeyError, TypeError):
+        return None
+    return Pin(*texts, kind, size, *(("", digest) if by_content else (digest,)))
 
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|,')
