@@ -11,6 +11,9 @@ from dockyard.disk.esp import esp_content, uki_name
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
+from dockyard.model.family import SYSTEMD_BOOT
+
+X86 = Architecture.X86_64
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.build
 def test_the_loader_of_the_tools_serves_an_image_without_one(tools: Tools, root: Path) -> None:
     uki = root / "uki"
-    content = esp_content(root, tools, {uki_name("web", "6.12.0"): uki})
+    content = esp_content(root, tools, {uki_name("web", "6.12.0"): uki}, SYSTEMD_BOOT, X86)
     assert list(content) == [
         "EFI/BOOT/BOOTX64.EFI",
         "EFI/Linux/web-6.12.0.efi",
@@ -38,16 +41,16 @@ def test_the_loader_of_the_tools_serves_an_image_without_one(tools: Tools, root:
 
 
 def test_the_loader_of_the_image_comes_first(root: Path) -> None:
-    folder = root / efi.FOLDER
+    folder = root / SYSTEMD_BOOT.folder.lstrip("/")
     folder.mkdir(parents=True)
     (folder / "systemd-bootaa64.efi").write_bytes(b"own loader")
-    content = esp_content(root, Tools(root / "none"), {}, Architecture.AARCH64)
+    content = esp_content(root, Tools(root / "none"), {}, SYSTEMD_BOOT, Architecture.AARCH64)
     assert content["EFI/BOOT/BOOTAA64.EFI"] == b"own loader"
 
 
 def test_a_missing_loader_is_an_error(root: Path) -> None:
     with pytest.raises(DockyardError) as error:
-        efi.stub(root, Tools(root), Architecture.X86_64)
+        efi.stub(root, Tools(root), SYSTEMD_BOOT, X86)
     assert error.value.problems[0].code == "disk.no-boot-loader"
 
 

@@ -13,6 +13,7 @@ from dockyard.disk.uki import UkiContent, build_uki
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
+from dockyard.model.family import SYSTEMD_BOOT
 
 RELEASE = b'ID=harbor\nPRETTY_NAME="Harbor Linux"\n'
 NAMES = [".osrel", ".cmdline", ".uname", ".linux", ".initrd"]
@@ -22,7 +23,7 @@ NAMES = [".osrel", ".cmdline", ".uname", ".linux", ".initrd"]
 def stub(tools: Tools, tmp_path: Path) -> bytes:
     root = tmp_path / "empty"
     root.mkdir()
-    return efi.stub(root, tools, Architecture.X86_64)
+    return efi.stub(root, tools, SYSTEMD_BOOT, Architecture.X86_64)
 
 
 def content(stub: bytes, folder: Path, kernel: bytes | None = None) -> UkiContent:

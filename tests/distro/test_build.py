@@ -28,6 +28,7 @@ from dockyard.keeping.choice import Wish
 from dockyard.keeping.inventory import take_inventory
 from dockyard.keeping.products import DISTRIBUTION, products
 from dockyard.keeping.prune import prune
+from dockyard.model.family import HARBOR
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.published import path_before, published
@@ -208,8 +209,8 @@ def test_rpm_installs_what_was_built(small: Small, tools: Tools, tmp_path: Path)
     root = tmp_path / "root"
     make_root(root)
     packages = sorted(built.path.resolve().glob("Packages/*.rpm"))
-    install(packages, root, tools, 1_767_225_600)
-    assert verify(root, tools) == ()
+    install(packages, root, tools, 1_767_225_600, HARBOR.packaging.database)
+    assert verify(root, tools, HARBOR.packaging.database) == ()
     assert (root / "usr/bin/tool").stat().st_mtime == 1_700_000_000
 
 

@@ -14,6 +14,7 @@ from dockyard.engine.store import Store, default_root
 from dockyard.host.files import make_root
 from dockyard.host.process import run
 from dockyard.host.sandbox import Tools
+from dockyard.model import family
 from dockyard.model.components import Attribute, Component, Directory, File, Package
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.package import DebPackage, read_deb
@@ -21,6 +22,7 @@ from dockyard.packages.deb.package import DebPackage, read_deb
 # Accounts that every Debian has, for programs that Harbor lacks: no package has a file of theirs.
 OF_DEBIANS_BASE = {"_apt", "fax", "irc", "list", "news", "proxy", "sasl", "src", "uucp", "voice"}
 HARBOR = Path(__file__).parents[2] / "distros/harbor"
+PACKAGING = family.HARBOR.packaging
 
 
 @pytest.fixture(scope="module")
@@ -270,10 +272,10 @@ def test_server_installs_and_verifies(tools: Tools, tmp_path: Path) -> None:
     root = tmp_path / "root"
     make_root(root)
     epoch = load_distro(HARBOR).epoch
-    report = install([place / pin.path for pin in pins], root, tools, epoch)
+    report = install([place / pin.path for pin in pins], root, tools, epoch, PACKAGING.database)
     assert report.messages == ()
-    finish(root, epoch)
-    assert verify(root, tools) == ()
+    finish(root, epoch, PACKAGING)
+    assert verify(root, tools, PACKAGING.database) == ()
     late = [path for path in root.rglob("*") if path.lstat().st_mtime > epoch]
     assert late == []
     enabled = {

@@ -21,6 +21,7 @@ from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools, run_in_tree
 from dockyard.install.finish import finish
 from dockyard.install.rpm import install, verify
+from dockyard.model import family
 from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.rpm.repository import open_all
@@ -30,6 +31,7 @@ from stores import share
 pytestmark = pytest.mark.build
 
 HARBOR = Path(__file__).parents[2] / "distros/harbor"
+PACKAGING = family.HARBOR.packaging
 KEY = "RPM-GPG-KEY-harbor"
 MOUNTED = "/run/harbor"
 
@@ -61,8 +63,8 @@ def installed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Install
     pins = solve(request, opened, place / "cache").packages
     root, epoch = place / "root", load_distro(HARBOR).epoch
     make_root(root)
-    install([built.path / pin.path for pin in pins], root, tools, epoch)
-    finish(root, epoch)
+    install([built.path / pin.path for pin in pins], root, tools, epoch, PACKAGING.database)
+    finish(root, epoch, PACKAGING)
     trusted = load_distro(HARBOR).distro.trusted_key
     assert trusted is not None
     shutil.copy(key, root / trusted.path[1:])
@@ -94,7 +96,7 @@ def test_the_repository_and_its_key_are_known(installed: Installed, tools: Tools
     assert listed.splitlines()[-1].split() == ["harbor", "Harbor", "Linux", "1", "-", "x86_64"]
     owner = installed.run("rpm", "-qf", f"/etc/pki/rpm-gpg/{KEY}").text
     assert owner.startswith("harbor-repos-")
-    assert verify(installed.root, tools) == ()
+    assert verify(installed.root, tools, PACKAGING.database) == ()
 
 
 def test_a_package_is_updated_from_the_repository(

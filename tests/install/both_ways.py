@@ -15,20 +15,31 @@ from dockyard.install.assemble import INDEX, TREE, UPPER, assemble
 from dockyard.install.finish import finish
 from dockyard.install.indices import make_index, select
 from dockyard.install.unpack import unpack_package
+from dockyard.model.family import HARBOR, Packaging
 
 
 def by_rpm(
-    packages: Sequence[Path], out: Path, tools: Tools, epoch: int, documents: bool = True
+    packages: Sequence[Path],
+    out: Path,
+    tools: Tools,
+    epoch: int,
+    documents: bool = True,
+    packaging: Packaging = HARBOR.packaging,
 ) -> Archive:
     tree = out / "by-rpm"
     make_root(tree)
-    rpm.install(packages, tree, tools, epoch, documents=documents)
-    finish(tree, epoch)
+    rpm.install(packages, tree, tools, epoch, packaging.database, documents=documents)
+    finish(tree, epoch, packaging)
     return archive.scan(tree, epoch=epoch)
 
 
 def assembled(
-    packages: Sequence[Path], out: Path, tools: Tools, epoch: int, documents: bool = True
+    packages: Sequence[Path],
+    out: Path,
+    tools: Tools,
+    epoch: int,
+    documents: bool = True,
+    packaging: Packaging = HARBOR.packaging,
 ) -> Archive:
     places = []
     for package in packages:
@@ -49,6 +60,7 @@ def assembled(
         made,
         tools,
         epoch,
+        packaging,
         database=database / rpmdb.NAME,
         documents=documents,
         indices=[index],

@@ -15,6 +15,7 @@ from both_ways import assembled, by_rpm, differences
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.install.compose import Unsuited
+from dockyard.model.family import family_of
 from dockyard.packages.rpm.contents import (
     FileFlag,
     FileTrigger,
@@ -286,6 +287,17 @@ def test_packages_come_out_as_rpm_installs_them(
     assert ours.find(b"usr/bin/through-a-link") and not ours.find(b"dev/lost")
     assert bool(ours.find(b"usr/share/doc/documents/README")) is documents
     assert ours.find(b"lua")
+
+
+def test_the_database_is_where_the_family_has_it(tools: Tools, tmp_path: Path) -> None:
+    family = family_of("fedora", "42")
+    assert family
+    packages = [make(tmp_path, "one", file("/usr/one"))]
+    theirs = by_rpm(packages, tmp_path, tools, EPOCH, packaging=family.packaging)
+    ours = assembled(packages, tmp_path, tools, EPOCH, packaging=family.packaging)
+    assert differences(ours, theirs) == []
+    assert ours.find(b"usr/lib/sysimage/rpm/rpmdb.sqlite")
+    assert not ours.find(b"var/lib/rpm") and not ours.find(b"usr/lib/sysimage/rpm/.rpm.lock")
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/image.lock")))

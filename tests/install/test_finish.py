@@ -12,6 +12,7 @@ from dockyard.errors import DockyardError
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools, lent
 from dockyard.install.finish import clamp_times, finish, refuse_sockets
+from dockyard.model.family import HARBOR
 
 EPOCH = 1_700_000_000
 
@@ -34,7 +35,7 @@ def write(root: Path, path: str, text: str = "") -> Path:
 def finish_made(root: Path, *, presets: bool = True) -> tuple[str, ...]:
     """The pass over a tree whose files this test made: programs work on it as on an image's own."""
     with lent([root]):
-        return finish(root, EPOCH, presets=presets)
+        return finish(root, EPOCH, HARBOR.packaging, presets=presets)
 
 
 def test_no_time_is_later_than_the_epoch_and_older_ones_stay(root: Path) -> None:
@@ -67,12 +68,13 @@ def test_what_differs_from_build_to_build_is_removed(root: Path) -> None:
             "etc/ssh/ssh_host_ed25519_key.pub",
             "var/cache/ldconfig/aux-cache",
             "var/log/dnf.rpm.log",
+            "var/lib/rpm/.rpm.lock",
             "run/lock/some",
             "tmp/deep/deeper/file",
         )
     ]
     kept = [write(root, path) for path in ("etc/passwd", "etc/ssh/moduli", "var/log/messages")]
-    finish(root, EPOCH)
+    finish(root, EPOCH, HARBOR.packaging)
     assert [path for path in gone if path.exists()] == []
     assert all(path.exists() for path in kept)
     assert list((root / "run").iterdir()) == list((root / "tmp").iterdir()) == []
@@ -82,14 +84,14 @@ def test_volatile_directory_that_is_a_link_is_left_alone(root: Path, tmp_path: P
     outside = write(tmp_path, "outside/file")
     (root / "var/tmp").rmdir()
     (root / "var/tmp").symlink_to(outside.parent)
-    finish(root, EPOCH)
+    finish(root, EPOCH, HARBOR.packaging)
     assert outside.exists()
 
 
 def test_first_boot_finds_nothing_to_do(root: Path) -> None:
     write(root, "usr/lib/systemd/systemd")
     write(root, "etc/machine-id", "0123456789abcdef0123456789abcdef\n")
-    finish(root, EPOCH)
+    finish(root, EPOCH, HARBOR.packaging)
     machine_id = root / "etc/machine-id"
     assert machine_id.read_bytes() == b""
     assert machine_id.stat().st_mode & 0o7777 == 0o444
@@ -99,7 +101,7 @@ def test_first_boot_finds_nothing_to_do(root: Path) -> None:
 
 
 def test_tree_without_systemd_gets_no_machine_id(root: Path) -> None:
-    finish(root, EPOCH)
+    finish(root, EPOCH, HARBOR.packaging)
     assert not (root / "etc/machine-id").exists()
 
 

@@ -19,16 +19,10 @@ def test_no_name_is_of_two_architectures() -> None:
 
 def test_every_architecture_has_its_names() -> None:
     x86, arm = Architecture.X86_64.names, Architecture.AARCH64.names
-    assert (x86.debian, x86.efi, x86.oci, x86.systemd) == ("amd64", "x64", "amd64", "x86-64")
-    assert (arm.debian, arm.efi, arm.oci, arm.systemd) == ("arm64", "aa64", "arm64", "arm64")
+    assert (x86.efi, x86.oci, x86.systemd) == ("x64", "amd64", "x86-64")
+    assert (arm.efi, arm.oci, arm.systemd) == ("aa64", "arm64", "arm64")
     assert x86.removable_loader == "BOOTX64.EFI"
     assert arm.removable_loader == "BOOTAA64.EFI"
-
-
-def test_debians_names_are_known_and_others_are_not() -> None:
-    assert [Architecture.of_debian(each.names.debian) for each in Architecture] == [*Architecture]
-    assert Architecture.of_debian("all") is None
-    assert Architecture.of_debian("x86_64") is None
 
 
 def test_the_host_is_an_architecture_or_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from rpm_repositories import access, add_rpm, index, serving
 from dockyard.engine.store import Store
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Problem, Severity
+from dockyard.model.family import HARBOR
 from dockyard.model.packages import Lock, PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.pipeline.arguments import Expected, Fetch, Packages
@@ -116,7 +117,7 @@ def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed
         fetch = Fetch({}, held, str(tmp_path / "lock"), (afar,), ())
         fetch_packages(Work(tmp_path / "fetched", {}, store.root), fetch)
         expected = Expected(held, (afar,), (), settings)
-        wanted = Packages({}, "", (), (), True, 0, expected)
+        wanted = Packages({}, "", (), (), True, 0, HARBOR.packaging, expected)
         with pytest.raises(DockyardError, match="no unit ngnix"):
             install_packages(Work(tmp_path / "out", {}, store.root), wanted)
     assert unknown_names(settings, held, [afar], known, None) != []

@@ -14,9 +14,10 @@ import pytest
 from dockyard.config import parse_image
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.errors import DockyardError, Position
+from dockyard.model.family import HARBOR, family_of
 from dockyard.model.packages import Pin
 from dockyard.pipeline.checks import Built, _partitions, image_questions
-from dockyard.pipeline.expected import Expected, _counts, _without_secret
+from dockyard.pipeline.expected import Expected, _counts, _without_secret, passed_over
 from dockyard.pipeline.file_questions import file_questions
 from dockyard.pipeline.guest_needs import require_answers
 from dockyard.tree.check import Check, Turn, Unasked
@@ -66,12 +67,15 @@ def questions(place: Path, *pins: str) -> list[Check | Unasked]:
         (),
         "quiet",
         layout(),
+        HARBOR,
         Built(manifest(place, {"path": "/etc/a"}), expected),
     )
 
 
 def test_without_a_build_what_it_would_tell_is_named_first() -> None:
-    found = image_questions(parse_image(DISK, "image.yaml"), [], (), "quiet", layout(), None)
+    found = image_questions(
+        parse_image(DISK, "image.yaml"), [], (), "quiet", layout(), HARBOR, None
+    )
     first = next(item for item in found if isinstance(item, Unasked))
     assert first.what == "files, accounts and what scripts did"
 
@@ -107,12 +111,12 @@ def test_packages_are_asked_with_the_digests_of_their_headers(tmp_path: Path) ->
     built = Built(manifest(tmp_path, {"path": "/etc/a"}), expected)
     pins = [Pin("rpm", "1-1", "x86_64", "r", "p")]
     loaded = parse_image(DISK, "image.yaml")
-    check = find(image_questions(loaded, pins, (), "quiet", layout(), built), "packages")
+    check = find(image_questions(loaded, pins, (), "quiet", layout(), HARBOR, built), "packages")
     assert check.expect == "rpm-1-1.x86_64 ab"
     rpm = 'case "$*" in *SHA256HEADER*) echo "rpm-0:1-1.x86_64 {}" ;; esac'
     assert answer(check.script, tmp_path, rpm=rpm.format("ab")) == check.expect
     assert answer(check.script, tmp_path, rpm=rpm.format("cd")) != check.expect
-    unbuilt = find(image_questions(loaded, pins, (), "quiet", layout(), None), "packages")
+    unbuilt = find(image_questions(loaded, pins, (), "quiet", layout(), HARBOR, None), "packages")
     assert unbuilt.expect == "rpm-1-1.x86_64" and "SHA256" not in unbuilt.script
 
 
@@ -122,7 +126,10 @@ def test_packages_are_asked_as_rpm_left_them(tmp_path: Path) -> None:
     assert answer(check.script, tmp_path, rpm=rpm) == check.expect == "missing /x"
     less = f"{rpm}; echo 'S........    /usr/bin/less'"
     assert "/usr/bin/less" in answer(check.script, tmp_path, rpm=less)
-    assert not _counts("missing   /run/lock") and _counts("missing     /usr/bin/jq")
+    places = passed_over(HARBOR.packaging, HARBOR.esp)
+    for passed in ("/run/lock", "/var/lib/rpm", "/boot/efi/EFI"):
+        assert not _counts(f"missing   {passed}", places)
+    assert _counts("missing     /usr/bin/jq", places)
 
 
 SHADOWS = {
@@ -266,7 +273,7 @@ def test_every_file_is_asked_for_and_a_sample_is_read(tmp_path: Path) -> None:
     )
 
     def asked(every: bool) -> tuple[str, list[Unasked]]:
-        found = file_questions(made, {"/etc/own"}, ["/boot/efi"], every)
+        found = file_questions(made, {"/etc/own"}, ["/boot/efi"], HARBOR.packaging, every)
         checks = [item for item in found if isinstance(item, Check)]
         text = "\n".join(check.expect for check in checks if check.id != "names")
         return text, [item for item in found if isinstance(item, Unasked)]
@@ -311,14 +318,31 @@ def test_nothing_more_may_be_where_programs_and_rights_are(tmp_path: Path) -> No
     )
     text = made.read_text().replace('"size": null, "sha256": null', '"uid": 0')
     made.write_text(text.replace('{"type": "directory", "size": 4', '{"type": "directory"'))
-    [check] = [check for check in file_questions(made, (), (), True) if isinstance(check, Check)
-               and check.id == "names"]  # fmt: skip
+    found = file_questions(made, (), (), HARBOR.packaging, True)
+    [check] = [each for each in found if isinstance(each, Check) and each.id == "names"]
     assert check.expect.splitlines() == [
         "/boot/efi/EFI",
         "/etc/sudoers.d/crew",
         "/home/a/.ssh/authorized_keys",
         "/usr/bin",
     ]
+
+
+def test_a_database_of_packages_below_usr_may_have_more_files(tmp_path: Path) -> None:
+    base = {"type": "directory", "mode": "0755", "uid": 0}
+    packaging = family_of("fedora", "42")
+    assert packaging
+    made = tmp_path / "manifest.jsonl"
+    lines = [
+        {"path": path, **base}
+        for path in ("/usr", "/usr/lib", "/usr/lib/sysimage", "/usr/lib/sysimage/rpm")
+    ] + [{"path": "/usr/lib/sysimage/rpm/rpmdb.sqlite", "type": "file", "mode": "0644", "size": 1}]
+    made.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = file_questions(made, (), (), packaging.packaging, True)
+    [names] = [each for each in found if isinstance(each, Check) and each.id == "names"]
+    assert names.expect.splitlines() == ["/usr/lib", "/usr/lib/sysimage", "/usr/lib/sysimage/rpm"]
+    [held] = [each.what for each in found if isinstance(each, Unasked) and "names" in each.what]
+    assert held.endswith("at /usr/lib/sysimage/rpm")
 
 
 def test_an_image_that_cannot_answer_is_told_before_it_is_booted(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dockyard import archive
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
+from dockyard.model.family import HARBOR
 from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
 from dockyard.packages.blobs import Blobs, digest_of_file
 from dockyard.packages.rpm.contents import PackagedFile, PackageScriptlet, RpmPackage
@@ -70,7 +71,14 @@ def installed(directory: Path, tools: Tools, *scriptlets: PackageScriptlet) -> W
     install_packages(
         last,
         arguments.Packages(
-            {pin.nevra: "unpack"}, "database", ("index",), (), True, EPOCH, expected
+            {pin.nevra: "unpack"},
+            "database",
+            ("index",),
+            (),
+            True,
+            EPOCH,
+            HARBOR.packaging,
+            expected,
         ),
     )
     return last

@@ -1,6 +1,6 @@
 """The kernel and the EFI programs that a disk boots, read from the image's root.
 
-systemd-boot and its stub come from the root when it brings them (so an image boots what its
+The boot loader and its stub come from the root when it brings them (so an image boots what its
 distribution built and signed), else from the tools tree. Paths are resolved inside the root.
 """
 
@@ -12,20 +12,19 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
-
-FOLDER = "usr/lib/systemd/boot/efi"
+from dockyard.model.family import BootLoader
 
 _KERNELS = ("usr/lib/modules/{0}/vmlinuz", "boot/vmlinuz-{0}", "usr/lib/modules/{0}/Image")
 
 
-def loader(root: Path, tools: Tools, architecture: Architecture) -> bytes:
-    """The program systemd-boot. Raises DockyardError when there is none."""
-    return _program(root, tools, f"systemd-boot{architecture.names.efi}.efi")
+def loader(root: Path, tools: Tools, wanted: BootLoader, architecture: Architecture) -> bytes:
+    """The program of a boot loader. Raises DockyardError when there is none."""
+    return _program(root, tools, wanted, wanted.program.format(architecture.names.efi))
 
 
-def stub(root: Path, tools: Tools, architecture: Architecture) -> bytes:
+def stub(root: Path, tools: Tools, wanted: BootLoader, architecture: Architecture) -> bytes:
     """The stub that a UKI starts with. Raises DockyardError when there is none."""
-    return _program(root, tools, f"linux{architecture.names.efi}.efi.stub")
+    return _program(root, tools, wanted, wanted.stub.format(architecture.names.efi))
 
 
 def kernel(root: Path, version: str) -> bytes:
@@ -47,18 +46,18 @@ def kernel(root: Path, version: str) -> bytes:
     )
 
 
-def _program(root: Path, tools: Tools, name: str) -> bytes:
+def _program(root: Path, tools: Tools, wanted: BootLoader, name: str) -> bytes:
     for base in (root, tools.root):
         with InRoot(base) as tree:
             try:
-                return tree.read(f"{FOLDER}/{name}")
+                return tree.read(f"{wanted.folder}/{name}")
             except FileNotFoundError:
                 continue
     raise DockyardError(
         Problem(
             code="disk.no-boot-loader",
             what=f"neither the image nor the tools have {name}",
-            where=f"/{FOLDER}",
-            fix="install the package of systemd-boot: systemd-boot-efi or systemd-boot-unsigned",
+            where=wanted.folder,
+            fix=f"install the package of {wanted.name}: {' or '.join(wanted.packages)}",
         )
     )

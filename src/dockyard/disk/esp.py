@@ -13,6 +13,7 @@ from pathlib import Path
 from dockyard.disk import efi
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
+from dockyard.model.family import BootLoader
 
 LOADER_CONFIGURATION = b"timeout 0\n"  # boots at once; a key held down brings the menu
 
@@ -26,18 +27,20 @@ def esp_content(
     root: Path,
     tools: Tools,
     ukis: Mapping[str, Path],
-    architecture: Architecture = Architecture.X86_64,
+    loader: BootLoader,
+    architecture: Architecture,
 ) -> dict[str, bytes | Path]:
     """What the partition holds, by path below it; a Path is a file of the host to copy.
 
-    root: the image's tree, for its own boot loader. ukis: files by name (`uki_name`).
+    root: the image's tree, for its own boot loader. ukis: files by name (`uki_name`). loader: the
+    boot loader to use.
     """
-    loader = efi.loader(root, tools, architecture)
+    program = efi.loader(root, tools, loader, architecture)
     content: dict[str, bytes | Path] = {
-        f"EFI/BOOT/{architecture.names.removable_loader}": loader,
-        f"EFI/systemd/systemd-boot{architecture.names.efi}.efi": loader,
+        f"EFI/BOOT/{architecture.names.removable_loader}": program,
+        f"{loader.place}/{loader.program.format(architecture.names.efi)}": program,
         "loader/entries.srel": b"type1\n",
-        "loader/loader.conf": LOADER_CONFIGURATION,
+        loader.settings: LOADER_CONFIGURATION,
         **{f"EFI/Linux/{name}": path for name, path in ukis.items()},
     }
     return dict(sorted(content.items()))

@@ -23,7 +23,8 @@ from dockyard.distro.mapping import read_relations
 from dockyard.distro.paths import MERGED, Globs, merged, moved_target
 from dockyard.distro.payload import Payload
 from dockyard.distro.relations import Relations, declared
-from dockyard.model.architecture import Architecture
+from dockyard.model.family import ARCHITECTURES, architecture_named
+from dockyard.model.packages import PackageKind
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.package import DebEntry, DebPackage, MemberKind, read_deb
 from dockyard.packages.rpm.contents import (
@@ -112,7 +113,10 @@ def build(conversion: Conversion, deb: DebPackage, relations: Relations) -> Conv
 
 def _architecture(debian: str) -> str:
     """What RPM calls the architecture of a Debian package; empty for an unknown one."""
-    return "noarch" if debian == "all" else Architecture.of_debian(debian) or ""
+    if debian == "all":
+        return "noarch"
+    known = architecture_named(PackageKind.DEB, debian)
+    return ARCHITECTURES[PackageKind.RPM][known] if known else ""
 
 
 def _import(deb: DebPackage, payload: Payload) -> None:

@@ -28,6 +28,7 @@ from dockyard.install.finish import finish
 from dockyard.install.indices import FILES, MadeIndex
 from dockyard.install.masks import copy_directories, write_masks
 from dockyard.install.stubs import write_stubs
+from dockyard.model.family import Packaging
 
 TREE = "tree"
 UPPER = "upper"
@@ -39,16 +40,16 @@ def assemble(
     out: Path,
     tools: Tools,
     epoch: int,
+    packaging: Packaging,
     *,
     database: Path,
     documents: bool = True,
-    dbpath: str = rpm.DBPATH,
     indices: Sequence[Path] = (),
 ) -> Archive:
     """Fill an empty directory with the tree of packages and return its archive.
 
-    packages: results of `unpack_package`. database: the file that `rpmdb.make` made of them. epoch:
-    seconds, the time that scriptlets are told. dbpath: the database's directory in the tree.
+    packages: results of `unpack_package`. epoch: seconds, the time that scriptlets are told.
+    packaging: of the distribution. database: the file that `rpmdb.make` made of them.
     indices: results of `make_index` for the same packages. Call `namespace.enter()` before. Raises
     DockyardError, and Unsuited.
     """
@@ -64,11 +65,11 @@ def assemble(
         _place_index(index, composed, upper)
     masked = write_masks(made, composed, masks)
     with mounts.overlay([masks, tree] if masked else [tree], upper, scratch, at):
-        _place_database(at, database, dbpath)
+        _place_database(at, database, packaging.database)
         rpm.run_stubs(names, stubs, at, tools, epoch)
         # Who asked the database may have left its journal.
-        _place_database(at, database, dbpath)
-        finish(at, epoch, written=upper)
+        _place_database(at, database, packaging.database)
+        finish(at, epoch, packaging, written=upper)
     mounts.forget_lowers(upper)
     for directory in (scratch, stubs, masks):
         removal.remove_tree(directory)

@@ -20,6 +20,7 @@ from dockyard.host.in_root import InRoot
 from dockyard.host.process import ProcessFailed
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import run_in_tree
+from dockyard.model.family import Packaging
 
 # What is empty in an image, and what gets access control lists, which not every file system of an
 # image can hold: the first boot makes them.
@@ -51,12 +52,8 @@ _VOLATILE = (
     "/etc/ssh/ssh_host_*_key.pub",
     "/var/cache/ldconfig/aux-cache",
     "/var/lib/dbus/machine-id",
-    "/var/lib/rpm/.rpm.lock",
     "/var/lib/systemd/credential.secret",
     "/var/lib/systemd/random-seed",
-    "/var/log/dnf*.log",
-    "/var/log/hawkey.log",
-    "/var/log/tdnf.log",
 )
 _EMPTIED = ("run", "tmp", "var/tmp")
 _SHOWN = 60
@@ -113,14 +110,20 @@ _PRESETS = (
 
 
 def finish(
-    root: Path, epoch: int, *, presets: bool = True, written: Path | None = None
+    root: Path,
+    epoch: int,
+    packaging: Packaging,
+    *,
+    presets: bool = True,
+    written: Path | None = None,
 ) -> tuple[str, ...]:
     """Run the pass over a tree and return the commands that ran.
 
-    epoch: seconds; no time in the tree is later afterwards, and every directory has it. presets:
-    apply the presets to all units, which undoes what was enabled by hand: only for a tree made
-    from nothing. written: the directory that has all that was written to the tree, when it is an
-    overlay whose times are settled below. Call `namespace.enter()` before. Raises DockyardError.
+    epoch: seconds; no time in the tree is later afterwards, and every directory has it. packaging:
+    of the distribution. presets: apply the presets to all units, which undoes what was enabled by
+    hand: only for a tree made from nothing. written: the directory that has all that was written to
+    the tree, when it is an overlay whose times are settled below. Call `namespace.enter()` before.
+    Raises DockyardError.
     """
     with InRoot(root) as files:
         programs = [*_PROGRAMS, *_module_indices(files), *(_PRESETS if presets else ())]
@@ -128,7 +131,7 @@ def finish(
         for program in ran:
             _run(program, root, epoch)
         _settle_first_boot(files)
-        _remove_volatile(root, files)
+        _remove_volatile(root, files, packaging)
     clamp_times(written or root, epoch)
     return tuple(" ".join((each.path, *each.arguments)) for each in ran)
 
@@ -177,8 +180,8 @@ def _settle_first_boot(files: InRoot) -> None:
     files.write("/var/.updated", _UPDATED)
 
 
-def _remove_volatile(root: Path, files: InRoot) -> None:
-    for path in _VOLATILE:
+def _remove_volatile(root: Path, files: InRoot, packaging: Packaging) -> None:
+    for path in (*_VOLATILE, *packaging.volatile):
         directory, _, pattern = path.rpartition("/")
         for name in files.names(directory):
             if fnmatchcase(name, pattern):

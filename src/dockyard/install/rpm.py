@@ -25,8 +25,6 @@ from dockyard.host.sandbox import Tools
 from dockyard.install import rpmdb
 from dockyard.install.compose import MOUNT_POINTS
 
-DBPATH = "/var/lib/rpm"
-
 _COMMAND = ("/usr/bin/rpm", "--noplugins", "--nosignature")
 # rpm's own settings are those of the tools, though the tree's directories lie before it.
 _CONFIGURATION = Tools.inside("/usr/lib/rpm")
@@ -61,8 +59,8 @@ def install(
     root: Path,
     tools: Tools,
     epoch: int,
+    dbpath: str,
     *,
-    dbpath: str = DBPATH,
     documents: bool = True,
     installed: Callable[[int], None] | None = None,
 ) -> InstallReport:
@@ -127,7 +125,7 @@ def _copied(path: Path, directory: Path) -> Path:
 
 
 def verify(
-    root: Path, tools: Tools, *, dbpath: str = DBPATH, options: Sequence[str] = ()
+    root: Path, tools: Tools, dbpath: str, *, options: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """What differs between the tree and its packages, a line each as `rpm -Va` has them."""
     argv = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, "-Va", "--noscripts", *options]
@@ -137,7 +135,7 @@ def verify(
     return tuple(line for line in lines if line.split()[-1] not in ("/dev", "/proc"))
 
 
-def header_digests(root: Path, tools: Tools, *, dbpath: str = DBPATH) -> dict[str, str]:
+def header_digests(root: Path, tools: Tools, dbpath: str) -> dict[str, str]:
     """The SHA-256, in hex, of the header of each installed package, by NEVRA: it decides the
     package's files, relations and scripts. An epoch of 0 is left out.
     """
@@ -147,9 +145,7 @@ def header_digests(root: Path, tools: Tools, *, dbpath: str = DBPATH) -> dict[st
     return dict(line.split(" ", 1) for line in sorted(lines))
 
 
-def file_owners(
-    root: Path, tools: Tools, scratch: Path, *, dbpath: str = DBPATH
-) -> dict[bytes, str]:
+def file_owners(root: Path, tools: Tools, scratch: Path, dbpath: str) -> dict[bytes, str]:
     """Which package (as NEVRA) every installed path belongs to, by paths relative to the root.
 
     scratch: a directory to make and remove: a copy of the database is asked, since rpm changes the

@@ -68,7 +68,7 @@ class _Header:
     key: tuple[bytes, ...]
 
 
-def canonicalise(root: Path, tools: Tools, epoch: int, dbpath: str = "/var/lib/rpm") -> None:
+def canonicalise(root: Path, tools: Tools, epoch: int, dbpath: str) -> None:
     """Rewrite the tree's rpm database in canonical form.
 
     epoch: seconds, noted as the time of installation of every package. dbpath: the database's

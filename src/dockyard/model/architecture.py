@@ -16,13 +16,11 @@ from enum import StrEnum
 class Names:
     """What others call an architecture.
 
-    debian: of packages, and of `binary-…` in an archive. efi: the suffix of programs (UEFI 2.10,
-    3.5.1.1). systemd: as `ConditionArchitecture=` takes it, and gpt-auto names partition types.
-    oci: GOARCH, in the index of an image. emulator, board: QEMU's. rpm_number: in the lead of a
-    package.
+    efi: the suffix of programs (UEFI 2.10, 3.5.1.1). systemd: as `ConditionArchitecture=` takes it,
+    and gpt-auto names partition types. oci: GOARCH, in the index of an image. emulator, board:
+    QEMU's. rpm_number: in the lead of a package. What packages call it is in `family`.
     """
 
-    debian: str
     efi: str
     systemd: str
     oci: str
@@ -49,15 +47,9 @@ class Architecture(StrEnum):
         """What others call it."""
         return _NAMES[self]
 
-    @classmethod
-    def of_debian(cls, name: str) -> Architecture | None:
-        """The architecture that Debian calls so; None for an unknown one, and for `all`."""
-        return next((each for each in cls if each.names.debian == name), None)
-
 
 _NAMES: Mapping[Architecture, Names] = {
     Architecture.X86_64: Names(
-        debian="amd64",
         efi="x64",
         systemd="x86-64",
         oci="amd64",
@@ -66,7 +58,6 @@ _NAMES: Mapping[Architecture, Names] = {
         rpm_number=1,
     ),
     Architecture.AARCH64: Names(
-        debian="arm64",
         efi="aa64",
         systemd="arm64",
         oci="arm64",

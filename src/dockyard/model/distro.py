@@ -30,7 +30,11 @@ from typing import Any, ClassVar, Literal
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import Mistake, Model
 from dockyard.model.distro_values import Name, Names, Natural, OwnFile, Positive, SystemPath
+from dockyard.model.family import FAMILIES, HARBOR, Family, family_named, family_of
 from dockyard.model.fields import field
+from dockyard.model.packages import PackageKind
+
+_FAMILIES = [each.name for each in FAMILIES if each.packaging.kind is PackageKind.RPM]
 
 
 class Repository(Model):
@@ -152,6 +156,15 @@ class Distro(Model):
         default=Architecture.X86_64,
         examples=["aarch64"],
     )
+    family: str | None = field(
+        "Family of distributions that it belongs to: it says where a system keeps its database of "
+        "packages, and the like. Default: the one whose systems have `name` and `version` as `ID` "
+        "and `VERSION_ID` in os-release(5), else `harbor`. Known are "
+        f"{', '.join(f'`{name}`' for name in _FAMILIES)}.",
+        default=None,
+        examples=["enterprise-linux-10"],
+        schema={"enum": _FAMILIES},
+    )
     epoch: Natural | None = field(
         "Seconds since 1970 (SOURCE_DATE_EPOCH) that clamp every time in what is built. Default: "
         "of a binary distribution, the newest time of its repositories' metadata, which the lock "
@@ -204,7 +217,20 @@ class Distro(Model):
         examples=["man-db"],
     )
 
+    @property
+    def of_family(self) -> Family:
+        """The family that it names, or that its name and version say."""
+        found = family_named(self.family) if self.family else family_of(self.name, self.version)
+        return found if found and found.name in _FAMILIES else HARBOR
+
     def mistakes(self) -> Iterator[Mistake]:
+        if self.family is not None and self.family not in _FAMILIES:
+            yield Mistake(
+                ("family",),
+                "distro.family",
+                f"the family {self.family} is not known",
+                f"name one of {', '.join(_FAMILIES)}, or leave it out",
+            )
         made = bool(self.components or self.packages)
         kinds = (("repositories",), ("components",), ("packages",))
         if made == bool(self.repositories):

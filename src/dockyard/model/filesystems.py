@@ -14,6 +14,7 @@ from dockyard.model.base import (
     has_blank,
     separator_mistakes,
 )
+from dockyard.model.family import ESP_MOUNT
 from dockyard.model.fields import Size, field
 from dockyard.model.mount_options import unknown_options
 
@@ -72,7 +73,7 @@ class MountPoint(Model):
         schema={"pattern": r"^\S*$"},
     )
     path: str = field(
-        "Absolute path in the image.", default="", examples=["/boot/efi"], schema=TARGET_PATH
+        "Absolute path in the image.", default="", examples=[ESP_MOUNT], schema=TARGET_PATH
     )
 
     def mistakes(self) -> Iterator[Mistake]:

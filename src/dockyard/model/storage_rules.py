@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from dockyard.model.base import ANY, MIB, Mistake, Segment
+from dockyard.model.family import ESP_MOUNT
 from dockyard.model.filesystems import FileSystem
 from dockyard.model.storage import Storage
 
@@ -228,11 +229,11 @@ def _esp(
             "firmware reads nothing else",
             reads=((*system, "type"),),
         )
-    elif item.mount_point is None or item.mount_point.path != "/boot/efi":
+    elif item.mount_point is None or item.mount_point.path != ESP_MOUNT:
         yield Mistake(
             (*system, "mountPoint"),
             "config.boot-partition",
-            f"the ESP {name!r} is not mounted at /boot/efi",
-            "set `mountPoint: /boot/efi`",
+            f"the ESP {name!r} is not mounted at {ESP_MOUNT}",
+            f"set `mountPoint: {ESP_MOUNT}`",
             reads=((*system, "mountPoint"),),
         )

@@ -16,7 +16,8 @@ from dockyard.config.bundled import distro_word
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.model.distro import Distro
 from dockyard.model.distro import Repository as Declared
-from dockyard.model.packages import PinBy, Request, RpmRepository
+from dockyard.model.family import ARCHITECTURES
+from dockyard.model.packages import PackageKind, PinBy, Request, RpmRepository
 from dockyard.packages.published import key_name, published, repository_path
 from dockyard.packages.rpm import repofile
 
@@ -55,11 +56,8 @@ def image_repositories(
     """
     problems = Problems()
     found: list[RpmRepository] = []
-    variables = {
-        "releasever": distro.version,
-        "basearch": distro.architecture,
-        "arch": distro.architecture,
-    }
+    architecture = ARCHITECTURES[PackageKind.RPM][distro.architecture]
+    variables = {"releasever": distro.version, "basearch": architecture, "arch": architecture}
     if not without_distro:
         try:
             found += _of_distro(distro, directory, store, variables)

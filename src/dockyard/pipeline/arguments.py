@@ -15,6 +15,7 @@ from uuid import UUID
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
 from dockyard.model.architecture import Architecture
+from dockyard.model.family import BootLoader, Packaging
 from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
 from dockyard.tree.every import AnySetting
 
@@ -120,6 +121,7 @@ class Packages:
     signed: tuple[str, ...]
     documents: bool
     epoch: int
+    packaging: Packaging
     expected: Beside[Expected]
 
 
@@ -138,6 +140,17 @@ class Root:
 
     below: Beside[tuple[str, ...]]
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What a check of the running system is to find. packaging: of the distribution. esp: where the
+    EFI system partition is mounted.
+    """
+
+    below: Beside[tuple[str, ...]]
+    packaging: Packaging
+    esp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +179,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Uki:
-    """command_line: words, in which `{NAME}` stands for what is found. name: of the image."""
+    """command_line: words, in which `{NAME}` stands for what is found. name: of the image. loader:
+    whose stub it starts with."""
 
     name: str
     command_line: tuple[str, ...]
+    loader: BootLoader
     architecture: Architecture
     below: Beside[tuple[str, ...]]
     found: Mapping[str, Found] = field(default_factory=dict)
@@ -181,7 +196,7 @@ class FileSystem:
 
     size: bytes. mount: where it is mounted, if anywhere; others: where all others are. root: the
     name of the result with the merged root. uki: of the step that makes what it boots, for the EFI
-    system partition. tools: which tree of tools writes and reads it.
+    system partition, which has the boot loader, too.
     """
 
     key: str
@@ -193,6 +208,7 @@ class FileSystem:
     options: Mapping[str, str]
     mount: str | None
     others: tuple[str, ...]
+    loader: BootLoader
     architecture: Architecture
     epoch: int
     root: Beside[str]
@@ -226,6 +242,7 @@ class Manifest:
 
     root: str
     uki: str | None
+    packaging: Packaging
     below: Beside[tuple[str, ...]]
     epoch: int
     fat: tuple[FileSystem, ...] = ()

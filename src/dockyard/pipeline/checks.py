@@ -11,9 +11,16 @@ from pathlib import Path
 
 from dockyard.config import LoadedImage
 from dockyard.disk.layout import FAT_TYPES, DiskLayout
+from dockyard.model.family import Family
 from dockyard.model.os import UkiMode
 from dockyard.model.packages import PackageKind, Pin
-from dockyard.pipeline.expected import SHADOW_SCRIPT, VERIFY, Expected, passed_over_pattern
+from dockyard.pipeline.expected import (
+    SHADOW_SCRIPT,
+    VERIFY,
+    Expected,
+    passed_over,
+    passed_over_pattern,
+)
 from dockyard.pipeline.file_questions import file_questions
 from dockyard.tree.additional import added_paths
 from dockyard.tree.check import Check, Question, Unasked
@@ -21,7 +28,6 @@ from dockyard.tree.fstab import FstabSetting
 from dockyard.tree.own_checks import own_checks
 from dockyard.tree.setting import Setting
 
-RPM = "rpm"
 _RPM_SECONDS = 120
 
 # A service that was started once more, on a machine that was busy, is no lie; one that was so three
@@ -70,12 +76,13 @@ def image_questions(
     settings: Sequence[Setting],
     command_line: str,
     layout: DiskLayout,
+    family: Family,
     built: Built | None,
 ) -> list[Question]:
     """Every question about an image: packages, accounts, kernel command line, partitions, each
     setting, services, files, and the user's own. built: None where the store has no such build.
     """
-    found: list[Question] = [*_packages(loaded, pins, built)]
+    found: list[Question] = [*_packages(loaded, pins, family, built)]
     found.append(_command_line(loaded, command_line))
     found += [_partition_table(layout), _partitions(layout)]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
@@ -94,7 +101,11 @@ def image_questions(
     else:
         found += _accounts(built.expected)
         found += file_questions(
-            built.manifest, _paths(settings), _foreign_mounts(layout), built.every_file
+            built.manifest,
+            _paths(settings),
+            _foreign_mounts(layout),
+            family.packaging,
+            built.every_file,
         )
     return [*found, *own_checks(loaded)]
 
@@ -115,10 +126,13 @@ def _foreign_mounts(layout: DiskLayout) -> list[str]:
     ]
 
 
-def _packages(loaded: LoadedImage, pins: Sequence[Pin], built: Built | None) -> list[Question]:
+def _packages(
+    loaded: LoadedImage, pins: Sequence[Pin], family: Family, built: Built | None
+) -> list[Question]:
     position = loaded.position("os.packages")
-    if not any(pin.name == RPM for pin in pins):
-        why = "the image has no rpm; its files are asked instead"
+    tool = family.packaging.tool
+    if not any(pin.name == tool for pin in pins):
+        why = f"the image has no {tool}; its files are asked instead"
         return [Unasked("the database of packages", why, position)]
     names = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM)
     digests = built.expected.headers if built else None
@@ -133,9 +147,10 @@ def _packages(loaded: LoadedImage, pins: Sequence[Pin], built: Built | None) -> 
     expect = "\n".join(names)
     found: list[Question] = [Check("packages", title, script, expect, position, _RPM_SECONDS)]
     if built and built.expected.rpm is not None:
+        places = passed_over(family.packaging, family.esp)
         script = (
             f"rpm -Va --noscripts {' '.join(VERIFY)} "
-            f"| grep -Ev '{passed_over_pattern()}' | LC_ALL=C sort"
+            f"| grep -Ev '{passed_over_pattern(places)}' | LC_ALL=C sort"
         )
         expect = "\n".join(built.expected.rpm)
         title = "rpm finds the packages as the build left them"

@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dockyard.archive import Archive
 from dockyard.host.sandbox import Tools
-from dockyard.install.rpm import DBPATH, header_digests, verify
+from dockyard.install.rpm import header_digests, verify
+from dockyard.install.rpmdb import NAME
+from dockyard.model.family import Packaging
 
 ACCOUNT_FILES = ("passwd", "group", "shadow")
 
 # Lines of `rpm -Va` that tell of places which are empty in an image and filled when it runs, or of
-# what a system writes there in its first minute.
+# what a system writes there in its first minute; beside the database of packages and the EFI system
+# partition.
 _PASSED_OVER = (
     *("/run", "/tmp", "/dev", "/proc", "/sys", "/var/tmp", "/var/log", "/var/cache"),
-    *("/var/lib/systemd", "/var/lib/rpm", "/boot/efi", "/etc/machine-id", "/etc/shadow"),
+    *("/var/lib/systemd", "/etc/machine-id", "/etc/shadow"),
 )
 # Without digests and dependencies: the digest of every header is asked for by itself.
 VERIFY = ("--nomtime", "--nofiledigest", "--nodeps", "--nodigest", "--nosignature")
@@ -52,19 +56,30 @@ class Expected:
         return cls(told["accounts"], told["rpm"], told["headers"])
 
 
-def expected_of(merged: Archive, tree: Path, tools: Tools) -> Expected:
-    """What the checks of a finished tree expect. merged: its archive. tree: may be written to."""
+def expected_of(
+    merged: Archive, tree: Path, tools: Tools, packaging: Packaging, esp: str
+) -> Expected:
+    """What the checks of a finished tree expect. merged: its archive. tree: may be written to.
+    packaging: of the distribution. esp: where the EFI system partition is mounted.
+    """
     accounts = {}
     for name in ACCOUNT_FILES:
         path = f"etc/{name}".encode()
         text = merged.read(path).decode(errors="surrogateescape") if merged.find(path) else ""
         lines = text.splitlines()
         accounts[name] = [_without_secret(line) for line in lines] if name == "shadow" else lines
-    has_rpm = (tree / DBPATH.lstrip("/") / "rpmdb.sqlite").is_file()
-    if not has_rpm:
+    dbpath = packaging.database
+    if not (tree / dbpath.lstrip("/") / NAME).is_file():
         return Expected(accounts, None)
-    rpm = sorted(filter(_counts, verify(tree, tools, options=VERIFY)))
-    return Expected(accounts, rpm, header_digests(tree, tools))
+    places = passed_over(packaging, esp)
+    said = verify(tree, tools, dbpath, options=VERIFY)
+    rpm = sorted(line for line in said if _counts(line, places))
+    return Expected(accounts, rpm, header_digests(tree, tools, dbpath))
+
+
+def passed_over(packaging: Packaging, esp: str) -> tuple[str, ...]:
+    """Places of which `rpm -Va` may say anything."""
+    return (*_PASSED_OVER, packaging.database, esp)
 
 
 def _without_secret(line: str) -> str:
@@ -76,15 +91,15 @@ def _without_secret(line: str) -> str:
     return f"{name}:{hashed}:{rest.partition(':')[2]}"
 
 
-def _counts(line: str) -> bool:
+def _counts(line: str, places: Sequence[str]) -> bool:
     """Whether a line of `rpm -Va` tells of something that stays as it is when the system runs."""
     path = line[line.find(" /") + 1 :]
-    return not any(path == place or path.startswith(f"{place}/") for place in _PASSED_OVER)
+    return not any(path == place or path.startswith(f"{place}/") for place in places)
 
 
-def passed_over_pattern() -> str:
+def passed_over_pattern(places: Sequence[str]) -> str:
     """An extended regular expression for lines that `_counts` leaves out."""
-    return f" ({'|'.join(_PASSED_OVER)})(/|$)"
+    return f" ({'|'.join(places)})(/|$)"
 
 
 # sh that prints shadow(5) as _without_secret does.

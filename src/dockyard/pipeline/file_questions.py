@@ -16,13 +16,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dockyard.model.family import Packaging
 from dockyard.tree.check import Check, Unasked
 from dockyard.tree.file_facts import FileFact, file_checks, name_checks
 
-# Written by a system while it runs: a path, and all below it.
+# Written by a system while it runs, beside what manages its packages: a path, and all below it.
 _LIVING = (
     *("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/var/spool"),
-    *("/var/lib/systemd", "/var/lib/rpm", "/var/lib/dnf", "/var/lib/chrony", "/var/lib/dockyard"),
+    *("/var/lib/systemd", "/var/lib/chrony", "/var/lib/dockyard"),
     "/var/lib/containerd",  # made 0700 by its daemon, when that is a file system of its own, too
     *("/etc/machine-id", "/etc/resolv.conf", "/etc/adjtime", "/etc/.updated", "/var/.updated"),
 )
@@ -36,7 +37,7 @@ _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/libexec/")
 _KEPT = (
     *("/usr", "/boot", "/etc/systemd", "/etc/sudoers.d", "/etc/pam.d", "/etc/security"),
     *("/etc/profile.d", "/etc/modprobe.d", "/etc/modules-load.d", "/etc/udev", "/etc/init.d"),
-    *("/etc/ld.so.conf.d", "/etc/tmpfiles.d", "/etc/sysctl.d", "/etc/dnf", "/etc/yum.repos.d"),
+    *("/etc/ld.so.conf.d", "/etc/tmpfiles.d", "/etc/sysctl.d"),
 )
 # ld.so(8) loads what this names into every program.
 _PRELOADED = "/etc/ld.so.preload"
@@ -57,26 +58,33 @@ _KINDS = {
 
 
 def file_questions(
-    manifest: Path, asked_elsewhere: Collection[str], mounted: Collection[str], every: bool
+    manifest: Path,
+    asked_elsewhere: Collection[str],
+    mounted: Collection[str],
+    packaging: Packaging,
+    every: bool,
 ) -> list[Check | Unasked]:
     """The questions about the files of a manifest.
 
     asked_elsewhere: paths that have checks of their own. mounted: directories in which a file
-    system without modes is mounted. every: ask for the bytes of all, not of a sample.
+    system without modes is mounted. packaging: of the distribution. every: ask for the bytes of all
+    files, not of a sample.
     """
     seed = hashlib.sha256()
     facts, living = [], Counter[str]()
     kept: dict[str, list[str]] = {}
     preloads = False
+    written = (*_LIVING, *packaging.written)
+    guarded = (*_KEPT, *packaging.settings)
     with manifest.open("rb") as lines:
         for line in lines:
             seed.update(line)
             fact = _fact(json.loads(line))
-            _keep(fact, kept)
+            _keep(fact, kept, guarded if not _place_of(fact.path, written) else ())
             preloads = preloads or fact.path == _PRELOADED
             if fact.path in asked_elsewhere or fact.path in mounted or _is_state(fact):
                 continue
-            if place := _place_of(fact.path, _LIVING):
+            if place := _place_of(fact.path, written):
                 living[place] += fact.path != place or not _is_directory(fact)
             elif (fact.size, fact.mode) != _NOTHING:
                 facts.append(fact)
@@ -102,13 +110,15 @@ def file_questions(
     return found
 
 
-def _keep(fact: FileFact, kept: dict[str, list[str]]) -> None:
-    """Note a path of the manifest in the directory that is to have no others."""
+def _keep(fact: FileFact, kept: dict[str, list[str]], guarded: Sequence[str]) -> None:
+    """Note a path of the manifest in the directory that is to have no others. guarded: where there
+    are such.
+    """
     parent, _, name = fact.path.rpartition("/")
     if parent in kept:
         kept[parent].append(name)
     directory = fact.mode is None or stat.S_ISDIR(fact.mode)
-    if directory and fact.size is None and (_place_of(fact.path, _KEPT) or name == ".ssh"):
+    if directory and fact.size is None and (_place_of(fact.path, guarded) or name == ".ssh"):
         kept[fact.path] = []
 
 

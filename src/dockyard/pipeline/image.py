@@ -24,7 +24,6 @@ from dockyard.tree.fstab import FstabSetting, Mount
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.users import GroupSetting, UserSetting
 
-ESP_MOUNT = "/boot/efi"
 _STEPS = "dockyard.pipeline.steps"
 
 # What the initrd and the EFI partition are made from, beside the packages: files in these places,
@@ -115,7 +114,7 @@ def image_steps(request: ImageRequest) -> ImageSteps:
             filesystems[partition.key] = _swap(partition, tools)
         if partition.filesystem is None:
             continue
-        boots = _boots(partition)
+        boots = _boots(partition, request.family.esp)
         stack = boot if boots else whole
         wanted = _filesystem(request, partition, stack, uki if boots else None)
         step = filesystems[partition.key] = _filesystem_step(wanted, stack, tools, uki)
@@ -194,6 +193,7 @@ def _packages(request: ImageRequest, tools: Step) -> Step:
         signed=tuple(sorted(pin.nevra for pin in lock.packages if pin.content is None)),
         documents=documents,
         epoch=epoch,
+        packaging=request.family.packaging,
         expected=arguments.Expected(
             replace(lock, tools=()),
             request.source.repositories,
@@ -307,7 +307,13 @@ def _kernel(boot: _Stack) -> Step:
 
 
 def _uki(request: ImageRequest, boot: _Stack, initrd: Step, tools: Step) -> Step:
-    wanted = arguments.Uki(request.name, request.command_line, request.architecture, boot.names)
+    wanted = arguments.Uki(
+        name=request.name,
+        command_line=request.command_line,
+        loader=request.family.loader,
+        architecture=request.architecture,
+        below=boot.names,
+    )
     return Step.of(
         "uki",
         "Join kernel and initrd into a UKI",
@@ -319,9 +325,9 @@ def _uki(request: ImageRequest, boot: _Stack, initrd: Step, tools: Step) -> Step
     )
 
 
-def _boots(partition: PartitionLayout) -> bool:
+def _boots(partition: PartitionLayout, esp: str) -> bool:
     system = partition.filesystem
-    return system is not None and any(mount.path == ESP_MOUNT for mount, _ in system.mounts)
+    return system is not None and any(mount.path == esp for mount, _ in system.mounts)
 
 
 def _filesystem(
@@ -346,6 +352,7 @@ def _filesystem(
         options=dict(system.options),
         mount=mount,
         others=tuple(path for path in everywhere if path != mount),
+        loader=request.family.loader,
         architecture=request.architecture,
         epoch=request.epoch,
         root=stack.root.name,
@@ -414,6 +421,7 @@ def _manifest(
     wanted = arguments.Manifest(
         root=whole.root.name,
         uki=uki.name if uki else None,
+        packaging=request.family.packaging,
         below=whole.names,
         epoch=request.epoch,
         fat=systems,
@@ -436,7 +444,7 @@ def _expected(whole: _Stack, tools: Step, request: ImageRequest) -> Step:
         "expected",
         "Note what checks are to find",
         f"{_STEPS}.manifest:note_expectations",
-        arguments.Root(whole.names, request.epoch),
+        arguments.Expectations(whole.names, request.family.packaging, request.family.esp),
         (tools, whole.root),
         borrowed=whole.layers,
     )

@@ -41,5 +41,6 @@ def questions_of(
         (*request.settings.settings, fstab_of(request)),
         command_line,
         request.layout,
+        request.family,
         built,
     )

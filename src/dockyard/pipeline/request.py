@@ -23,6 +23,7 @@ from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
+from dockyard.model.family import Family
 from dockyard.model.packages import Lock, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
@@ -117,6 +118,10 @@ class ImageRequest:
     @property
     def architecture(self) -> Architecture:
         return self.distro.distro.architecture
+
+    @property
+    def family(self) -> Family:
+        return self.distro.distro.of_family
 
     @property
     def inputs(self) -> tuple[Path, ...]:

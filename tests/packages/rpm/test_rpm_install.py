@@ -12,6 +12,7 @@ from dockyard.host.files import make_root
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
 from dockyard.install.rpm import install, verify
+from dockyard.model.family import HARBOR
 from dockyard.packages.rpm.signature import sign
 
 pytestmark = pytest.mark.build
@@ -54,8 +55,8 @@ def test_an_installed_package_verifies_clean(tools: Tools, tmp_path: Path) -> No
     write(rich_package(), tmp_path / "a.rpm")
     try:
         make_root(root)
-        install([tmp_path / "a.rpm"], root, tools, 1_700_000_000)
-        assert verify(root, tools) == ()
+        install([tmp_path / "a.rpm"], root, tools, 1_700_000_000, HARBOR.packaging.database)
+        assert verify(root, tools, HARBOR.packaging.database) == ()
         # The shell below is lent all of this, and what is lent comes back without set-id bits.
         assert (root / "usr/bin/su").stat().st_mode & 0o7777 == 0o4755
         said = _shell(tools, tmp_path, f"getcap {root}/usr/bin/ping; cat {root}/usr/bin/halt")

@@ -19,6 +19,8 @@ import pysequoia
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.network import Network, TransferFailed, url_text, whole_number
+from dockyard.model.family import ARCHITECTURES
+from dockyard.model.packages import PackageKind
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.control import paragraphs
 from dockyard.packages.deb.suite import Suite
@@ -153,7 +155,7 @@ class DebianArchive:
 
 
 def _index_path(release: Release, suite: Suite) -> tuple[str, str]:
-    architecture = suite.architecture.names.debian
+    architecture = ARCHITECTURES[PackageKind.DEB][suite.architecture]
     stem = f"{suite.component}/binary-{architecture}/Packages"
     for suffix in _INDEX_SUFFIXES:
         if stem + suffix in release.files:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.family import DEBIAN
 from dockyard.packages.deb.control import paragraphs
 
-APT_DIRECTORY = Path("/etc/apt")
+APT_DIRECTORY = Path(DEBIAN.packaging.settings[0])
 
 _SUITES = frozenset(
     (

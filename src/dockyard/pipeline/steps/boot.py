@@ -52,7 +52,7 @@ def make_uki(work: Work, wanted: arguments.Uki) -> None:
             command_line=command_line,
             os_release=_os_release(tree),
             uname=version,
-            stub=efi.stub(tree, tools, wanted.architecture),
+            stub=efi.stub(tree, tools, wanted.loader, wanted.architecture),
         )
         uki.build_uki(content, work.out / esp.uki_name(wanted.name, version))
 

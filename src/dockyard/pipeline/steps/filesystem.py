@@ -86,7 +86,7 @@ def _bootable(content: Archive, uki: str, wanted: FileSystem, work: Work) -> Arc
     tools = trees_in(work.result(TOOLS)).main
     with merged_tree(work, wanted.below) as tree:
         ukis = {path.name: path for path in made}
-        found = esp.esp_content(tree, tools, ukis, wanted.architecture)
+        found = esp.esp_content(tree, tools, ukis, wanted.loader, wanted.architecture)
     data: dict[bytes, bytes | Path] = {os.fsencode(path): item for path, item in found.items()}
     time = wanted.epoch * 10**9
     entries = [Entry(path, Kind.FILE, 0o755, mtime_ns=time) for path in data]

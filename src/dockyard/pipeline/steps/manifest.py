@@ -28,7 +28,7 @@ def list_files(work: Work, wanted: arguments.Manifest) -> None:
     merged = load_root(work.result, wanted.root, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     with merged_tree(work, wanted.below[:1]) as tree:
-        owners = file_owners(tree, tools, work.out / "rpmdb")
+        owners = file_owners(tree, tools, work.out / "rpmdb", wanted.packaging.database)
     places = [os.fsencode((system.mount or "").strip("/")) for system in wanted.fat]
     listed = merged
     for system, at in zip(wanted.fat, places, strict=True):
@@ -37,9 +37,10 @@ def list_files(work: Work, wanted: arguments.Manifest) -> None:
     (work.out / MANIFEST).write_bytes(archive.manifest(listed, owners, places))
 
 
-def note_expectations(work: Work, wanted: arguments.Root) -> None:
+def note_expectations(work: Work, wanted: arguments.Expectations) -> None:
     """Fills `expected.json`: what no list of files tells."""
     merged = load_root(work.result, ROOT, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     with scratch_tree(work, wanted.below) as whole:
-        expected_of(merged, whole, tools).save(work.out / EXPECTED)
+        expected = expected_of(merged, whole, tools, wanted.packaging, wanted.esp)
+        expected.save(work.out / EXPECTED)

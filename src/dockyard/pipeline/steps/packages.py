@@ -110,6 +110,7 @@ def _assembled(work: Work, wanted: Packages) -> Archive:
         work.out,
         trees_in(work.result(TOOLS)).main,
         wanted.epoch,
+        wanted.packaging,
         database=database,
         documents=wanted.documents,
         indices=[work.result(name) for name in wanted.indices],
@@ -128,11 +129,11 @@ def _installed(work: Work, wanted: Packages) -> Archive:
 
     installed(0)
     tools = trees_in(work.result(TOOLS)).main
-    epoch, documents = wanted.epoch, wanted.documents
-    install(packages, tree, tools, epoch, documents=documents, installed=installed)
+    epoch, dbpath, documents = wanted.epoch, wanted.packaging.database, wanted.documents
+    install(packages, tree, tools, epoch, dbpath, documents=documents, installed=installed)
     removal.remove_tree(unsigned)
     work.progress("finishing the tree")
-    finish(tree, epoch)
+    finish(tree, epoch, wanted.packaging)
     work.progress("reading the tree")
     listed = archive.scan(tree, epoch=epoch)
     archive.save(listed, work.out / INDEX)

@@ -1,0 +1,207 @@
+"""Families of distributions: what differs between them, in one table.
+
+A family is the distributions, or the releases of one, that keep these facts in the same places. It
+is chosen by what os-release(5) says (`ID`, `VERSION_ID`, `ID_LIKE`), which is also what a
+distribution's `name` and `version` say. Code reads the table and has no branches by distribution.
+
+Sources: `%_dbpath` of each distribution's rpm (Fedora's change RelocateRPMToUsr, which Enterprise
+Linux took over with release 10), dpkg(1), dnf.conf(5), systemd-boot(7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dockyard.model.architecture import Architecture
+from dockyard.model.packages import PackageKind
+
+ESP_MOUNT = "/boot/efi"
+"""Where the EFI system partition is mounted, in all families of the table."""
+
+ARCHITECTURES: Mapping[PackageKind, Mapping[Architecture, str]] = {
+    PackageKind.RPM: {each: each.value for each in Architecture},
+    PackageKind.DEB: {Architecture.X86_64: "amd64", Architecture.AARCH64: "arm64"},
+}
+"""What packages of a format call each architecture."""
+
+
+def architecture_named(kind: PackageKind, name: str) -> Architecture | None:
+    """The architecture that packages of a format call so; None for an unknown name, and for that of
+    packages for any architecture.
+    """
+    names = ARCHITECTURES[kind]
+    return next((each for each in names if names[each] == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Packaging:
+    """How the systems of a family keep their packages. Paths are absolute.
+
+    kind: the format. database: the directory of the database of packages. tool: the program that
+    reads and writes it, which is also the name of its package. manager: the program that installs
+    from repositories. settings: directories of both's configuration. state: directories in which
+    the manager keeps records of its own. lock: a file of the database that means nothing once
+    nobody holds it. logs: what both log, globs in the last part.
+    """
+
+    kind: PackageKind
+    database: str
+    tool: str
+    manager: str
+    settings: tuple[str, ...]
+    state: tuple[str, ...]
+    lock: str
+    logs: tuple[str, ...]
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Directories that these programs write to while a system runs."""
+        return (self.database, *self.state)
+
+    @property
+    def volatile(self) -> tuple[str, ...]:
+        """What they leave that differs from run to run: files, globs in the last part."""
+        return (f"{self.database}/{self.lock}", *self.logs)
+
+
+@dataclass(frozen=True, slots=True)
+class BootLoader:
+    """A boot loader for EFI, and where a root and an EFI system partition have it. `{}` stands for
+    what EFI calls the architecture.
+
+    packages: that bring it. folder: of its programs, in a root. program: the loader; stub: what a
+    UKI starts with. place, settings: of the loader and of its settings on the partition.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    folder: str
+    program: str
+    stub: str
+    place: str
+    settings: str
+
+
+SYSTEMD_BOOT = BootLoader(
+    name="systemd-boot",
+    packages=("systemd-boot-efi", "systemd-boot-unsigned"),
+    folder="/usr/lib/systemd/boot/efi",
+    program="systemd-boot{}.efi",
+    stub="linux{}.efi.stub",
+    place="EFI/systemd",
+    settings="loader/loader.conf",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the distributions of a family have in common.
+
+    name: in a distribution's file and in messages. ids: IDs of os-release. since, before: the first
+    release of those IDs, and the first that is no longer of the family. loader: what images that we
+    make boot with. esp: where images mount the EFI system partition.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    packaging: Packaging
+    since: int = 0
+    before: int | None = None
+    loader: BootLoader = SYSTEMD_BOOT
+    esp: str = ESP_MOUNT
+
+    def has(self, id: str, release: int | None) -> bool:
+        """Whether a distribution is of the family. release: None for one without releases, which
+        is taken for the newest.
+        """
+        if release is None:
+            return id in self.ids and self.before is None
+        later = self.before is not None and release >= self.before
+        return id in self.ids and release >= self.since and not later
+
+
+_IN_VAR = "/var/lib/rpm"
+_IN_USR = "/usr/lib/sysimage/rpm"
+_ENTERPRISE = ("rhel", "almalinux", "centos", "ol", "rocky")
+
+
+def _dnf(database: str) -> Packaging:
+    return Packaging(
+        kind=PackageKind.RPM,
+        database=database,
+        tool="rpm",
+        manager="dnf",
+        settings=("/etc/dnf", "/etc/yum.repos.d"),
+        state=("/var/lib/dnf",),
+        lock=".rpm.lock",
+        logs=("/var/log/dnf*.log", "/var/log/hawkey.log"),
+    )
+
+
+def _dnf5(database: str) -> Packaging:
+    return Packaging(
+        kind=PackageKind.RPM,
+        database=database,
+        tool="rpm",
+        manager="dnf5",
+        settings=("/etc/dnf", "/etc/yum.repos.d"),
+        state=("/usr/lib/sysimage/libdnf5",),
+        lock=".rpm.lock",
+        logs=("/var/log/dnf5.log*",),
+    )
+
+
+def _tdnf(database: str) -> Packaging:
+    return Packaging(
+        kind=PackageKind.RPM,
+        database=database,
+        tool="rpm",
+        manager="tdnf",
+        settings=("/etc/tdnf", "/etc/yum.repos.d"),
+        state=("/var/lib/tdnf",),
+        lock=".rpm.lock",
+        logs=("/var/log/tdnf.log",),
+    )
+
+
+_APT = Packaging(
+    kind=PackageKind.DEB,
+    database="/var/lib/dpkg",
+    tool="dpkg",
+    manager="apt",
+    settings=("/etc/apt", "/etc/dpkg"),
+    state=("/var/lib/apt",),
+    lock="lock",
+    logs=("/var/log/dpkg.log", "/var/log/alternatives.log"),
+)
+
+DEBIAN = Family("debian", ("debian", "ubuntu"), _APT)
+HARBOR = Family("harbor", ("harbor",), _dnf(_IN_VAR))
+FAMILIES = (
+    HARBOR,
+    Family("enterprise-linux-9", _ENTERPRISE, _dnf(_IN_VAR), since=9, before=10),
+    Family("enterprise-linux-10", _ENTERPRISE, _dnf(_IN_USR), since=10),
+    Family("fedora-36", ("fedora",), _dnf(_IN_USR), since=36, before=41),
+    Family("fedora-41", ("fedora",), _dnf5(_IN_USR), since=41),
+    Family("azure-linux-3", ("azurelinux",), _tdnf(_IN_VAR), since=3, before=4),
+    Family("azure-linux-4", ("azurelinux",), _dnf5(_IN_USR), since=4),
+    DEBIAN,
+)
+
+
+def family_named(name: str) -> Family | None:
+    """The family of a name."""
+    return next((each for each in FAMILIES if each.name == name), None)
+
+
+def family_of(id: str, version: str = "", like: Iterable[str] = ()) -> Family | None:
+    """The family of a system; None for one that no row of the table is about.
+
+    id, version, like: ID, VERSION_ID and the words of ID_LIKE in its os-release, where the first
+    that is known counts. A distribution that is like another is taken to have its release numbers.
+    """
+    number, _, _ = version.partition(".")
+    release = int(number) if number.isdecimal() else None
+    found = (each for known in (id, *like) for each in FAMILIES if each.has(known, release))
+    return next(found, None)
