@@ -102,6 +102,8 @@ def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
         ({"components": "components: {own: }\n"}, "distro.made-twice"),
         ({"components": "components: {a: {rename: b}, b: }\n"}, "distro.made-twice"),
         ({"scriptlets": "scriptlets: {}\n"}, "distro.no-scriptlet"),
+        ({"package": PACKAGE.replace("}", ", architecture: amd64}")}, "distro.architecture"),
+        ({"distro": DISTRO + "family: debian\n"}, "distro.family"),
         ({"distro": DISTRO.replace("epoch: 1767225600\n", "")}, "distro.no-epoch"),
         ({"distro": DISTRO.replace("1767225600", "-1")}, "distro.out-of-range"),
         ({"distro": DISTRO + "repositories: [{id: a, baseurl: b}]\n"}, "distro.kind"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockyard.errors import DockyardError, Position
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, PinBy, Request
 from dockyard.packages import lockfile
 
@@ -40,6 +41,7 @@ def test_a_lock_reads_back_as_it_was_written(tmp_path: Path) -> None:
     back = lockfile.load(path)
     assert sorted(back.packages) == sorted(LOCK.packages)
     assert back.tools == LOCK.tools
+    assert back.request and back.request.architecture is Architecture.X86_64
     assert back.repositories == LOCK.repositories
     assert back.request == Request(("/usr/bin/awk", "bash"), weak=True)
 
@@ -74,7 +76,8 @@ texts = st.lists(st.text(plain, min_size=1, max_size=8), max_size=4).map(
 locks = st.builds(
     Lock,
     subject=words,
-    request=st.none() | st.builds(Request, texts, texts, words, st.booleans(), st.just({})),
+    request=st.none()
+    | st.builds(Request, texts, texts, st.sampled_from(Architecture), st.booleans(), st.just({})),
     repositories=st.just((LockedRepository("base"),)),
     packages=st.lists(pins, max_size=5, unique_by=lambda p: p.key).map(lambda v: tuple(sorted(v))),
     tools=st.lists(pins, max_size=3, unique_by=lambda p: p.key).map(lambda v: tuple(sorted(v))),
@@ -122,6 +125,7 @@ def test_a_bad_value_is_reported_with_its_line() -> None:
         (f', "digest": "{DIGEST}"', "", "neither digest nor content"),
         ('"size": 12', '"size": -1', "not a number of bytes"),
         ('"name": "zlib"', '"nam": "zlib"', "unknown field 'nam'"),
+        ('"architecture": "x86_64"', '"architecture": "amd64"', "not one of x86_64, aarch64"),
         ('"weak": true', '"weak": 1', "neither true nor false"),
         ('"pin": "content"', '"pin": "luck"', "not one of digest, content"),
         ('"id": "base"', '"id": "other"', "'base' is not declared"),

@@ -8,6 +8,7 @@ import pytest
 from listed_packages import metadata, package
 from rpm_repositories import access, add_rpm, index
 
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.pool import PackagePool
 from dockyard.packages.providing import providers, who_provides
@@ -56,6 +57,6 @@ def test_lists_of_files_are_read_where_primary_does_not_know(tmp_path: Path) -> 
     index(root, apart=True)
     repository = RpmRepository("r", (root.as_uri() + "/",), check_packages=False)
     path = "/usr/lib/systemd/system/a.service"
-    found = who_provides([path], [repository], access(tmp_path / "store"))
+    found = who_provides([path], [repository], access(tmp_path / "store"), Architecture.X86_64)
     assert found[path].packages == ("units",)
     assert found[path].advice == "install the package units"

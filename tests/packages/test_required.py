@@ -10,6 +10,7 @@ from rpm_repositories import access, add_rpm
 
 from dockyard.config import parse_image
 from dockyard.disk.layout import lay_out
+from dockyard.model.architecture import Architecture
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.model.packages import PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
@@ -65,7 +66,7 @@ def test_missing_packages_are_named_with_what_is_wanted_of_them(tmp_path: Path) 
 
     def missing(*names: str) -> dict[str, list[str]]:
         lock = locks.make_lock("web", Request(names), [source], known)
-        return missing_packages(wanted, lock, [source], known)
+        return missing_packages(wanted, lock, [source], known, Architecture.X86_64)
 
     assert missing("kernel") == {
         "util-linux": ["fsck"],
@@ -77,4 +78,4 @@ def test_missing_packages_are_named_with_what_is_wanted_of_them(tmp_path: Path) 
     # Planning asks no server.
     elsewhere = replace(source, base_urls=("https://mirror.invalid/",))
     lock = locks.make_lock("web", Request(("kernel",)), [source], known)
-    assert missing_packages(wanted, lock, [elsewhere], known) == {}
+    assert missing_packages(wanted, lock, [elsewhere], known, Architecture.X86_64) == {}

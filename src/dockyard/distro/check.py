@@ -15,6 +15,7 @@ import solv
 
 from dockyard.distro.arguments import PACKAGE, Checking
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.architecture import Architecture
 from dockyard.packages.rpm.contents import FileFlag, Sense
 from dockyard.packages.rpm.header import Tag
 from dockyard.packages.rpm.reader import RpmFile, read_package
@@ -55,7 +56,7 @@ def _unmet(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[
     """Requirements that no package meets."""
     pool = solv.Pool()
     architectures = {package.architecture for package in packages} - {"noarch"}
-    pool.setarch(min(architectures, default="x86_64"))
+    pool.setarch(min(architectures, default=Architecture.X86_64))
     repository = pool.add_repo("checked")
     known = [(package, _solvable(pool, repository, package)) for package in packages]
     pool.addfileprovides()

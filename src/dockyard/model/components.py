@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from dockyard.model.architecture import Architecture
 from dockyard.model.base import Mistake, Model
 from dockyard.model.distro_values import (
     Capabilities,
@@ -322,6 +323,9 @@ class ComponentsFile(Model):
     )
 
 
+_ARCHITECTURES = ("noarch", *(each.value for each in Architecture))
+
+
 class Package(Payload):
     """A package of our own, made of declared files: one file under packages/ each."""
 
@@ -331,7 +335,12 @@ class Package(Payload):
     epoch: int | None = field(
         "Epoch, as RPM has it, where version numbers started over.", default=None, examples=[1]
     )
-    architecture: str = field("Processor that it is for.", default="noarch", examples=["x86_64"])
+    architecture: str = field(
+        "Processor that it is for: `x86_64`, `aarch64`, or `noarch` for any.",
+        default="noarch",
+        examples=["x86_64"],
+        schema={"enum": [*_ARCHITECTURES]},
+    )
     summary: str = field("One line for people.", examples=["Release files of Harbor Linux"])
     description: str = field(
         "What it is, in sentences. Default: the summary.",
@@ -347,3 +356,12 @@ class Package(Payload):
         default=(),
         examples=[['u sshd 77 "sshd" /run/sshd']],
     )
+
+    def mistakes(self) -> Iterator[Mistake]:
+        if self.architecture not in _ARCHITECTURES:
+            yield Mistake(
+                ("architecture",),
+                "distro.architecture",
+                f"{self.architecture} is no architecture that packages are made for",
+                f"write one of {', '.join(_ARCHITECTURES)}",
+            )

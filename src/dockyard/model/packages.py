@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dockyard.errors import Position
+from dockyard.model.architecture import Architecture
 
 LOCK_VERSION = 2
 DEFAULT_PRIORITY = 99
@@ -110,7 +111,7 @@ class Request:
 
     install: tuple[str, ...]
     exclude: tuple[str, ...] = ()
-    architecture: str = "x86_64"
+    architecture: Architecture = Architecture.X86_64
     weak: bool = False
     wanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
 

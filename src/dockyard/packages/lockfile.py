@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host.files import read_regular
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import (
     LOCK_VERSION,
     Lock,
@@ -51,7 +52,7 @@ _PLAIN_PIN = re.compile(
 _PIN_NEEDED = frozenset(("name", "evr", "arch", "repository", "path"))
 _PIN_KNOWN = _PIN_NEEDED | {"kind", "size", "digest", "content"}
 _KINDS = {str(kind): kind for kind in PackageKind}
-_E = TypeVar("_E", PackageKind, PinBy)
+_E = TypeVar("_E", Architecture, PackageKind, PinBy)
 _LARGEST = (1 << 63) - 1
 _SHOWN = 60
 LOCK_IMAGE = "dockyard lock"
@@ -242,7 +243,9 @@ class _Reader:
             request = Request(
                 install=self._texts(row, "install", ("", 0)),
                 exclude=self._texts(row, "exclude", ("", 0)),
-                architecture=self._text_field(row, "architecture", ("", 0), default="x86_64"),
+                architecture=self._choice(
+                    row, "architecture", Architecture, Architecture.X86_64, ("", 0)
+                ),
                 weak=self._flag(row, "weak", ("", 0), default=False),
             )
         repositories = tuple(

@@ -19,7 +19,8 @@ from typing import Any
 import solv
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.packages import Pin, Request, RpmRepository
+from dockyard.model.family import ARCHITECTURES
+from dockyard.model.packages import PackageKind, Pin, Request, RpmRepository
 from dockyard.packages.rpm.modules import NONE, Modules
 from dockyard.packages.rpm.primary import in_order
 from dockyard.packages.rpm.repository import Metadata
@@ -53,7 +54,7 @@ class PackagePool:
     ) -> None:
         self.pool: Any = solv.Pool()
         self.pool.setdisttype(solv.Pool.DISTTYPE_RPM)
-        self.pool.setarch(request.architecture)
+        self.pool.setarch(ARCHITECTURES[PackageKind.RPM][request.architecture])
         self.request = request
         self.left_out: dict[int, LeftOut] = {}
         self.filelists = filelists
@@ -127,7 +128,7 @@ class PackagePool:
 
     def _leave_out(self) -> None:
         """Mark what architecture, excludes and includes keep from being chosen."""
-        architectures = {self.request.architecture, "noarch"}
+        architectures = {ARCHITECTURES[PackageKind.RPM][self.request.architecture], "noarch"}
         for repo in self.pool.repos:
             repository = self._repositories.get(repo.id) or RpmRepository("")
             excludes = _matcher((*repository.exclude, *self.request.exclude))

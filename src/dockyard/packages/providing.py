@@ -14,6 +14,7 @@ from typing import Any
 
 import solv
 
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.pool import PackagePool
@@ -53,7 +54,7 @@ def who_provides(
     wanted: Iterable[str],
     repositories: Sequence[RpmRepository],
     access: Access,
-    architecture: str = "x86_64",
+    architecture: Architecture,
     *,
     near: bool = True,
 ) -> dict[str, Provided]:

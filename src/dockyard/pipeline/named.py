@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from dockyard.engine.code import code_of
 from dockyard.errors import Position, Problem, Severity
 from dockyard.host.files import write_atomic
-from dockyard.model.packages import Lock, RpmRepository
+from dockyard.model.packages import Lock, Request, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
 from dockyard.tree.additional import added_paths
@@ -71,7 +71,7 @@ def unknown_names(
     from dockyard.pipeline.named_groups import unknown_groups
 
     def provided(wanted: Iterable[str]) -> Mapping[str, Provided]:
-        architecture = lock.request.architecture if lock.request else "x86_64"
+        architecture = (lock.request or Request(())).architecture
         return who_provides(wanted, repositories, access, architecture)
 
     paths = {_below_usr(path) for path in found.paths} | added

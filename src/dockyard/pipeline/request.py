@@ -215,7 +215,10 @@ def read_request(
 
 
 def _provided(
-    capability: str, repositories: Sequence[RpmRepository], access: Access, architecture: str
+    capability: str,
+    repositories: Sequence[RpmRepository],
+    access: Access,
+    architecture: Architecture,
 ) -> tuple[str, ...]:
     """The packages of repositories on this machine that have a capability."""
     from dockyard.packages.providing import who_provides

@@ -14,6 +14,7 @@ from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem
 from dockyard.initrd.build import requirements
 from dockyard.initrd.options import InitrdOptions
+from dockyard.model.architecture import Architecture
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.model.packages import Lock, RpmRepository
 from dockyard.model.storage import FileSystemType
@@ -51,7 +52,7 @@ def missing_packages(
     lock: Lock,
     repositories: Sequence[RpmRepository],
     access: Access,
-    architecture: str = "x86_64",
+    architecture: Architecture,
 ) -> dict[str, list[str]]:
     """The packages that a lock lacks, each with the programs and paths that are wanted of it; none
     where metadata on this machine cannot tell.
