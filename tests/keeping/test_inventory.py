@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kept_stores import NOW, add, key_of, note_plan
 
-from dockyard.engine.holds import Hold, hold_until_the_end, used
+from dockyard.engine.holds import Hold, choosing, forget_dead, hold_until_the_end, sweep, used
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.host import seal
@@ -111,6 +111,18 @@ def test_who_uses_results_is_known_until_it_ends(tmp_path: Path) -> None:
     # One that died holds no lock.
     (store.root / "locks/uses-1-0").write_text('["x"]')
     assert used(store) == {"a", "b"}
+    sweep(store)
+    assert not (store.root / "locks/uses-1-0").exists()
+    assert used(store) == {"a", "b"}
+
+
+def test_who_died_as_he_began_to_use_something_leaves_nothing_for_long(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    left = store.root / "locks" / f".uses-{os.getpid()}-0"
+    left.touch()
+    with choosing(store):
+        forget_dead(store)
+    assert not left.exists()
 
 
 def test_sizes_count_files_of_several_results_once(tmp_path: Path) -> None:

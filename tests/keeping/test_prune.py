@@ -73,6 +73,52 @@ def test_what_nobody_needs_goes_with_all_that_is_left_of_it(tmp_path: Path) -> N
     assert not (store.root / "answers" / key_of("old")).exists()
 
 
+def test_what_earlier_versions_kept_and_caches_that_nobody_uses_go(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    made = {
+        "converted/a/package.rpm": 0,
+        "signed/b.rpm": 0,
+        "metadata/solv/old.solv": 31,
+        "metadata/solv/new.solv": 29,
+        "metadata/keys/old": 400,
+        "solv/old.versions": 31,
+    }
+    for name, days in made.items():
+        path = store.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(8192))
+        aged(path, days * DAY)
+
+    def left() -> set[str]:
+        return {name for name in made if (store.root / name).exists()}
+
+    dry = prune(store, Wish(), dry=True)
+    assert left() == set(made)
+    done = prune(store, Wish())
+    for pruned in (dry, done):
+        assert [each.name for each in pruned.caches] == ["converted", "signed", "metadata", "solv"]
+        assert pruned.size >= 4 * 8192
+    assert left() == {"metadata/solv/new.solv", "metadata/keys/old"}
+    assert not (store.root / "converted").exists()
+    Store(store.root)
+    aged(store.root / "metadata/solv/new.solv", 600)
+    assert prune(store, Wish(everything=True)).caches == []  # somebody may be at work
+    aged(store.root / "metadata/solv/new.solv", 7200)
+    assert len(prune(store, Wish(everything=True)).caches) == 1
+    assert left() == {"metadata/keys/old"}
+
+
+def test_caches_of_another_store_stay(tmp_path: Path) -> None:
+    store, other = Store(tmp_path / "store"), tmp_path / "other"
+    other.mkdir()
+    (other / "old.solv").touch()
+    aged(other / "old.solv", 40 * DAY)
+    for name in ("metadata", "solv", "converted"):
+        (store.root / name).symlink_to(other)
+    assert prune(store, Wish()).caches == []
+    assert (other / "old.solv").exists()
+
+
 def test_downloads_of_another_store_stay(tmp_path: Path) -> None:
     store, other = Store(tmp_path / "store"), Blobs(tmp_path / "other")
     digest = other.add_bytes(b"other")

@@ -122,7 +122,8 @@ def prune(
 ) -> Answer:
     """Remove what no image or distribution needs as it was built last, and more where asked.
 
-    Left-overs, old logs and downloads that no known lock needs go too. What a running process
+    Left-overs, old logs, downloads that no known lock needs, metadata that was not used for 30
+    days (with --all: for an hour) and what earlier versions kept go too. What a running process
     uses, published repositories, and what `dockyard store keep` names always stay. --keep counts
     results, not downloads.
     """
@@ -142,6 +143,7 @@ def prune(
             {**result_json(inventory, each), "reason": reason} for each, reason in pruned.results
         ],
         "downloads": [each.digest for each in pruned.downloads],
+        "caches": {each.name: each.size for each in pruned.caches},
         "others": pruned.others,
         "size": pruned.size,
     }

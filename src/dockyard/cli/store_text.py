@@ -123,6 +123,8 @@ def pruned_text(pruned: Pruned, dry: bool, now: float, everything: bool) -> str:
     if pruned.downloads:
         size = terminal.size(sum(each.size for each in pruned.downloads))
         lines.append(f"{len(pruned.downloads)} downloads, {size}: no known lock needs them")
+    for each in pruned.caches:
+        lines.append(f"{each.name}/, {terminal.size(each.size)}: {each.why}")
     if pruned.others:
         lines.append(f"{pruned.others} locks, logs, records and left-overs")
     if not lines:

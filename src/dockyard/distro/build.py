@@ -18,7 +18,7 @@ from dockyard.distro.lock import check_suites, read_lock
 from dockyard.distro.publication import is_published, publish
 from dockyard.distro.steps import DistroSteps, distro_steps
 from dockyard.engine import events
-from dockyard.engine.holds import Hold
+from dockyard.engine.holds import Hold, sweep
 from dockyard.engine.plan import Plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
@@ -121,7 +121,7 @@ def build_distro(
         hold.keep(plan)
         if plan.to_run or store.has_work():
             namespace.enter()
-            store.sweep()
+            sweep(store)
         counted = _Counted(steps, listener)
         run_plan(plan, store, counted, jobs=jobs or processors())
         repository = store.answer(steps.repository)

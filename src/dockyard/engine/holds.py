@@ -2,6 +2,7 @@
 
     <store>/locks/uses-<pid>-<n>   held (flock) while a process uses results: their keys, and the
                                    ids of steps whose results it uses or makes, as a JSON list
+    <store>/locks/.uses-<pid>-<n>  one of those before it is held and has its text
     <store>/locks/gate             held by many while they plan, by one who chooses what goes
 
 Who plans holds the gate until it has said what it uses; so whoever holds it alone sees all that
@@ -53,17 +54,32 @@ class Hold:
         """The same by keys and ids of steps."""
         text = json.dumps(sorted(names)).encode()
         while self._file is None:
-            path = self._locks / f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
-            try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                self._descriptor = os.open(path, flags, 0o644)
-            except FileExistsError:
-                continue  # of a process that died, or one of another container
-            self._file = path
-        files.take_lock(self._descriptor)
+            self._file = self._new(text)
         os.pwrite(self._descriptor, text, 0)
         os.ftruncate(self._descriptor, len(text))
         self._gate.close()
+
+    def _new(self, text: bytes) -> Path | None:
+        """Make the file, which nobody sees before it is held; None where its name is taken: by a
+        process that died, or by one of another container.
+        """
+        name = f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
+        begun, path = self._locks / f".{name}", self._locks / name
+        try:
+            descriptor = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            return None
+        try:
+            files.take_lock(descriptor)
+            os.pwrite(descriptor, text, 0)
+            path.hardlink_to(begun)
+        except FileExistsError:
+            os.close(descriptor)
+            return None
+        finally:
+            begun.unlink(missing_ok=True)
+        self._descriptor = descriptor
+        return path
 
     def __exit__(self, *_: object) -> None:
         self._gate.close()
@@ -109,9 +125,16 @@ def used(store: Store) -> frozenset[str]:
     return frozenset(found)
 
 
-def forget_dead(store: Store) -> None:
-    """Remove what processes that died left; for whoever chooses."""
+def sweep(store: Store) -> None:
+    """Remove what processes that died left of their work, and what they used."""
+    store.sweep()
     for path in _files(store):
+        files.remove_lock(path)
+
+
+def forget_dead(store: Store) -> None:
+    """Remove what processes left that died as they began to use something; for whoever chooses."""
+    for path in (store.root / "locks").glob(f".{_PREFIX}*"):
         files.remove_lock(path)
 
 

@@ -8,23 +8,12 @@ from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
 
-# What rooms keep in a store, or kept (converted, signed), and which of it no other directory is
-# likely to have.
+# What rooms keep in a store, and which of it no other directory is likely to have.
 _NAMES = {
-    *(
-        "answers",
-        "blobs",
-        "converted",
-        "locks",
-        "logs",
-        "metadata",
-        "records",
-        "repositories",
-        "results",
-    ),
-    *("signed", "solv", "tools", "vm", "work"),
+    *("answers", "blobs", "locks", "logs", "metadata", "records", "repositories", "results"),
+    *("solv", "tools", "vm", "work"),
 }
-_MARKS = {"answers", "blobs", "converted", "locks", "records", "results"}
+_MARKS = {"answers", "blobs", "locks", "records", "results"}
 # What programs in the sandbox read of it; these, and what is below the first ones, are opened.
 _READ_WHOLE = ("blobs", "repositories", "tools")
 _READ = (*_READ_WHOLE, "results", "work")

@@ -14,6 +14,7 @@ from pathlib import Path
 from dockyard.engine import holds
 from dockyard.engine.store import Store
 from dockyard.host import clock, files, removal
+from dockyard.keeping.caches import Dispensable, dispensable
 from dockyard.keeping.choice import Wish, choose
 from dockyard.keeping.inventory import Inventory, Result, take_inventory
 from dockyard.keeping.products import forget_product
@@ -24,25 +25,27 @@ FRESH = 3600.0
 """Seconds for which a download, or the beginning of one, stays though nothing is known to need it:
 who fetched it may be at work.
 """
-_LOG_AGE = 30 * 86400.0
+_UNUSED = 30 * 86400.0  # seconds after which logs and caches go
 _KEY_LOCK = re.compile(r".+-[0-9a-f]{40}")
 
 
 @dataclass(slots=True)
 class Pruned:
-    """What was removed, or would be. results: each with the reason. others: how many locks,
-    records, logs and left-overs.
+    """What was removed, or would be. results: each with the reason. caches: of metadata, and what
+    earlier versions kept. others: how many locks, records, logs and left-overs.
     """
 
     results: list[tuple[Result, str]] = field(default_factory=list)
     downloads: list[Download] = field(default_factory=list)
+    caches: list[Dispensable] = field(default_factory=list)
     others: int = 0
 
     @property
     def size(self) -> int:
         """Bytes of disk."""
         results = sum(result.size for result, _ in self.results)
-        return results + sum(each.size for each in self.downloads)
+        downloads = sum(each.size for each in self.downloads)
+        return results + downloads + sum(each.size for each in self.caches)
 
 
 def prune(
@@ -53,8 +56,9 @@ def prune(
     needed: frozenset[str] = frozenset(),
     dry: bool = False,
 ) -> Pruned:
-    """Remove results as wished, and downloads that no product needs, left-overs, old logs, and
-    records of image files that are gone. Needs the namespace, unless dry.
+    """Remove results as wished, and downloads that no product needs, left-overs, old logs, caches
+    that were not used for long, and records of image files that are gone. Needs the namespace,
+    unless dry.
 
     tools: see take_inventory. needed: digests of downloads that are needed beside those of the
     products. dry: only say what would go.
@@ -62,7 +66,7 @@ def prune(
     now = clock.now()
     pruned = Pruned()
     if not dry:
-        store.sweep()
+        holds.sweep(store)
     with holds.choosing(store):
         inventory = take_inventory(store, tools)
         lost = [each for each in inventory.products if each.gone and not each.kept]
@@ -73,9 +77,14 @@ def prune(
             for product in lost:
                 forget_product(store, product)
             pruned.others += len(lost)
-            pruned.others += _tidy(store, inventory, now, wish.older_than or _LOG_AGE)
+            pruned.others += _tidy(store, inventory, now, wish.older_than or _UNUSED)
     for each in gone:
         removal.remove_tree(each)
+    unused = FRESH if wish.everything else wish.older_than or _UNUSED
+    pruned.caches = dispensable(store.root, now - max(unused, FRESH))
+    if not dry:
+        for cache in pruned.caches:
+            cache.remove()
     blobs = Blobs.of_store(store.root)
     if blobs.root.is_symlink():  # they are another store's
         return pruned

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -74,7 +75,7 @@ def _each(work: Callable[[A], B], items: Sequence[A], jobs: int = 2) -> list[B]:
 def content_of(pin: Pin, metadata: Metadata, access: Access) -> str:
     """The content digest of a package that the metadata lists, by its file's digest."""
     record = access.cache / "content" / split_digest(pin.digest)
-    if record.is_file():
+    with suppress(FileNotFoundError):
         return record.read_text()
     path = local_file(pin.path, metadata.bases)
     if path is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.engine.events import Listener, StepFailed, StepFinished, StepStarted, ignore
-from dockyard.engine.holds import Hold
+from dockyard.engine.holds import Hold, sweep
 from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
@@ -144,7 +144,7 @@ def build_image(
         inside = placing and needs_namespace(steps)
         if planned.plan.to_run or verify or inside or store.has_work():
             namespace.enter()
-            store.sweep()
+            sweep(store)
         run_plan(planned.plan, store, listener, jobs=jobs)
         if verify:
             from dockyard.pipeline.verify import verify_build
