@@ -8,6 +8,7 @@ SIGINT or SIGTERM stopped it.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
@@ -106,6 +107,7 @@ def _require_directory() -> None:
 def main() -> None:
     """Run the command line of this process and exit."""
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
+    atexit.register(gc.freeze)  # or all objects are searched, to free what goes with the process
     stopping.listen(_say_interrupted)
     settle()
     colours = terminal.colours()
