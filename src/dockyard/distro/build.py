@@ -5,11 +5,10 @@ distro build` runs, see `steps`; then publishes it, see `publication`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dockyard.distro.arguments import Signer
 from dockyard.distro.keys import default_directory, known_key, signing_key
@@ -18,15 +17,14 @@ from dockyard.distro.lock import check_suites, read_lock
 from dockyard.distro.publication import is_published, publish
 from dockyard.distro.steps import DistroSteps, distro_steps
 from dockyard.engine import events
-from dockyard.engine.holds import Hold, sweep
+from dockyard.engine.holds import Hold
 from dockyard.engine.plan import Plan
-from dockyard.engine.run import run_plan
+from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import namespace
 from dockyard.host.workers import processors
-from dockyard.keeping.products import DISTRIBUTION, note_product
+from dockyard.keeping.products import DISTRIBUTION, LastPlan, note_product, record_name
 from dockyard.model.packages import Lock
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.published import repository_path
@@ -52,7 +50,7 @@ class PlannedDistro:
     @property
     def record_name(self) -> str:
         """Under which name the store keeps this plan, for the reasons of the next."""
-        return _record_name(self.loaded)
+        return record_name(DISTRIBUTION, self.loaded.directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +116,8 @@ def build_distro(
     with Hold(store) as hold:
         planned = _planned(loaded, store, signer, origins, check=check, mend=True)
         steps, plan = planned.steps, planned.plan
-        hold.keep(plan)
-        if plan.to_run or store.has_work():
-            namespace.enter()
-            sweep(store)
         counted = _Counted(steps, listener)
-        run_plan(plan, store, counted, jobs=jobs or processors())
+        carry_out(plan, hold, store, counted, jobs=jobs or processors())
         repository = store.answer(steps.repository)
         if repository is None:
             raise DockyardError(store.gone(steps.repository))
@@ -133,7 +127,11 @@ def build_distro(
             remarks = tuple(_remarks(planned, store, repository))
         _note(planned, store)
         changed = publish(store, name, repository)
-        given_up = _within_limit(store) if plan.to_run else None
+        given_up = None
+        if plan.to_run:
+            from dockyard.keeping.limit import within_limit
+
+            given_up = within_limit(store)
     return BuiltDistro(
         path=repository_path(store.root, name),
         name=name,
@@ -144,12 +142,6 @@ def build_distro(
         remarks=remarks,
         given_up=given_up,
     )
-
-
-def _within_limit(store: Store) -> Pruned:
-    from dockyard.keeping.limit import limit_of, stay_below
-
-    return stay_below(store, limit_of(store.root))
 
 
 def _note(planned: PlannedDistro, store: Store) -> None:
@@ -188,7 +180,7 @@ def _planned(
     origins = origins or Origins.of_host(os.environ)
     steps = distro_steps(loaded, lock, store, signer, tools, origins)
     goals = [steps.check, steps.repository] if check else [steps.repository]
-    last = _LastPlan(store, _record_name(loaded))
+    last = LastPlan(store, record_name(DISTRIBUTION, loaded.directory))
     # What a fetch brought and is not there any more is no result, whatever is noted of it.
     gone = {}
     if steps.fetch and store.has(steps.fetch):
@@ -209,11 +201,6 @@ def _remarks(planned: PlannedDistro, store: Store, key: str) -> Iterator[Problem
     yield from version_kept(planned.loaded, store, key, steps.signed)
 
 
-def _record_name(loaded: LoadedDistro) -> str:
-    """The absolute path of its directory, with separators that a name can have."""
-    return "distro-" + str(loaded.directory).strip("/").replace("/", "+")[-200:]
-
-
 class _Counted:
     """A listener that counts the packages that are made."""
 
@@ -226,24 +213,3 @@ class _Counted:
         if isinstance(event, events.StepFinished) and not event.note:
             self.made += event.step in self._makers
         self._listener(event)
-
-
-class _LastPlan(Mapping[str, Any]):
-    """The record of the last plan, read only when a step is to run and says why."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self._store = store
-        self._name = name
-
-    @cached_property
-    def _record(self) -> Mapping[str, Any]:
-        return self._store.record(self._name)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._record[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._record)
-
-    def __len__(self) -> int:
-        return len(self._record)

@@ -20,12 +20,13 @@ from dockyard.engine.events import (
     StepReused,
     StepStarted,
 )
+from dockyard.engine.holds import Hold, sweep
 from dockyard.engine.plan import Action, Decision, Plan
 from dockyard.engine.step import Step
 from dockyard.engine.store import Store
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError
-from dockyard.host import clock, stopping
+from dockyard.host import clock, namespace, stopping
 from dockyard.host.storage import store_trouble_told
 
 if TYPE_CHECKING:
@@ -55,6 +56,25 @@ def run_plan(plan: Plan, store: Store, listener: Listener, *, jobs: int = 2) -> 
         # Steps side by side may meet the same trouble, such as a full disk.
         found = dict.fromkeys(problem for error in failures for problem in error.problems)
         raise DockyardError(*found)
+
+
+def carry_out(
+    plan: Plan,
+    hold: Hold,
+    store: Store,
+    listener: Listener,
+    *,
+    jobs: int = 2,
+    inside: bool = False,
+) -> None:
+    """Hold what a plan uses, and run it. Enters the namespace where there is something to do, or
+    inside is asked for: call it before any thread is started.
+    """
+    hold.keep(plan)
+    if plan.to_run or inside or store.has_work():
+        namespace.enter()
+        sweep(store)
+    run_plan(plan, store, listener, jobs=jobs)
 
 
 def _run(queue: _Queue, store: Store, listener: Listener, jobs: int) -> list[DockyardError]:

@@ -59,6 +59,11 @@ def limit_of(root: Path, environment: Mapping[str, str] = os.environ) -> int | N
     return size
 
 
+def within_limit(store: Store) -> Pruned:
+    """What `stay_below` removes for the limit that is set, by those who made something."""
+    return stay_below(store, limit_of(store.root))
+
+
 def stay_below(store: Store, limit: int | None) -> Pruned:
     """Remove the least recently used results when results and downloads have more bytes than the
     limit; never what a running process holds. Needs the namespace.

@@ -10,8 +10,9 @@ from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dockyard.errors import DockyardError, Problem
 IMAGE, DISTRIBUTION = "image", "distribution"
 
 _PREFIX = "product-"
+_RECORDS = {IMAGE: "plan", DISTRIBUTION: "distro"}
 _KEPT = "kept"
 
 
@@ -45,6 +47,34 @@ class Product:
     def gone(self) -> bool:
         """Whether its file is not there any more."""
         return not self.file.exists()
+
+
+def record_name(kind: str, place: Path) -> str:
+    """The name of the record of a product's last plan. place: its image file, or the directory of
+    its files; what it is named by, as a name of a file.
+    """
+    return f"{_RECORDS[kind]}-" + str(place.absolute()).strip("/").replace("/", "+")[-200:]
+
+
+class LastPlan(Mapping[str, Any]):
+    """The record of the last plan of a product, read only when a step is to run and says why."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    @cached_property
+    def _record(self) -> Mapping[str, Any]:
+        return self._store.record(self._name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._record[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._record)
+
+    def __len__(self) -> int:
+        return len(self._record)
 
 
 def note_product(

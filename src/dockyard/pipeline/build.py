@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.engine.events import Listener, StepFailed, StepFinished, StepStarted, ignore
-from dockyard.engine.holds import Hold, sweep
+from dockyard.engine.holds import Hold
 from dockyard.engine.plan import Plan, make_plan
-from dockyard.engine.run import run_plan
+from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import Problem
-from dockyard.host import clock, namespace
-from dockyard.keeping.products import IMAGE, note_product
+from dockyard.host import clock
+from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
@@ -37,6 +37,8 @@ from dockyard.pipeline.request import ImageRequest, read_request
 if TYPE_CHECKING:
     from dockyard.keeping.prune import Pruned
 
+_PIECE = 1 << 20
+
 
 @dataclass(frozen=True)
 class PlannedImage:
@@ -52,7 +54,7 @@ class PlannedImage:
     @property
     def record_name(self) -> str:
         """Under which name the store keeps this plan, for the reasons of the next."""
-        return record_name(self.request.loaded.path)
+        return record_name(IMAGE, self.request.loaded.path)
 
     @property
     def remarks(self) -> tuple[Problem, ...]:
@@ -98,7 +100,7 @@ def plan_image(
         file, store.root, origins, output_format, rpm_sources, placed_files(store)
     )
     steps = image_steps(request)
-    plan = make_plan(steps.goals, store, store.record(record_name(file)))
+    plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
     if plan.to_run:
         # It reads metadata by libraries that an unchanged build need not load.
         from dockyard.pipeline.required import require_parts
@@ -117,7 +119,7 @@ def without_damage(
     """
     steps = planned.steps
     read = {step.id: FILESYSTEM for step in steps.filesystems.values()} if whole_parts else {}
-    last = store.record(planned.record_name)
+    last = LastPlan(store, planned.record_name)
     return replace(planned, plan=whole_plan(steps.goals, store, last, mend=mend, read=read))
 
 
@@ -140,19 +142,19 @@ def build_image(
         identity = image_id(planned.request, steps, store)
         placing = not is_placed(identity, target, store)
         planned = without_damage(planned, store, whole_parts=placing)
-        hold.keep(planned.plan)
-        inside = placing and needs_namespace(steps)
-        if planned.plan.to_run or verify or inside or store.has_work():
-            namespace.enter()
-            sweep(store)
-        run_plan(planned.plan, store, listener, jobs=jobs)
+        inside = verify or (placing and needs_namespace(steps))
+        carry_out(planned.plan, hold, store, listener, jobs=jobs, inside=inside)
         if verify:
             from dockyard.pipeline.verify import verify_build
 
             verify_build(planned.request, steps, store, listener, jobs)
         _note(planned, store)
         placed = _place(planned, target, store, listener)
-        given_up = _within_limit(store) if planned.plan.to_run else None
+        given_up = None
+        if planned.plan.to_run:
+            from dockyard.keeping.limit import within_limit
+
+            given_up = within_limit(store)
         return _built(planned, store, target, placed, verify, given_up)
 
 
@@ -167,12 +169,6 @@ def _note(planned: PlannedImage, store: Store) -> None:
     note_product(store, name, IMAGE, request.name, request.loaded.path, digests)
 
 
-def _within_limit(store: Store) -> Pruned:
-    from dockyard.keeping.limit import limit_of, stay_below
-
-    return stay_below(store, limit_of(store.root))
-
-
 def _built(
     planned: PlannedImage,
     store: Store,
@@ -185,7 +181,7 @@ def _built(
     manifest = store.path(steps.manifest) / MANIFEST
     found = target.stat()
     with manifest.open("rb") as lines:
-        files = sum(1 for _ in lines)
+        files = sum(piece.count(b"\n") for piece in iter(lambda: lines.read(_PIECE), b""))
     return BuiltImage(
         path=target,
         manifest=manifest,
@@ -220,10 +216,3 @@ def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener
         return made
 
     return place(write, identity, target, store)
-
-
-def record_name(file: Path) -> str:
-    """The name of an image file's record: its absolute path, with separators that a name can
-    have.
-    """
-    return "plan-" + str(file.absolute()).strip("/").replace("/", "+")[-200:]
