@@ -56,6 +56,8 @@ def identity_of(value: Any) -> Any:
 def _encoded(value: Any, *, whole: bool) -> Any:
     if type(value) in _PLAIN:
         return value
+    if type(value) is tuple:
+        return [_encoded(item, whole=whole) for item in value]
     if not whole:
         own = getattr(value, "identity", None)
         if own is not None:

@@ -135,7 +135,7 @@ class Store:
             if place.read_text() == key:
                 os.utime(place)
                 return
-        files.write_atomic(place, key.encode())
+        files.write_atomic(place, key.encode(), outlasts_power=False)
 
     def lend(self, step: Step, other: Store) -> None:
         """Use the result that a step has in another store, which must outlive this one."""

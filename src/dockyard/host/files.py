@@ -77,8 +77,14 @@ def _too_large(limit: int) -> OSError:
     return OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB, the most that is read")
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file of the host so that a reader sees the old or the new content, never a part."""
+def write_atomic(
+    path: Path, data: bytes, mode: int = 0o644, *, outlasts_power: bool = True
+) -> None:
+    """Write a file of the host so that a reader sees the old or the new content, never a part.
+
+    outlasts_power: also after a loss of power, for which the disk is waited for; what can be made
+    again, and shows by itself that it is not whole, need not.
+    """
     part = part_of(path)
     # Others may write to the directory, too: what they put under the name is not written through.
     part.unlink(missing_ok=True)
@@ -86,8 +92,9 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if outlasts_power:
+                file.flush()
+                os.fsync(file.fileno())
         part.rename(path)
     except BaseException:
         part.unlink(missing_ok=True)

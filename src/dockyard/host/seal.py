@@ -388,4 +388,4 @@ def _keep(directory: Path, rows: Mapping[str, _Row], head: _Head) -> None:
     size = "" if head.size is None else f" {head.size}"
     sealed = f"{head.content}{size}\n{text}".encode()
     given = hashlib.sha256(sealed).hexdigest().encode()
-    files.write_atomic(directory / NAME, given + b"\n" + sealed, mode=0o600)
+    files.write_atomic(directory / NAME, given + b"\n" + sealed, mode=0o600, outlasts_power=False)
