@@ -147,14 +147,14 @@ def copy_sparse(source: Path, target: Path) -> None:
             copy_range(reader.fileno(), writer.fileno(), start, end, start)
 
 
-def digest(path: Path) -> str:
+def digest(path: Path | str) -> str:
     """The SHA-256 of a file, in hex. Holes are not read: an image is mostly holes."""
-    found, at = hashlib.sha256(), 0
-    zeros = memoryview(bytes(1 << 20))
-    with path.open("rb", buffering=0) as file:
+    with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         if size <= _SMALL:
             return hashlib.sha256(file.readall()).hexdigest()
+        found, at = hashlib.sha256(), 0
+        zeros = memoryview(bytes(1 << 20))
         for start, end in (*data_ranges(file.fileno(), size), (size, size)):
             while at < start:
                 stopping.check()

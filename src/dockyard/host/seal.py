@@ -340,7 +340,7 @@ def _digest(full: str, like: str) -> str:
     as it was written.
     """
     if like.startswith(_PLAIN):
-        return f"{_PLAIN}{files.digest(Path(full))}"
+        return f"{_PLAIN}{files.digest(full)}"
     digest, done = hashlib.sha256(), 0
     descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
