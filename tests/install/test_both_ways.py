@@ -368,7 +368,7 @@ def test_a_file_with_several_names_that_a_scriptlet_writes_to_is_rpms_matter(
     script = PackageScriptlet("posttrans", script="echo more >> /usr/a")
     both = file("/usr/a", link=1), file("/usr/b", link=1)
     package = make(tmp_path, "links", *both, scriptlets=[script])
-    with pytest.raises(Unsuited, match="several names, was written to"):
+    with pytest.raises(Unsuited, match="a hard link, was written to"):
         assembled([*base, package], tmp_path, tools, EPOCH)
 
 

@@ -267,7 +267,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "private-keys",
         "A private SSH key is refused",
-        "It would lie in the image for all to read. Any other text is accepted as a public key, "
+        "It would be in the image for all to read. Any other text is accepted as a public key, "
         "with a warning when sshd would not read it.",
         "invalid",
         examples=(

@@ -74,7 +74,7 @@ def referenced(loaded: LoadedImage) -> tuple[Path, ...]:
     found = []
     for at, path, _ in _references(loaded):
         local = loaded.local(path)
-        # A distribution may be named by its directory, where much else may lie.
+        # A distribution may be named by its directory, which may have much else in it.
         found.append(local / "distro.yaml" if at == "distro" and local.is_dir() else local)
     for _, _, lists_field in _LISTS:
         found += [loaded.local(path) for path in getattr(loaded.image.os.packages, lists_field)]

@@ -1,6 +1,6 @@
 """Brings upstream packages into the store; a step.
 
-What it brings lies with all that is fetched, by digest (`packages.blobs`); its result only lists
+What it brings is kept with all that is fetched, by digest (`packages.blobs`); its result only lists
 it. So packages that were removed since are fetched by a step that is planned anew.
 """
 

@@ -62,7 +62,7 @@ class Session:
             name = key.data
             if name is None:
                 self._selector.unregister(self._ended)
-                # What the program said last may still lie in the channels.
+                # What the program said last may still be in the channels.
                 for other in tuple(self._channels):
                     self._receive(other, came)
                 continue

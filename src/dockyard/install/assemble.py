@@ -1,8 +1,8 @@
-"""The tree of a set of packages, made of trees that they were unpacked into before.
+"""The tree of a set of packages, made from the trees that they were unpacked into earlier.
 
-    tree/     all files of the packages, see `compose`; nobody writes to it
-    upper/    what was made over it, as the upper directory of an overlay: by what rpm runs once for
-              a transaction, by the pass afterwards; and the database
+    tree/     all files of the packages, see `compose`; never written to
+    upper/    the upper directory of an overlay over it: the database, and what was written by the
+              scriptlets that rpm runs once per transaction and by the pass afterwards
     index     the archive of both
 
 The same as `rpm.install` and `finish` make in one directory, file by file and byte by byte; a test
@@ -67,7 +67,7 @@ def assemble(
     with mounts.overlay([masks, tree] if masked else [tree], upper, scratch, at):
         _place_database(at, database, packaging.database)
         rpm.run_stubs(names, stubs, at, tools, epoch)
-        # Who asked the database may have left its journal.
+        # A scriptlet that queried the database may have left its journal.
         _place_database(at, database, packaging.database)
         finish(at, epoch, packaging, written=upper)
     mounts.forget_lowers(upper)
@@ -75,14 +75,14 @@ def assemble(
         removal.remove_tree(directory)
     at.rmdir()
     whole = archive.merge(composed, upper, epoch=epoch)
-    _refuse_parted_links(composed, whole)
+    _refuse_separated_links(composed, whole)
     _refuse_changed_inputs(made, composed, whole)
     archive.save(whole, out / INDEX)
     return whole
 
 
 def _make_upper(upper: Path, composed: Archive) -> None:
-    """Make the upper directory; what it is, the root of the overlay is."""
+    """Make the upper directory; the root of the overlay takes its attributes from it."""
     files.make_root(upper)
     root = composed.find(b"")
     if root is not None:
@@ -99,7 +99,7 @@ def _place_database(root: Path, database: Path, dbpath: str) -> None:
 
 
 def _place_index(index: MadeIndex, composed: Archive, upper: Path) -> None:
-    """Put the files of an index over the tree, as its program would have left them."""
+    """Put the files of an index into the upper layer, as its program would have left them."""
     for entry in index.made:
         path = os.fsdecode(entry.path)
         if entry.kind is Kind.DIRECTORY:
@@ -111,21 +111,19 @@ def _place_index(index: MadeIndex, composed: Archive, upper: Path) -> None:
 
 
 def _refuse_changed_inputs(indices: Sequence[MadeIndex], composed: Archive, whole: Archive) -> None:
-    """Raise Unsuited when what an index was made of is not what it was any more."""
+    """Raise Unsuited when the input of an index was changed after it was made."""
     touched = [entry.path for n, entry in enumerate(whole) if whole.source_of[n]]
     touched += composed.positions.keys() - whole.positions.keys()
     for path in map(os.fsdecode, touched):
         if any(index.is_input(path) for index in indices):
-            raise Unsuited(f"/{path} was written to, of which an index had been made")
+            raise Unsuited(f"/{path} was changed after an index had been made from it")
 
 
-def _refuse_parted_links(composed: Archive, whole: Archive) -> None:
-    """Raise Unsuited when one of several names of a file was written to: an overlay parts them."""
+def _refuse_separated_links(composed: Archive, whole: Archive) -> None:
+    """Raise Unsuited when a hard link was written to: an overlay separates it from the others."""
     linked = {entry.target for entry in composed if entry.kind is Kind.HARDLINK}
     for entry in composed:
         if entry.path in linked or entry.kind is Kind.HARDLINK:
             now = whole.find(entry.path)
             if now is not None and whole.source_of[whole.positions[entry.path]]:
-                raise Unsuited(
-                    f"{path_text(entry.path)}, a file with several names, was written to"
-                )
+                raise Unsuited(f"{path_text(entry.path)}, a hard link, was written to")

@@ -1,12 +1,13 @@
-"""Puts the trees of unpacked packages together into one, by hard links, and makes its archive of
-theirs without reading a file.
+"""Merges the trees of unpacked packages into one by hard links, and derives its archive from theirs
+without reading a file.
 
-What comes out is what rpm unpacks of the same packages into an empty tree. Where that would depend
-on the order of packages, or be an error, `Unsuited` is raised, and rpm is to do it itself.
+The result is what rpm would unpack from the same packages into an empty tree. Where that would
+depend on the order of packages, or be an error, `Unsuited` is raised, and rpm has to do it itself.
 
-Nothing may write to the tree afterwards, for its files are those of the packages, too: it is made
-to lie below an overlay. Copies are made of what must have other attributes than in the package's
-tree: files that root does not own, and files that are newer than the image may be.
+Nothing may write to the tree afterwards, because it shares its files with the trees of the
+packages: it is meant to be the lower layer of an overlay. Files whose attributes must differ from
+those in the package's tree are copied: files that root does not own, and files that are newer than
+the image may be.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from dockyard.install.links import Links
 from dockyard.install.unpack import HEADER, INDEX, TREE, Facts
 from dockyard.packages.rpm.header import Tag, parse
 
-# The directories in which programs find the kernel, and those that rpm needs. What packages have in
-# the first two nobody sees: others are mounted there while packages are installed.
+# The directories in which programs find the kernel, and those that rpm needs. The first two are
+# mounted over while packages are installed, so nobody sees what packages have there.
 MOUNT_POINTS = (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777))
 _IN_USE = ((b"dev", b"dev/"), (b"proc", b"proc/"))
 _WANTED = frozenset((*TAGS, Tag.FILEUSERNAME, Tag.FILEGROUPNAME))
@@ -38,12 +39,12 @@ _ROOT = ("root", "root")
 
 
 class Unsuited(Exception):
-    """These packages must be installed by rpm itself; says why."""
+    """These packages must be installed by rpm itself. The message says why."""
 
 
 class _Placed(NamedTuple):
-    """An entry of the tree in the making. source: which package's tree it lies in, under which
-    path. owners: the names of its user and its group.
+    """An entry of the tree under construction. source: the number of the package whose tree has
+    it. path: its path there. owners: the names of its user and its group.
     """
 
     entry: Entry
@@ -56,7 +57,7 @@ _Found = dict[bytes, _Placed]
 
 
 def compose(packages: Sequence[Path], tree: Path, epoch: int, *, documents: bool = True) -> Archive:
-    """Fill a directory that does not exist with what packages have, and return its archive.
+    """Make a directory with the content of packages, and return its archive.
 
     packages: results of `unpack_package`; their order does not matter. epoch: seconds; nothing is
     newer, and every directory has this time. documents: also what is marked as documentation. Call
@@ -76,9 +77,7 @@ def compose(packages: Sequence[Path], tree: Path, epoch: int, *, documents: bool
 
 
 def _found(packages: Sequence[Path], documents: bool) -> _Found:
-    """What packages place, by path: those of files that go through links of directories are
-    resolved.
-    """
+    """What packages place, by path. Paths that lead through links to directories are resolved."""
     listed = [list(_placed_by(place, number, documents)) for number, place in enumerate(packages)]
     links = _links([each.entry for placed in listed for each in placed])
     found: _Found = {}
@@ -98,7 +97,7 @@ def _found(packages: Sequence[Path], documents: bool) -> _Found:
 
 
 def _links(entries: Sequence[Entry]) -> Links:
-    """The links, if any of them is on the way to something; mostly none is."""
+    """The links, if any of them is on the path to another entry; usually none is."""
     links = {each.path: each.target for each in entries if each.kind is Kind.SYMLINK}
     ways: set[bytes] = set()
     for entry in entries:
@@ -164,7 +163,7 @@ def _same(one: _Placed, other: _Placed) -> bool:
 
 
 def _with_parents(found: _Found) -> _Found:
-    """Add the directories that no package lists: root's, 0755."""
+    """Add the directories that no package lists: owned by root, mode 0755."""
     for name, mode in (("", 0o755), *MOUNT_POINTS):
         path = name.encode()
         made = _Placed(Entry(path, Kind.DIRECTORY, mode), -1, path, _ROOT)
@@ -205,7 +204,9 @@ def _owned(placed: _Placed, numbers: Sequence[Mapping[str, int]], epoch: int) ->
     if owners != _ROOT:
         for name, known in zip(owners, numbers, strict=True):
             if name not in known:
-                raise Unsuited(f"{path_text(entry.path)} belongs to {name}, whom no package has")
+                raise Unsuited(
+                    f"{path_text(entry.path)} belongs to {name}, which no package defines"
+                )
         uid, gid = (known[name] for name, known in zip(owners, numbers, strict=True))
         return replace(entry, uid=uid, gid=gid, mtime_ns=mtime)
     return entry if mtime == entry.mtime_ns else replace(entry, mtime_ns=mtime)
@@ -214,7 +215,7 @@ def _owned(placed: _Placed, numbers: Sequence[Mapping[str, int]], epoch: int) ->
 def _lay(
     entries: Sequence[Entry], placed: Sequence[_Placed], packages: Sequence[Path], into: Path
 ) -> None:
-    """Make the names of a tree, in canonical order."""
+    """Create all entries of a tree, in canonical order."""
     files.make_root(into)
     root = os.fsencode(into)
     trees = [_PackageTree(place) for place in packages]
@@ -237,10 +238,11 @@ def _lay(
 
 
 class _PackageTree:
-    """The tree of a package, whose files get further names.
+    """The tree of a package whose files are linked into another tree.
 
-    Each is what it was when the package was unpacked: it was not touched since the package's result
-    was sealed, or it is read. A further name touches a file, so the seal is renewed afterwards.
+    Each file is proved to be what it was when the package was unpacked: it has not been touched
+    since the package's result was sealed, or it is read. A new link touches a file, so the seal is
+    renewed afterwards.
     """
 
     def __init__(self, place: Path) -> None:
@@ -275,8 +277,8 @@ class _PackageTree:
 
 
 def discard(tree: Path, packages: Sequence[Path]) -> None:
-    """Remove a tree that was composed of packages: their files lose a name, and are what they were
-    before.
+    """Remove a tree that was composed of packages: their files lose a link and are otherwise
+    unchanged.
     """
     untouched = [place for place in packages if _is_untouched(place)]
     removal.remove_tree(tree)
@@ -305,7 +307,7 @@ def _copy(source: bytes, path: bytes, entry: Entry) -> None:
 
 
 def _dress(path: bytes, entry: Entry) -> None:
-    """Set owner, mode, attributes and time: in this order, for each undoes a later one."""
+    """Set owner, mode, attributes and time, in this order: setting one may undo those after it."""
     os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
     if entry.kind is not Kind.SYMLINK:
         os.chmod(path, entry.mode)  # noqa: PTH101 (bytes)

@@ -1,14 +1,14 @@
-"""Files that a program of the image makes of the files of many packages, and that take long: made
-once for all images in which the program reads the same.
+"""Files that a program of the image generates from the files of many packages, and that take long
+to generate: done once for all images in which the program reads the same input.
 
-`select` chooses the packages that have what the program reads, and those that the program needs to
-run. `make_index` runs the program in a tree of them alone, so that what it makes can depend on
-nothing else. `assemble` puts that in place before scriptlets run, and keeps them from running the
-program once more, see `masks`.
+`select` chooses the packages that contain the program's input, and those that the program needs to
+run. `make_index` runs the program in a tree of these packages alone, so that its output cannot
+depend on anything else. `assemble` puts the output in place before scriptlets run, and keeps them
+from running the program again, see `masks`.
 
 A selection: `selection.json`, the packages and the commands to run. An index: `files/`, and
-`index.json`, the commands that it stands for. Both have no commands where an image has nothing of
-it.
+`index.json`, the commands whose output it is. Neither has commands where an image has no input for
+the program.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _WANTED = frozenset((Tag.PROVIDENAME, Tag.REQUIRENAME, Tag.RECOMMENDNAME))
 class Indexer:
     """A program that makes an index. Paths are relative to the root.
 
-    inputs: where all lies that it reads, beside itself and its libraries. each: what of the image
-    it is called for, a pattern whose group is its argument. made: what it makes for an argument, a
-    pattern; without: the one of them that shows that a package brought the index.
+    inputs: where everything is that it reads, apart from itself and its libraries. each: the files
+    for which it is called, a pattern whose group is its argument. made: what it writes for an
+    argument, a pattern; without: the file among them that shows that a package brought the index.
     """
 
     program: str
@@ -67,8 +67,8 @@ INDEXERS: Mapping[str, Indexer] = {
 
 
 def select(name: str, packages: Mapping[str, Path], out: Path) -> None:
-    """Note in an empty directory what an index is made of. name: of one of `INDEXERS`. packages:
-    results of `unpack_package` by names of the caller's.
+    """Record in an empty directory what an index is made from. name: a key of `INDEXERS`. packages:
+    results of `unpack_package`, by names that the caller chooses.
     """
     indexer, names = INDEXERS[name], sorted(packages)
     places = [packages[each] for each in names]
@@ -94,7 +94,7 @@ def select(name: str, packages: Mapping[str, Path], out: Path) -> None:
 
 
 def _digest(place: Path) -> str:
-    """SHA-256 over all that comes out of a package."""
+    """SHA-256 over everything that a package unpacks to."""
     digest = hashlib.sha256((place / HEADER).read_bytes())
     digest.update((place / INDEX).read_bytes())
     return digest.hexdigest()
@@ -111,7 +111,9 @@ def _paths(place: Path) -> list[str]:
 def _with_needs(
     packages: Sequence[Path], paths: Sequence[Sequence[str]], first: set[int]
 ) -> set[int]:
-    """Packages with all that they need or want among the others, and so on; versions aside."""
+    """Packages and those among the others that they require or recommend, transitively; versions
+    are ignored.
+    """
     headers = [parse((place / HEADER).read_bytes(), 0, _WANTED)[0] for place in packages]
     providing: dict[str, list[int]] = {}
     for number, (header, own) in enumerate(zip(headers, paths, strict=True)):
@@ -128,7 +130,7 @@ def _with_needs(
 
 def _needs(header: Header) -> Iterable[str]:
     for name in (*header.texts(Tag.REQUIRENAME), *header.texts(Tag.RECOMMENDNAME)):
-        # Of a rich relation all that it names.
+        # A rich relation counts as all names in it.
         yield from _WORD.findall(name) if name.startswith("(") else (name,)
 
 
@@ -144,7 +146,7 @@ def make_index(selection: Path, packages: Mapping[str, Path], out: Path, epoch: 
     try:
         if chosen["commands"]:
             compose(places, tree, epoch)
-    except Unsuited:  # then rpm installs all of them, and their scriptlets make the index
+    except Unsuited:  # then rpm installs the packages, and their scriptlets make the index
         removal.remove_tree(tree)
         chosen["commands"] = []
     if chosen["commands"]:
@@ -178,7 +180,7 @@ def _keep(chosen: Mapping[str, Any], upper: Path, kept: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class MadeIndex:
-    """An index that was made before: its files, and the commands that made them."""
+    """An index that was made earlier: its files, and the commands that wrote them."""
 
     place: Path
     indexer: str
@@ -194,7 +196,7 @@ class MadeIndex:
         return archive.scan(self.place / FILES)
 
     def is_input(self, path: str) -> bool:
-        """Whether a path is one that the index was made of."""
+        """Whether a path is part of the index's input."""
         indexer = INDEXERS[self.indexer]
         if not self.commands or (self.place / FILES / path).exists():
             return False  # its own files, and the directories that they are in

@@ -16,7 +16,7 @@ class Links:
         """links: path and target of each."""
         self._targets: dict[bytes, bytes] = {}
         self._known: dict[bytes, bytes] = {b"": b""}
-        # Links that lie behind others come after them.
+        # Links that are reached through others come after them.
         for path, target in sorted(links, key=lambda link: (link[0].count(b"/"), link)):
             self._targets.setdefault(self.resolved(path), target)
             self._known = {b"": b""}

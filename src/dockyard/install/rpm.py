@@ -26,7 +26,7 @@ from dockyard.install import rpmdb
 from dockyard.install.compose import MOUNT_POINTS
 
 _COMMAND = ("/usr/bin/rpm", "--noplugins", "--nosignature")
-# rpm's own settings are those of the tools, though the tree's directories lie before it.
+# rpm reads the settings of the tools, though it sees the directories of the tree.
 _CONFIGURATION = Tools.inside("/usr/lib/rpm")
 _SETTINGS = (
     f"--rcfile={_CONFIGURATION}/rpmrc",

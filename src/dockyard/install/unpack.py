@@ -3,14 +3,14 @@
 A package's result directory:
 
     tree/          its files, owned by root, with their modes, times and capabilities
-    index          the archive of what the package lists and has, digests included; directories
-                   that it needs but does not list are in the tree alone
-    header         its header as the rpm database takes it, see `database_header`
-    package.json   what else there is to know, see `Facts`
+    index          the archive of what the package lists and contains, with digests; directories
+                   that it needs but does not list are in the tree only
+    header         its header as the rpm database stores it, see `database_header`
+    package.json   what else is known of it, see `Facts`
 
-One pass: what is decompressed is digested as it is written. Nothing here depends on an image:
+One pass: data is digested as it is decompressed and written. Nothing here depends on an image:
 whether documents are wanted, which numbers owners have and what other packages bring is decided
-when trees are put together, see `compose`. What rpm does not unpack (%ghost) is not there.
+when trees are merged, see `compose`. What rpm does not unpack (%ghost) is left out.
 
 Digests and signatures of packages are checked before they come here, see `packages`.
 """
@@ -72,7 +72,7 @@ def unpack_package(package: RpmFile | Path, out: Path, *, signed: bool = False) 
     """Unpack a package and return the archive of it.
 
     package: an RPM, which may be open. out: an empty directory, filled as the module says; call
-    `namespace.enter()` before. signed: the database shall keep the package's signatures, which
+    `namespace.enter()` before. signed: keep the package's signatures in the database; they
     differ from signer to signer. Raises DockyardError (`rpm.malformed`).
     """
     package = opened(package)
@@ -105,7 +105,7 @@ def unpack_package(package: RpmFile | Path, out: Path, *, signed: bool = False) 
 
 
 class _Group:
-    """Names of one file, in the order of the payload, and its entry under the first of them."""
+    """The hard links of one file, in the order of the payload, and its entry under the first."""
 
     def __init__(self, whole: Entry) -> None:
         self.whole = whole
@@ -113,17 +113,17 @@ class _Group:
 
 
 class _Tree:
-    """A tree in the making."""
+    """A tree under construction."""
 
     def __init__(self, root: Path, files: Sequence[PackagedFile]) -> None:
-        """files: those that the package lists; what is not to be unpacked is left out here."""
+        """files: those that the package lists; ghosts are left out here."""
         make_root(root)
         self._tree = root
         self._root = os.fsencode(root)
         self._wanted = {
             file.path.lstrip("/"): file for file in files if not file.flags & FileFlag.GHOST
         }
-        # Below them nothing can be made; `unsuited` told of it.
+        # Nothing can be made below these; `unsuited` has reported it.
         self._leaves = {
             os.fsencode(path) for path, file in self._wanted.items() if not file.is_directory
         }
@@ -132,8 +132,8 @@ class _Tree:
         self._directories: set[bytes] = {b""}
 
     def add(self, name: str, pieces: Iterator[bytes]) -> bool:
-        """Make what an entry of the payload is, with the attributes that the header gives it; False
-        for what the header does not list, or what was there before.
+        """Create what an entry of the payload describes, with the attributes in the header; False
+        where the header does not list it, or it was added before.
         """
         file = self._wanted.pop(name, None)
         if file is None:
@@ -171,7 +171,7 @@ class _Tree:
             return
         os.link(self._root + b"/" + group.whole.path, full, follow_symlinks=False)
         group.paths.append(entry.path)
-        # The data of a group stand with the last of its names.
+        # The payload has the data of hard links with the last of their names.
         if data := next(pieces, b""):
             descriptor = os.open(full, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
             group.whole = _written(descriptor, group.whole, chain((data,), pieces))
@@ -187,7 +187,7 @@ class _Tree:
         return True
 
     def missing(self) -> str:
-        """A path that the header lists and that has not come; empty when there is none."""
+        """A path that the header lists and the payload lacks; empty when there is none."""
         return min(self._wanted, default="")
 
     def finish(self) -> Archive:
@@ -211,7 +211,7 @@ def _capabilities(text: str) -> Xattrs:
     try:
         return ((os.fsencode(capabilities.ATTRIBUTE), capabilities.attribute(text)),)
     except ValueError:
-        return ()  # `unsuited` told of them
+        return ()  # `unsuited` has reported them
 
 
 def _written(descriptor: int, entry: Entry, pieces: Iterator[bytes]) -> Entry:
@@ -224,7 +224,7 @@ def _written(descriptor: int, entry: Entry, pieces: Iterator[bytes]) -> Entry:
             view = memoryview(piece)
             while view:
                 view = view[os.write(descriptor, view) :]
-        # In this order: each undoes a later one.
+        # In this order: setting one may undo those after it.
         os.fchown(descriptor, 0, 0)
         os.fchmod(descriptor, entry.mode)
         for name, value in entry.xattrs:
@@ -232,7 +232,7 @@ def _written(descriptor: int, entry: Entry, pieces: Iterator[bytes]) -> Entry:
         os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
     finally:
         os.close(descriptor)
-    # All arguments by place: dataclasses.replace takes as long as all else that is done here.
+    # Positional arguments: dataclasses.replace takes as long as everything else here.
     return Entry(
         entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime_ns, size,
         digest.hexdigest(), entry.target, entry.rdev, entry.xattrs,

@@ -143,7 +143,7 @@ class TrustedKey(Model):
 
 
 class Distro(Model):
-    """What the packages of a distribution are, or where they lie."""
+    """What the packages of a distribution are, or where they come from."""
 
     name: Name = field("Name of the distribution, in lower case.", examples=["harbor"])
     version: str = field("Version of the release, a text.", examples=["1"])
@@ -173,7 +173,7 @@ class Distro(Model):
         examples=[1767225600],
     )
     repositories: tuple[Repository, ...] = field(
-        "Where the packages of a binary distribution lie.", default=()
+        "Where the packages of a binary distribution are.", default=()
     )
     upstream: Upstream | None = field("Where components come from.", default=None)
     components: tuple[OwnFile, ...] = field(

@@ -30,7 +30,7 @@ def _absolute(value: str) -> str:
 
 def _relative(value: str) -> str:
     if value.startswith("/") or ".." in value.split("/"):
-        return f"{value!r} does not lie below the directory of distro.yaml"
+        return f"{value!r} is not below the directory of distro.yaml"
     return ""
 
 

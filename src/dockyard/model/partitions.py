@@ -1,4 +1,4 @@
-"""Disks and partitions of an image file (`storage.disks`), and the rules of where they lie.
+"""Disks and partitions of an image file (`storage.disks`), and the rules of where they are.
 
 Sizes and places are bytes; the table is a GPT.
 """
@@ -14,7 +14,7 @@ from dockyard.model.fields import Mark, Reading, Size, field
 GPT_HEADER = MIB
 GPT_FOOTER = MIB
 LONGEST_LABEL = 35
-# What decides where the partitions of a disk lie.
+# What decides where the partitions of a disk are placed.
 _PLACES: tuple[tuple[Segment, ...], ...] = tuple(
     ("partitions", ANY, key) for key in ("start", "end", "size")
 )
@@ -143,7 +143,7 @@ class Disk(Model):
         examples=["4G"],
     )
     partitions: tuple[Partition, ...] = field(
-        "The partitions, in the order in which they lie on the disk.", default=()
+        "The partitions, in the order in which they are on the disk.", default=()
     )
 
     @property

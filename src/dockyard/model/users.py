@@ -24,7 +24,7 @@ PRIVATE_KEY = (
     "config.private-key",
     "this is a private key",
     "give the public key, from the .pub file beside it, and make a new pair if others saw this one",
-    "it would lie in the image, where everyone who has the image can read it",
+    "it would be in the image, where everyone who has the image can read it",
 )
 
 

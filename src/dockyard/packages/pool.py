@@ -155,7 +155,7 @@ def _plain_path(location: str, repository: RpmRepository) -> str:
     path = location.removeprefix("./")
     if path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or "://" in path:
         what = f"repository {repository.id} lists a package at {location!r}"
-        why = "a package must lie below the repository's address"
+        why = "a package must be below the repository's address"
         problem = Problem("repository.damaged", what, repository.position, why)
         raise DockyardError(problem)
     return path

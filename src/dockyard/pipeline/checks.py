@@ -30,8 +30,8 @@ from dockyard.tree.setting import Setting
 
 _RPM_SECONDS = 120
 
-# A service that was started once more, on a machine that was busy, is no lie; one that was so three
-# times is. systemd gives a block of lines for every service, with an empty line between them.
+# A service that was started again once, on a busy machine, is no fault; three times is one. systemd
+# gives a block of lines for every service, with an empty line between them.
 _RESTARTING = """\
 systemctl show --property=Id,NRestarts,SubState '*.service' | (
     while IFS== read -r key value; do

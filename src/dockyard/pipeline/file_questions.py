@@ -1,6 +1,6 @@
 """What a booted image is asked about its files: kind, mode, owner and size of every one, by the
 manifest, and the bytes of a sample or of all; and whether there is anything more where programs
-lie, and what starts them or gives rights.
+are, and what starts them or gives rights.
 
 Left out is what a system rightly writes while it starts. The sample is drawn again for each
 build: whatever can give rights (set-id programs, /etc), small programs, and a share of the rest.

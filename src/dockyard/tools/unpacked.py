@@ -1,4 +1,4 @@
-"""The tools as they lie in the result of the step that unpacked them."""
+"""The tools as they are in the result of the step that unpacked them."""
 
 from __future__ import annotations
 

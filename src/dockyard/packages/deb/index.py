@@ -2,7 +2,7 @@
 
 The pool holds ranks in place of versions (see `ranked_pool`). It is written in
 libsolv's own format, named by the digests of the indexes that it was made from: making it takes
-seconds, loading it a fraction of one. The versions behind the ranks lie beside it and are read
+seconds, loading it a fraction of one. The versions behind the ranks are beside it and are read
 only to word a problem.
 """
 

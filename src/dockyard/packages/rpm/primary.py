@@ -1,6 +1,6 @@
 """primary.xml of rpm-md: what a repository says about each package (createrepo_c's format).
 
-Writes the metadata of packages that lie in a directory without any, out of their own headers, with
+Writes the metadata of packages in a directory without any, out of their own headers, with
 every file named, so that no second index is needed. Brings a fetched primary.xml into an order of
 its own, so that what is solved does not depend on the order in which a repository was made.
 """

@@ -55,7 +55,7 @@ _RELATIONS: dict[str, tuple[Tag, Tag, Tag]] = {
 
 @dataclass(frozen=True, slots=True)
 class RpmFile:
-    """An RPM that has been opened: its headers, and where its parts lie in the file (bytes)."""
+    """An RPM that has been opened: its headers, and where its parts are in the file (bytes)."""
 
     path: Path
     signature: Header

@@ -63,7 +63,7 @@ def make_index(work: Work, wanted: Index) -> None:
 
 
 def install_packages(work: Work, wanted: Packages) -> None:
-    """Fills `tree/` and what lies over it, `upper/`, and `index`, the archive of both.
+    """Fills `tree/` and what is layered over it, `upper/`, and `index`, the archive of both.
 
     Where rpm must install the packages itself, there is no `upper/`. What settings expect of
     packages that were not here before is looked for now.
