@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dockyard.model.storage import FileSystemType
-from dockyard.pipeline.image import label_of
+from dockyard.pipeline.filesystem_steps import label_of
 
 
 @pytest.mark.parametrize(

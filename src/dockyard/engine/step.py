@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -130,6 +130,11 @@ class Step:
             "code": f"sha256:{self.code}",
             "inputs": {each.name: each.id for each in self.inputs},
         }
+
+
+def names_of(steps: Iterable[Step]) -> tuple[str, ...]:
+    """The names of steps, by which what reads their results finds them."""
+    return tuple(step.name for step in steps)
 
 
 def key_of(

@@ -11,7 +11,7 @@ from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST
 from dockyard.pipeline.build import PlannedImage
 from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.expected import Expected
-from dockyard.pipeline.image import fstab_of
+from dockyard.pipeline.layer_steps import fstab_of
 from dockyard.tree.check import Question
 
 

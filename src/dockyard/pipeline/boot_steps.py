@@ -1,0 +1,52 @@
+"""The steps that make what an image boots: kernel, initrd, and both as a UKI."""
+
+from __future__ import annotations
+
+from dockyard.engine.step import Step
+from dockyard.model.os import InitrdBuilder
+from dockyard.pipeline import arguments
+from dockyard.pipeline.layer_steps import Stack
+from dockyard.pipeline.request import ImageRequest
+
+_BOOT = "dockyard.pipeline.steps.boot"
+
+
+def initrd_step(request: ImageRequest, boot: Stack) -> Step:
+    """The step that makes the initrd. boot: the root tree that shapes what boots."""
+    chosen = request.loaded.image.os.initrd
+    by_dracut = chosen.builder is InitrdBuilder.DRACUT
+    kinds = request.layout.initrd_filesystems
+    wanted = arguments.Initrd(by_dracut, kinds, chosen.modules, boot.names, request.epoch)
+    maker = "Let dracut make" if by_dracut else "Put together"
+    title = f"{maker} the initrd, for {', '.join(kinds)}"
+    function = f"{_BOOT}:make_initrd"
+    return Step.of("initrd", title, function, wanted, (boot.root,), borrowed=boot.layers)
+
+
+def kernel_step(boot: Stack) -> Step:
+    """The step that takes the kernel out of a root tree."""
+    wanted = arguments.Kernel(boot.names)
+    function = f"{_BOOT}:take_kernel"
+    return Step.of(
+        "kernel", "Take the kernel", function, wanted, (boot.root,), borrowed=boot.layers
+    )
+
+
+def uki_step(request: ImageRequest, boot: Stack, initrd: Step, tools: Step) -> Step:
+    """The step that joins kernel, initrd and command line."""
+    wanted = arguments.Uki(
+        name=request.name,
+        command_line=request.command_line,
+        loader=request.family.loader,
+        architecture=request.architecture,
+        below=boot.names,
+    )
+    return Step.of(
+        "uki",
+        "Join kernel and initrd into a UKI",
+        f"{_BOOT}:make_uki",
+        wanted,
+        (tools, initrd, boot.root),
+        borrowed=boot.layers,
+        details=(f"kernel command line: {' '.join(request.command_line)}",),
+    )

@@ -1,0 +1,144 @@
+"""The steps that write the file systems and swap spaces of an image, and read them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dockyard.disk.layout import FAT_TYPES, PartitionLayout
+from dockyard.engine.step import Step
+from dockyard.model.storage import FileSystemType
+from dockyard.pipeline import arguments
+from dockyard.pipeline.layer_steps import Stack
+from dockyard.pipeline.request import ImageRequest
+
+_FILESYSTEM = "dockyard.pipeline.steps.filesystem"
+
+# What a name of a FAT file system cannot have (mkfs.fat(8)).
+_NOT_IN_FAT = str.maketrans(dict.fromkeys('*?.,;:/\\|+=<>[]"', "_"))
+_LONGEST_FAT, _LONGEST, _LONGEST_SWAP = 11, 12, 15  # the second: what xfs holds, the least of all
+
+
+@dataclass(frozen=True)
+class FileSystemSteps:
+    """steps: of file systems and swap spaces by the key of their partition. proofs: those that read
+    each file system back. fat: file systems without owners and modes, each with what it is made of.
+    """
+
+    steps: Mapping[str, Step]
+    proofs: tuple[Step, ...]
+    fat: tuple[tuple[arguments.FileSystem, Stack], ...]
+
+
+def filesystem_steps(
+    request: ImageRequest, whole: Stack, boot: Stack, uki: Step, tools: Step
+) -> FileSystemSteps:
+    """The steps of all partitions. whole: the root tree. boot: what the EFI system partition is
+    made of, beside the UKI.
+    """
+    steps: dict[str, Step] = {}
+    proofs: list[Step] = []
+    fat: list[tuple[arguments.FileSystem, Stack]] = []
+    for partition in request.layout.partitions:
+        if partition.swap:
+            steps[partition.key] = _swap(partition, tools)
+        if partition.filesystem is None:
+            continue
+        boots = _boots(partition, request.family.esp)
+        stack, loaded = (boot, uki) if boots else (whole, None)
+        wanted = _filesystem(request, partition, stack, loaded)
+        step = steps[partition.key] = _filesystem_step(wanted, stack, tools, loaded)
+        proofs.append(_proof(wanted, step))
+        if partition.filesystem.type in FAT_TYPES and wanted.mount:
+            fat.append((wanted, stack))
+    return FileSystemSteps(steps, tuple(proofs), tuple(fat))
+
+
+def _boots(partition: PartitionLayout, esp: str) -> bool:
+    system = partition.filesystem
+    return system is not None and any(mount.path == esp for mount, _ in system.mounts)
+
+
+def _filesystem(
+    request: ImageRequest, partition: PartitionLayout, stack: Stack, uki: Step | None
+) -> arguments.FileSystem:
+    system = partition.filesystem
+    assert system is not None
+    mount = system.mount.path if system.mount else None
+    everywhere = sorted(
+        at.path
+        for item in request.layout.partitions
+        if item.filesystem is not None
+        for at, _ in item.filesystem.mounts
+    )
+    return arguments.FileSystem(
+        key=partition.key,
+        type=system.type.value,
+        size=partition.size,
+        uuid=system.uuid,
+        label=label_of(partition.label, system.type),
+        hash_seed=system.hash_seed,
+        options=dict(system.options),
+        mount=mount,
+        others=tuple(path for path in everywhere if path != mount),
+        loader=request.family.loader,
+        architecture=request.architecture,
+        epoch=request.epoch,
+        root=stack.root.name,
+        below=stack.names,
+        uki=uki.name if uki else None,
+        position=request.partition_position(partition.number),
+    )
+
+
+def label_of(label: str, kind: FileSystemType) -> str:
+    """The name of a file system: as much of the partition's as it can hold."""
+    if kind in FAT_TYPES:
+        return label.translate(_NOT_IN_FAT).strip()[:_LONGEST_FAT].upper()
+    return label[:_LONGEST]
+
+
+def _filesystem_step(
+    wanted: arguments.FileSystem, stack: Stack, tools: Step, uki: Step | None
+) -> Step:
+    """uki: the step that makes what the EFI system partition boots, for that."""
+    title = f"Write {wanted.type} for {wanted.mount or wanted.key}, {wanted.size >> 20} MiB"
+    return Step.of(
+        "filesystem",
+        title,
+        f"{_FILESYSTEM}:write_filesystem",
+        wanted,
+        (tools, stack.root, *((uki,) if uki else ())),
+        borrowed=stack.layers,
+        name=f"filesystem-{wanted.key}",
+        modules=(f"dockyard.filesystems.{module_of(wanted.type)}",),
+    )
+
+
+def module_of(kind: str) -> str:
+    """The module that writes a kind of file system."""
+    return "vfat" if kind == "fat32" else kind
+
+
+def _proof(wanted: arguments.FileSystem, written: Step) -> Step:
+    """The step that reads a file system back that was written, and compares it."""
+    title = f"Read {wanted.type} for {wanted.mount or wanted.key} back"
+    return Step.of(
+        "proof",
+        title,
+        f"{_FILESYSTEM}:prove_filesystem",
+        arguments.Proof(wanted, written.name),
+        (written, *written.inputs),
+        borrowed=written.borrowed,
+        name=f"proof-{wanted.key}",
+        modules=written.modules,
+    )
+
+
+def _swap(partition: PartitionLayout, tools: Step) -> Step:
+    """The step that makes a swap space."""
+    assert partition.swap is not None
+    wanted = arguments.Swap(partition.swap, partition.label[:_LONGEST_SWAP], partition.size)
+    title = f"Make swap space for {partition.key}, {partition.size >> 20} MiB"
+    function = f"{_FILESYSTEM}:make_swap"
+    return Step.of("swap", title, function, wanted, (tools,), name=f"swap-{partition.key}")

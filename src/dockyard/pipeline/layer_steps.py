@@ -1,0 +1,118 @@
+"""The steps that lay settings and scripts over an image's packages, and merge all into its root.
+
+Settings that can change what boots are a layer of their own, so that others repeat neither initrd
+nor EFI system partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dockyard.disk.fstab import source
+from dockyard.disk.growth import growth
+from dockyard.disk.layout import FAT_TYPES
+from dockyard.engine.step import Step, names_of
+from dockyard.pipeline import arguments
+from dockyard.pipeline.request import ImageRequest
+from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, plain_path
+from dockyard.tree.every import AnySetting, settled
+from dockyard.tree.fstab import FstabSetting, Mount
+from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.users import GroupSetting, UserSetting
+
+_STEPS = "dockyard.pipeline.steps"
+
+# What the initrd and the EFI partition are made from, beside the packages: files in these places,
+# and every setting that may write there.
+_BOOT_PLACES = tuple(
+    f"{path}/"
+    for path in (
+        "/usr", "/lib", "/lib64", "/bin", "/sbin", "/boot", "/etc/systemd", "/etc/udev",
+        "/etc/modprobe.d", "/etc/repart.d", "/etc/os-release", "/etc/ld.so.conf",
+        "/etc/ld.so.conf.d", "/etc/crypttab", "/etc/passwd", "/etc/group",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A root tree: the results that make it up, the lowest first, and the step that merges them."""
+
+    layers: tuple[Step, ...]
+    root: Step
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return names_of(self.layers)
+
+
+def layers_over(request: ImageRequest, packages: Step) -> tuple[Step, ...]:
+    """The packages step and every layer over it, in order."""
+    chosen = request.settings
+    boot: list[AnySetting] = []
+    other: list[AnySetting] = []
+    for setting in chosen.settings:
+        (boot if shapes_boot(setting) else other).append(setting)
+    mounts = [fstab_of(request)] if request.layout.partitions else []
+    layers: Sequence[tuple[str, str, Sequence[AnySetting]]] = (
+        ("boot-settings", "Apply settings that shape the boot", boot),
+        ("settings", "Apply settings", [*mounts, *other]),
+        ("scripts", "Run scripts", chosen.post_scripts),
+        ("final-scripts", "Run final scripts", chosen.final_scripts),
+    )
+    below: tuple[Step, ...] = (packages,)
+    for name, title, settings in layers:
+        if settings:
+            below = (*below, layer_step(name, title, settings, below, request.epoch))
+    return below
+
+
+def layer_step(
+    name: str, title: str, settings: Sequence[AnySetting], below: tuple[Step, ...], epoch: int
+) -> Step:
+    """A step that applies settings in order. below: the packages step, then the layers so far."""
+    wanted = arguments.Settings(settled(settings), names_of(below), epoch)
+    details = tuple(setting.describe() for setting in settings)
+    function = f"{_STEPS}.settings:apply_settings"
+    return Step.of("settings", title, function, wanted, below, name=name, details=details)
+
+
+def merged(name: str, title: str, layers: tuple[Step, ...], epoch: int) -> Stack:
+    """The root tree that layers make up. name, title: of the step that merges them."""
+    wanted = arguments.Root(names_of(layers), epoch)
+    function = f"{_STEPS}.root:merge_root"
+    return Stack(layers, Step.of("root", title, function, wanted, layers, name=name))
+
+
+def shapes_boot(setting: AnySetting) -> bool:
+    """Whether a setting may change what the initrd or the EFI partition is made from."""
+    match setting:
+        case HostnameSetting() | GroupSetting() | UserSetting() | FstabSetting():
+            return False
+        case AdditionalFileSetting(destination=destination):
+            return _in_boot_place(destination)
+        case AdditionalDirectorySetting(content=content):
+            return any(_in_boot_place(setting.target(path)) for path, _, _ in content)
+        case _:
+            return True
+
+
+def _in_boot_place(path: str) -> bool:
+    return f"{plain_path(path)}/".startswith(_BOOT_PLACES)
+
+
+def fstab_of(request: ImageRequest) -> FstabSetting:
+    """The setting that is `storage.filesystems`."""
+    mounts = []
+    for partition in request.layout.partitions:
+        system = partition.filesystem
+        for mount, _ in system.mounts if system else ():
+            kind = "vfat" if system and system.type in FAT_TYPES else str(system and system.type)
+            at = request.partition_position(partition.number)
+            options = tuple(mount.options.split(",")) if mount.options else ()
+            found = Mount(mount.path, kind, source(partition, mount.id_type), options, at)
+            mounts.append(found)
+    swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
+    ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
+    return FstabSetting(request.fstab, ordered, swaps, growth(request.layout))

@@ -1,0 +1,116 @@
+"""The steps that make the tree of all packages of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dockyard.engine.step import Step, names_of
+from dockyard.model.packages import Lock, LockedRepository, RpmRepository
+from dockyard.pipeline import arguments
+from dockyard.pipeline.request import ImageRequest
+from dockyard.tree.every import settled
+
+_STEPS = "dockyard.pipeline.steps"
+
+
+def packages_step(request: ImageRequest, tools: Step) -> Step:
+    """The step that has the tree of all packages, over those that unpack each of them."""
+    lock, epoch, documents = request.lock, request.epoch, request.source.documents
+    alone = replace(lock, tools=())
+    fetch = _fetch(request, alone)
+    unpacked = dict(_unpacked(request, fetch))
+    steps = tuple(unpacked.values())
+    names = names_of(steps)
+    database = Step.of(
+        "database",
+        "Write the database of packages",
+        f"{_STEPS}.packages:make_database",
+        arguments.Database(names, documents, epoch),
+        (tools, *steps),
+    )
+    found = Step.of(
+        "selection",
+        "Choose what the index of kernel modules is made of",
+        f"{_STEPS}.packages:select_index",
+        arguments.Selection("modules", names),
+        steps,
+        name="modules-selection",
+    )
+    index = Step.of(
+        "index",
+        "Make the index of kernel modules",
+        f"{_STEPS}.packages:make_index",
+        arguments.Index(found.name, names, epoch),
+        (found,),
+        borrowed=steps,
+        name="modules-index",
+    )
+    wanted = arguments.Packages(
+        packages={nevra: step.name for nevra, step in unpacked.items()},
+        database=database.name,
+        indices=(index.name,),
+        signed=tuple(sorted(pin.nevra for pin in lock.packages if pin.content is None)),
+        documents=documents,
+        epoch=epoch,
+        packaging=request.family.packaging,
+        expected=arguments.Expected(
+            alone,
+            request.source.repositories,
+            request.origins.offline,
+            settled(request.settings.settings),
+            request.loaded.position("os.packages"),
+            None if request.output.boots_nothing else request.layout.initrd_filesystems,
+        ),
+    )
+    title = f"Install {len(lock.packages)} packages"
+    function = f"{_STEPS}.packages:install_packages"
+    inputs = (tools, database, index, *steps)
+    return Step.of("packages", title, function, wanted, inputs, borrowed=(fetch,))
+
+
+def _fetch(request: ImageRequest, lock: Lock) -> Step:
+    """The step that fetches all packages of a lock."""
+    source = request.source
+    wanted = arguments.Fetch(
+        packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
+        lock=lock,
+        lock_file=str(source.lock_file),
+        repositories=source.repositories,
+        offline=request.origins.offline,
+    )
+    title = f"Fetch {len(lock.packages)} packages"
+    return Step.of(arguments.FETCH, title, f"{_STEPS}.fetch:fetch_packages", wanted)
+
+
+def _unpacked(request: ImageRequest, fetch: Step) -> Iterator[tuple[str, Step]]:
+    """The steps that unpack each package, by its name, version and architecture, in order."""
+    source = request.source
+    rules = {each.id: each for each in request.lock.repositories}
+    known = {each.id: each for each in source.repositories}
+    for pin in sorted(request.lock.packages):
+        rule = rules.get(pin.repository) or LockedRepository(pin.repository)
+        repository = known.get(pin.repository) or RpmRepository(pin.repository)
+        nevra = pin.nevra
+        wanted = arguments.Package(
+            digest=pin.content or pin.digest,
+            checked=rule.check_packages or repository.check_packages,
+            keys=rule.keys,
+            pin=pin,
+            rule=rule,
+            repository=repository,
+            lock_file=str(source.lock_file),
+            offline=request.origins.offline,
+        )
+        yield (
+            nevra,
+            Step.of(
+                "unpack",
+                f"Unpack {nevra}",
+                f"{_STEPS}.unpack:unpack",
+                wanted,
+                borrowed=(fetch,),
+                name=f"unpack-{nevra}",
+                group="Unpack packages",
+            ),
+        )
