@@ -72,7 +72,7 @@ class Small:
         deb = make_deb(
             self.place.parent / f"{name}.deb", name, entries, postinst=postinst, **fields
         )
-        digest = Blobs(self.mirror).add_file(deb)
+        digest = Blobs(self.mirror).add_bytes(deb.read_bytes())
         size, where = deb.stat().st_size, f"pool/{name}.deb"
         pin = Pin(name, "1.2-3", "amd64", SUITE, where, PackageKind.DEB, size, digest=digest)
         pins = {each.name: each for each in self._lock().packages} | {name: pin}

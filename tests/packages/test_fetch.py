@@ -234,12 +234,9 @@ def test_blobs_refuse_what_is_no_digest(blobs: Blobs) -> None:
             blobs.path(digest)
 
 
-def test_blobs_keep_what_has_the_digest_only(blobs: Blobs, tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"x")
-    assert blobs.add_file(tmp_path / "x") == digest_of(b"x")
-    with pytest.raises(DockyardError):
-        blobs.add_file(tmp_path / "x", digest_of(b"y"))
-    assert not blobs.has(digest_of(b"y")) and nothing_half(blobs)
+def test_blobs_are_kept_whole_and_for_all_to_read(blobs: Blobs) -> None:
+    assert blobs.add_bytes(b"x") == digest_of(b"x")
+    assert blobs.read(digest_of(b"x")) == b"x" and nothing_half(blobs)
     assert blobs.path(digest_of(b"x")).stat().st_mode & 0o777 == 0o644
 
 

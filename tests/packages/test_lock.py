@@ -300,7 +300,7 @@ def test_what_an_offline_directory_has_stays(
     for name in ("one", "three"):
         path = root / f"Packages/{name}-1-1.noarch.rpm"
         if name == "one":
-            offline.add_file(path)
+            offline.add_bytes(path.read_bytes())
         path.unlink()
     index(root)
     new, moves = refreshed(tmp_path, lock, source, offline.root)

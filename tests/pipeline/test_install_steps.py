@@ -138,7 +138,7 @@ def test_a_damaged_download_is_not_unpacked_and_is_removed(tools: Tools, tmp_pat
     work = installed(tmp_path / "image", tools)
     path = next((tmp_path / "image").glob("*.rpm"))
     blobs = Blobs.of_store(work.store)
-    digest = blobs.add_file(path)
+    digest = blobs.add_bytes(path.read_bytes())
     pin = Pin("some", "1-1", "noarch", "here", "gone.rpm", digest=digest, size=1)
     # As a lock by digest would have it: the fetched file is the download.
     fetched = tmp_path / "fetched"

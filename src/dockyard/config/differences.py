@@ -7,7 +7,6 @@ other verdict, and no case outside this list may differ.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal
 
 
@@ -28,9 +27,6 @@ class Difference:
     cases: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-
-    def covers(self, case: str) -> bool:
-        return any(fnmatchcase(case, pattern) for pattern in self.cases)
 
 
 # A disk with two partitions, whose file systems follow.
@@ -347,8 +343,3 @@ DIFFERENCES: tuple[Difference, ...] = (
         keys=("name", "distro", "os.initrd", "checks", "storage.filesystems.erofs"),
     ),
 )
-
-
-def difference_for(case: str) -> Difference | None:
-    """The entry that explains a case of Image Customizer, if one does."""
-    return next((item for item in DIFFERENCES if item.covers(case)), None)

@@ -14,7 +14,6 @@ from typing import IO
 from dockyard.errors import DockyardError, Position, Problem
 
 _ALGORITHM = "sha256"
-_BLOCK = 1 << 20
 
 
 def split_digest(digest: str) -> str:
@@ -106,26 +105,6 @@ class Blobs:
                 file.write(data)
                 self._publish(file, digest)
         return digest
-
-    def add_file(self, path: Path, digest: str | None = None) -> str:
-        """Keep a copy of a file; gives its digest.
-
-        digest: what it must be. Raises DockyardError (`fetch.digest-mismatch`) when it is not,
-        and keeps nothing then.
-        """
-        if digest is not None and self.has(digest):
-            return digest
-        running = hashlib.sha256()
-        with path.open("rb") as source, self._temporary() as file:
-            while block := source.read(_BLOCK):
-                running.update(block)
-                file.write(block)
-            found = f"{_ALGORITHM}:{running.hexdigest()}"
-            if digest is not None and found != digest:
-                Path(file.name).unlink()
-                raise DockyardError(mismatch(path.name, digest, found, str(path)))
-            self._publish(file, found)
-        return found
 
     def adopt(self, path: Path, digest: str) -> None:
         """Move a file of this file system, that is known to have the digest, to its place."""
