@@ -106,12 +106,13 @@ def _header(guid: UUID, entries: bytes, at: int, other: int, entries_at: int, la
     return summed.ljust(SECTOR, b"\0")
 
 
-def read(disk: IO[bytes]) -> Table:
+def read(disk: IO[bytes], size: int | None = None) -> Table:
     """Read the table of a disk file: the first copy, or the second where the first is damaged.
 
-    Raises DockyardError when neither is sound.
+    size: bytes of the disk, where the file goes on behind it. Raises DockyardError when neither is
+    sound.
     """
-    size = disk.seek(0, os.SEEK_END)
+    size = disk.seek(0, os.SEEK_END) if size is None else size
     for sector in (1, size // SECTOR - 1):
         found = _read_copy(disk, sector, size)
         if found is not None:

@@ -74,3 +74,12 @@ def type_guid(kind: PartitionType | str | None, architecture: Architecture) -> U
     if kind in _TYPES:
         return UUID(_TYPES[kind])
     return UUID(_BY_ARCHITECTURE[architecture][kind])
+
+
+def name_of(type_guid: UUID) -> str:
+    """The name of a partition type, of whichever architecture; empty for an unknown one."""
+    for table in (_TYPES, *_BY_ARCHITECTURE.values()):
+        for name, guid in table.items():
+            if UUID(guid) == type_guid:
+                return name.value
+    return ""

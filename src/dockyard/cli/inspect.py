@@ -1,0 +1,82 @@
+"""`dockyard inspect`: what an image is, read from its disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dockyard.cli import terminal
+from dockyard.cli.answer import Answer
+from dockyard.cli.options import store_option
+from dockyard.cli.verb import Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from dockyard.inspection import Inspected
+
+
+@click.command(cls=Verb)
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--packages", is_flag=True, help="List the packages, with versions and sizes.")
+@click.option("--users", is_flag=True, help="List every account, those of the system too.")
+@click.option("--services", is_flag=True, help="List the units that are enabled or masked.")
+@click.option(
+    "--tree",
+    metavar="DIRECTORY",
+    help="Show what is below a directory of the image and what it takes, such as / or /usr.",
+)
+@click.option(
+    "--depth", default=1, type=click.IntRange(1), show_default=True, help="With --tree: levels."
+)
+@store_option
+def command(
+    image: Path,
+    packages: bool,
+    users: bool,
+    services: bool,
+    tree: str | None,
+    depth: int,
+    store: Path,
+) -> Answer:
+    """Show what an image is: partitions, file systems, distribution, boot, packages, users.
+
+    IMAGE is a disk: raw, qcow2, VHD, VHDX or VMDK, whoever made it, or the image of a file system.
+    It is neither mounted nor started, and not changed. Needs no root.
+    """
+    from dockyard.cli.inspect_text import as_json, as_text, tree_text
+
+    with inspected(store, image) as (found,):
+        terminal.remark(found.remarks)
+        if tree is not None:
+            return tree_text(found, tree, depth)
+        text = as_text(found, packages=packages, users=users, services=services)
+        return Answer(text, as_json(found))
+
+
+def inspected(store: Path, *images: Path) -> AbstractContextManager[tuple[Inspected, ...]]:
+    """Images that are read, for as long as a block runs."""
+    from contextlib import contextmanager
+    from tempfile import TemporaryDirectory
+
+    from dockyard.host import namespace
+    from dockyard.inspection import inspect_image
+    from dockyard.tools.trees import tools_tree
+
+    @contextmanager
+    def read() -> Iterator[tuple[Inspected, ...]]:
+        namespace.enter()
+        tools = tools_tree(store)
+        with TemporaryDirectory(prefix="dockyard-inspect-", dir=os.environ.get("TMPDIR")) as name:
+            found = []
+            for number, image in enumerate(images):
+                scratch = Path(name) / str(number)
+                scratch.mkdir()
+                found.append(inspect_image(image, scratch, tools))
+            yield tuple(found)
+
+    return read()

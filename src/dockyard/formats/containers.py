@@ -1,0 +1,158 @@
+"""Opens what disk images come in: the raw disk in a qcow2, VHD, VHDX or VMDK, and files that are
+raw already.
+
+A format is told by its magic numbers, never by a name. qemu-img makes a sparse raw disk of what is
+none: its readers of these formats are the ones that everybody trusts, and reading that disk is
+quicker than asking qemu-nbd for each piece. It runs in the sandbox and sees the one image: what an
+image says of other files (backing files, external data, extents) is refused before.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.errors import DockyardError, Problem
+
+if TYPE_CHECKING:
+    from dockyard.host.sandbox import Tools
+
+_SECTOR = 512
+_VHD_FIXED = 2
+_EXTERNAL_DATA = 1 << 2  # an incompatible feature of qcow2
+_ENCRYPTED_AT = 32  # in the header of a qcow2
+
+
+class Container(StrEnum):
+    """What a disk image comes in. The values are the names that formats have elsewhere."""
+
+    RAW = "raw"
+    QCOW2 = "qcow2"
+    VHD = "vhd"
+    VHD_FIXED = "vhd-fixed"
+    VHDX = "vhdx"
+    VMDK = "vmdk"
+
+
+_QEMU = {
+    Container.QCOW2: "qcow2",
+    Container.VHD: "vpc",
+    Container.VHDX: "vhdx",
+    Container.VMDK: "vmdk",
+}
+
+# magic number, place, what it is, what to do instead.
+_NOT_DISKS = (
+    (b"\x1f\x8b", 0, "a file compressed by gzip", "gzip -dk"),
+    (b"\x28\xb5\x2f\xfd", 0, "a file compressed by zstd", "zstd -dk"),
+    (b"\xfd7zXZ\0", 0, "a file compressed by xz", "xz -dk"),
+    (b"BZh", 0, "a file compressed by bzip2", "bzip2 -dk"),
+    (b"PK\x03\x04", 0, "a ZIP archive", "unzip"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawDisk:
+    """A raw disk: the first `size` bytes of a file. container: what it came in."""
+
+    path: Path
+    size: int
+    container: Container
+
+
+def container_of(image: Path) -> Container:
+    """What an image comes in. Raises DockyardError for what is no disk, or is one only together
+    with other files.
+    """
+    with _opened(image) as file:
+        head = file.read(4096)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _SECTOR))
+        tail = file.read(_SECTOR)
+    if head[:4] == b"QFI\xfb":
+        _require_whole_qcow2(image, head)
+        return Container.QCOW2
+    if head[:8] == b"vhdxfile":
+        return Container.VHDX
+    if head[:4] == b"KDMV":
+        return Container.VMDK
+    if head.startswith(b"# Disk DescriptorFile"):
+        raise _refused(image, "it is the description of a VMDK whose data are in other files",
+                       "make it one file: qemu-img convert -O qcow2")  # fmt: skip
+    if tail[:8] == b"conectix" and len(tail) == _SECTOR:
+        kind = struct.unpack_from(">I", tail, 60)[0]
+        if kind not in (_VHD_FIXED, 3):
+            raise _refused(image, "it is a differencing VHD, which needs its parent",
+                           "merge it with its parent first")  # fmt: skip
+        return Container.VHD_FIXED if kind == _VHD_FIXED else Container.VHD
+    for magic, at, what, how in _NOT_DISKS:
+        if head[at : at + len(magic)] == magic:
+            raise _refused(image, f"it is {what}", f"unpack it first, with {how}")
+    if size < _SECTOR:
+        raise _refused(image, f"it has {size} bytes", "check the path, and that it is complete")
+    return Container.RAW
+
+
+def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
+    """The raw disk of an image: the file itself where that is one, else made in a directory.
+
+    Raises DockyardError.
+    """
+    container = container_of(image)
+    size = image.stat().st_size
+    if container is Container.RAW:
+        return RawDisk(image, size, container)
+    if container is Container.VHD_FIXED:
+        return RawDisk(image, size - _SECTOR, container)
+    from dockyard.host.process import ProcessFailed
+
+    out = scratch / "disk"
+    out.touch()
+    argv = ["qemu-img", "convert", "-f", _QEMU[container], "-O", "raw", str(image), str(out)]
+    try:
+        tools.run(argv, read=[image], write=[out])
+    except ProcessFailed as error:
+        why = error.completed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise _refused(image, f"qemu-img cannot read this {container}: {why}",
+                       "fetch or make the image again") from error  # fmt: skip
+    return RawDisk(out, out.stat().st_size, container)
+
+
+def _opened(image: Path):  # type: ignore[no-untyped-def]
+    try:
+        return image.open("rb")
+    except OSError as error:
+        raise DockyardError(
+            Problem(
+                "image.unreadable",
+                "the image cannot be read",
+                str(image),
+                error.strerror or str(error),
+                "check the path",
+            )
+        ) from error
+
+
+def _require_whole_qcow2(image: Path, head: bytes) -> None:
+    version, backing = struct.unpack_from(">IQ", head, 4)
+    (encryption,) = struct.unpack_from(">I", head, _ENCRYPTED_AT)
+    features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 else 0
+    if backing:
+        raise _refused(image, "it is a qcow2 that only has what differs from a backing file",
+                       "join the two: qemu-img convert -O qcow2")  # fmt: skip
+    if features & _EXTERNAL_DATA:
+        raise _refused(image, "it is a qcow2 whose data are in another file",
+                       "make it one file: qemu-img convert -O qcow2")  # fmt: skip
+    if encryption:
+        raise _refused(image, "it is an encrypted qcow2",
+                       "decrypt it first: qemu-img convert")  # fmt: skip
+
+
+def _refused(image: Path, why: str, fix: str) -> DockyardError:
+    return DockyardError(
+        Problem("image.not-a-disk", "the image cannot be used as a disk", str(image), why, fix)
+    )

@@ -1,0 +1,94 @@
+"""Who can log in, and which units are enabled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockyard.inspection.tree import Tree
+
+_NOT_SHELLS = ("/nologin", "/false", "/sync", "/shutdown", "/halt")
+_UNITS = "/etc/systemd/system"
+_LINKED = (".wants", ".requires", ".upholds")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account. password: `none` (empty: anybody), `locked`, `set`. keys: how many SSH keys are
+    authorised. login: whether its shell is one.
+    """
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+    password: str
+    keys: int
+    groups: tuple[str, ...]
+
+    @property
+    def login(self) -> bool:
+        return not self.shell.endswith(_NOT_SHELLS)
+
+
+def users_of(tree: Tree) -> tuple[User, ...]:
+    """The accounts of a tree, by uid and name."""
+    hashes = {row[0]: row[1] for row in _rows(tree, "/etc/shadow", 2)}
+    members = [(row[0], row[3].split(",")) for row in _rows(tree, "/etc/group", 4)]
+    found = []
+    for row in _rows(tree, "/etc/passwd", 7):
+        name, password, uid, gid, _, home, shell = row[:7]
+        if not (uid.isdecimal() and gid.isdecimal()):
+            continue
+        hashed = hashes.get(name, "") if password == "x" else password
+        keys = tree.text(f"{home}/.ssh/authorized_keys") or ""
+        found.append(
+            User(
+                name,
+                int(uid),
+                int(gid),
+                home,
+                shell,
+                _password(hashed),
+                sum(1 for line in keys.splitlines() if line.strip() and line[0] != "#"),
+                tuple(group for group, names in members if name in names),
+            )
+        )
+    return tuple(sorted(found, key=lambda user: (user.uid, user.name)))
+
+
+def _password(hashed: str) -> str:
+    if not hashed:
+        return "none"
+    return "locked" if hashed[0] in "!*" else "set"
+
+
+def _rows(tree: Tree, path: str, least: int) -> list[list[str]]:
+    rows = (line.split(":") for line in (tree.text(path) or "").splitlines())
+    return [row for row in rows if len(row) >= least and not row[0].startswith("#")]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """enabled: units that a directory of links in /etc starts. masked: units that cannot be
+    started. default_target: empty where nothing says.
+    """
+
+    enabled: tuple[str, ...]
+    masked: tuple[str, ...]
+    default_target: str
+
+
+def services_of(tree: Tree) -> Services:
+    """The units that an administrator, or a preset, has chosen."""
+    enabled: set[str] = set()
+    masked: set[str] = set()
+    for name in tree.names(_UNITS):
+        if name.endswith(_LINKED):
+            enabled.update(tree.names(f"{_UNITS}/{name}"))
+        elif tree.link(f"{_UNITS}/{name}") == "/dev/null":
+            masked.add(name)
+    default = ""
+    for place in (_UNITS, "/usr/lib/systemd/system"):
+        default = default or (tree.link(f"{place}/default.target") or "").rpartition("/")[2]
+    return Services(tuple(sorted(enabled)), tuple(sorted(masked)), default)

@@ -1,0 +1,147 @@
+"""The system on a disk: which of its file systems is the root, and what is mounted where in it.
+
+By fstab(5) of the root, as the system itself does it; partitions that it does not name are put in
+their place by their types where these say so (UAPI Discoverable Partitions Specification).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.archive import Archive
+from dockyard.disk.partition_types import ESP
+from dockyard.errors import DockyardError, Problem, Severity
+from dockyard.filesystems import by_name
+from dockyard.inspection.disks import FoundDisk, FoundPartition
+from dockyard.inspection.tree import Mounted, Tree
+
+if TYPE_CHECKING:
+    from dockyard.tools.unpacked import ToolTrees
+
+_OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSystem:
+    """tree: the system's. archives: what each file system holds, by the number of its partition.
+    mounts: where each is mounted, by number, the root's too. esp: the EFI system partition.
+    remarks: file systems that could not be read.
+    """
+
+    tree: Tree
+    archives: Mapping[int, Archive]
+    mounts: Mapping[int, str]
+    esp: int | None
+    remarks: tuple[Problem, ...]
+
+
+def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem:
+    """Read all file systems of a disk, and put them together.
+
+    scratch: where readers lay data that must be unpacked. Raises DockyardError where no file system
+    has a root.
+    """
+    archives: dict[int, Archive] = {}
+    remarks: list[Problem] = []
+    for partition in disk.partitions:
+        if partition.content is None or not partition.content.module:
+            continue
+        try:
+            archives[partition.number] = read_content(partition, scratch, tools)
+        except DockyardError as error:
+            remarks += (_remark(partition, each) for each in error.problems)
+    root = _root(disk.partitions, archives)
+    if root is None:
+        raise DockyardError(*(remarks or [_no_root(disk)]))
+    mounts = {root: "/", **_mounts(disk.partitions, archives, root)}
+    tree = Tree([Mounted(_inside(at), archives[number]) for number, at in mounts.items()])
+    esp = next((p.number for p in disk.partitions if p.entry.type_guid == ESP), None)
+    return FoundSystem(tree, archives, mounts, esp, tuple(remarks))
+
+
+def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> Archive:
+    """What the file system of a partition holds. Raises DockyardError."""
+    assert partition.content is not None
+    module = by_name(partition.content.module)
+    given = tools.testing if module.needs == "testing" else tools.main
+    return module.read(partition.region, given, scratch)
+
+
+def _inside(at: str) -> bytes:
+    return at.strip("/").encode(errors="surrogateescape")
+
+
+def _root(partitions: Sequence[FoundPartition], archives: Mapping[int, Archive]) -> int | None:
+    alone = {number: Tree([Mounted(b"", archive)]) for number, archive in archives.items()}
+    for number, tree in alone.items():
+        if any(tree.entry(path) for path in _OS_RELEASE):
+            return number
+    # Its /usr may be a file system of its own.
+    for number, tree in alone.items():
+        if tree.entry("/etc") and tree.entry("/usr"):
+            return number
+    return None
+
+
+def _mounts(
+    partitions: Sequence[FoundPartition], archives: Mapping[int, Archive], root: int
+) -> dict[int, str]:
+    fstab = Tree([Mounted(b"", archives[root])]).text("/etc/fstab") or ""
+    found: dict[int, str] = {}
+    for line in fstab.splitlines():
+        fields = line.split()
+        if len(fields) < 3 or line.lstrip().startswith("#") or not fields[1].startswith("/"):
+            continue
+        at = fields[1].replace("\\040", " ").rstrip("/")
+        for partition in partitions:
+            number = partition.number
+            known = number in archives and number != root and number not in found
+            if at and known and _is_named(partition, fields[0]):
+                found[number] = at
+    return found
+
+
+def _is_named(partition: FoundPartition, spec: str) -> bool:
+    """Whether the first field of a line of fstab(5) is about a partition."""
+    content = partition.content
+    assert content is not None
+    for path, tag in (
+        ("/dev/disk/by-uuid/", "UUID"),
+        ("/dev/disk/by-partuuid/", "PARTUUID"),
+        ("/dev/disk/by-label/", "LABEL"),
+        ("/dev/disk/by-partlabel/", "PARTLABEL"),
+    ):
+        if spec.startswith(path):
+            spec = f"{tag}={spec.removeprefix(path)}"
+    tag, _, value = spec.partition("=")
+    value = value.strip('"').replace("\\x20", " ")
+    names = {
+        "UUID": content.uuid.lower(),
+        "PARTUUID": str(partition.entry.guid),
+        "LABEL": content.label,
+        "PARTLABEL": partition.entry.name,
+    }
+    if tag in ("UUID", "PARTUUID"):
+        value = value.lower()
+    return bool(value) and names.get(tag) == value
+
+
+def _remark(partition: FoundPartition, problem: Problem) -> Problem:
+    from dataclasses import replace
+
+    where = f"partition {partition.number}" if partition.number else problem.where
+    return replace(problem, where=where, severity=Severity.WARNING)
+
+
+def _no_root(disk: FoundDisk) -> Problem:
+    kinds = [p.content.kind if p.content else "unknown" for p in disk.partitions]
+    return Problem(
+        "image.no-root",
+        "the image has no file system with a root that can be read",
+        str(disk.raw.path),
+        f"its partitions hold: {', '.join(kinds) or 'nothing'}",
+        "give an image whose root is ext4, xfs, btrfs or erofs, outside of LVM, RAID and LUKS",
+    )
