@@ -13,7 +13,7 @@ from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.family import HARBOR
 from dockyard.model.packages import Lock, PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
-from dockyard.pipeline.arguments import Expected, Fetch, Packages
+from dockyard.pipeline.arguments import FetchPackages, InstallPackages, RequiredNames
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.steps.fetch import fetch_packages
 from dockyard.pipeline.steps.packages import install_packages
@@ -114,10 +114,10 @@ def test_packages_from_afar_are_asked_when_they_are_here_before_any_is_installed
         assert unknown_names(settings, held, [afar], known, None) == []
         (tmp_path / "out").mkdir()
         (tmp_path / "fetched").mkdir()
-        fetch = Fetch({}, held, str(tmp_path / "lock"), (afar,), ())
+        fetch = FetchPackages({}, held, str(tmp_path / "lock"), (afar,), ())
         fetch_packages(Work(tmp_path / "fetched", {}, store.root), fetch)
-        expected = Expected(held, (afar,), (), settings)
-        wanted = Packages({}, "", (), (), True, 0, HARBOR.packaging, expected)
+        expected = RequiredNames(held, (afar,), (), settings)
+        wanted = InstallPackages({}, "", (), (), True, 0, HARBOR.packaging, expected)
         with pytest.raises(DockyardError, match="no unit ngnix"):
             install_packages(Work(tmp_path / "out", {}, store.root), wanted)
     assert unknown_names(settings, held, [afar], known, None) != []

@@ -59,18 +59,18 @@ def installed(directory: Path, tools: Tools, *scriptlets: PackageScriptlet) -> W
         return Work(out, results, directory / "store")
 
     names = ("unpack",)
-    fetch_packages(work("fetch"), arguments.Fetch({}, lock, "image.lock", (here,), ()))
+    fetch_packages(work("fetch"), arguments.FetchPackages({}, lock, "image.lock", (here,), ()))
     assert pin.content
-    wanted = arguments.Package(pin.content, False, (), pin, RULE, here, "image.lock", ())
+    wanted = arguments.Unpack(pin.content, False, (), pin, RULE, here, "image.lock", ())
     unpack(work("unpack"), wanted)
-    make_database(work("database"), arguments.Database(names, True, EPOCH))
-    select_index(work("selection"), arguments.Selection("modules", names))
-    make_index(work("index"), arguments.Index("selection", names, EPOCH))
-    expected = arguments.Expected(lock, (here,), (), (), filesystems=None)
+    make_database(work("database"), arguments.MakeDatabase(names, True, EPOCH))
+    select_index(work("selection"), arguments.SelectIndex("modules", names))
+    make_index(work("index"), arguments.MakeIndex("selection", names, EPOCH))
+    expected = arguments.RequiredNames(lock, (here,), (), (), filesystems=None)
     last = work("packages")
     install_packages(
         last,
-        arguments.Packages(
+        arguments.InstallPackages(
             {pin.nevra: "unpack"},
             "database",
             ("index",),
@@ -114,7 +114,7 @@ def test_a_package_that_is_another_now_is_not_unpacked(tools: Tools, tmp_path: P
     here = RpmRepository("here", (f"file://{path.parent}/",), check_packages=False)
     (tmp_path / "again").mkdir()
     again = Work(tmp_path / "again", work.results, work.store)
-    wanted = arguments.Package(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
+    wanted = arguments.Unpack(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
     with pytest.raises(DockyardError, match="is not the package that was pinned"):
         unpack(again, wanted)
 
@@ -129,7 +129,7 @@ def test_a_package_whose_file_is_gone_is_looked_for_once_more(tools: Tools, tmp_
     here = RpmRepository("here", (f"file://{elsewhere}/",), check_packages=False)
     (tmp_path / "again").mkdir()
     again = Work(tmp_path / "again", work.results, work.store)
-    wanted = arguments.Package(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
+    wanted = arguments.Unpack(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
     unpack(again, wanted)
     assert (tmp_path / "again/tree/usr/share/file").read_bytes() == b"text\n"
 
@@ -146,7 +146,7 @@ def test_a_damaged_download_is_not_unpacked_and_is_removed(tools: Tools, tmp_pat
     Fetched({pin.nevra: blobs.path(digest)}, {}).save(fetched)
     results = {**work.results, arguments.FETCH: fetched}
     here = RpmRepository("here", (f"file://{tmp_path}/none/",), check_packages=False)
-    wanted = arguments.Package(digest, False, (), pin, RULE, here, "image.lock", ())
+    wanted = arguments.Unpack(digest, False, (), pin, RULE, here, "image.lock", ())
     data = bytearray(path.read_bytes())
     data[-9] ^= 1
     for name, content, code in (("whole", path.read_bytes(), ""), ("bad", data, "fetch.damaged")):

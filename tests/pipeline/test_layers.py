@@ -8,7 +8,7 @@ import pytest
 
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Position
-from dockyard.pipeline.arguments import TREE, UPPER, Settings
+from dockyard.pipeline.arguments import TREE, UPPER, ApplySettings
 from dockyard.pipeline.steps.settings import apply_settings
 from dockyard.tree.additional import AdditionalFileSetting
 from dockyard.tree.every import AnySetting
@@ -28,7 +28,7 @@ def working(tmp_path: Path, namespace: None) -> Work:
 
 
 def run(working: Work, *settings: AnySetting) -> None:
-    apply_settings(working, Settings(settings, ("packages",), 1))
+    apply_settings(working, ApplySettings(settings, ("packages",), 1))
 
 
 def test_a_layer_has_what_its_settings_make(working: Work) -> None:

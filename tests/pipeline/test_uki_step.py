@@ -11,13 +11,13 @@ from dockyard.engine.step import Step
 from dockyard.engine.work import Work
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import SYSTEMD_BOOT
-from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, TOOLS, TREE, Found, Uki
+from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, TOOLS, TREE, Found, MakeUki
 from dockyard.pipeline.steps.boot import make_uki
 
 
 def test_each_character_of_the_command_line_counts() -> None:
     def id(command_line: str) -> str:
-        wanted = Uki("a", tuple(command_line.split(" ")), SYSTEMD_BOOT, Architecture.X86_64, ())
+        wanted = MakeUki("a", tuple(command_line.split(" ")), SYSTEMD_BOOT, Architecture.X86_64, ())
         return Step.of("uki", "Join", make_uki, wanted).id
 
     lines = ('rw a="b c"', 'rw a="b  c"', 'rw a="b\tc"', 'rw a="b c" ')
@@ -45,6 +45,6 @@ def test_what_a_step_found_flows_into_the_command_line(
     work = Work(tmp_path / "out", {name: tmp_path / name for name in names}, tmp_path)
     found = {"usr-hash": Found("verity-usr", "roothash")}
     words = ("rw", "usrhash={usr-hash}")
-    make_uki(work, Uki("a", words, SYSTEMD_BOOT, Architecture.X86_64, ("packages",), found))
+    make_uki(work, MakeUki("a", words, SYSTEMD_BOOT, Architecture.X86_64, ("packages",), found))
     assert [content.command_line for content in joined] == ["rw usrhash=0123abcd"]
     assert (tmp_path / "out" / COMMAND_LINE).read_text() == "rw usrhash=0123abcd\n"

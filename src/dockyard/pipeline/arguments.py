@@ -1,5 +1,5 @@
-"""What the steps of an image are called with, as data. Fields of type `Beside` do not shape what a
-step makes.
+"""What the steps of an image are called with, as data. A class is named after the function that
+takes it: `MakeUki` for `make_uki`. Fields of type `Beside` do not shape what a step makes.
 
 below: the names of the results that make up a root tree, the lowest first: that of the packages,
 then layers over it. epoch: seconds since 1970, the time of what is made.
@@ -37,7 +37,7 @@ ROOT = "root"
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
+class FetchPackages:
     """packages: digests by what they are, the packages' names, versions and architectures. The rest
     says where packages come from.
     """
@@ -50,7 +50,7 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class RequiredNames:
     """What settings expect of packages: it is looked for when all packages are here. position: of
     the packages in the image file. filesystems: kinds that the initrd mounts.
     """
@@ -64,7 +64,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class Unpack:
     """One package, to be unpacked. digest: of the file, or of its content without signatures.
     checked: whether it must be signed, keys: by which of these (fingerprints), by any key of its
     repository where there are none. The rest says where it comes from.
@@ -81,7 +81,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class MakeDatabase:
     """packages: the names of the steps that unpack them."""
 
     packages: Beside[tuple[str, ...]]
@@ -90,7 +90,7 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class SelectIndex:
     """index: which one (see `install.indices`). packages: the names of the steps that unpack
     them.
     """
@@ -100,7 +100,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class MakeIndex:
     """An index of what was selected. packages: the names of the steps that unpack them."""
 
     selection: Beside[str]
@@ -109,7 +109,7 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class Packages:
+class InstallPackages:
     """packages: the names of the steps that unpack them, by the packages' names, versions and
     architectures. documents: also what packages mark as documentation. database, indices: names of
     steps. signed: the packages whose signatures go into the database, as their file is pinned.
@@ -122,11 +122,11 @@ class Packages:
     documents: bool
     epoch: int
     packaging: Packaging
-    expected: Beside[Expected]
+    expected: Beside[RequiredNames]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ApplySettings:
     """settings: applied in order."""
 
     settings: tuple[AnySetting, ...]
@@ -135,18 +135,16 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
-    """A merged root."""
+class MergeRoot:
+    """The layers of a root, to be merged."""
 
     below: Beside[tuple[str, ...]]
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class Expectations:
-    """What a check of the running system is to find. packaging: of the distribution. esp: where the
-    EFI system partition is mounted.
-    """
+class NoteExpectations:
+    """packaging: of the distribution. esp: where the EFI system partition is mounted."""
 
     below: Beside[tuple[str, ...]]
     packaging: Packaging
@@ -154,7 +152,7 @@ class Expectations:
 
 
 @dataclass(frozen=True, slots=True)
-class Initrd:
+class MakeInitrd:
     """filesystems: kinds that it mounts. modules: further ones."""
 
     dracut: bool
@@ -165,7 +163,7 @@ class Initrd:
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class TakeKernel:
     below: Beside[tuple[str, ...]]
 
 
@@ -178,7 +176,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Uki:
+class MakeUki:
     """command_line: words, in which `{NAME}` stands for what is found. name: of the image. loader:
     whose stub it starts with."""
 
@@ -191,8 +189,8 @@ class Uki:
 
 
 @dataclass(frozen=True, slots=True)
-class FileSystem:
-    """The file system of one partition.
+class WriteFilesystem:
+    """The file system of one partition, to be written.
 
     size: bytes. mount: where it is mounted, if anywhere; others: where all others are. root: the
     name of the result with the merged root. uki: of the step that makes what it boots, for the EFI
@@ -218,15 +216,15 @@ class FileSystem:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ProveFilesystem:
     """written: the name of the result that is to be read back."""
 
-    filesystem: FileSystem
+    filesystem: WriteFilesystem
     written: str
 
 
 @dataclass(frozen=True, slots=True)
-class Swap:
+class MakeSwap:
     """size: bytes."""
 
     uuid: UUID
@@ -235,7 +233,7 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ListFiles:
     """fat: file systems without owners and modes, whose files are listed as they are there. uki: of
     the step that found out the command line, where the image boots.
     """
@@ -245,4 +243,4 @@ class Manifest:
     packaging: Packaging
     below: Beside[tuple[str, ...]]
     epoch: int
-    fat: tuple[FileSystem, ...] = ()
+    fat: tuple[WriteFilesystem, ...] = ()

@@ -27,7 +27,7 @@ class FileSystemSteps:
 
     steps: Mapping[str, Step]
     proofs: tuple[Step, ...]
-    fat: tuple[tuple[arguments.FileSystem, Stack], ...]
+    fat: tuple[tuple[arguments.WriteFilesystem, Stack], ...]
 
 
 def filesystem_steps(
@@ -38,7 +38,7 @@ def filesystem_steps(
     """
     steps: dict[str, Step] = {}
     proofs: list[Step] = []
-    fat: list[tuple[arguments.FileSystem, Stack]] = []
+    fat: list[tuple[arguments.WriteFilesystem, Stack]] = []
     for partition in request.layout.partitions:
         if partition.swap:
             steps[partition.key] = _swap(partition, tools)
@@ -61,7 +61,7 @@ def _boots(partition: PartitionLayout, esp: str) -> bool:
 
 def _filesystem(
     request: ImageRequest, partition: PartitionLayout, stack: Stack, uki: Step | None
-) -> arguments.FileSystem:
+) -> arguments.WriteFilesystem:
     system = partition.filesystem
     assert system is not None
     mount = system.mount.path if system.mount else None
@@ -71,7 +71,7 @@ def _filesystem(
         if item.filesystem is not None
         for at, _ in item.filesystem.mounts
     )
-    return arguments.FileSystem(
+    return arguments.WriteFilesystem(
         key=partition.key,
         type=system.type.value,
         size=partition.size,
@@ -99,7 +99,7 @@ def label_of(label: str, kind: FileSystemType) -> str:
 
 
 def _filesystem_step(
-    wanted: arguments.FileSystem, stack: Stack, tools: Step, uki: Step | None
+    wanted: arguments.WriteFilesystem, stack: Stack, tools: Step, uki: Step | None
 ) -> Step:
     """uki: the step that makes what the EFI system partition boots, for that."""
     title = f"Write {wanted.type} for {wanted.mount or wanted.key}, {wanted.size >> 20} MiB"
@@ -120,14 +120,14 @@ def module_of(kind: str) -> str:
     return "vfat" if kind == "fat32" else kind
 
 
-def _proof(wanted: arguments.FileSystem, written: Step) -> Step:
+def _proof(wanted: arguments.WriteFilesystem, written: Step) -> Step:
     """The step that reads a file system back that was written, and compares it."""
     title = f"Read {wanted.type} for {wanted.mount or wanted.key} back"
     return Step.of(
         "proof",
         title,
         f"{_FILESYSTEM}:prove_filesystem",
-        arguments.Proof(wanted, written.name),
+        arguments.ProveFilesystem(wanted, written.name),
         (written, *written.inputs),
         borrowed=written.borrowed,
         name=f"proof-{wanted.key}",
@@ -138,7 +138,7 @@ def _proof(wanted: arguments.FileSystem, written: Step) -> Step:
 def _swap(partition: PartitionLayout, tools: Step) -> Step:
     """The step that makes a swap space."""
     assert partition.swap is not None
-    wanted = arguments.Swap(partition.swap, partition.label[:_LONGEST_SWAP], partition.size)
+    wanted = arguments.MakeSwap(partition.swap, partition.label[:_LONGEST_SWAP], partition.size)
     title = f"Make swap space for {partition.key}, {partition.size >> 20} MiB"
     function = f"{_FILESYSTEM}:make_swap"
     return Step.of("swap", title, function, wanted, (tools,), name=f"swap-{partition.key}")

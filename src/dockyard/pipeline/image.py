@@ -95,12 +95,12 @@ def image_steps(request: ImageRequest) -> ImageSteps:
 def _manifest(
     request: ImageRequest,
     whole: Stack,
-    fat: Sequence[tuple[arguments.FileSystem, Stack]],
+    fat: Sequence[tuple[arguments.WriteFilesystem, Stack]],
     tools: Step,
     uki: Step | None,
 ) -> Step:
     systems = tuple(system for system, _ in fat)
-    wanted = arguments.Manifest(
+    wanted = arguments.ListFiles(
         root=whole.root.name,
         uki=uki.name if uki else None,
         packaging=request.family.packaging,
@@ -126,7 +126,7 @@ def _expected(whole: Stack, tools: Step, request: ImageRequest) -> Step:
         "expected",
         "Note what checks are to find",
         f"{_STEPS}.manifest:note_expectations",
-        arguments.Expectations(whole.names, request.family.packaging, request.family.esp),
+        arguments.NoteExpectations(whole.names, request.family.packaging, request.family.esp),
         (tools, whole.root),
         borrowed=whole.layers,
     )

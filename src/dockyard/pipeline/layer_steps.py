@@ -72,7 +72,7 @@ def layer_step(
     name: str, title: str, settings: Sequence[AnySetting], below: tuple[Step, ...], epoch: int
 ) -> Step:
     """A step that applies settings in order. below: the packages step, then the layers so far."""
-    wanted = arguments.Settings(settled(settings), names_of(below), epoch)
+    wanted = arguments.ApplySettings(settled(settings), names_of(below), epoch)
     details = tuple(setting.describe() for setting in settings)
     function = f"{_STEPS}.settings:apply_settings"
     return Step.of("settings", title, function, wanted, below, name=name, details=details)
@@ -80,7 +80,7 @@ def layer_step(
 
 def merged(name: str, title: str, layers: tuple[Step, ...], epoch: int) -> Stack:
     """The root tree that layers make up. name, title: of the step that merges them."""
-    wanted = arguments.Root(names_of(layers), epoch)
+    wanted = arguments.MergeRoot(names_of(layers), epoch)
     function = f"{_STEPS}.root:merge_root"
     return Stack(layers, Step.of("root", title, function, wanted, layers, name=name))
 

@@ -26,14 +26,14 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         "database",
         "Write the database of packages",
         f"{_STEPS}.packages:make_database",
-        arguments.Database(names, documents, epoch),
+        arguments.MakeDatabase(names, documents, epoch),
         (tools, *steps),
     )
     found = Step.of(
         "selection",
         "Choose what the index of kernel modules is made of",
         f"{_STEPS}.packages:select_index",
-        arguments.Selection("modules", names),
+        arguments.SelectIndex("modules", names),
         steps,
         name="modules-selection",
     )
@@ -41,12 +41,12 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         "index",
         "Make the index of kernel modules",
         f"{_STEPS}.packages:make_index",
-        arguments.Index(found.name, names, epoch),
+        arguments.MakeIndex(found.name, names, epoch),
         (found,),
         borrowed=steps,
         name="modules-index",
     )
-    wanted = arguments.Packages(
+    wanted = arguments.InstallPackages(
         packages={nevra: step.name for nevra, step in unpacked.items()},
         database=database.name,
         indices=(index.name,),
@@ -54,7 +54,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         documents=documents,
         epoch=epoch,
         packaging=request.family.packaging,
-        expected=arguments.Expected(
+        expected=arguments.RequiredNames(
             alone,
             request.source.repositories,
             request.origins.offline,
@@ -72,7 +72,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
 def _fetch(request: ImageRequest, lock: Lock) -> Step:
     """The step that fetches all packages of a lock."""
     source = request.source
-    wanted = arguments.Fetch(
+    wanted = arguments.FetchPackages(
         packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
         lock=lock,
         lock_file=str(source.lock_file),
@@ -92,7 +92,7 @@ def _unpacked(request: ImageRequest, fetch: Step) -> Iterator[tuple[str, Step]]:
         rule = rules.get(pin.repository) or LockedRepository(pin.repository)
         repository = known.get(pin.repository) or RpmRepository(pin.repository)
         nevra = pin.nevra
-        wanted = arguments.Package(
+        wanted = arguments.Unpack(
             digest=pin.content or pin.digest,
             checked=rule.check_packages or repository.check_packages,
             keys=rule.keys,

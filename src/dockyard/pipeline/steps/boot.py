@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MODULES = "/usr/lib/modules"
 
 
-def make_initrd(work: Work, wanted: arguments.Initrd) -> None:
+def make_initrd(work: Work, wanted: arguments.MakeInitrd) -> None:
     """Fills `initrd`."""
     out = work.out / INITRD
     with (scratch_tree if wanted.dracut else merged_tree)(work, wanted.below) as tree:
@@ -33,13 +33,13 @@ def make_initrd(work: Work, wanted: arguments.Initrd) -> None:
             build_initrd(tree, options, out, wanted.epoch)
 
 
-def take_kernel(work: Work, wanted: arguments.Kernel) -> None:
+def take_kernel(work: Work, wanted: arguments.TakeKernel) -> None:
     """Fills `kernel`, for formats that have it beside the initrd."""
     with merged_tree(work, wanted.below) as tree:
         (work.out / KERNEL).write_bytes(efi.kernel(tree, kernel_version(tree)))
 
 
-def make_uki(work: Work, wanted: arguments.Uki) -> None:
+def make_uki(work: Work, wanted: arguments.MakeUki) -> None:
     """Fills `<name>-<kernel>.efi`, and `cmdline` with the command line as it was found out."""
     tools = trees_in(work.result(TOOLS)).main
     command_line = " ".join(_found(work, word, wanted) for word in wanted.command_line)
@@ -57,7 +57,7 @@ def make_uki(work: Work, wanted: arguments.Uki) -> None:
         uki.build_uki(content, work.out / esp.uki_name(wanted.name, version))
 
 
-def _found(work: Work, word: str, wanted: arguments.Uki) -> str:
+def _found(work: Work, word: str, wanted: arguments.MakeUki) -> str:
     """A word of the command line, with what other steps found in its place."""
     for name, found in wanted.found.items():
         if f"{{{name}}}" in word:

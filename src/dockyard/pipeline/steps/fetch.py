@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from dockyard.packages.access import Access
 from dockyard.packages.fetching import Fetching
 from dockyard.packages.pinned_files import locate_files
-from dockyard.pipeline.arguments import Fetch
+from dockyard.pipeline.arguments import FetchPackages
 from dockyard.pipeline.fetched import Fetched
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
-def fetch_packages(work: Work, wanted: Fetch) -> None:
+def fetch_packages(work: Work, wanted: FetchPackages) -> None:
     """Fills what `Fetched` says."""
     access = Access.of_store(work.store, offline=wanted.offline, progress=Fetching(work.progress))
     found = locate_files(wanted.lock, wanted.repositories, access, wanted.lock_file)

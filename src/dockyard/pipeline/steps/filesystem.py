@@ -14,7 +14,13 @@ from dockyard.filesystems import FilesystemSpec, by_name, kernels, swap
 from dockyard.filesystems.proof import prove
 from dockyard.host import removal
 from dockyard.host.sandbox import Tools
-from dockyard.pipeline.arguments import FILESYSTEM, TOOLS, FileSystem, Proof, Swap
+from dockyard.pipeline.arguments import (
+    FILESYSTEM,
+    TOOLS,
+    MakeSwap,
+    ProveFilesystem,
+    WriteFilesystem,
+)
 from dockyard.pipeline.stack import load_root, merged_tree
 from dockyard.tools.unpacked import trees_in
 
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
-def write_filesystem(work: Work, wanted: FileSystem) -> None:
+def write_filesystem(work: Work, wanted: WriteFilesystem) -> None:
     """Fills `filesystem`, the image of a partition."""
     whole = load_root(work.result, wanted.root, wanted.below)
     archive = content_of(wanted, whole, work)
@@ -52,7 +58,7 @@ def write_filesystem(work: Work, wanted: FileSystem) -> None:
         ) from error
 
 
-def prove_filesystem(work: Work, wanted: Proof) -> None:
+def prove_filesystem(work: Work, wanted: ProveFilesystem) -> None:
     """Reads a file system back and compares it with what was to go into it. Fills nothing."""
     system = wanted.filesystem
     archive = content_of(system, load_root(work.result, system.root, system.below), work)
@@ -63,13 +69,13 @@ def prove_filesystem(work: Work, wanted: Proof) -> None:
     removal.remove_tree(scratch)
 
 
-def make_swap(work: Work, wanted: Swap) -> None:
+def make_swap(work: Work, wanted: MakeSwap) -> None:
     """Fills `filesystem` with a swap space."""
     tools = trees_in(work.result(TOOLS)).main
     swap.write(work.out / FILESYSTEM, wanted.size, wanted.uuid, wanted.label, tools)
 
 
-def content_of(wanted: FileSystem, whole: Archive, work: Work) -> Archive:
+def content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
     """What of the root, and what else, is in a file system; nothing where it is not mounted."""
     if wanted.mount is None:
         return Archive([Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=wanted.epoch * 10**9)])
@@ -80,7 +86,7 @@ def content_of(wanted: FileSystem, whole: Archive, work: Work) -> Archive:
     return _bootable(content, wanted.uki, wanted, work) if wanted.uki else content
 
 
-def _bootable(content: Archive, uki: str, wanted: FileSystem, work: Work) -> Archive:
+def _bootable(content: Archive, uki: str, wanted: WriteFilesystem, work: Work) -> Archive:
     """The content of an EFI system partition: what the tree has there, the loader, the UKI."""
     made = sorted(path for path in work.result(uki).iterdir() if path.suffix == ".efi")
     tools = trees_in(work.result(TOOLS)).main
@@ -99,7 +105,7 @@ def _bootable(content: Archive, uki: str, wanted: FileSystem, work: Work) -> Arc
     return Archive.from_entries(entries, data)
 
 
-def _tools(work: Work, wanted: FileSystem) -> Tools:
+def _tools(work: Work, wanted: WriteFilesystem) -> Tools:
     """The tools that write and read it."""
     trees = trees_in(work.result(TOOLS))
     return trees.testing if by_name(wanted.type).needs == "testing" else trees.main

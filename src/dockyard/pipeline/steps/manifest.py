@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
-def list_files(work: Work, wanted: arguments.Manifest) -> None:
+def list_files(work: Work, wanted: arguments.ListFiles) -> None:
     """Fills `manifest.jsonl` and, where the image boots, `cmdline`. The files of FAT file systems
     are listed as they are there: what an image boots is in none of the trees.
     """
@@ -37,7 +37,7 @@ def list_files(work: Work, wanted: arguments.Manifest) -> None:
     (work.out / MANIFEST).write_bytes(archive.manifest(listed, owners, places))
 
 
-def note_expectations(work: Work, wanted: arguments.Expectations) -> None:
+def note_expectations(work: Work, wanted: arguments.NoteExpectations) -> None:
     """Fills `expected.json`: what no list of files tells."""
     merged = load_root(work.result, ROOT, wanted.below)
     tools = trees_in(work.result(TOOLS)).main

@@ -26,11 +26,11 @@ from dockyard.pipeline.arguments import (
     TOOLS,
     TREE,
     UPPER,
-    Database,
-    Expected,
-    Index,
-    Packages,
-    Selection,
+    InstallPackages,
+    MakeDatabase,
+    MakeIndex,
+    RequiredNames,
+    SelectIndex,
 )
 from dockyard.pipeline.fetched import Fetched
 from dockyard.pipeline.named import unknown_names
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
-def make_database(work: Work, wanted: Database) -> None:
+def make_database(work: Work, wanted: MakeDatabase) -> None:
     """Fills `rpmdb.sqlite`; nothing where rpm must make it while it installs the packages."""
     tools = trees_in(work.result(TOOLS)).main
     places = [work.result(name) for name in wanted.packages]
@@ -50,19 +50,19 @@ def make_database(work: Work, wanted: Database) -> None:
         work.progress(f"rpm makes the database itself: {reason}")
 
 
-def select_index(work: Work, wanted: Selection) -> None:
+def select_index(work: Work, wanted: SelectIndex) -> None:
     """Fills what `indices.select` says."""
     places = {name: work.result(name) for name in wanted.packages}
     indices.select(wanted.index, places, work.out)
 
 
-def make_index(work: Work, wanted: Index) -> None:
+def make_index(work: Work, wanted: MakeIndex) -> None:
     """Fills what `indices.make_index` says."""
     places = {name: work.result(name) for name in wanted.packages}
     indices.make_index(work.result(wanted.selection), places, work.out, wanted.epoch)
 
 
-def install_packages(work: Work, wanted: Packages) -> None:
+def install_packages(work: Work, wanted: InstallPackages) -> None:
     """Fills `tree/` and what is layered over it, `upper/`, and `index`, the archive of both.
 
     Where rpm must install the packages itself, there is no `upper/`. What settings expect of
@@ -86,7 +86,7 @@ def install_packages(work: Work, wanted: Packages) -> None:
     )
 
 
-def _require_expected(work: Work, expected: Expected) -> None:
+def _require_expected(work: Work, expected: RequiredNames) -> None:
     problems = Problems()
     problems.extend(
         unknown_names(
@@ -101,7 +101,7 @@ def _require_expected(work: Work, expected: Expected) -> None:
     problems.raise_any()
 
 
-def _assembled(work: Work, wanted: Packages) -> Archive:
+def _assembled(work: Work, wanted: InstallPackages) -> Archive:
     database = work.result(wanted.database) / rpmdb.NAME
     if not database.is_file():
         raise Unsuited("they are not of one architecture")
@@ -117,7 +117,7 @@ def _assembled(work: Work, wanted: Packages) -> Archive:
     )
 
 
-def _installed(work: Work, wanted: Packages) -> Archive:
+def _installed(work: Work, wanted: InstallPackages) -> Archive:
     """The same by one transaction of rpm."""
     unsigned = work.out / "packages"
     packages = _without_foreign_signatures(work, wanted, unsigned)
@@ -140,7 +140,7 @@ def _installed(work: Work, wanted: Packages) -> Archive:
     return listed
 
 
-def _without_foreign_signatures(work: Work, wanted: Packages, directory: Path) -> list[Path]:
+def _without_foreign_signatures(work: Work, wanted: InstallPackages, directory: Path) -> list[Path]:
     """The files to install: those pinned by content as the converter wrote them, without signature.
 
     The signature has been verified; it would go into the rpmdb, and it differs between signers.

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockyard import archive
-from dockyard.pipeline.arguments import INDEX, Root
+from dockyard.pipeline.arguments import INDEX, MergeRoot
 from dockyard.pipeline.stack import merged_archive
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
-def merge_root(work: Work, wanted: Root) -> None:
+def merge_root(work: Work, wanted: MergeRoot) -> None:
     """Fills `index`."""
     merged = merged_archive(work, wanted.below, wanted.epoch)
     archive.save(merged, work.out / INDEX)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.in_root import InRoot
 from dockyard.install.finish import clamp_times, refuse_sockets
-from dockyard.pipeline.arguments import UPPER, Settings
+from dockyard.pipeline.arguments import UPPER, ApplySettings
 from dockyard.pipeline.stack import writable_tree
 from dockyard.tree.setting import Setting, Tree
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OF_THE_TREE = (errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENXIO)
 
 
-def apply_settings(work: Work, wanted: Settings) -> None:
+def apply_settings(work: Work, wanted: ApplySettings) -> None:
     """Fills `upper/`, the layer."""
     settings = wanted.settings
     with writable_tree(work, wanted.below) as at, InRoot(at) as inside:

@@ -17,14 +17,14 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.rpm.checked import Trust, check_file
 from dockyard.packages.rpm.keys import fingerprints
 from dockyard.packages.rpm.reader import RpmFile, read_package
-from dockyard.pipeline.arguments import FETCH, Package
+from dockyard.pipeline.arguments import FETCH, Unpack
 from dockyard.pipeline.fetched import Fetched
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
-def unpack(work: Work, wanted: Package) -> None:
+def unpack(work: Work, wanted: Unpack) -> None:
     """Fills what `unpack_package` says, of a package that is what was pinned, and signed as it must
     be.
     """
@@ -43,7 +43,7 @@ def unpack(work: Work, wanted: Package) -> None:
     work.digested({f"{TREE}/{os.fsdecode(e.path)}": e.digest for e in made if e.digest})
 
 
-def _checked(work: Work, path: Path, wanted: Package, trust: Trust | None) -> RpmFile:
+def _checked(work: Work, path: Path, wanted: Unpack, trust: Trust | None) -> RpmFile:
     """The package, opened. What a signature covers is read for that; what is pinned by digest alone
     is held against it once more, for it was fetched long ago perhaps.
     """
@@ -71,7 +71,7 @@ def _certificates(keys: tuple[bytes, ...]) -> tuple[pysequoia.Cert, ...]:
     return tuple(pysequoia.Cert.from_bytes(each) for each in keys)
 
 
-def _fetch_again(work: Work, wanted: Package) -> Path:
+def _fetch_again(work: Work, wanted: Unpack) -> Path:
     """The file of a package that was there once, and was removed since."""
     # Most runs never come here, and need no HTTP.
     from dockyard.packages.pinned_files import locate_files
