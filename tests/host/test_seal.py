@@ -77,6 +77,29 @@ def test_a_copy_is_whole_and_is_known_from_then_on(sealed: Path) -> None:
     assert seal.untouched(copy)
 
 
+def test_which_names_are_one_file_is_content(tmp_path: Path) -> None:
+    for name in ("linked", "apart"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text("content")
+    linked, apart = tmp_path / "linked", tmp_path / "apart"
+    os.link(linked / "a", linked / "b")
+    shutil.copyfile(apart / "a", apart / "b")
+    for file in (linked / "a", apart / "a", apart / "b"):
+        os.utime(file, ns=(0, 0))
+    assert seal.write(linked) != seal.write(apart)
+    copy = tmp_path / "copy"
+    shutil.copytree(linked, copy)
+    assert seal.damage(copy) == "a has other names beside it"
+    seal.distrust(linked)
+    assert seal.damage(linked) == ""
+
+
+def test_a_further_name_elsewhere_is_no_content(tmp_path: Path, sealed: Path) -> None:
+    before = seal.content(sealed)
+    os.link(sealed / "tree/file", tmp_path / "other")
+    assert seal.write(sealed) == before
+
+
 def test_a_seal_that_is_damaged_or_gone_is_told(sealed: Path) -> None:
     rewrite(sealed / seal.NAME, b"X", 100)
     assert not seal.untouched(sealed)

@@ -147,10 +147,11 @@ def _head(directory: Path) -> _Head | None:
 
 
 def _content_of(rows: Iterable[tuple[str, _Row]]) -> str:
-    """The digest of all that the rows say, but for what only tells whether it was touched, and for
-    who of all users made it.
+    """The digest of all that the rows say, and of which names are one file; but for what only tells
+    whether it was touched, and for who of all users made it.
     """
-    said = [
+    rows = sorted(rows)
+    said: list[object] = [
         (
             path,
             row.mode,
@@ -158,9 +159,21 @@ def _content_of(rows: Iterable[tuple[str, _Row]]) -> str:
             image_id(row.gid),
             *row[3 : _Row._fields.index("inode")],
         )
-        for path, row in sorted(rows)
+        for path, row in rows
     ]
+    said += [list(names) for names in sorted(_groups(rows))]
     return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
+
+
+def _groups(rows: Iterable[tuple[str, _Row]]) -> set[tuple[str, ...]]:
+    """The names of each file that has several here, in order. Devices are left out: overlayfs gives
+    its marks of removed names one inode or several, as it comes.
+    """
+    found: dict[int, list[str]] = {}
+    for path, row in rows:
+        if stat.S_ISREG(row.mode) or stat.S_ISLNK(row.mode) or stat.S_ISFIFO(row.mode):
+            found.setdefault(row.inode, []).append(path)
+    return {tuple(sorted(names)) for names in found.values() if len(names) > 1}
 
 
 def holds(directory: Path, path: str) -> bool:
@@ -247,6 +260,9 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
         if now[: _Row._fields.index("inode")] != row[: _Row._fields.index("inode")]:
             wrong.append(f"{path} {_difference(row, now)}")
     wrong += [f"{path} is gone" for path in rows.keys() - found.keys()]
+    if not wrong:
+        parted = _groups(rows.items()) ^ _groups(found.items())
+        wrong = [f"{names[0]} has other names beside it" for names in parted]
     if wrong:
         wrong.sort()
         more = f", and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
@@ -262,7 +278,8 @@ def distrust(directory: Path) -> None:
         rows = _read(directory)
     except BrokenSeal:
         return
-    touched = {path: row._replace(inode=0, ctime_ns=0) for path, row in rows.items()}
+    # No file has such a number; names of one file still have the same.
+    touched = {path: row._replace(inode=-abs(row.inode)) for path, row in rows.items()}
     _keep(directory, touched, _head(directory) or _Head("", None))
 
 
