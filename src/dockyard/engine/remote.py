@@ -2,26 +2,34 @@
 
 The text says all: the function, its arguments, and which results of which content it reads. Whoever
 has a store with these results (see `keeping.travel`), and the same code, makes the same result of
-it, under the same key. Anything else is refused before it runs.
+it, under the same key. Anything else is refused before it runs: what is named is a function of a
+step, of Dockyard's own, and its arguments are those that the key stands for.
+
+That the step's id stands for the key is the word of who sent it. And arguments name files of this
+machine: run what you would run yourself.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from dockyard.engine.code import code_of
+from dockyard.engine.codec import identity_of
 from dockyard.engine.holds import Hold
 from dockyard.engine.step import FACT_KEYS, Step, key_of
 from dockyard.engine.store import Store
-from dockyard.engine.work import Work, call
+from dockyard.engine.work import Work, call, decoded
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import namespace
 from dockyard.host.storage import store_trouble_told
 
 FORMAT = "dockyard-step 1"
+_OURS = "dockyard."
+_NAME = re.compile(r"[a-z0-9-]{1,80}-[0-9a-f]{40}")
 
 
 def step_text(step: Step, store: Store) -> str:
@@ -79,6 +87,9 @@ def _read(text: str) -> dict[str, Any]:
         code = code_of(told["function"].partition(":")[0], *told["modules"])
         inputs = {name: told["contents"][name] for name in told["inputs"]}
         key = key_of(told["kind"], told["function"], told["code"], told["identity"], inputs)
+        names = [told["id"], key, *told["inputs"].values(), *told["borrowed"].values()]
+        if not all(_NAME.fullmatch(name) for name in names):
+            raise ValueError("something in it is no name of a step or of a result")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"{type(error).__name__}: {error}"
         raise DockyardError(_problem("step.malformed", why, "send it anew")) from error
@@ -89,7 +100,21 @@ def _read(text: str) -> dict[str, Any]:
         why = "the code that it names is not the code that is here"
         fix = "use the same version of Dockyard on both sides"
         raise DockyardError(_problem("step.other-code", why, fix))
+    _require_arguments(told)
     return told
+
+
+def _require_arguments(told: dict[str, Any]) -> None:
+    """Raise DockyardError unless a step of this code has the arguments that its key stands for."""
+    try:
+        if not told["function"].startswith(_OURS):
+            raise ValueError(f"{told['function']} is not of Dockyard")
+        identity = identity_of(decoded(told["function"], told["arguments"]))
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DockyardError(_problem("step.malformed", str(error), "send it anew")) from error
+    if json.loads(json.dumps(identity)) != told["identity"]:
+        why = "its arguments are not those that its key stands for"
+        raise DockyardError(_problem("step.malformed", why, "send it anew"))
 
 
 def _problem(code: str, why: str, fix: str) -> Problem:

@@ -49,10 +49,24 @@ class Work:
 
 def call(function: str, arguments: Mapping[str, Any], work: Work) -> None:
     """Call a function that a step names."""
+    found, of = _step_function(function)
+    found(work, decode(of, arguments))
+
+
+def decoded(function: str, arguments: Any) -> Any:
+    """What a step's function is called with, from JSON values. Raises ImportError, AttributeError,
+    TypeError, ValueError or KeyError for what is no step's function, or not its arguments.
+    """
+    return decode(_step_function(function)[1], arguments)
+
+
+def _step_function(function: str) -> tuple[Callable[[Work, Any], None], Any]:
+    """The function of a name, and the type of its arguments."""
     place, _, name = function.partition(":")
     module = import_module(place)
     found = getattr(module, name)
-    parameter = list(found.__annotations__)[1]
-    annotation = found.__annotations__[parameter]
-    of = eval(annotation, vars(module)) if isinstance(annotation, str) else annotation
-    found(work, decode(of, arguments))
+    annotations = list(getattr(found, "__annotations__", {}).values())
+    if not callable(found) or len(annotations) != 3 or annotations[0] not in ("Work", Work):
+        raise TypeError(f"{function} is no function of a step")
+    of = annotations[1]
+    return found, eval(of, vars(module)) if isinstance(of, str) else of
