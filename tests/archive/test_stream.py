@@ -138,6 +138,48 @@ def test_a_damaged_stream_is_refused(which: int) -> None:
     assert why in caught.value.problems[0].why
 
 
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (b"uid=-7", "not decimal"),
+        (b"uid=99999999999", "out of range"),
+        (b"gid=x", "not decimal"),
+        (b"size=-5", "not decimal"),
+        (b"size=" + b"9" * 20, "out of range"),
+        (b"mtime=1e9", "not decimal"),
+        (b"mtime=" + b"9" * 20, "out of range"),
+        (b"path=a\0b", "NUL"),
+        (b"SCHILY.xattr.user.a\0b=v", "NUL"),
+    ],
+)
+def test_numbers_and_names_that_the_kernel_does_not_take_are_refused(
+    record: bytes, why: str
+) -> None:
+    text = b"%02d %s\n" % (len(record) + 4, record)
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, len(text)
+    stream = header.tobuf() + text.ljust(512, b"\0") + tarfile.TarInfo("f").tobuf()
+    with pytest.raises(DockyardError, match="could not be read") as caught:
+        list(read_stream(io.BytesIO(stream + bytes(1024))))
+    assert why in caught.value.problems[0].why
+
+
+@pytest.mark.parametrize(("at", "size"), [(108, 8), (124, 12), (136, 12), (329, 8)])
+@pytest.mark.parametrize("first", [b"\x80", b"\xff"])
+def test_numbers_in_base_256_are_held_to_what_the_kernel_takes(
+    at: int, size: int, first: bytes
+) -> None:
+    header = tarfile.TarInfo("f")
+    header.type = tarfile.CHRTYPE if at == 329 else tarfile.REGTYPE
+    block = bytearray(header.tobuf())
+    block[at : at + size] = first + b"\x7f" * (size - 1)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    with pytest.raises(DockyardError) as caught:
+        list(read_stream(io.BytesIO(block + bytes(1024))))
+    assert "out of range" in caught.value.problems[0].why
+
+
 _names = st.binary(min_size=1, max_size=255).filter(
     lambda name: b"\0" not in name and b"/" not in name and name not in (b".", b"..")
 )

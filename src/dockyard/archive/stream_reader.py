@@ -33,6 +33,9 @@ _KINDS = {
 _XATTR = b"SCHILY.xattr."
 _PIECE = 1 << 20
 _MAX_EXTENDED = 64 << 20
+# What the kernel takes: of a user's id, of a device's numbers, of a size and of seconds.
+_MAX_ID, _MAX_DEVICE, _MAX_SIGNED = (1 << 32) - 2, (1 << 20) - 1, (1 << 63) - 1
+_MAX_TIME = 1 << 40
 
 Records = dict[bytes, bytes]
 
@@ -123,7 +126,7 @@ def read_stream(stream: IO[bytes]) -> Iterator[Member]:
         if not any(block):
             return
         fields = _fields(block)
-        kind, size = fields[7], _number(fields[4])
+        kind, size = fields[7], _within(_number(fields[4]), _MAX_SIGNED)
         if kind in b"xgLK":
             body = _extended(stream, size)
             if kind == b"g":
@@ -170,21 +173,48 @@ def _entry(fields: tuple[bytes, ...], records: Records, seen: Mapping[bytes, Ent
             original = seen[original.target]
         return linked(path, original)
     time = records.get(b"mtime")
-    device = (_number(fields[12]), _number(fields[13]))
+    device = _device(fields) if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0)
     xattrs = {key[len(_XATTR) :]: value for key, value in records.items() if key.startswith(_XATTR)}
+    if any(b"\0" in text for text in (path, target, *xattrs)):
+        raise _broken(f"{path_text(path)} has a NUL in a name")
+    mtime_ns = _nanoseconds(time) if time else _number(fields[5]) * NANOSECONDS
+    _within(abs(mtime_ns), _MAX_TIME * NANOSECONDS)
     return Entry(
         path,
         kind,
         _number(fields[1]) & 0o7777,
-        int(records.get(b"uid") or _number(fields[2])),
-        int(records.get(b"gid") or _number(fields[3])),
-        _nanoseconds(time) if time else _number(fields[5]) * NANOSECONDS,
-        int(records.get(b"size") or _number(fields[4])) if kind is Kind.FILE else 0,
+        _within(_recorded(records, b"uid", fields[2]), _MAX_ID),
+        _within(_recorded(records, b"gid", fields[3]), _MAX_ID),
+        mtime_ns,
+        _within(_recorded(records, b"size", fields[4]), _MAX_SIGNED) if kind is Kind.FILE else 0,
         None,
         target if kind is Kind.SYMLINK else b"",
-        device if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0),
+        device,
         tuple(sorted(xattrs.items())),
     )
+
+
+def _device(fields: tuple[bytes, ...]) -> tuple[int, int]:
+    major, minor = (_within(_number(field), _MAX_DEVICE) for field in fields[12:14])
+    return major, minor
+
+
+def _recorded(records: Records, name: bytes, field: bytes) -> int:
+    """A number: of its record, or of its field in the header."""
+    text = records.get(name)
+    return _decimal(text) if text else _number(field)
+
+
+def _decimal(text: bytes) -> int:
+    if not text.isdigit() or len(text) > 20:
+        raise _broken("a number in an extended header is not decimal")
+    return int(text)
+
+
+def _within(number: int, most: int) -> int:
+    if not 0 <= number <= most:
+        raise _broken(f"a number in a header is out of range: {number}")
+    return number
 
 
 def _ustar_name(fields: tuple[bytes, ...]) -> bytes:
@@ -213,8 +243,8 @@ def _number(field: bytes) -> int:
 
 def _nanoseconds(text: bytes) -> int:
     sign = -1 if text.startswith(b"-") else 1
-    whole, _, fraction = text.lstrip(b"-").partition(b".")
-    return sign * (int(whole or b"0") * NANOSECONDS + int(fraction[:9].ljust(9, b"0")))
+    whole, _, fraction = text.removeprefix(b"-").partition(b".")
+    return sign * (_decimal(whole or b"0") * NANOSECONDS + _decimal(fraction[:9].ljust(9, b"0")))
 
 
 def _extended(stream: IO[bytes], size: int) -> bytes:
