@@ -13,10 +13,13 @@ import pytest
 
 from dockyard import archive
 from dockyard.errors import DockyardError
-from dockyard.host import seal
+from dockyard.host import removal, seal
+from dockyard.host.sandbox import Tools
+from dockyard.install import rpmdb
 from dockyard.install.compose import Unsuited, compose, discard
+from dockyard.install.indices import select
 from dockyard.install.links import Links
-from dockyard.install.unpack import TREE, unpack_package
+from dockyard.install.unpack import HEADER, TREE, unpack_package
 from dockyard.packages.rpm.contents import PackagedFile, RpmPackage
 from dockyard.packages.rpm.writer import write_package
 
@@ -112,6 +115,56 @@ def test_what_was_not_looked_at_is_not_sealed_again(namespace: None, tmp_path: P
 def test_a_header_that_rpm_would_keep_apart_is_rpms_matter(namespace: None, tmp_path: Path) -> None:
     place = unpacked(tmp_path, "some", PackagedFile("/x", stat.S_IFSOCK | 0o644))
     with pytest.raises(Unsuited, match="it has the device or socket /x"):
+        compose([place], tmp_path / "tree", EPOCH)
+    (place / HEADER).write_bytes(b"")  # what `unpack_package` leaves of such a header
+    database = tmp_path / "database"
+    with pytest.raises(Unsuited, match="it has the device or socket /x"):
+        rpmdb.make([place], database, Tools(tmp_path), EPOCH, documents=True)
+    module = file("/usr/lib/modules/6/modules.builtin")
+    kernel = unpacked(tmp_path, "kernel", module, file("/usr/sbin/depmod"))
+    database.mkdir()
+    select("modules", {"some": place, "kernel": kernel}, database)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        file("/../canary/x"),
+        file("/usr/../../x"),
+        file("/usr//x"),
+        file("/usr/./x"),
+        file("/"),
+        PackagedFile("/usr/", stat.S_IFDIR | 0o755),
+        file("/" + "a" * 300),
+        PackagedFile("/link", stat.S_IFLNK | 0o777),
+        file(("/" + "a" * 200) * 30),
+    ],
+    ids=lambda listed: listed.path[:20],
+)
+def test_a_package_with_a_name_that_no_tree_has_is_refused(
+    namespace: None, tmp_path: Path, listed: PackagedFile
+) -> None:
+    with pytest.raises(DockyardError) as caught:
+        unpacked(tmp_path, "some", listed)
+    assert caught.value.problems[0].code == "rpm.malformed"
+
+
+def test_what_lies_a_thousand_directories_deep_is_rpms_matter(
+    namespace: None, tmp_path: Path
+) -> None:
+    place = unpacked(tmp_path, "some", file("/" + "/".join("a" * 1500)))
+    with pytest.raises(Unsuited, match="more than 200 names"):
+        compose([place], tmp_path / "tree", EPOCH)
+    removal.remove_tree(place)  # deeper than pytest removes
+
+
+@pytest.mark.parametrize("number", ["65536", "4294967295", "9" * 5000, "²", "-1"])
+def test_owners_whom_the_namespace_lacks_are_rpms_matter(
+    namespace: None, tmp_path: Path, number: str
+) -> None:
+    passwd = file("/etc/passwd", f"crew:x:{number}:0:\n".encode())
+    place = unpacked(tmp_path, "some", passwd, file("/owned", owner="crew"))
+    with pytest.raises(Unsuited, match="which no package defines"):
         compose([place], tmp_path / "tree", EPOCH)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from dockyard.archive import Archive, Entry, Kind, TreeSource
 from dockyard.archive.archive import linked, require_digest
 from dockyard.archive.entry import clamped, order, path_text
 from dockyard.host import files, removal, seal, stopping
+from dockyard.host.namespace import MAPPED_IDS
 from dockyard.install.database_header import NORMAL
 from dockyard.install.file_states import TAGS, HeaderFiles
 from dockyard.install.links import Links
@@ -63,17 +65,23 @@ def compose(packages: Sequence[Path], tree: Path, epoch: int, *, documents: bool
     newer, and every directory has this time. documents: also what is marked as documentation. Call
     `namespace.enter()` before. Raises Unsuited.
     """
-    facts = sorted((Facts.load(place).nevra, place) for place in packages)
-    for nevra, place in facts:
-        for reason in Facts.load(place).unsuited:
-            raise Unsuited(f"{nevra}: {reason}")
-    ordered = [place for _, place in facts]
+    require_suited(packages)
+    ordered = [place for _, place in sorted((Facts.load(each).nevra, each) for each in packages)]
     found = _with_parents(_found(ordered, documents))
     numbers = _numbers(ordered, found)
     placed = [found[path] for path in sorted(found, key=order)]
     entries = [_owned(each, numbers, epoch) for each in placed]
     _lay(entries, placed, ordered, tree)
     return Archive(entries, (TreeSource(tree),))
+
+
+def require_suited(packages: Sequence[Path]) -> None:
+    """Raise Unsuited when rpm must install one of these packages itself. packages: results of
+    `unpack_package`.
+    """
+    for facts in sorted(map(Facts.load, packages), key=lambda facts: facts.nevra):
+        for reason in facts.unsuited:
+            raise Unsuited(f"{facts.nevra}: {reason}")
 
 
 def _found(packages: Sequence[Path], documents: bool) -> _Found:
@@ -190,10 +198,15 @@ def _numbers(packages: Sequence[Path], found: _Found) -> list[dict[str, int]]:
             with source.open(placed.path) as file:
                 for line in file.read().decode("utf-8", "surrogateescape").splitlines():
                     fields = line.split(":")
-                    if len(fields) > 2 and fields[2].isdecimal():
+                    if len(fields) > 2 and _is_number(fields[2]):
                         numbers.setdefault(fields[0], int(fields[2]))
         both.append({**numbers, "root": 0})
     return both
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is the number of a user or group that the namespace has: others rpm refuses."""
+    return bool(re.fullmatch("[0-9]{1,9}", text)) and int(text) < MAPPED_IDS
 
 
 def _owned(placed: _Placed, numbers: Sequence[Mapping[str, int]], epoch: int) -> Entry:

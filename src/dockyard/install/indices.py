@@ -114,7 +114,7 @@ def _with_needs(
     """Packages and those among the others that they require or recommend, transitively; versions
     are ignored.
     """
-    headers = [parse((place / HEADER).read_bytes(), 0, _WANTED)[0] for place in packages]
+    headers = [_header(place) for place in packages]
     providing: dict[str, list[int]] = {}
     for number, (header, own) in enumerate(zip(headers, paths, strict=True)):
         for name in (*header.texts(Tag.PROVIDENAME), *(f"/{path}" for path in own)):
@@ -126,6 +126,14 @@ def _with_needs(
             chosen.update(new)
             pending += new
     return chosen
+
+
+def _header(place: Path) -> Header:
+    """Empty where a package has one that rpm would keep apart: then rpm installs it, and all
+    others.
+    """
+    data = (place / HEADER).read_bytes()
+    return parse(data, 0, _WANTED)[0] if data else Header()
 
 
 def _needs(header: Header) -> Iterable[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
-from dockyard.install.compose import Unsuited
+from dockyard.install.compose import Unsuited, require_suited
 from dockyard.install.database_header import completed
 from dockyard.install.file_states import TAGS, HeaderFiles
 from dockyard.install.unpack import HEADER
@@ -96,8 +96,10 @@ def make(packages: Sequence[Path], out: Path, tools: Tools, epoch: int, *, docum
 
     packages: results of `unpack_package`. out: an empty directory, which gets `rpmdb.sqlite`.
     epoch: seconds. documents: whether documents are installed. Raises DockyardError, and
-    `Unsuited` for packages with files that rpm would leave out for their colour.
+    `Unsuited` for packages that rpm must install, or with files that it would leave out for their
+    colour.
     """
+    require_suited(packages)
     # Which colours of files may be installed is a matter of rpm's settings for the architecture.
     asked = tools.run(["rpm", "--eval", "%{?_transaction_color}"])
     color = int(asked.text.strip() or 0)

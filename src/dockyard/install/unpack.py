@@ -17,6 +17,7 @@ Digests and signatures of packages are checked before they come here, see `packa
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -45,7 +46,10 @@ INDEX = "index"
 HEADER = "header"
 FACTS = "package.json"
 
+_SHOWN = 60
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# What the kernel says of names that no tree can have.
+_NO_NAMES = (errno.ENAMETOOLONG, errno.ENOENT, errno.EEXIST)
 _MADE = (Kind.DIRECTORY, Kind.FILE, Kind.SYMLINK, Kind.FIFO)
 
 
@@ -77,6 +81,9 @@ def unpack_package(package: RpmFile | Path, out: Path, *, signed: bool = False) 
     """
     package = opened(package)
     files = package.files()
+    for file in files:
+        if not _is_plain(file):
+            raise _malformed(package.path, f"it lists {file.path!r}, which is no plain path")
     signature = package.signature if signed else without_signatures(package.signature)
     with package.path.open("rb") as source:
         source.seek(package.header_offset)
@@ -91,7 +98,13 @@ def unpack_package(package: RpmFile | Path, out: Path, *, signed: bool = False) 
     if unpackable(package.header):
         for path, _, _, pieces in package.in_pieces():
             stopping.check()
-            if not tree.add(path, pieces):
+            try:
+                listed = tree.add(path, pieces)
+            except OSError as error:
+                if error.errno not in _NO_NAMES:
+                    raise
+                raise _malformed(package.path, f"{path[:_SHOWN]!r}: {error.strerror}") from error
+            if not listed:
                 raise _malformed(
                     package.path, f"its payload has {path}, which its header does not list"
                 )
@@ -102,6 +115,14 @@ def unpack_package(package: RpmFile | Path, out: Path, *, signed: bool = False) 
     files_made = sum(entry.kind is Kind.FILE for entry in made)
     Facts(package.nevra, tuple(unsuited), files_made).save(out)
     return made
+
+
+def _is_plain(file: PackagedFile) -> bool:
+    """Whether a path is absolute, and says itself where it is."""
+    if file.path == "/":
+        return file.is_directory
+    root, *names = file.path.split("/")
+    return not root and all(name not in ("", ".", "..") for name in names)
 
 
 class _Group:
@@ -178,12 +199,15 @@ class _Tree:
 
     def _make_directory(self, path: bytes) -> bool:
         """Make a directory and those above it; False where a file or link is in the way."""
-        if path in self._directories:
-            return True
-        if path in self._leaves or not self._make_directory(_above(path)):
-            return False
-        os.mkdir(self._root + b"/" + path, 0o755)  # noqa: PTH102 (bytes)
-        self._directories.add(path)
+        lacking: list[bytes] = []
+        while path not in self._directories:
+            if path in self._leaves:
+                return False
+            lacking.append(path)
+            path = _above(path)
+        for each in reversed(lacking):
+            os.mkdir(self._root + b"/" + each, 0o755)  # noqa: PTH102 (bytes)
+            self._directories.add(each)
         return True
 
     def missing(self) -> str:

@@ -29,6 +29,8 @@ _ALONE = {
 }
 _ACCOUNTS = ("user(", "group(", "groupmember(")
 _NODES = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)
+_DEEPEST = 200  # deeper than any sound package, and no deeper than functions call themselves
+_PLACED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO)
 
 
 def reasons(header: Header, files: Sequence[PackagedFile]) -> list[str]:
@@ -70,6 +72,8 @@ def _kinds(header: Header, files: Iterable[PackagedFile]) -> Iterable[str]:
     for file in files:
         if stat.S_IFMT(file.mode) in _NODES:
             yield f"it has the device or socket {file.path}"
+        elif stat.S_IFMT(file.mode) not in _PLACED:
+            yield f"it has {file.path}, of a kind that is not known"
         if file.capabilities:
             try:
                 capabilities.attribute(file.capabilities)
@@ -81,6 +85,9 @@ def _places(files: Iterable[PackagedFile]) -> Iterable[str]:
     kept = [file for file in files if not file.flags & FileFlag.GHOST]
     leaves = {file.path for file in kept if not file.is_directory}
     for file in kept:
+        if file.path.count("/") > _DEEPEST:
+            yield f"it has a path of more than {_DEEPEST} names"
+            break
         parent = file.path.rpartition("/")[0]
         while parent:
             if parent in leaves:

@@ -15,7 +15,7 @@ from dockyard.errors import Problems
 from dockyard.host import files, removal
 from dockyard.install import indices, rpmdb
 from dockyard.install.assemble import assemble
-from dockyard.install.compose import Unsuited
+from dockyard.install.compose import Unsuited, require_suited
 from dockyard.install.finish import finish
 from dockyard.install.rpm import install
 from dockyard.packages.access import Access
@@ -102,11 +102,13 @@ def _require_expected(work: Work, expected: RequiredNames) -> None:
 
 
 def _assembled(work: Work, wanted: InstallPackages) -> Archive:
+    places = [work.result(name) for name in wanted.packages.values()]
+    require_suited(places)
     database = work.result(wanted.database) / rpmdb.NAME
     if not database.is_file():
         raise Unsuited("they are not of one architecture")
     return assemble(
-        [work.result(name) for name in wanted.packages.values()],
+        places,
         work.out,
         trees_in(work.result(TOOLS)).main,
         wanted.epoch,
