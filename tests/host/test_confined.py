@@ -111,6 +111,11 @@ def test_processes_of_the_host_are_not_seen(tools: Tools) -> None:
     assert int(seen) < 8
 
 
+def test_the_hosts_name_is_not_seen(tools: Tools, shell_tree: Path) -> None:
+    words = ["/usr/bin/uname", "-n"]
+    assert tools.run(words).text == tools.run_in_tree(shell_tree, words).text == "localhost\n"
+
+
 def test_conditions_are_the_same_whoever_starts(tools: Tools) -> None:
     ask = "umask; ulimit -a | grep -v -e process; nice; grep -e Sig.gn -e SigBlk /proc/self/status"
     plain = tools.run(["sh", "-c", ask]).text

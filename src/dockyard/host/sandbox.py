@@ -60,6 +60,7 @@ _CONFINED = (
     *_APART,
     "--new-session",
     "--unshare-net",
+    *("--hostname", "localhost"),
     *("--cap-drop", "ALL"),
     *(word for name in _CAPABILITIES for word in ("--cap-add", name)),
 )
@@ -263,7 +264,7 @@ def run_in_tree(
     read: (host path, path in the tree) pairs bound read-only; the mount points must be below /run
     or /tmp. Raises ProcessFailed as `process.run` does.
     """
-    view = ["--hostname", "localhost", "--bind", str(tree), "/"]
+    view = ["--bind", str(tree), "/"]
     view += [*_PROC_AND_DEV, "--tmpfs", "/tmp", "--tmpfs", "/run"]
     for source, inside in read:
         view += ["--ro-bind", str(source), inside]
