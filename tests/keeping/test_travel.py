@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host import mounts, namespace, seal
 from dockyard.host.files import make_root
 from dockyard.keeping.inventory import take_inventory
-from dockyard.keeping.travel import export_results, import_results
+from dockyard.keeping.travel import MAGIC, export_results, import_results
 from dockyard.keeping.verify import verify_store
 from dockyard.packages.blobs import Blobs
 
@@ -157,6 +159,35 @@ def test_a_damaged_file_is_refused_whole(namespace: None, tmp_path: Path) -> Non
         assert not list((other.root / "work").iterdir()), name
         assert not list((other.root / "answers").iterdir()), name
     assert import_results(other, whole, silent).there == 0 and len(there(other)) == 2
+
+
+@pytest.mark.parametrize(
+    "facts", ["[1]", "[" * 200_000, '{"title": 1}', '{"inputs": {"a": 1}}', "no"]
+)
+def test_a_result_that_says_nothing_of_itself_is_refused(
+    namespace: None, tmp_path: Path, facts: str
+) -> None:
+    store, file = Store(tmp_path / "store"), tmp_path / "file"
+    place = store.place(add(store, "first"))
+    (place / FACTS).write_text(facts)
+    os.utime(place / FACTS, ns=(0, 0))
+    seal.write(place, beside=(FACTS,))
+    results = list(take_inventory(store).results.values())
+    export_results(store, results, file, silent)
+    problem = refusal(Store(tmp_path / "other"), file)
+    assert problem and problem.code == "store.import"
+
+
+def test_a_seal_that_comes_along_is_refused(namespace: None, tmp_path: Path) -> None:
+    listed = [{"key": key_of("first"), "content": "", "facts": "", "steps": []}]
+    head = json.dumps(listed).encode() + b"\n"
+    digest = hashlib.sha256(head).hexdigest().encode()
+    for kind in (Kind.DIRECTORY, Kind.SYMLINK):
+        own = header(Entry(b".seal", kind, target=b"x" if kind is Kind.SYMLINK else b""))
+        stream = header(Entry(b"", Kind.DIRECTORY, 0o755)) + own + bytes(1024)
+        (tmp_path / "file").write_bytes(MAGIC + digest + b"\n" + head + stream)
+        problem = refusal(Store(tmp_path / "store"), tmp_path / "file")
+        assert problem and "a seal of its own" in problem.why
 
 
 @pytest.mark.build

@@ -90,7 +90,7 @@ def _read(text: str) -> dict[str, Any]:
         names = [told["id"], key, *told["inputs"].values(), *told["borrowed"].values()]
         if not all(_NAME.fullmatch(name) for name in names):
             raise ValueError("something in it is no name of a step or of a result")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
         raise DockyardError(_problem("step.malformed", why, "send it anew")) from error
     if key != told["key"]:

@@ -278,6 +278,6 @@ class Store:
 def _loaded(path: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

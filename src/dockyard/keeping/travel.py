@@ -47,7 +47,10 @@ _NAME = re.compile(r"[a-z0-9-]{1,80}-[0-9a-f]{40}")
 _DIGITS = 64  # of a SHA-256 in hex
 _CHECKED: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
 
-_BROKEN: tuple[type[Exception], ...] = (ValueError, KeyError, TypeError, *ERRORS)
+_BROKEN: tuple[type[Exception], ...] = (
+    *(ValueError, KeyError, TypeError, AttributeError, RecursionError),
+    *ERRORS,
+)
 
 Told = Callable[[str, int, int], None]
 
@@ -180,12 +183,25 @@ def _unpacked(raw: IO[bytes], staged: Path, told: Told) -> list[_Listed]:
         place.mkdir()
         known = archive.unpack_stream(source, place, _owner)
         source.read(512)  # the second of the two blocks that end a stream
+        if os.path.lexists(place / seal.NAME):
+            raise ValueError(f"{each.key} brings a seal of its own")
         content = seal.write(place, known, beside=(FACTS,))
         if (content, known.get(FACTS)) != (each.content, each.facts):
             raise ValueError(f"{each.key} has other content than its digest says")
+        _require_facts(place / FACTS)
     if source.read(1):
         raise ValueError("something follows its last result")
     return listed
+
+
+def _require_facts(path: Path) -> None:
+    """Raise one of `_BROKEN` for what is nothing that a result says of itself."""
+    facts = json.loads(files.read_regular(path))
+    texts = [facts.get(name, "") for name in ("name", "kind", "title", "function")]
+    for read in ("inputs", "borrowed"):
+        texts += facts.get(read, {}).values()
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{path.parent.name} says of itself what is no text")
 
 
 def _head(line: bytes) -> list[_Listed]:
