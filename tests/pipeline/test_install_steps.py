@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,15 @@ EPOCH = 1_700_000_000
 RULE = LockedRepository("here", check_packages=False)
 
 
-def installed(directory: Path, tools: Tools, *scriptlets: PackageScriptlet) -> Work:
-    """The work of the last step, when all steps ran for a package with a file and scriptlets."""
+def installed(
+    directory: Path,
+    tools: Tools,
+    *scriptlets: PackageScriptlet,
+    meanwhile: Callable[[Path], object] = lambda package: None,
+) -> Work:
+    """The work of the last step, when all steps ran for a package with a file and scriptlets.
+    meanwhile: called with the package's file before the last step.
+    """
     directory.mkdir()
     files = [PackagedFile("/usr/share/file", 0o100644, b"text\n", mtime=EPOCH - 5)]
     package = RpmPackage(
@@ -68,6 +76,7 @@ def installed(directory: Path, tools: Tools, *scriptlets: PackageScriptlet) -> W
     make_index(work("index"), arguments.MakeIndex("selection", names, EPOCH))
     expected = arguments.RequiredNames(lock, (here,), (), (), filesystems=None)
     last = work("packages")
+    meanwhile(path)
     install_packages(
         last,
         arguments.InstallPackages(
@@ -102,13 +111,18 @@ def test_a_package_that_rpm_must_install_comes_out_as_others_do(
         assert len(each.known) == len(files)
 
 
+def another(path: Path) -> None:
+    """Put another package in the place of one, by the same name and version."""
+    package = RpmPackage("some", "1", "1", "Another", "MIT", build_time=EPOCH)
+    with path.open("wb") as out:
+        write_package(package, out)
+
+
 def test_a_package_that_is_another_now_is_not_unpacked(tools: Tools, tmp_path: Path) -> None:
     work = installed(tmp_path / "image", tools)
     path = next((tmp_path / "image").glob("*.rpm"))
     before = digest_of_file(path)
-    package = RpmPackage("some", "1", "1", "Another", "MIT", build_time=EPOCH)
-    with path.open("wb") as out:
-        write_package(package, out)
+    another(path)
     assert digest_of_file(path) != before
     pin = Pin("some", "1-1", "noarch", "here", path.name, content="sha256:" + "0" * 64)
     here = RpmRepository("here", (f"file://{path.parent}/",), check_packages=False)
@@ -117,6 +131,17 @@ def test_a_package_that_is_another_now_is_not_unpacked(tools: Tools, tmp_path: P
     wanted = arguments.Unpack(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
     with pytest.raises(DockyardError, match="is not the package that was pinned"):
         unpack(again, wanted)
+
+
+@pytest.mark.parametrize("change", [another, Path.unlink])
+def test_rpm_installs_what_was_pinned_and_nothing_else(
+    tools: Tools, tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    by_rpm = PackageScriptlet("post", ("<lua>",), 'posix.mkdir("/made")')
+    with pytest.raises(DockyardError) as caught:
+        installed(tmp_path / "image", tools, by_rpm, meanwhile=change)
+    (problem,) = caught.value.problems
+    assert problem.code == ("lock.digest-mismatch" if change is another else "fetch.gone")
 
 
 def test_a_package_whose_file_is_gone_is_looked_for_once_more(tools: Tools, tmp_path: Path) -> None:
@@ -143,7 +168,7 @@ def test_a_damaged_download_is_not_unpacked_and_is_removed(tools: Tools, tmp_pat
     # As a lock by digest would have it: the fetched file is the download.
     fetched = tmp_path / "fetched"
     fetched.mkdir()
-    Fetched({pin.nevra: blobs.path(digest)}, {}).save(fetched)
+    Fetched({pin.nevra: blobs.path(digest)}, {}).save(fetched, work.store)
     results = {**work.results, arguments.FETCH: fetched}
     here = RpmRepository("here", (f"file://{tmp_path}/none/",), check_packages=False)
     wanted = arguments.Unpack(digest, False, (), pin, RULE, here, "image.lock", ())

@@ -14,26 +14,30 @@ _FILE = "packages.json"
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """files: paths by name, version and architecture of the package. keys: certificates by
-    repository, for those whose packages must be signed.
+    """files: paths by name, version and architecture of the package; noted below the store where
+    they are in it, so that it may be moved, and what is noted carried to another. keys:
+    certificates by repository, for those whose packages must be signed.
     """
 
     files: Mapping[str, Path]
     keys: Mapping[str, Sequence[bytes]]
 
     @classmethod
-    def load(cls, place: Path) -> Fetched:
-        """Read it from the result of a step."""
+    def load(cls, place: Path, store: Path) -> Fetched:
+        """Read it from the result of a step. store: the root of the store."""
         loaded: dict[str, Any] = json.loads((place / _FILE).read_bytes())
         return cls(
-            {name: Path(path) for name, path in loaded["files"].items()},
+            {name: store / path for name, path in loaded["files"].items()},
             {name: [base64.b64decode(k) for k in keys] for name, keys in loaded["keys"].items()},
         )
 
-    def save(self, place: Path) -> None:
-        """Write it into the result of a step."""
+    def save(self, place: Path, store: Path) -> None:
+        """Write it into the result of a step. store: the root of the store."""
         listed = {
-            "files": {name: str(path) for name, path in self.files.items()},
+            "files": {
+                name: str(path.relative_to(store) if path.is_relative_to(store) else path)
+                for name, path in self.files.items()
+            },
             "keys": {
                 name: [base64.b64encode(key).decode() for key in keys]
                 for name, keys in self.keys.items()

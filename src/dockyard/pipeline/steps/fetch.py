@@ -21,4 +21,4 @@ def fetch_packages(work: Work, wanted: FetchPackages) -> None:
     Fetched(
         {pin.nevra: path for pin, path in found.files.items()},
         {name: [bytes(key) for key in trust.certificates] for name, trust in found.trust.items()},
-    ).save(work.out)
+    ).save(work.out, work.store)

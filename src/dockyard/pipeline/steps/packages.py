@@ -19,6 +19,9 @@ from dockyard.install.compose import Unsuited, require_suited
 from dockyard.install.finish import finish
 from dockyard.install.rpm import install
 from dockyard.packages.access import Access
+from dockyard.packages.blobs import Blobs
+from dockyard.packages.pinned_files import locate_files
+from dockyard.packages.rpm.checked import check_file
 from dockyard.packages.rpm.signature import strip_signature
 from dockyard.pipeline.arguments import (
     FETCH,
@@ -148,7 +151,7 @@ def _without_foreign_signatures(work: Work, wanted: InstallPackages, directory: 
     The signature has been verified; it would go into the rpmdb, and it differs between signers.
     """
     directory.mkdir()
-    found: Mapping[str, Path] = Fetched.load(work.result(FETCH)).files
+    found = _files(work, wanted.expected)
     chosen = []
     for nevra in sorted(wanted.packages):
         if nevra in wanted.signed:
@@ -158,3 +161,23 @@ def _without_foreign_signatures(work: Work, wanted: InstallPackages, directory: 
             strip_signature(found[nevra], plain)
             chosen.append(plain)
     return chosen
+
+
+def _files(work: Work, expected: RequiredNames) -> Mapping[str, Path]:
+    """The files of packages, each of which is what was pinned: they were fetched long ago perhaps,
+    and a repository has others under their names since, or none.
+    """
+    blobs = Blobs.of_store(work.store)
+    pins = expected.lock.packages
+    found = dict(Fetched.load(work.result(FETCH), work.store).files)
+    found |= {pin.nevra: blobs.path(pin.digest) for pin in pins if pin.content is None}
+    if not all(pin.nevra in found and found[pin.nevra].is_file() for pin in pins):
+        access = Access.of_store(work.store, offline=expected.offline)
+        located = locate_files(expected.lock, expected.repositories, access, expected.position)
+        found |= {pin.nevra: path for pin, path in located.files.items()}
+    for pin in pins:
+        if pin.content is None:
+            blobs.whole(pin.digest, pin.nevra)
+        else:
+            check_file(found[pin.nevra], pin, None, expected.position)
+    return found

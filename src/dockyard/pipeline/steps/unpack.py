@@ -28,9 +28,11 @@ def unpack(work: Work, wanted: Unpack) -> None:
     """Fills what `unpack_package` says, of a package that is what was pinned, and signed as it must
     be.
     """
-    fetched = _fetched(work.result(FETCH))
+    fetched = _fetched(work.result(FETCH), work.store)
     pin = wanted.pin
     path = fetched.files.get(pin.nevra)
+    if pin.digest and not pin.content:  # of this store, whatever another one noted
+        path = Blobs.of_store(work.store).path(pin.digest)
     if path is None or not path.is_file():
         path = _fetch_again(work, wanted)
     trust = None
@@ -62,8 +64,8 @@ def _checked(work: Work, path: Path, wanted: Unpack, trust: Trust | None) -> Rpm
 
 
 @lru_cache(maxsize=4)
-def _fetched(place: Path) -> Fetched:
-    return Fetched.load(place)
+def _fetched(place: Path, store: Path) -> Fetched:
+    return Fetched.load(place, store)
 
 
 @lru_cache(maxsize=16)
