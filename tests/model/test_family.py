@@ -21,6 +21,7 @@ from dockyard.model.family import (
     BootLoader,
     Packaging,
     architecture_named,
+    databases,
     family_named,
     family_of,
 )
@@ -82,6 +83,11 @@ def test_packages_have_a_name_for_every_architecture() -> None:
     assert architecture_named(PackageKind.DEB, "x86_64") is None
 
 
+def test_the_places_of_databases_are_those_of_the_table() -> None:
+    assert databases(PackageKind.RPM) == (IN_USR, IN_VAR)  # the former may be a link to it
+    assert databases(PackageKind.DEB) == ("/var/lib/dpkg",)
+
+
 def distro(name: str, version: str, family: str | None = None) -> Distro:
     source = Repository(id="base", baseurl=("https://repository.example.com/",))
     return Distro(name=name, version=version, repositories=(source,), family=family)
@@ -117,7 +123,7 @@ def test_what_is_in_the_table_is_nowhere_else() -> None:
 def _texts() -> Iterator[str]:
     """Every text of the table, but names."""
     for each in FAMILIES:
-        yield each.esp
+        yield from (each.esp, each.grub)
         for part, of in ((each.packaging, Packaging), (each.loader, BootLoader)):
             for field in fields(of):
                 value = getattr(part, field.name)

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from dockyard.disk.pe import Program
 from dockyard.errors import DockyardError
 from dockyard.inspection.tree import Tree
+from dockyard.model.family import ESP_MOUNT, FAMILIES
 
-_ESPS = ("/boot/efi", "/efi", "/boot")
-_GRUB_FILES = ("/boot/grub2/grub.cfg", "/boot/grub/grub.cfg")
-_BLS = ("/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries")
+_ESPS = (ESP_MOUNT, "/efi", "/boot")
+_GRUB_FILES = tuple(dict.fromkeys(each.grub for each in FAMILIES if each.grub))
+_BLS = ("/boot/loader/entries", f"{ESP_MOUNT}/loader/entries", "/efi/loader/entries")
 _UKIS = ("EFI/Linux",)
 _MODULES = "/usr/lib/modules"
 _LARGEST_UKI = 1 << 30

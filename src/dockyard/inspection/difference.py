@@ -19,10 +19,11 @@ from dockyard.host import stopping
 from dockyard.host.files import data_ranges
 from dockyard.inspection.image import Inspected, InspectedPartition
 from dockyard.inspection.packages import InstalledPackage
+from dockyard.model.family import ESP_MOUNT
 
 _PIECE = 1 << 20  # bytes
 _MOST_TEXT = 1 << 20  # bytes of a file whose lines are compared
-_SETTINGS = ("/etc/", "/usr/etc/", "/boot/loader/", "/boot/efi/loader/")
+_SETTINGS = ("/etc/", "/usr/etc/", "/boot/loader/", f"{ESP_MOUNT}/loader/")
 # Their lines have hashes of passwords, which are in no log.
 _SECRET = frozenset(
     f"/etc/{name}{suffix}" for name in ("shadow", "gshadow") for suffix in ("", "-")

@@ -13,12 +13,11 @@ from functools import total_ordering
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.inspection.tree import Tree
+from dockyard.model.family import databases
 from dockyard.model.packages import PackageKind
 from dockyard.packages.deb.control import paragraphs
 from dockyard.packages.rpm.header import MAGIC, MalformedHeader, Tag, parse
 
-RPM_PLACES = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
-DPKG = "/var/lib/dpkg"
 _SQLITE = "rpmdb.sqlite"
 _OLDER = {"Packages": "Berkeley DB", "Packages.db": "ndb"}
 _TAGS = frozenset((Tag.NAME, Tag.EPOCH, Tag.VERSION, Tag.RELEASE, Tag.ARCH, Tag.SIZE, Tag.LICENSE))
@@ -56,7 +55,7 @@ class PackageDatabase:
 
 def installed(tree: Tree) -> PackageDatabase:
     """The packages of a tree. Raises DockyardError for a database that cannot be read."""
-    for place in RPM_PLACES:
+    for place in databases(PackageKind.RPM):
         data = tree.whole(f"{place}/{_SQLITE}", _MOST)
         if data is not None:
             found = _of_rpm(data, f"{place}/{_SQLITE}", _wal(tree, place))
@@ -64,15 +63,17 @@ def installed(tree: Tree) -> PackageDatabase:
         for name, kind in _OLDER.items():
             if tree.entry(f"{place}/{name}"):
                 raise _unreadable(f"{place}/{name}", f"it is of the older kind {kind}")
-    if tree.entry(f"{DPKG}/status") or tree.entry(f"{DPKG}/status.d"):
-        texts = [tree.text(f"{DPKG}/status") or ""]
-        below = f"{DPKG}/status.d"
-        texts += [
-            tree.text(f"{below}/{name}") or ""
-            for name in tree.names(below)
-            if not name.endswith(".md5sums")
-        ]
-        return PackageDatabase(PackageKind.DEB, DPKG, tuple(sorted(_of_dpkg("\n\n".join(texts)))))
+    for place in databases(PackageKind.DEB):
+        below = f"{place}/status.d"
+        if tree.entry(f"{place}/status") or tree.entry(below):
+            texts = [tree.text(f"{place}/status") or ""]
+            texts += [
+                tree.text(f"{below}/{name}") or ""
+                for name in tree.names(below)
+                if not name.endswith(".md5sums")
+            ]
+            listed = tuple(sorted(_of_dpkg("\n\n".join(texts))))
+            return PackageDatabase(PackageKind.DEB, place, listed)
     return PackageDatabase(None, "", ())
 
 

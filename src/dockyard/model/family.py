@@ -100,7 +100,8 @@ class Family:
 
     name: in a distribution's file and in messages. ids: IDs of os-release. since, before: the first
     release of those IDs, and the first that is no longer of the family. loader: what images that we
-    make boot with. esp: where images mount the EFI system partition.
+    make boot with. esp: where images mount the EFI system partition. grub: the menu that GRUB reads
+    in the family's own images; "" where these do not use it.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Family:
     before: int | None = None
     loader: BootLoader = SYSTEMD_BOOT
     esp: str = ESP_MOUNT
+    grub: str = ""
 
     def has(self, id: str, release: int | None) -> bool:
         """Whether a distribution is of the family. release: None for one without releases, which
@@ -124,6 +126,9 @@ class Family:
 _IN_VAR = "/var/lib/rpm"
 _IN_USR = "/usr/lib/sysimage/rpm"
 _ENTERPRISE = ("rhel", "almalinux", "centos", "ol", "rocky")
+
+
+_GRUB2 = "/boot/grub2/grub.cfg"
 
 
 def _dnf(database: str) -> Packaging:
@@ -176,18 +181,26 @@ _APT = Packaging(
     logs=("/var/log/dpkg.log", "/var/log/alternatives.log"),
 )
 
-DEBIAN = Family("debian", ("debian", "ubuntu"), _APT)
+DEBIAN = Family("debian", ("debian", "ubuntu"), _APT, grub="/boot/grub/grub.cfg")
 HARBOR = Family("harbor", ("harbor",), _dnf(_IN_VAR))
 FAMILIES = (
     HARBOR,
-    Family("enterprise-linux-9", _ENTERPRISE, _dnf(_IN_VAR), since=9, before=10),
-    Family("enterprise-linux-10", _ENTERPRISE, _dnf(_IN_USR), since=10),
-    Family("fedora-36", ("fedora",), _dnf(_IN_USR), since=36, before=41),
-    Family("fedora-41", ("fedora",), _dnf5(_IN_USR), since=41),
-    Family("azure-linux-3", ("azurelinux",), _tdnf(_IN_VAR), since=3, before=4),
-    Family("azure-linux-4", ("azurelinux",), _dnf5(_IN_USR), since=4),
+    Family("enterprise-linux-9", _ENTERPRISE, _dnf(_IN_VAR), since=9, before=10, grub=_GRUB2),
+    Family("enterprise-linux-10", _ENTERPRISE, _dnf(_IN_USR), since=10, grub=_GRUB2),
+    Family("fedora-36", ("fedora",), _dnf(_IN_USR), since=36, before=41, grub=_GRUB2),
+    Family("fedora-41", ("fedora",), _dnf5(_IN_USR), since=41, grub=_GRUB2),
+    Family("azure-linux-3", ("azurelinux",), _tdnf(_IN_VAR), since=3, before=4, grub=_GRUB2),
+    Family("azure-linux-4", ("azurelinux",), _dnf5(_IN_USR), since=4, grub=_GRUB2),
     DEBIAN,
 )
+
+
+def databases(kind: PackageKind) -> tuple[str, ...]:
+    """Where any family has its database of packages of a format; places below /usr come first, as
+    systems that moved it there have a link at the former place.
+    """
+    found = {each.packaging.database for each in FAMILIES if each.packaging.kind is kind}
+    return tuple(sorted(found))
 
 
 def family_named(name: str) -> Family | None:
