@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from dockyard.config import LoadedImage, check_files, load_image, referenced
 from dockyard.disk.fstab import fstab
 from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import NO_DISK, DiskLayout, lay_out
 from dockyard.distro.header import DistroHeader, read_header
-from dockyard.errors import DockyardError, Position, Problem, Problems
+from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.architecture import Architecture
@@ -33,13 +32,12 @@ from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
+from dockyard.pipeline.together import Together
 from dockyard.tools.trees import require_whole, tools_there
 from dockyard.tree.additional import added_paths
 from dockyard.tree.every import AnySetting
 from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.settings import scripts_of, settings_of
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -150,30 +148,81 @@ def read_request(
     placed: images that were made before; scripts do not see them and are not shaped by them.
     """
     loaded = load_image(file)
-    image = loaded.image
-    together = _Together()
+    together = Together()
     together.extend(loaded.remarks)
-    chosen_format = output_format or str(image.output.image.format or "raw")
-    together.get(lambda: format_by_name(chosen_format))
-    has_disk = needs_disk(loaded, chosen_format)
+    output = Output(output_format or str(loaded.image.output.image.format or "raw"))
+    has_disk = _judge_file(loaded, output, together)
+    distro = together.get(lambda: read_header((loaded.distro_path or loaded.directory).resolve()))
+    lock_file = lock_path(file)
+    hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
+    settings = _settings(loaded, hidden, together)
+    seed = _seed(loaded)
+    layout = _layout(loaded, distro, seed, together) if has_disk else NO_DISK
+    together.raise_any()
+    assert distro and layout and settings
+    source = _source(loaded, distro, store, origins, rpm_sources, together)
+    _judge_packages(loaded, distro, source, settings, layout, output, together)
+    lock = source.lock
+    if not tools_there(store, lock.tools):
+        together.get(lambda: require_whole(lock.tools, str(lock_file), f"dockyard lock {file}"))
+    together.raise_any()
+    keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
+    extra = loaded.image.os.kernel_command_line.extra_command_line
+    return ImageRequest(
+        loaded=loaded,
+        distro=distro,
+        source=source,
+        settings=replace(settings, settings=(*keys, *settings.settings)),
+        layout=layout,
+        output=output,
+        command_line=tuple(kernel_command_line(layout, extra).split(" ")) if has_disk else (),
+        seed=seed,
+        origins=origins,
+        remarks=together.remarks,
+    )
+
+
+def _judge_file(loaded: LoadedImage, output: Output, together: Together) -> bool:
+    """Judge what an image file says by itself; gives whether the image has a disk."""
+    together.get(lambda: format_by_name(output.format))
+    has_disk = needs_disk(loaded, output.format)
     together.extend(not_buildable(loaded, needs_disk=has_disk))
     together.extend(not_acted_on(loaded))
     together.extend(check_files(loaded))
     together.raise_any()
-    distro = together.get(lambda: read_header((loaded.distro_path or loaded.directory).resolve()))
-    lock_file = lock_path(file)
-    hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
+    return has_disk
+
+
+def _settings(
+    loaded: LoadedImage, hidden: tuple[Path, ...], together: Together
+) -> ImageSettings | None:
+    """hidden: files that scripts do not see."""
     settings = together.get(lambda: settings_of(loaded))
     post = together.get(lambda: scripts_of(loaded, "postCustomization", hidden))
     final = together.get(lambda: scripts_of(loaded, "finalizeCustomization", hidden))
-    seed = _seed(loaded)
-    positions = loaded.positions
+    if settings is None or post is None or final is None:
+        return None
+    return ImageSettings(tuple(settings), tuple(post), tuple(final))
+
+
+def _layout(
+    loaded: LoadedImage, distro: DistroHeader | None, seed: bytes, together: Together
+) -> DiskLayout | None:
     architecture = distro.distro.architecture if distro else Architecture.X86_64
-    layout: DiskLayout | None = NO_DISK
-    if has_disk:
-        layout = together.get(lambda: lay_out(image.storage, seed, architecture, positions))
-    together.raise_any()
-    assert distro and layout and settings is not None and post is not None and final is not None
+    storage = loaded.image.storage
+    return together.get(lambda: lay_out(storage, seed, architecture, loaded.positions))
+
+
+def _source(
+    loaded: LoadedImage,
+    distro: DistroHeader,
+    store: Path,
+    origins: Origins,
+    rpm_sources: Sequence[Path],
+    together: Together,
+) -> PackageSource:
+    """The lock, held against what the file asks for, and where its packages come from."""
+    file, lock_file = loaded.path, lock_path(loaded.path)
     repositories = together.get(
         lambda: image_repositories(distro.distro, distro.directory, store, extra=rpm_sources)
     )
@@ -184,34 +233,30 @@ def read_request(
     locks.require(lock, request, repositories, str(lock_file), image=str(file))
     image_epoch(distro, lock)
     access = Access.of_store(store, offline=origins.offline)
-    output = Output(chosen_format)
+    documents = wants_documents(distro.distro, lock)
+    return PackageSource(lock, lock_file, tuple(repositories), access, documents)
+
+
+def _judge_packages(
+    loaded: LoadedImage,
+    distro: DistroHeader,
+    source: PackageSource,
+    chosen: ImageSettings,
+    layout: DiskLayout,
+    output: Output,
+    together: Together,
+) -> None:
+    """Judge whether the packages have what the file names."""
+    settings, repositories, access = chosen.settings, source.repositories, source.access
     position = loaded.position("os.packages")
     kinds = None if output.boots_nothing else layout.initrd_filesystems
-    together.extend(unknown_names(settings, lock, repositories, access, position, kinds))
-    names = {pin.name for pin in lock.packages}
+    together.extend(unknown_names(settings, source.lock, repositories, access, position, kinds))
+    names = {pin.name for pin in source.lock.packages}
 
     def provided(capability: str) -> tuple[str, ...]:
-        return _provided(capability, repositories, access, architecture)
+        return _provided(capability, repositories, access, distro.distro.architecture)
 
     together.extend(read_only_problems(loaded, layout, names, added_paths(settings), provided))
-    if not tools_there(store, lock.tools):
-        together.get(lambda: require_whole(lock.tools, str(lock_file), f"dockyard lock {file}"))
-    together.raise_any()
-    keys = trusted_keys(distro.distro, lock, repositories, settings)
-    documents = wants_documents(distro.distro, lock)
-    extra = image.os.kernel_command_line.extra_command_line
-    return ImageRequest(
-        loaded=loaded,
-        distro=distro,
-        source=PackageSource(lock, lock_file, tuple(repositories), access, documents),
-        settings=ImageSettings((*keys, *settings), post, final),
-        layout=layout,
-        output=output,
-        command_line=tuple(kernel_command_line(layout, extra).split(" ")) if has_disk else (),
-        seed=seed,
-        origins=origins,
-        remarks=together.remarks,
-    )
 
 
 def _provided(
@@ -246,30 +291,6 @@ def image_epoch(distro: DistroHeader, lock: Lock) -> int:
             )
         )
     return epoch
-
-
-class _Together:
-    """Runs several readings and keeps what is wrong with each, to be told together."""
-
-    def __init__(self) -> None:
-        self._problems = Problems()
-
-    def get(self, read: Callable[[], T]) -> T | None:
-        try:
-            return read()
-        except DockyardError as error:
-            self._problems.extend(error.problems)
-            return None
-
-    def extend(self, problems: Iterable[Problem]) -> None:
-        self._problems.extend(problems)
-
-    @property
-    def remarks(self) -> tuple[Problem, ...]:
-        return self._problems.remarks
-
-    def raise_any(self) -> None:
-        self._problems.raise_any()
 
 
 def _seed(loaded: LoadedImage) -> bytes:

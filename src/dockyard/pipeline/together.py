@@ -1,0 +1,34 @@
+"""Readings whose mistakes are told together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from dockyard.errors import DockyardError, Problem, Problems
+
+T = TypeVar("T")
+
+
+class Together:
+    """Runs several readings and keeps what is wrong with each, to be told together."""
+
+    def __init__(self) -> None:
+        self._problems = Problems()
+
+    def get(self, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except DockyardError as error:
+            self._problems.extend(error.problems)
+            return None
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        self._problems.extend(problems)
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        return self._problems.remarks
+
+    def raise_any(self) -> None:
+        self._problems.raise_any()
