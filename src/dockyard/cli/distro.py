@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -29,6 +30,8 @@ class _Distro(click.Path):
         return super().convert(bundled_distros().get(str(value), value), param, ctx)
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 DISTRO = _Distro(exists=True, path_type=Path)
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -38,16 +41,23 @@ def command() -> None:
     """Build and look at a distribution: packages and signed repository."""
 
 
-_KEYS = click.option("--keys", type=DIRECTORY, help="Where signing keys are kept.")
-_NO_CHECK = click.option("--no-check", is_flag=True, help="Publish even what is not closed.")
+def _making(command: Command) -> Command:
+    """What `build` and `plan` share, so that a plan is that of the build: PATH, --store, where
+    packages come from, --keys and --no-check.
+    """
+    for decorate in (
+        click.option("--no-check", is_flag=True, help="Publish even what is not closed."),
+        click.option("--keys", type=DIRECTORY, help="Where signing keys are kept."),
+        origin_options,
+        store_option,
+        click.argument("path", type=DISTRO),
+    ):
+        command = decorate(command)
+    return command
 
 
 @command.command()
-@click.argument("path", type=DISTRO)
-@store_option
-@origin_options
-@_KEYS
-@_NO_CHECK
+@_making
 def plan(
     path: Path,
     store: Path,
@@ -67,11 +77,7 @@ def plan(
 
 
 @command.command()
-@click.argument("path", type=DISTRO)
-@store_option
-@origin_options
-@_KEYS
-@_NO_CHECK
+@_making
 @package_jobs_option
 @progress_option
 def build(

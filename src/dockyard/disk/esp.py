@@ -23,6 +23,11 @@ def uki_name(name: str, kernel: str) -> str:
     return f"{name}-{kernel}.efi"
 
 
+def ukis_in(directory: Path) -> list[Path]:
+    """The UKIs in a directory, by name."""
+    return sorted(path for path in directory.iterdir() if path.suffix == ".efi")
+
+
 def esp_content(
     root: Path,
     tools: Tools,

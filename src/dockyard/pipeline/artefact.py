@@ -46,6 +46,7 @@ def write_image(
     request: ImageRequest, steps: ImageSteps, store: Store, out: Path
 ) -> tuple[Path, ...]:
     """Write the image into a directory, see `Format.write`. All of `steps.goals` have results."""
+    from dockyard.disk.esp import ukis_in
     from dockyard.pipeline.stack import load_root
     from dockyard.tools.unpacked import trees_in
 
@@ -68,7 +69,7 @@ def write_image(
         partitions={key: store.path(step) / FILESYSTEM for key, step in steps.filesystems.items()},
         kernel=store.path(steps.kernel) / KERNEL if Part.KERNEL in needs else None,
         initrd=store.path(steps.initrd) / INITRD if Part.INITRD in needs else None,
-        uki=_uki(store.path(steps.uki)) if Part.UKI in needs else None,
+        uki=ukis_in(store.path(steps.uki))[0] if Part.UKI in needs else None,
     )
     tools = trees_in(store.path(steps.tools) if steps.runs_programs else store.root).main
     return format_by_name(request.output.format).write(parts, out, tools)
@@ -77,10 +78,6 @@ def write_image(
 def needs_namespace(steps: ImageSteps) -> bool:
     """Whether the image can be written inside the namespace only."""
     return steps.runs_programs or Part.ROOT in steps.needs
-
-
-def _uki(result: Path) -> Path:
-    return next(path for path in sorted(result.iterdir()) if path.suffix == ".efi")
 
 
 def _bare(layout: DiskLayout) -> DiskLayout:

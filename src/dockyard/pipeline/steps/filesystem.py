@@ -88,10 +88,9 @@ def content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
 
 def _bootable(content: Archive, uki: str, wanted: WriteFilesystem, work: Work) -> Archive:
     """The content of an EFI system partition: what the tree has there, the loader, the UKI."""
-    made = sorted(path for path in work.result(uki).iterdir() if path.suffix == ".efi")
     tools = trees_in(work.result(TOOLS)).main
     with merged_tree(work, wanted.below) as tree:
-        ukis = {path.name: path for path in made}
+        ukis = {path.name: path for path in esp.ukis_in(work.result(uki))}
         found = esp.esp_content(tree, tools, ukis, wanted.loader, wanted.architecture)
     data: dict[bytes, bytes | Path] = {os.fsencode(path): item for path, item in found.items()}
     time = wanted.epoch * 10**9
