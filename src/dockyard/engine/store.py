@@ -5,6 +5,7 @@
                            .step.json in it says what it was made of, and .seal what it holds (see
                            host.seal): what is damaged is found, and made again
       answers/<step id>    the key of the result that the step has; its time is that of the last use
+                           (what is below a result is used with it, and need not be looked for)
       work/<key>/          what a running step fills
       locks/<key>          held (flock) by the process that runs the step
       records/<name>.json  small records, such as the steps of an image's last plan, for the reasons
@@ -215,8 +216,9 @@ class Store:
         """Take a result away from its name, to be removed; gives where it is then. None where it is
         not there, or is being made or removed.
         """
-        if files.held(self.root / "locks" / key):
-            return None
+        return None if files.held(self.root / "locks" / key) else self._taken(key)
+
+    def _taken(self, key: str) -> Path | None:
         gone = self.root / "work" / f".{key}.{os.getpid()}.gone"
         removal.remove_tree(gone)
         with suppress(FileNotFoundError):
@@ -236,11 +238,8 @@ class Store:
     def discard(self, key: str) -> None:
         """Remove a result, so that it is made again."""
         with self.exclusive(key):
-            gone = self.root / "work" / key
-            removal.discard_tree(gone)
-            with suppress(FileNotFoundError):
-                self.place(key).rename(gone)
-            removal.discard_tree(gone)
+            if gone := self._taken(key):
+                removal.remove_tree(gone)
 
     def has_work(self) -> bool:
         """Whether something is in work/: of a living process, or left by a dead one."""
