@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from kept_stores import DAY, NOW
 
 from dockyard.errors import DockyardError
-from dockyard.keeping.choice import NOBODYS, Wish, choose, last_uses
-from dockyard.keeping.inventory import Inventory, Result
+from dockyard.keeping.choice import NOBODYS, Wish, choose
+from dockyard.keeping.inventory import Inventory, Result, last_uses
 from dockyard.keeping.limit import DEFAULT, limit_of, parse_size
 from dockyard.keeping.products import IMAGE, Product
 

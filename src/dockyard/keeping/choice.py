@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dockyard.keeping.inventory import Inventory
+from dockyard.keeping.inventory import Inventory, last_uses, readers_first
 
 NOBODYS = "nothing that was built last needs it"
 
@@ -58,15 +58,6 @@ def choose(inventory: Inventory, wish: Wish, now: float) -> dict[str, str]:
     return chosen
 
 
-def last_uses(inventory: Inventory) -> dict[str, float]:
-    """When each result was last used: itself, or what was made of it."""
-    used: dict[str, float] = {}
-    for key in readers_first(inventory):
-        readers = (used[each] for each in inventory.readers[key])
-        used[key] = max(inventory.results[key].used, *readers, 0.0)
-    return used
-
-
 def removal_order(inventory: Inventory, used: Mapping[str, float]) -> list[str]:
     """The results that may go: the least recently used first, readers before what they read."""
     ordered = readers_first(inventory)
@@ -75,22 +66,3 @@ def removal_order(inventory: Inventory, used: Mapping[str, float]) -> list[str]:
         (key for key in ordered if key not in inventory.roots),
         key=lambda key: (used[key], rank[key]),
     )
-
-
-def readers_first(inventory: Inventory) -> list[str]:
-    """All results, each after those that were made of it."""
-    ordered: dict[str, None] = {}
-    for start in sorted(inventory.results):
-        pending = [(start, iter(inventory.readers[start]))]
-        open_keys = {start}
-        while pending:
-            key, readers = pending[-1]
-            following = next((each for each in readers
-                              if each not in ordered and each not in open_keys), None)  # fmt: skip
-            if following is None:
-                pending.pop()
-                ordered[key] = None
-                continue
-            open_keys.add(following)
-            pending.append((following, iter(inventory.readers[following])))
-    return list(ordered)

@@ -7,7 +7,7 @@ and the records. No tree is walked, but that of a result whose size was not note
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ class Result:
     """A result in the store.
 
     name, kind, title: of the step that made it. made_of: the results that it was made of, keys by
-    the steps' names. size: bytes of disk that are its own. used: when it was last used, in seconds
-    since 1970. ids: the steps that it answers. lent: it is another store's.
+    the steps' names. size: bytes of disk that are its own. used: when it was last used, itself or
+    what was made of it, in seconds since 1970. ids: the steps that it answers. lent:
+    it is another store's.
     """
 
     key: str
@@ -127,7 +128,39 @@ def take_inventory(store: Store, tools: str = "") -> Inventory:
     for step, (key, used) in store.answers().items():
         answered.setdefault(key, []).append((step, used))
     results = {key: _result(store, key, answered.get(key, [])) for key in store.result_keys()}
-    return Inventory(results, products(store), published_keys(store.root), holds.used(store), tools)
+    published, held = published_keys(store.root), holds.used(store)
+    inventory = Inventory(results, products(store), published, held, tools)
+    last = last_uses(inventory)
+    results = {key: replace(result, used=last[key]) for key, result in results.items()}
+    return replace(inventory, results=results)
+
+
+def last_uses(inventory: Inventory) -> dict[str, float]:
+    """When each result was last used: itself, or what was made of it."""
+    used: dict[str, float] = {}
+    for key in readers_first(inventory):
+        readers = (used[each] for each in inventory.readers[key])
+        used[key] = max(inventory.results[key].used, *readers, 0.0)
+    return used
+
+
+def readers_first(inventory: Inventory) -> list[str]:
+    """All results, each after those that were made of it."""
+    ordered: dict[str, None] = {}
+    for start in sorted(inventory.results):
+        pending = [(start, iter(inventory.readers[start]))]
+        open_keys = {start}
+        while pending:
+            key, readers = pending[-1]
+            following = next((each for each in readers
+                              if each not in ordered and each not in open_keys), None)  # fmt: skip
+            if following is None:
+                pending.pop()
+                ordered[key] = None
+                continue
+            open_keys.add(following)
+            pending.append((following, iter(inventory.readers[following])))
+    return list(ordered)
 
 
 def _result(store: Store, key: str, answered: list[tuple[str, float]]) -> Result:
