@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
 
 PIECE = 1 << 20
+_ZEROS = bytes(PIECE)
 
 
 class _Pieces(io.RawIOBase):
@@ -40,11 +41,11 @@ def opened(source: Iterator[bytes]) -> BinaryIO:
 def zeros(count: int) -> Iterator[bytes]:
     """The pieces of a hole; none where the count is not above zero."""
     while count > 0:
-        yield bytes(min(count, PIECE))
+        yield _ZEROS if count >= PIECE else bytes(count)
         count -= PIECE
 
 
-def digest(source: Iterable[bytes]) -> str:
+def digest(source: Iterable[bytes | memoryview]) -> str:
     """The SHA-256 of all pieces of a source, in hex digits."""
     made = hashlib.sha256()
     for piece in source:

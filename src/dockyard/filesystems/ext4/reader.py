@@ -1,7 +1,12 @@
-"""Makes an archive of an ext4 image: every attribute, and the data where they lie."""
+"""Makes an archive of an ext4 image: every attribute, and the data where they lie.
+
+What is left to do for files whose last change was cut off by a crash, the orphans, shows nowhere:
+those without a name are not reached, and what lies behind the end of a file is not read.
+"""
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 import struct
@@ -10,9 +15,13 @@ from functools import partial
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import DEVICES
-from dockyard.filesystems.ext4.attributes import inline_rest, xattrs
+from dockyard.filesystems.ext4.attributes import content, inline_rest, xattrs
+from dockyard.filesystems.ext4.directories import names
+from dockyard.filesystems.ext4.features import EXTENTS, INLINE_DATA, refusal_of_inode
+from dockyard.filesystems.ext4.journal import volume_of
+from dockyard.filesystems.ext4.mapping import extents
+from dockyard.filesystems.ext4.superblock import FSCK
 from dockyard.filesystems.ext4.volume import (
-    INLINE_DATA,
     LOST_AND_FOUND_INODE,
     ROOT_INODE,
     Inode,
@@ -20,7 +29,7 @@ from dockyard.filesystems.ext4.volume import (
 )
 from dockyard.filesystems.image import Image
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
-from dockyard.filesystems.pieces import PIECE, digest, zeros
+from dockyard.filesystems.pieces import digest, zeros
 
 _DIRECTORY_TYPE = 2
 _FAST_SYMLINK = 60
@@ -29,10 +38,13 @@ _LOST_AND_FOUND = b"lost+found"
 
 def read(image: Image) -> Archive:
     """The archive of an image. The empty `lost+found` that mke2fs makes is left out."""
-    volume = Volume(image)
+    volume = volume_of(image)
+    volume.begin_listing()
     numbers = inode_numbers(volume)
-    found = entries_of(numbers, volume.inode, partial(_entry, volume))
-    source = InodeSource(numbers, lambda number: pieces(volume, volume.inode(number)))
+    with memoryview(volume.data) as view:
+        found = entries_of(numbers, volume.inode, partial(_entry, volume, view))
+    volume.end_listing()
+    source = InodeSource(numbers, partial(_data, volume))
     return Archive(found, (source,))
 
 
@@ -47,52 +59,64 @@ def inode_numbers(volume: Volume) -> dict[bytes, int]:
 def _is_as_made(volume: Volume) -> bool:
     """Whether `lost+found` is as mke2fs makes it, empty and root's alone."""
     inode = volume.inode(LOST_AND_FOUND_INODE)
-    if inode.mode != 0o40700 or any(volume.names(directory_blocks(volume, inode))):
+    if inode.mode != 0o40700 or any(names(volume, inode)):
         return False
     return not xattrs(volume, inode)
 
 
 def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:
-    for name, child, kind in list(volume.names(directory_blocks(volume, volume.inode(number)))):
+    volume.directories.add(number)
+    for name, child, kind in names(volume, volume.inode(number)):
         if kind:
             yield name, child, kind == _DIRECTORY_TYPE
         else:
             yield name, child, stat.S_ISDIR(volume.inode(child).mode)
 
 
-def directory_blocks(volume: Volume, inode: Inode) -> bytes:
-    """The bytes of a directory that hold its names."""
-    if not stat.S_ISDIR(inode.mode):
-        raise volume.broken(f"inode {inode.number} is not a directory")
-    if inode.flags & INLINE_DATA:
-        return inode.area[4:] + inline_rest(volume, inode)
-    return volume.content(inode)
+def _data(volume: Volume, number: int) -> Iterator[bytes]:
+    for piece in pieces(volume, volume.inode(number), volume.data):
+        yield bytes(piece)
 
 
-def pieces(volume: Volume, inode: Inode) -> Iterator[bytes]:
-    """The data of a file in pieces of at most 1 MiB; holes are zeros."""
+def pieces(
+    volume: Volume, inode: Inode, data: mmap.mmap | memoryview
+) -> Iterator[bytes | memoryview]:
+    """The data of a file in pieces of at most 1 MiB, taken of the image's map or a view of it;
+    holes are zeros.
+    """
     if inode.flags & INLINE_DATA:
-        yield (inode.area + inline_rest(volume, inode))[: inode.size]
+        yield from _inline(volume, inode)
         return
-    block, done = volume.block_size, 0
-    for extent in volume.extents(inode):
-        start = min(extent.logical * block, inode.size)
+    done = 0
+    for extent in extents(volume, inode):
+        start = extent.logical * volume.block_size
+        length = min(extent.count * volume.block_size, inode.size - start)
+        if length <= 0:
+            break  # reserved beyond the end, or what fs-verity keeps there
         yield from zeros(start - done)
-        at, left = extent.physical * block, min(extent.count * block, inode.size - start)
-        if left > 0 and at + left > len(volume.data):
-            raise volume.broken(f"inode {inode.number} is past its end")
-        for offset in range(at, at + left, PIECE):
-            yield volume.data[offset : min(offset + PIECE, at + left)]
-        done = start + max(left, 0)
+        yield from volume.stretch(extent.physical, length, data)
+        done = start + length
     yield from zeros(inode.size - done)
 
 
-def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
+def _inline(volume: Volume, inode: Inode) -> Iterator[bytes]:
+    """Data in the inode; a file that was made longer afterwards ends with a hole."""
+    found = (inode.area + inline_rest(volume, inode))[: inode.size]
+    yield found
+    yield from zeros(inode.size - len(found))
+
+
+def _entry(volume: Volume, view: memoryview, path: bytes, inode: Inode) -> Entry:
     kind = kind_of(volume, inode, f"inode {inode.number}")
+    if refused := refusal_of_inode(inode.number, inode.flags):
+        raise volume.broken(*refused)
+    if not inode.links or (kind is Kind.DIRECTORY and inode.number not in volume.directories):
+        raise volume.broken(f"inode {inode.number} is not what its name says", FSCK)
     size, sha256, target, rdev = 0, None, b"", (0, 0)
     if kind is Kind.FILE:
         size = inode.size
-        sha256 = digest(pieces(volume, inode))
+        volume.spend(0, size)
+        sha256 = digest(pieces(volume, inode, view))
     elif kind is Kind.SYMLINK:
         target = _target(volume, inode)
     elif kind in DEVICES:
@@ -104,11 +128,17 @@ def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
 
 
 def _target(volume: Volume, inode: Inode) -> bytes:
-    if inode.flags & INLINE_DATA:
-        return (inode.area + inline_rest(volume, inode))[: inode.size]
-    if inode.size < _FAST_SYMLINK:
-        return inode.area[: inode.size]
-    return volume.content(inode)
+    if inode.size > volume.block_size:
+        found = b""
+    elif inode.flags & INLINE_DATA:
+        found = b"".join(_inline(volume, inode))
+    elif inode.size < _FAST_SYMLINK and not inode.flags & EXTENTS:
+        found = inode.area[: inode.size]
+    else:
+        found = content(volume, inode)
+    if not found or b"\0" in found:
+        raise volume.broken(f"the symbolic link of inode {inode.number} is damaged", FSCK)
+    return found
 
 
 def _device(area: bytes) -> tuple[int, int]:

@@ -1,38 +1,36 @@
-"""Reads the structures of ext2, ext3 and ext4: superblock, groups, inodes, block maps, directories.
+"""An image of ext2, ext3 or ext4: its blocks, as they are once the journal is replayed, its groups
+and its inodes.
 
-Layout: Documentation/filesystems/ext4 of Linux ("Data Structures and Algorithms"). Read-only, over
-a memory map of the image. Not understood, and refused: a journal that is still to be replayed,
-compression, encryption, external journals, values of attributes in inodes of their own.
+Layout: Documentation/filesystems/ext4 of Linux ("Data Structures and Algorithms"), inodes.rst,
+group_descr.rst and checksums.rst. Read-only, over a memory map of the image. What a reader needs of
+blocks comes through `block` and `stretch`, which know what a journal has in place of the image's.
 """
 
 from __future__ import annotations
 
+import mmap
 import struct
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from dockyard.archive.entry import NANOSECONDS
+from dockyard.filesystems.crc32c import advanced
+from dockyard.filesystems.ext4 import features, superblock
 from dockyard.filesystems.image import Image, MappedImage
+from dockyard.filesystems.pieces import PIECE
 
 ROOT_INODE = 2
 LOST_AND_FOUND_INODE = 11
 
-_MAGIC = 0xEF53
-_64BIT = 0x80
-_NEEDS_RECOVERY = 0x4
-_META_BG = 0x10
-# filetype, meta_bg, extents, 64bit, mmp, flex_bg, csum_seed, largedir, inline_data
-_UNDERSTOOD = 0x2 | _META_BG | 0x40 | _64BIT | 0x100 | 0x200 | 0x2000 | 0x4000 | 0x8000
-_USES_EXTENTS = 0x80000
-INLINE_DATA = 0x10000000
-_EXTENT_MAGIC = 0xF30A
-_UNWRITTEN = 32768
+# The same data many times over, or holes, are within reason to this multiple of the image.
+_MOST_SHARED = 64
+_MOST_HOLES = 128
 
-_EXTENT_HEADER = struct.Struct("<HHHHI")
-_EXTENT = struct.Struct("<IHHI")
-_EXTENT_INDEX = struct.Struct("<IIHH")
-_DIRENT = struct.Struct("<IHBB")
+_INODE = struct.Struct("<HHI8xi4xHH4xI4x60sIII4x2xHHHH2x")
+_EXTRA = struct.Struct("<HH4xI")
+_IS_FILE, _IS_DIRECTORY = 0x8000, 0x4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +45,21 @@ class Inode:
     mtime_ns: int
     links: int
     flags: int
+    generation: int
     area: bytes
     attribute_block: int
     attributes_inside: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """`count` blocks of a file from its block `logical` on, lying at `physical` in the image."""
+class Overlay:
+    """Blocks that lie elsewhere in the image than at their own place.
 
-    logical: int
-    physical: int
-    count: int
+    places: for a block the byte where it is. beginnings: what some of those begin with in truth.
+    """
+
+    places: Mapping[int, int] = field(default_factory=dict)
+    beginnings: Mapping[int, bytes] = field(default_factory=dict)
 
 
 class Volume(MappedImage):
@@ -68,171 +69,188 @@ class Volume(MappedImage):
 
     def __init__(self, image: Image) -> None:
         super().__init__(image)
-        block = self.data[1024:2048]
-        if len(block) < 1024 or _u16(block, 0x38) != _MAGIC:
-            raise self.broken("it has no superblock")
-        incompatible = _u32(block, 0x60)
-        if incompatible & _NEEDS_RECOVERY:
-            raise self.broken("its journal is not replayed", "unmount it, or run e2fsck on it")
-        if incompatible & ~_UNDERSTOOD:
-            raise self.broken(f"it has features not understood: {incompatible & ~_UNDERSTOOD:#x}")
-        self.block_size = 1024 << _u32(block, 0x18)
-        self.inodes = _u32(block, 0)
-        self.uuid = uuid.UUID(bytes=block[0x68:0x78])
-        self.hash_seed = uuid.UUID(bytes=block[0xEC:0xFC])
-        self.label = block[0x78:0x88].rstrip(b"\0").decode(errors="replace")
-        self._inodes_per_group = _u32(block, 0x28)
-        self._inode_size = _u16(block, 0x58) if _u32(block, 0x4C) else 128
-        self._has_file_types = bool(incompatible & 0x2)
-        self._tables = self._inode_tables(block, incompatible)
+        self._budget: int | None = None
+        self._holes = 0
+        self.overlay = Overlay()
+        self.directories: set[int] = set()
+        self.attributes_of_blocks: dict[int, tuple[tuple[bytes, bytes], ...]] = {}
+        self.values_of_inodes: dict[int, bytes] = {}
+        at = superblock.AT
+        self._take(self.data[at : at + superblock.SIZE])
 
-    def _inode_tables(self, superblock: bytes, incompatible: int) -> list[int]:
-        """For each group the first block of its inode table."""
-        wide = bool(incompatible & _64BIT)
-        size = _u16(superblock, 0xFE) if wide else 32
-        blocks = _u32(superblock, 4) | (_u32(superblock, 0x150) << 32 if wide else 0)
-        first, per_group = _u32(superblock, 0x14), _u32(superblock, 0x20)
-        groups = -(-(blocks - first) // per_group)
-        meta_from = _u32(superblock, 0x104) if incompatible & _META_BG else groups
-        per_block = self.block_size // size
-        tables = []
-        for group in range(groups):
-            at = (first + 1) * self.block_size + group * size
-            if group // per_block >= meta_from:
-                leader = group - group % per_block
-                start = first + leader * per_group
-                at = (start + _has_superblock(leader)) * self.block_size + group % per_block * size
-            descriptor = self.data[at : at + size]
-            high = _u32(descriptor, 0x28) << 32 if size >= 64 else 0
-            tables.append(_u32(descriptor, 8) | high)
-        return tables
+    def lay_over(self, overlay: Overlay) -> None:
+        """Have blocks in place of those of the image, the superblock and the groups among them."""
+        self.overlay = overlay
+        block, inside = divmod(superblock.AT, self.block_size)
+        self._take(self.block(block)[inside : inside + superblock.SIZE])
+
+    def _take(self, block: bytes) -> None:
+        self.facts = superblock.parse(block, len(self.data), self.broken)
+        self.block_size = self.facts.block_size
+        self._tables: dict[int, int] = {}
+        self._is_verified = bytearray(self.facts.inodes + 1)
 
     def block(self, number: int) -> bytes:
-        """A block of the image."""
-        at = number * self.block_size
-        return self.bytes_at(at, self.block_size, f"block {number} is past its end")
+        """A block of the file system."""
+        if not 0 <= number < self.facts.blocks:
+            raise self.broken(f"block {number} is past its end")
+        at = self.overlay.places.get(number, number * self.block_size)
+        found = self.bytes_at(at, self.block_size)
+        if number in self.overlay.beginnings:
+            beginning = self.overlay.beginnings[number]
+            found = beginning + found[len(beginning) :]
+        return found
+
+    def stretch(
+        self, first: int, length: int, data: mmap.mmap | memoryview
+    ) -> Iterator[bytes | memoryview]:
+        """`length` bytes from the beginning of a block on, in pieces of at most 1 MiB.
+
+        data: what to take the pieces of, the map of the image or a view of it.
+        """
+        at, end = first * self.block_size, first * self.block_size + length
+        if first < 0 or end > self.facts.blocks * self.block_size:
+            raise self.broken(f"block {first} is past its end, or what follows it is")
+        for number in self._laid_over(first, length) if self.overlay.places else ():
+            yield from _pieces(data, at, number * self.block_size)
+            yield self.block(number)[: end - number * self.block_size]
+            at = min(end, (number + 1) * self.block_size)
+        yield from _pieces(data, at, end)
+
+    def _laid_over(self, first: int, length: int) -> list[int]:
+        beyond = first + -(-length // self.block_size)
+        numbers = self._numbers_laid_over
+        return numbers[bisect_left(numbers, first) : bisect_left(numbers, beyond)]
+
+    @cached_property
+    def _numbers_laid_over(self) -> list[int]:
+        return sorted(self.overlay.places)
+
+    def begin_listing(self) -> None:
+        """From here on, count what inodes take: no more than the image can hold is listed."""
+        shared = self.facts.read_only_compatible & features.SHARED_BLOCKS
+        self._budget = self.facts.blocks * (_MOST_SHARED if shared else 2)
+        self._holes = self.facts.blocks * self.block_size * _MOST_HOLES
+
+    def end_listing(self) -> None:
+        """Count no longer: a file may be read any number of times."""
+        self._budget = None
+
+    def spend(self, blocks: int, size: int = 0) -> None:
+        """Count blocks that an inode takes, and bytes that it says that it has."""
+        if self._budget is not None:
+            self._budget -= blocks
+            self._holes -= size
+            if self._budget < 0 or self._holes < 0:
+                raise self.broken("its files take more than it can hold", superblock.FSCK)
+
+    def _table(self, group: int) -> int:
+        """The first block of the inode table of a group."""
+        found = self._tables.get(group)
+        if found is None:
+            found = self._tables[group] = self._table_of(group)
+        return found
+
+    def _table_of(self, group: int) -> int:
+        facts = self.facts
+        block, at = divmod(facts.descriptor_at(group), facts.block_size)
+        raw = self.block(block)[at : at + facts.descriptor_size]
+        if facts.has_checksums:
+            plain = group.to_bytes(4, "little") + raw[:0x1E] + bytes(2) + raw[0x20:]
+            checksum = advanced(facts.checksum_seed, plain) & 0xFFFF
+        elif facts.read_only_compatible & features.OLD_CHECKSUMS:
+            plain = facts.uuid + group.to_bytes(4, "little") + raw[:0x1E] + raw[0x20:]
+            checksum = _crc16(plain)
+        else:
+            checksum = _u16(raw, 0x1E)
+        if checksum != _u16(raw, 0x1E):
+            raise self.broken(f"the checksum of block group {group} is wrong", superblock.FSCK)
+        high = int.from_bytes(raw[0x28:0x2C], "little") << 32 if facts.is_wide else 0
+        return int.from_bytes(raw[8:12], "little") | high
 
     def inode(self, number: int) -> Inode:
         """An inode by its number."""
-        if not 1 <= number <= self.inodes:
+        facts = self.facts
+        if not 1 <= number <= facts.inodes:
             raise self.broken(f"there is no inode {number}")
-        group, index = divmod(number - 1, self._inodes_per_group)
-        at = self._tables[group] * self.block_size + index * self._inode_size
-        raw = self.bytes_at(at, self._inode_size, f"inode {number} is past its end")
-        extra = _u16(raw, 0x80) if self._inode_size > 128 else 0
-        seconds: int = struct.unpack_from("<i", raw, 0x10)[0]
-        fraction = _u32(raw, 0x88) if extra >= 12 else 0
-        mode = _u16(raw, 0)
-        is_large = mode & 0xF000 in (0x8000, 0x4000)
+        group, index = divmod(number - 1, facts.inodes_per_group)
+        size = facts.inode_size
+        block, at = divmod(index * size, facts.block_size)
+        block += self._table(group)
+        if block in self.overlay.places:
+            raw = self.block(block)[at : at + size]
+        elif block < facts.blocks:
+            raw = self.bytes_at(block * facts.block_size + at, size)
+        else:
+            raise self.broken(f"inode {number} is past its end")
+        if facts.has_checksums and not self._is_verified[number]:
+            self._verify(number, raw)
+        return self._parsed(number, raw)
+
+    def _parsed(self, number: int, raw: bytes) -> Inode:
+        (
+            mode, uid, size, seconds, gid, links, flags, area, generation, attributes, size_high,
+            attributes_high, uid_high, gid_high, _,
+        ) = _INODE.unpack_from(raw)  # fmt: skip
+        kind = mode & 0xF000
+        is_large = kind == _IS_FILE or (
+            kind == _IS_DIRECTORY and self.facts.incompatible & features.LARGE_DIR
+        )
+        extra, fraction = 0, 0
+        if len(raw) > 128:
+            extra, _, fraction = _EXTRA.unpack_from(raw, 128)
+            if extra & 3 or 128 + extra > len(raw):
+                raise self.broken(f"inode {number} is damaged", superblock.FSCK)
+        if extra < 12:
+            fraction = 0
         return Inode(
             number=number,
             mode=mode,
-            uid=_u16(raw, 2) | _u16(raw, 0x78) << 16,
-            gid=_u16(raw, 0x18) | _u16(raw, 0x7A) << 16,
-            size=_u32(raw, 4) | (_u32(raw, 0x6C) << 32 if is_large else 0),
+            uid=uid | uid_high << 16,
+            gid=gid | gid_high << 16,
+            size=size | size_high << 32 if is_large else size,
             # Two bits of the extra field go on with the seconds, thirty hold nanoseconds.
             mtime_ns=(seconds + ((fraction & 3) << 32)) * NANOSECONDS + (fraction >> 2),
-            links=_u16(raw, 0x1A),
-            flags=_u32(raw, 0x20),
-            area=raw[0x28:0x64],
-            attribute_block=_u32(raw, 0x68) | _u16(raw, 0x76) << 32,
+            links=links,
+            flags=flags,
+            generation=generation,
+            area=area,
+            attribute_block=attributes | (attributes_high << 32 if self.facts.is_wide else 0),
             attributes_inside=raw[128 + extra :] if extra else b"",
         )
 
-    def extents(self, inode: Inode) -> Iterator[Extent]:
-        """Where the written blocks of an inode lie, in logical order; the rest is holes."""
-        if inode.flags & _USES_EXTENTS:
-            yield from self._extents(inode.area, inode.number, 6)
-        else:
-            yield from self._mapped(inode)
+    def _verify(self, number: int, raw: bytes) -> None:
+        """Compare the checksum of an inode, 16 bits of it in inodes of the old size."""
+        checksum, mask = _u16(raw, 0x7C), 0xFFFF
+        plain = raw[:0x7C] + bytes(2) + raw[0x7E:]
+        if len(raw) > 128 and _u16(raw, 0x80) >= 4:
+            checksum, mask = checksum | _u16(raw, 0x82) << 16, 0xFFFFFFFF
+            plain = plain[:0x82] + bytes(2) + plain[0x84:]
+        plain = number.to_bytes(4, "little") + raw[0x64:0x68] + plain
+        if advanced(self.facts.checksum_seed, plain) & mask != checksum:
+            raise self.broken(f"the checksum of inode {number} is wrong", superblock.FSCK)
+        self._is_verified[number] = 1
 
-    def _extents(self, node: bytes, number: int, most_depth: int) -> Iterator[Extent]:
-        magic, entries, _, depth, _ = _EXTENT_HEADER.unpack_from(node)
-        if magic != _EXTENT_MAGIC or depth > most_depth or 12 + 12 * entries > len(node):
-            raise self.broken(f"the extents of inode {number} are damaged")
-        for index in range(entries):
-            at = 12 + 12 * index
-            if depth:
-                _, low, high, _ = _EXTENT_INDEX.unpack_from(node, at)
-                yield from self._extents(self.block(low | high << 32), number, depth - 1)
-            else:
-                logical, count, high, low = _EXTENT.unpack_from(node, at)
-                if count <= _UNWRITTEN:
-                    yield Extent(logical, low | high << 32, count)
-
-    def _mapped(self, inode: Inode) -> Iterator[Extent]:
-        """The block map of ext2: twelve blocks, then one, two and three levels of indirection."""
-        numbers = struct.unpack("<15I", inode.area)
-        logical = 0
-        for number in numbers[:12]:
-            if number:
-                yield Extent(logical, number, 1)
-            logical += 1
-        for level, number in enumerate(numbers[12:], 1):
-            yield from self._indirect(number, level, logical)
-            logical += (self.block_size // 4) ** level
-
-    def _indirect(self, number: int, level: int, logical: int) -> Iterator[Extent]:
-        if not number:
-            return
-        step = (self.block_size // 4) ** (level - 1)
-        for (child,) in struct.iter_unpack("<I", self.block(number)):
-            if child and level > 1:
-                yield from self._indirect(child, level - 1, logical)
-            elif child:
-                yield Extent(logical, child, 1)
-            logical += step
-
-    def content(self, inode: Inode) -> bytes:
-        """All bytes of an inode that keeps blocks."""
-        if inode.size > len(self.data):
-            raise self.broken(f"inode {inode.number} is impossibly large")
-        content = bytearray(inode.size)
-        for extent in self.extents(inode):
-            start = extent.logical * self.block_size
-            count = min(extent.count * self.block_size, inode.size - start)
-            at = extent.physical * self.block_size
-            if count > 0:
-                content[start : start + count] = self.data[at : at + count]
-        if len(content) != inode.size:
-            raise self.broken(f"inode {inode.number} is past its end")
-        return bytes(content)
-
-    def names(self, blocks: bytes) -> Iterator[tuple[bytes, int, int]]:
-        """Names, inode numbers and file types in the blocks of a directory. The inner nodes of a
-        hashed directory look like unused entries and are passed over.
-        """
-        at = 0
-        while at + 8 <= len(blocks):
-            number, length, size, kind = _DIRENT.unpack_from(blocks, at)
-            if not self._has_file_types:
-                size, kind = size | kind << 8, 0
-            if length in (0, 65535):  # how a length of 64 KiB is written
-                length = 65536
-            name = blocks[at + 8 : at + 8 + size]
-            if number and size and name not in (b".", b".."):
-                if length < 8 + size or len(name) != size or b"/" in name or b"\0" in name:
-                    raise self.broken("a directory is damaged")
-                yield name, number, kind
-            at += length
+    def checksum_in(self, inode: Inode, data: bytes) -> int:
+        """The checksum of metadata that belong to an inode."""
+        owner = inode.number.to_bytes(4, "little") + inode.generation.to_bytes(4, "little")
+        return advanced(self.facts.checksum_seed, owner + data)
 
 
-def _has_superblock(group: int) -> bool:
-    """Whether a group has a copy of the superblock (sparse_super): 0, 1 and powers of 3, 5, 7."""
-    if group <= 1:
-        return True
-    for base in (3, 5, 7):
-        power = base
-        while power < group:
-            power *= base
-        if power == group:
-            return True
-    return False
+def _pieces(data: mmap.mmap | memoryview, at: int, end: int) -> Iterator[bytes | memoryview]:
+    for start in range(at, end, PIECE):
+        yield data[start : min(start + PIECE, end)]
+
+
+def _crc16(data: bytes) -> int:
+    """The CRC-16 of IBM, begun with ones: the checksum of groups before metadata_csum."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc
 
 
 def _u16(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 2], "little")
-
-
-def _u32(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 4], "little")

@@ -16,8 +16,8 @@ from pathlib import Path
 from dockyard.archive import Archive, Entry, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS, XATTR_CAPABILITY
 from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems.ext4.journal import volume_of
 from dockyard.filesystems.ext4.reader import inode_numbers
-from dockyard.filesystems.ext4.volume import Volume
 from dockyard.filesystems.kernels import EXT4, stable
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
@@ -189,7 +189,7 @@ def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> N
     wanting = [entry for entry in archive if _needs_mending(entry)]
     if not wanting:
         return
-    volume = Volume(out)
+    volume = volume_of(out)
     try:
         numbers = inode_numbers(volume)
     finally:
