@@ -63,12 +63,15 @@ def inspected(store: Path, *images: Path) -> AbstractContextManager[tuple[Inspec
     from contextlib import contextmanager
     from tempfile import TemporaryDirectory
 
+    from dockyard.formats.containers import container_of
     from dockyard.host import namespace
     from dockyard.inspection import inspect_image
     from dockyard.tools.trees import tools_tree
 
     @contextmanager
     def read() -> Iterator[tuple[Inspected, ...]]:
+        for image in images:
+            container_of(image)  # what is no disk is told before any work
         namespace.enter()
         tools = tools_tree(store)
         with TemporaryDirectory(prefix="dockyard-inspect-", dir=os.environ.get("TMPDIR")) as name:
