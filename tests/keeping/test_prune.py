@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pytest
 from kept_stores import DAY, add, key_of, note_plan, there
 
-from dockyard.engine.holds import Hold
+from dockyard.engine import holds
+from dockyard.engine.holds import Hold, settling
 from dockyard.engine.plan import make_plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.step import Step
@@ -164,6 +168,36 @@ def test_nothing_is_chosen_while_somebody_plans_and_nothing_goes_that_he_uses(
         assert there(store) == {"used"}
     prune(store, Wish(everything=True))
     assert there(store) == set()
+
+
+def test_what_is_made_while_others_prune_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result that comes between the looks of who chooses is seen with its answer, or not yet."""
+    store, came = Store(tmp_path), threading.Event()
+    monkeypatch.setattr(holds, "used", slowly(came, holds.used))
+
+    def make() -> None:
+        assert came.wait(10)
+        with settling(store):
+            add(store, "made")
+
+    with Hold(store) as hold:
+        hold.keep_names([key_of("made")])
+        thread = threading.Thread(target=make)
+        thread.start()
+        prune(store, Wish(everything=True))
+        thread.join(10)
+    assert there(store) == {"made"} and key_of("made") in store.answers()
+
+
+def slowly(came: threading.Event, function: Callable[[Store], frozenset[str]]) -> Any:
+    def called(store: Store) -> frozenset[str]:
+        came.set()
+        time.sleep(0.3)
+        return function(store)
+
+    return called
 
 
 def test_what_is_being_made_is_not_taken(tmp_path: Path) -> None:

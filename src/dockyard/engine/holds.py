@@ -110,6 +110,13 @@ def _release_all(process: int) -> None:
                 hold.__exit__()
 
 
+def settling(store: Store) -> AbstractContextManager[None]:
+    """For whoever makes a result, or finds one, and notes which step it answers: nobody chooses
+    what is removed during the block, for until that is noted nothing says that it is used.
+    """
+    return files.shared(store.root / "locks" / _GATE)
+
+
 def choosing(store: Store) -> AbstractContextManager[None]:
     """For whoever chooses what is removed: nobody begins to use a result during the block."""
     return files.exclusive(store.root / "locks" / _GATE)

@@ -19,7 +19,7 @@ from typing import Any
 
 from dockyard.engine.code import code_of
 from dockyard.engine.codec import identity_of
-from dockyard.engine.holds import Hold
+from dockyard.engine.holds import Hold, settling
 from dockyard.engine.step import FACT_KEYS, Step, key_of
 from dockyard.engine.store import Store
 from dockyard.engine.work import Work, call, decoded
@@ -73,8 +73,10 @@ def run_step(text: str, store: Store) -> str:
                 results = {name: store.place(needed) for name, needed in reads.items()}
                 work = Work(out, results, store.root)
                 call(told["function"], told["arguments"], work)
-                store.publish(key, {each: told[each] for each in FACT_KEYS}, work.known)
-            store.note_key(told["id"], key)
+            with settling(store):
+                if out is not None:
+                    store.publish(key, {each: told[each] for each in FACT_KEYS}, work.known)
+                store.note_key(told["id"], key)
     return str(key)
 
 

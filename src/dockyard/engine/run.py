@@ -20,7 +20,7 @@ from dockyard.engine.events import (
     StepReused,
     StepStarted,
 )
-from dockyard.engine.holds import Hold, sweep
+from dockyard.engine.holds import Hold, settling, sweep
 from dockyard.engine.plan import Action, Decision, Plan
 from dockyard.engine.step import Step
 from dockyard.engine.store import Store
@@ -182,24 +182,25 @@ class _Running:
         stopping.check()
         used = store.needed_by(step)
         key = step.key({name: each.content for name, each in used.items()})
-        if store.content(key):
+        if self._noted(key):
             # Inputs that were made again may turn out to be what they were.
-            store.note_answer(step, key)
             self.listener(StepReused(step.id, step.title, step.group, _AS_IT_WAS))
             return
         began, note = clock.monotonic(), ""
         self.listener(StepStarted(step.id, step.title, self.decision.reason, step.group))
         try:
             with _trouble_told(store), store.claim(key, self._waiting) as out:
+                keys = {name: each.key for name, each in used.items()}
                 if out is None:
                     note = "made by another build"
                 else:
-                    keys = {name: each.key for name, each in used.items()}
                     results = {name: store.place(made) for name, made in keys.items()}
                     work = Work(out, results, store.root, self._progress)
                     self.executors.call(step, work)
-                    store.publish(key, step.facts(keys), work.known)
-                store.note_answer(step, key)
+                with settling(store):
+                    if out is not None:
+                        store.publish(key, step.facts(keys), work.known)
+                    store.note_answer(step, key)
         except DockyardError as error:
             if any(problem.code == "archive.damaged" for problem in error.problems):
                 for needed in step.needs:
@@ -210,6 +211,14 @@ class _Running:
             self._tell(StepFailed, began)
             raise
         self._tell(StepFinished, began, note)
+
+    def _noted(self, key: str) -> bool:
+        """Whether a result is there, which is noted as the step's then."""
+        with settling(self.store):
+            if self.store.content(key) is None:
+                return False
+            self.store.note_answer(self.decision.step, key)
+            return True
 
     def _tell(self, event: type[StepFailed | StepFinished], began: float, *note: str) -> None:
         step = self.decision.step
