@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockyard.archive import Archive, Entry, Kind, read_stream, scan_stream, streamed, write_stream
+from dockyard.archive.acl_text import acl_text
 from dockyard.archive.entry import order
 from dockyard.archive.stream import header
 from dockyard.errors import DockyardError
@@ -251,3 +253,31 @@ def test_any_archive_comes_back(archive: Archive) -> None:
 def test_the_order_is_by_components() -> None:
     paths = [b"a-b", b"a/b", b"a", b"a.b", b""]
     assert sorted(paths, key=order) == [b"", b"a", b"a/b", b"a-b", b"a.b"]
+
+
+def test_a_portable_stream_has_acls_as_text_and_names_as_they_are() -> None:
+    out = io.BytesIO()
+    write_stream(nasty(), out, portable=True)
+    stream = out.getvalue()
+    assert b"SCHILY.acl.access=user::rw-,user:1000:r--,group::r--,mask::rw-,other::---\n" in stream
+    assert b"hdrcharset" not in stream
+    assert b"SCHILY.acl" not in stream_of(nasty())
+    assert [member.entry.path for member in read_stream(io.BytesIO(stream))] == [
+        entry.path for entry in nasty()
+    ]
+
+
+@pytest.mark.parametrize("value", [b"", b"\2\0\0\0cut", b"\1\0\0\0", b"\2\0\0\0" + b"\x03\0" * 4])
+def test_a_damaged_acl_is_no_text(value: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^it "):
+        acl_text(value)
+
+
+def test_the_text_of_an_acl_says_all_kinds_of_entries() -> None:
+    entries = [(1, 7, -1), (2, 4, 7), (4, 5, -1), (8, 1, 4294967294), (16, 7, -1), (32, 0, -1)]
+    value = b"\2\0\0\0" + b"".join(
+        struct.pack("<HHI", tag, bits, number & 0xFFFFFFFF) for tag, bits, number in entries
+    )
+    assert acl_text(value) == (
+        b"user::rwx,user:7:r--,group::r-x,group:4294967294:--x,mask::rwx,other::---"
+    )

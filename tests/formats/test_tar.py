@@ -40,9 +40,9 @@ def test_the_reader_gives_back_what_was_written(tmp_path: Path) -> None:
 def test_gnu_tar_lists_every_name_and_attribute(tools: Tools, tmp_path: Path) -> None:
     file = written("tar", tmp_path, nasty(), tools)
     argv = ["tar", "--list", "-vv", "--numeric-owner", "--full-time", "--quoting-style=escape"]
-    listed = tools.run(
-        [*argv, "--xattrs-include=*", f"--file={file}"], read=[file]
-    ).text.splitlines()
+    done = tools.run([*argv, "--acls", "--xattrs-include=*", f"--file={file}"], read=[file])
+    assert not done.stderr, "it warns of something"
+    listed = done.text.splitlines()
     lines = [line for line in listed if not line.startswith("  ")]
     attributes = [line.split()[-1] for line in listed if line.startswith("  x: ")]
     archive = nasty()
@@ -65,6 +65,11 @@ def test_gnu_tar_lists_every_name_and_attribute(tools: Tools, tmp_path: Path) ->
         for name, _ in entry.xattrs
     ]
     assert sorted(attributes) == sorted(expected)
+    # As text, too: this is what it takes when it unpacks with --acls, and all that bsdtar takes.
+    access = "user::rw-,user:1000:r--,group::r--,mask::rw-,other::---"
+    default = ",".join(f"default:{each}" for each in access.split(","))
+    lists = [line.split()[1] for line in listed if line.startswith("  a: ")]
+    assert lists == [access, default]
 
 
 @pytest.mark.build

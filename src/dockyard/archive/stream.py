@@ -6,6 +6,11 @@ once; numbers and times in the ustar header where they fit and in an extended he
 fractions of seconds with exactly nine digits; `hdrcharset=BINARY` before a name that is not ASCII;
 extended attributes as raw bytes in `SCHILY.xattr.*`, ACLs among them; zeros written out, never a
 sparse member.
+
+A stream for other programs (`portable`) differs in two things. ACLs are there as text too
+(`SCHILY.acl.*`), for GNU tar (with --acls) and bsdtar pass over attributes that are ACLs. A name
+that fits into the ustar header is there alone, whatever its bytes: GNU tar, which writes names so
+itself, warns of each `hdrcharset`.
 """
 
 from __future__ import annotations
@@ -19,9 +24,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, cast
 
+from dockyard.archive.acl_text import acl_text
 from dockyard.archive.archive import Archive, changed_meanwhile, require_digest
-from dockyard.archive.entry import NANOSECONDS, Entry, Kind
-from dockyard.errors import DockyardError
+from dockyard.archive.entry import (
+    NANOSECONDS,
+    XATTR_ACL_ACCESS,
+    XATTR_ACL_DEFAULT,
+    Entry,
+    Kind,
+    path_text,
+)
+from dockyard.errors import DockyardError, Problem
 from dockyard.host.stopping import Stopped
 
 BLOCK = 512
@@ -40,15 +53,17 @@ _TYPES = {
     Kind.DIRECTORY: b"5",
     Kind.FIFO: b"6",
 }
+_ACLS = {b"SCHILY.acl.access": XATTR_ACL_ACCESS, b"SCHILY.acl.default": XATTR_ACL_DEFAULT}
 _ZEROS = bytes(BLOCK)
 _MAX_NUMBER = 0o7777777
 _MAX_SIZE = 0o77777777777
 
 
-def header(entry: Entry) -> bytes:
+def header(entry: Entry, portable: bool = False) -> bytes:
     """The header blocks of an entry: the extended header when it needs one, and the ustar header.
 
-    A hard link has no data and no attributes of its own.
+    A hard link has no data and no attributes of its own. Raises DockyardError for an ACL that is
+    to be told as text and is none.
     """
     path = entry.path or b"."
     if entry.kind is Kind.DIRECTORY:
@@ -56,12 +71,14 @@ def header(entry: Entry) -> bytes:
     seconds, fraction = divmod(entry.mtime_ns, NANOSECONDS)
     size = entry.size if entry.kind is Kind.FILE else 0
     records: list[tuple[bytes, bytes]] = []
-    if not (path.isascii() and entry.target.isascii()):
+    names = [
+        (key, name)
+        for key, name in ((b"path", path), (b"linkpath", entry.target))
+        if len(name) > 100 or not (portable or name.isascii())
+    ]
+    if not all(name.isascii() for _, name in names):
         records.append((b"hdrcharset", b"BINARY"))
-    if len(path) > 100 or not path.isascii():
-        records.append((b"path", path))
-    if len(entry.target) > 100 or not entry.target.isascii():
-        records.append((b"linkpath", entry.target))
+    records += names
     if fraction or not 0 <= seconds <= _MAX_SIZE:
         records.append((b"mtime", _pax_time(entry.mtime_ns)))
     if entry.uid > _MAX_NUMBER:
@@ -71,6 +88,8 @@ def header(entry: Entry) -> bytes:
     if size > _MAX_SIZE:
         records.append((b"size", b"%d" % size))
     if entry.kind is not Kind.HARDLINK:
+        if portable:
+            records += _acl_texts(entry)
         records += [(b"SCHILY.xattr." + name, value) for name, value in entry.xattrs]
     block = _ustar(
         path[:100],
@@ -88,6 +107,24 @@ def header(entry: Entry) -> bytes:
     body = b"".join(_record(key, value) for key, value in records)
     extended = _ustar(b"PaxHeaders/x", 0o644, 0, 0, len(body), 0, b"x", b"", (0, 0))
     return extended + body + _padding(len(body)) + block
+
+
+def _acl_texts(entry: Entry) -> Iterator[tuple[bytes, bytes]]:
+    for key, name in _ACLS.items():
+        value = entry.xattr(name)
+        if value is not None:
+            try:
+                yield key, acl_text(value)
+            except ValueError as error:
+                raise DockyardError(
+                    Problem(
+                        code="archive.acl",
+                        what="an access control list is damaged",
+                        where=path_text(entry.path),
+                        why=str(error),
+                        fix=f"remove the attribute {name.decode()} in a script of the image",
+                    )
+                ) from error
 
 
 def _ustar(
@@ -128,14 +165,14 @@ def _padding(size: int) -> bytes:
     return _ZEROS[: -size % BLOCK]
 
 
-def write_stream(archive: Archive, out: IO[bytes]) -> None:
-    """Write the whole archive. `out` may be a pipe; raises BrokenPipeError when nobody reads it,
-    DockyardError when a file cannot be read or is not what the archive lists: each is digested on
-    its way, unless it was sealed and not touched since.
+def write_stream(archive: Archive, out: IO[bytes], *, portable: bool = False) -> None:
+    """Write the whole archive. `out` may be a pipe; portable: see above. Raises BrokenPipeError
+    when nobody reads it, DockyardError when a file cannot be read or is not what the archive lists:
+    each is digested on its way, unless it was sealed and not touched since.
     """
     pending = bytearray()
     for index, entry in enumerate(archive.entries):
-        pending += header(entry)
+        pending += header(entry, portable)
         if entry.kind is not Kind.FILE or not entry.size:
             continue
         with archive.open_at(index) as data:
@@ -174,8 +211,8 @@ def _copy(entry: Entry, data: IO[bytes], out: IO[bytes]) -> None:
 
 
 @contextmanager
-def streamed(archive: Archive) -> Iterator[IO[bytes]]:
-    """The stream as an open pipe, fed by a thread as it is read.
+def streamed(archive: Archive, *, portable: bool = False) -> Iterator[IO[bytes]]:
+    """The stream as an open pipe, fed by a thread as it is read. portable: see above.
 
     What stops the writer is raised at the end of the block, in place of what the reader made of
     the broken stream. A reader that stops early is not a failure of the stream.
@@ -188,7 +225,7 @@ def streamed(archive: Archive) -> Iterator[IO[bytes]]:
     def feed() -> None:
         try:
             with os.fdopen(write_end, "wb", buffering=0) as out:
-                write_stream(archive, cast(IO[bytes], _Whole(out)))
+                write_stream(archive, cast(IO[bytes], _Whole(out)), portable=portable)
         except (BrokenPipeError, Stopped):
             pass  # the reader learns of it by itself
         except Exception as error:

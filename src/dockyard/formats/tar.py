@@ -1,8 +1,8 @@
-"""tar, tar-zst: the root tree as one POSIX pax file, the canonical stream of its archive.
+"""tar, tar-zst: the root tree as one POSIX pax file, the portable stream of its archive.
 
-It has every attribute of every file, extended ones as GNU tar and bsdtar know them. What only a
-disk has is not in it: partitions, a boot loader, the unified kernel image. tar-zst is the same,
-compressed by zstd(1).
+It has every attribute of every file: ACLs both as text, which `tar --acls` and bsdtar take, and as
+extended attributes, which `tar --xattrs` takes. What only a disk has is not in it: partitions, a
+boot loader, the unified kernel image. tar-zst is the same, compressed by zstd(1).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Tar:
         assert parts.root is not None
         image = out / f"{parts.name}{self.extension}"
         with whole(image) as part, part.open("wb") as file:
-            write_stream(parts.root, file)
+            write_stream(parts.root, file, portable=True)
         return (image,)
 
 
@@ -44,7 +44,11 @@ class TarZst:
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         assert parts.root is not None
         image = out / f"{parts.name}{self.extension}"
-        with whole(image) as part, part.open("wb") as file, streamed(parts.root) as stream:
+        with (
+            whole(image) as part,
+            part.open("wb") as file,
+            streamed(parts.root, portable=True) as stream,
+        ):
             tools.run(
                 ["zstd", "--quiet", f"--threads={_THREADS}", "--stdout"], stdin=stream, stdout=file
             )
