@@ -44,11 +44,21 @@ class MappedImage:
 
     def __init__(self, image: Image) -> None:
         self.image = path_of(image)
+        self._source = image
+        self._held = 0
+        self.data = self._map(mmap.ACCESS_READ)
+
+    def _map(self, access: int) -> mmap.mmap:
         with open(self.image, "rb") as opened:
             try:
-                self.data = _mapped(opened.fileno(), image)
+                return _mapped(opened.fileno(), self._source, access)
             except ValueError as error:
                 raise self.broken("it is empty, or past the end of the file") from error
+
+    def make_writable(self) -> None:
+        """Let the map be written to, which changes nothing of the image."""
+        self.data.close()
+        self.data = self._map(mmap.ACCESS_COPY)
 
     def close(self) -> None:
         self.data.close()
@@ -64,11 +74,15 @@ class MappedImage:
             raise self.broken(why)
         return found
 
-    def is_plausible(self, size: int, is_file: bool) -> bool:
+    def may_hold(self, size: int, is_file: bool) -> bool:
         """Whether something in the image may be so large: names and links are all stored, the data
-        of a file may be holes for the most part, within reason.
+        of files may be holes for the most part, or shared, within reason. That of all files
+        that were asked about, taken together, has the same limit.
         """
-        return size <= len(self.data) * (_MOST_HOLES if is_file else 1)
+        if not is_file:
+            return size <= len(self.data)
+        self._held += size
+        return self._held <= len(self.data) * _MOST_HOLES
 
 
 def path_of(image: Image) -> Path:
@@ -76,11 +90,11 @@ def path_of(image: Image) -> Path:
     return image if isinstance(image, Path) else image.path
 
 
-def _mapped(descriptor: int, image: Image) -> mmap.mmap:
+def _mapped(descriptor: int, image: Image, access: int) -> mmap.mmap:
     if isinstance(image, Path):
-        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        return mmap.mmap(descriptor, 0, access=access)
     if image.start % mmap.ALLOCATIONGRANULARITY == 0:
-        return mmap.mmap(descriptor, image.size, access=mmap.ACCESS_READ, offset=image.start)
+        return mmap.mmap(descriptor, image.size, access=access, offset=image.start)
     # Partitions begin at whole MiB, but for those of very old disks.
     if image.start + image.size > os.fstat(descriptor).st_size:
         raise ValueError("past the end of the file")

@@ -28,6 +28,9 @@ class Inode(Protocol):
     def links(self) -> int: ...
 
 
+_LEAST_OF_A_NAME = 8  # bytes that every format needs for one
+_PATHS_FOR_EACH_BYTE, _PATHS_BESIDES = 4, 64 << 20
+
 _Inode = TypeVar("_Inode", bound=Inode)
 
 
@@ -52,6 +55,8 @@ def numbers_by_path(
     found = {b"": root}
     pending = [(b"", root)]
     visited = {root}
+    most_names = len(image.data) // _LEAST_OF_A_NAME
+    left = _PATHS_BESIDES + _PATHS_FOR_EACH_BYTE * len(image.data)
     while pending:
         path, number = pending.pop()
         for name, child, is_directory in names(number):
@@ -61,6 +66,9 @@ def numbers_by_path(
             if below in found:
                 raise image.broken(f"directory {number} has the same name twice")
             found[below] = child
+            left -= len(below)
+            if left < 0 or len(found) > most_names:
+                raise image.broken("it has more names than it can hold")
             if is_directory:
                 if child in visited:
                     raise image.broken(f"directory {child} has two names")
@@ -97,6 +105,6 @@ def kind_of(
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(inode.mode))
     if kind is None:
         raise image.broken(f"{called} is of an unknown kind")
-    if not is_packed and not image.is_plausible(inode.size, kind is Kind.FILE):
+    if not is_packed and not image.may_hold(inode.size, kind is Kind.FILE):
         raise image.broken(f"{called} is impossibly large")
     return kind

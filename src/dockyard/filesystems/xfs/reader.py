@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,15 +11,17 @@ from dockyard.filesystems import pieces
 from dockyard.filesystems.image import Image
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.filesystems.xfs.attributes import target, xattrs
-from dockyard.filesystems.xfs.volume import Inode, Volume
+from dockyard.filesystems.xfs.directories import is_directory, names
+from dockyard.filesystems.xfs.replay import recovered
+from dockyard.filesystems.xfs.volume import DEVICE, Inode, Volume
 
 
 def read(image: Image) -> Archive:
     """The archive of an image."""
-    volume = Volume(image)
+    volume = recovered(image)
     numbers = inode_numbers(volume)
     source = InodeSource(numbers, lambda number: volume.pieces(volume.inode(number)))
-    found = entries_of(numbers, volume.inode, partial(_entry, volume))
+    found = entries_of(numbers, partial(volume.inode, verify=True), partial(_entry, volume))
     return Archive(found, (source,))
 
 
@@ -30,8 +31,8 @@ def inode_numbers(volume: Volume) -> dict[bytes, int]:
 
 
 def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:
-    for name, child in volume.names(volume.inode(number)):
-        yield name, child, stat.S_ISDIR(volume.inode(child).mode)
+    for name, child, noted in names(volume, volume.inode(number)):
+        yield name, child, is_directory(volume, child, noted)
 
 
 def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
@@ -42,6 +43,8 @@ def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
     elif kind is Kind.SYMLINK:
         says = target(volume, inode)
     elif kind in DEVICES:
+        if inode.data.form != DEVICE:
+            raise volume.broken(f"inode {inode.number} is damaged")
         number = int.from_bytes(inode.data.content[:4], "big")
         rdev = (number >> 18, number & 0x3FFFF)
     return Entry(

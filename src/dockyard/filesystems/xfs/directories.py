@@ -1,0 +1,102 @@
+"""Reads the directories of XFS: kept in the inode, in one block, or in blocks with indices apart.
+
+Names are in the blocks of the first 32 GiB of a directory's own space; the indices by hash and the
+lists of free space that come after it are not needed to list them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dockyard.filesystems.xfs.volume import LOCAL, Inode, Volume
+
+_END = 32 << 30
+_HEADER, _HEADER_V4 = 64, 16
+_CHECKSUM_AT, _OWNER_AT = 4, 40
+_TYPE_DIRECTORY = 2
+_BLOCKS = {True: (b"XDB3", b"XDD3"), False: (b"XD2B", b"XD2D")}
+
+Name = tuple[bytes, int, int]
+"""A name, its inode's number, and the type that the directory notes of it, or 0."""
+
+
+def names(volume: Volume, inode: Inode) -> Iterator[Name]:
+    """What is in a directory, without `.` and `..`."""
+    if inode.mode & 0o170000 != 0o040000:
+        raise volume.broken(f"inode {inode.number} is not a directory")
+    if inode.data.form == LOCAL:
+        yield from _short(volume, inode.data.content)
+        return
+    for place, block in _blocks(volume, inode):
+        yield from _block(volume, place, block)
+
+
+def is_directory(volume: Volume, number: int, noted: int) -> bool:
+    """Whether a name is of a directory; asks the inode where the name's type was not noted."""
+    if noted:
+        return noted == _TYPE_DIRECTORY
+    return volume.inode(number).mode & 0o170000 == 0o040000
+
+
+def _short(volume: Volume, content: bytes) -> Iterator[Name]:
+    count, wide = content[0], content[1]
+    size = 8 if wide else 4
+    typed = int(volume.superblock.has_file_types)
+    at = 2 + size
+    for _ in range(count):
+        length = content[at]
+        name = content[at + 3 : at + 3 + length]
+        at += 3 + length + typed
+        if at + size > len(content):
+            raise volume.broken("a directory is damaged")
+        yield name, int.from_bytes(content[at : at + size], "big"), content[at - 1] * typed
+        at += size
+
+
+def _blocks(volume: Volume, inode: Inode) -> Iterator[tuple[int, bytes]]:
+    """The blocks with names, each with where its beginning lies; one may lie in several extents."""
+    size = volume.superblock.directory_block
+    each, block_size = size // volume.block_size, volume.block_size
+    place, parts, expected = 0, bytearray(), -1
+    for logical, at in volume.blocks(inode.data):
+        if logical * block_size >= _END:
+            return
+        if logical % each == 0:
+            place, parts = at, bytearray()
+        elif logical != expected:
+            raise volume.broken("a directory is damaged")
+        parts += volume.bytes_at(at, block_size)
+        expected = logical + 1
+        if len(parts) == size:
+            block = bytes(parts)
+            owner = int.from_bytes(block[_OWNER_AT : _OWNER_AT + 8], "big")
+            if volume.is_v5 and owner != inode.number:
+                raise volume.broken(f"a block of directory {inode.number} is of another")
+            yield place, block
+
+
+def _block(volume: Volume, place: int, block: bytes) -> Iterator[Name]:
+    single, several = _BLOCKS[volume.is_v5]
+    end = len(block)
+    if block[:4] == single:
+        end -= 8 + 8 * int.from_bytes(block[end - 8 : end - 4], "big")
+    elif block[:4] != several:
+        raise volume.broken("a directory is damaged")
+    volume.check(place, block, _CHECKSUM_AT, f"the directory block at {place}")
+    typed = int(volume.superblock.has_file_types)
+    at = _HEADER if volume.is_v5 else _HEADER_V4
+    while at < end:
+        if block[at : at + 2] == b"\xff\xff":
+            length = int.from_bytes(block[at + 2 : at + 4], "big")
+            if not length:
+                raise volume.broken("a directory is damaged")
+            at += length
+            continue
+        length = block[at + 8]
+        stop = at + 9 + length
+        name = block[at + 9 : stop]
+        if stop + typed > end:
+            raise volume.broken("a directory is damaged")
+        if name != b"." and name != b"..":
+            yield name, int.from_bytes(block[at : at + 8], "big"), block[stop] * typed
+        at += 11 + length + typed + 7 & ~7
