@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _BEGINS_LIKE_A_JOURNAL = bytes.fromhex("c03b3998")
@@ -40,7 +41,12 @@ def change(at: Path, chance: random.Random) -> None:
                 )
             )
             if chance.random() < 0.2:
-                os.setxattr(path, "user.x", chance.randbytes(chance.randrange(900)))
+                with suppress(OSError):  # only some images have room for large ones
+                    os.setxattr(path, "user.x", chance.randbytes(chance.choice([9, 900, 60_000])))
+            if chance.random() < 0.1:
+                # What ext2 and ext3 cannot do is left out.
+                argv = ["fallocate", "--offset", "200000", "--length", "50000", str(path)]
+                subprocess.run(argv, check=False, stderr=subprocess.DEVNULL)
             if chance.random() < 0.2:
                 os.truncate(path, chance.randrange(100_000))
             if chance.random() < 0.2:

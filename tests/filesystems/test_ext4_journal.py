@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from written_image import SPEC
+from ext4_image import debugfs, made
+from kernel import by_the_kernel, kernel_changes
 
 from dockyard.archive import Archive
 from dockyard.errors import DockyardError
 from dockyard.filesystems import ext4
 from dockyard.filesystems.ext4.journal import volume_of
 from dockyard.filesystems.ext4.mapping import extents
-from dockyard.host import namespace as host_namespace
 from dockyard.host.sandbox import Tools
 from nasty_archive import same, same_data
 
@@ -35,47 +32,6 @@ LAYOUTS = {
 WITH_OLD_CHECKSUMS = ("32 bits", "ext3")
 
 
-def _start() -> subprocess.Popen[str] | None:
-    """The process that mounts, started before the tests enter a namespace without loop devices."""
-    if os.geteuid() or host_namespace.entered() or not Path("/dev/loop-control").exists():
-        return None
-    writer = Path(__file__).with_name("kernel_writer.py")
-    return subprocess.Popen(
-        ["unshare", "--mount", sys.executable, str(writer)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-_writer = _start()
-by_the_kernel = pytest.mark.skipif(_writer is None, reason="needs root and loop devices")
-
-
-def kernel_changes(image: Path, copy: Path, options: str, seed: int, last: str = "-") -> None:
-    """Have the kernel change an image; copy: what it is before it is unmounted."""
-    assert _writer is not None
-    assert _writer.stdin is not None
-    assert _writer.stdout is not None
-    print(image, copy, options, seed, last, file=_writer.stdin, flush=True)
-    answer = _writer.stdout.readline().strip()
-    if answer.startswith("!"):
-        pytest.skip(f"the kernel does not mount it: {answer[1:]}")
-
-
-def debugfs(tools: Tools, image: Path, *commands: str, **data: bytes) -> str:
-    """Run commands of debugfs, where `data` are files."""
-    work = image.with_name("commands")
-    work.mkdir(exist_ok=True)
-    for name, content in data.items():
-        (work / name).write_bytes(content)
-    (work / "list").write_text("\n".join(commands) + "\n")
-    argv = ["debugfs", "-w", "-f", "list", str(image)]
-    done = tools.run(argv, read=[work], write=[image], cwd=work)
-    assert done.stderr.count(b"\n") <= 1, done.stderr  # only its version
-    return done.text
-
-
 def checked(tools: Tools, image: Path) -> Archive:
     """What is read of a copy that e2fsck replayed the journal of."""
     copy = image.with_name("checked")
@@ -84,20 +40,6 @@ def checked(tools: Tools, image: Path) -> Archive:
     assert done.status in (0, 1), done.text
     assert not volume_of(copy).overlay.places
     return ext4.read(copy)
-
-
-def made(tools: Tools, image: Path, options: list[str], size: str) -> None:
-    image.touch()
-    argv = [
-        "mke2fs",
-        "-q",
-        "-F",
-        *(["-t", "ext4"] if "-t" not in options else []),
-        *options,
-        "-U",
-        str(SPEC.uuid),
-    ]
-    tools.run([*argv, str(image), size], write=[image])
 
 
 def _with_file(tools: Tools, image: Path, layout: str) -> list[int]:

@@ -1,61 +1,23 @@
-"""What the kernel shows of our images is what was put into them.
-
-Only where loop devices can be had. The tests themselves run in a namespace that has none, so the
-process that mounts is started when this module is loaded, before any fixture.
-"""
+"""What the kernel shows of our images is what was put into them."""
 
 from __future__ import annotations
 
-import base64
-import os
-import pickle
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from kernel import by_the_kernel, kernel_shows
 
-from dockyard.archive import Archive, Entry, features
+from dockyard.archive import Archive, features
 from dockyard.filesystems import FilesystemSpec, by_name
-from dockyard.host import namespace as host_namespace
 from dockyard.host.sandbox import Tools
 from nasty_archive import DATA, SECOND, file, hard_entries, nasty, plain_entries, same
 
 SPEC = FilesystemSpec(UUID(int=0x0A0B0C0D << 96 | 1), label="oracle", epoch=1_767_225_600)
 
 
-def _start() -> subprocess.Popen[str] | None:
-    if os.geteuid() or host_namespace.entered() or not Path("/dev/loop-control").exists():
-        return None
-    reader = Path(__file__).with_name("kernel_reader.py")
-    return subprocess.Popen(
-        ["unshare", "--mount", sys.executable, str(reader)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-_reader = _start()
-pytestmark = [
-    pytest.mark.build,
-    pytest.mark.skipif(_reader is None, reason="needs root and loop devices"),
-]
-
-
-def kernel_shows(kind: str, image: Path) -> Archive:
-    assert _reader is not None
-    assert _reader.stdin is not None
-    assert _reader.stdout is not None
-    print(kind, image, file=_reader.stdin, flush=True)
-    answer = _reader.stdout.readline().strip()
-    if answer.startswith("!"):
-        pytest.skip(f"the kernel does not mount it: {answer[1:]}")
-    entries: Sequence[Entry] = pickle.loads(base64.b64decode(answer))
-    return Archive(entries)
+pytestmark = [pytest.mark.build, by_the_kernel]
 
 
 def _without(*without: str) -> Archive:
