@@ -20,7 +20,7 @@ pytestmark = pytest.mark.build
 # For mke2fs: options, and the size of the image.
 LAYOUTS = {
     "ext2": (["-t", "ext2"], "16m"),
-    "ext2, hardly a feature": (["-t", "ext2", "-I", "128", "-b", "1024", "-O", "none,ext_attr"], "16m"),
+    "few features": (["-t", "ext2", "-I", "128", "-b", "1024", "-O", "none,ext_attr"], "16m"),
     "ext2, small inodes": (["-t", "ext2", "-I", "128", "-b", "4096"], "16m"),
     "ext3": (["-t", "ext3", "-b", "1024", "-I", "128"], "16m"),
     "blocks of 1 KiB": (["-b", "1024"], "16m"),
