@@ -112,7 +112,8 @@ def test_no_choice_breaks_a_chain_or_takes_more_than_it_must(found: Inventory, w
         ("20G", 20 << 30),
         ("1.5 GiB", 3 << 29),
         ("512m", 512 << 20),
-        ("7", 7),
+        ("0", 0),
+        ("7", None),
         ("x", None),
         ("", None),
     ],
@@ -129,5 +130,6 @@ def test_the_limit_is_a_size_a_share_or_none(tmp_path: Path) -> None:
     assert whole is not None and limit("50%") == whole * 50 // 100
     assert limit("3G") == 3 << 30 and limit("none") is None
     assert limit_of(tmp_path, {}) == min(DEFAULT, whole // 2)
-    with pytest.raises(DockyardError, match="neither a size nor a share"):
-        limit("much")
+    for wrong in ("much", "40", "140%"):
+        with pytest.raises(DockyardError, match="neither a size nor a share"):
+            limit(wrong)

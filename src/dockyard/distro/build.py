@@ -116,6 +116,10 @@ def build_distro(
     with Hold(store) as hold:
         planned = _planned(loaded, store, signer, origins, check=check, mend=True)
         steps, plan = planned.steps, planned.plan
+        if plan.to_run:
+            from dockyard.keeping.limit import limit_of
+
+            limit_of(store.root)  # refused now, not when all is made
         counted = _Counted(steps, listener)
         carry_out(plan, hold, store, counted, jobs=jobs or processors())
         repository = store.answer(steps.repository)

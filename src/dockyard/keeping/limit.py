@@ -23,13 +23,18 @@ VARIABLE = "DOCKYARD_STORE_LIMIT"
 DEFAULT = 40 << 30
 """Bytes; never more than half of the disk."""
 _DOWN_TO = 0.9  # so that not every build removes a little
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT])(?:i?B)?", re.IGNORECASE)
 _SHARE = re.compile(r"(\d{1,3}) ?%")
 
 
 def parse_size(text: str) -> int | None:
-    """Bytes, of a text such as 20G or 512 MiB, in powers of 1024; None for any other."""
+    """Bytes, of a text such as 20G or 512 MiB, in powers of 1024, or 0; None for any other.
+
+    Who leaves the unit out means gigabytes more likely than bytes, and would lose all results.
+    """
+    if text.strip() == "0":
+        return 0
     found = _SIZE.fullmatch(text.strip())
     return int(float(found[1]) * _UNITS[found[2].upper()]) if found else None
 
@@ -48,11 +53,11 @@ def limit_of(root: Path, environment: Mapping[str, str] = os.environ) -> int | N
         return None
     share = _SHARE.fullmatch(text)
     size = total * int(share[1]) // 100 if share else parse_size(text)
-    if size is None:
+    if size is None or (share and int(share[1]) > 100):
         raise DockyardError(
             Problem(
                 "store.limit",
-                f"{VARIABLE} is neither a size nor a share: {text}",
+                f"{VARIABLE} is neither a size nor a share of the disk: {text}",
                 fix="give a size such as 40G, a share of the disk such as 30%, or none",
             )
         )

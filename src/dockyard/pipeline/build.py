@@ -142,6 +142,10 @@ def build_image(
         identity = image_id(planned.request, steps, store)
         placing = not is_placed(identity, target, store)
         planned = without_damage(planned, store, whole_parts=placing)
+        if planned.plan.to_run:
+            from dockyard.keeping.limit import limit_of
+
+            limit_of(store.root)  # refused now, not when all is made
         inside = verify or (placing and needs_namespace(steps))
         carry_out(planned.plan, hold, store, listener, jobs=jobs, inside=inside)
         if verify:
