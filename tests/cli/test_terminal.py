@@ -161,6 +161,21 @@ def test_the_live_display_moves_until_a_step_ends(monkeypatch: pytest.MonkeyPatc
     assert any(frame in shown for frame in "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 
+def test_a_narrow_terminal_cuts_notes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    with live() as listener:
+        title, note = "Take each package's relations (412)", "Take the relations of networking"
+        listener(events.StepStarted("a", title, ""))
+        listener(events.StepProgress("a", note, 103, 412))
+    last = click.unstyle(screen.getvalue()).rsplit(title)[-1]
+    assert "25% 0:00:00 Take the" in last and "…" in last and note not in last
+
+
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with display("quiet") as listener:
         listener(EVENTS[2])

@@ -11,17 +11,21 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from dockyard.cli import terminal
 from dockyard.cli.plain import plain
 from dockyard.engine import events
+
+_WIDE = 100  # columns of a terminal that has room for long bars
 
 
 # Rich stops both when all that a step counts is there, though the step goes on: packages that were
@@ -29,6 +33,20 @@ from dockyard.engine import events
 class _Spinner(SpinnerColumn):
     def render(self, task: Task) -> RenderableType:
         return self.spinner.render(task.get_time())
+
+
+class _Share(ProgressColumn):
+    """How much of it is done; nothing where that is unknown."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed * 100 // task.total:.0f}%" if task.total else "")
+
+
+class _Note(ProgressColumn):
+    """What a step does just now."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["note"], style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class _Clock(TimeElapsedColumn):
@@ -40,12 +58,16 @@ class _Clock(TimeElapsedColumn):
 def live() -> Iterator[events.Listener]:
     """A listener that keeps one line for each running step at the foot of the terminal."""
     console = Console(stderr=True, highlight=False)
+    # Where there is little room, the notes give way, for they alone may be cut.
     columns = (
-        _Spinner(),
+        _Spinner(table_column=Column(no_wrap=True)),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("[dim]{task.fields[note]}"),
-        _Clock(),
+        BarColumn(
+            bar_width=24 if console.width >= _WIDE else 10, table_column=Column(no_wrap=True)
+        ),
+        _Share(table_column=Column(no_wrap=True, justify="right")),
+        _Clock(table_column=Column(no_wrap=True)),
+        _Note(table_column=Column()),
     )
     with Progress(*columns, console=console, transient=True) as shown:
         tasks: dict[str, TaskID] = {}
@@ -65,7 +87,7 @@ def live() -> Iterator[events.Listener]:
                 case events.StepProgress(step=step, note=note, done=done, total=total):
                     if step in tasks:
                         count = {"completed": done, "total": total} if total else {}
-                        shown.update(tasks[step], note=escape(plain(note)), **count)  # type: ignore[arg-type]
+                        shown.update(tasks[step], note=plain(note), **count)  # type: ignore[arg-type]
                 case events.StepFinished(step=step, title=title, seconds=seconds, note=note):
                     if step in tasks:
                         shown.remove_task(tasks.pop(step))
