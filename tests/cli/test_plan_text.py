@@ -67,3 +67,18 @@ def test_many_steps_of_a_group_are_told_as_one() -> None:
         "    because old (5); new (1)",
         "6 of 6 steps to run",
     ]
+
+
+def test_what_moved_for_many_steps_is_not_named_for_each() -> None:
+    many = [step(f"sign-p{n}", f"Sign p{n}", "Sign packages") for n in range(5)]
+    same = "unless that comes out as it was"
+    assert told(
+        *(Decision(each, Action.RUN, f"its input changed: {each.name}; {same}") for each in many),
+        Decision(DISK, Action.RUN, "size was 5, is 6"),
+    ) == [
+        "▸ Sign packages (5)",
+        f"    because its input changed; {same}",
+        "▸ Assemble the disk",
+        "    because size was 5, is 6",
+        "6 of 6 steps to run",
+    ]

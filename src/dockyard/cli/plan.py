@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable
@@ -81,11 +82,18 @@ def _group(same: list[Decision], reasons: bool) -> list[str]:
         f"{click.style(mark, fg=colour)} {click.style(f'{name} ({len(same)})', dim=not colour)}"
     ]
     told = Counter(each.reason for each in same)
+    if len(told) > _SHOWN:
+        told = Counter(_without_names(each.reason) for each in same)
     if colour and reasons:
         shown = [reason if count == len(same) else f"{reason} ({count})"
                  for reason, count in told.most_common(_SHOWN)]  # fmt: skip
         lines += _because("; ".join(shown) + ("; …" if len(told) > _SHOWN else ""))
     return lines
+
+
+def _without_names(reason: str) -> str:
+    """A reason that each step of a group has in its own words, as it is said of all of them."""
+    return re.sub(r"its input changed: [^;]*", "its input changed", reason)
 
 
 def _because(reason: str) -> list[str]:
