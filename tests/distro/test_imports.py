@@ -179,6 +179,7 @@ def test_a_lock_that_does_not_fit_is_refused(
         read_lock(loaded)
     assert caught.value.problems[0].code == "distro.lock-stale"
     assert words in caught.value.problems[0].why
+    assert "distro lock --refresh-missing" in caught.value.problems[0].fix  # keeps all other pins
 
 
 def test_two_names_that_fit_one_package_are_refused(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def read_lock(loaded: LoadedDistro) -> Lock:
         raise DockyardError(Problem("distro.no-lock", what, str(path), fix=_fix(loaded)))
     lock = lockfile.load(path, made_by(loaded))
     if words := _differences(loaded, lock):
-        raise stale(loaded, "components", "; ".join(words))
+        raise stale(loaded, "components", "; ".join(words), "--refresh-missing")
     return lock
 
 
@@ -76,11 +76,13 @@ def check_suites(loaded: LoadedDistro, lock: Lock) -> None:
         raise stale(loaded, "upstream", f"it was made of {names[0]}, not of {names[1]}")
 
 
-def stale(loaded: LoadedDistro, what: str, why: str) -> DockyardError:
-    """What to raise for a lock that does not fit the declarations."""
+def stale(loaded: LoadedDistro, what: str, why: str, *options: str) -> DockyardError:
+    """What to raise for a lock that does not fit the declarations. options: of the command that
+    makes one that does.
+    """
     text = f"the lock of {loaded.distro.name} does not fit its {what}"
     place = str(lock_path(loaded))
-    return DockyardError(Problem("distro.lock-stale", text, place, why, _fix(loaded)))
+    return DockyardError(Problem("distro.lock-stale", text, place, why, _fix(loaded, *options)))
 
 
 def made_by(loaded: LoadedDistro, *options: str) -> str:
@@ -88,8 +90,8 @@ def made_by(loaded: LoadedDistro, *options: str) -> str:
     return " ".join(("dockyard distro lock", *options, str(loaded.directory)))
 
 
-def _fix(loaded: LoadedDistro) -> str:
-    return f"run: {made_by(loaded)}"
+def _fix(loaded: LoadedDistro, *options: str) -> str:
+    return f"run: {made_by(loaded, *options)}"
 
 
 def pins_of(imports: Iterable[Import], pins: Iterable[Pin]) -> dict[Import, list[Pin]]:
