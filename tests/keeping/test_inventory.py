@@ -85,6 +85,7 @@ def test_what_is_kept_published_or_used_never_goes(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     for name, below in (("tree", ()), ("disk", ("tree",)), ("repository", ()), ("running", ())):
         add(store, name, *below)
+    add(store, "former")
     add(store, "free")
     noted(store, "web", tmp_path / "web.yaml", "disk")
     assert keep_product(store, find_product(store, "web"), kept=True)
@@ -92,13 +93,18 @@ def test_what_is_kept_published_or_used_never_goes(tmp_path: Path) -> None:
     published = store.root / "repositories"
     published.mkdir()
     (published / "harbor").symlink_to(Path("../results") / key_of("repository"))
+    (published / ".harbor.before").symlink_to(Path("../results") / key_of("former"))
     with Hold(store) as hold:
         hold.keep_names([key_of("running")])
         roots = take_inventory(store).roots
-    assert set(roots) == set(map(key_of, ("tree", "disk", "repository", "running")))
-    assert "harbor" in roots[key_of("repository")] and "running process" in roots[key_of("running")]
+    assert set(roots) == set(map(key_of, ("tree", "disk", "repository", "former", "running")))
+    assert roots[key_of("former")].endswith("of harbor (before)")
+    assert (
+        roots[key_of("repository")].endswith("of harbor")
+        and "running process" in roots[key_of("running")]
+    )
     assert keep_product(store, find_product(store, "web"), kept=False)
-    assert set(take_inventory(store).roots) == {key_of("repository")}
+    assert set(take_inventory(store).roots) == {key_of("repository"), key_of("former")}
 
 
 def test_who_uses_results_is_known_until_it_ends(tmp_path: Path) -> None:

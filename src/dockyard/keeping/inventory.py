@@ -196,7 +196,9 @@ def _measured(place: Path) -> int:
 
 
 def published_keys(root: Path) -> dict[str, str]:
-    """The results that links in `repositories` lead to, each with the name of the repository."""
+    """The results that links in `repositories` lead to, each with the name of the repository;
+    `(before)` follows it where another one was published since.
+    """
     found = {}
     place = root / "repositories"
     results = (root / "results").resolve()
@@ -205,7 +207,7 @@ def published_keys(root: Path) -> dict[str, str]:
         if link.is_symlink() and target.parent == results:
             name = link.name
             hidden = name.startswith(".")  # what was published before, see packages.published
-            found[target.name] = name[1:].removesuffix(".before") if hidden else name
+            found[target.name] = f"{name[1:].removesuffix('.before')} (before)" if hidden else name
     return found
 
 
