@@ -85,7 +85,7 @@ def test_damage_is_named_and_made_anew(published: Path, tmp_path: Path) -> None:
 
     # What was placed.
     flip(out)
-    assert "placed again" in build().stdout
+    assert "of what the store had" in build().stdout
     assert digest(out) == whole
 
     # A file of the tree, when it goes into a file system again.

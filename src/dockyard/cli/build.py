@@ -86,13 +86,14 @@ def command(
 
 def _text(facts: dict[str, Any], named: Path, took: str) -> str:
     """The facts of a build for a person."""
-    if not facts["changed"]:
-        lines = [f"unchanged: {named}{' (placed again)' if facts['placed'] else ''}, {took}"]
+    if not facts["changed"] and not facts["placed"]:
+        lines = [f"unchanged: {named}, {took}"]
     else:
+        made = "" if facts["changed"] else ", of what the store had"
         lines = [
             f"{named}: {facts['format']}, {terminal.size(facts['size'])} "
             f"({terminal.size(facts['used'])} used), {facts['packages']} packages, "
-            f"{facts['files']} files, {took}"
+            f"{facts['files']} files{made}, {took}"
         ]
     if facts["verified"]:
         lines.append("verified: identical, every byte of a second build from nothing")
