@@ -74,6 +74,13 @@ def test_a_number_of_jobs_that_does_no_work_is_refused(here: Here, tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
+def test_a_size_or_an_age_without_a_unit_removes_nothing(here: Here, tmp_path: Path) -> None:
+    for words in (["--keep", "20"], ["--older-than", "30"]):
+        done = here("store", "prune", *words, "--store", str(tmp_path / "store"))
+        assert done.returncode == 2 and words[0] in done.stderr
+        assert "such as" in done.stderr
+
+
 IDLE = [
     (["boot", "IMAGE", "--persist"], "the store's image is never changed"),
     (["boot", "IMAGE", "--timeout", "5"], "--timeout does nothing without --check"),

@@ -157,7 +157,7 @@ def lock(
     loaded = load_distro(path)
     origins = origins_of(debian_mirror, mirror_dir)
     made = make_lock(loaded, store.absolute(), origins, refresh_missing=refresh_missing)
-    count = len(made.lock.packages)
+    pinned = terminal.count(len(made.lock.packages), "package")
     declare = where_to_declare(loaded, made.missing) if made.missing else ""
     if not wants_json():
         for warning in made.unmet:
@@ -165,12 +165,12 @@ def lock(
         if declare:
             terminal.say(declare, err=True)
     lines = list(made.changes)
-    lines.append(f"{made.path}: {count} packages pinned, {len(made.changes)} changed")
+    lines.append(f"{made.path}: {pinned} pinned, {len(made.changes)} changed")
     return Answer(
         "\n".join(lines),
         {
             "lock": str(made.path),
-            "packages": count,
+            "packages": len(made.lock.packages),
             "changes": list(made.changes),
             "unmet": list(made.unmet),
             "declare": declare,

@@ -34,7 +34,7 @@ class _Size(click.ParamType[int]):
             return value
         found = parse_size(value)
         if found is None:
-            self.fail(f"{value} is not a size such as 20G", param, ctx)
+            self.fail(f"{value} is not a size such as 20G or 512M", param, ctx)
         return found
 
 
@@ -90,7 +90,15 @@ def list_results(image: str | None, kind: str | None, everything: bool, store: P
     if image is None and kind is None:
         facts |= sums(kept, inventory, _needed(inventory))
         lines += sums_text(facts)
-    return Answer("\n".join(lines) or "the store has none", facts)
+    return Answer("\n".join(lines) or _none(inventory, kind), facts)
+
+
+def _none(inventory: Inventory, kind: str | None) -> str:
+    """That nothing is to be listed. A kind that was asked for may be misspelt."""
+    kinds = ", ".join(sorted({each.kind for each in inventory.results.values()}))
+    if kind is None or not kinds:
+        return "the store has none"
+    return f"the store has none of kind {kind}; it has {kinds}"
 
 
 @command.command("why")
@@ -206,7 +214,8 @@ def verify(store: Path, progress: str) -> Answer:
         whose = f" (for {', '.join(each.owners)})" if each.owners else ""
         lines.append(f"removed: {each.title or each.kind} {each.name}{whose}: {each.why}")
     lines.append(
-        f"{found.results} results and {found.downloads} downloads read, "
+        f"{terminal.count(found.results, 'result')} and "
+        f"{terminal.count(found.downloads, 'download')} read, "
         f"{terminal.size(found.size)}: {len(found.damaged) or 'none'} damaged"
     )
     facts = {
@@ -251,7 +260,9 @@ def export(what: tuple[str, ...], output: Path, zstd: bool, store: Path, progres
     hold_until_the_end(kept, *keys)
     with (
         display(progress) as listener,
-        told_step(listener, f"Export {len(keys)} results", "they are to be carried") as told,
+        told_step(
+            listener, f"Export {terminal.count(len(keys), 'result')}", "they are to be carried"
+        ) as told,
     ):
         results = [inventory.results[key] for key in keys]
         size = export_results(
@@ -262,7 +273,7 @@ def export(what: tuple[str, ...], output: Path, zstd: bool, store: Path, progres
             compress=zstd,
         )
     facts = {"file": str(output.absolute()), "results": keys, "size": size}
-    return Answer(f"{output}: {len(keys)} results, {terminal.size(size)}", facts)
+    return Answer(f"{output}: {terminal.count(len(keys), 'result')}, {terminal.size(size)}", facts)
 
 
 @command.command("import")
@@ -288,7 +299,7 @@ def import_file(file: Path, store: Path, progress: str) -> Answer:
             Store(store), file, lambda note, done, total: told(note, done, total, "results")
         )
     facts = {"new": list(found.new), "there": found.there}
-    return Answer(f"{len(found.new)} results are new, {found.there} were there", facts)
+    return Answer(f"new results: {len(found.new)}; there already: {found.there}", facts)
 
 
 def _named(store: Store, inventory: Inventory, word: str) -> list[str]:

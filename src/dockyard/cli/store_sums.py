@@ -91,5 +91,6 @@ def sums_text(facts: Mapping[str, Any]) -> list[str]:
     limit = "no limit" if facts["limit"] is None else f"limit {size(facts['limit'])}"
     add(facts["size"], f"the store; {limit} of results and downloads")
     if nobodys["results"]:
-        add(nobodys["size"], f"nobody's, {nobodys['results']} results: `dockyard store prune`")
+        unneeded = terminal.count(nobodys["results"], "result")
+        add(nobodys["size"], f"nobody's, {unneeded}: `dockyard store prune`")
     return lines

@@ -118,11 +118,13 @@ def pruned_text(pruned: Pruned, dry: bool, now: float, everything: bool) -> str:
     for result, reason in pruned.results:
         reasons.setdefault(reason, []).append(result)
     for reason, results in reasons.items():
-        lines.append(f"{len(results)} results, {terminal.size(_bytes(results))}: {reason}")
+        size = terminal.size(_bytes(results))
+        lines.append(f"{terminal.count(len(results), 'result')}, {size}: {reason}")
         lines += _rows(results, now, everything)
     if pruned.downloads:
         size = terminal.size(sum(each.size for each in pruned.downloads))
-        lines.append(f"{len(pruned.downloads)} downloads, {size}: no known lock needs them")
+        fetched = terminal.count(len(pruned.downloads), "download")
+        lines.append(f"{fetched}, {size}: no known lock needs them")
     for each in pruned.caches:
         lines.append(f"{each.name}/, {terminal.size(each.size)}: {each.why}")
     if pruned.others:

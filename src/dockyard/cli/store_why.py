@@ -59,7 +59,7 @@ def why_text(facts: Mapping[str, Any], inventory: Inventory, now: float) -> str:
     names = owners(inventory, key)
     lines += _cut([f"  {name}" for name in names] or ["  nobody, as all was built last"])
     lines += _cut([f"  read by {_titled(inventory, each)}" for each in facts["readers"]])
-    lines.append(f"  answers {len(facts['steps'])} steps")
+    lines.append(f"  answers {terminal.count(len(facts['steps']), 'step')}")
     lines += _cut([f"    {each}" for each in facts["steps"]])
     lines.append(_verdict(facts))
     return "\n".join(lines)

@@ -104,6 +104,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
+def count(number: int, thing: str) -> str:
+    """How many there are of a thing: 1 result, 2 results."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def size(octets: int) -> str:
     """A size in bytes as a person reads it, in powers of 1024."""
     amount = float(octets)
