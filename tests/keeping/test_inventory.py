@@ -55,10 +55,12 @@ def test_a_result_is_named_by_its_key_its_beginning_or_a_path_in_it(tmp_path: Pa
     store = Store(tmp_path)
     key = add(store, "disk")
     add(store, "desk")
+    link = tmp_path / "harbor"
+    link.symlink_to(store.place(key))
     found = take_inventory(store)
     assert {
         find_result(store, found, word).key
-        for word in (key, "di", str(store.place(key)), str(store.place(key) / "data"))
+        for word in (key, "di", str(store.place(key)), str(store.place(key) / "data"), str(link))
     } == {key}
     for word, code in (("d", "store.ambiguous"), ("x", "store.unknown")):
         with pytest.raises(DockyardError) as caught:

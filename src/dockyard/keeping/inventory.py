@@ -218,9 +218,11 @@ def find_result(store: Store, inventory: Inventory, word: str) -> Result:
     if word in inventory.results:
         return inventory.results[word]
     path, place = Path(word).absolute(), store.root / "results"
-    for base in (place, place.resolve()):
-        if path.is_relative_to(base) and path != base:
-            word = path.relative_to(base).parts[0]
+    # A published repository is a link to a result.
+    for named, base in ((path, place), (path, place.resolve()), (path.resolve(), place.resolve())):
+        if named.is_relative_to(base) and named != base:
+            word = named.relative_to(base).parts[0]
+            break
     found = [key for key in inventory.results if key.startswith(word)]
     if len(found) == 1:
         return inventory.results[found[0]]
