@@ -245,6 +245,21 @@ def test_removing_a_tree_follows_no_link(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["outside", "file"]
 
 
+def test_what_the_system_holds_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t/a").mkdir(parents=True)
+    (tmp_path / "t/a/held").touch()
+
+    def refuse(name: str, **where: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", name)
+
+    monkeypatch.setattr("dockyard.host.removal.os.unlink", refuse)
+    with pytest.raises(DockyardError) as caught:
+        remove_tree(tmp_path / "t")
+    (problem,) = caught.value.problems
+    assert problem.code == "host.cannot-remove" and problem.where == str(tmp_path / "t")
+    assert problem.why.startswith("held: ") and problem.fix.endswith(f"rm -r {tmp_path / 't'}")
+
+
 def test_two_may_remove_one_tree(tmp_path: Path) -> None:
     for number in range(3000):
         (tmp_path / f"t/{number % 50}/{number}").mkdir(parents=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +35,32 @@ def size(path: Path) -> int:
 def digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@pytest.mark.build
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to strangers")
+def test_what_belongs_to_strangers_is_told_and_the_rest_is_verified(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    first, inner, closed = (store.place(f"thing-{digit * 40}") for digit in "012")
+    for place in (first, inner, closed):
+        (place / "tree").mkdir(parents=True)
+        (place / "tree/file").touch()
+    os.chown(inner / "tree", 5, 5)
+    os.chown(closed, 5, 5)
+
+    def verify() -> Ran:
+        return run_dockyard("store", "verify", "--store", store.root, check=False)
+
+    ran = verify()
+    assert ran.stdout.startswith("removed: ") and "3 damaged" in ran.stdout
+    assert ran.stdout.count("damaged, cannot be removed: ") == 2
+    assert "file: Permission denied; it belongs to a stranger" in ran.stdout
+    assert f"remove it as root: rm -r {closed}" in ran.stdout
+    assert not first.exists() and not inner.exists() and closed.exists()
+    # What is only left over is no damage, but whoever clears the store says what is there still.
+    assert "1 damaged" in verify().stdout
+    pruned = run_dockyard("store", "prune", "--store", store.root, check=False)
+    assert "error[host.cannot-remove]" in pruned.stderr and pruned.stderr.count("error[") == 1
 
 
 @pytest.mark.build

@@ -13,6 +13,7 @@ from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
 from dockyard.cli.fetching import told_step
 from dockyard.cli.options import EXISTING_FILE, progress_option, store_option
+from dockyard.cli.plain import plain
 from dockyard.cli.verb import Noun
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ def _mark(place: Path, word: str, kept: bool) -> Answer:
 def verify(store: Path, progress: str) -> Answer:
     """Read all results and downloads, and remove what is damaged; exit status 1 when some was.
 
-    What was removed is made or fetched again by the next build that needs it.
+    What was removed is made or fetched again by the next build that needs it. What cannot be
+    removed is named, with what to do about it.
     """
     from dockyard.host import namespace
     from dockyard.keeping.verify import verify_store
@@ -212,7 +214,11 @@ def verify(store: Path, progress: str) -> Answer:
     lines = []
     for each in found.damaged:
         whose = f" (for {', '.join(each.owners)})" if each.owners else ""
-        lines.append(f"removed: {each.title or each.kind} {each.name}{whose}: {each.why}")
+        done = "damaged, cannot be removed" if each.left else "removed"
+        lines.append(plain(f"{done}: {each.title or each.kind} {each.name}{whose}: {each.why}"))
+        if each.left:
+            lines.append(plain(f"  {each.left.where}: {each.left.why}"))
+            lines.append(plain(f"  {each.left.fix}"))
     lines.append(
         f"{terminal.count(found.results, 'result')} and "
         f"{terminal.count(found.downloads, 'download')} read, "
@@ -229,6 +235,7 @@ def verify(store: Path, progress: str) -> Answer:
                 "title": each.title,
                 "why": each.why,
                 "for": list(each.owners),
+                "left": str(each.left.where) if each.left else None,
             }
             for each in found.damaged
         ],

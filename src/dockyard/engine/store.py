@@ -221,10 +221,13 @@ class Store:
     def _taken(self, key: str) -> Path | None:
         gone = self.root / "work" / f".{key}.{os.getpid()}.gone"
         removal.remove_tree(gone)
-        with suppress(FileNotFoundError):
+        try:
             self.place(key).rename(gone)
-            return gone
-        return None
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
+            raise DockyardError(removal.cannot_remove(self.place(key), error)) from error
+        return gone
 
     def holds(self, key: str, file: str) -> bool:
         """Whether a file of a result has the content that was published; reads all of it."""
@@ -236,7 +239,9 @@ class Store:
             seal.distrust(self.path(step))
 
     def discard(self, key: str) -> None:
-        """Remove a result, so that it is made again."""
+        """Remove a result, so that it is made again. Raises DockyardError (`host.cannot-remove`)
+        where the system refuses that; most often it has left its place all the same.
+        """
         with self.exclusive(key):
             if gone := self._taken(key):
                 removal.remove_tree(gone)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
+from dockyard.errors import DockyardError, Problem
+
 _TRIES = 3
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EUCLEAN)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -16,7 +20,8 @@ def remove_tree(path: Path) -> None:
     namespace for trees of images.
 
     A program can nest directories deeper than functions can call themselves, and than any path that
-    the kernel takes. So this goes down and up by single names.
+    the kernel takes. So this goes down and up by single names. Raises DockyardError
+    (`host.cannot-remove`) for what this process may not remove.
     """
     tries = _TRIES
     while tries:
@@ -33,8 +38,25 @@ def remove_tree(path: Path) -> None:
         except OSError as error:
             # Somebody still makes files there.
             tries -= 1
+            if error.errno in _REFUSED:
+                raise DockyardError(cannot_remove(path, error)) from error
             if error.errno != errno.ENOTEMPTY or not tries:
                 raise
+
+
+def cannot_remove(path: Path, error: OSError) -> Problem:
+    """What to tell when the system refuses to remove something, or to move it away."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    why = error.strerror or str(error)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        why += "; it belongs to a stranger, or is immutable (chattr(1))"
+    return Problem(
+        "host.cannot-remove",
+        "something that is not needed any more cannot be removed",
+        str(path),
+        why=f"{name}: {why}" if name and name != str(path) else why,
+        fix=f"remove it as root: rm -r {shlex.quote(str(path))}",
+    )
 
 
 def _remove_tree(path: Path) -> None:

@@ -248,17 +248,20 @@ def damage(directory: Path, *, thorough: bool = False) -> str:
         return str(error)
     found: dict[str, _Row] = {}
     wrong: list[str] = []
-    for path, full, status in _below(directory):
-        row = rows.get(path)
-        if row is None:
-            wrong.append(f"{path} was not there before")
-            continue
-        if not thorough and _same_status(row, status, several_names=True):
-            found[path] = row
-            continue
-        now = found[path] = _row(full, status, like=row.content)
-        if now[: _Row._fields.index("inode")] != row[: _Row._fields.index("inode")]:
-            wrong.append(f"{path} {_difference(row, now)}")
+    try:
+        for path, full, status in _below(directory):
+            row = rows.get(path)
+            if row is None:
+                wrong.append(f"{path} was not there before")
+                continue
+            if not thorough and _same_status(row, status, several_names=True):
+                found[path] = row
+                continue
+            now = found[path] = _row(full, status, like=row.content)
+            if now[: _Row._fields.index("inode")] != row[: _Row._fields.index("inode")]:
+                wrong.append(f"{path} {_difference(row, now)}")
+    except PermissionError as error:  # the namespace may read all that a result has
+        return f"{os.path.relpath(error.filename, directory)} cannot be read: {error.strerror}"
     wrong += [f"{path} is gone" for path in rows.keys() - found.keys()]
     if not wrong:
         parted = _groups(rows.items()) ^ _groups(found.items())

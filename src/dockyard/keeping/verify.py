@@ -1,24 +1,27 @@
 """Reads all that a store holds, and removes what is not what it was: the next build makes it anew,
-or fetches it.
+or fetches it. What the system does not let go is taken out of use, and told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from dockyard.engine.store import Store
+from dockyard.errors import DockyardError, Problem
+from dockyard.host import removal
 from dockyard.keeping.inventory import Inventory, take_inventory
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.downloads import downloads, is_damaged
+from dockyard.packages.downloads import Download, downloads, is_damaged
 
 Told = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """Something that was damaged, and was removed. kind: `result` or `download`. why: what was
-    wrong. owners: whom it belonged to.
+    """Something that was damaged. kind: `result` or `download`. why: what was wrong. owners: whom
+    it belonged to. left: why it could not be removed; None where it was.
     """
 
     kind: str
@@ -26,6 +29,7 @@ class Damaged:
     title: str
     why: str
     owners: tuple[str, ...]
+    left: Problem | None = None
 
 
 @dataclass(slots=True)
@@ -55,22 +59,41 @@ def verify_store(store: Store, told: Told, tools: str = "") -> Verified:
         told(result.title or key, found.size, total)
         why = store.damage(key, thorough=True)
         if why and store.place(key).is_dir():  # and not removed by another process meanwhile
-            store.discard(key)
             owners = _owners(inventory, key)
-            found.damaged.append(Damaged("result", key, result.title, why, owners))
+            left = _left(store.discard, key)
+            found.damaged.append(Damaged("result", key, result.title, why, owners, left))
         found.results += 1
         found.size += result.size
     for download in fetched:
         told(download.digest, found.size, total)
-        if download.path.exists() and is_damaged(download):
-            download.path.unlink(missing_ok=True)
+        if download.path.exists() and (why := _download_damage(download)):
+            left = _left(removal.remove_tree, download.path)
             owners = tuple(each.name for each in inventory.products
                            if download.digest in each.downloads)  # fmt: skip
-            why = "it has other content"
-            found.damaged.append(Damaged("download", download.digest, "", why, owners))
+            name = download.digest
+            found.damaged.append(Damaged("download", name, "", why, owners, left))
         found.downloads += 1
         found.size += download.size
     return found
+
+
+def _left(remove: Callable[[Any], None], what: object) -> Problem | None:
+    """Remove something; gives why that could not be."""
+    try:
+        remove(what)
+    except DockyardError as error:
+        (problem, *_) = error.problems
+        if problem.code != "host.cannot-remove":
+            raise
+        return problem
+    return None
+
+
+def _download_damage(download: Download) -> str:
+    try:
+        return "it has other content" if is_damaged(download) else ""
+    except PermissionError as error:
+        return f"it cannot be read: {error.strerror}"
 
 
 def _owners(inventory: Inventory, key: str) -> tuple[str, ...]:
