@@ -102,6 +102,25 @@ def test_what_cannot_be_held_is_refused_by_path() -> None:
     }
 
 
+def test_a_refusal_names_the_attribute_the_reason_and_the_path_in_the_image() -> None:
+    attributes = ((b"user.fine", b"x"), (b"user.new\nline", b"x"))
+    archive = Archive.from_entries([directory(b"s"), file(b"s/x", xattrs=attributes)])
+    (problem,) = ext4.refuse(archive, b"srv/data")
+    assert problem.code == "filesystems.xattr-line" and problem.where == "/srv/data/s/x"
+    assert problem.excerpt == ("/srv/data/s/x: user.new\\x0aline",)
+    assert "debugfs" in problem.why and "ext4" not in problem.why
+
+
+@pytest.mark.build
+def test_names_of_attributes_may_have_all_but_line_breaks(tools: Tools, tmp_path: Path) -> None:
+    names = [b"a b", b'"q"', b"\t", b"gr\xc3\xbc\xff", b"#|!'\\", b"\x01\x7f", b"n" * 250]
+    attributes = tuple(sorted((b"user." + name, b"value") for name in names))
+    archive = Archive.from_entries([directory(b""), file(b"x", xattrs=attributes)], {b"x": b""})
+    assert ext4.refuse(archive) == []
+    ext4.write(archive, tmp_path / "image", 64 << 20, SPEC, tools)
+    same(ext4.read(tmp_path / "image"), archive)
+
+
 def test_many_paths_are_cut_short() -> None:
     archive = Archive.from_entries([file(b"%02d" % at, mtime_ns=-(1 << 70)) for at in range(30)])
     (problem,) = ext4.refuse(archive)

@@ -12,14 +12,32 @@ from dockyard.errors import DockyardError, Problem
 _PATHS_SHOWN = 10
 
 
+FIX_XATTR = "remove the attributes in a script of the image"
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A limit of a file system: `breaks` is true for the entries that it cannot hold."""
+    """A limit of a file system: `breaks` is true for the entries that it cannot hold. why: what
+    limits it, where that is not the file system itself. named: which attributes break it.
+    """
 
     code: str
     what: str
     breaks: Callable[[Entry], object]
     fix: str = ""
+    why: str = ""
+    named: Callable[[Entry], Iterable[bytes]] | None = None
+
+
+def xattr_limit(
+    code: str, what: str, breaks: Callable[[bytes, bytes], object], fix: str = "", why: str = ""
+) -> Limit:
+    """A limit of single extended attributes: `breaks` gets the name and the value of each."""
+
+    def named(entry: Entry) -> list[bytes]:
+        return [name for name, value in entry.xattrs if breaks(name, value)]
+
+    return Limit(code, what, named, fix, why, named)
 
 
 LONG_NAME = Limit("long-name", "names of more than 255 bytes", lambda e: len(e.name) > 255)
@@ -33,31 +51,44 @@ DEVICE_NUMBER = Limit(
 )
 
 
-def refusals(archive: Archive, name: str, rules: Iterable[Limit]) -> list[Problem]:
-    """One problem for each rule that some entry breaks."""
-    broken: dict[str, list[bytes]] = {}
+def refusals(archive: Archive, name: str, rules: Iterable[Limit], at: bytes = b"") -> list[Problem]:
+    """One problem for each rule that some entry breaks. at: where it is mounted in the image."""
+    broken: dict[str, list[Entry]] = {}
     known = tuple(rules)
     for entry in archive:
         for rule in known:
             if rule.breaks(entry):
-                broken.setdefault(rule.code, []).append(entry.path)
-    return [
-        _refusal(name, rule, [path_text(path) for path in broken[rule.code]])
-        for rule in known
-        if rule.code in broken
-    ]
+                broken.setdefault(rule.code, []).append(entry)
+    return [_refusal(name, rule, broken[rule.code], at) for rule in known if rule.code in broken]
 
 
-def _refusal(name: str, rule: Limit, paths: list[str]) -> Problem:
-    more = len(paths) - _PATHS_SHOWN
-    listed = paths[:_PATHS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+def path_at(at: bytes, path: bytes) -> str:
+    """The path in the image of what a file system has, for a person. at: where it is mounted."""
+    return path_text(b"/".join(part for part in (at, path) if part))
+
+
+def _refusal(name: str, rule: Limit, entries: list[Entry], at: bytes) -> Problem:
+    more = len(entries) - _PATHS_SHOWN
+    listed = [_line(rule, entry, at) for entry in entries[:_PATHS_SHOWN]]
+    if more > 0:
+        listed.append(f"and {more} more")
     return Problem(
         code=f"filesystems.{rule.code}",
         what=f"{name} cannot hold {rule.what}",
-        where=paths[0],
+        where=path_at(at, entries[0].path),
+        why=rule.why,
         fix=rule.fix or "remove them from the image, or choose ext4 or erofs for this file system",
-        excerpt=tuple(listed) if len(paths) > 1 else (),
+        excerpt=tuple(listed) if len(entries) > 1 or rule.named else (),
     )
+
+
+def _line(rule: Limit, entry: Entry, at: bytes) -> str:
+    path = path_at(at, entry.path)
+    if rule.named is None:
+        return path
+    # As of a path: what is not printable is escaped.
+    names = ", ".join(path_text(name).removeprefix("/") for name in rule.named(entry))
+    return f"{path}: {names}"
 
 
 def check_label(name: str, label: str, longest: int) -> None:

@@ -51,9 +51,9 @@ class Filesystem(Protocol):
     @property
     def needs(self) -> str: ...
 
-    def refuse(self, archive: Archive) -> list[Problem]:
+    def refuse(self, archive: Archive, at: bytes = b"") -> list[Problem]:
         """What the file system, or the program that writes it, cannot hold: a problem for each
-        reason, with the paths.
+        reason, with the paths in the image. at: where it is mounted there.
         """
         ...
 

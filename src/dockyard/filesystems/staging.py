@@ -21,7 +21,7 @@ from dockyard.archive.entry import (
     Entry,
 )
 from dockyard.errors import DockyardError, Problem
-from dockyard.filesystems.limits import Limit
+from dockyard.filesystems.limits import Limit, xattr_limit
 from dockyard.host import mounts
 from dockyard.host.namespace import MAPPED_IDS
 
@@ -33,10 +33,10 @@ DEVICE_RULE = Limit(
     lambda e: e.kind in DEVICES,
     "leave /dev empty: the running system fills it",
 )
-TRUSTED_RULE = Limit(
+TRUSTED_RULE = xattr_limit(
     "trusted-xattr",
     "attributes trusted.*, when it is written without root",
-    lambda e: any(name.startswith(b"trusted.") for name, _ in e.xattrs),
+    lambda name, _: name.startswith(b"trusted."),
 )
 ACLS = (XATTR_ACL_ACCESS, XATTR_ACL_DEFAULT)
 

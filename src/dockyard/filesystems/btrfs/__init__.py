@@ -17,11 +17,12 @@ from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import BTRFS, stable
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
+    FIX_XATTR,
     LONG_NAME,
     LONG_TARGET,
-    Limit,
     check_label,
     refusals,
+    xattr_limit,
 )
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.staging import TRUSTED_RULE, has_foreign_owner, staged
@@ -37,11 +38,11 @@ _NODE = 16384
 _SMALLEST = 128 << 20
 RULES = (
     TRUSTED_RULE,
-    Limit(
+    xattr_limit(
         "xattr-size",
         "an extended attribute of more than 16000 bytes",
-        lambda e: any(len(name) + len(value) > 16000 for name, value in e.xattrs),
-        "remove the attributes in a script of the image",
+        lambda name, value: len(name) + len(value) > 16000,
+        FIX_XATTR,
     ),
     LONG_NAME,
     LONG_TARGET,
@@ -49,9 +50,9 @@ RULES = (
 )
 
 
-def refuse(archive: Archive) -> list[Problem]:
+def refuse(archive: Archive, at: bytes = b"") -> list[Problem]:
     """What Btrfs cannot hold, or cannot be staged."""
-    return refusals(archive, "btrfs", RULES)
+    return refusals(archive, "btrfs", RULES, at)
 
 
 def minimum_size(archive: Archive) -> int:

@@ -16,11 +16,13 @@ from dockyard.filesystems.image import Image, reading
 from dockyard.filesystems.kernels import EROFS, version
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
+    FIX_XATTR,
     LONG_NAME,
     LONG_TARGET,
     Limit,
     check_label,
     refusals,
+    xattr_limit,
 )
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.sandbox import Tools
@@ -36,35 +38,32 @@ _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 RULES = (
     LONG_NAME,
     LONG_TARGET,
-    Limit(
+    Limit(  # of archives that were not clamped: those of trees and packages begin in 1970
         "time",
         "times before 1970 with a fraction of a second",
         lambda e: e.mtime_ns < 0 and e.mtime_ns % NANOSECONDS,
     ),
     DEVICE_NUMBER,
-    Limit(
+    xattr_limit(
         "xattr-name",
-        "extended attributes with these names",
-        lambda e: (
-            not all(
-                name.startswith(_NAMESPACES) and len(name) < 256 and b"=" not in name
-                for name, _ in e.xattrs
-            )
-        ),
-        "remove the attributes in a script of the image",
+        "extended attributes with names of other namespaces, of more than 255 bytes, or with `=`",
+        lambda name, _: not name.startswith(_NAMESPACES) or len(name) > 255 or b"=" in name,
+        FIX_XATTR,
+        f"it knows {', '.join(name.decode() for name in _NAMESPACES)}; "
+        "in the stream that mkfs.erofs reads a name ends at the first `=`",
     ),
-    Limit(
+    xattr_limit(
         "xattr-size",
         "an extended attribute of more than 65535 bytes",
-        lambda e: any(len(value) > 65535 for _, value in e.xattrs),
-        "remove the attributes in a script of the image",
+        lambda _, value: len(value) > 65535,
+        FIX_XATTR,
     ),
 )
 
 
-def refuse(archive: Archive) -> list[Problem]:
+def refuse(archive: Archive, at: bytes = b"") -> list[Problem]:
     """What EROFS cannot hold."""
-    return refusals(archive, "erofs", RULES)
+    return refusals(archive, "erofs", RULES, at)
 
 
 def minimum_size(archive: Archive) -> int:

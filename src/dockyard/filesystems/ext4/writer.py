@@ -21,11 +21,13 @@ from dockyard.filesystems.ext4.reader import inode_numbers
 from dockyard.filesystems.kernels import EXT4, stable
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
+    FIX_XATTR,
     LONG_NAME,
     LONG_TARGET,
     Limit,
     check_label,
     refusals,
+    xattr_limit,
 )
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.process import ProcessFailed
@@ -37,44 +39,45 @@ _BYTES_PER_INODE = 16384
 _GROUP = 8 * _BLOCK * _BLOCK
 _SPARE_INODES = 64
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
-_SAFE_NAME = re.compile(rb"[A-Za-z0-9._@+:,/=-]+")
 _LAST_OF_32_BITS = (1 << 31) - 1
 _VERSION = re.compile(r"debugfs \d\S* \(.*\)")
 
-_FIX_XATTR = "remove the attributes in a script of the image"
 RULES = (
     LONG_NAME,
     LONG_TARGET,
-    Limit(
+    Limit(  # of archives that were not clamped: those of trees and packages begin in 1970
         "time",
         "times before 1901-12-14 or after 2446-05-10",
         lambda e: not -(1 << 31) <= e.mtime_ns // NANOSECONDS < (1 << 34) - (1 << 31),
     ),
     DEVICE_NUMBER,
-    Limit(
+    xattr_limit(
         "xattr-name",
-        "extended attributes with these names",
-        lambda e: (
-            not all(
-                name.startswith(_NAMESPACES) and len(name) < 256 and _SAFE_NAME.fullmatch(name)
-                for name, _ in e.xattrs
-            )
-        ),
-        _FIX_XATTR,
+        "extended attributes with names of other namespaces, or of more than 255 bytes",
+        lambda name, _: not name.startswith(_NAMESPACES) or len(name) > 255,
+        FIX_XATTR,
+        f"it knows {', '.join(name.decode() for name in _NAMESPACES)}",
+    ),
+    xattr_limit(
+        "xattr-line",
+        "extended attributes with a line break in their names, as it is written here",
+        lambda name, _: b"\n" in name or b"\r" in name,
+        FIX_XATTR,
+        "debugfs, which sets them, takes one command from each line",
     ),
     Limit(
         "xattr-size",
         "more than about 4000 bytes of extended attributes of one file",
         lambda e: sum(_attribute_size(*pair) for pair in e.xattrs) > _BLOCK - 32 - 4,
-        _FIX_XATTR,
+        FIX_XATTR,
     ),
     Limit("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - _BLOCK),
 )
 
 
-def refuse(archive: Archive) -> list[Problem]:
+def refuse(archive: Archive, at: bytes = b"") -> list[Problem]:
     """What ext4 cannot hold."""
-    return refusals(archive, "ext4", RULES)
+    return refusals(archive, "ext4", RULES, at)
 
 
 def _attribute_size(name: bytes, value: bytes) -> int:
@@ -207,7 +210,7 @@ def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> N
                 if name == XATTR_CAPABILITY:
                     continue
                 file = files.setdefault(value, f"v{len(files)}")
-                lines.append(b"ea_set -f %b <%d> %b" % (file.encode(), number, name))
+                lines.append(b"ea_set -f %b <%d> %b" % (file.encode(), number, _quoted(name)))
         for value, file in files.items():
             (work / file).write_bytes(value)
         (work / "commands").write_bytes(b"\n".join(lines) + b"\n")
@@ -229,6 +232,11 @@ def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> N
                 excerpt=tuple(complaints[:20]),
             )
         )
+
+
+def _quoted(word: bytes) -> bytes:
+    """A word of a command as libss takes it: whatever is in it, but for a line break."""
+    return b'"%b"' % word.replace(b'"', b'""')
 
 
 def _needs_mending(entry: Entry) -> bool:

@@ -15,10 +15,10 @@ import shutil
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order, path_text
+from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX, order
 from dockyard.errors import Problem
 from dockyard.filesystems.image import Image, create_sparse, reading
-from dockyard.filesystems.limits import Limit, check_label, refusals
+from dockyard.filesystems.limits import Limit, check_label, path_at, refusals, xattr_limit
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.vfat import reader
 from dockyard.host.process import ProcessFailed
@@ -54,18 +54,18 @@ RULES = (
     Limit("large-file", "files of 4 GiB and more", lambda e: e.size >= 1 << 32, _FIX),
     Limit("owner", "files that are not root's", lambda e: e.uid or e.gid, _FIX),
     Limit("special-mode", "setuid, setgid and sticky bits", lambda e: e.mode & 0o7000, _FIX),
-    Limit(
+    xattr_limit(
         "xattr",
         "extended attributes",
-        lambda e: any(name != XATTR_SELINUX for name, _ in e.xattrs),
+        lambda name, _: name != XATTR_SELINUX,
         _FIX,
     ),
 )
 
 
-def refuse(archive: Archive) -> list[Problem]:
+def refuse(archive: Archive, at: bytes = b"") -> list[Problem]:
     """What FAT cannot hold, and names that it cannot tell apart."""
-    problems = refusals(archive, "FAT", RULES)
+    problems = refusals(archive, "FAT", RULES, at)
     seen: dict[str, bytes] = {}
     for entry in archive:
         folded = entry.path.decode(errors="replace").casefold()
@@ -75,8 +75,8 @@ def refuse(archive: Archive) -> list[Problem]:
                 Problem(
                     code="filesystems.same-name",
                     what="FAT cannot tell two names apart that differ in case only",
-                    where=path_text(entry.path),
-                    why=f"{path_text(other)} is there too",
+                    where=path_at(at, entry.path),
+                    why=f"{path_at(at, other)} is there too",
                     fix="rename one of them",
                 )
             )

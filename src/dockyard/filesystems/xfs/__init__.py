@@ -15,7 +15,7 @@ from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import XFS, switches
-from dockyard.filesystems.limits import LONG_NAME, Limit, check_label, refusals
+from dockyard.filesystems.limits import LONG_NAME, Limit, check_label, refusals, xattr_limit
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.staging import ACLS, DEVICE_RULE, TRUSTED_RULE, has_foreign_owner, staged
 from dockyard.filesystems.xfs import reader
@@ -34,22 +34,22 @@ _FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or 
 RULES = (
     DEVICE_RULE,
     TRUSTED_RULE,
-    Limit("acl", "ACLs, which its writer loses", lambda e: any(n in ACLS for n, _ in e.xattrs)),
-    Limit(
+    xattr_limit("acl", "ACLs, which its writer loses", lambda name, _: name in ACLS),
+    xattr_limit(
         "empty-xattr",
         "extended attributes without a value, which its writer loses",
-        lambda e: any(not value for _, value in e.xattrs),
+        lambda _, value: not value,
         _FIX_XATTR,
     ),
-    Limit(
+    xattr_limit(
         "xattr-size",
         "an extended attribute of more than 65536 bytes",
-        lambda e: any(len(value) > 65536 for _, value in e.xattrs),
+        lambda _, value: len(value) > 65536,
         _FIX_XATTR,
     ),
     LONG_NAME,
     Limit("long-target", "symbolic links of more than 1023 bytes", lambda e: len(e.target) > 1023),
-    Limit(
+    Limit(  # of archives that were not clamped: those of trees and packages begin in 1970
         "time",
         "times before 1901-12-14 or after 2486-07-02",
         lambda e: not -(1 << 31) <= e.mtime_ns // NANOSECONDS < 16_299_260_425,
@@ -57,9 +57,9 @@ RULES = (
 )
 
 
-def refuse(archive: Archive) -> list[Problem]:
+def refuse(archive: Archive, at: bytes = b"") -> list[Problem]:
     """What XFS cannot hold, or mkfs.xfs would lose."""
-    return refusals(archive, "xfs", RULES)
+    return refusals(archive, "xfs", RULES, at)
 
 
 def minimum_size(archive: Archive) -> int:

@@ -33,7 +33,7 @@ def write_filesystem(work: Work, wanted: WriteFilesystem) -> None:
     whole = load_root(work.result, wanted.root, wanted.below)
     archive = content_of(wanted, whole, work)
     module = by_name(wanted.type)
-    refused = module.refuse(archive)
+    refused = module.refuse(archive, _mount_point(wanted))
     if refused:
         raise DockyardError(*refused)
     work.progress(f"{len(archive)} files")
@@ -79,11 +79,15 @@ def content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
     """What of the root, and what else, is in a file system; nothing where it is not mounted."""
     if wanted.mount is None:
         return Archive([Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=wanted.epoch * 10**9)])
-    at = os.fsencode(wanted.mount.strip("/"))
+    at = _mount_point(wanted)
     prefix = at + b"/" if at else b""
     inside = [os.fsencode(path.strip("/")) for path in wanted.others]
     content = subtree(whole, at, [path for path in inside if path.startswith(prefix)])
     return _bootable(content, wanted.uki, wanted, work) if wanted.uki else content
+
+
+def _mount_point(wanted: WriteFilesystem) -> bytes:
+    return os.fsencode((wanted.mount or "").strip("/"))
 
 
 def _bootable(content: Archive, uki: str, wanted: WriteFilesystem, work: Work) -> Archive:
