@@ -194,8 +194,9 @@ def _last_build(results: Mapping[str, Path]) -> Archive:
 
 def _packages(planned: PlannedImage, store: Path) -> list[Path]:
     """The packages of the lock, from the published repository."""
-    name = planned.request.distro.distro.name
-    pins = sorted(planned.request.lock.packages, key=lambda pin: (pin.name not in _FIRST, pin.name))
+    source = planned.request.source
+    name = source.distro.distro.name
+    pins = sorted(source.lock.packages, key=lambda pin: (pin.name not in _FIRST, pin.name))
     return [store / "repositories" / name / pin.path for pin in pins]
 
 

@@ -9,7 +9,7 @@ import pytest
 from dockyard.distro.header import DistroHeader, read_header
 from dockyard.errors import DockyardError
 from dockyard.model.packages import Lock, LockedRepository
-from dockyard.pipeline.request import image_epoch
+from dockyard.pipeline.source import image_epoch
 
 
 def distro(root: Path, more: str = "") -> DistroHeader:

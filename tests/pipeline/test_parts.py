@@ -23,7 +23,8 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments import FILESYSTEM, INDEX, INITRD, KERNEL, TREE, UPPER
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
 from dockyard.pipeline.image import ImageSteps, image_steps
-from dockyard.pipeline.request import ImageRequest, ImageSettings, Output, PackageSource
+from dockyard.pipeline.request import ImageRequest, ImageSettings, Output
+from dockyard.pipeline.source import PackageSource
 
 IMAGE = """\
 name: web
@@ -74,8 +75,7 @@ def request(folder: Path, format_: str) -> ImageRequest:
     access = Access.of_store(folder)
     return ImageRequest(
         loaded=loaded,
-        distro=distro,
-        source=PackageSource(Lock("web"), folder / "image.lock", (), access, False),
+        source=PackageSource(distro, Lock("web"), folder / "image.lock", (), access, False),
         settings=ImageSettings((), (), ()),
         layout=layout,
         output=Output(format_),

@@ -79,7 +79,7 @@ def questions_for(
             namespace.enter()
         return write_image(request, steps, kept, out)[0]
 
-    return Artefact(request.name, write, request.output.format, questions, request.lock.tools)
+    return Artefact(request.name, write, request.output.format, questions, request.source.tools)
 
 
 def _require_whole(planned: PlannedImage, kept: Store, file: Path) -> None:

@@ -168,8 +168,7 @@ def _note(planned: PlannedImage, store: Store) -> None:
     if store.record(name) != record:
         store.keep_record(name, record)
     request = planned.request
-    pins = (*request.lock.packages, *request.lock.tools)
-    digests = (pin.digest for pin in pins)
+    digests = (pin.digest for pin in request.source.pins)
     note_product(store, name, IMAGE, request.name, request.loaded.path, digests)
 
 
@@ -190,7 +189,7 @@ def _built(
         path=target,
         manifest=manifest,
         format=planned.request.output.format,
-        packages=len(planned.request.lock.packages),
+        packages=planned.request.source.package_count,
         files=files,
         size=found.st_size,
         used=found.st_blocks * 512,

@@ -62,7 +62,7 @@ class ImageSteps:
 def image_steps(request: ImageRequest) -> ImageSteps:
     """All steps of an image."""
     format_ = format_by_name(request.output.format)
-    tools = tools_step(request.lock.tools, request.origins)
+    tools = tools_step(request.source.tools, request.origins)
     layers = layers_over(request, packages_step(request, tools))
     whole = merged(ROOT, "Merge the root", layers, request.epoch)
     boot = whole

@@ -16,7 +16,8 @@ _STEPS = "dockyard.pipeline.steps"
 
 def packages_step(request: ImageRequest, tools: Step) -> Step:
     """The step that has the tree of all packages, over those that unpack each of them."""
-    lock, epoch, documents = request.lock, request.epoch, request.source.documents
+    source, epoch = request.source, request.epoch
+    lock, documents = source.lock, source.documents
     alone = replace(lock, tools=())
     fetch = _fetch(request, alone)
     unpacked = dict(_unpacked(request, fetch))
@@ -56,7 +57,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         packaging=request.family.packaging,
         expected=arguments.RequiredNames(
             alone,
-            request.source.repositories,
+            source.repositories,
             request.origins.offline,
             settled(request.settings.settings),
             request.loaded.position("os.packages"),
@@ -86,9 +87,9 @@ def _fetch(request: ImageRequest, lock: Lock) -> Step:
 def _unpacked(request: ImageRequest, fetch: Step) -> Iterator[tuple[str, Step]]:
     """The steps that unpack each package, by its name, version and architecture, in order."""
     source = request.source
-    rules = {each.id: each for each in request.lock.repositories}
+    rules = {each.id: each for each in source.lock.repositories}
     known = {each.id: each for each in source.repositories}
-    for pin in sorted(request.lock.packages):
+    for pin in sorted(source.lock.packages):
         rule = rules.get(pin.repository) or LockedRepository(pin.repository)
         repository = known.get(pin.repository) or RpmRepository(pin.repository)
         nevra = pin.nevra

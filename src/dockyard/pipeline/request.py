@@ -17,13 +17,13 @@ from dockyard.disk.fstab import fstab
 from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import NO_DISK, DiskLayout, lay_out
 from dockyard.distro.header import DistroHeader, read_header
-from dockyard.errors import DockyardError, Position, Problem
+from dockyard.errors import Position, Problem
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
 from dockyard.model.family import Family
-from dockyard.model.packages import Lock, RpmRepository
+from dockyard.model.packages import RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
@@ -32,25 +32,13 @@ from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
+from dockyard.pipeline.source import PackageSource, image_epoch
 from dockyard.pipeline.together import Together
 from dockyard.tools.trees import require_whole, tools_there
 from dockyard.tree.additional import added_paths
 from dockyard.tree.every import AnySetting
 from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.settings import scripts_of, settings_of
-
-
-@dataclass(frozen=True)
-class PackageSource:
-    """Where the root comes from: packages that a lock pins. documents: also what packages mark as
-    documentation.
-    """
-
-    lock: Lock
-    lock_file: Path
-    repositories: tuple[RpmRepository, ...]
-    access: Access
-    documents: bool
 
 
 @dataclass(frozen=True)
@@ -83,15 +71,13 @@ class Output:
 class ImageRequest:
     """One image, ready to be planned: a source, settings, a layout and an output.
 
-    epoch: seconds, the time of everything that is made. It is what the distribution says, else the
-    time of the metadata that the lock was made from. command_line: words of the kernel command
-    line. seed: decides every id of the disk (see docs/decisions/0008). origins: where what is not
-    in the store is fetched from. remarks: warnings and notes about the input, to be shown once
-    before the work.
+    epoch: seconds, the time of everything that is made, as the source says it. command_line: words
+    of the kernel command line. seed: decides every id of the disk (see docs/decisions/0008).
+    origins: where what is not in the store is fetched from. remarks: warnings and notes about the
+    input, to be shown once before the work.
     """
 
     loaded: LoadedImage
-    distro: DistroHeader
     source: PackageSource
     settings: ImageSettings
     layout: DiskLayout
@@ -106,25 +92,21 @@ class ImageRequest:
         return self.loaded.name
 
     @property
-    def lock(self) -> Lock:
-        return self.source.lock
-
-    @property
     def epoch(self) -> int:
-        return image_epoch(self.distro, self.lock)
+        return self.source.epoch
 
     @property
     def architecture(self) -> Architecture:
-        return self.distro.distro.architecture
+        return self.source.architecture
 
     @property
     def family(self) -> Family:
-        return self.distro.distro.of_family
+        return self.source.family
 
     @property
     def inputs(self) -> tuple[Path, ...]:
         """The files and directories of the user's that the image is made of."""
-        return (*self.loaded.files, self.source.lock_file, *referenced(self.loaded))
+        return (*self.loaded.files, *self.source.files, *referenced(self.loaded))
 
     @cached_property
     def fstab(self) -> str:
@@ -170,7 +152,6 @@ def read_request(
     extra = loaded.image.os.kernel_command_line.extra_command_line
     return ImageRequest(
         loaded=loaded,
-        distro=distro,
         source=source,
         settings=replace(settings, settings=(*keys, *settings.settings)),
         layout=layout,
@@ -234,7 +215,7 @@ def _source(
     image_epoch(distro, lock)
     access = Access.of_store(store, offline=origins.offline)
     documents = wants_documents(distro.distro, lock)
-    return PackageSource(lock, lock_file, tuple(repositories), access, documents)
+    return PackageSource(distro, lock, lock_file, tuple(repositories), access, documents)
 
 
 def _judge_packages(
@@ -272,25 +253,6 @@ def _provided(
         return ()
     found = who_provides([capability], repositories, access, architecture, near=False)
     return found[capability].packages
-
-
-def image_epoch(distro: DistroHeader, lock: Lock) -> int:
-    """The time of an image: of its distribution, else the newest of the repositories' metadata.
-
-    Raises DockyardError (`build.no-epoch`) when neither says one.
-    """
-    epoch = distro.distro.epoch if distro.distro.epoch is not None else lock.newest_revision
-    if epoch is None:
-        raise DockyardError(
-            Problem(
-                "build.no-epoch",
-                f"the distribution {distro.distro.name} says no time for what is made of it",
-                str(distro.file),
-                why="it has no `epoch`, and the metadata of none of its repositories says a time",
-                fix="add `epoch`, in seconds since 1970: `date +%s` prints the current time",
-            )
-        )
-    return epoch
 
 
 def _seed(loaded: LoadedImage) -> bytes:
