@@ -63,22 +63,33 @@ class Step:
         function: Callable[[Work, A], None] | str,
         arguments: A,
         inputs: tuple[Step, ...] = (),
-        **more: Any,
+        *,
+        name: str = "",
+        borrowed: tuple[Step, ...] = (),
+        details: tuple[str, ...] = (),
+        group: str = "",
+        modules: tuple[str, ...] = (),
+        pure: bool = False,
     ) -> Step:
         """The step that calls a function with a dataclass of arguments. function: of a module; by
-        its name where the module need not be loaded to plan.
+        its name where the module need not be loaded to plan. name: that of the kind where a plan
+        has one step of it.
         """
         if not isinstance(function, str):
             function = f"{function.__module__}:{function.__qualname__}"
         return cls(
-            name=more.pop("name", kind),
+            name=name or kind,
             kind=kind,
             title=title,
             function=function,
             given=arguments,
             identity=identity_of(arguments),
             inputs=inputs,
-            **more,
+            borrowed=borrowed,
+            details=details,
+            group=group,
+            modules=modules,
+            pure=pure,
         )
 
     @cached_property
