@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from dockyard.errors import DockyardError, Problem
 
@@ -122,7 +122,7 @@ def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
     return RawDisk(out, out.stat().st_size, container)
 
 
-def _opened(image: Path):  # type: ignore[no-untyped-def]
+def _opened(image: Path) -> BinaryIO:
     try:
         return image.open("rb")
     except OSError as error:
