@@ -27,10 +27,15 @@ BASH = InstalledPackage("bash", "5.2-1", "x86_64", 10)
 
 
 def an_image(
-    place: Path, files: dict[str, bytes], *, time: int = 0, disk: bytes = b"x"
+    place: Path,
+    files: dict[str, bytes],
+    *,
+    time: int = 0,
+    disk: bytes = b"x",
+    mode: int = 0o644,
 ) -> Inspected:
     data: dict[bytes, bytes | Path] = {p.lstrip("/").encode(): text for p, text in files.items()}
-    entries = [Entry(path, Kind.FILE, 0o644, mtime_ns=time) for path in data]
+    entries = [Entry(path, Kind.FILE, mode, mtime_ns=time) for path in data]
     tree = Tree([Mounted(b"", Archive.from_entries(entries, data))])
     (place / "disk").write_bytes(disk)
     partition = InspectedPartition(1, "root", "root", "guid", 0, 9, "ext4", "u", "root", "/", 4, 9)
@@ -115,6 +120,19 @@ def test_secrets_are_never_shown(one: Inspected, path: str, text: bytes) -> None
     (changed,) = (each for each in found.changed if each.path == path)
     assert changed.what == ("content",) and changed.lines == ()
     assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o600, 0o600), (0o644, 0o640), (0o640, 0o644)])
+def test_what_not_all_users_of_an_image_may_read_is_not_shown(
+    tmp_path: Path, before: int, after: int
+) -> None:
+    path, text = "/etc/NetworkManager/system-connections/wifi", b"psk=secret"
+    one = an_image(tmp_path, {path: b"psk=older"}, mode=before)
+    found = compare(one, an_image(tmp_path, {path: text}, mode=after))
+    assert "content" in found.changed[0].what and found.changed[0].lines == ()
+    assert "secret" not in str(found) and "older" not in str(found)
+    shown = compare(one, an_image(tmp_path, {path: text}, mode=0o644))
+    assert bool(shown.changed[0].lines) == (before == 0o644)
 
 
 def test_packages_come_go_and_change_and_kernels_live_side_by_side(

@@ -29,6 +29,7 @@ _SECRET = frozenset(
     f"/etc/{name}{suffix}" for name in ("shadow", "gshadow") for suffix in ("", "-")
 )
 _PRIVATE = b"PRIVATE KEY"
+_READ_BY_ALL = 0o004
 _ATTRIBUTES = (
     ("kind", "kind"),
     ("mode", "mode"),
@@ -250,8 +251,14 @@ def _changed_files(
 
 
 def _lines(one: Inspected, two: Inspected, path: str) -> tuple[str, ...]:
+    """What changed in a text; nothing of one that not every user of both images may read, such as
+    a file with the password of a network.
+    """
     texts = []
     for image in (one, two):
+        entry = image.tree.entry(path)  # where a link leads
+        if entry is None or not entry.mode & _READ_BY_ALL:
+            return ()
         data = image.tree.whole(path, _MOST_TEXT)
         if data is None or b"\0" in data or _PRIVATE in data:
             return ()
