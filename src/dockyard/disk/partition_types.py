@@ -14,6 +14,7 @@ from dockyard.model.storage import PartitionType
 # Attribute bits of a partition entry that the specification defines.
 GROW_FILE_SYSTEM = 1 << 59
 READ_ONLY = 1 << 60
+NOT_BY_TYPE = 1 << 63  # it is not mounted by what its type says
 
 _TYPES: Mapping[PartitionType, str] = {
     PartitionType.BIOS_GRUB: "21686148-6449-6e6f-744e-656564454649",

@@ -1,26 +1,36 @@
 """The system on a disk: which of its file systems is the root, and what is mounted where in it.
 
 By fstab(5) of the root, as the system itself does it; partitions that it does not name are put in
-their place by their types where these say so (UAPI Discoverable Partitions Specification).
+their place by their types where these say so (UAPI Discoverable Partitions Specification, as
+systemd-gpt-auto-generator(8) follows it: only where nothing is, and the first of each type).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.archive import Archive
-from dockyard.disk.partition_types import ESP
+from dockyard.disk.partition_types import ESP, NOT_BY_TYPE, name_of
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.filesystems import by_name
 from dockyard.inspection.disks import FoundDisk, FoundPartition
 from dockyard.inspection.tree import Mounted, Tree
+from dockyard.model.storage import PartitionType
 
 if TYPE_CHECKING:
     from dockyard.tools.unpacked import ToolTrees
 
+# /var is not among them: that partition is a system's own only by an id that the machine makes.
+_BY_TYPE: Mapping[str, str] = {
+    PartitionType.HOME: "/home",
+    PartitionType.SRV: "/srv",
+    PartitionType.TMP: "/var/tmp",
+    PartitionType.USR: "/usr",
+    PartitionType.XBOOTLDR: "/boot",
+}
 _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
@@ -56,7 +66,7 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
     root = _root(disk.partitions, archives)
     if root is None:
         raise DockyardError(*(remarks or [_no_root(disk)]))
-    mounts = {root: "/", **_mounts(disk.partitions, archives, root)}
+    mounts = {root: "/", **mounts_of(disk.partitions, archives, root)}
     tree = Tree([Mounted(_inside(at), archives[number]) for number, at in mounts.items()])
     esp = next((p.number for p in disk.partitions if p.entry.type_guid == ESP), None)
     return FoundSystem(tree, archives, mounts, esp, tuple(remarks))
@@ -86,10 +96,29 @@ def _root(partitions: Sequence[FoundPartition], archives: Mapping[int, Archive])
     return None
 
 
-def _mounts(
+def mounts_of(
     partitions: Sequence[FoundPartition], archives: Mapping[int, Archive], root: int
 ) -> dict[int, str]:
-    fstab = Tree([Mounted(b"", archives[root])]).text("/etc/fstab") or ""
+    """Where file systems are mounted in a root, by the numbers of their partitions."""
+    tree = Tree([Mounted(b"", archives[root])])
+    found = _by_fstab(tree.text("/etc/fstab") or "", partitions, archives, root)
+    kinds = {each.number: name_of(each.entry.type_guid) for each in partitions}
+    has_boot = PartitionType.XBOOTLDR in kinds.values()
+    places = {**_BY_TYPE, PartitionType.ESP: "/efi" if has_boot or tree.entry("/efi") else "/boot"}
+    for partition in partitions:
+        number = partition.number
+        known = number in archives and number != root and number not in found
+        if not known or partition.entry.attributes & NOT_BY_TYPE:
+            continue
+        at = places.get(kinds[number], "")
+        if at and at not in found.values() and not tree.names(at):
+            found[number] = at
+    return found
+
+
+def _by_fstab(
+    fstab: str, partitions: Sequence[FoundPartition], archives: Mapping[int, Archive], root: int
+) -> dict[int, str]:
     found: dict[int, str] = {}
     for line in fstab.splitlines():
         fields = line.split()
@@ -130,8 +159,6 @@ def _is_named(partition: FoundPartition, spec: str) -> bool:
 
 
 def _remark(partition: FoundPartition, problem: Problem) -> Problem:
-    from dataclasses import replace
-
     where = f"partition {partition.number}" if partition.number else problem.where
     return replace(problem, where=where, severity=Severity.WARNING)
 
