@@ -14,6 +14,7 @@ from dockyard.errors import DockyardError
 from dockyard.filesystems import ext4
 from dockyard.filesystems.ext4.journal import volume_of
 from dockyard.filesystems.ext4.mapping import extents
+from dockyard.filesystems.ext4.volume import Volume
 from dockyard.host.sandbox import Tools
 from nasty_archive import same, same_data
 
@@ -38,7 +39,7 @@ def checked(tools: Tools, image: Path) -> Archive:
     shutil.copy(image, copy)
     done = tools.run(["e2fsck", "-fy", str(copy)], write=[copy], check=False)
     assert done.status in (0, 1), done.text
-    assert not volume_of(copy).overlay.places
+    assert not _is_replayed(copy)
     return ext4.read(copy)
 
 
@@ -78,6 +79,11 @@ def test_what_debugfs_wrote_into_a_journal(
     after = checked(tools, image)
     same(found, after)
     same_data(found, after)
+
+
+def _is_replayed(image: Path) -> bool:
+    """Whether the journal has anything for an image."""
+    return volume_of(image).data[:] != Volume(image).data[:]
 
 
 def _changed(image: Path, at: int, to: bytes) -> None:
@@ -175,16 +181,16 @@ def test_an_external_journal_is_refused_by_name(tools: Tools, tmp_path: Path) ->
 
 
 KERNEL_MADE = {
-    "ordered": ([], "data=ordered"),
+    "ordered": ([], "data=ordered,nodelalloc"),
     "data": ([], "data=journal"),
     "data, small blocks": (["-b", "1024"], "data=journal"),
     "no checksums": (["-O", "^metadata_csum,^64bit"], "data=journal"),
     "checksums of the journal": (["-O", "^metadata_csum"], "data=journal,journal_checksum"),
     "asynchronous": (["-O", "^metadata_csum"], "data=writeback,journal_async_commit"),
     "ext3": (["-t", "ext3"], "data=journal"),
-    "inline": (["-O", "inline_data", "-I", "512"], "data=ordered"),
-    "clusters": (["-O", "bigalloc", "-b", "1024", "-C", "4096"], "data=ordered"),
-    "orphans": (["-O", "orphan_file,metadata_csum_seed"], "data=ordered"),
+    "inline": (["-O", "inline_data", "-I", "512"], "data=ordered,nodelalloc"),
+    "clusters": (["-O", "bigalloc", "-b", "1024", "-C", "4096"], "data=ordered,nodelalloc"),
+    "orphans": (["-O", "orphan_file,metadata_csum_seed"], "data=ordered,nodelalloc"),
 }
 
 
@@ -196,20 +202,19 @@ def test_what_the_kernel_left_in_a_journal(tools: Tools, tmp_path: Path, name: s
     made(tools, image, [*options, "-J", "size=4"], "48m")
     kernel_changes(image, copy, mounted, seed=1)
     found = ext4.read(copy)
-    assert volume_of(copy).overlay.places
+    assert _is_replayed(copy)
     assert len(found) > 100
     after = checked(tools, copy)
     same(found, after)
     same_data(found, after)
-    same(found, ext4.read(image))
+    if "writeback" not in mounted:
+        same(found, ext4.read(image))
 
 
 @by_the_kernel
 def test_fast_commits_are_refused_by_name(tools: Tools, tmp_path: Path) -> None:
     image, copy = tmp_path / "image", tmp_path / "copy"
     made(tools, image, ["-O", "fast_commit", "-b", "4096"], "96m")
-    kernel_changes(image, copy, "data=ordered", seed=2)
-    same(ext4.read(copy), checked(tools, copy))
     kernel_changes(image, copy, "data=ordered", seed=3, last="last")
     with pytest.raises(DockyardError) as caught:
         ext4.read(copy)

@@ -1,11 +1,9 @@
-"""Replays the journal of ext3 and ext4 (jbd2) without writing: which blocks of the journal stand in
-place of which blocks of the file system.
+"""Replays the journal of ext3 and ext4 (jbd2) in memory: the image is not written to.
 
 Layout: Documentation/filesystems/ext4/journal.rst of Linux; what is replayed, and where that ends,
 is as in fs/jbd2/recovery.c: complete transactions in order, up to the first one whose commit block
 is missing or wrong; a block that a later transaction revoked stays as it is. Checksums are those
-of every block (csum_v2, csum_v3) or of a whole transaction (before Linux 3.5). Only what a block is
-replaced with is kept, by its place: the journal is not copied.
+of every block (csum_v2, csum_v3) or of a whole transaction (before Linux 3.5).
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from dockyard.filesystems.crc32c import advanced
 from dockyard.filesystems.ext4.features import HAS_JOURNAL, NEEDS_RECOVERY
 from dockyard.filesystems.ext4.mapping import extents
 from dockyard.filesystems.ext4.superblock import FSCK
-from dockyard.filesystems.ext4.volume import Overlay, Volume
+from dockyard.filesystems.ext4.volume import Volume
 from dockyard.filesystems.image import Image
 
 _MAGIC = b"\xc0\x3b\x39\x98"
@@ -80,23 +78,21 @@ class _Transaction:
 def volume_of(image: Image) -> Volume:
     """The volume of an image, as the kernel would show it: with its journal replayed."""
     volume = Volume(image)
-    if volume.facts.incompatible & NEEDS_RECOVERY:
-        volume.begin_listing()
-        volume.lay_over(_replayed(volume))
-        volume.end_listing()
-    return volume
-
-
-def _replayed(volume: Volume) -> Overlay:
-    """The blocks that replace those of the image."""
-    if not volume.facts.compatible & HAS_JOURNAL:
+    facts = volume.facts
+    if not facts.incompatible & NEEDS_RECOVERY:
+        return volume
+    if not facts.compatible & HAS_JOURNAL:
         raise volume.broken("it needs a journal that it has not", FSCK)
-    if not volume.facts.journal_inode:
+    if not facts.journal_inode:
         raise volume.broken(
             "its journal is on another device (an external journal), and is not replayed",
             "run e2fsck with both devices at hand, then use it again",
         )
-    return _Journal(volume).overlay()
+    volume.begin_listing()
+    _Journal(volume).replay()
+    volume.end_listing()
+    volume.take_superblock()
+    return volume
 
 
 class _Journal:
@@ -160,29 +156,25 @@ class _Journal:
         if block[_CHECKSUM_TYPE_AT] != _CRC32C or advanced(_ALL, plain) != checksum:
             raise self._damaged("the checksum of its superblock is wrong")
 
-    def overlay(self) -> Overlay:
-        """What stands where after all transactions that are complete."""
-        if not self.start:
-            return Overlay()
-        transactions = self._complete()
+    def replay(self) -> None:
+        """Put the blocks of all transactions that are complete in their places, in memory."""
+        transactions = self._complete() if self.start else []
+        if not transactions:
+            return
         self._refuse_fast_commits(self.sequence + len(transactions) & _ALL)
         revoked: dict[int, int] = {}
         for index, transaction in enumerate(transactions):
             revoked.update(dict.fromkeys(transaction.revoked, index))
-        places: dict[int, int] = {}
-        beginnings: dict[int, bytes] = {}
+        self.volume.make_writable()
+        size = self.volume.block_size
         for index, transaction in enumerate(transactions):
             if transaction.faults:
                 raise self._damaged(transaction.faults[0])
             for tag, at in transaction.written:
                 if revoked.get(tag.block, -1) >= index:
                     continue
-                self._verify_data(tag, at, self.sequence + index & _ALL)
-                places[tag.block] = self.blocks[at] * self.volume.block_size
-                beginnings.pop(tag.block, None)
-                if tag.flags & _ESCAPED:
-                    beginnings[tag.block] = _MAGIC
-        return Overlay(places, beginnings)
+                block = self._data(tag, at, self.sequence + index & _ALL)
+                self.volume.data[tag.block * size : (tag.block + 1) * size] = block
 
     def _complete(self) -> list[_Transaction]:
         """The transactions up to the first one that is not committed."""
@@ -270,13 +262,17 @@ class _Journal:
         checksum = advanced(self.seed, block[:at] + bytes(4) + block[at + 4 :])
         return checksum.to_bytes(4, "big") == found
 
-    def _verify_data(self, tag: _Tag, at: int, sequence: int) -> None:
+    def _data(self, tag: _Tag, at: int, sequence: int) -> bytes:
+        """What a tag has for its block, verified."""
         if tag.block >= self.volume.facts.blocks:
             raise self._damaged(f"it has a block {tag.block} past the end")
+        block = self._block(at)
         if self.has_checksums:
-            checksum = advanced(self.seed, sequence.to_bytes(4, "big") + self._block(at))
+            checksum = advanced(self.seed, sequence.to_bytes(4, "big") + block)
             if checksum & (_ALL if self.features & _CSUM_V3 else 0xFFFF) != tag.checksum:
                 raise self._damaged(f"the checksum of what it has for block {tag.block} is wrong")
+        # What begins like a block of the journal itself has zeros there instead.
+        return _MAGIC + block[len(_MAGIC) :] if tag.flags & _ESCAPED else block
 
     def _refuse_fast_commits(self, sequence: int) -> None:
         """Changes after the last transaction that are kept in brief are not understood."""

@@ -115,7 +115,6 @@ def _entry(volume: Volume, view: memoryview, path: bytes, inode: Inode) -> Entry
     size, sha256, target, rdev = 0, None, b"", (0, 0)
     if kind is Kind.FILE:
         size = inode.size
-        volume.spend(0, size)
         sha256 = digest(pieces(volume, inode, view))
     elif kind is Kind.SYMLINK:
         target = _target(volume, inode)

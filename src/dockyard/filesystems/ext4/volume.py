@@ -1,19 +1,16 @@
-"""An image of ext2, ext3 or ext4: its blocks, as they are once the journal is replayed, its groups
-and its inodes.
+"""An image of ext2, ext3 or ext4: its blocks, its groups and its inodes.
 
 Layout: Documentation/filesystems/ext4 of Linux ("Data Structures and Algorithms"), inodes.rst,
-group_descr.rst and checksums.rst. Read-only, over a memory map of the image. What a reader needs of
-blocks comes through `block` and `stretch`, which know what a journal has in place of the image's.
+group_descr.rst and checksums.rst. Read-only, over a memory map of the image, into which a journal
+may have been replayed (see `journal`).
 """
 
 from __future__ import annotations
 
 import mmap
 import struct
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.filesystems.crc32c import advanced
@@ -24,9 +21,8 @@ from dockyard.filesystems.pieces import PIECE
 ROOT_INODE = 2
 LOST_AND_FOUND_INODE = 11
 
-# The same data many times over, or holes, are within reason to this multiple of the image.
+# The same blocks many times over (shared_blocks) are within reason to this multiple of all.
 _MOST_SHARED = 64
-_MOST_HOLES = 128
 
 _INODE = struct.Struct("<HHI8xi4xHH4xI4x60sIII4x2xHHHH2x")
 _EXTRA = struct.Struct("<HH4xI")
@@ -51,17 +47,6 @@ class Inode:
     attributes_inside: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
-    """Blocks that lie elsewhere in the image than at their own place.
-
-    places: for a block the byte where it is. beginnings: what some of those begin with in truth.
-    """
-
-    places: Mapping[int, int] = field(default_factory=dict)
-    beginnings: Mapping[int, bytes] = field(default_factory=dict)
-
-
 class Volume(MappedImage):
     """An image of ext4."""
 
@@ -70,21 +55,14 @@ class Volume(MappedImage):
     def __init__(self, image: Image) -> None:
         super().__init__(image)
         self._budget: int | None = None
-        self._holes = 0
-        self.overlay = Overlay()
         self.directories: set[int] = set()
         self.attributes_of_blocks: dict[int, tuple[tuple[bytes, bytes], ...]] = {}
         self.values_of_inodes: dict[int, bytes] = {}
-        at = superblock.AT
-        self._take(self.data[at : at + superblock.SIZE])
+        self.take_superblock()
 
-    def lay_over(self, overlay: Overlay) -> None:
-        """Have blocks in place of those of the image, the superblock and the groups among them."""
-        self.overlay = overlay
-        block, inside = divmod(superblock.AT, self.block_size)
-        self._take(self.block(block)[inside : inside + superblock.SIZE])
-
-    def _take(self, block: bytes) -> None:
+    def take_superblock(self) -> None:
+        """Take what the superblock says, again when it was changed in memory."""
+        block = self.data[superblock.AT : superblock.AT + superblock.SIZE]
         self.facts = superblock.parse(block, len(self.data), self.broken)
         self.block_size = self.facts.block_size
         self._tables: dict[int, int] = {}
@@ -94,12 +72,7 @@ class Volume(MappedImage):
         """A block of the file system."""
         if not 0 <= number < self.facts.blocks:
             raise self.broken(f"block {number} is past its end")
-        at = self.overlay.places.get(number, number * self.block_size)
-        found = self.bytes_at(at, self.block_size)
-        if number in self.overlay.beginnings:
-            beginning = self.overlay.beginnings[number]
-            found = beginning + found[len(beginning) :]
-        return found
+        return self.bytes_at(number * self.block_size, self.block_size)
 
     def stretch(
         self, first: int, length: int, data: mmap.mmap | memoryview
@@ -111,37 +84,23 @@ class Volume(MappedImage):
         at, end = first * self.block_size, first * self.block_size + length
         if first < 0 or end > self.facts.blocks * self.block_size:
             raise self.broken(f"block {first} is past its end, or what follows it is")
-        for number in self._laid_over(first, length) if self.overlay.places else ():
-            yield from _pieces(data, at, number * self.block_size)
-            yield self.block(number)[: end - number * self.block_size]
-            at = min(end, (number + 1) * self.block_size)
-        yield from _pieces(data, at, end)
-
-    def _laid_over(self, first: int, length: int) -> list[int]:
-        beyond = first + -(-length // self.block_size)
-        numbers = self._numbers_laid_over
-        return numbers[bisect_left(numbers, first) : bisect_left(numbers, beyond)]
-
-    @cached_property
-    def _numbers_laid_over(self) -> list[int]:
-        return sorted(self.overlay.places)
+        for start in range(at, end, PIECE):
+            yield data[start : min(start + PIECE, end)]
 
     def begin_listing(self) -> None:
         """From here on, count what inodes take: no more than the image can hold is listed."""
         shared = self.facts.read_only_compatible & features.SHARED_BLOCKS
         self._budget = self.facts.blocks * (_MOST_SHARED if shared else 2)
-        self._holes = self.facts.blocks * self.block_size * _MOST_HOLES
 
     def end_listing(self) -> None:
         """Count no longer: a file may be read any number of times."""
         self._budget = None
 
-    def spend(self, blocks: int, size: int = 0) -> None:
-        """Count blocks that an inode takes, and bytes that it says that it has."""
+    def spend(self, blocks: int) -> None:
+        """Count blocks that an inode takes."""
         if self._budget is not None:
             self._budget -= blocks
-            self._holes -= size
-            if self._budget < 0 or self._holes < 0:
+            if self._budget < 0:
                 raise self.broken("its files take more than it can hold", superblock.FSCK)
 
     def _table(self, group: int) -> int:
@@ -177,12 +136,9 @@ class Volume(MappedImage):
         size = facts.inode_size
         block, at = divmod(index * size, facts.block_size)
         block += self._table(group)
-        if block in self.overlay.places:
-            raw = self.block(block)[at : at + size]
-        elif block < facts.blocks:
-            raw = self.bytes_at(block * facts.block_size + at, size)
-        else:
+        if block >= facts.blocks:
             raise self.broken(f"inode {number} is past its end")
+        raw = self.bytes_at(block * facts.block_size + at, size)
         if facts.has_checksums and not self._is_verified[number]:
             self._verify(number, raw)
         return self._parsed(number, raw)
@@ -235,11 +191,6 @@ class Volume(MappedImage):
         """The checksum of metadata that belong to an inode."""
         owner = inode.number.to_bytes(4, "little") + inode.generation.to_bytes(4, "little")
         return advanced(self.facts.checksum_seed, owner + data)
-
-
-def _pieces(data: mmap.mmap | memoryview, at: int, end: int) -> Iterator[bytes | memoryview]:
-    for start in range(at, end, PIECE):
-        yield data[start : min(start + PIECE, end)]
 
 
 def _crc16(data: bytes) -> int:
