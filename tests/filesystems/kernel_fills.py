@@ -29,6 +29,8 @@ from nasty_archive import ACL, CAPABILITY, LABEL
 _CLONE = 0x40049409
 _XFS_GO_DOWN = 0x8004587D
 _WITHOUT_FLUSH = 2
+_BTRFS_SUBVOLUME, _BTRFS_SNAPSHOT = 0x50009418, 0x50009417
+_BTRFS_DEFAULT, _BTRFS_LOOKUP = 0x40089413, 0xD0009412
 _NAMES = 60
 # What a file system keeps for itself, or ACLs a second time.
 _UNSEEN = [b"trusted.xfs:autofsck", b"trusted.SGI_ACL_FILE", b"trusted.SGI_ACL_DEFAULT"]
@@ -63,12 +65,12 @@ def mounted(kind: str, image: str, options: str) -> Iterator[Path]:
 def forms(at: Path, chance: random.Random) -> None:
     """Every form in which a file system keeps directories, attributes, links and data."""
     for count, length in ((3, 5), (30, 40), (300, 60), (3000, 90), (9000, 20)):
-        directory = at / f"names-{count}"
-        directory.mkdir()
+        names = at / f"names-{count}"
+        names.mkdir()
         for index in range(count):
-            (directory / f"{index:0{length}}").touch()
+            (names / f"{index:0{length}}").touch()
         for index in range(0, count, 3):
-            (directory / f"{index:0{length}}").unlink()
+            (names / f"{index:0{length}}").unlink()
     _attributes(at / "attributes")
     _data(at / "data", chance)
     links = at / "links"
@@ -93,7 +95,8 @@ def _attributes(at: Path) -> None:
         path.touch()
         for index in range(count):
             value = bytes([index & 0xFF]) * size
-            os.setxattr(path, f"user.{index:05}", value)
+            with contextlib.suppress(OSError):  # Btrfs keeps each in a block
+                os.setxattr(path, f"user.{index:05}", value)
     for index in range(0, 700, 2):
         os.removexattr(at / "700-90", f"user.{index:05}")
     path = at / "spaces"
@@ -213,17 +216,52 @@ def _link(at: Path, chance: random.Random) -> None:
 
 def subvolumes(at: Path, chance: random.Random) -> None:
     """What installers lay out: the root and others beside it, nested ones, and a snapshot."""
-    for name in ("root", "home", "root/var"):
-        subprocess.run(["btrfs", "-q", "subvolume", "create", str(at / name)], check=True)
+    (at / "deep/er").mkdir(parents=True)
+    for name in ("root", "home", "root/var", "deep/er/one", "root/var/two"):
+        _make_subvolume(at / name)
     (at / "root/etc").mkdir()
     (at / "root/etc/os-release").write_text("NAME=Example\n")
     (at / "root/var/log").write_bytes(b"log\n" * 100_000)
     (at / "home/user").mkdir()
     (at / "home/user/file").write_bytes(chance.randbytes(100_000))
-    snapshot = ["btrfs", "-q", "subvolume", "snapshot", "-r", str(at / "root"), str(at / "before")]
-    subprocess.run(snapshot, check=True)
+    os.utime(at / "root", ns=(0, 10**18))
+    _make_subvolume(at / "before", at / "root", read_only=True)
     (at / "root/etc/os-release").write_text("NAME=Example 2\n")
-    subprocess.run(["btrfs", "subvolume", "set-default", str(at / "root")], check=True)
+    with directory(at / "root") as root:
+        fcntl.ioctl(root, _BTRFS_DEFAULT, struct.pack("<Q", _tree_of(root)))
+
+
+@contextlib.contextmanager
+def directory(at: Path) -> Iterator[int]:
+    descriptor = os.open(at, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _make_subvolume(at: Path, source: Path | None = None, *, read_only: bool = False) -> None:
+    """struct btrfs_ioctl_vol_args_v2 of linux/btrfs.h."""
+    call = _BTRFS_SNAPSHOT if source else _BTRFS_SUBVOLUME
+    with directory(at.parent) as parent, directory(source or at.parent) as given:
+        head = struct.pack("<qQQ32x", given, 0, 2 if read_only else 0)
+        fcntl.ioctl(parent, call, bytearray(head + at.name.encode().ljust(4040, b"\0")))
+
+
+def _tree_of(descriptor: int) -> int:
+    """struct btrfs_ioctl_ino_lookup_args, asked for the root of a subvolume."""
+    asked = bytearray(struct.pack("<QQ", 0, 256).ljust(4096, b"\0"))
+    fcntl.ioctl(descriptor, _BTRFS_LOOKUP, asked)
+    return int.from_bytes(asked[:8], "little")
+
+
+def flushed(at: Path, chance: random.Random) -> None:
+    """A file that is flushed on its own, which Btrfs notes in its log tree."""
+    subprocess.run(["sync", "-f", str(at)], check=True)
+    with open(at / "flushed", "wb") as opened:
+        opened.write(chance.randbytes(9000))
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def nothing(at: Path, chance: random.Random) -> None:
@@ -231,7 +269,7 @@ def nothing(at: Path, chance: random.Random) -> None:
 
 
 WORKS: dict[str, Callable[[Path, random.Random], None]] = {
-    work.__name__: work for work in (forms, churn, subvolumes, nothing)
+    work.__name__: work for work in (forms, churn, subvolumes, flushed, nothing)
 }
 
 
@@ -241,9 +279,8 @@ def shown(task: Task) -> str:
         if task.crash and task.kind == "btrfs":
             shutil.copy(task.image, task.image + ".crashed")
         elif task.crash:
-            descriptor = os.open(at, os.O_RDONLY)
-            fcntl.ioctl(descriptor, _XFS_GO_DOWN, struct.pack("I", _WITHOUT_FLUSH))
-            os.close(descriptor)
+            with directory(at) as root:
+                fcntl.ioctl(root, _XFS_GO_DOWN, struct.pack("I", _WITHOUT_FLUSH))
     image = task.image
     if task.crash:
         if task.kind == "xfs":

@@ -5,14 +5,18 @@ Option: `compression`, as mkfs.btrfs --compress takes it, such as `zstd:3`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.archive.entry import DEVICES
-from dockyard.errors import Problem
+from dockyard.archive.entry import DEVICES, path_text
+from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.mend import mend
+from dockyard.filesystems.btrfs.subvolumes import Subvolume
+from dockyard.filesystems.btrfs.subvolumes import subvolumes as listed
+from dockyard.filesystems.btrfs.volume import Volume
 from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import BTRFS, stable
 from dockyard.filesystems.limits import (
@@ -29,13 +33,14 @@ from dockyard.filesystems.staging import TRUSTED_RULE, has_foreign_owner, staged
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["Subvolume", "minimum_size", "needs", "read", "refuse", "subvolumes", "write"]
 
 needs = "testing"
 
 _BLOCK = 4096
 _NODE = 16384
 _SMALLEST = 128 << 20
+_SHOWN = 20
 RULES = (
     TRUSTED_RULE,
     xattr_limit(
@@ -110,7 +115,48 @@ def _stageable(entry: Entry) -> Entry:
     return replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
 
 
-def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
-    """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
+def subvolumes(image: Image) -> tuple[Subvolume, ...]:
+    """The subvolumes of an image by their ids; the first is the outermost one, of id 5."""
     with reading("btrfs", image):
-        return reader.read(image)
+        volume = Volume(image)
+        try:
+            return listed(volume)
+        finally:
+            volume.close()
+
+
+def read(
+    image: Image,
+    tools: Tools | None = None,
+    scratch: Path | None = None,
+    *,
+    subvolume: int | str | None = None,
+    nested: bool = True,
+) -> Archive:
+    """The archive of an image: of its default subvolume, as a mount without options shows it, or
+    of the one with an id, or with a path in the outermost one, "" or "/".
+
+    nested: with the subvolumes within it; else these are empty directories. Data stay in the image;
+    neither tools nor scratch are used. Raises DockyardError.
+    """
+    with reading("btrfs", image):
+        volume = Volume(image)
+        known = listed(volume)
+        return reader.read(volume, _chosen(volume, known, subvolume), known, nested=nested)
+
+
+def _chosen(volume: Volume, known: tuple[Subvolume, ...], wanted: int | str | None) -> Subvolume:
+    path = os.fsencode(wanted.strip("/")) if isinstance(wanted, str) else None
+    for one in known:
+        if one.is_default if wanted is None else wanted == one.number or path == one.path:
+            return one
+    if wanted is None:
+        raise volume.broken("its default subvolume is not there")
+    raise DockyardError(
+        Problem(
+            code="filesystems.no-subvolume",
+            what=f"there is no subvolume {wanted}",
+            where=str(volume.image),
+            fix="choose one of: " + ", ".join(path_text(one.path) for one in known[:_SHOWN]),
+        )
+    )

@@ -1,15 +1,14 @@
-"""Makes an archive of a Btrfs image: the files tree with every attribute, and data where they lie.
+"""Makes an archive of a Btrfs image: of a subvolume, every attribute, and data where they lie.
 
-Data compressed with zlib and zstd are understood, lzo is not; an image with subvolumes is refused.
+Subvolumes within the one that is read are shown as a mount shows them: as directories, and empty
+where a snapshot was taken of what they lie in.
 """
 
 from __future__ import annotations
 
 import stat
 import struct
-import sys
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,6 +19,8 @@ from dockyard.archive.entry import (
     XATTR_CAPABILITY,
     plain_capability,
 )
+from dockyard.filesystems.btrfs.extents import Data
+from dockyard.filesystems.btrfs.subvolumes import Subvolume
 from dockyard.filesystems.btrfs.volume import (
     DIR_INDEX,
     EXTENT_DATA,
@@ -31,27 +32,21 @@ from dockyard.filesystems.btrfs.volume import (
     Item,
     Volume,
 )
-from dockyard.filesystems.image import Image
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
-from dockyard.filesystems.pieces import PIECE, digest, zeros
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from dockyard.filesystems.pieces import digest
 
 NAME = struct.Struct("<QBQQHHB")
 _INODE = struct.Struct("<QQQQQIIIIQQ")
 _MTIME_AT = 136
-_EXTENT = struct.Struct("<QQBBHB")
-_RANGE = struct.Struct("<QQQQ")
-_NONE, _ZLIB, _, _ZSTD = range(4)
-_INLINE, _WRITTEN, _ = range(3)
+_TREE = 64  # bits of an inode's number within its tree
+_TYPES = (INODE_ITEM, XATTR_ITEM, DIR_INDEX, EXTENT_DATA)
 
 
 @dataclass(slots=True)
 class Inode:
-    """An inode: what of it an archive needs, gathered from its items."""
+    """An inode: what of it an archive needs, gathered from its items. names: each with an inode's
+    number, or a tree's where it is that of a subvolume.
+    """
 
     mode: int = 0
     uid: int = 0
@@ -62,27 +57,75 @@ class Inode:
     device: int = 0
     xattrs: list[tuple[bytes, bytes]] = field(default_factory=list)
     extents: list[tuple[int, bytes]] = field(default_factory=list)
-    names: list[tuple[bytes, int]] = field(default_factory=list)
+    names: list[tuple[bytes, int, bool]] = field(default_factory=list)
 
 
-def read(image: Image) -> Archive:
-    """The archive of an image."""
-    volume = Volume(image)
-    inodes = inodes_of(volume)
-    numbers = inode_numbers(volume, inodes)
-    found = entries_of(numbers, inodes.__getitem__, partial(_entry, volume))
-    source = InodeSource(numbers, lambda number: pieces(volume, inodes[number]))
-    return Archive(found, (source,))
+def read(
+    volume: Volume, wanted: Subvolume, known: Iterable[Subvolume], *, nested: bool = True
+) -> Archive:
+    """The archive of a subvolume, and of those within it where `nested`."""
+    trees = _Trees(volume, wanted, {one.number: one for one in known} if nested else {})
+    numbers = numbers_by_path(volume, trees.root, trees.names)
+    data = Data(volume)
+    found = entries_of(numbers, trees.inode, partial(_entry, volume, data))
+
+    def pieces(number: int) -> Iterator[bytes]:
+        inode = trees.inode(number)
+        return data.pieces(inode.size, inode.extents)
+
+    return Archive(found, (InodeSource(numbers, pieces),))
 
 
-def inodes_of(volume: Volume) -> dict[int, Inode]:
-    """All inodes of the files tree."""
-    found: dict[int, Inode] = {}
-    for leaf, items in volume.leaves(volume.tree_roots()[FILES_TREE]):
-        for item in items:
-            if item.type not in (INODE_ITEM, XATTR_ITEM, DIR_INDEX, EXTENT_DATA):
+class _Trees:
+    """The inodes of several subvolumes, numbered by tree and inode together."""
+
+    def __init__(self, volume: Volume, wanted: Subvolume, known: Mapping[int, Subvolume]) -> None:
+        self._volume, self._known = volume, known
+        self._inodes = {wanted.number: inodes_of(volume, wanted.root)}
+        self.root = wanted.number << _TREE | FIRST_INODE
+
+    def inode(self, number: int) -> Inode:
+        found = self._inodes[number >> _TREE].get(number & (1 << _TREE) - 1)
+        if found is None:
+            raise self._volume.broken(f"there is no inode {number & (1 << _TREE) - 1}")
+        return found
+
+    def names(self, number: int) -> Iterator[tuple[bytes, int, bool]]:
+        tree, above = number >> _TREE, number & (1 << _TREE) - 1
+        for name, child, is_subvolume in self.inode(number).names:
+            if not is_subvolume:
+                found = tree << _TREE | child
+                yield name, found, stat.S_ISDIR(self.inode(found).mode)
                 continue
-            inode = found.setdefault(item.object, Inode())
+            other = self._known.get(child)
+            if other is None or (other.parent, other.directory) != (tree, above):
+                yield name, self._empty(tree, above, child), True
+                continue
+            if child in self._inodes:
+                raise self._volume.broken(f"the subvolume {child} has two names")
+            self._inodes[child] = inodes_of(self._volume, other.root)
+            yield name, child << _TREE | FIRST_INODE, True
+
+    def _empty(self, tree: int, above: int, child: int) -> int:
+        """An empty directory in place of a subvolume."""
+        number = -child  # which no inode has
+        self._inodes[tree][number & (1 << _TREE) - 1] = Inode(
+            stat.S_IFDIR | 0o755, mtime_ns=self._inodes[tree][above].mtime_ns, links=1
+        )
+        return tree << _TREE | number & (1 << _TREE) - 1
+
+
+def inodes_of(volume: Volume, root: int | None = None) -> dict[int, Inode]:
+    """All inodes of a tree of files, by default of the outermost subvolume's."""
+    found: dict[int, Inode] = {}
+    number, inode = -1, Inode()
+    for leaf, items in volume.leaves(root or volume.tree_roots()[FILES_TREE]):
+        for item in items:
+            if item.type not in _TYPES:
+                continue
+            if item.object != number:
+                number = item.object
+                inode = found.setdefault(number, Inode())
             content = leaf[item.at : item.at + item.size]
             if item.type == INODE_ITEM:
                 _take_inode(inode, content)
@@ -108,73 +151,34 @@ def _take_names(volume: Volume, inode: Inode, item: Item, content: bytes) -> Non
         at += NAME.size
         name, value = content[at : at + size], content[at + size : at + size + length]
         at += size + length
+        if at > len(content):
+            raise volume.broken("a name is damaged")
         if item.type == XATTR_ITEM:
             value = plain_capability(value) if name == XATTR_CAPABILITY else value
             inode.xattrs.append((name, value))
-        elif kind == ROOT_ITEM:
-            raise volume.broken("it has subvolumes")
         else:
-            inode.names.append((name, child))
+            inode.names.append((name, child, kind == ROOT_ITEM))
 
 
 def inode_numbers(volume: Volume, inodes: dict[int, Inode]) -> dict[bytes, int]:
-    """For each path its inode number, in canonical order."""
+    """For each path of one tree its inode number, in canonical order."""
 
     def names(number: int) -> Iterator[tuple[bytes, int, bool]]:
-        for name, child in inodes[number].names:
-            if child not in inodes:
+        for name, child, is_subvolume in inodes[number].names:
+            if is_subvolume or child not in inodes:
                 raise volume.broken(f"there is no inode {child}")
             yield name, child, stat.S_ISDIR(inodes[child].mode)
 
     return numbers_by_path(volume, FIRST_INODE, names)
 
 
-def pieces(volume: Volume, inode: Inode) -> Iterator[bytes]:
-    """The data of a file; holes are zeros."""
-    done = 0
-    for start, extent in inode.extents:
-        yield from zeros(min(start, inode.size) - done)
-        done = max(done, min(start, inode.size))
-        for piece in _extent(volume, extent):
-            piece = piece[: max(inode.size - done, 0)]
-            done += len(piece)
-            yield piece
-    yield from zeros(inode.size - done)
-
-
-def _extent(volume: Volume, extent: bytes) -> Iterator[bytes]:
-    _, length, compression, encryption, _, kind = _EXTENT.unpack_from(extent)
-    if encryption or compression not in (_NONE, _ZLIB, _ZSTD):
-        raise volume.broken("its data are compressed with lzo, or encrypted")
-    if kind == _INLINE:
-        yield _plain(extent[_EXTENT.size :], compression, length)
-        return
-    logical, kept, offset, count = _RANGE.unpack_from(extent, _EXTENT.size)
-    if kind != _WRITTEN or not logical:
-        yield from zeros(count)
-    elif compression:
-        content = _plain(volume.range(logical, kept), compression, length)
-        yield content[offset : offset + count]
-    else:
-        for at in range(0, count, PIECE):
-            yield volume.range(logical + offset + at, min(PIECE, count - at))
-
-
-def _plain(content: bytes, compression: int, length: int) -> bytes:
-    if compression == _ZLIB:
-        return zlib.decompressobj().decompress(content, length)
-    if compression == _ZSTD:
-        return zstd.ZstdDecompressor().decompress(content, length)
-    return content
-
-
-def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
+def _entry(volume: Volume, data: Data, path: bytes, inode: Inode) -> Entry:
     kind = kind_of(volume, inode)
     sha256, target, rdev = None, b"", (0, 0)
     if kind is Kind.FILE:
-        sha256 = digest(pieces(volume, inode))
+        sha256 = digest(data.pieces(inode.size, inode.extents))
     elif kind is Kind.SYMLINK:
-        target = b"".join(pieces(volume, inode))
+        target = b"".join(data.pieces(inode.size, inode.extents))
     elif kind in DEVICES:
         rdev = (inode.device >> 20, inode.device & 0xFFFFF)
     return Entry(
