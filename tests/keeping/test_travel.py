@@ -8,15 +8,19 @@ import os
 from pathlib import Path
 
 import pytest
-from kept_stores import add, files_of, key_of, there
+from kept_stores import DAY, add, files_of, key_of, there
 
 from dockyard.archive import Entry, Kind, unpack_stream
 from dockyard.archive.stream import header
+from dockyard.cli.store_text import listing
 from dockyard.engine.store import FACTS, Store
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import mounts, namespace, seal
+from dockyard.host import clock, mounts, namespace, seal
 from dockyard.host.files import make_root
+from dockyard.keeping.choice import Wish, choose
+from dockyard.keeping.imported import DAYS
 from dockyard.keeping.inventory import take_inventory
+from dockyard.keeping.prune import prune
 from dockyard.keeping.travel import MAGIC, export_results, import_results
 from dockyard.keeping.verify import verify_store
 from dockyard.packages.blobs import Blobs
@@ -109,6 +113,46 @@ def test_all_that_a_result_has_arrives(namespace: None, tmp_path: Path, compress
     again = list(take_inventory(other).results.values())
     export_results(other, again, tmp_path / "again", silent, compress=compress)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "file").read_bytes()
+
+
+@pytest.mark.build
+def test_what_was_imported_is_kept_until_it_is_used_or_two_weeks_have_passed(
+    namespace: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "store")
+    add(store, "tree")
+    add(store, "disk", "tree")
+    add(store, "alone")
+    other = moved(store, tmp_path)
+    add(other, "local")
+    prune(other, Wish())
+    assert there(other) == {"tree", "disk", "alone"}
+    now = clock.now()
+    lines = listing(take_inventory(other), take_inventory(other).results.values(), now, True)
+    assert lines[0].startswith("for their first use after an import, kept until 20")
+    # A build that used one, and was of an image that is gone since.
+    os.utime(other.root / "answers" / key_of("alone"), (now + 5, now + 5))
+    prune(other, Wish())
+    assert there(other) == {"tree", "disk"}
+    monkeypatch.setattr(clock, "now", lambda: now + (DAYS - 1) * DAY)
+    assert prune(other, Wish()).results == []
+    monkeypatch.setattr(clock, "now", lambda: now + (DAYS + 1) * DAY)
+    prune(other, Wish())
+    assert there(other) == set()
+
+
+@pytest.mark.build
+def test_what_an_import_found_there_is_kept_like_what_it_brought(
+    namespace: None, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    key = add(store, "first")
+    other = Store(tmp_path / "other")
+    add(other, "first", age=40 * DAY)
+    assert take_inventory(other).is_nobodys(key)
+    moved(store, tmp_path)
+    assert not take_inventory(other).is_nobodys(key)
+    assert choose(take_inventory(other), Wish(everything=True), clock.now())
 
 
 def refusal(store: Store, file: Path) -> Problem | None:

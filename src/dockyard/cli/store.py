@@ -292,9 +292,11 @@ def import_file(file: Path, store: Path, progress: str) -> Answer:
 
     Every result is checked against the digest of its content; all of a file is taken, or nothing.
     That a result is what its key says is the word of who exported it: import what you would run.
+    What came is kept from prune until a build first uses it, for 14 days at most.
     """
     from dockyard.engine.store import Store
     from dockyard.host import namespace
+    from dockyard.keeping.imported import DAYS
     from dockyard.keeping.travel import import_results
 
     namespace.enter()
@@ -305,8 +307,11 @@ def import_file(file: Path, store: Path, progress: str) -> Answer:
         found = import_results(
             Store(store), file, lambda note, done, total: told(note, done, total, "results")
         )
-    facts = {"new": list(found.new), "there": found.there}
-    return Answer(f"new results: {len(found.new)}; there already: {found.there}", facts)
+    facts = {"new": list(found.new), "there": found.there, "keptDays": DAYS}
+    text = f"new results: {len(found.new)}; there already: {found.there}"
+    return Answer(
+        f"{text}; kept from prune until a build uses them, for {DAYS} days at most", facts
+    )
 
 
 def _named(store: Store, inventory: Inventory, word: str) -> list[str]:

@@ -21,6 +21,7 @@ NOBODY = "nobody"
 
 def result_json(inventory: Inventory, result: Result) -> dict[str, Any]:
     """A result for a program."""
+    until = inventory.awaited.get(result.key)
     return {
         "key": result.key,
         "name": result.name,
@@ -29,6 +30,7 @@ def result_json(inventory: Inventory, result: Result) -> dict[str, Any]:
         "size": result.size,
         "lastUse": moment(result.used),
         "for": owners(inventory, result.key),
+        "importKeptUntil": moment(until) if until else None,
     }
 
 
@@ -59,15 +61,24 @@ def listing(
     inventory: Inventory, results: Iterable[Result], now: float, everything: bool
 ) -> list[str]:
     """Lines for results, those for the same together, the most bytes first."""
-    groups: dict[tuple[str, ...], list[Result]] = {}
+    groups: dict[tuple[tuple[str, ...], bool], list[Result]] = {}
     for result in results:
-        groups.setdefault(tuple(owners(inventory, result.key)), []).append(result)
+        names = tuple(owners(inventory, result.key))
+        groups.setdefault((names, inventory.is_nobodys(result.key)), []).append(result)
     lines: list[str] = []
-    for names, group in sorted(groups.items(), key=lambda item: -_bytes(item[1])):
-        who = ", ".join(names) if names else f"{NOBODY}: no image or distribution needs them now"
+    for (names, _), group in sorted(groups.items(), key=lambda item: -_bytes(item[1])):
+        who = ", ".join(names) or _nobody(inventory, group)
         lines.append(plain(f"for {who}, {terminal.size(_bytes(group))}"))
         lines += _rows(group, now, everything)
     return lines
+
+
+def _nobody(inventory: Inventory, results: Iterable[Result]) -> str:
+    """For whom results are that no name stands for."""
+    until = min((inventory.awaited.get(each.key, 0.0) for each in results), default=0.0)
+    if until:
+        return f"their first use after an import, kept until {moment(until)[:10]}"
+    return f"{NOBODY}: no image or distribution needs them now"
 
 
 def _rows(group: Sequence[Result], now: float, everything: bool) -> list[str]:

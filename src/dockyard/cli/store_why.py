@@ -57,12 +57,18 @@ def why_text(facts: Mapping[str, Any], inventory: Inventory, now: float) -> str:
                        for name, each in facts["madeOf"].items()])  # fmt: skip
     lines.append("for")
     names = owners(inventory, key)
-    lines += _cut([f"  {name}" for name in names] or ["  nobody, as all was built last"])
+    lines += _cut([f"  {name}" for name in names] or [_nobody(facts)])
     lines += _cut([f"  read by {_titled(inventory, each)}" for each in facts["readers"]])
     lines.append(f"  answers {terminal.count(len(facts['steps']), 'step')}")
     lines += _cut([f"    {each}" for each in facts["steps"]])
     lines.append(_verdict(facts))
     return "\n".join(lines)
+
+
+def _nobody(facts: Mapping[str, Any]) -> str:
+    if until := facts["importKeptUntil"]:
+        return f"  its first use after an import, kept until {until[:10]}"
+    return "  nobody, as all was built last"
 
 
 def _verdict(facts: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from dockyard.engine import holds
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import seal
+from dockyard.keeping.imported import imported
 from dockyard.keeping.products import Product, products
 
 TOOLS = "tools"
@@ -46,6 +47,7 @@ class Result:
 class Inventory:
     """published: the names of repositories that are published, by the keys of their results. held:
     keys and ids of steps that processes use now. tools: the id of the step of the tools in use.
+    imported: the results that wait for their first use since an import, by key, and until when.
     """
 
     results: Mapping[str, Result]
@@ -53,6 +55,7 @@ class Inventory:
     published: Mapping[str, str] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
     tools: str = ""
+    imported: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def by_id(self) -> dict[str, str]:
@@ -94,10 +97,22 @@ class Inventory:
                 found[key].append(product)
         return {key: tuple(each) for key, each in found.items()}
 
+    @cached_property
+    def awaited(self) -> dict[str, float]:
+        """What is kept for the first use of imported results, by key, and until when (seconds since
+        1970): those, and all that they were made of.
+        """
+        found: dict[str, float] = {}
+        for key, until in sorted(self.imported.items(), key=lambda item: item[1]):
+            found |= dict.fromkeys(self.with_all_below([key]), until)
+        return found
+
     def is_nobodys(self, key: str) -> bool:
-        """Whether no product, no publication and no program of ours needs a result."""
+        """Whether no product, no publication and no program of ours needs a result, nor an import
+        may be about to.
+        """
         ours = self.tools and self.tools in self.results[key].ids
-        return not (self.owners[key] or key in self.published or ours)
+        return not (self.owners[key] or key in self.published or ours or key in self.awaited)
 
     @cached_property
     def roots(self) -> dict[str, str]:
@@ -129,7 +144,8 @@ def take_inventory(store: Store, tools: str = "") -> Inventory:
         answered.setdefault(key, []).append((step, used))
     results = {key: _result(store, key, answered.get(key, [])) for key in store.result_keys()}
     published, held = published_keys(store.root), holds.used(store)
-    inventory = Inventory(results, products(store), published, held, tools)
+    waiting = imported(store, {key: result.used for key, result in results.items()})
+    inventory = Inventory(results, products(store), published, held, tools, waiting)
     last = last_uses(inventory)
     results = {key: replace(result, used=last[key]) for key, result in results.items()}
     return replace(inventory, results=results)

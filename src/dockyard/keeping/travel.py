@@ -32,6 +32,7 @@ from dockyard.engine.store import FACTS, Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files, namespace, removal, seal, stopping
 from dockyard.host.conditions import mode_for_caller
+from dockyard.keeping.imported import note_imported
 from dockyard.keeping.inventory import Result
 from dockyard.packages.compression import ERRORS
 
@@ -230,6 +231,7 @@ def _publish(store: Store, staged: Path, listed: Sequence[_Listed]) -> Imported:
                 new.append(each.key)
         for step in each.steps:
             store.note_key(step, each.key)
+    note_imported(store, (each.key for each in listed))
     return Imported(tuple(new), len(listed) - len(new))
 
 
