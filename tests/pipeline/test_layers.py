@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dockyard import archive
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Position
-from dockyard.pipeline.arguments import TREE, UPPER, ApplySettings
+from dockyard.pipeline.arguments import INDEX, TREE, UPPER, ApplySettings
+from dockyard.pipeline.stack import merged_archive
 from dockyard.pipeline.steps.settings import apply_settings
 from dockyard.tree.additional import AdditionalFileSetting
 from dockyard.tree.every import AnySetting
 from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Tree
 
+UNITS = "usr/lib/systemd/system"
 PLACE = Position("image.yaml", 3, 5)
 
 
@@ -23,6 +28,13 @@ def working(tmp_path: Path, namespace: None) -> Work:
     units = tmp_path / "packages" / TREE / "usr/lib/systemd/system"
     units.mkdir(parents=True)
     (units / "loop.service").symlink_to("loop.service")
+    for names in (("first", "second", "third"), ("other", "another"), ("left", "alone")):
+        (units / names[0]).write_text(names[0])
+        for name in names[1:]:
+            (units / name).hardlink_to(units / names[0])
+    os.utime(units, (1, 1))
+    found = archive.scan(tmp_path / "packages" / TREE, epoch=1)
+    archive.save(found, tmp_path / "packages" / INDEX)
     (tmp_path / "out").mkdir()
     return Work(tmp_path / "out", {"packages": tmp_path / "packages"}, tmp_path)
 
@@ -56,3 +68,82 @@ def test_what_is_in_the_way_is_told_at_the_setting(working: Work) -> None:
     assert problem.where == PLACE
     assert "/usr/lib/systemd/system/loop.service is in the way of: file" in problem.what
     assert problem.why == "Too many levels of symbolic links"
+
+
+class Acting(AdditionalFileSetting):
+    """A setting that does in a tree what a script may."""
+
+    act: Callable[[Path], None]
+
+    def apply(self, tree: Tree) -> None:
+        self.act(tree.path / UNITS)
+
+
+def acting(act: Callable[[Path], None]) -> Acting:
+    setting = Acting("/etc/motd", content="")
+    object.__setattr__(setting, "act", act)
+    return setting
+
+
+def units_after(working: Work, *acts: Callable[[Path], None]) -> dict[str, tuple[str, str]]:
+    """Of every unit of several names: the kind and what it links to, and its size."""
+    run(working, *map(acting, acts))
+    layered = Work(working.out, {**working.results, "layer": working.out}, working.store)
+    merged = merged_archive(layered, ("packages", "layer"), 1)
+    return {
+        os.fsdecode(entry.name): (entry.kind.value + os.fsdecode(entry.target[len(UNITS) + 1 :]),
+                                  merged.read(entry.path).decode())
+        for entry in merged
+        if entry.parent == os.fsencode(UNITS) and entry.name != b"loop.service"
+    }  # fmt: skip
+
+
+def append(name: str) -> Callable[[Path], None]:
+    def act(units: Path) -> None:
+        with (units / name).open("a") as file:
+            file.write("+")
+
+    return act
+
+
+UNTOUCHED = {
+    "alone": ("f", "left"), "left": ("halone", "left"),
+    "another": ("f", "other"), "other": ("hanother", "other"),
+    "first": ("f", "first"), "second": ("hfirst", "first"), "third": ("hfirst", "first"),
+}  # fmt: skip
+
+
+def test_what_is_written_to_one_name_all_names_of_a_file_have(working: Work) -> None:
+    found = units_after(working, append("second"), append("third"), append("other"))
+    assert found == UNTOUCHED | {
+        "first": ("f", "first++"), "second": ("hfirst", "first++"), "third": ("hfirst", "first++"),
+        "another": ("f", "other+"), "other": ("hanother", "other+"),
+    }  # fmt: skip
+    assert not (working.out / UPPER / UNITS / "alone").exists()
+    assert (working.out / UPPER / UNITS).stat().st_mtime == 1
+
+
+def test_a_name_that_is_replaced_or_removed_leaves_the_others(working: Work) -> None:
+    def replace(units: Path) -> None:
+        (units / "new").write_text("new")
+        (units / "new").rename(units / "first")
+        (units / "other").unlink()
+        (units / "left").unlink()
+        (units / "alone").unlink()
+
+    assert units_after(working, replace, append("third")) == {
+        "first": ("f", "new"), "second": ("f", "first+"), "third": ("hsecond", "first+"),
+        "another": ("f", "other"),
+    }  # fmt: skip
+
+
+def test_a_name_that_is_moved_or_added_stays_one_of_the_file(working: Work) -> None:
+    def move(units: Path) -> None:
+        (units / "first").rename(units / "zero")
+        (units / "zoo").hardlink_to(units / "other")
+
+    assert units_after(working, move) == {
+        "second": ("f", "first"), "third": ("hsecond", "first"), "zero": ("hsecond", "first"),
+        "another": ("f", "other"), "other": ("hanother", "other"), "zoo": ("hanother", "other"),
+        "alone": ("f", "left"), "left": ("halone", "left"),
+    }  # fmt: skip
