@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from small_distro import BASE, DISTRO, Small, names
 
+from dockyard.cli.plan import as_text
 from dockyard.distro.build import PlannedDistro
 from dockyard.distro.keys import signing_key
 from dockyard.engine import events
@@ -153,6 +154,22 @@ def test_reasons_say_what_was_declared_otherwise(small: Small) -> None:
         if each.step.name == "convert-tool" and each.action is Action.RUN
     ]
     assert reason == "declaration.summary was added"
+
+
+def test_a_plan_says_what_was_added(small: Small) -> None:
+    _make(small)
+    small.deb("pv")
+    small.components("components: {tool: {requiresPre: [base]}, library: , pv: }\n")
+    planned = small.plan().plan
+    reasons = {each.step.name: each.reason for each in planned.decisions}
+    assert reasons["fetch"] == "the store lacks pv"
+    assert reasons["relations"] == "packages: pv was added"
+    assert reasons["convert-pv"] == "it has not been made before"
+    whole = as_text(_unsigned(small)[1]).splitlines()[-1]
+    assert whole == (
+        "at most 9 of 10 steps to run: 4 of them only where what they need does not come out "
+        "as it was"
+    )
 
 
 def test_what_was_removed_is_fetched_when_it_is_needed(small: Small) -> None:

@@ -130,6 +130,25 @@ def test_reasons_name_settings_by_what_they_are_about_and_leave_digests_out() ->
     ]
 
 
+def test_what_has_no_other_mark_than_a_name_is_said_to_be_one_of_what() -> None:
+    before = {"packages": [{"name": "tar", "digest": "sha256:aa"}, {"name": "xz", "digest": "b"}]}
+    after = {"packages": [{"name": "pv", "digest": "sha256:cc"}, {"name": "xz", "digest": "c"}]}
+    assert list(differences(before, after)) == [
+        "packages: pv was added",
+        "packages: tar was removed",
+        "packages: xz changed",
+    ]
+
+
+def test_a_step_that_says_why_it_is_planned_is_not_compared_with_the_last_one() -> None:
+    before, after = step("fetch", {"pins": ["a", "b"]}), step("fetch", {"pins": ["c"]})
+    after = replace(after, because="the store lacks c")
+    (decision,) = make_plan([after], There(), {"fetch": before.record}).decisions
+    assert decision.reason == "the store lacks c"
+    (first,) = make_plan([after], There(), {}).decisions
+    assert first.reason == "it has not been made before"
+
+
 def test_only_what_is_needed_is_looked_for() -> None:
     @dataclass
     class Asked(There):

@@ -134,4 +134,9 @@ def _summary(plan: Plan, shared: str) -> str:
     run, total = len(plan.to_run), len(plan.decisions)
     if not run:
         return "nothing to do: the store has it all"
-    return f"{run} of {total} steps to run" + (f", each because {shared}" if shared else "")
+    told = f"{run} of {total} steps to run" + (f", each because {shared}" if shared else "")
+    unless = sum(each.unless_same for each in plan.decisions)
+    if not unless or shared:
+        return told
+    which = "all" if unless == run else f"{unless} of them"
+    return f"at most {told}: {which} only where what they need does not come out as it was"

@@ -114,6 +114,11 @@ def _packages(count: int, kind: str = "") -> str:
     return f"{count} {kind}package{'' if count == 1 else 's'}"
 
 
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
+
+
 @dataclass
 class _Planner:
     """Plans what makes packages; what does not fit goes to the problems."""
@@ -168,6 +173,7 @@ class _Planner:
             f"Fetch {_packages(len(pins), 'upstream ')}",
             "dockyard.distro.fetching:fetch_packages",
             Fetch(tuple(pins), self.origins, made_by(self.loaded, "--refresh-missing")),
+            because=f"the store lacks {_some([pin.name for pin in pins])}",
         )
 
     def _relations(self, pinned: Sequence[PinnedImport]) -> Step:

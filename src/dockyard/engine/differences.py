@@ -25,12 +25,13 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
                 yield from differences(before[key], after[key], path)
     elif (old := _by_name(before)) is not None and (new := _by_name(after)) is not None:
         for name in sorted({*old, *new}):
+            told = f"{where}: {plain}" if (plain := name.removeprefix("name ")) != name else name
             if name not in old:
-                yield f"{name} was added"
+                yield f"{told} was added"
             elif name not in new:
-                yield f"{name} was removed"
+                yield f"{told} was removed"
             elif old[name] != new[name]:
-                yield f"{name} changed"
+                yield f"{told} changed"
         if old == new:
             yield f"{where}: the order changed"
     elif _is_list(before) and _is_list(after):

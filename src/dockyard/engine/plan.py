@@ -177,6 +177,8 @@ def _to_run(step: Step, last: Mapping[str, Any], answers: Mapping[str, _Answer])
     before = last.get(step.name)
     if not isinstance(before, dict):
         return Decision(step, Action.RUN, "it has not been made before")
+    if step.because:
+        return Decision(step, Action.RUN, step.because)
     if changes := _changes(step, before):
         more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
         return Decision(step, Action.RUN, "; ".join(changes[:3]) + more)

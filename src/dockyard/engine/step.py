@@ -39,7 +39,8 @@ class Step:
     reads. borrowed: further results that it reads, of which an input has every digest: they are
     there when it runs, and do not shape its output. details: lines for `plan`. modules: further
     code that the function comes to by name. pure: Python work without programs, which is done by
-    processes of its own.
+    processes of its own. because: why it is planned at all, where what it is ordered with says
+    nothing when compared with the last plan: what is fetched is what the store lacks just then.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Step:
     group: str = ""
     modules: tuple[str, ...] = ()
     pure: bool = False
+    because: str = ""
 
     @classmethod
     def of(
@@ -70,6 +72,7 @@ class Step:
         group: str = "",
         modules: tuple[str, ...] = (),
         pure: bool = False,
+        because: str = "",
     ) -> Step:
         """The step that calls a function with a dataclass of arguments. function: of a module; by
         its name where the module need not be loaded to plan. name: that of the kind where a plan
@@ -90,6 +93,7 @@ class Step:
             group=group,
             modules=modules,
             pure=pure,
+            because=because,
         )
 
     @cached_property
