@@ -362,6 +362,22 @@ def test_what_depends_on_the_order_of_packages_is_rpms_matter(tools: Tools, tmp_
             assembled(packages, tmp_path / str(number), tools, EPOCH)
 
 
+def test_names_that_rpm_cannot_mark_while_it_unpacks_are_left_to_it(
+    tools: Tools, tmp_path: Path
+) -> None:
+    fine = make(tmp_path, "fine", file("/" + "ü" * 123), folder("/" + "d" * 255))
+    (tmp_path / "fine").mkdir()
+    theirs = by_rpm([fine], tmp_path / "fine", tools, EPOCH)
+    assert differences(assembled([fine], tmp_path / "fine", tools, EPOCH), theirs) == []
+    for number, long in enumerate((file("/" + "n" * 247), link("/" + "n" * 247, "x"))):
+        package, out = make(tmp_path, "long", long), tmp_path / str(number)
+        out.mkdir()
+        with pytest.raises(DockyardError):
+            by_rpm([package], out, tools, EPOCH)
+        with pytest.raises(Unsuited, match="more than 246 bytes, which rpm refuses"):
+            assembled([package], out, tools, EPOCH)
+
+
 def test_a_file_with_several_names_that_a_scriptlet_writes_to_is_rpms_matter(
     tools: Tools, base: list[Path], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ packages there and others not yet; no other order can promise the same outcome.
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -30,6 +31,7 @@ _ALONE = {
 _ACCOUNTS = ("user(", "group(", "groupmember(")
 _NODES = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)
 _DEEPEST = 200  # deeper than any sound package, and no deeper than functions call themselves
+_LONGEST_NAME = 255 - len(";5f3e2a10")  # rpm's mark on a file's name until all of it is there
 _PLACED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO)
 
 
@@ -87,6 +89,10 @@ def _places(files: Iterable[PackagedFile]) -> Iterable[str]:
     for file in kept:
         if file.path.count("/") > _DEEPEST:
             yield f"it has a path of more than {_DEEPEST} names"
+            break
+        name = file.path.rpartition("/")[2]
+        if not file.is_directory and len(os.fsencode(name)) > _LONGEST_NAME:
+            yield f"it has a name of more than {_LONGEST_NAME} bytes, which rpm refuses: {name}"
             break
         parent = file.path.rpartition("/")[0]
         while parent:
