@@ -115,7 +115,9 @@ def plain_capability(value: bytes) -> bytes:
 
 
 def clamped(mtime_ns: int, epoch: int | None) -> int:
-    """A modification time that a build may write: not after the epoch and not before 1970."""
+    """A modification time that a build may write: not after the epoch, and not before 1970, which
+    ustar headers and EROFS cannot say in full.
+    """
     if epoch is None:
         return mtime_ns
     return max(0, min(mtime_ns, epoch * NANOSECONDS))
