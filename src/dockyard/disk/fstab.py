@@ -6,7 +6,7 @@ in the order in which mounts depend on one another: what is mounted above comes 
 
 from __future__ import annotations
 
-from dockyard.disk.layout import FAT_TYPES, DiskLayout, FileSystemLayout, PartitionLayout
+from dockyard.disk.layout import DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.disk.partition_types import ESP
 from dockyard.model.storage import FileSystemType, MountIdType, MountPoint
 
@@ -16,9 +16,6 @@ GROW = "x-systemd.growfs"
 # Once the machine runs, only updates look into the ESP: no boot waits for its check, nor ends in
 # emergency mode for want of it (systemd.mount(5)).
 NO_WAIT = "nofail"
-
-# Kinds that fsck(8) has something to do for at boot.
-_CHECKED = frozenset((FileSystemType.EXT4, *FAT_TYPES))
 
 
 def source(partition: PartitionLayout, id_type: MountIdType | None) -> str:
@@ -59,7 +56,6 @@ def _line(
         if partition.verity
         else source(partition, mount.id_type)
     )
-    kind = "vfat" if filesystem.type in FAT_TYPES else filesystem.type.value
     options = [option for option in mount.options.split(",") if option]
     if subvolume is not None:
         options.append(f"subvol={subvolume}")
@@ -69,9 +65,12 @@ def _line(
         options.append(NO_WAIT)
     if (partition.verity or filesystem.type is FileSystemType.EROFS) and "ro" not in options:
         options.append("ro")
+    # Kinds that fsck(8) has something to do for at boot.
+    has_fsck = filesystem.type is FileSystemType.EXT4 or filesystem.type.is_fat
     check = 0
-    if filesystem.type in _CHECKED and not partition.verity:
+    if has_fsck and not partition.verity:
         check = 1 if mount.path == "/" else 2
     # fstab(5): a blank within a field is written in octal.
     device = device.replace(" ", "\\040")
-    return " ".join((device, mount.path, kind, ",".join(options) or "defaults", "0", str(check)))
+    kind, told = filesystem.type.kernel_name, ",".join(options) or "defaults"
+    return " ".join((device, mount.path, kind, told, "0", str(check)))

@@ -15,7 +15,6 @@ from dockyard.disk import gpt
 from dockyard.disk.identity import derive
 from dockyard.disk.partition_types import DISCOVERABLE, GROW_FILE_SYSTEM, READ_ONLY, SWAP, type_guid
 from dockyard.disk.partitions import (
-    FAT_TYPES,
     NO_DISK,
     DiskLayout,
     FileSystemLayout,
@@ -37,7 +36,6 @@ from dockyard.model.storage import (
 )
 
 __all__ = [
-    "FAT_TYPES",
     "NO_DISK",
     "DiskLayout",
     "FileSystemLayout",

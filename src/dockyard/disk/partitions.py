@@ -11,7 +11,10 @@ from dockyard.model.storage import BtrfsSubvolume, FileSystemType, MountPoint
 
 # What the kernel can make larger while it is mounted: systemd-growfs(8).
 GROWING_TYPES = (FileSystemType.EXT4, FileSystemType.XFS, FileSystemType.BTRFS)
-FAT_TYPES = (FileSystemType.FAT32, FileSystemType.VFAT)
+
+# What a name of a FAT file system cannot have (mkfs.fat(8)).
+_NOT_IN_FAT = str.maketrans(dict.fromkeys('*?.,;:/\\|+=<>[]"', "_"))
+_LONGEST_FAT, _LONGEST, _LONGEST_SWAP = 11, 12, 15  # the second: what xfs holds, the least of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class FileSystemLayout:
     @property
     def uuid_text(self) -> str:
         """The id as `UUID=` names it: that of FAT is eight digits."""
-        return fat_serial(self.uuid) if self.type in FAT_TYPES else str(self.uuid)
+        return fat_serial(self.uuid) if self.type.is_fat else str(self.uuid)
 
     @property
     def mounts(self) -> tuple[tuple[MountPoint, str | None], ...]:
@@ -88,6 +91,17 @@ class PartitionLayout:
         """What names the partition among its disk's: its id, or its number where it has none."""
         return self.id or str(self.number)
 
+    @property
+    def content_label(self) -> str:
+        """The name of what is on it: as much of its own as a file system, or swap space, can
+        hold.
+        """
+        if self.filesystem is None:
+            return self.label[:_LONGEST_SWAP]
+        if self.filesystem.type.is_fat:
+            return self.label.translate(_NOT_IN_FAT).strip()[:_LONGEST_FAT].upper()
+        return self.label[:_LONGEST]
+
 
 @dataclass(frozen=True, slots=True)
 class DiskLayout:
@@ -122,7 +136,7 @@ class DiskLayout:
             for mount, _ in system.mounts if system else ():
                 early = "x-initrd.mount" in mount.options.split(",")
                 if system and (mount.path in ("/", "/usr") or early):
-                    kinds.add("vfat" if system.type in FAT_TYPES else system.type.value)
+                    kinds.add(system.type.kernel_name)
         return tuple(sorted(kinds))
 
     @property

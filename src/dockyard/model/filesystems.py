@@ -35,6 +35,16 @@ class FileSystemType(StrEnum):
     VFAT = "vfat"
     XFS = "xfs"
 
+    @property
+    def is_fat(self) -> bool:
+        """Whether it has neither owners nor modes, and short names of its own."""
+        return self in (FileSystemType.FAT32, FileSystemType.VFAT)
+
+    @property
+    def kernel_name(self) -> str:
+        """What the kernel, mount(8) and fstab(5) call it; its module in `filesystems` as well."""
+        return "vfat" if self.is_fat else self.value
+
 
 class ErofsCompression(StrEnum):
     NONE = "none"

@@ -17,6 +17,7 @@ from dockyard.errors import Position
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import BootLoader, Packaging
 from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
+from dockyard.model.storage import FileSystemType
 from dockyard.tree.every import AnySetting
 
 # Names within results.
@@ -198,7 +199,7 @@ class WriteFilesystem:
     """
 
     key: str
-    type: str
+    type: FileSystemType
     size: int
     uuid: UUID
     label: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.config import LoadedImage
-from dockyard.disk.layout import FAT_TYPES, DiskLayout
+from dockyard.disk.layout import DiskLayout
 from dockyard.model.family import Family
 from dockyard.model.os import UkiMode
 from dockyard.model.packages import PackageKind, Pin
@@ -121,7 +121,7 @@ def _foreign_mounts(layout: DiskLayout) -> list[str]:
     return [
         mount.path
         for partition in layout.partitions
-        if partition.filesystem and partition.filesystem.type in FAT_TYPES
+        if partition.filesystem and partition.filesystem.type.is_fat
         for mount, _ in partition.filesystem.mounts
     ]
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dockyard.disk.layout import FAT_TYPES, PartitionLayout
+from dockyard.disk.layout import PartitionLayout
 from dockyard.engine.step import Step
-from dockyard.model.storage import FileSystemType
 from dockyard.pipeline import arguments
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 
 _FILESYSTEM = "dockyard.pipeline.steps.filesystem"
-
-# What a name of a FAT file system cannot have (mkfs.fat(8)).
-_NOT_IN_FAT = str.maketrans(dict.fromkeys('*?.,;:/\\|+=<>[]"', "_"))
-_LONGEST_FAT, _LONGEST, _LONGEST_SWAP = 11, 12, 15  # the second: what xfs holds, the least of all
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ def filesystem_steps(
         wanted = _filesystem(request, partition, stack, loaded)
         step = steps[partition.key] = _filesystem_step(wanted, stack, tools, loaded)
         proofs.append(_proof(wanted, step))
-        if partition.filesystem.type in FAT_TYPES and wanted.mount:
+        if partition.filesystem.type.is_fat and wanted.mount:
             fat.append((wanted, stack))
     return FileSystemSteps(steps, tuple(proofs), tuple(fat))
 
@@ -73,10 +68,10 @@ def _filesystem(
     )
     return arguments.WriteFilesystem(
         key=partition.key,
-        type=system.type.value,
+        type=system.type,
         size=partition.size,
         uuid=system.uuid,
-        label=label_of(partition.label, system.type),
+        label=partition.content_label,
         hash_seed=system.hash_seed,
         options=dict(system.options),
         mount=mount,
@@ -89,13 +84,6 @@ def _filesystem(
         uki=uki.name if uki else None,
         position=request.partition_position(partition.number),
     )
-
-
-def label_of(label: str, kind: FileSystemType) -> str:
-    """The name of a file system: as much of the partition's as it can hold."""
-    if kind in FAT_TYPES:
-        return label.translate(_NOT_IN_FAT).strip()[:_LONGEST_FAT].upper()
-    return label[:_LONGEST]
 
 
 def _filesystem_step(
@@ -111,13 +99,8 @@ def _filesystem_step(
         (tools, stack.root, *((uki,) if uki else ())),
         borrowed=stack.layers,
         name=f"filesystem-{wanted.key}",
-        modules=(f"dockyard.filesystems.{module_of(wanted.type)}",),
+        modules=(f"dockyard.filesystems.{wanted.type.kernel_name}",),
     )
-
-
-def module_of(kind: str) -> str:
-    """The module that writes a kind of file system."""
-    return "vfat" if kind == "fat32" else kind
 
 
 def _proof(wanted: arguments.WriteFilesystem, written: Step) -> Step:
@@ -138,7 +121,7 @@ def _proof(wanted: arguments.WriteFilesystem, written: Step) -> Step:
 def _swap(partition: PartitionLayout, tools: Step) -> Step:
     """The step that makes a swap space."""
     assert partition.swap is not None
-    wanted = arguments.MakeSwap(partition.swap, partition.label[:_LONGEST_SWAP], partition.size)
+    wanted = arguments.MakeSwap(partition.swap, partition.content_label, partition.size)
     title = f"Make swap space for {partition.key}, {partition.size >> 20} MiB"
     function = f"{_FILESYSTEM}:make_swap"
     return Step.of("swap", title, function, wanted, (tools,), name=f"swap-{partition.key}")

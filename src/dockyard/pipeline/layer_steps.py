@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from dockyard.disk.fstab import source
 from dockyard.disk.growth import growth
-from dockyard.disk.layout import FAT_TYPES
 from dockyard.engine.step import Step, names_of
 from dockyard.pipeline import arguments
 from dockyard.pipeline.request import ImageRequest
@@ -107,12 +106,13 @@ def fstab_of(request: ImageRequest) -> FstabSetting:
     mounts = []
     for partition in request.layout.partitions:
         system = partition.filesystem
-        for mount, _ in system.mounts if system else ():
-            kind = "vfat" if system and system.type in FAT_TYPES else str(system and system.type)
+        if system is None:
+            continue
+        for mount, _ in system.mounts:
             at = request.partition_position(partition.number)
             options = tuple(mount.options.split(",")) if mount.options else ()
-            found = Mount(mount.path, kind, source(partition, mount.id_type), options, at)
-            mounts.append(found)
+            where = source(partition, mount.id_type)
+            mounts.append(Mount(mount.path, system.type.kernel_name, where, options, at))
     swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
     ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
     return FstabSetting(request.fstab, ordered, swaps, growth(request.layout))
