@@ -13,10 +13,11 @@ from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.family import HARBOR
 from dockyard.model.packages import Lock, PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
-from dockyard.pipeline.arguments import FetchPackages, InstallPackages, RequiredNames
+from dockyard.pipeline.arguments.packages import FetchPackages
+from dockyard.pipeline.arguments.settings import InstallPackages, RequiredNames
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.steps.fetch import fetch_packages
-from dockyard.pipeline.steps.packages import install_packages
+from dockyard.pipeline.steps.install import install_packages
 from dockyard.tree.additional import AdditionalFileSetting
 from dockyard.tree.modules import ModuleSetting
 from dockyard.tree.services import ServiceSetting

@@ -1,4 +1,6 @@
-"""What a step is called with has the name of the function that takes it."""
+"""What a step is called with has the name of the function that takes it, and leaves its code alone
+where it has nothing to do with settings.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,17 @@ import inspect
 import pkgutil
 from importlib import import_module
 
+import pytest
+
+from dockyard.engine.code import closure
 from dockyard.pipeline import arguments, steps
+
+_OF_SETTINGS = ("install", "settings")
 
 
 def test_arguments_are_named_after_the_function_that_takes_them() -> None:
+    places = pkgutil.iter_modules(arguments.__path__, f"{arguments.__name__}.")
+    known = {name for place in places for name in vars(import_module(place.name))}
     taken = set()
     for module in pkgutil.iter_modules(steps.__path__, f"{steps.__name__}."):
         for name, function in inspect.getmembers(import_module(module.name), inspect.isfunction):
@@ -18,6 +27,12 @@ def test_arguments_are_named_after_the_function_that_takes_them() -> None:
                 continue
             assert given[1].rpartition(".")[2] == name.title().replace("_", "")
             taken.add(name.title().replace("_", ""))
-    assert taken >= {"MakeUki", "InstallPackages"} and all(
-        hasattr(arguments, each) for each in taken
-    )
+    assert {"MakeUki", "InstallPackages"} <= taken <= known
+
+
+@pytest.mark.parametrize("name", [each.name for each in pkgutil.iter_modules(steps.__path__)])
+def test_only_steps_that_know_of_settings_are_made_anew_when_the_code_of_one_changes(
+    name: str,
+) -> None:
+    found = {each for each in closure(f"{steps.__name__}.{name}") if ".tree." in each}
+    assert bool(found) == (name in _OF_SETTINGS)

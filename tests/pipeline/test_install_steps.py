@@ -17,12 +17,20 @@ from dockyard.packages.blobs import Blobs, digest_of_file
 from dockyard.packages.rpm.contents import PackagedFile, PackageScriptlet, RpmPackage
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.writer import write_package
-from dockyard.pipeline import arguments
+from dockyard.pipeline.arguments.names import FETCH, TOOLS
+from dockyard.pipeline.arguments.packages import (
+    FetchPackages,
+    MakeDatabase,
+    MakeIndex,
+    SelectIndex,
+    Unpack,
+)
+from dockyard.pipeline.arguments.settings import InstallPackages, RequiredNames
 from dockyard.pipeline.fetched import Fetched
 from dockyard.pipeline.stack import merged_archive, package_trees
 from dockyard.pipeline.steps.fetch import fetch_packages
+from dockyard.pipeline.steps.install import install_packages
 from dockyard.pipeline.steps.packages import (
-    install_packages,
     make_database,
     make_index,
     select_index,
@@ -59,7 +67,7 @@ def installed(
     tools_place.mkdir()
     for name in ("main", "testing"):
         (tools_place / name).symlink_to(tools.root)
-    results = {arguments.TOOLS: tools_place}
+    results = {TOOLS: tools_place}
 
     def work(name: str) -> Work:
         out = results[name] = directory / name
@@ -67,19 +75,19 @@ def installed(
         return Work(out, results, directory / "store")
 
     names = ("unpack",)
-    fetch_packages(work("fetch"), arguments.FetchPackages({}, lock, "image.lock", (here,), ()))
+    fetch_packages(work("fetch"), FetchPackages({}, lock, "image.lock", (here,), ()))
     assert pin.content
-    wanted = arguments.Unpack(pin.content, False, (), pin, RULE, here, "image.lock", ())
+    wanted = Unpack(pin.content, False, (), pin, RULE, here, "image.lock", ())
     unpack(work("unpack"), wanted)
-    make_database(work("database"), arguments.MakeDatabase(names, True, EPOCH))
-    select_index(work("selection"), arguments.SelectIndex("modules", names))
-    make_index(work("index"), arguments.MakeIndex("selection", names, EPOCH))
-    expected = arguments.RequiredNames(lock, (here,), (), (), filesystems=None)
+    make_database(work("database"), MakeDatabase(names, True, EPOCH))
+    select_index(work("selection"), SelectIndex("modules", names))
+    make_index(work("index"), MakeIndex("selection", names, EPOCH))
+    expected = RequiredNames(lock, (here,), (), (), filesystems=None)
     last = work("packages")
     meanwhile(path)
     install_packages(
         last,
-        arguments.InstallPackages(
+        InstallPackages(
             {pin.nevra: "unpack"},
             "database",
             ("index",),
@@ -128,7 +136,7 @@ def test_a_package_that_is_another_now_is_not_unpacked(tools: Tools, tmp_path: P
     here = RpmRepository("here", (f"file://{path.parent}/",), check_packages=False)
     (tmp_path / "again").mkdir()
     again = Work(tmp_path / "again", work.results, work.store)
-    wanted = arguments.Unpack(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
+    wanted = Unpack(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
     with pytest.raises(DockyardError, match="is not the package that was pinned"):
         unpack(again, wanted)
 
@@ -154,7 +162,7 @@ def test_a_package_whose_file_is_gone_is_looked_for_once_more(tools: Tools, tmp_
     here = RpmRepository("here", (f"file://{elsewhere}/",), check_packages=False)
     (tmp_path / "again").mkdir()
     again = Work(tmp_path / "again", work.results, work.store)
-    wanted = arguments.Unpack(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
+    wanted = Unpack(pin.content or "", False, (), pin, RULE, here, "image.lock", ())
     unpack(again, wanted)
     assert (tmp_path / "again/tree/usr/share/file").read_bytes() == b"text\n"
 
@@ -169,9 +177,9 @@ def test_a_damaged_download_is_not_unpacked_and_is_removed(tools: Tools, tmp_pat
     fetched = tmp_path / "fetched"
     fetched.mkdir()
     Fetched({pin.nevra: blobs.path(digest)}, {}).save(fetched, work.store)
-    results = {**work.results, arguments.FETCH: fetched}
+    results = {**work.results, FETCH: fetched}
     here = RpmRepository("here", (f"file://{tmp_path}/none/",), check_packages=False)
-    wanted = arguments.Unpack(digest, False, (), pin, RULE, here, "image.lock", ())
+    wanted = Unpack(digest, False, (), pin, RULE, here, "image.lock", ())
     data = bytearray(path.read_bytes())
     data[-9] ^= 1
     for name, content, code in (("whole", path.read_bytes(), ""), ("bad", data, "fetch.damaged")):

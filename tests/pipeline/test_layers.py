@@ -11,7 +11,8 @@ import pytest
 from dockyard import archive
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Position
-from dockyard.pipeline.arguments import INDEX, TREE, UPPER, ApplySettings
+from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER
+from dockyard.pipeline.arguments.settings import ApplySettings
 from dockyard.pipeline.stack import merged_archive
 from dockyard.pipeline.steps.settings import apply_settings
 from dockyard.tree.additional import AdditionalFileSetting

@@ -11,7 +11,8 @@ from dockyard.engine.step import Step
 from dockyard.engine.work import Work
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import SYSTEMD_BOOT
-from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, TOOLS, TREE, Found, MakeUki
+from dockyard.pipeline.arguments.image import Found, MakeUki
+from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD, TOOLS, TREE
 from dockyard.pipeline.steps.boot import make_uki
 
 

@@ -54,7 +54,7 @@ def questions_for(
     from dockyard.engine.store import Store
     from dockyard.host import namespace
     from dockyard.packages.deb.sources import Origins
-    from dockyard.pipeline.arguments import MANIFEST
+    from dockyard.pipeline.arguments.names import MANIFEST
     from dockyard.pipeline.artefact import needs_namespace, write_image
     from dockyard.pipeline.build import plan_image
     from dockyard.pipeline.guest_needs import require_answers

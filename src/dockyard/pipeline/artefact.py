@@ -17,7 +17,7 @@ from dockyard.engine.codec import encode
 from dockyard.engine.store import Store
 from dockyard.formats import Part, Parts
 from dockyard.formats import by_name as format_by_name
-from dockyard.pipeline.arguments import FILESYSTEM, INITRD, KERNEL
+from dockyard.pipeline.arguments.names import FILESYSTEM, INITRD, KERNEL
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dockyard.engine.step import Step
 from dockyard.model.os import InitrdBuilder
-from dockyard.pipeline import arguments
+from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 
@@ -16,7 +16,7 @@ def initrd_step(request: ImageRequest, boot: Stack) -> Step:
     chosen = request.loaded.image.os.initrd
     by_dracut = chosen.builder is InitrdBuilder.DRACUT
     kinds = request.layout.initrd_filesystems
-    wanted = arguments.MakeInitrd(by_dracut, kinds, chosen.modules, boot.names, request.epoch)
+    wanted = MakeInitrd(by_dracut, kinds, chosen.modules, boot.names, request.epoch)
     maker = "Let dracut make" if by_dracut else "Put together"
     title = f"{maker} the initrd, for {', '.join(kinds)}"
     function = f"{_BOOT}:make_initrd"
@@ -25,7 +25,7 @@ def initrd_step(request: ImageRequest, boot: Stack) -> Step:
 
 def kernel_step(boot: Stack) -> Step:
     """The step that takes the kernel out of a root tree."""
-    wanted = arguments.TakeKernel(boot.names)
+    wanted = TakeKernel(boot.names)
     function = f"{_BOOT}:take_kernel"
     return Step.of(
         "kernel", "Take the kernel", function, wanted, (boot.root,), borrowed=boot.layers
@@ -34,7 +34,7 @@ def kernel_step(boot: Stack) -> Step:
 
 def uki_step(request: ImageRequest, boot: Stack, initrd: Step, tools: Step) -> Step:
     """The step that joins kernel, initrd and command line."""
-    wanted = arguments.MakeUki(
+    wanted = MakeUki(
         name=request.name,
         command_line=request.command_line,
         loader=request.family.loader,

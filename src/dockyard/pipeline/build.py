@@ -21,7 +21,7 @@ from dockyard.errors import Problem
 from dockyard.host import clock
 from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline.arguments import FILESYSTEM, MANIFEST
+from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import (

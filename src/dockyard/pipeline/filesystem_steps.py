@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dockyard.disk.layout import PartitionLayout
 from dockyard.engine.step import Step
-from dockyard.pipeline import arguments
+from dockyard.pipeline.arguments.image import MakeSwap, ProveFilesystem, WriteFilesystem
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 
@@ -22,7 +22,7 @@ class FileSystemSteps:
 
     steps: Mapping[str, Step]
     proofs: tuple[Step, ...]
-    fat: tuple[tuple[arguments.WriteFilesystem, Stack], ...]
+    fat: tuple[tuple[WriteFilesystem, Stack], ...]
 
 
 def filesystem_steps(
@@ -33,7 +33,7 @@ def filesystem_steps(
     """
     steps: dict[str, Step] = {}
     proofs: list[Step] = []
-    fat: list[tuple[arguments.WriteFilesystem, Stack]] = []
+    fat: list[tuple[WriteFilesystem, Stack]] = []
     for partition in request.layout.partitions:
         if partition.swap:
             steps[partition.key] = _swap(partition, tools)
@@ -56,7 +56,7 @@ def _boots(partition: PartitionLayout, esp: str) -> bool:
 
 def _filesystem(
     request: ImageRequest, partition: PartitionLayout, stack: Stack, uki: Step | None
-) -> arguments.WriteFilesystem:
+) -> WriteFilesystem:
     system = partition.filesystem
     assert system is not None
     mount = system.mount.path if system.mount else None
@@ -66,7 +66,7 @@ def _filesystem(
         if item.filesystem is not None
         for at, _ in item.filesystem.mounts
     )
-    return arguments.WriteFilesystem(
+    return WriteFilesystem(
         key=partition.key,
         type=system.type,
         size=partition.size,
@@ -86,9 +86,7 @@ def _filesystem(
     )
 
 
-def _filesystem_step(
-    wanted: arguments.WriteFilesystem, stack: Stack, tools: Step, uki: Step | None
-) -> Step:
+def _filesystem_step(wanted: WriteFilesystem, stack: Stack, tools: Step, uki: Step | None) -> Step:
     """uki: the step that makes what the EFI system partition boots, for that."""
     title = f"Write {wanted.type} for {wanted.mount or wanted.key}, {wanted.size >> 20} MiB"
     return Step.of(
@@ -103,14 +101,14 @@ def _filesystem_step(
     )
 
 
-def _proof(wanted: arguments.WriteFilesystem, written: Step) -> Step:
+def _proof(wanted: WriteFilesystem, written: Step) -> Step:
     """The step that reads a file system back that was written, and compares it."""
     title = f"Read {wanted.type} for {wanted.mount or wanted.key} back"
     return Step.of(
         "proof",
         title,
         f"{_FILESYSTEM}:prove_filesystem",
-        arguments.ProveFilesystem(wanted, written.name),
+        ProveFilesystem(wanted, written.name),
         (written, *written.inputs),
         borrowed=written.borrowed,
         name=f"proof-{wanted.key}",
@@ -121,7 +119,7 @@ def _proof(wanted: arguments.WriteFilesystem, written: Step) -> Step:
 def _swap(partition: PartitionLayout, tools: Step) -> Step:
     """The step that makes a swap space."""
     assert partition.swap is not None
-    wanted = arguments.MakeSwap(partition.swap, partition.content_label, partition.size)
+    wanted = MakeSwap(partition.swap, partition.content_label, partition.size)
     title = f"Make swap space for {partition.key}, {partition.size >> 20} MiB"
     function = f"{_FILESYSTEM}:make_swap"
     return Step.of("swap", title, function, wanted, (tools,), name=f"swap-{partition.key}")

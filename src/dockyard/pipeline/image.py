@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dockyard.engine.step import Step
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
-from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import ROOT
+from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, WriteFilesystem
+from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import initrd_step, kernel_step, uki_step
 from dockyard.pipeline.filesystem_steps import FileSystemSteps, filesystem_steps
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
@@ -95,12 +95,12 @@ def image_steps(request: ImageRequest) -> ImageSteps:
 def _manifest(
     request: ImageRequest,
     whole: Stack,
-    fat: Sequence[tuple[arguments.WriteFilesystem, Stack]],
+    fat: Sequence[tuple[WriteFilesystem, Stack]],
     tools: Step,
     uki: Step | None,
 ) -> Step:
     systems = tuple(system for system, _ in fat)
-    wanted = arguments.ListFiles(
+    wanted = ListFiles(
         root=whole.root.name,
         uki=uki.name if uki else None,
         packaging=request.family.packaging,
@@ -126,7 +126,7 @@ def _expected(whole: Stack, tools: Step, request: ImageRequest) -> Step:
         "expected",
         "Note what checks are to find",
         f"{_STEPS}.manifest:note_expectations",
-        arguments.NoteExpectations(whole.names, request.family.packaging, request.family.esp),
+        NoteExpectations(whole.names, request.family.packaging, request.family.esp),
         (tools, whole.root),
         borrowed=whole.layers,
     )

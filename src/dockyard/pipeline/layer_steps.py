@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from dockyard.disk.fstab import source
 from dockyard.disk.growth import growth
 from dockyard.engine.step import Step, names_of
-from dockyard.pipeline import arguments
+from dockyard.pipeline.arguments.image import MergeRoot
+from dockyard.pipeline.arguments.settings import ApplySettings
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, plain_path
 from dockyard.tree.every import AnySetting, settled
@@ -71,7 +72,7 @@ def layer_step(
     name: str, title: str, settings: Sequence[AnySetting], below: tuple[Step, ...], epoch: int
 ) -> Step:
     """A step that applies settings in order. below: the packages step, then the layers so far."""
-    wanted = arguments.ApplySettings(settled(settings), names_of(below), epoch)
+    wanted = ApplySettings(settled(settings), names_of(below), epoch)
     details = tuple(setting.describe() for setting in settings)
     function = f"{_STEPS}.settings:apply_settings"
     return Step.of("settings", title, function, wanted, below, name=name, details=details)
@@ -79,7 +80,7 @@ def layer_step(
 
 def merged(name: str, title: str, layers: tuple[Step, ...], epoch: int) -> Stack:
     """The root tree that layers make up. name, title: of the step that merges them."""
-    wanted = arguments.MergeRoot(names_of(layers), epoch)
+    wanted = MergeRoot(names_of(layers), epoch)
     function = f"{_STEPS}.root:merge_root"
     return Stack(layers, Step.of("root", title, function, wanted, layers, name=name))
 

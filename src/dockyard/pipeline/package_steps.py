@@ -7,7 +7,15 @@ from dataclasses import replace
 
 from dockyard.engine.step import Step, names_of
 from dockyard.model.packages import Lock, LockedRepository, RpmRepository
-from dockyard.pipeline import arguments
+from dockyard.pipeline.arguments.names import FETCH
+from dockyard.pipeline.arguments.packages import (
+    FetchPackages,
+    MakeDatabase,
+    MakeIndex,
+    SelectIndex,
+    Unpack,
+)
+from dockyard.pipeline.arguments.settings import InstallPackages, RequiredNames
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tree.every import settled
 
@@ -27,14 +35,14 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         "database",
         "Write the database of packages",
         f"{_STEPS}.packages:make_database",
-        arguments.MakeDatabase(names, documents, epoch),
+        MakeDatabase(names, documents, epoch),
         (tools, *steps),
     )
     found = Step.of(
         "selection",
         "Choose what the index of kernel modules is made of",
         f"{_STEPS}.packages:select_index",
-        arguments.SelectIndex("modules", names),
+        SelectIndex("modules", names),
         steps,
         name="modules-selection",
     )
@@ -42,12 +50,12 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         "index",
         "Make the index of kernel modules",
         f"{_STEPS}.packages:make_index",
-        arguments.MakeIndex(found.name, names, epoch),
+        MakeIndex(found.name, names, epoch),
         (found,),
         borrowed=steps,
         name="modules-index",
     )
-    wanted = arguments.InstallPackages(
+    wanted = InstallPackages(
         packages={nevra: step.name for nevra, step in unpacked.items()},
         database=database.name,
         indices=(index.name,),
@@ -55,7 +63,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         documents=documents,
         epoch=epoch,
         packaging=request.family.packaging,
-        expected=arguments.RequiredNames(
+        expected=RequiredNames(
             alone,
             source.repositories,
             request.origins.offline,
@@ -65,7 +73,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
         ),
     )
     title = f"Install {len(lock.packages)} packages"
-    function = f"{_STEPS}.packages:install_packages"
+    function = f"{_STEPS}.install:install_packages"
     inputs = (tools, database, index, *steps)
     return Step.of("packages", title, function, wanted, inputs, borrowed=(fetch,))
 
@@ -73,7 +81,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
 def _fetch(request: ImageRequest, lock: Lock) -> Step:
     """The step that fetches all packages of a lock."""
     source = request.source
-    wanted = arguments.FetchPackages(
+    wanted = FetchPackages(
         packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
         lock=lock,
         lock_file=str(source.lock_file),
@@ -81,7 +89,7 @@ def _fetch(request: ImageRequest, lock: Lock) -> Step:
         offline=request.origins.offline,
     )
     title = f"Fetch {len(lock.packages)} packages"
-    return Step.of(arguments.FETCH, title, f"{_STEPS}.fetch:fetch_packages", wanted)
+    return Step.of(FETCH, title, f"{_STEPS}.fetch:fetch_packages", wanted)
 
 
 def _unpacked(request: ImageRequest, fetch: Step) -> Iterator[tuple[str, Step]]:
@@ -93,7 +101,7 @@ def _unpacked(request: ImageRequest, fetch: Step) -> Iterator[tuple[str, Step]]:
         rule = rules.get(pin.repository) or LockedRepository(pin.repository)
         repository = known.get(pin.repository) or RpmRepository(pin.repository)
         nevra = pin.nevra
-        wanted = arguments.Unpack(
+        wanted = Unpack(
             digest=pin.content or pin.digest,
             checked=rule.check_packages or repository.check_packages,
             keys=rule.keys,

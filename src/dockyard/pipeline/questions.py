@@ -7,7 +7,7 @@ from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.host import namespace
-from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST
+from dockyard.pipeline.arguments.names import COMMAND_LINE, EXPECTED, MANIFEST
 from dockyard.pipeline.build import PlannedImage
 from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.expected import Expected

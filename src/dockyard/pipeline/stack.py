@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dockyard import archive
 from dockyard.archive import Archive
 from dockyard.host import files, mounts, removal
-from dockyard.pipeline.arguments import INDEX, TREE, UPPER
+from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work

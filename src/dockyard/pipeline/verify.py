@@ -10,7 +10,7 @@ from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import removal, stopping
-from dockyard.pipeline.arguments import TOOLS
+from dockyard.pipeline.arguments.names import TOOLS
 from dockyard.pipeline.artefact import write_image
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest

@@ -11,8 +11,8 @@ from dockyard.host.in_root import InRoot
 from dockyard.initrd.build import build_initrd
 from dockyard.initrd.dracut import build_with_dracut
 from dockyard.initrd.options import InitrdOptions
-from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import COMMAND_LINE, INITRD, KERNEL, TOOLS
+from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
+from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD, KERNEL, TOOLS
 from dockyard.pipeline.stack import merged_tree, scratch_tree
 from dockyard.tools.unpacked import trees_in
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MODULES = "/usr/lib/modules"
 
 
-def make_initrd(work: Work, wanted: arguments.MakeInitrd) -> None:
+def make_initrd(work: Work, wanted: MakeInitrd) -> None:
     """Fills `initrd`."""
     out = work.out / INITRD
     with (scratch_tree if wanted.dracut else merged_tree)(work, wanted.below) as tree:
@@ -33,13 +33,13 @@ def make_initrd(work: Work, wanted: arguments.MakeInitrd) -> None:
             build_initrd(tree, options, out, wanted.epoch)
 
 
-def take_kernel(work: Work, wanted: arguments.TakeKernel) -> None:
+def take_kernel(work: Work, wanted: TakeKernel) -> None:
     """Fills `kernel`, for formats that have it beside the initrd."""
     with merged_tree(work, wanted.below) as tree:
         (work.out / KERNEL).write_bytes(efi.kernel(tree, kernel_version(tree)))
 
 
-def make_uki(work: Work, wanted: arguments.MakeUki) -> None:
+def make_uki(work: Work, wanted: MakeUki) -> None:
     """Fills `<name>-<kernel>.efi`, and `cmdline` with the command line as it was found out."""
     tools = trees_in(work.result(TOOLS)).main
     command_line = " ".join(_found(work, word, wanted) for word in wanted.command_line)
@@ -57,7 +57,7 @@ def make_uki(work: Work, wanted: arguments.MakeUki) -> None:
         uki.build_uki(content, work.out / esp.uki_name(wanted.name, version))
 
 
-def _found(work: Work, word: str, wanted: arguments.MakeUki) -> str:
+def _found(work: Work, word: str, wanted: MakeUki) -> str:
     """A word of the command line, with what other steps found in its place."""
     for name, found in wanted.found.items():
         if f"{{{name}}}" in word:

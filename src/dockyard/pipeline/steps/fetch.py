@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dockyard.packages.access import Access
 from dockyard.packages.fetching import Fetching
 from dockyard.packages.pinned_files import locate_files
-from dockyard.pipeline.arguments import FetchPackages
+from dockyard.pipeline.arguments.packages import FetchPackages
 from dockyard.pipeline.fetched import Fetched
 
 if TYPE_CHECKING:

@@ -14,13 +14,8 @@ from dockyard.filesystems import FilesystemSpec, by_name, kernels, swap
 from dockyard.filesystems.proof import prove
 from dockyard.host import removal
 from dockyard.host.sandbox import Tools
-from dockyard.pipeline.arguments import (
-    FILESYSTEM,
-    TOOLS,
-    MakeSwap,
-    ProveFilesystem,
-    WriteFilesystem,
-)
+from dockyard.pipeline.arguments.image import MakeSwap, ProveFilesystem, WriteFilesystem
+from dockyard.pipeline.arguments.names import FILESYSTEM, TOOLS
 from dockyard.pipeline.stack import load_root, merged_tree
 from dockyard.tools.unpacked import trees_in
 

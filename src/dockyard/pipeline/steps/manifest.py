@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dockyard import archive
 from dockyard.install.rpm import file_owners
-from dockyard.pipeline import arguments
-from dockyard.pipeline.arguments import COMMAND_LINE, EXPECTED, MANIFEST, ROOT, TOOLS
+from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations
+from dockyard.pipeline.arguments.names import COMMAND_LINE, EXPECTED, MANIFEST, ROOT, TOOLS
 from dockyard.pipeline.expected import expected_of
 from dockyard.pipeline.stack import load_root, merged_tree, scratch_tree
 from dockyard.pipeline.steps.filesystem import content_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dockyard.engine.work import Work
 
 
-def list_files(work: Work, wanted: arguments.ListFiles) -> None:
+def list_files(work: Work, wanted: ListFiles) -> None:
     """Fills `manifest.jsonl` and, where the image boots, `cmdline`. The files of FAT file systems
     are listed as they are there: what an image boots is in none of the trees.
     """
@@ -37,7 +37,7 @@ def list_files(work: Work, wanted: arguments.ListFiles) -> None:
     (work.out / MANIFEST).write_bytes(archive.manifest(listed, owners, places))
 
 
-def note_expectations(work: Work, wanted: arguments.NoteExpectations) -> None:
+def note_expectations(work: Work, wanted: NoteExpectations) -> None:
     """Fills `expected.json`: what no list of files tells."""
     merged = load_root(work.result, ROOT, wanted.below)
     tools = trees_in(work.result(TOOLS)).main

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockyard import archive
-from dockyard.pipeline.arguments import INDEX, MergeRoot
+from dockyard.pipeline.arguments.image import MergeRoot
+from dockyard.pipeline.arguments.names import INDEX
 from dockyard.pipeline.stack import merged_archive
 
 if TYPE_CHECKING:

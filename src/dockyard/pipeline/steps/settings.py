@@ -13,7 +13,8 @@ from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import removal
 from dockyard.host.in_root import InRoot
 from dockyard.install.finish import clamp_times, refuse_sockets
-from dockyard.pipeline.arguments import UPPER, ApplySettings
+from dockyard.pipeline.arguments.names import UPPER
+from dockyard.pipeline.arguments.settings import ApplySettings
 from dockyard.pipeline.linked_names import Names, bring_up, linked_names, touched
 from dockyard.pipeline.stack import merged_archive, writable_tree
 from dockyard.tree.setting import Setting, Tree

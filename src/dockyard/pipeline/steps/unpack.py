@@ -17,7 +17,8 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.rpm.checked import Trust, check_file
 from dockyard.packages.rpm.keys import fingerprints
 from dockyard.packages.rpm.reader import RpmFile, read_package
-from dockyard.pipeline.arguments import FETCH, Unpack
+from dockyard.pipeline.arguments.names import FETCH
+from dockyard.pipeline.arguments.packages import Unpack
 from dockyard.pipeline.fetched import Fetched
 
 if TYPE_CHECKING:

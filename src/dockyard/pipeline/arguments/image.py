@@ -1,0 +1,125 @@
+"""What the steps are called with that make the parts of an image of its root tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from dockyard.engine.codec import Beside
+from dockyard.errors import Position
+from dockyard.model.architecture import Architecture
+from dockyard.model.family import BootLoader, Packaging
+from dockyard.model.filesystems import FileSystemType
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRoot:
+    """The layers of a root, to be merged."""
+
+    below: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoteExpectations:
+    """packaging: of the distribution. esp: where the EFI system partition is mounted."""
+
+    below: Beside[tuple[str, ...]]
+    packaging: Packaging
+    esp: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeInitrd:
+    """filesystems: kinds that it mounts. modules: further ones."""
+
+    dracut: bool
+    filesystems: tuple[str, ...]
+    modules: tuple[str, ...]
+    below: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeKernel:
+    below: Beside[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A text that a step finds: a file of its result."""
+
+    step: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeUki:
+    """command_line: words, in which `{NAME}` stands for what is found. name: of the image. loader:
+    whose stub it starts with."""
+
+    name: str
+    command_line: tuple[str, ...]
+    loader: BootLoader
+    architecture: Architecture
+    below: Beside[tuple[str, ...]]
+    found: Mapping[str, Found] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFilesystem:
+    """The file system of one partition, to be written.
+
+    size: bytes. mount: where it is mounted, if anywhere; others: where all others are. root: the
+    name of the result with the merged root. uki: of the step that makes what it boots, for the EFI
+    system partition, which has the boot loader, too.
+    """
+
+    key: str
+    type: FileSystemType
+    size: int
+    uuid: UUID
+    label: str
+    hash_seed: UUID | None
+    options: Mapping[str, str]
+    mount: str | None
+    others: tuple[str, ...]
+    loader: BootLoader
+    architecture: Architecture
+    epoch: int
+    root: Beside[str]
+    below: Beside[tuple[str, ...]]
+    uki: str | None = None
+    position: Beside[Position | None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProveFilesystem:
+    """written: the name of the result that is to be read back."""
+
+    filesystem: WriteFilesystem
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeSwap:
+    """size: bytes."""
+
+    uuid: UUID
+    label: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListFiles:
+    """fat: file systems without owners and modes, whose files are listed as they are there. uki: of
+    the step that found out the command line, where the image boots.
+    """
+
+    root: str
+    uki: str | None
+    packaging: Packaging
+    below: Beside[tuple[str, ...]]
+    epoch: int
+    fat: tuple[WriteFilesystem, ...] = ()
