@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import count
+
+import pytest
+
 from dockyard.cli.groups import Grouped
 from dockyard.engine import events
+from dockyard.host import clock
 
 GROUP = "Unpack packages"
 
 
 def started(name: str) -> events.StepStarted:
     return events.StepStarted(name, f"Unpack {name}", "it is new", GROUP)
+
+
+@pytest.fixture(autouse=True)
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that a second passes of whenever it is looked at."""
+    seconds = count(100)
+    monkeypatch.setattr(clock, "monotonic", lambda: float(next(seconds)))
 
 
 def test_a_group_begins_and_ends_once() -> None:
@@ -19,7 +31,7 @@ def test_a_group_begins_and_ends_once() -> None:
     told(events.StepStarted("disk", "Disk", "why"))
     told(started("a"))
     told(started("b"))
-    told(events.StepFinished("a", "Unpack a", 1.0, GROUP))
+    told(events.StepFinished("a", "Unpack a", 7.0, GROUP))
     told(events.StepReused("b", "Unpack b", GROUP, "it came out as it was"))
     told(events.StepFinished("disk", "Disk", 2.0))
     assert [type(each).__name__ for each in seen] == [
@@ -47,3 +59,15 @@ def test_what_fails_in_a_group_is_named_once() -> None:
         told(events.StepFailed(name, f"Unpack {name}", 1.0, GROUP))
     failed = [each for each in seen if isinstance(each, events.StepFailed)]
     assert [each.title for each in failed] == ["Unpack packages (2): Unpack a"]
+
+
+def test_what_is_interrupted_in_a_group_is_told_once_and_is_no_failure() -> None:
+    seen: list[events.Event] = []
+    told = Grouped(seen.append)
+    told(events.RunStarted(2, {GROUP: 2}))
+    for name in ("a", "b"):
+        told(started(name))
+    for name in ("a", "b"):
+        told(events.StepStopped(name, f"Unpack {name}", 1.0, GROUP))
+    assert seen[-1] == events.StepStopped(GROUP, "Unpack packages (2)", 1.0)
+    assert not any(isinstance(each, events.StepFailed) for each in seen)

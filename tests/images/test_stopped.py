@@ -57,7 +57,9 @@ def test_a_build_is_stopped_with_nothing_half_done(published: Path, tmp_path: Pa
     ):
         said = stop(begun, after, number, *build)
         assert said[-1] == MESSAGE
+        assert any("interrupted after" in line for line in said)
         assert not any("error" in line or "Traceback" in line for line in said)
+        assert not any("failed" in line for line in said)
         assert names(store / "work") == []
         # What is there is whole: it has the record that comes last.
         results = [path for path in (store / "results").iterdir() if path.is_dir()]

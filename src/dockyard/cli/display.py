@@ -113,5 +113,7 @@ class _Plain:
                 return f"  ok {title}, {duration(seconds)}{f', {note}' if note else ''}"
             case events.StepFailed(title=title, seconds=seconds):
                 return f"  -- {title} failed after {duration(seconds)}"
+            case events.StepStopped(title=title, seconds=seconds):
+                return f"  -- {title} interrupted after {duration(seconds)}"
             case _:
                 return ""

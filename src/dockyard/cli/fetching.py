@@ -27,14 +27,14 @@ def told_step(
     """One step of work that is none of a plan. Gives what tells how far it is: a note, how much is
     done, of how much, and the unit.
     """
-    from dockyard.engine.events import StepFailed, StepFinished, StepProgress, StepStarted
+    from dockyard.engine.events import StepFinished, StepProgress, StepStarted, unfinished
     from dockyard.host.clock import monotonic
 
     began = monotonic()
     listener(StepStarted(title, title, reason))
     try:
         yield lambda *said: listener(StepProgress(title, *said))
-    except BaseException:
-        listener(StepFailed(title, title, monotonic() - began))
+    except BaseException as error:
+        listener(unfinished(error)(title, title, monotonic() - began))
         raise
     listener(StepFinished(title, title, monotonic() - began))

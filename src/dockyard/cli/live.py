@@ -100,5 +100,10 @@ def live() -> Iterator[events.Listener]:
                     console.print(
                         f"[red]✗[/] {escape(plain(title))} [dim]{terminal.duration(seconds)}"
                     )
+                case events.StepStopped(step=step, title=title, seconds=seconds):
+                    if step in tasks:
+                        shown.remove_task(tasks.pop(step))
+                    took = terminal.duration(seconds)
+                    console.print(f"[dim]– {escape(plain(title))} interrupted after {took}")
 
         yield listener

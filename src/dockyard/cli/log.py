@@ -105,6 +105,8 @@ class Log(logging.Handler):
                 self.line(f"done    {title}, {seconds:.2f} s{f', {note}' if note else ''}")
             case events.StepFailed(title=title, seconds=seconds):
                 self.line(f"failed  {title}, {seconds:.2f} s")
+            case events.StepStopped(title=title, seconds=seconds):
+                self.line(f"stopped {title}, {seconds:.2f} s")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write what a room logs."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from dockyard.host.stopping import Stopped
+
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
@@ -71,8 +73,25 @@ class StepFailed:
     group: str = ""
 
 
-Event = RunStarted | StepStarted | StepReused | StepProgress | StepFinished | StepFailed
+@dataclass(frozen=True, slots=True)
+class StepStopped:
+    """A step was interrupted, because this process was told to stop."""
+
+    step: str
+    title: str
+    seconds: float
+    group: str = ""
+
+
+Event = (
+    RunStarted | StepStarted | StepReused | StepProgress | StepFinished | StepFailed | StepStopped
+)
 Listener = Callable[[Event], None]
+
+
+def unfinished(error: BaseException) -> type[StepFailed | StepStopped]:
+    """The event of a step that ended with an exception."""
+    return StepStopped if isinstance(error, Stopped) else StepFailed
 
 
 def ignore(event: Event) -> None:

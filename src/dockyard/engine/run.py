@@ -19,6 +19,8 @@ from dockyard.engine.events import (
     StepProgress,
     StepReused,
     StepStarted,
+    StepStopped,
+    unfinished,
 )
 from dockyard.engine.holds import Hold, settling, sweep
 from dockyard.engine.plan import Action, Decision, Plan
@@ -207,8 +209,8 @@ class _Running:
                     store.distrust(needed)
             self._tell(StepFailed, began)
             raise
-        except BaseException:
-            self._tell(StepFailed, began)
+        except BaseException as error:
+            self._tell(unfinished(error), began)
             raise
         self._tell(StepFinished, began, note)
 
@@ -220,7 +222,9 @@ class _Running:
             self.store.note_answer(self.decision.step, key)
             return True
 
-    def _tell(self, event: type[StepFailed | StepFinished], began: float, *note: str) -> None:
+    def _tell(
+        self, event: type[StepFailed | StepFinished | StepStopped], began: float, *note: str
+    ) -> None:
         step = self.decision.step
         seconds = clock.monotonic() - began
         self.listener(event(step.id, step.title, seconds, step.group, *note))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.engine.events import Listener, StepFailed, StepFinished, StepStarted, ignore
+from dockyard.engine.events import Listener, StepFinished, StepStarted, ignore, unfinished
 from dockyard.engine.holds import Hold
 from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import carry_out
@@ -212,8 +212,8 @@ def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener
         began = clock.monotonic()
         try:
             made = write_image(request, steps, store, out)
-        except BaseException:
-            listener(StepFailed(identity, title, clock.monotonic() - began))
+        except BaseException as error:
+            listener(unfinished(error)(identity, title, clock.monotonic() - began))
             raise
         listener(StepFinished(identity, title, clock.monotonic() - began))
         return made
