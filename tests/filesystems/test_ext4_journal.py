@@ -99,7 +99,7 @@ def _log(image: Path) -> list[int]:
     return [
         (extent.physical + index) * volume.block_size
         for extent in extents(volume, journal)
-        for index in range(extent.count)
+        for index in range(extent.blocks)
     ]
 
 

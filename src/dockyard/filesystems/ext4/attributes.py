@@ -77,7 +77,7 @@ def _in_block(volume: Volume, inode: Inode) -> Pairs:
     block = volume.block(number)
     if block[:4] != _MAGIC:
         raise _damaged(volume, inode)
-    if volume.facts.has_checksums:
+    if volume.has_checksums:
         plain = block[:_CHECKSUM_AT] + bytes(4) + block[_CHECKSUM_AT + 4 :]
         checksum = advanced(volume.facts.checksum_seed, number.to_bytes(8, "little") + plain)
         if checksum.to_bytes(4, "little") != block[_CHECKSUM_AT : _CHECKSUM_AT + 4]:
@@ -132,7 +132,7 @@ def content(volume: Volume, inode: Inode) -> bytes:
     made = bytearray(inode.size)
     for extent in extents(volume, inode):
         start = extent.logical * volume.block_size
-        length = min(extent.count * volume.block_size, inode.size - start)
+        length = min(extent.blocks * volume.block_size, inode.size - start)
         if length <= 0:
             break
         made[start : start + length] = b"".join(

@@ -39,7 +39,7 @@ def names(volume: Volume, inode: Inode) -> Iterator[tuple[bytes, int, int]]:
         return
     blocks = -(-inode.size // volume.block_size)
     for extent in extents(volume, inode):
-        for index in range(min(extent.count, blocks - extent.logical)):
+        for index in range(min(extent.blocks, blocks - extent.logical)):
             block = volume.block(extent.physical + index)
             _verify(volume, inode, block)
             yield from _entries(volume, inode, block)
@@ -50,7 +50,7 @@ def _verify(volume: Volume, inode: Inode, block: bytes) -> None:
     none are read, lies elsewhere, and is not compared.
     """
     end = len(block) - _CHECKSUM_SIZE
-    if not volume.facts.has_checksums or block[end : end + 8] != _CHECKSUM or _is_node(block):
+    if not volume.has_checksums or block[end : end + 8] != _CHECKSUM or _is_node(block):
         return
     if volume.checksum_in(inode, block[:end]) != int.from_bytes(block[end + 8 :], "little"):
         raise volume.broken(f"the checksum of directory {inode.number} is wrong", FSCK)

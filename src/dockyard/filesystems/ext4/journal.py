@@ -145,7 +145,7 @@ class _Journal:
         for extent in extents(self.volume, inode):
             if extent.logical != len(found):
                 raise self._damaged("it has holes")
-            found.extend(range(extent.physical, extent.physical + extent.count))
+            found.extend(range(extent.physical, extent.physical + extent.blocks))
         if not count or count > len(found):
             raise self._damaged("it has holes")
         return found

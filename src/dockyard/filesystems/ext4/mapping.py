@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dockyard.filesystems.ext4.features import EXTENTS
 from dockyard.filesystems.ext4.superblock import FSCK
@@ -22,13 +22,12 @@ _EXTENT = struct.Struct("<IHHI")
 _INDEX = struct.Struct("<IIH2x")
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """`count` blocks of a file from its block `logical` on, lying at `physical` in the image."""
+class Extent(NamedTuple):
+    """So many blocks of a file from its block `logical` on, lying at `physical` in the image."""
 
     logical: int
     physical: int
-    count: int
+    blocks: int
 
 
 def extents(volume: Volume, inode: Inode) -> Iterator[Extent]:
@@ -97,7 +96,7 @@ class _Tree(_Visits):
         return Extent(logical, first, count) if is_written else None
 
     def _verify(self, node: bytes, at: int) -> None:
-        if self.volume.facts.has_checksums and at + 4 <= len(node):
+        if self.volume.has_checksums and at + 4 <= len(node):
             checksum = self.volume.checksum_in(self.inode, node[:at])
             if checksum != int.from_bytes(node[at : at + 4], "little"):
                 why = f"the checksum of the extents of inode {self.inode.number} is wrong"

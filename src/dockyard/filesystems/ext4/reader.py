@@ -6,6 +6,7 @@ those without a name are not reached, and what lies behind the end of a file is 
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import stat
@@ -90,7 +91,7 @@ def pieces(
     done = 0
     for extent in extents(volume, inode):
         start = extent.logical * volume.block_size
-        length = min(extent.count * volume.block_size, inode.size - start)
+        length = min(extent.blocks * volume.block_size, inode.size - start)
         if length <= 0:
             break  # reserved beyond the end, or what fs-verity keeps there
         yield from zeros(start - done)
@@ -115,7 +116,7 @@ def _entry(volume: Volume, view: memoryview, path: bytes, inode: Inode) -> Entry
     size, sha256, target, rdev = 0, None, b"", (0, 0)
     if kind is Kind.FILE:
         size = inode.size
-        sha256 = digest(pieces(volume, inode, view))
+        sha256 = _digest(volume, inode, view)
     elif kind is Kind.SYMLINK:
         target = _target(volume, inode)
     elif kind in DEVICES:
@@ -124,6 +125,16 @@ def _entry(volume: Volume, view: memoryview, path: bytes, inode: Inode) -> Entry
         path, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime_ns, size, sha256,
         target, rdev, xattrs(volume, inode),
     )  # fmt: skip
+
+
+def _digest(volume: Volume, inode: Inode, view: memoryview) -> str:
+    """The digest of a file's data; most files lie in one place, and are read at once."""
+    if inode.size and not inode.flags & INLINE_DATA:
+        first = next(extents(volume, inode), None)
+        if first and not first.logical and first.blocks * volume.block_size >= inode.size:
+            at = first.physical * volume.block_size
+            return hashlib.sha256(view[at : at + inode.size]).hexdigest()
+    return digest(pieces(volume, inode, view))
 
 
 def _target(volume: Volume, inode: Inode) -> bytes:
