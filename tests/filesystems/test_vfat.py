@@ -12,6 +12,7 @@ from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import XATTR_SELINUX
 from dockyard.errors import DockyardError
 from dockyard.filesystems import vfat
+from dockyard.filesystems.vfat.volume import Volume
 from dockyard.host.sandbox import Tools
 from nasty_archive import SECOND, T, directory, file, nasty, same
 
@@ -54,9 +55,9 @@ def test_files_come_back(tools: Tools, tmp_path: Path, size: int, bits: int) -> 
     same(found, esp())
     assert found.read(b"EFI/BOOT/BOOTX64.EFI") == DATA[b"EFI/BOOT/BOOTX64.EFI"]
     tools.run(["fsck.vfat", "-n", str(image)], read=[image])
-    assert vfat.reader.Volume(image).bits == bits
+    assert Volume(image).bits == bits
     assert vfat.volume_id(SPEC) == "0A0B-0C0D"
-    assert vfat.reader.Volume(image).volume_id == 0x0A0B0C0D
+    assert Volume(image).volume_id == 0x0A0B0C0D
 
 
 @build
