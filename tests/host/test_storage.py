@@ -12,7 +12,7 @@ import pytest
 
 from dockyard.errors import DockyardError
 from dockyard.host import process
-from dockyard.host.storage import store_trouble_told
+from dockyard.host.storage import output_refused, store_trouble_told
 
 ROOT = Path(__file__).parents[2]
 IMAGE = str(ROOT / "examples/minimal/image.yaml")
@@ -117,3 +117,38 @@ def test_a_wrapped_program_names_no_command_that_does_not_run() -> None:
     with pytest.raises(DockyardError) as caught:
         process.run(["sh", "-c", "exit 3"])
     assert caught.value.problems[0].fix == "to see it alone, run: sh -c 'exit 3'"
+
+
+@pytest.mark.parametrize(
+    ("number", "what_to_do"),
+    [
+        (errno.ENOSPC, "make room, or choose another place with"),
+        (errno.EACCES, "choose a directory that this user owns with"),
+        (errno.EROFS, "choose another place with"),
+    ],
+)
+def test_advice_on_an_output_follows_what_refused_it(number: int, what_to_do: str) -> None:
+    why, fix = output_refused(OSError(number, os.strerror(number), "place"))
+    assert why.startswith(os.strerror(number)) and fix == what_to_do
+
+
+@pytest.mark.build
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root owns nothing of others inside")
+def test_root_is_told_that_it_writes_as_a_user(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(0o755)
+    os.chown(tmp_path / "theirs", 12345, 12345)
+    store, output = tmp_path / "store", tmp_path / "theirs/file"
+    code = (
+        "import sys; from pathlib import Path; from dockyard.host import namespace\n"
+        "namespace.enter()\n"
+        "from dockyard.engine.store import Store\n"
+        "from dockyard.keeping.travel import export_results\n"
+        "try: export_results(Store(Path(sys.argv[1])), [], Path(sys.argv[2]), print)\n"
+        "except Exception as error: print(error.problems[0].why, error.problems[0].fix)\n"
+    )
+    argv = [sys.executable, "-c", code, str(store), str(output)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "Permission denied: files are written as the user who calls, without the rights of root "
+        "over others choose a directory that this user owns with --output\n"
+    )

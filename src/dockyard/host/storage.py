@@ -59,6 +59,19 @@ def storage_problem(error: OSError, root: Path) -> Problem:
     )
 
 
+def output_refused(error: OSError) -> tuple[str, str]:
+    """Why a file that a user wants somewhere could not be written there, and what to do about it,
+    to be followed by the option that names the place.
+    """
+    why = error.strerror or str(error)
+    if error.errno in (*_FULL, errno.EFBIG):
+        return why, "make room, or choose another place with"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        why += ": files are written as the user who calls, without the rights of root over others"
+        return why, "choose a directory that this user owns with"
+    return why, "choose another place with"
+
+
 @contextmanager
 def store_trouble_told(root: Path) -> Iterator[None]:
     """Turn what the kernel refuses below a store into a DockyardError, and let all else pass."""

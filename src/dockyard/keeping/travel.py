@@ -32,6 +32,7 @@ from dockyard.engine.store import FACTS, Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import files, namespace, removal, seal, stopping
 from dockyard.host.conditions import mode_for_caller
+from dockyard.host.storage import output_refused
 from dockyard.keeping.imported import note_imported
 from dockyard.keeping.inventory import Result
 from dockyard.packages.compression import ERRORS
@@ -81,7 +82,8 @@ def export_results(
 ) -> int:
     """Write results to a file, whole or not at all; gives its size in bytes. Needs the namespace.
 
-    told: gets the title of each, how many were written, and how many there are. Raises
+    compress: by zstd; without it holes of files are written out. told: gets the title of each, how
+    many were written, and how many there are. Raises
     DockyardError, for a damaged result among others.
     """
     listed = [_listed(store, each) for each in results]
@@ -135,12 +137,13 @@ def _written(target: Path) -> Iterator[IO[bytes]]:
         part.chmod(mode_for_caller())
         part.rename(target)
     except OSError as error:
+        why, what_to_do = output_refused(error)
         raise DockyardError(
             Problem(
                 "store.export",
                 f"the results could not be written to {target}",
-                why=error.strerror or str(error),
-                fix="make room, or choose another place with --output",
+                why=why,
+                fix=f"{what_to_do} --output",
             )
         ) from error
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.host import files, removal, stopping
 from dockyard.host.conditions import mode_for_caller
+from dockyard.host.storage import output_refused
 from dockyard.pipeline.request import ImageRequest
 
 _RECORD = "outputs"
@@ -59,24 +61,26 @@ def _write(write: Callable[[Path], tuple[Path, ...]], target: Path) -> None:
             path.chmod(mode_for_caller())
             path.rename(target if path == image else target.with_name(path.name))
     except OSError as error:
-        raise _not_written(target, error.strerror or str(error)) from error
+        raise _not_written(target, error) from error
     except DockyardError as error:
         (problem, *more) = error.problems
         if more or problem.code != "host.no-space":
             raise
-        raise _not_written(target, "No space left on device") from error
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise _not_written(target, full) from error
     finally:
-        with stopping.clearing(), suppress(OSError):
+        with stopping.clearing(), suppress(OSError, DockyardError):
             removal.remove_tree(part)
 
 
-def _not_written(target: Path, why: str) -> DockyardError:
+def _not_written(target: Path, error: OSError) -> DockyardError:
+    why, what_to_do = output_refused(error)
     return DockyardError(
         Problem(
             "build.output",
             f"the image could not be written to {target}",
             why=why,
-            fix="make room or choose another place with --output-image-file",
+            fix=f"{what_to_do} --output-image-file",
         )
     )
 
