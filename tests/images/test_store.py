@@ -60,7 +60,7 @@ def test_a_step_runs_elsewhere_from_its_text_and_its_result_comes_back(
     made = [Store(there).path(steps[name]).name for name in CARRIED]
     # And from there into an empty store, in which the image is built of what came.
     packages = kept.path(steps["packages"]).name
-    run_dockyard("store", "export", *made, packages, "--store", there, "--output", file, "--zstd")
+    run_dockyard("store", "export", *made, packages, "--store", there, "--output", file)
     answer = run_dockyard("store", "import", file, "--store", empty, "--json").json
     assert sorted(answer["new"]) == sorted([*made, packages])
     for each in made:

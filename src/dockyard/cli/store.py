@@ -248,7 +248,12 @@ def verify(store: Path, progress: str) -> Answer:
 @click.option(
     "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file."
 )
-@click.option("--zstd", is_flag=True, help="Compress it by zstd.")
+@click.option(
+    "--zstd/--no-zstd",
+    default=True,
+    show_default=True,
+    help="Compress it; if not, the holes of file systems are written out as zeros.",
+)
 @store_option
 @progress_option
 def export(what: tuple[str, ...], output: Path, zstd: bool, store: Path, progress: str) -> Answer:
