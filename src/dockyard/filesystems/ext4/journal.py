@@ -70,7 +70,7 @@ class _Transaction:
     """
 
     written: list[tuple[_Tag, int]] = field(default_factory=list)
-    revoked: list[int] = field(default_factory=list)
+    revoked: set[int] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     checksum: int = 0
 
@@ -158,9 +158,9 @@ class _Journal:
 
     def replay(self) -> None:
         """Put the blocks of all transactions that are complete in their places, in memory."""
-        transactions = self._complete() if self.start else []
-        if not transactions:
+        if not self.start:
             return
+        transactions = self._complete()
         self._refuse_fast_commits(self.sequence + len(transactions) & _ALL)
         revoked: dict[int, int] = {}
         for index, transaction in enumerate(transactions):
@@ -198,7 +198,7 @@ class _Journal:
                         reversed_bits = self._block(self._after(at, step)).translate(_REVERSED)
                         current.checksum = zlib.crc32(reversed_bits, current.checksum)
             elif kind == _REVOKE:
-                current.revoked += self._revoked(block, current)
+                self._revoke(block, current)
             elif kind == _COMMIT:
                 if not self._is_sound_commit(block, current):
                     break
@@ -234,14 +234,18 @@ class _Journal:
             at += size + (0 if flags & _SAME_UUID else _UUID_SIZE)
             yield _Tag(number | (high << 32 if wide else 0), checksum, flags)
 
-    def _revoked(self, block: bytes, transaction: _Transaction) -> Iterator[int]:
-        size = 8 if self.features & _WIDE else 4
+    def _revoke(self, block: bytes, transaction: _Transaction) -> None:
+        """Take what a block revokes; numbers past the end would only take memory."""
+        size, kind = (8, ">Q") if self.features & _WIDE else (4, ">I")
         end = int.from_bytes(block[_HEADER.size : _REVOKE_HEADER], "big")
-        if not self._has_sound_tail(block) or end > len(block):
+        if not self._has_sound_tail(block) or not _REVOKE_HEADER <= end <= len(block):
             transaction.faults.append("what it revokes is damaged")
             return
-        for at in range(_REVOKE_HEADER, end - size + 1, size):
-            yield int.from_bytes(block[at : at + size], "big")
+        numbers = block[_REVOKE_HEADER : end - (end - _REVOKE_HEADER) % size]
+        most = self.volume.facts.blocks
+        transaction.revoked.update(
+            number for (number,) in struct.iter_unpack(kind, numbers) if number < most
+        )
 
     def _has_sound_tail(self, block: bytes) -> bool:
         if not self.has_checksums:
