@@ -7,6 +7,7 @@ groups that are interleaved, without a word. Paths carry the prefix `./`.
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING
@@ -22,6 +23,7 @@ LEVEL = 3
 LIBRARY = zstd.zstd_version
 """Another libzstd may make other bytes of the same input."""
 _MAGIC = b"070701"
+_DIGITS = re.compile(rb"[0-9A-Fa-f]{104}")
 _TRAILER = "TRAILER!!!"
 _PIECE = 1 << 20
 
@@ -114,10 +116,9 @@ def read_in_pieces(source: IO[bytes]) -> Iterator[tuple[str, int, int, Iterator[
         head = source.read(110)
         if len(head) < 110 or head[:6] not in (_MAGIC, b"070702"):
             raise MalformedPayload("an entry of the payload does not begin as it should")
-        try:
-            numbers = [int(head[at : at + 8], 16) for at in range(6, 110, 8)]
-        except ValueError:
-            raise MalformedPayload("an entry of the payload has a damaged head") from None
+        if not _DIGITS.fullmatch(head, 6):  # int() takes signs, spaces and underscores, too
+            raise MalformedPayload("an entry of the payload has a damaged head")
+        numbers = [int(head[at : at + 8], 16) for at in range(6, 110, 8)]
         inode, mode, size, length = numbers[0], numbers[1], numbers[6], numbers[11]
         name = _read(source, length + -(110 + length) % 4)[: length - 1].decode(
             "utf-8", "surrogateescape"

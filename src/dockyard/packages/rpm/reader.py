@@ -32,6 +32,7 @@ _BUFFER = 1 << 17
 _DAMAGE: tuple[type[Exception], ...] = (*compression.ERRORS, MalformedPayload)
 _LEAD_MAGIC = b"\xed\xab\xee\xdb"
 _HEAD = 1 << 20
+_LONGEST_NAME = 240  # so that a file may be named by it
 _WORD = re.compile(r"[\w.+~^:@()-]+")
 _SUFFIXES = {
     "": ".gz",
@@ -253,7 +254,13 @@ def _read(path: Path, source: IO[bytes]) -> RpmFile:
     for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE, Tag.ARCH):
         if not _WORD.fullmatch(header.text(tag)):
             raise MalformedHeader(f"its {tag.name.lower()} is {header.text(tag)[:60]!r}")
-    return RpmFile(path, signature, header, start, payload)
+    found = RpmFile(path, signature, header, start, payload)
+    if len(found.nevra.encode()) > _LONGEST_NAME:
+        raise MalformedHeader(
+            f"its name, version and architecture have more than {_LONGEST_NAME} bytes: "
+            f"{found.nevra[:60]!r}…"
+        )
+    return found
 
 
 def opened(package: RpmFile | Path) -> RpmFile:
