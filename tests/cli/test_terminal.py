@@ -110,6 +110,8 @@ EVENTS = (
     events.StepFinished("c-1", "Make c", 1.5, note="done"),
     events.StepStarted("d-1", "Make d", ""),
     events.StepFailed("d-1", "Make d", 0.5),
+    events.StepStarted("e-1", "Make e", ""),
+    events.StepStopped("e-1", "Make e", 0.5),
 )
 
 
@@ -123,6 +125,8 @@ def test_plain_progress_counts_what_is_reused(capsys: pytest.CaptureFixture[str]
         "  ok Make c, 1.50 s, done",
         "  …  Make d",
         "  -- Make d failed after 0.50 s",
+        "  …  Make e",
+        "  -- Make e interrupted after 0.50 s",
     ]
 
 
@@ -139,7 +143,9 @@ def test_the_live_display_takes_every_event(capsys: pytest.CaptureFixture[str]) 
     with live() as listener:
         for event in EVENTS:
             listener(event)
-    assert "Make c" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "✓ Make c" in shown and "✗ Make d" in shown and "✗ Make e" not in shown
+    assert "Make e interrupted after" in shown
 
 
 def test_the_live_display_moves_until_a_step_ends(monkeypatch: pytest.MonkeyPatch) -> None:
