@@ -90,15 +90,22 @@ def test_a_package_of_any_age_passes_as_it_was_made(tmp_path: Path) -> None:
 
 
 EVIL = {
-    "another content": (replaced("/usr/bin/tool", data=b"a trojan\n"), "/usr/bin/tool is not"),
-    "a longer content": (replaced("/usr/bin/tool", data=b"the tool\n\n"), "/usr/bin/tool is not"),
-    "a content emptied": (replaced("/usr/bin/tool", data=b""), "/usr/bin/tool is not"),
-    "a link elsewhere": (replaced("/usr/lib/tool/link", target="/tmp/x"), "link is not"),
-    "one more file": ([*FILES, PackagedFile("/etc/x", 0o100644, b"x")], "/etc/x, which its header"),
-    "a file less": (FILES[1:], "lacks /usr/bin/tool"),
+    "another content": (replaced("/usr/bin/tool", data=b"a trojan\n"), "'/usr/bin/tool' is not"),
+    "a longer content": (replaced("/usr/bin/tool", data=b"the tool\n\n"), "'/usr/bin/tool' is not"),
+    "a content emptied": (replaced("/usr/bin/tool", data=b""), "'/usr/bin/tool' is not"),
+    "a link elsewhere": (replaced("/usr/lib/tool/link", target="/tmp/x"), "link' is not"),
+    "one more file": (
+        [*FILES, PackagedFile("/etc/x", 0o100644, b"x")],
+        "'/etc/x', which its header",
+    ),
+    "a name that draws": (
+        [*FILES, PackagedFile("/etc/x\x1b[2J\n  fix", 0o100644, b"x")],
+        r"'/etc/x\x1b[2J\n  fix', which its header",
+    ),
+    "a file less": (FILES[1:], "lacks '/usr/bin/tool'"),
     "a file for a link": (
         replaced("/usr/lib/tool/link", mode=0o100755, data=b"x"),
-        "link, which its header does not list so",
+        "link', which its header does not list so",
     ),
     "linked files emptied": (
         [FILES[0], *(PackagedFile(f"/usr/bin/tool{n}", 0o100755, b"") for n in (2, 3)), *FILES[3:]],

@@ -51,7 +51,8 @@ def _print(problems: Sequence[Problem]) -> None:
 def render(problem: Problem) -> str:
     """A problem as text: what, where, the lines that prove it, why, and what to do."""
     code = f"{problem.severity}[{problem.code}]:"
-    first, *rest = wrapped(f"{code} {problem.what}", "         ")
+    # One sentence: a name in it that has line breaks is not to pass for more of the message.
+    first, *rest = wrapped(f"{code} {plain(problem.what)}", "         ")
     lines = [
         click.style(code, fg=_COLOURS[problem.severity], bold=True)
         + click.style(first.removeprefix(code), bold=True),

@@ -106,10 +106,11 @@ def unpack_package(package: RpmFile | Path, out: Path, *, signed: bool = False) 
                 raise _malformed(package.path, f"{path[:_SHOWN]!r}: {error.strerror}") from error
             if not listed:
                 raise _malformed(
-                    package.path, f"its payload has {path}, which its header does not list"
+                    package.path,
+                    f"its payload has {path[:_SHOWN]!r}, which its header does not list",
                 )
         if missing := tree.missing():
-            raise _malformed(package.path, f"its payload lacks {missing}")
+            raise _malformed(package.path, f"its payload lacks {missing[:_SHOWN]!r}")
     made = tree.finish()
     archive.save(made, out / INDEX)
     files_made = sum(entry.kind is Kind.FILE for entry in made)

@@ -37,6 +37,7 @@ from dockyard.packages.rpm.writer import padded
 __all__ = ["content_digest", "sign", "signers", "strip_signature"]
 
 _SHA256 = 8
+_SHOWN = 60  # characters of a path
 # By their numbers in OpenPGP (RFC 9580, section 9.5); older ones do not count.
 _ALGORITHMS = {_SHA256: "sha256", 9: "sha384", 10: "sha512"}
 _HEADER_SIGNATURES = (SignatureTag.DSAHEADER, SignatureTag.RSAHEADER)
@@ -172,7 +173,8 @@ def _check_files(package: RpmFile) -> None:
     for place, mode, content in package.entries():
         file, digest = listed.get(place, (None, ""))
         if file is None or stat.S_IFMT(mode) != stat.S_IFMT(file.mode):
-            raise _damaged(path, f"its payload has {place}, which its header does not list so")
+            why = f"its payload has {place[:_SHOWN]!r}, which its header does not list so"
+            raise _damaged(path, why)
         if stat.S_ISLNK(mode):
             good = content == os.fsencode(file.target)
         elif file.is_regular and algorithm:
@@ -180,10 +182,10 @@ def _check_files(package: RpmFile) -> None:
         else:
             good = not content
         if not good:
-            raise _damaged(path, f"its file {place} is not what its header says")
+            raise _damaged(path, f"its file {place[:_SHOWN]!r} is not what its header says")
         missing.discard(place)
     if missing:
-        raise _damaged(path, f"its payload lacks {min(missing)}")
+        raise _damaged(path, f"its payload lacks {min(missing)[:_SHOWN]!r}")
 
 
 def _damaged(path: Path, why: str) -> DockyardError:
