@@ -19,11 +19,12 @@ from dockyard.errors import DockyardError, Problems
 from dockyard.host import stopping
 from dockyard.host.files import write_atomic
 from dockyard.host.network import file_path
-from dockyard.model.packages import Pin, PinBy
+from dockyard.model.packages import Pin, PinBy, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.blobs import digest_of_file, mismatch, split_digest
 from dockyard.packages.fetch import FetchEvent, Progress, Wanted, fetch
 from dockyard.packages.pool import every_pin
+from dockyard.packages.rpm import mirrors
 from dockyard.packages.rpm.mirrors import join
 from dockyard.packages.rpm.primary import IndexedPackage, listed
 from dockyard.packages.rpm.reader import content_digest, read_package
@@ -101,6 +102,11 @@ def local_file(path: str, bases: Iterable[str]) -> Path | None:
         if base.startswith("file://") and (file := file_path(join(base, path))).is_file():
             return file
     return None
+
+
+def file_here(pin: Pin, repository: RpmRepository) -> Path | None:
+    """The file of a pin, where a directory of this machine is named as its repository."""
+    return local_file(pin.path, map(mirrors.base, repository.base_urls))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,11 @@ _FILE = "packages.json"
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """files: paths by name, version and architecture of the package; noted below the store where
-    they are in it, so that it may be moved, and what is noted carried to another. keys:
-    certificates by repository, for those whose packages must be signed.
+    """files: paths by name, version and architecture of the package, where they are in the store;
+    noted below it, so that it may be moved, and what is noted carried to another. The files of
+    repositories that are directories of this machine are found by their pins, see
+    `content_pins.file_here`. keys: certificates by repository, for those whose packages must be
+    signed.
     """
 
     files: Mapping[str, Path]
@@ -32,11 +34,14 @@ class Fetched:
         )
 
     def save(self, place: Path, store: Path) -> None:
-        """Write it into the result of a step. store: the root of the store."""
+        """Write it into the result of a step, without files that are elsewhere. store: the root of
+        the store.
+        """
         listed = {
             "files": {
-                name: str(path.relative_to(store) if path.is_relative_to(store) else path)
+                name: str(path.relative_to(store))
                 for name, path in self.files.items()
+                if path.is_relative_to(store)
             },
             "keys": {
                 name: [base64.b64encode(key).decode() for key in keys]

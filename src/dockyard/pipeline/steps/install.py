@@ -18,6 +18,7 @@ from dockyard.install.finish import finish
 from dockyard.install.rpm import install
 from dockyard.packages.access import Access
 from dockyard.packages.blobs import Blobs
+from dockyard.packages.content_pins import file_here
 from dockyard.packages.pinned_files import locate_files
 from dockyard.packages.rpm.checked import check_file
 from dockyard.packages.rpm.signature import strip_signature
@@ -135,8 +136,13 @@ def _files(work: Work, expected: RequiredNames) -> Mapping[str, Path]:
     """
     blobs = Blobs.of_store(work.store)
     pins = expected.lock.packages
+    repositories = {each.id: each for each in expected.repositories}
     found = dict(Fetched.load(work.result(FETCH), work.store).files)
     found |= {pin.nevra: blobs.path(pin.digest) for pin in pins if pin.content is None}
+    for pin in pins:
+        here = None if pin.nevra in found else file_here(pin, repositories[pin.repository])
+        if here:
+            found[pin.nevra] = here
     if not all(pin.nevra in found and found[pin.nevra].is_file() for pin in pins):
         access = Access.of_store(work.store, offline=expected.offline)
         located = locate_files(expected.lock, expected.repositories, access, expected.position)

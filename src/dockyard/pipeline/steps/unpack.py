@@ -35,7 +35,7 @@ def unpack(work: Work, wanted: Unpack) -> None:
     if pin.digest and not pin.content:  # of this store, whatever another one noted
         path = Blobs.of_store(work.store).path(pin.digest)
     if path is None or not path.is_file():
-        path = _fetch_again(work, wanted)
+        path = _from_elsewhere(work, wanted)
     trust = None
     if wanted.checked:
         certificates = _certificates(tuple(fetched.keys.get(pin.repository, ())))
@@ -74,11 +74,16 @@ def _certificates(keys: tuple[bytes, ...]) -> tuple[pysequoia.Cert, ...]:
     return tuple(pysequoia.Cert.from_bytes(each) for each in keys)
 
 
-def _fetch_again(work: Work, wanted: Unpack) -> Path:
-    """The file of a package that was there once, and was removed since."""
+def _from_elsewhere(work: Work, wanted: Unpack) -> Path:
+    """The file of a package that is in a directory of this machine, or was removed since it was
+    fetched.
+    """
     # Most runs never come here, and need no HTTP.
+    from dockyard.packages.content_pins import file_here
     from dockyard.packages.pinned_files import locate_files
 
+    if path := file_here(wanted.pin, wanted.repository):
+        return path
     access = Access.of_store(work.store, offline=wanted.offline)
     lock = Lock("", repositories=(wanted.rule,), packages=(wanted.pin,))
     found = locate_files(lock, (wanted.repository,), access, wanted.lock_file)
