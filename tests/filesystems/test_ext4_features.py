@@ -139,6 +139,36 @@ def test_what_is_reserved_and_not_written_is_a_hole(tools: Tools, tmp_path: Path
     assert found.read(b"verity") == b"x" * 4096
 
 
+def test_flags_that_change_nothing_for_a_reader(tools: Tools, tmp_path: Path) -> None:
+    """A directory that ignores case (casefold), and a file whose blocks are counted in blocks
+    (huge_file).
+    """
+    image = tmp_path / "image"
+    made(tools, image, ["-b", "4096", "-O", "casefold"], "16m")
+    debugfs(
+        tools, image,
+        "mkdir d", "cd d", "write data Name", "sif /d flags 0x40080000",
+        "sif Name flags 0xc0000", "sif Name blocks 1",
+        data=b"x" * 4096,
+    )  # fmt: skip
+    found = ext4.read(image)
+    assert [entry.path for entry in found] == [b"", b"d", b"d/Name"]
+    assert found.read(b"d/Name") == b"x" * 4096
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_times_beyond_32_bits(tools: Tools, tmp_path: Path, size: int) -> None:
+    image = tmp_path / "image"
+    made(tools, image, ["-t", "ext2", "-b", "4096", "-I", str(size)], "16m")
+    debugfs(tools, image, "write data f", "sif f mtime 0x80000000", data=b"x")
+    if size > 128:
+        debugfs(tools, image, "sif f mtime_extra 0x00000025")
+    found = ext4.read(image).find(b"f")
+    assert found
+    late = (1 << 31) * SECOND + 9
+    assert found.mtime_ns == (late if size > 128 else -(1 << 31) * SECOND)
+
+
 def test_a_directory_of_several_hash_levels(tools: Tools, tmp_path: Path) -> None:
     tree, image = tmp_path / "tree", tmp_path / "image"
     tree.mkdir()
