@@ -68,6 +68,14 @@ def test_a_result_is_named_by_its_key_its_beginning_or_a_path_in_it(tmp_path: Pa
         assert caught.value.problems[0].code == code
 
 
+def test_how_many_results_a_word_may_mean_is_told(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    keys = [add(store, f"unpack{number}") for number in range(11)]
+    with pytest.raises(DockyardError) as caught:
+        find_result(store, take_inventory(store), "unpack")
+    assert caught.value.problems[0].excerpt == (*sorted(keys)[:8], "and 3 more")
+
+
 def test_a_product_is_named_by_its_file_or_its_name(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     noted(store, "web", tmp_path / "web.yaml")

@@ -14,6 +14,7 @@ import click
 from dockyard.cli.display import PROGRESS_MODES
 from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE
 from dockyard.engine.store import default_root
+from dockyard.errors import DockyardError, Problem
 from dockyard.host.private import private_directory
 from dockyard.host.storage import store_trouble_told
 
@@ -32,9 +33,19 @@ def store_option(command: Command) -> Command:
     """`--store DIR`: where results, downloads and tools are kept. It is private before anything is
     put into it, and what is wrong with it is told.
     """
+    return _store_option(command, make=True)
 
+
+def present_store_option(command: Command) -> Command:
+    """The same for verbs that only read: a store that is not there is refused, not made."""
+    return _store_option(command, make=False)
+
+
+def _store_option(command: Command, *, make: bool) -> Command:
     @wraps(command)
     def told(*args: Any, store: Path, **options: Any) -> Any:
+        if not make:
+            _require_store(store)
         with suppress(OSError):  # told where the verb comes to use it
             private_directory(store)
         with store_trouble_told(store.absolute()):
@@ -47,6 +58,21 @@ def store_option(command: Command) -> Command:
         show_default="$DOCKYARD_STORE or ~/.cache/dockyard",
         help="Where results, downloads and tools are kept.",
     )(cast(Command, told))
+
+
+def _require_store(place: Path) -> None:
+    with suppress(OSError):  # told where the verb comes to use it
+        if place.is_dir() and any(place.iterdir()):
+            return
+        state = "is empty" if place.is_dir() else "does not exist"
+        raise DockyardError(
+            Problem(
+                "host.no-store",
+                f"there is no store at {place.absolute()}",
+                why=f"the directory {state}; a store is made by the first build or fetch",
+                fix="name the store of your builds with --store or DOCKYARD_STORE",
+            )
+        )
 
 
 def progress_option(command: Command) -> Command:

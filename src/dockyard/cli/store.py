@@ -12,7 +12,7 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
 from dockyard.cli.fetching import told_step
-from dockyard.cli.options import EXISTING_FILE, progress_option, store_option
+from dockyard.cli.options import EXISTING_FILE, present_store_option, progress_option, store_option
 from dockyard.cli.plain import plain
 from dockyard.cli.verb import Noun
 
@@ -67,7 +67,7 @@ def command() -> None:
 @click.option("--image", metavar="IMAGE", help="Only what this image or distribution needs.")
 @click.option("--kind", help="Only results of this kind, each by itself.")
 @click.option("--all", "everything", is_flag=True, help="List every result by itself.")
-@store_option
+@present_store_option
 def list_results(image: str | None, kind: str | None, everything: bool, store: Path) -> Answer:
     """Show what the store has: size, last use, and for which image. The same as `dockyard store`.
 
@@ -104,7 +104,7 @@ def _none(inventory: Inventory, kind: str | None) -> str:
 
 @command.command("why")
 @click.argument("result", metavar="KEY|PATH")
-@store_option
+@present_store_option
 def why(result: str, store: Path) -> Answer:
     """Show what a result was made of, who needs it, and whether prune would take it.
 
@@ -161,7 +161,7 @@ def prune(
 
 @command.command("keep")
 @click.argument("image")
-@store_option
+@present_store_option
 def keep(image: str, store: Path) -> Answer:
     """Keep the results of an image or distribution: prune and the limit do not take them.
 
@@ -172,7 +172,7 @@ def keep(image: str, store: Path) -> Answer:
 
 @command.command("release")
 @click.argument("image")
-@store_option
+@present_store_option
 def release(image: str, store: Path) -> Answer:
     """Let the results of an image go again when they are not used, after `store keep`."""
     return _mark(store, image, kept=False)
@@ -191,7 +191,7 @@ def _mark(place: Path, word: str, kept: bool) -> Answer:
 
 
 @command.command("verify")
-@store_option
+@present_store_option
 @progress_option
 def verify(store: Path, progress: str) -> Answer:
     """Read all results and downloads, and remove what is damaged; exit status 1 when some was.
@@ -254,7 +254,7 @@ def verify(store: Path, progress: str) -> Answer:
     show_default=True,
     help="Compress it; if not, the holes of file systems are written out as zeros.",
 )
-@store_option
+@present_store_option
 @progress_option
 def export(what: tuple[str, ...], output: Path, zstd: bool, store: Path, progress: str) -> Answer:
     """Write results to a file that `dockyard store import` brings into another store.

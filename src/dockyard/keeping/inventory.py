@@ -20,6 +20,7 @@ from dockyard.keeping.imported import imported
 from dockyard.keeping.products import Product, products
 
 TOOLS = "tools"
+_SHOWN = 8  # results that a word may mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,8 @@ def find_result(store: Store, inventory: Inventory, word: str) -> Result:
         return inventory.results[found[0]]
     if found:
         what, fix = f"{len(found)} results begin with {word}", "name one with more of its digits"
-        shown = tuple(found[:8])
+        more = len(found) - _SHOWN
+        shown = (*found[:_SHOWN], *((f"and {more} more",) if more > 0 else ()))
         raise DockyardError(Problem("store.ambiguous", what, str(place), fix=fix, excerpt=shown))
     what, fix = f"the store has no result {word}", "see what it has with: dockyard store list --all"
     raise DockyardError(Problem("store.unknown", what, str(place), fix=fix))
