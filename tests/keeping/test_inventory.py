@@ -68,6 +68,22 @@ def test_a_result_is_named_by_its_key_its_beginning_or_a_path_in_it(tmp_path: Pa
         assert caught.value.problems[0].code == code
 
 
+def test_what_a_shared_result_was_first_made_of_is_no_part_of_a_plan(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    add(store, "packages")
+    tree = add(store, "tree", "packages")
+    add(store, "disk", "tree")
+    noted(store, "web", tmp_path / "web.yaml", "packages", "tree", "disk")
+    # Other packages, of which the same tree came out.
+    add(store, "others")
+    store.note_key("tree-of-db", tree)
+    note_plan(store, "plan-db", {"packages": key_of("others"), "tree": "tree-of-db"})
+    note_product(store, "plan-db", IMAGE, "db", tmp_path / "db.yaml", ["sha256:a"])
+    found, product = take_inventory(store), find_product(store, "db")
+    assert found.planned_for(product) == {key_of("others"), tree}
+    assert found.needed_for(product) == {key_of("others"), tree, key_of("packages")}
+
+
 def test_how_many_results_a_word_may_mean_is_told(tmp_path: Path) -> None:
     store = Store(tmp_path)
     keys = [add(store, f"unpack{number}") for number in range(11)]

@@ -72,22 +72,27 @@ def list_results(image: str | None, kind: str | None, everything: bool, store: P
     """Show what the store has: size, last use, and for which image. The same as `dockyard store`.
 
     A size is what a result has on the disk by itself: files that several results share count for
-    the first of them. Downloads, caches and logs are summed up at the end.
+    the first of them. Downloads, caches and logs are summed up at the end. What another image made
+    first and stands for the same here is listed with --image; what it was made of there, apart.
     """
     from dockyard.cli.store_sums import sums, sums_text
-    from dockyard.cli.store_text import listing, result_json
+    from dockyard.cli.store_text import listing, origins_text, result_json
     from dockyard.host import clock
     from dockyard.keeping.products import find_product
 
     kept, inventory = _opened(store)
-    chosen = list(inventory.results.values())
+    chosen = [each for each in inventory.results.values() if kind in (None, each.kind)]
+    origins: list[Result] = []
     if image is not None:
-        needed = inventory.needed_for(find_product(kept, image))
-        chosen = [each for each in chosen if each.key in needed]
-    if kind is not None:
-        chosen = [each for each in chosen if each.kind == kind]
+        product = find_product(kept, image)
+        own, needed = inventory.planned_for(product), inventory.needed_for(product)
+        origins = [each for each in chosen if each.key in needed - own]
+        chosen = [each for each in chosen if each.key in own]
     facts: dict[str, Any] = {"results": [result_json(inventory, each) for each in chosen]}
     lines = listing(inventory, chosen, clock.now(), everything or kind is not None)
+    if image is not None:
+        facts["origins"] = [result_json(inventory, each) for each in origins]
+        lines += origins_text(origins, clock.now(), everything or kind is not None)
     if image is None and kind is None:
         facts |= sums(kept, inventory, _needed(inventory))
         lines += sums_text(facts)

@@ -73,6 +73,14 @@ def listing(
     return lines
 
 
+def origins_text(results: Sequence[Result], now: float, everything: bool) -> list[str]:
+    """Lines for what a plan does not have, and results of it were made of in another one."""
+    if not results:
+        return []
+    told = "of which some of these were made first, by other plans"
+    return ["", f"{told}, {terminal.size(_bytes(results))}", *_rows(results, now, everything)]
+
+
 def _nobody(inventory: Inventory, results: Iterable[Result]) -> str:
     """For whom results are that no name stands for."""
     until = min((inventory.awaited.get(each.key, 0.0) for each in results), default=0.0)

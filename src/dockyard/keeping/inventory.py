@@ -85,9 +85,15 @@ class Inventory:
                 pending += [each for each in made_of if each in self.results]
         return frozenset(found)
 
+    def planned_for(self, product: Product) -> frozenset[str]:
+        """The keys of the results of a product's last plan."""
+        return frozenset(self.by_id[each] for each in product.steps if each in self.by_id)
+
     def needed_for(self, product: Product) -> frozenset[str]:
-        """The keys of the results of a product's last plan, and of all that they were made of."""
-        return self.with_all_below(self.by_id[each] for each in product.steps if each in self.by_id)
+        """The same, and those of all that they were made of. What they were made of may be another
+        product's: one result stands for all steps that would make the same content.
+        """
+        return self.with_all_below(self.planned_for(product))
 
     @cached_property
     def owners(self) -> dict[str, tuple[Product, ...]]:
