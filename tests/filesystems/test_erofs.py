@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from written_image import SPEC
 
-from dockyard.archive import Archive
+from dockyard.archive import Archive, streamed
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, erofs
 from dockyard.filesystems.proof import prove
@@ -92,3 +92,48 @@ def test_what_cannot_be_held_is_refused_by_path() -> None:
         ("filesystems.xattr-size", "/b"),
         ("filesystems.time", "/c"),
     }
+
+
+@build
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--chunksize=4096"],
+        ["--chunksize=65536", "-Eforce-chunk-indexes"],
+        ["-zlz4", "-Efragments,dedupe"],
+        ["-zzstd", "-Ededupe,ztailpacking"],
+        ["-zlzma"],
+        ["-zdeflate"],
+        ["-Enoinline_data", "-b1024"],
+    ],
+)
+def test_what_others_make_is_read(tools: Tools, tmp_path: Path, options: list[str]) -> None:
+    image, data = tmp_path / "image", {b"f%d" % at: b"words\n" * (at * 4000) for at in range(12)}
+    archive = Archive.from_entries([file(path) for path in data], data)
+    image.touch()
+    with streamed(archive) as stream:
+        argv = ["mkfs.erofs", "--quiet", *options, "--tar=f", str(image)]
+        tools.run(argv, write=[image], stdin=stream)
+    found = erofs.read(image, tools, tmp_path)
+    same_data(found, archive)
+    assert [entry.digest for entry in found] == [entry.digest for entry in archive]
+
+
+@build
+def test_what_is_not_read_is_named(tools: Tools, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    erofs.write(plain(), image, 0, spec(), tools)
+    sound = image.read_bytes()
+    for at, value, named in (
+        (0, 0xD078629A, "it is an image of composefs, which has no data of files"),
+        (1024 + 80, 0x8, "the data of its files are on other devices"),
+        (1024 + 80, 0x80, "it has addresses of 48 bits"),
+        (1024 + 80, 0x100, "its inodes are in a file of their own, the metabox"),
+        (1024 + 80, 0x10000, "it has features not understood: incompat 0x10000"),
+    ):
+        changed = bytearray(sound)
+        changed[at : at + 4] = value.to_bytes(4, "little")
+        image.write_bytes(changed)
+        with pytest.raises(DockyardError) as caught:
+            erofs.read(image, tools, tmp_path)
+        assert caught.value.problems[0].why == named

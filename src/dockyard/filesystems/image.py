@@ -19,6 +19,7 @@ from typing import ClassVar
 from dockyard.errors import DockyardError, Problem
 
 _MOST_HOLES = 64
+_MOST_SHARED = 1 << 30  # of a small image whose files are much alike
 _PIECE = 1 << 20
 
 
@@ -76,13 +77,14 @@ class MappedImage:
 
     def may_hold(self, size: int, is_file: bool) -> bool:
         """Whether something in the image may be so large: names and links are all stored, the data
-        of files may be holes for the most part, or shared, within reason. That of all files
-        that were asked about, taken together, has the same limit.
+        of a file may be holes for the most part, or shared, within reason. All files that were
+        asked about have a limit together, too.
         """
         if not is_file:
             return size <= len(self.data)
         self._held += size
-        return self._held <= len(self.data) * _MOST_HOLES
+        most = len(self.data) * _MOST_HOLES
+        return size <= most and self._held <= most + _MOST_SHARED
 
 
 def path_of(image: Image) -> Path:

@@ -1,7 +1,7 @@
 """Reads the metadata of EROFS: superblock, inodes, directories, attributes, and data as they are.
 
 Layout: erofs_fs.h of Linux (fs/erofs). Compressed data are not decompressed here. Not understood,
-and refused: further devices, long attribute prefixes, 48-bit addresses.
+and refused by name: further devices, composefs, long attribute prefixes, 48-bit addresses.
 """
 
 from __future__ import annotations
@@ -19,14 +19,22 @@ from dockyard.archive.entry import (
     plain_capability,
 )
 from dockyard.filesystems.image import Image, MappedImage
+from dockyard.filesystems.pieces import PIECE, zeros
 
 _MAGIC = 0xE0F5E1E2
 _SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sI")
 _COMPACT = struct.Struct("<HHHHIIIIHHI")
 _EXTENDED = struct.Struct("<HHHHQIIIIQII16x")
 _DIRENT = struct.Struct("<QHBB")
-# Devices 0x8, 48-bit 0x80, metabox 0x100; long prefixes (fragments share bit 0x20) show by use.
-_NOT_UNDERSTOOD = 0x8 | 0x80 | 0x100
+_COMPOSEFS = (0xD078629A).to_bytes(4, "little")
+# Long prefixes show by use: fragments share their bit.
+_UNDERSTOOD = 0x1 | 0x2 | 0x4 | 0x10 | 0x20 | 0x40
+_NAMED = {
+    0x8: "the data of its files are on other devices",
+    0x80: "it has addresses of 48 bits",
+    0x100: "its inodes are in a file of their own, the metabox",
+}
+_CHUNK_LOG, _INDEXED = 0x1F, 0x20
 
 PLAIN, COMPRESSED_FULL, INLINE, COMPRESSED, CHUNKS = range(5)
 _PREFIXES = {
@@ -67,8 +75,16 @@ class Volume(MappedImage):
         if len(raw) < _SUPERBLOCK.size or int.from_bytes(raw[:4], "little") != _MAGIC:
             raise self.broken("it has no superblock")
         fields = _SUPERBLOCK.unpack(raw)
-        if fields[14] & _NOT_UNDERSTOOD:
-            raise self.broken(f"it has features not understood: {fields[14]:#x}")
+        if self.data[:4] == _COMPOSEFS:
+            raise self.broken(
+                "it is an image of composefs, which has no data of files", "read the tree instead"
+            )
+        unknown = fields[14] & ~_UNDERSTOOD
+        for flag, why in _NAMED.items():
+            if unknown & flag:
+                raise self.broken(why)
+        if unknown or not 9 <= fields[3] <= 16:
+            raise self.broken(f"it has features not understood: incompat {unknown:#x}")
         self.block_size = 1 << fields[3]
         self.root: int = fields[5]
         self._built_ns = fields[7] * NANOSECONDS + fields[8]
@@ -139,15 +155,17 @@ class Volume(MappedImage):
         apart = inode.size
         if inode.layout == INLINE:
             apart -= inode.size % self.block_size
-        step, start = 1 << 20, inode.word * self.block_size
-        for offset in range(0, apart, step):
-            yield self._range(start + offset, min(step, apart - offset))
+        start = inode.word * self.block_size
+        for offset in range(0, apart, PIECE):
+            yield self._range(start + offset, min(PIECE, apart - offset))
         if apart < inode.size:
             yield self._range(inode.tail, inode.size - apart)
 
     def _chunks(self, inode: Inode) -> Iterator[bytes]:
-        chunk = self.block_size << (inode.word & 0x1F)
-        indexed = bool(inode.word & 0x20)
+        if inode.word & 0xFFFF & ~(_CHUNK_LOG | _INDEXED):
+            raise self.broken("it has chunks of a form not understood")
+        chunk = self.block_size << (inode.word & _CHUNK_LOG)
+        indexed = bool(inode.word & _INDEXED)
         unit = 8 if indexed else 4
         at = -(-inode.tail // unit) * unit
         for offset in range(0, inode.size, chunk):
@@ -155,9 +173,11 @@ class Volume(MappedImage):
             (block,) = struct.unpack("<I", self._range(place, 4))
             length = min(chunk, inode.size - offset)
             if block == 0xFFFFFFFF:
-                yield bytes(length)
-            else:
-                yield self._range(block * self.block_size, length)
+                yield from zeros(length)
+                continue
+            start = block * self.block_size
+            for begun in range(0, length, PIECE):
+                yield self._range(start + begun, min(PIECE, length - begun))
 
     def _range(self, at: int, length: int) -> bytes:
         return self.bytes_at(at, length, "data lie behind its end")
