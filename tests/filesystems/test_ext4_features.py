@@ -49,6 +49,7 @@ LAYOUTS = {
     ),
     "inline data": (["-b", "4096", "-O", "inline_data"], "16m"),
     "inline data, large inodes": (["-b", "1024", "-I", "1024", "-O", "inline_data"], "16m"),
+    "attributes in inodes": (["-b", "4096", "-O", "ea_inode"], "32m"),
     "no file types": (["-O", "^filetype"], "16m"),
     "much that shows nowhere": (
         ["-O", "quota,project,mmp,verity,encrypt,casefold,large_dir,ea_inode,stable_inodes"], "32m",
@@ -101,7 +102,10 @@ def test_what_the_kernel_makes_is_read(tools: Tools, tmp_path: Path, name: str) 
     image = tmp_path / "image"
     made(tools, image, *LAYOUTS[name])
     kernel_changes(image, tmp_path / "copy", "rw", seed=5)
-    same(ext4.read(image), kernel_shows("ext4", image))
+    found = ext4.read(image)
+    same(found, kernel_shows("ext4", image))
+    if name == "attributes in inodes":
+        assert any(len(value) == 60_000 for entry in found for _, value in entry.xattrs)
 
 
 def test_attributes_in_inodes_of_their_own_are_read(tools: Tools, tmp_path: Path) -> None:
