@@ -182,6 +182,29 @@ def test_a_narrow_terminal_cuts_notes_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert "25% 0:00:00 Take the" in last and "…" in last and note not in last
 
 
+@pytest.mark.parametrize(
+    ("widths", "columns"),
+    [({}, 100), ({1: 70}, 70), ({2: 80}, 80), ({1: 0, 2: 80}, 80), ({2: 200}, 100), ({1: 0}, 100)],
+)
+def test_a_pager_is_as_wide_as_the_terminal_that_it_is_on(
+    monkeypatch: pytest.MonkeyPatch, widths: dict[int, int], columns: int
+) -> None:
+    def size(descriptor: int) -> os.terminal_size:
+        if descriptor not in widths:
+            raise OSError(25, "Inappropriate ioctl for device")
+        return os.terminal_size((widths[descriptor], 24))
+
+    class Stream:
+        def __init__(self, number: int) -> None:
+            self.fileno = lambda: number
+
+    for number, name in enumerate(("__stdin__", "__stdout__", "__stderr__")):
+        monkeypatch.setattr(sys, name, Stream(number))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", size)
+    assert terminal.width() == columns
+
+
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with display("quiet") as listener:
         listener(EVENTS[2])

@@ -90,10 +90,19 @@ def wrapped(text: str, indent: str) -> list[str]:
 
 
 def width() -> int:
-    """How many characters a line of text may have: those of the terminal, but not too many."""
+    """How many characters a line of text may have: those of the terminal, but not too many. Where
+    standard output is a pipe, as to a pager, those of the terminal that the rest is on.
+    """
     import shutil
 
-    return min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH) or _WIDTH
+    room = _WIDTH
+    for stream in (sys.__stdout__, sys.__stderr__, sys.__stdin__):
+        try:
+            if stream and (room := os.get_terminal_size(stream.fileno()).columns):
+                break
+        except (OSError, ValueError):  # no terminal, or closed
+            continue
+    return min(shutil.get_terminal_size((room, 24)).columns, _WIDTH) or _WIDTH
 
 
 def duration(seconds: float) -> str:
