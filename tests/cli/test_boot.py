@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from here import Here
 
-from desk import Desk
+from desk import IMAGE, Desk
 from dockyard.host.sandbox import Tools
 from dockyard.pipeline.guest_needs import PROGRAMS
 from player import Player
@@ -85,6 +85,15 @@ def test_an_image_that_was_not_built_is_not_booted(desk: Desk, here: Here) -> No
     done = check(here, desk, desk.file)
     assert done.returncode == 1
     assert "boot.not-built" in done.stderr and "dockyard build" in done.stderr
+
+
+def test_a_format_that_does_not_boot_is_refused_before_anything_is_made(
+    desk: Desk, here: Here
+) -> None:
+    desk.write(IMAGE.replace("distro:", "output: {image: {format: tar}}\ndistro:", 1))
+    done = check(here, desk, desk.file)
+    assert done.returncode == 1 and "vm.format-not-bootable" in done.stderr
+    assert not any((desk.store.root / "results").iterdir())
 
 
 def test_an_image_that_cannot_answer_is_not_booted(desk: Desk, here: Here) -> None:

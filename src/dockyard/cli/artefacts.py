@@ -39,13 +39,15 @@ def questions_for(
     *,
     built: bool = True,
     check: bool = True,
+    fits: Callable[[str], None] = lambda _: None,
     rpm_sources: Sequence[Path] = (),
     every_file: bool = False,
 ) -> Artefact:
     """The artefact of an image file, as the store has it.
 
     built: whether all that it is made of must be there. check: whether questions are wanted; none
-    are made without. rpm_sources: those that it was built with.
+    are made without. fits: called with the format of the image before anything is made, to refuse
+    it. rpm_sources: those that it was built with.
     every_file: ask for the bytes of all files, not of a sample. Raises DockyardError with every
     mistake of the file, or when it was not built as it is now, was changed in the store since, or
     lacks what the checks need.
@@ -62,6 +64,7 @@ def questions_for(
 
     kept = Store(store)
     planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
+    fits(planned.request.output.format)
     hold_until_the_end(kept, *(each.step.id for each in planned.plan.decisions))
     if built:
         _require_whole(planned, kept, file)

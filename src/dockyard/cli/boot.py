@@ -199,9 +199,13 @@ def _subject(
 
     if image.suffix in _YAML:
         found = questions_for(
-            image, store, check=check, rpm_sources=rpm_sources, every_file=every_file
+            image,
+            store,
+            check=check,
+            fits=lambda form: check_format(Disk(image, form)),
+            rpm_sources=rpm_sources,
+            every_file=every_file,
         )
-        check_format(Disk(image, found.format))
         disk = Disk(found.write(_scratch(store, found.name)), found.format)
         return disk, found.questions, found.tools, found.name
     disk = Disk(image.absolute(), detect_format(image))
