@@ -16,7 +16,9 @@ from desk import IMAGE, Desk
 from dockyard.engine.codec import decode
 from dockyard.engine.plan import Action, Plan, in_order
 from dockyard.errors import DockyardError
+from dockyard.keeping.inventory import take_inventory
 from dockyard.pipeline.artefact import image_id
+from dockyard.pipeline.build import note_plan
 
 sys.path += [
     str(Path(__file__).parents[1] / "packages"),
@@ -49,6 +51,17 @@ def test_a_first_plan_runs_all_and_the_next_nothing(desk: Desk) -> None:
     }
     assert set(reasons(planned.plan).values()) == {"it has not been made before"}
     desk.pretend(planned)
+    assert desk.plan().plan.to_run == ()
+
+
+def test_what_a_check_of_the_booted_image_makes_is_the_images(desk: Desk) -> None:
+    planned = desk.plan()
+    note_plan(planned, desk.store)
+    desk.pretend(planned)
+    note_plan(planned, desk.store)
+    found = take_inventory(desk.store)
+    key = desk.store.path(planned.steps.expected).name
+    assert [each.name for each in found.owners[key]] == ["web"]
     assert desk.plan().plan.to_run == ()
 
 

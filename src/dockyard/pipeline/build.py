@@ -152,7 +152,7 @@ def build_image(
             from dockyard.pipeline.verify import verify_build
 
             verify_build(planned.request, steps, store, listener, jobs)
-        _note(planned, store)
+        note_plan(planned, store)
         placed = _place(planned, target, store, listener)
         given_up = None
         if planned.plan.to_run:
@@ -162,9 +162,11 @@ def build_image(
         return _built(planned, store, target, placed, verify, given_up)
 
 
-def _note(planned: PlannedImage, store: Store) -> None:
+def note_plan(planned: PlannedImage, store: Store) -> None:
     """Keep what the plan was and of what, where that has changed."""
-    record, name = planned.plan.record, planned.record_name
+    # What `boot --check` makes on top is the image's, too.
+    asked, name = planned.steps.expected, planned.record_name
+    record = {**planned.plan.record, asked.name: asked.record}
     if store.record(name) != record:
         store.keep_record(name, record)
     request = planned.request
