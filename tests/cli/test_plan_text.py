@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from click import unstyle
 
-from dockyard.cli.plan import as_text
+from dockyard.cli.plan import as_json, as_text
 from dockyard.engine.plan import Action, Decision, Plan
 from dockyard.engine.step import Step
 
@@ -67,6 +69,11 @@ def test_many_steps_of_a_group_are_told_as_one() -> None:
         "    because old (5); new (1)",
         "6 of 6 steps to run",
     ]
+
+
+def test_a_program_is_told_the_group_of_a_step() -> None:
+    decision = Decision(step("p1", "Unpack p1", "Unpack packages"), Action.RUN, "")
+    assert '"group": "Unpack packages"' in json.dumps(as_json(Plan((decision,))))
 
 
 def test_what_moved_for_many_steps_is_not_named_for_each() -> None:

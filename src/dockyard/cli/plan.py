@@ -110,6 +110,7 @@ def _as_json(decision: Decision) -> dict[str, object]:
         "name": step.name,
         "kind": step.kind,
         "title": step.title,
+        "group": step.group,
         "action": decision.action.value,
         "reason": decision.reason,
         "unlessSame": decision.unless_same,

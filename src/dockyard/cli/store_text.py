@@ -97,7 +97,9 @@ def _rows(group: Sequence[Result], now: float, everything: bool) -> list[str]:
     for kind, same in kinds.items():
         if len(same) > _TOGETHER and not everything:
             used = max(each.used for each in same)
-            rows.append((_bytes(same), used, f"{kind} ({len(same)})", f"--kind {kind}"))
+            groups = {each.group for each in same}
+            what = groups.pop() if len(groups) == 1 else ""
+            rows.append((_bytes(same), used, f"{what or kind} ({len(same)})", f"--kind {kind}"))
         else:
             rows += [(each.size, each.used, each.title or each.name, short(each)) for each in same]
     room = terminal.width() - 2 - 10 - 2 - 11 - 2 - 2 - max(len(row[3]) for row in rows)

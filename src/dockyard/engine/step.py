@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 
-_OWN_FACTS = ("name", "kind", "title", "function", "identity")
+_OWN_FACTS = ("name", "kind", "title", "group", "function", "identity")
 FACT_KEYS = (*_OWN_FACTS, "inputs", "borrowed")
 """What a result says of itself, see `Step.facts`."""
 

@@ -27,10 +27,10 @@ _SHOWN = 8  # results that a word may mean
 class Result:
     """A result in the store.
 
-    name, kind, title: of the step that made it. made_of: the results that it was made of, keys by
-    the steps' names. size: bytes of disk that are its own. used: when it was last used, itself or
-    what was made of it, in seconds since 1970. ids: the steps that it answers. lent:
-    it is another store's.
+    name, kind, title, group: of the step that made it. made_of: the results that it was made of,
+    keys by the steps' names. size: bytes of disk that are its own. used: when it was last used,
+    itself or what was made of it, in seconds since 1970. ids: the steps that it answers. lent: it
+    is another store's.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Result:
     used: float
     ids: tuple[str, ...] = ()
     lent: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,7 @@ def _result(store: Store, key: str, answered: list[tuple[str, float]]) -> Result
         used or place.lstat().st_mtime,
         tuple(sorted(step for step, _ in answered)),
         lent,
+        str(facts.get("group", "")),
     )
 
 

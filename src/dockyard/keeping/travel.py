@@ -201,7 +201,7 @@ def _unpacked(raw: IO[bytes], staged: Path, told: Told) -> list[_Listed]:
 def _require_facts(path: Path) -> None:
     """Raise one of `_BROKEN` for what is nothing that a result says of itself."""
     facts = json.loads(files.read_regular(path))
-    texts = [facts.get(name, "") for name in ("name", "kind", "title", "function")]
+    texts = [facts.get(name, "") for name in ("name", "kind", "title", "group", "function")]
     for read in ("inputs", "borrowed"):
         texts += facts.get(read, {}).values()
     if not all(isinstance(text, str) for text in texts):
