@@ -194,7 +194,7 @@ def _last_build(results: Mapping[str, Path]) -> Archive:
 
 def _packages(planned: PlannedImage, store: Path) -> list[Path]:
     """The packages of the lock, from the published repository."""
-    source = planned.request.source
+    source = planned.request.packages
     name = source.distro.distro.name
     pins = sorted(source.lock.packages, key=lambda pin: (pin.name not in _FIRST, pin.name))
     return [store / "repositories" / name / pin.path for pin in pins]

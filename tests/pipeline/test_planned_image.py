@@ -152,7 +152,8 @@ def test_the_picture_of_a_build_has_its_steps(desk: Desk) -> None:
     for text in (IMAGE, IMAGE + scripts):
         desk.write(text.replace("  hostname: web", "  hostname: web\n  modules: [{name: loop}]"))
         steps = desk.plan().steps
-        for step in in_order((*steps.goals, *steps.proofs, steps.expected, steps.kernel)):
+        assert steps.boot is not None
+        for step in in_order((*steps.goals, *steps.proofs, steps.expected, steps.boot.kernel)):
             names.add(drawn(step.name))
             arrows |= {(drawn(each.name), drawn(step.name)) for each in step.needs}
     assert {box.name for box in STEPS} == names

@@ -13,7 +13,7 @@ from dockyard.archive.merge import merge
 from dockyard.archive.scan import scan, scan_raw
 from dockyard.archive.stream import streamed, write_stream
 from dockyard.archive.stream_reader import read_stream, scan_stream
-from dockyard.archive.subtree import planted, subtree
+from dockyard.archive.subtree import joined, planted, subtree
 from dockyard.archive.unpack import unpack
 from dockyard.archive.unpack_stream import unpack_stream
 
@@ -26,6 +26,7 @@ __all__ = [
     "Source",
     "TreeSource",
     "features",
+    "joined",
     "load",
     "manifest",
     "merge",

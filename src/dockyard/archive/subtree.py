@@ -58,6 +58,36 @@ def subtree(archive: Archive, at: bytes, without: Collection[bytes] = ()) -> Arc
     return Archive(entries, sources, source_of)
 
 
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """A source seen from a directory above it."""
+
+    source: Source
+    directory: bytes
+
+    def open(self, path: bytes) -> BinaryIO:
+        return self.source.open(path.removeprefix(self.directory + b"/"))
+
+
+def joined(archive: Archive, at: bytes, content: Archive) -> Archive:
+    """An archive with another one in place of what is below a directory, as mount(8) shows it. The
+    directory itself has the attributes of the other's root; directories above are there.
+    """
+    prefix = at + b"/"
+    placed = [
+        (entry, source)
+        for entry, source in zip(archive.entries, archive.source_of, strict=True)
+        if entry.path != at and not entry.path.startswith(prefix)
+    ]
+    for entry, source in zip(content.entries, content.source_of, strict=True):
+        target = prefix + entry.target if entry.kind is Kind.HARDLINK else entry.target
+        path = prefix + entry.path if entry.path else at
+        placed.append((replace(entry, path=path, target=target), source + len(archive.sources)))
+    placed.sort(key=lambda pair: order(pair[0].path))
+    sources = (*archive.sources, *(_Above(source, at) for source in content.sources))
+    return Archive([entry for entry, _ in placed], sources, [source for _, source in placed])
+
+
 def planted(archive: Archive, at: bytes, content: Archive) -> Archive:
     """The entries of an archive with another one's in place of what is below a directory.
 

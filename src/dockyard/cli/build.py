@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,10 @@ from dockyard.cli.display import display
 from dockyard.cli.image_options import image_options
 from dockyard.cli.options import jobs_option, origins_of, progress_option
 from dockyard.cli.verb import Verb, remark, wants_json
+
+if TYPE_CHECKING:
+    from dockyard.engine.store import Store
+    from dockyard.pipeline.build import BuiltImage, PlannedImage
 
 
 @click.command(cls=Verb)
@@ -56,7 +60,11 @@ def command(
     remark(planned.remarks)
     with display(progress) as listener:
         built = build_image(planned, kept, listener, jobs=jobs, verify=verify)
-    seconds = clock.monotonic() - began
+    return built_answer(planned, built, kept, clock.monotonic() - began)
+
+
+def built_answer(planned: PlannedImage, built: BuiltImage, store: Store, seconds: float) -> Answer:
+    """What there is to say of an image that was built. seconds: that it took."""
     facts: dict[str, Any] = {
         "name": planned.request.name,
         "image": str(built.path),
@@ -75,7 +83,7 @@ def command(
     if wants_json():
         from dockyard.pipeline.output import image_digest
 
-        facts["sha256"] = image_digest(built.path, kept)
+        facts["sha256"] = image_digest(built.path, store)
     text = _text(facts, planned.output, terminal.duration(seconds))
     if built.given_up and built.given_up.results:
         from dockyard.cli.store_text import given_up

@@ -27,7 +27,7 @@ def assemble(layout: DiskLayout, parts: Mapping[str, Path], out: Path) -> None:
     _check(layout, parts)
     with whole(out) as part, part.open("xb") as disk:
         os.ftruncate(disk.fileno(), layout.size)
-        gpt.write(layout.table, disk)
+        gpt.write(layout.table, disk, layout.boot_code)
         disk.flush()
         for partition in layout.partitions:
             image = parts.get(partition.key)

@@ -28,7 +28,7 @@ _SIGNATURE = b"EFI PART"
 _REVISION = 0x00010000
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 _ENTRY = struct.Struct("<16s16sQQQ72s")
-_MBR_TABLE = 446
+_BOOT_CODE, _MBR_TABLE = 440, 446
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,16 @@ class Table:
     entries: tuple[TableEntry, ...]
 
 
-def write(table: Table, out: IO[bytes]) -> None:
-    """Write both copies of a table into a disk file that has its full size already."""
+def write(table: Table, out: IO[bytes], boot_code: bytes = b"") -> None:
+    """Write both copies of a table into a disk file that has its full size already.
+
+    boot_code: what a BIOS starts, up to 440 bytes.
+    """
     sectors = table.size // SECTOR
     entries = _entries(table.entries)
     last = sectors - 1
     out.seek(0)
-    out.write(_mbr(sectors))
+    out.write(boot_code[:_BOOT_CODE] + _mbr(sectors)[len(boot_code[:_BOOT_CODE]) :])
     out.write(_header(table.guid, entries, 1, last, 2, last))
     out.write(entries)
     out.seek((sectors - TAIL_SECTORS) * SECTOR)

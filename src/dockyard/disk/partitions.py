@@ -105,11 +105,14 @@ class PartitionLayout:
 
 @dataclass(frozen=True, slots=True)
 class DiskLayout:
-    """A disk. size: bytes, with both copies of the partition table."""
+    """A disk. size: bytes, with both copies of the partition table. boot_code: what a BIOS starts,
+    up to 440 bytes of the first sector.
+    """
 
     size: int
     guid: UUID
     partitions: tuple[PartitionLayout, ...]
+    boot_code: bytes = b""
 
     def partition(self, key: str) -> PartitionLayout:
         """The partition with an id (or number, where it has none); raises KeyError."""

@@ -7,7 +7,7 @@ has no effect by its own definition (such as `previewFeatures`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from dockyard.config import LoadedImage
 from dockyard.errors import Problem
@@ -70,18 +70,27 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
 }
 
 
-def not_acted_on(loaded: LoadedImage) -> Iterator[Problem]:
-    """A problem for every key in use that building does not act on."""
-    image = loaded.image
-    for key, (used, what) in NOT_YET.items():
-        if used(image):
+def refusals(
+    loaded: LoadedImage,
+    not_yet: Mapping[str, tuple[Callable[[Image], object], str]],
+    act: str,
+) -> Iterator[Problem]:
+    """A problem for every key in use of a table. act: what does not act on them."""
+    for key, (used, what) in not_yet.items():
+        if used(loaded.image):
             yield loaded.problem(
                 key,
                 _CODE,
-                f"`{key}` is valid, but building does not act on it yet",
+                f"`{key}` is valid, but {act} does not act on it yet",
                 why=f"it asks for {what}",
                 fix=f"remove `{key}` from the file",
             )
+
+
+def not_acted_on(loaded: LoadedImage) -> Iterator[Problem]:
+    """A problem for every key in use that building does not act on."""
+    image = loaded.image
+    yield from refusals(loaded, NOT_YET, "building")
     for index, system in enumerate(image.storage.filesystems):
         if system.btrfs and system.btrfs.subvolumes:
             yield loaded.problem(

@@ -35,6 +35,7 @@ def image_id(request: ImageRequest, steps: ImageSteps, store: Store) -> str | No
         "seed": request.seed.hex(),
         "epoch": request.epoch,
         "layout": encode(_bare(request.layout)),
+        "boot code": request.layout.boot_code.hex(),
         "command line": list(request.command_line),
         "parts": parts,
     }
@@ -51,7 +52,7 @@ def write_image(
     from dockyard.tools.unpacked import trees_in
 
     named = {step.name: step for step in (*steps.layers, steps.root)}
-    needs = steps.needs
+    needs, boot = steps.needs, steps.boot
 
     def result(name: str) -> Path:
         return store.path(named[name])
@@ -67,9 +68,9 @@ def write_image(
         else None,
         layout=request.layout if Part.DISK in needs else None,
         partitions={key: store.path(step) / FILESYSTEM for key, step in steps.filesystems.items()},
-        kernel=store.path(steps.kernel) / KERNEL if Part.KERNEL in needs else None,
-        initrd=store.path(steps.initrd) / INITRD if Part.INITRD in needs else None,
-        uki=ukis_in(store.path(steps.uki))[0] if Part.UKI in needs else None,
+        kernel=store.path(boot.kernel) / KERNEL if boot and Part.KERNEL in needs else None,
+        initrd=store.path(boot.initrd) / INITRD if boot and Part.INITRD in needs else None,
+        uki=ukis_in(store.path(boot.uki))[0] if boot and Part.UKI in needs else None,
     )
     tools = trees_in(store.path(steps.tools) if steps.runs_programs else store.root).main
     return format_by_name(request.output.format).write(parts, out, tools)

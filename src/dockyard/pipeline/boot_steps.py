@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dockyard.engine.step import Step
 from dockyard.model.os import InitrdBuilder
 from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
@@ -9,6 +11,15 @@ from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 
 _BOOT = "dockyard.pipeline.steps.boot"
+
+
+@dataclass(frozen=True)
+class BootSteps:
+    """The steps that make what an image boots."""
+
+    kernel: Step
+    initrd: Step
+    uki: Step
 
 
 def initrd_step(request: ImageRequest, boot: Stack) -> Step:

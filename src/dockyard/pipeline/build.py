@@ -18,7 +18,7 @@ from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import Problem
-from dockyard.host import clock
+from dockyard.host import clock, namespace
 from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
@@ -36,6 +36,7 @@ from dockyard.pipeline.request import ImageRequest, read_request
 
 if TYPE_CHECKING:
     from dockyard.keeping.prune import Pruned
+    from dockyard.tools.unpacked import ToolTrees
 
 _PIECE = 1 << 20
 
@@ -106,6 +107,33 @@ def plan_image(
         from dockyard.pipeline.required import require_parts
 
         require_parts(request)
+    return PlannedImage(request, steps, plan, output_path(request, output))
+
+
+def plan_customization(
+    file: Path,
+    image: Path | None,
+    store: Store,
+    origins: Origins,
+    output_format: str | None = None,
+    output: Path | None = None,
+) -> PlannedImage:
+    """Read an image file and the image that it is to be applied to, and plan that. An image that is
+    new to the store is read, in the namespace; nothing else is changed.
+
+    image, output: in place of what the file says. Raises DockyardError with every mistake.
+    """
+    from dockyard.pipeline.customize import read_customization
+    from dockyard.tools.trees import tools_tree
+
+    def tools() -> ToolTrees:
+        namespace.enter()
+        return tools_tree(store.root, origins=origins)
+
+    placed = placed_files(store)
+    request = read_customization(file, image, store, origins, tools, output_format, placed)
+    steps = image_steps(request)
+    plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
     return PlannedImage(request, steps, plan, output_path(request, output))
 
 

@@ -42,8 +42,8 @@ def filesystem_steps(
         boots = _boots(partition, request.family.esp)
         stack, loaded = (boot, uki) if boots else (whole, None)
         wanted = _filesystem(request, partition, stack, loaded)
-        step = steps[partition.key] = _filesystem_step(wanted, stack, tools, loaded)
-        proofs.append(_proof(wanted, step))
+        steps[partition.key], proof = filesystem_step(wanted, stack, tools, loaded)
+        proofs.append(proof)
         if partition.filesystem.type.is_fat and wanted.mount:
             fat.append((wanted, stack))
     return FileSystemSteps(steps, tuple(proofs), tuple(fat))
@@ -86,10 +86,14 @@ def _filesystem(
     )
 
 
-def _filesystem_step(wanted: WriteFilesystem, stack: Stack, tools: Step, uki: Step | None) -> Step:
-    """uki: the step that makes what the EFI system partition boots, for that."""
+def filesystem_step(
+    wanted: WriteFilesystem, stack: Stack, tools: Step, uki: Step | None
+) -> tuple[Step, Step]:
+    """The step that writes a file system, and the one that proves it. uki: the step that makes what
+    the EFI system partition boots, for that.
+    """
     title = f"Write {wanted.type} for {wanted.mount or wanted.key}, {wanted.size >> 20} MiB"
-    return Step.of(
+    written = Step.of(
         "filesystem",
         title,
         f"{_FILESYSTEM}:write_filesystem",
@@ -99,6 +103,7 @@ def _filesystem_step(wanted: WriteFilesystem, stack: Stack, tools: Step, uki: St
         name=f"filesystem-{wanted.key}",
         modules=(f"dockyard.filesystems.{wanted.type.kernel_name}",),
     )
+    return written, _proof(wanted, written)
 
 
 def _proof(wanted: WriteFilesystem, written: Step) -> Step:

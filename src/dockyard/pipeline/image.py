@@ -10,7 +10,9 @@ from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, WriteFilesystem
 from dockyard.pipeline.arguments.names import ROOT
-from dockyard.pipeline.boot_steps import initrd_step, kernel_step, uki_step
+from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
+from dockyard.pipeline.existing import DiskSource
+from dockyard.pipeline.existing_steps import existing_systems, root_step
 from dockyard.pipeline.filesystem_steps import FileSystemSteps, filesystem_steps
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
 from dockyard.pipeline.package_steps import packages_step
@@ -25,7 +27,8 @@ class ImageSteps:
     """layers, root: the results that make up the root tree, and their merged archive. filesystems:
     file systems and swap spaces by the key of their partition. Made on request only: expected,
     the step that notes what a check of the running system is to find, and proofs, which read each
-    file system back and compare it. needs, runs_programs: of the format.
+    file system back and compare it. boot: None for an image that exists, which
+    brings along what it boots. needs, runs_programs: of the format.
     """
 
     manifest: Step
@@ -34,9 +37,7 @@ class ImageSteps:
     filesystems: Mapping[str, Step]
     proofs: tuple[Step, ...]
     expected: Step
-    kernel: Step
-    initrd: Step
-    uki: Step
+    boot: BootSteps | None
     tools: Step
     needs: frozenset[Part]
     runs_programs: bool
@@ -44,13 +45,16 @@ class ImageSteps:
     @property
     def parts(self) -> tuple[Step, ...]:
         """The steps whose results the image is written from."""
-        steps = {
+        steps: dict[Part, tuple[Step, ...]] = {
             Part.ROOT: (self.root, *self.layers),
             Part.DISK: tuple(self.filesystems.values()),
-            Part.KERNEL: (self.kernel,),
-            Part.INITRD: (self.initrd,),
-            Part.UKI: (self.uki,),
         }
+        if self.boot is not None:
+            steps |= {
+                Part.KERNEL: (self.boot.kernel,),
+                Part.INITRD: (self.boot.initrd,),
+                Part.UKI: (self.boot.uki,),
+            }
         return tuple(step for part in Part if part in self.needs for step in steps[part])
 
     @property
@@ -61,8 +65,14 @@ class ImageSteps:
 
 def image_steps(request: ImageRequest) -> ImageSteps:
     """All steps of an image."""
-    format_ = format_by_name(request.output.format)
     tools = tools_step(request.source.tools, request.origins)
+    if isinstance(request.source, DiskSource):
+        return _of_disk(request, request.source, tools)
+    return _of_packages(request, tools)
+
+
+def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
+    format_ = format_by_name(request.output.format)
     layers = layers_over(request, packages_step(request, tools))
     whole = merged(ROOT, "Merge the root", layers, request.epoch)
     boot = whole
@@ -76,16 +86,38 @@ def image_steps(request: ImageRequest) -> ImageSteps:
     if Part.DISK in format_.needs:
         systems = filesystem_steps(request, whole, boot, uki, tools)
     has_uki = bool(format_.needs & {Part.DISK, Part.UKI})
+    booted = BootSteps(kernel_step(boot), initrd, uki)
+    manifest = _manifest(request, whole, systems.fat, tools, uki if has_uki else None)
+    return _steps(request, whole, systems, booted, manifest, tools)
+
+
+def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSteps:
+    root, convert = root_step(source, tools)
+    whole = merged(ROOT, "Merge the root", layers_over(request, root), request.epoch)
+    systems = FileSystemSteps({}, (), ())
+    if Part.DISK in format_by_name(request.output.format).needs:
+        systems = existing_systems(request, source, whole, convert, tools)
+    manifest = _manifest(request, whole, systems.fat, tools, None)
+    return _steps(request, whole, systems, None, manifest, tools)
+
+
+def _steps(
+    request: ImageRequest,
+    whole: Stack,
+    systems: FileSystemSteps,
+    boot: BootSteps | None,
+    manifest: Step,
+    tools: Step,
+) -> ImageSteps:
+    format_ = format_by_name(request.output.format)
     return ImageSteps(
-        manifest=_manifest(request, whole, systems.fat, tools, uki if has_uki else None),
+        manifest=manifest,
         layers=whole.layers,
         root=whole.root,
         filesystems=systems.steps,
         proofs=systems.proofs,
         expected=_expected(whole, tools, request),
-        kernel=kernel_step(boot),
-        initrd=initrd,
-        uki=uki,
+        boot=boot,
         tools=tools,
         needs=format_.needs,
         runs_programs=format_.runs_programs,

@@ -15,6 +15,7 @@ from dockyard.engine.step import Step, names_of
 from dockyard.pipeline.arguments.image import MergeRoot
 from dockyard.pipeline.arguments.settings import ApplySettings
 from dockyard.pipeline.request import ImageRequest
+from dockyard.pipeline.source import PackageSource
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, plain_path
 from dockyard.tree.every import AnySetting, settled
 from dockyard.tree.fstab import FstabSetting, Mount
@@ -47,21 +48,24 @@ class Stack:
         return names_of(self.layers)
 
 
-def layers_over(request: ImageRequest, packages: Step) -> tuple[Step, ...]:
-    """The packages step and every layer over it, in order."""
+def layers_over(request: ImageRequest, lowest: Step) -> tuple[Step, ...]:
+    """The step that makes the lowest tree, and every layer over it, in order. What an image that
+    exists mounts, it says itself.
+    """
     chosen = request.settings
     boot: list[AnySetting] = []
     other: list[AnySetting] = []
     for setting in chosen.settings:
         (boot if shapes_boot(setting) else other).append(setting)
-    mounts = [fstab_of(request)] if request.layout.partitions else []
+    made = isinstance(request.source, PackageSource)
+    mounts = [fstab_of(request)] if made and request.layout.partitions else []
     layers: Sequence[tuple[str, str, Sequence[AnySetting]]] = (
         ("boot-settings", "Apply settings that shape the boot", boot),
         ("settings", "Apply settings", [*mounts, *other]),
         ("scripts", "Run scripts", chosen.post_scripts),
         ("final-scripts", "Run final scripts", chosen.final_scripts),
     )
-    below: tuple[Step, ...] = (packages,)
+    below: tuple[Step, ...] = (lowest,)
     for name, title, settings in layers:
         if settings:
             below = (*below, layer_step(name, title, settings, below, request.epoch))

@@ -24,7 +24,7 @@ _STEPS = "dockyard.pipeline.steps"
 
 def packages_step(request: ImageRequest, tools: Step) -> Step:
     """The step that has the tree of all packages, over those that unpack each of them."""
-    source, epoch = request.source, request.epoch
+    source, epoch = request.packages, request.epoch
     lock, documents = source.lock, source.documents
     alone = replace(lock, tools=())
     fetch = _fetch(request, alone)
@@ -80,7 +80,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
 
 def _fetch(request: ImageRequest, lock: Lock) -> Step:
     """The step that fetches all packages of a lock."""
-    source = request.source
+    source = request.packages
     wanted = FetchPackages(
         packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
         lock=lock,
@@ -94,7 +94,7 @@ def _fetch(request: ImageRequest, lock: Lock) -> Step:
 
 def _unpacked(request: ImageRequest, fetch: Step) -> Iterator[tuple[str, Step]]:
     """The steps that unpack each package, by its name, version and architecture, in order."""
-    source = request.source
+    source = request.packages
     rules = {each.id: each for each in source.lock.repositories}
     known = {each.id: each for each in source.repositories}
     for pin in sorted(source.lock.packages):

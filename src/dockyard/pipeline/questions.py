@@ -37,7 +37,7 @@ def questions_of(
         built = Built(manifest / MANIFEST, expected, every_file)
     return image_questions(
         request.loaded,
-        request.source.lock.packages,
+        request.packages.lock.packages,
         (*request.settings.settings, fstab_of(request)),
         command_line,
         request.layout,

@@ -29,6 +29,7 @@ from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
+from dockyard.pipeline.existing import DiskSource
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
@@ -78,7 +79,7 @@ class ImageRequest:
     """
 
     loaded: LoadedImage
-    source: PackageSource
+    source: PackageSource | DiskSource
     settings: ImageSettings
     layout: DiskLayout
     output: Output
@@ -90,6 +91,12 @@ class ImageRequest:
     @property
     def name(self) -> str:
         return self.loaded.name
+
+    @property
+    def packages(self) -> PackageSource:
+        """The source of an image that is made of packages."""
+        assert isinstance(self.source, PackageSource)
+        return self.source
 
     @property
     def epoch(self) -> int:
@@ -137,7 +144,7 @@ def read_request(
     distro = together.get(lambda: read_header((loaded.distro_path or loaded.directory).resolve()))
     lock_file = lock_path(file)
     hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
-    settings = _settings(loaded, hidden, together)
+    settings = read_settings(loaded, hidden, together)
     seed = _seed(loaded)
     layout = _layout(loaded, distro, seed, together) if has_disk else NO_DISK
     together.raise_any()
@@ -174,7 +181,7 @@ def _judge_file(loaded: LoadedImage, output: Output, together: Together) -> bool
     return has_disk
 
 
-def _settings(
+def read_settings(
     loaded: LoadedImage, hidden: tuple[Path, ...], together: Together
 ) -> ImageSettings | None:
     """hidden: files that scripts do not see."""

@@ -34,7 +34,7 @@ def require_parts(request: ImageRequest) -> None:
     scripts = request.settings.post_scripts or request.settings.final_scripts
     if scripts or request.output.boots_nothing:
         return
-    brought, source = added_paths(request.settings.settings), request.source
+    brought, source = added_paths(request.settings.settings), request.packages
     wanted = {
         name: why
         for name, why in wanted_parts(request.layout, request.loaded.image.os.initrd).items()

@@ -17,3 +17,4 @@ EXPECTED = "expected.json"
 TOOLS = "tools"
 FETCH = "fetch"
 ROOT = "root"
+DISK = "disk"  # and of the file in its result

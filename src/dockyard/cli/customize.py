@@ -1,0 +1,78 @@
+"""`dockyard customize`: apply an image file to an image that exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dockyard.cli.answer import Answer
+from dockyard.cli.build import built_answer
+from dockyard.cli.display import display
+from dockyard.cli.options import (
+    jobs_option,
+    origin_options,
+    origins_of,
+    progress_option,
+    store_option,
+)
+from dockyard.cli.verb import Verb, remark
+
+
+@click.command(cls=Verb)
+@click.option(
+    "--config-file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The image file that says what to change.",
+)
+@click.option(
+    "--image-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The image to customize. Default: input.image.path of the file.",
+)
+@click.option(
+    "--output-image-file",
+    "--output-path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to put the new image. Default: output.image.path of the file, or its name.",
+)
+@click.option(
+    "--output-image-format",
+    help="Format of the new image: raw, qcow2, vhd-fixed, tar or tar-zst. Default: "
+    "output.image.format of the file, or raw.",
+)
+@origin_options
+@store_option
+@jobs_option
+@progress_option
+def command(
+    config_file: Path,
+    image_file: Path | None,
+    output_image_file: Path | None,
+    output_image_format: str | None,
+    store: Path,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    jobs: int,
+    progress: str,
+) -> Answer:
+    """Apply an image file to an image that exists, and write a new one.
+
+    The input is a disk of any format that `inspect` reads, of a distribution that is known. It is
+    not changed, neither mounted nor started, and needs no root. Partitions keep their places and
+    ids; what they hold that is no mounted file system is copied as it is.
+    """
+    from dockyard.engine.store import Store
+    from dockyard.host import clock
+    from dockyard.pipeline.build import build_image, plan_customization
+
+    began = clock.monotonic()
+    kept, origins = Store(store), origins_of(debian_mirror, mirror_dir)
+    planned = plan_customization(
+        config_file, image_file, kept, origins, output_image_format, output_image_file
+    )
+    remark(planned.remarks)
+    with display(progress) as listener:
+        built = build_image(planned, kept, listener, jobs=jobs)
+    return built_answer(planned, built, kept, clock.monotonic() - began)

@@ -1,0 +1,57 @@
+"""What the steps that take an image apart are called with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockyard.engine.codec import Beside
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingDisk:
+    """The raw disk of an image that exists. digest: of the image. size: bytes of the disk. image:
+    the file; stamp: what shows that it is still the same. made: the name of the step that made the
+    raw disk; empty where the file is one.
+    """
+
+    digest: str
+    size: int
+    image: Beside[str]
+    stamp: Beside[str]
+    made: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertDisk:
+    """digest: of the image. image, stamp: as in ExistingDisk."""
+
+    digest: str
+    image: Beside[str]
+    stamp: Beside[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MountedPart:
+    """A file system of a disk: start, size in bytes; its module; where it is mounted."""
+
+    start: int
+    size: int
+    module: str
+    mount: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRoot:
+    """parts: the root, and what is mounted in it."""
+
+    disk: ExistingDisk
+    parts: tuple[MountedPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPartition:
+    """start, size: bytes."""
+
+    disk: ExistingDisk
+    start: int
+    size: int

@@ -1,0 +1,137 @@
+"""Reads what is to be changed in an image that exists, and judges it before anything is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from dockyard.config import LoadedImage, check_files, load_image
+from dockyard.disk.layout import NO_DISK
+from dockyard.disk.partitions import DiskLayout, PartitionLayout
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError
+from dockyard.formats import Part
+from dockyard.formats import by_name as format_by_name
+from dockyard.model.image import Image
+from dockyard.model.os import Initrd
+from dockyard.packages.deb.sources import Origins
+from dockyard.pipeline.acted_on import NOT_YET, refusals
+from dockyard.pipeline.existing import DiskSource, read_existing
+from dockyard.pipeline.request import ImageRequest, Output, read_settings
+from dockyard.pipeline.together import Together
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from dockyard.tools.unpacked import ToolTrees
+
+# key -> (is it used?, what customizing would have to do); and what building does not act on.
+_NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
+    "input.image.oci": (lambda image: image.input.image.oci, "fetching images from registries"),
+    "input.image.azureLinux": (
+        lambda image: image.input.image.azure_linux,
+        "fetching published Azure Linux images",
+    ),
+    "storage.disks": (lambda image: image.storage.disks, "laying out the disk anew"),
+    "os.packages.install": (lambda image: image.os.packages.install, "installing packages"),
+    "os.packages.installLists": (
+        lambda image: image.os.packages.install_lists,
+        "installing packages",
+    ),
+    "os.bootloader.resetType": (
+        lambda image: image.os.bootloader.reset_type,
+        "making the boot loader anew",
+    ),
+    "os.kernelCommandLine": (
+        lambda image: image.os.kernel_command_line.extra_command_line,
+        "changing the kernel command line of boot entries that exist",
+    ),
+    "os.uki": (lambda image: image.os.uki, "making or changing UKIs"),
+    "os.initrd": (lambda image: image.os.initrd != Initrd(), "making the initrd anew"),
+    **{key: entry for key, entry in NOT_YET.items() if key != "input"},
+}
+
+
+def read_customization(
+    file: Path,
+    image: Path | None,
+    store: Store,
+    origins: Origins,
+    tools: Callable[[], ToolTrees],
+    output_format: str | None = None,
+    placed: Collection[Path] = (),
+) -> ImageRequest:
+    """Read an image file, and the image that it is to be applied to. Raises DockyardError with
+    every mistake.
+
+    image: in place of what the file says. tools: see read_existing. placed: images that were made
+    before; scripts do not see them.
+    """
+    loaded = load_image(file)
+    together = Together()
+    together.extend(loaded.remarks)
+    together.extend(refusals(loaded, _NOT_YET, "customizing"))
+    together.extend(check_files(loaded))
+    chosen = output_format or str(loaded.image.output.image.format or "raw")
+    together.get(lambda: format_by_name(chosen))
+    given = together.get(lambda: _input_of(loaded, image))
+    hidden = (loaded.path.absolute(), *sorted(placed))
+    settings = read_settings(loaded, hidden, together)
+    source = together.get(lambda: read_existing(given, store, tools)) if given else None
+    together.raise_any()
+    assert settings is not None and source is not None
+    output = Output(chosen)
+    has_disk = Part.DISK in format_by_name(chosen).needs
+    return ImageRequest(
+        loaded=loaded,
+        source=source,
+        settings=settings,
+        layout=layout_of(source) if has_disk else NO_DISK,
+        output=output,
+        command_line=(),
+        seed=bytes.fromhex(source.digest),
+        origins=origins,
+        remarks=together.remarks,
+    )
+
+
+def _input_of(loaded: LoadedImage, given: Path | None) -> Path:
+    """The image to customize: what the command line says, else the file."""
+    if given is not None:
+        return given
+    if told := loaded.image.input.image.path:
+        return loaded.local(told)
+    raise DockyardError(
+        loaded.problem(
+            "input.image.path",
+            "image.no-input",
+            "no image is given to customize",
+            fix="give --image-file, or add input.image.path to the file",
+        )
+    )
+
+
+def layout_of(source: DiskSource) -> DiskLayout:
+    """The disk as it is: the same partitions at the same places with the same ids."""
+    return DiskLayout(
+        size=source.size,
+        guid=UUID(source.table),
+        partitions=tuple(_partitions(source)),
+        boot_code=bytes.fromhex(source.boot_code),
+    )
+
+
+def _partitions(source: DiskSource) -> Iterator[PartitionLayout]:
+    for each in source.partitions:
+        yield PartitionLayout(
+            number=each.number,
+            id="",
+            label=each.label,
+            start=each.start,
+            size=each.size,
+            type_guid=UUID(each.type_guid),
+            guid=UUID(each.guid),
+            attributes=each.attributes,
+        )

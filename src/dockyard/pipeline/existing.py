@@ -1,0 +1,245 @@
+"""The disk of an image that exists, as the source of another: what is known of it before any work.
+
+An image is read once and what was found is kept by its content: plans of the same image answer at
+once. What cannot be kept as it is is refused by name before anything is copied.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dockyard.engine.code import code_of
+from dockyard.engine.store import Store
+from dockyard.errors import Problem, Problems
+from dockyard.host import seal
+from dockyard.model.architecture import Architecture
+from dockyard.model.family import Family, family_named
+from dockyard.model.packages import Pin
+from dockyard.pipeline.untouched import stamp_of
+
+if TYPE_CHECKING:
+    from dockyard.inspection.disks import FoundDisk
+    from dockyard.inspection.systems import FoundSystem
+    from dockyard.tools.unpacked import ToolTrees
+
+_RECORD = "inputs"
+_MOST_KEPT = 50  # images whose facts are kept
+_BOOT_CODE = 440  # bytes of the first sector before the disk's signature (UEFI 2.10, 5.2.1)
+_NANOSECONDS = 10**9
+_LARGEST_ID = 65535  # that a namespace of subordinate ids holds
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingPartition:
+    """A partition of an image that exists, as it is in the table, and what it holds.
+
+    start, size: bytes. kind, module: of the file system, for what is read and written anew; both
+    empty for what is kept as it is. uuid, name: of the file system, as its tools print them. mount:
+    where it is in the tree; empty for what is not in it.
+    """
+
+    number: int
+    label: str
+    type_guid: str
+    guid: str
+    attributes: int
+    start: int
+    size: int
+    kind: str
+    module: str
+    uuid: str
+    name: str
+    mount: str
+
+
+@dataclass(frozen=True)
+class DiskSource:
+    """The disk of an image that exists.
+
+    image: the file, stamp: what shows that it is still what was read. digest: of its content.
+    container: what it comes in. size: bytes of the disk. table: the GUID of its partition table.
+    boot_code: of its first sector, in hex digits. epoch: seconds, the newest time of a file in it:
+    what is made is not newer. title: of the distribution. package_count: how many it has.
+    """
+
+    image: Path
+    stamp: str
+    digest: str
+    container: str
+    size: int
+    table: str
+    boot_code: str
+    partitions: tuple[ExistingPartition, ...]
+    epoch: int
+    architecture: Architecture
+    family: Family
+    title: str
+    package_count: int
+    tools: tuple[Pin, ...]
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """All that it needs of the downloads that the store has."""
+        return self.tools
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the user's that it is."""
+        return (self.image,)
+
+    @cached_property
+    def mounts(self) -> Mapping[str, ExistingPartition]:
+        return {each.mount: each for each in self.partitions if each.mount}
+
+
+def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> DiskSource:
+    """What is known of the disk of an image.
+
+    tools: gives the trees of tools, which are needed for an image that is new to the store; the
+    namespace is entered then. Raises DockyardError with all that stands in the way of using it.
+    """
+    from dockyard.formats.containers import container_of
+    from dockyard.tools.trees import load_tools_lock
+
+    image = image.absolute()
+    container = container_of(image)
+    stamp = stamp_of(image)
+    records = store.record(_RECORD)
+    known = records.get(str(image), {})
+    if known.get("stamp") != stamp or known.get("code") != _code():
+        known = {
+            "stamp": stamp,
+            "code": _code(),
+            "digest": seal.content_digest(image),
+            "facts": _read(image, store, tools()),
+        }
+        kept = dict(list(records.items())[-_MOST_KEPT:])
+        kept.pop(str(image), None)
+        store.keep_record(_RECORD, {**kept, str(image): known})
+    facts: dict[str, Any] = known["facts"]
+    family = family_named(facts["family"])
+    assert family is not None
+    return DiskSource(
+        image=image,
+        stamp=stamp,
+        digest=known["digest"],
+        container=container.value,
+        size=facts["size"],
+        table=facts["table"],
+        boot_code=facts["bootCode"],
+        partitions=tuple(ExistingPartition(**each) for each in facts["partitions"]),
+        epoch=facts["epoch"],
+        architecture=Architecture(facts["architecture"]),
+        family=family,
+        title=facts["title"],
+        package_count=facts["packages"],
+        tools=load_tools_lock().packages,
+    )
+
+
+def _code() -> str:
+    """What changes when another version of Dockyard may find something else."""
+    return code_of(__name__, "dockyard.inspection.image")
+
+
+def _read(image: Path, store: Store, tools: ToolTrees) -> dict[str, Any]:
+    from tempfile import TemporaryDirectory
+
+    from dockyard.inspection.disks import open_disk
+    from dockyard.inspection.image import architecture_of, distribution_of
+    from dockyard.inspection.packages import installed
+    from dockyard.inspection.systems import find_system
+
+    with TemporaryDirectory(prefix=".input-", dir=store.root / "work") as name:
+        scratch = Path(name)
+        disk = open_disk(image, scratch, tools.main)
+        system = find_system(disk, scratch, tools)
+        distribution = distribution_of(system.tree)
+        architecture = architecture_of(system.tree)
+        problems = Problems()
+        problems.extend(_unkept(image, disk, system))
+        if distribution.family is None:
+            problems.add(
+                "image.unknown-distribution",
+                f"{distribution.title} is not a distribution that can be customized",
+                where=str(image),
+                why=f"no family of distributions is known for ID={distribution.id} "
+                f"VERSION_ID={distribution.version}",
+                fix="`dockyard inspect` shows what the image is",
+            )
+        if architecture is None:
+            problems.add(
+                "image.unknown-architecture",
+                "the image's programs are for no processor that is supported",
+                where=str(image),
+                fix="give an image for x86_64 or aarch64",
+            )
+        problems.raise_any()
+        assert distribution.family is not None and architecture is not None
+        assert disk.table is not None
+        with disk.raw.path.open("rb") as raw:
+            boot_code = raw.read(_BOOT_CODE)
+        times = (entry.mtime_ns for archive in system.archives.values() for entry in archive)
+        return {
+            "size": disk.table.size,
+            "table": str(disk.table.guid),
+            "bootCode": boot_code.hex() if any(boot_code) else "",
+            "partitions": [asdict(each) for each in _partitions(disk, system)],
+            "epoch": max(0, max(times, default=0) // _NANOSECONDS),
+            "architecture": architecture.value,
+            "family": distribution.family.name,
+            "title": distribution.title,
+            "packages": len(installed(system.tree).packages),
+        }
+
+
+def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartition]:
+    for found in disk.partitions:
+        entry, content = found.entry, found.content
+        mount = system.mounts.get(found.number, "")
+        yield ExistingPartition(
+            number=entry.number,
+            label=entry.name,
+            type_guid=str(entry.type_guid),
+            guid=str(entry.guid),
+            attributes=entry.attributes,
+            start=entry.start,
+            size=entry.size,
+            kind=content.kind if content and mount else "",
+            module=content.module if content and mount else "",
+            uuid=content.uuid if content else "",
+            name=content.label if content else "",
+            mount=mount,
+        )
+
+
+def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Problem]:
+    """What an image has that it would not have any more after it was written anew."""
+    if disk.table is None:
+        yield _refused(image, "it is one file system without a partition table",
+                       "put it into a disk with a GUID partition table")  # fmt: skip
+    for problem in system.remarks:
+        yield _refused(image, f"{problem.where}: {problem.why}", problem.fix)
+    for found in disk.partitions:
+        content = found.content
+        if content is None or found.number not in system.mounts:
+            continue
+        if content.kind in ("ext2", "ext3"):
+            yield _refused(image, f"partition {found.number} is {content.kind}, which is not "
+                           "written", "convert it: tune2fs -O extents,has_journal")  # fmt: skip
+        for entry in system.archives[found.number]:
+            if entry.uid > _LARGEST_ID or entry.gid > _LARGEST_ID:
+                path = os.fsdecode(entry.path)
+                yield _refused(image, f"/{path} belongs to {entry.uid}:{entry.gid}; ids above "
+                               f"{_LARGEST_ID} cannot be worked with", "give it another owner"
+                               )  # fmt: skip
+                break
+
+
+def _refused(image: Path, why: str, fix: str) -> Problem:
+    return Problem("image.not-customizable", "the image cannot be customized", str(image), why, fix)

@@ -1,0 +1,94 @@
+"""Takes an image that exists apart: its raw disk, its root tree, and partitions that are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard import archive
+from dockyard.archive import Archive
+from dockyard.archive.entry import DEVICES
+from dockyard.filesystems import by_name
+from dockyard.filesystems.image import Region
+from dockyard.formats.containers import raw_disk
+from dockyard.host import files, removal
+from dockyard.pipeline.arguments.existing import (
+    ConvertDisk,
+    ExistingDisk,
+    KeepPartition,
+    TakeRoot,
+)
+from dockyard.pipeline.arguments.names import DISK, FILESYSTEM, INDEX, TOOLS, TREE
+from dockyard.pipeline.untouched import require_untouched
+from dockyard.tools.unpacked import trees_in
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
+
+
+def convert_disk(work: Work, wanted: ConvertDisk) -> None:
+    """Fills `disk`, the raw disk of an image that is none."""
+    image = Path(wanted.image)
+    require_untouched(image, wanted.stamp)
+    raw_disk(image, work.out, trees_in(work.result(TOOLS)).main)
+    require_untouched(image, wanted.stamp)
+
+
+def take_root(work: Work, wanted: TakeRoot) -> None:
+    """Fills `tree/` and `index`: all file systems that are mounted, as one tree.
+
+    Device nodes are in the index alone: nobody can make one in a namespace.
+    """
+    disk = _disk(work, wanted.disk)
+    tools = trees_in(work.result(TOOLS))
+    scratch = work.out / "scratch"
+    scratch.mkdir()
+    whole: Archive | None = None
+    for part in sorted(wanted.parts, key=lambda each: each.mount):
+        work.progress(f"reading {part.mount}")
+        module = by_name(part.module)
+        given = tools.testing if module.needs == "testing" else tools.main
+        found = module.read(Region(disk, part.start, part.size), given, scratch)
+        at = os.fsencode(part.mount.strip("/"))
+        whole = found if whole is None else archive.joined(whole, at, found)
+    assert whole is not None
+    work.progress("writing the tree", 0, len(whole), "files")
+    tree = work.out / TREE
+    files.make_root(tree)
+    archive.unpack(_holdable(whole), tree)
+    archive.save(Archive(whole.entries, (archive.TreeSource(tree),)), work.out / INDEX)
+    removal.remove_tree(scratch)
+    _require_untouched(wanted.disk)
+    work.digested({f"{TREE}/{os.fsdecode(e.path)}": e.digest for e in whole if e.digest})
+
+
+def keep_partition(work: Work, wanted: KeepPartition) -> None:
+    """Fills `filesystem` with what a partition holds, whatever that is; zeros become holes."""
+    with _disk(work, wanted.disk).open("rb") as disk, (work.out / FILESYSTEM).open("wb") as out:
+        out.truncate(wanted.size)
+        end = wanted.start + wanted.size
+        for start, stop in files.data_ranges(disk.fileno(), end):
+            begin = max(start, wanted.start)
+            if begin < min(stop, end):
+                to = begin - wanted.start
+                files.copy_range(disk.fileno(), out.fileno(), begin, min(stop, end), to)
+    _require_untouched(wanted.disk)
+
+
+def _disk(work: Work, disk: ExistingDisk) -> Path:
+    if disk.made:
+        return work.result(disk.made) / DISK
+    _require_untouched(disk)
+    return Path(disk.image)
+
+
+def _require_untouched(disk: ExistingDisk) -> None:
+    if not disk.made:
+        require_untouched(Path(disk.image), disk.stamp)
+
+
+def _holdable(whole: Archive) -> Archive:
+    kept = [number for number, entry in enumerate(whole) if entry.kind not in DEVICES]
+    entries = [whole.entries[number] for number in kept]
+    return Archive(entries, whole.sources, [whole.source_of[number] for number in kept])
