@@ -73,7 +73,9 @@ def read_customization(
     together = Together()
     together.extend(loaded.remarks)
     together.extend(refusals(loaded, _NOT_YET, "customizing"))
-    together.extend(check_files(loaded))
+    at = loaded.position("input.image.path")
+    # The command line comes first: then it does not matter what the file says.
+    together.extend(each for each in check_files(loaded) if image is None or each.where != at)
     chosen = output_format or str(loaded.image.output.image.format or "raw")
     together.get(lambda: format_by_name(chosen))
     given = together.get(lambda: _input_of(loaded, image))
