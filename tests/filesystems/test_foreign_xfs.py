@@ -131,6 +131,22 @@ def test_random_damage(testing_tools: Tools, tmp_path: Path, rounds: int) -> Non
 
 
 @build
+@needs_kernel
+@pytest.mark.parametrize("rounds", [40, pytest.param(300, marks=long)])
+def test_random_damage_with_right_checksums(
+    testing_tools: Tools, tmp_path: Path, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an attacker would write them, in the log too."""
+    monkeypatch.setattr(Volume, "check", lambda *_: None)
+    monkeypatch.setattr(Log, "_is_sound", lambda *_: True)
+    options = ["-l", "size=64m", "-b", "size=1024"]
+    image = formatted(testing_tools, tmp_path / "image", SIZE, "mkfs.xfs", "-q", *options)
+    ask("xfs", image, "churn", seed=rounds, crash=True)
+    outcomes = survives(xfs.read, tmp_path / "image.crashed", rounds)
+    assert outcomes["read"] and outcomes["refused"]
+
+
+@build
 def test_random_damage_of_version_4(testing_tools: Tools, tmp_path: Path) -> None:
     """It has no checksums that would tell."""
     image = tmp_path / "image"
