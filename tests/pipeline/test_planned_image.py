@@ -65,6 +65,15 @@ def test_what_a_check_of_the_booted_image_makes_is_the_images(desk: Desk) -> Non
     assert desk.plan().plan.to_run == ()
 
 
+def test_an_unknown_format_says_nothing_of_disks(desk: Desk) -> None:
+    desk.write("name: web\ndistro: distro.yaml\nos: {packages: {install: [bash]}}\n")
+    with pytest.raises(DockyardError) as caught:
+        desk.plan("tar.zst")
+    (problem,) = caught.value.problems
+    assert problem.code == "formats.unknown"
+    assert problem.fix.startswith("did you mean tar-zst? Else use one of: ")
+
+
 def test_every_function_is_there_and_takes_the_arguments_that_it_gets(desk: Desk) -> None:
     planned = desk.plan("qcow2")
     for step in in_order((*planned.steps.goals, *planned.steps.proofs)):

@@ -6,6 +6,7 @@ from importlib import import_module
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats.parts import Format
+from dockyard.model.nearest import nearest
 from dockyard.model.output import ImageFormat
 
 # name -> module below dockyard.formats, class
@@ -24,6 +25,11 @@ def supported() -> tuple[str, ...]:
     return tuple(sorted(_CLASSES))
 
 
+def _meant(name: str) -> str:
+    near = [] if name in {*ImageFormat} else nearest(name, supported())
+    return f"did you mean {near[0]}? Else " if near else ""
+
+
 def by_name(name: str, where: Position | None = None) -> Format:
     """The format of a name; raises DockyardError that lists the names there are."""
     if name in _loaded:
@@ -37,7 +43,7 @@ def by_name(name: str, where: Position | None = None) -> Format:
                 why="it is valid, but building does not write it yet"
                 if name in {*ImageFormat}
                 else "",
-                fix=f"use one of: {', '.join(supported())}",
+                fix=f"{_meant(name)}use one of: {', '.join(supported())}",
             )
         )
     place, class_name = _CLASSES[name]

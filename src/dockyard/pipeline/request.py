@@ -172,8 +172,9 @@ def read_request(
 
 def _judge_file(loaded: LoadedImage, output: Output, together: Together) -> bool:
     """Judge what an image file says by itself; gives whether the image has a disk."""
-    together.get(lambda: format_by_name(output.format))
-    has_disk = needs_disk(loaded, output.format)
+    known = together.get(lambda: format_by_name(output.format))
+    # What an unknown format needs is unknown, too.
+    has_disk = needs_disk(loaded, output.format) if known else bool(loaded.image.storage.disks)
     together.extend(not_buildable(loaded, needs_disk=has_disk))
     together.extend(not_acted_on(loaded))
     together.extend(check_files(loaded))
