@@ -22,6 +22,7 @@ from dockyard import __version__
 from dockyard.cli import terminal
 from dockyard.cli.answer import envelope
 from dockyard.cli.log import current_log
+from dockyard.cli.proposed import with_options
 from dockyard.cli.stumble import stumbled
 from dockyard.cli.verb import JSON_OPTION, Noun, remarks_so_far, usage_problem
 from dockyard.errors import DockyardError, Problem
@@ -158,6 +159,7 @@ def _run(colours: bool | None) -> int:
 
 def _fail(error: DockyardError) -> None:
     """Report an error to the caller."""
+    error = DockyardError(*with_options(error.problems))
     log = current_log()
     if JSON_OPTION in sys.argv:
         words = [word for word in sys.argv[1:] if not word.startswith("-")]

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer, envelope
 from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE, Log
+from dockyard.cli.proposed import remember, with_options
 from dockyard.errors import Problem
 from dockyard.model.nearest import nearest
 
@@ -50,6 +51,7 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb and show its answer."""
         _remarks.clear()
+        remember(ctx)
         _refuse_idle_options(ctx)
         log = Log.of(ctx)
         with log:
@@ -96,6 +98,7 @@ def _refuse_idle_options(ctx: click.Context) -> None:
 
 def remark(remarks: Sequence[Problem]) -> None:
     """Tell warnings and notes: a person at once, a program with the answer."""
+    remarks = with_options(remarks)
     _remarks.extend(remarks)
     if not wants_json():
         terminal.remark(remarks)
