@@ -204,3 +204,31 @@ def test_a_table_that_lies_about_its_partitions_is_told_of(disk: Path, tools: To
         gpt.write(gpt.Table(GUID, 20 * MIB, entries), file)
     found = open_disk(disk, disk.parent, tools)
     assert [each.content and each.content.kind for each in found.partitions] == ["ext4", None, None]
+
+
+@pytest.mark.build
+def test_a_root_in_a_subvolume_is_found_with_those_that_its_fstab_mounts(
+    testing_tools: Tools, tmp_path: Path
+) -> None:
+    """As Fedora lays its disks out: the default is the outermost, which has no files."""
+    content, image = tmp_path / "content", tmp_path / "image"
+    for path, text in {
+        "root/etc/os-release": "ID=fedora\nVERSION_ID=42\n",
+        "root/etc/fstab": f"UUID={GUID} / btrfs subvol=root 0 0\n"
+        f"UUID={GUID} /home btrfs subvol=home,compress=zstd:1 0 0\n",
+        "home/user/file": "of a user",
+    }.items():
+        (content / path).parent.mkdir(parents=True, exist_ok=True)
+        (content / path).write_text(text)
+    (content / "root/home").mkdir()
+    with image.open("wb") as file:
+        file.truncate(160 * MIB)
+    argv = ["mkfs.btrfs", "-q", "-U", str(GUID), "--rootdir", str(content)]
+    argv += ["--subvol", "root", "--subvol", "home", str(image)]
+    testing_tools.run(argv, read=[content], write=[image])
+    system = find_system(
+        open_disk(image, tmp_path, testing_tools), tmp_path, ToolTrees(testing_tools, testing_tools)
+    )
+    assert system.tree.text("/etc/os-release") == "ID=fedora\nVERSION_ID=42\n"
+    assert system.tree.text("/home/user/file") == "of a user"
+    assert set(system.subvolumes[0]) == {"root", "home"} and system.mounts == {0: "/"}

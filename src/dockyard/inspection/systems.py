@@ -7,7 +7,7 @@ systemd-gpt-auto-generator(8) follows it: only where nothing is, and the first o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,12 @@ from dockyard.disk.partition_types import ESP, NOT_BY_TYPE, name_of
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.filesystems import by_name
 from dockyard.inspection.disks import FoundDisk, FoundPartition
+from dockyard.inspection.subvolumes import (
+    candidates,
+    read_subvolume,
+    subvolume_named,
+    subvolumes_of,
+)
 from dockyard.inspection.tree import Mounted, Tree
 from dockyard.model.storage import PartitionType
 
@@ -37,13 +43,14 @@ _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 @dataclass(frozen=True, slots=True)
 class FoundSystem:
     """tree: the system's. archives: what each file system holds, by the number of its partition.
-    mounts: where each is mounted, by number, the root's too. esp: the EFI system partition.
-    remarks: file systems that could not be read.
+    mounts: where each is mounted, by number, the root's too. subvolumes: of btrfs, by number. esp:
+    the EFI system partition. remarks: file systems that could not be read.
     """
 
     tree: Tree
     archives: Mapping[int, Archive]
     mounts: Mapping[int, str]
+    subvolumes: Mapping[int, tuple[str, ...]]
     esp: int | None
     remarks: tuple[Problem, ...]
 
@@ -63,13 +70,42 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
             archives[partition.number] = read_content(partition, scratch, tools)
         except DockyardError as error:
             remarks += (_remark(partition, each) for each in error.problems)
+    readable = [each for each in disk.partitions if each.number in archives]
     root = _root(disk.partitions, archives)
+    if root is None:
+        root = _root_in_subvolume(readable, archives)
     if root is None:
         raise DockyardError(*(remarks or [_no_root(disk)]))
     mounts = {root: "/", **mounts_of(disk.partitions, archives, root)}
-    tree = Tree([Mounted(_inside(at), archives[number]) for number, at in mounts.items()])
+    placed = [Mounted(_inside(at), archives[number]) for number, at in mounts.items()]
+    placed += _subvolumes(readable, Tree(placed).text("/etc/fstab") or "")
     esp = next((p.number for p in disk.partitions if p.entry.type_guid == ESP), None)
-    return FoundSystem(tree, archives, mounts, esp, tuple(remarks))
+    subvolumes = {each.number: subvolumes_of(each) for each in readable}
+    return FoundSystem(Tree(placed), archives, mounts, subvolumes, esp, tuple(remarks))
+
+
+def _root_in_subvolume(
+    partitions: Sequence[FoundPartition], archives: dict[int, Archive]
+) -> int | None:
+    """The partition with a subvolume that is a root, which then is what the partition holds."""
+    for partition, path in candidates(partitions):
+        archive = read_subvolume(partition, path)
+        if _root([partition], {partition.number: archive}) is not None:
+            archives[partition.number] = archive
+            return partition.number
+    return None
+
+
+def _subvolumes(partitions: Sequence[FoundPartition], fstab: str) -> Iterator[Mounted]:
+    """The subvolumes that fstab(5) mounts below the root."""
+    for line in fstab.splitlines():
+        fields = line.split()
+        if len(fields) < 4 or not fields[1].startswith("/") or fields[1] == "/":
+            continue
+        path = subvolume_named(fields[3])
+        for partition in partitions:
+            if path and _is_named(partition, fields[0]) and path in subvolumes_of(partition):
+                yield Mounted(_inside(fields[1]), read_subvolume(partition, path))
 
 
 def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> Archive:

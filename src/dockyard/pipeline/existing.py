@@ -232,6 +232,10 @@ def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Probl
         if content.kind in ("ext2", "ext3"):
             yield _refused(image, f"partition {found.number} is {content.kind}, which is not "
                            "written", "convert it: tune2fs -O extents,has_journal")  # fmt: skip
+        if names := system.subvolumes.get(found.number, ()):
+            yield _refused(image, f"partition {found.number} has the btrfs subvolumes "
+                           f"{', '.join(names)}, which are not written yet",
+                           "give an image without subvolumes")  # fmt: skip
         for entry in system.archives[found.number]:
             if entry.uid > _LARGEST_ID or entry.gid > _LARGEST_ID:
                 path = os.fsdecode(entry.path)
