@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,9 +95,16 @@ class Small:
     def keys(self, store: str = "store") -> Path:
         return self.place.parent / f"{store}-keys"
 
-    def plan(self, store: str = "store", *, check: bool = True) -> PlannedDistro:
+    def plan(
+        self, store: str = "store", *, check: bool = True, beside: Sequence[str] = ()
+    ) -> PlannedDistro:
         return plan_distro(
-            self.place, self.store(store), origins=self.origins, keys=self.keys(store), check=check
+            self.place,
+            self.store(store),
+            origins=self.origins,
+            keys=self.keys(store),
+            check=check,
+            beside=beside,
         )
 
     def build(

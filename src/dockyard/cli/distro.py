@@ -36,6 +36,16 @@ DISTRO = _Distro(exists=True, path_type=Path)
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
+_with = click.option(
+    "--with",
+    "beside",
+    multiple=True,
+    metavar="NAME",
+    help="Check it together with this distribution, as it is published in the store; may be given "
+    "several times.",
+)
+
+
 @click.group(cls=Noun)
 def command() -> None:
     """Build and look at a distribution: packages and signed repository."""
@@ -43,9 +53,10 @@ def command() -> None:
 
 def _making(command: Command) -> Command:
     """What `build` and `plan` share, so that a plan is that of the build: PATH, --store, where
-    packages come from, --keys and --no-check.
+    packages come from, --keys, --no-check and --with.
     """
     for decorate in (
+        _with,
         click.option("--no-check", is_flag=True, help="Publish even what is not closed."),
         click.option("--keys", type=DIRECTORY, help="Where signing keys are kept."),
         origin_options,
@@ -65,6 +76,7 @@ def plan(
     mirror_dir: tuple[Path, ...],
     keys: Path | None,
     no_check: bool,
+    beside: tuple[str, ...],
 ) -> Answer:
     """Show what `dockyard distro build PATH` would do, and why. Changes nothing."""
     from dockyard.cli.plan import as_json, as_text
@@ -72,7 +84,9 @@ def plan(
     from dockyard.engine.store import Store
 
     origins = origins_of(debian_mirror, mirror_dir)
-    planned = plan_distro(path, Store(store), origins=origins, keys=keys, check=not no_check)
+    planned = plan_distro(
+        path, Store(store), origins=origins, keys=keys, check=not no_check, beside=beside
+    )
     return Answer(as_text(planned.plan), as_json(planned.plan))
 
 
@@ -87,6 +101,7 @@ def build(
     mirror_dir: tuple[Path, ...],
     keys: Path | None,
     no_check: bool,
+    beside: tuple[str, ...],
     jobs: int | None,
     progress: str,
 ) -> Answer:
@@ -109,6 +124,7 @@ def build(
             listener=listener,
             jobs=jobs,
             check=not no_check,
+            beside=beside,
         )
     remark(built.remarks)
     state = f"{built.made} made" if built.changed else "nothing changed"
@@ -180,12 +196,15 @@ def lock(
 
 @command.command()
 @click.argument("path", type=DISTRO)
+@_with
 @store_option
-def check(path: Path, store: Path) -> Answer:
+def check(path: Path, store: Path, beside: tuple[str, ...]) -> Answer:
     """Prove the published repository whole: relations, installability, file conflicts."""
     from dockyard.config.bundled import distro_word
+    from dockyard.distro.build import repositories_beside
     from dockyard.distro.check import check_repository
     from dockyard.distro.load import load_distro
+    from dockyard.engine.store import Store
     from dockyard.errors import DockyardError, Problem
     from dockyard.packages.published import published, repository_path
 
@@ -201,7 +220,8 @@ def check(path: Path, store: Path) -> Answer:
                 fix=f"run: dockyard distro build {distro_word(path)}",
             )
         )
-    problems = check_repository(place, loaded.places())
+    others = repositories_beside(Store(store), loaded, beside)
+    problems = check_repository(place, loaded.places(), others.values())
     if problems:
         raise DockyardError(*problems)
     return Answer(

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from dockyard.errors import Problem
 
-_CARRIED = ("--store", "--rpm-source", "--debian-mirror", "--mirror-dir", "--keys")
+_CARRIED = ("--store", "--rpm-source", "--debian-mirror", "--mirror-dir", "--keys", "--with")
 _COMMAND = re.compile(r"dockyard ([a-z-]+)(?: ([a-z-]+))?(?=[ `;,.]|$)")
 
 _last: click.Context | None = None

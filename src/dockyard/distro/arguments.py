@@ -133,11 +133,15 @@ class OwnPackage(Order):
 @dataclass(frozen=True, slots=True)
 class Checking:
     """What is checked. made: the steps that made packages. places: of declarations, by the names of
-    the packages.
+    the packages. beside: the results that have the repositories of other distributions, whose
+    packages may be installed together with these, by the distributions' names; directories: where
+    those are.
     """
 
     made: tuple[str, ...]
     places: Beside[Mapping[str, Position]]
+    beside: Mapping[str, str] = field(default_factory=dict)
+    directories: Beside[tuple[Path, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ distro build` runs, see `steps`; then publishes it, see `publication`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockyard.config.bundled import is_name
 from dockyard.distro.arguments import Signer
 from dockyard.distro.keys import default_directory, known_key, signing_key
 from dockyard.distro.load import LoadedDistro, load_distro
@@ -22,12 +23,12 @@ from dockyard.engine.plan import Plan
 from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.workers import processors
 from dockyard.keeping.products import DISTRIBUTION, LastPlan, note_product, record_name
 from dockyard.model.packages import Lock
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.published import repository_path
+from dockyard.packages.published import published, repository_path
 from dockyard.tools.trees import load_tools_lock
 
 if TYPE_CHECKING:
@@ -78,17 +79,20 @@ def plan_distro(
     origins: Origins | None = None,
     keys: Path | None = None,
     check: bool = True,
+    beside: Sequence[str] = (),
 ) -> PlannedDistro:
     """Read the files and the lock of a distribution, and plan its build. Changes nothing.
 
     keys: where the signing key is. check: refuse to publish what is not closed or has conflicting
-    files. Raises DockyardError with every mistake of the files.
+    files. beside: published distributions that it is checked together with. Raises DockyardError
+    with every mistake of the files.
     """
     loaded = _loaded(path)
     directory = keys or default_directory()
     key = known_key(loaded.distro.name, directory)
     signer = Signer(loaded.distro.name, key.fingerprint if key else "", directory)
-    return _planned(loaded, store, signer, origins, check=check, mend=False)
+    together = repositories_beside(store, loaded, beside)
+    return _planned(loaded, store, signer, origins, together, check=check, mend=False)
 
 
 def build_distro(
@@ -100,21 +104,23 @@ def build_distro(
     listener: events.Listener = events.ignore,
     jobs: int | None = None,
     check: bool = True,
+    beside: Sequence[str] = (),
 ) -> BuiltDistro:
     """Build and publish the repository of a distribution of components.
 
     origins: where upstream packages are fetched from; default: as the host's apt has it. keys:
     where the signing key is, which is made when there is none. jobs: steps that run side by side;
-    default: one for each processor. check: as in plan_distro. Enters the namespace when there is
-    something to do: call it before any thread is started. Raises DockyardError.
+    default: one for each processor. check, beside: as in plan_distro. Enters the namespace when
+    there is something to do: call it before any thread is started. Raises DockyardError.
     """
     loaded = _loaded(path)
     name = loaded.distro.name
+    together = repositories_beside(store, loaded, beside)
     directory = keys or default_directory()
     key = signing_key(name, loaded.title, directory)
     signer = Signer(name, key.fingerprint, directory)
     with Hold(store) as hold:
-        planned = _planned(loaded, store, signer, origins, check=check, mend=True)
+        planned = _planned(loaded, store, signer, origins, together, check=check, mend=True)
         steps, plan = planned.steps, planned.plan
         if plan.to_run:
             from dockyard.keeping.limit import limit_of
@@ -155,6 +161,29 @@ def _note(planned: PlannedDistro, store: Store) -> None:
     note_product(store, planned.record_name, DISTRIBUTION, planned.name, directory, digests)
 
 
+def repositories_beside(
+    store: Store, loaded: LoadedDistro, names: Sequence[str]
+) -> dict[str, Path]:
+    """The published repositories of other distributions, by name. Raises DockyardError where one is
+    not published, or is that of the distribution itself.
+    """
+    found: dict[str, Path] = {}
+    problems = Problems()
+    for name in sorted({*names}):
+        place = published(store.root, name) if is_name(name) else None
+        if name == loaded.distro.name:
+            what = f"{name} is to be checked together with itself"
+            problems.add("distro.with-itself", what, fix="name another distribution with --with")
+        elif place is None:
+            what = f"the store has no repository of {name}"
+            fix = "build that distribution first"
+            problems.add("distro.not-published", what, str(store.root), fix=fix)
+        else:
+            found[name] = place
+    problems.raise_any()
+    return found
+
+
 def _loaded(path: Path) -> LoadedDistro:
     loaded = load_distro(path)
     if loaded.distro.repositories:
@@ -174,6 +203,7 @@ def _planned(
     store: Store,
     signer: Signer,
     origins: Origins | None,
+    beside: Mapping[str, Path],
     *,
     check: bool,
     mend: bool,
@@ -182,7 +212,7 @@ def _planned(
     check_suites(loaded, lock)
     tools = load_tools_lock().packages
     origins = origins or Origins.of_host(os.environ)
-    steps = distro_steps(loaded, lock, store, signer, tools, origins)
+    steps = distro_steps(loaded, lock, store, signer, tools, origins, beside)
     goals = [steps.check, steps.repository] if check else [steps.repository]
     last = LastPlan(store, record_name(DISTRIBUTION, loaded.directory))
     # What a fetch brought and is not there any more is no result, whatever is noted of it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import stat
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,30 +35,43 @@ def check_packages(work: Work, wanted: Checking) -> None:
     DockyardError with all that is wrong with them.
     """
     packages = [read_package(work.result(name) / PACKAGE) for name in wanted.made]
-    if problems := _problems(packages, wanted.places):
+    if problems := _problems(packages, wanted.places, _below(wanted.directories)):
         raise DockyardError(*problems)
     (work.out / "report.json").write_text(json.dumps({"packages": len(packages)}))
 
 
 def check_repository(
-    directory: Path, positions: Mapping[str, Position] | None = None
+    directory: Path,
+    positions: Mapping[str, Position] | None = None,
+    beside: Iterable[Path] = (),
 ) -> tuple[Problem, ...]:
-    """Every problem of the packages below a directory. positions: of declarations by name."""
-    packages = [read_package(path) for path in sorted(directory.rglob("*.rpm"))]
-    return _problems(packages, positions or {})
+    """Every problem of the packages below a directory. positions: of declarations by name. beside:
+    directories of packages that may be installed with them, and are sound by themselves.
+    """
+    return _problems(_below([directory]), positions or {}, _below(beside))
 
 
-def _problems(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> tuple[Problem, ...]:
-    return (*_unmet(packages, places), *_conflicts(packages, places))
+def _below(directories: Iterable[Path]) -> list[RpmFile]:
+    return [read_package(path) for each in directories for path in sorted(each.rglob("*.rpm"))]
 
 
-def _unmet(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[Problem]:
+def _problems(
+    packages: Sequence[RpmFile], places: Mapping[str, Position], beside: Sequence[RpmFile]
+) -> tuple[Problem, ...]:
+    return (*_unmet(packages, places, beside), *_conflicts(packages, places, beside))
+
+
+def _unmet(
+    packages: Sequence[RpmFile], places: Mapping[str, Position], beside: Sequence[RpmFile]
+) -> list[Problem]:
     """Requirements that no package meets."""
     pool = solv.Pool()
-    architectures = {package.architecture for package in packages} - {"noarch"}
+    architectures = {each.architecture for each in (*packages, *beside)} - {"noarch"}
     pool.setarch(min(architectures, default=Architecture.X86_64))
     repository = pool.add_repo("checked")
     known = [(package, _solvable(pool, repository, package)) for package in packages]
+    for package in beside:
+        _solvable(pool, repository, package)
     pool.addfileprovides()
     pool.createwhatprovides()
     missing: dict[str, list[str]] = defaultdict(list)
@@ -76,7 +89,8 @@ def _unmet(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[
                 f"nothing provides {text}, which {', '.join(sorted(names))} requires",
                 places.get(first, first),
                 fix="declare a component that provides it, in a file that distro.yaml names under "
-                "`components`, or drop it with `dropRequires`",
+                "`components`, or drop it with `dropRequires`; where another distribution of this "
+                "store has it, name that one with --with",
             )
         )
     return problems or _uninstallable(pool, known, places)
@@ -129,12 +143,19 @@ def _uninstallable(
     return problems
 
 
-def _conflicts(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> list[Problem]:
-    """Paths that packages claim with different content, mode, owner or target."""
+def _conflicts(
+    packages: Sequence[RpmFile], places: Mapping[str, Position], beside: Sequence[RpmFile]
+) -> list[Problem]:
+    """Paths that packages claim with different content, mode, owner or target. beside: others,
+    among which conflicts do not count; a package takes the place of one of its name.
+    """
+    names = {package.name for package in packages}
+    others_names = {package.name for package in beside} - names
+    beside = [package for package in beside if package.name in others_names]
     claims: dict[str, dict[tuple[object, ...], str]] = defaultdict(dict)
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    apart = _apart(packages)
-    for package in packages:
+    apart = _apart([*packages, *beside])
+    for package in (*beside, *packages):
         digests = package.header.texts(Tag.FILEDIGESTS)
         for file, digest in zip(package.files(), digests, strict=True):
             kind = stat.S_IFMT(file.mode)
@@ -145,7 +166,8 @@ def _conflicts(packages: Sequence[RpmFile], places: Mapping[str, Position]) -> l
             if claim in others:
                 continue
             for name in others.values():
-                if frozenset((name, package.name)) not in apart:
+                both = {name, package.name}
+                if not both <= others_names and frozenset(both) not in apart:
                     found[(name, package.name)].append(file.path)
             others[claim] = package.name
     return [

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from dockyard.distro.arguments import (
@@ -71,10 +72,13 @@ def distro_steps(
     signer: Signer,
     tools: Iterable[Pin],
     origins: Origins,
+    beside: Mapping[str, Path] | None = None,
 ) -> DistroSteps:
     """The steps that make the repository of a distribution. store: what it has of upstream's
-    packages is not fetched. Raises DockyardError for declarations that fit nothing.
+    packages is not fetched. beside: the published repositories of other distributions that this one
+    is checked together with, by name. Raises DockyardError for declarations that fit nothing.
     """
+    beside = beside or {}
     planner = _Planner(loaded, lock, store, origins)
     conversions, own = planner.conversions(), planner.own()
     planner.problems.raise_any()
@@ -101,9 +105,14 @@ def distro_steps(
     )
     check = Step.of(
         "check",
-        "Check relations and file conflicts",
+        "Check relations and file conflicts" + "".join(f", with {name}" for name in beside),
         "dockyard.distro.check:check_packages",
-        Checking(tuple(sorted(step.name for step in made)), loaded.places()),
+        Checking(
+            tuple(sorted(step.name for step in made)),
+            loaded.places(),
+            {name: place.name for name, place in beside.items()},
+            tuple(beside.values()),
+        ),
         made,
         pure=True,
     )
