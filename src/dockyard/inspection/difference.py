@@ -7,7 +7,6 @@ other facts are the same, and *different* else.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from dockyard.archive import Entry, Kind
 from dockyard.host import stopping
 from dockyard.host.files import data_ranges
 from dockyard.inspection.image import Inspected, InspectedPartition
+from dockyard.inspection.lines import changed_lines
 from dockyard.inspection.packages import InstalledPackage
 from dockyard.model.family import ESP_MOUNT
 
@@ -263,5 +263,4 @@ def _lines(one: Inspected, two: Inspected, path: str) -> tuple[str, ...]:
         if data is None or b"\0" in data or _PRIVATE in data:
             return ()
         texts.append(data.decode(errors="replace").splitlines())
-    before, after = texts
-    return tuple(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
+    return changed_lines(*texts)
