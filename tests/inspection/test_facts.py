@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.inspection.accounts import services_of, users_of
 from dockyard.inspection.boot import BootEntry, boot_of, variables
@@ -114,6 +116,21 @@ def test_accounts_are_told_with_how_they_can_log_in() -> None:
         "ops": ("set", 1, ("wheel",), True),
         "open": ("none", 0, (), True),
     }
+
+
+def test_users_are_in_the_groups_that_name_them_however_many_there_are() -> None:
+    count = 20_000
+    tree = made(
+        {
+            "/etc/passwd": "".join(f"u{n}:x:{n}:{n}::/:/bin/sh\n" for n in range(count)),
+            "/etc/group": "".join(f"g{n}:x:{n}:u{n},u0,u0\n" for n in range(count)),
+        }
+    )
+    begun = time.process_time()
+    found = users_of(tree)
+    assert time.process_time() - begun < 5  # twenty seconds, if each looked through all groups
+    assert found[0].groups == tuple(f"g{n}" for n in range(count))
+    assert [user.groups for user in found[1:]] == [(f"g{n}",) for n in range(1, count)]
 
 
 def test_units_are_enabled_by_links_and_masked_by_one_to_nothing() -> None:

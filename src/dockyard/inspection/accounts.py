@@ -34,7 +34,10 @@ class User:
 def users_of(tree: Tree) -> tuple[User, ...]:
     """The accounts of a tree, by uid and name."""
     hashes = {row[0]: row[1] for row in _rows(tree, "/etc/shadow", 2)}
-    members = [(row[0], row[3].split(",")) for row in _rows(tree, "/etc/group", 4)]
+    groups: dict[str, list[str]] = {}
+    for row in _rows(tree, "/etc/group", 4):
+        for member in dict.fromkeys(row[3].split(",")):
+            groups.setdefault(member, []).append(row[0])
     found = []
     for row in _rows(tree, "/etc/passwd", 7):
         name, password, uid, gid, _, home, shell = row[:7]
@@ -51,7 +54,7 @@ def users_of(tree: Tree) -> tuple[User, ...]:
                 shell,
                 _password(hashed),
                 sum(1 for line in keys.splitlines() if line.strip() and line[0] != "#"),
-                tuple(group for group, names in members if name in names),
+                tuple(groups.get(name, ())),
             )
         )
     return tuple(sorted(found, key=lambda user: (user.uid, user.name)))
