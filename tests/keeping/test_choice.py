@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,24 @@ def test_as_many_go_as_it_takes_and_those_that_took_longest_to_make_last() -> No
 def test_what_is_held_stays_whatever_is_asked() -> None:
     found = inventory(result("a"), result("b", "a"), held=frozenset({"b", "id-a"}))
     assert choose(found, Wish(everything=True, most=0), NOW) == {}
+
+
+def test_what_was_imported_stays_with_all_below_for_as_long_as_the_latest_needs_it() -> None:
+    found = inventory(
+        result("tree"), result("disk", "tree"), result("image", "disk"), result("old", "tree")
+    )
+    found = replace(found, imported={"disk": NOW + 2, "tree": NOW + 1, "image": NOW + 1})
+    assert found.awaited == {"image": NOW + 1, "disk": NOW + 2, "tree": NOW + 2}
+    assert choose(found, Wish(), NOW) == {"old": NOBODYS}
+
+
+def test_a_large_import_is_looked_at_once() -> None:
+    names = [f"result-{number:05}" for number in range(5000)]
+    chain = [result(name, *names[max(0, at - 4) : at]) for at, name in enumerate(names)]
+    found = replace(inventory(*chain), imported=dict.fromkeys(names, NOW))
+    begun = time.process_time()
+    assert found.awaited == dict.fromkeys(names, NOW)
+    assert time.process_time() - begun < 1  # several seconds, if it were for each result anew
 
 
 @st.composite

@@ -111,8 +111,9 @@ class Inventory:
         1970): those, and all that they were made of.
         """
         found: dict[str, float] = {}
-        for key, until in sorted(self.imported.items(), key=lambda item: item[1]):
-            found |= dict.fromkeys(self.with_all_below([key]), until)
+        for until in sorted(set(self.imported.values())):
+            keys = (key for key, each in self.imported.items() if each == until)
+            found |= dict.fromkeys(self.with_all_below(keys), until)
         return found
 
     def is_nobodys(self, key: str) -> bool:
