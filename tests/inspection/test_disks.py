@@ -18,7 +18,8 @@ from dockyard.filesystems.probe import probe
 from dockyard.formats.containers import Container, container_of, raw_disk
 from dockyard.formats.vhd_fixed import footer
 from dockyard.host.sandbox import Tools
-from dockyard.inspection.disks import open_disk
+from dockyard.inspection.disks import FoundPartition, open_disk
+from dockyard.inspection.subvolumes import read_subvolume
 from dockyard.inspection.systems import find_system
 from dockyard.tools.unpacked import ToolTrees
 
@@ -208,19 +209,28 @@ def test_a_table_that_lies_about_its_partitions_is_told_of(disk: Path, tools: To
 
 @pytest.mark.build
 def test_a_root_in_a_subvolume_is_found_with_those_that_its_fstab_mounts(
-    testing_tools: Tools, tmp_path: Path
+    testing_tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Fedora lays its disks out: the default is the outermost, which has no files."""
+    read: list[str] = []
+
+    def noted(partition: FoundPartition, path: str) -> Archive:
+        read.append(path)
+        return read_subvolume(partition, path)
+
+    monkeypatch.setattr("dockyard.inspection.systems.read_subvolume", noted)
     content, image = tmp_path / "content", tmp_path / "image"
     for path, text in {
         "root/etc/os-release": "ID=fedora\nVERSION_ID=42\n",
         "root/etc/fstab": f"UUID={GUID} / btrfs subvol=root 0 0\n"
-        f"UUID={GUID} /home btrfs subvol=home,compress=zstd:1 0 0\n",
+        f"UUID={GUID} /home btrfs subvol=home,compress=zstd:1 0 0\n"
+        f"UUID={GUID} /srv btrfs subvol=home 0 0\nUUID={GUID} /opt btrfs subvol=home 0 0\n",
         "home/user/file": "of a user",
     }.items():
         (content / path).parent.mkdir(parents=True, exist_ok=True)
         (content / path).write_text(text)
-    (content / "root/home").mkdir()
+    for name in ("home", "srv", "opt"):
+        (content / "root" / name).mkdir()
     with image.open("wb") as file:
         file.truncate(160 * MIB)
     argv = ["mkfs.btrfs", "-q", "-U", str(GUID), "--rootdir", str(content)]
@@ -230,5 +240,7 @@ def test_a_root_in_a_subvolume_is_found_with_those_that_its_fstab_mounts(
         open_disk(image, tmp_path, testing_tools), tmp_path, ToolTrees(testing_tools, testing_tools)
     )
     assert system.tree.text("/etc/os-release") == "ID=fedora\nVERSION_ID=42\n"
-    assert system.tree.text("/home/user/file") == "of a user"
+    assert system.tree.text("/home/user/file") == system.tree.text("/srv/user/file") == "of a user"
+    # Once for all places, and perhaps to see whether it is the root.
+    assert read.count("home") <= 2
     assert set(system.subvolumes[0]) == {"root", "home"} and system.mounts == {0: "/"}

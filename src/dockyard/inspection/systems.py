@@ -78,9 +78,9 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
         raise DockyardError(*(remarks or [_no_root(disk)]))
     mounts = {root: "/", **mounts_of(disk.partitions, archives, root)}
     placed = [Mounted(_inside(at), archives[number]) for number, at in mounts.items()]
-    placed += _subvolumes(readable, Tree(placed).text("/etc/fstab") or "")
-    esp = next((p.number for p in disk.partitions if p.entry.type_guid == ESP), None)
     subvolumes = {each.number: subvolumes_of(each) for each in readable}
+    placed += _subvolumes(readable, subvolumes, Tree(placed).text("/etc/fstab") or "")
+    esp = next((p.number for p in disk.partitions if p.entry.type_guid == ESP), None)
     return FoundSystem(Tree(placed), archives, mounts, subvolumes, esp, tuple(remarks))
 
 
@@ -96,16 +96,24 @@ def _root_in_subvolume(
     return None
 
 
-def _subvolumes(partitions: Sequence[FoundPartition], fstab: str) -> Iterator[Mounted]:
-    """The subvolumes that fstab(5) mounts below the root."""
+def _subvolumes(
+    partitions: Sequence[FoundPartition], known: Mapping[int, Sequence[str]], fstab: str
+) -> Iterator[Mounted]:
+    """The subvolumes that fstab(5) mounts below the root, each read once in however many places it
+    is. known: the paths of all, by the number of the partition.
+    """
+    read: dict[tuple[int, str], Archive] = {}
     for line in fstab.splitlines():
         fields = line.split()
         if len(fields) < 4 or not fields[1].startswith("/") or fields[1] == "/":
             continue
         path = subvolume_named(fields[3])
         for partition in partitions:
-            if path and _is_named(partition, fields[0]) and path in subvolumes_of(partition):
-                yield Mounted(_inside(fields[1]), read_subvolume(partition, path))
+            key = (partition.number, path)
+            if path in known[partition.number] and _is_named(partition, fields[0]):
+                if key not in read:
+                    read[key] = read_subvolume(partition, path)
+                yield Mounted(_inside(fields[1]), read[key])
 
 
 def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> Archive:
