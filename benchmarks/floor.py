@@ -30,12 +30,12 @@ from dockyard.archive.archive import TreeSource, linked
 from dockyard.archive.entry import order
 from dockyard.engine.store import Store
 from dockyard.filesystems import FilesystemSpec, ext4
-from dockyard.host import files, namespace
+from dockyard.host import namespace, removal
 from dockyard.host.sandbox import Tools
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.rpm.header import Tag
 from dockyard.packages.rpm.reader import read_package
-from dockyard.pipeline.arguments import INDEX, TREE, UPPER
+from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER
 from dockyard.pipeline.build import PlannedImage, plan_image
 from dockyard.pipeline.stack import package_trees
 from dockyard.tools.unpacked import trees_in
@@ -54,7 +54,7 @@ def main(verb: str, *words: str) -> None:
     namespace.enter()
     if verb == "remove":
         for word in words:
-            files.remove_tree(Path(word))
+            removal.remove_tree(Path(word))
         return
     image, store, scratch = map(Path, words)
     planned = plan_image(image, Store(store), Origins.of_host(os.environ))

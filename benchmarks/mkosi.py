@@ -18,7 +18,7 @@ import yaml
 
 from benchmarks import measure
 from dockyard.errors import DockyardError
-from dockyard.host import files, namespace
+from dockyard.host import namespace, removal
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.pins import fetch_pins, open_suites, pin
 from dockyard.packages.deb.solve import Wish, solve
@@ -83,7 +83,7 @@ def _prepare(root: Path, declared: dict[str, Any]) -> None:
     if not tree.is_dir():
         _unpack(root, tree, declared, origins)
     work = root / "work"
-    files.remove_tree(work)
+    removal.remove_tree(work)
     for name in _DIRECTORIES:
         (work / name).mkdir(parents=True)
     packages = "".join(f"\n    {name}" for name in declared["image"])
@@ -110,7 +110,7 @@ def _unpack(root: Path, tree: Path, declared: dict[str, Any], origins: Origins) 
     purpose = Purpose("mkosi", "to compare with", names)
     declaration = DeclaredTree("mkosi", suite, (purpose,), declared["links"], _DROP, _PYTHON)
     part = root / "tree.part"
-    files.remove_tree(part)
+    removal.remove_tree(part)
     unpack([blobs.path(each.digest) for each in pins], part, drop=_DROP)
     finish_tree(part, declaration)
     (part / "etc/resolv.conf").touch()

@@ -74,3 +74,4 @@ def test_names_and_links_are_those_of_the_right_file_system(tree: Tree) -> None:
 def test_a_file_that_is_too_large_is_not_read(tree: Tree) -> None:
     assert tree.whole("/etc/secret", 5) is None
     assert tree.whole("/etc/secret", 15) == b"the image's own"
+    assert (tree.head("/etc/secret", 3), tree.head("/etc/nothing", 3)) == (b"the", b"")

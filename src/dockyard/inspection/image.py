@@ -153,7 +153,7 @@ def distribution_of(tree: Tree) -> Distribution:
 def architecture_of(tree: Tree) -> Architecture | None:
     """What processor the programs of a tree are for; None where that is not known."""
     for path in _PROGRAMS:
-        head = (tree.whole(path, 64 << 20) or b"")[:20]
+        head = tree.head(path, 20)
         if head[:4] == b"\x7fELF" and len(head) == 20:
             order = "<" if head[5] == 1 else ">"
             return _MACHINES.get(struct.unpack_from(f"{order}H", head, 18)[0])

@@ -88,6 +88,15 @@ class Tree:
             return None
         return found[0].archive.read(found[1]) if entry.size <= most else None
 
+    def head(self, path: str, length: int) -> bytes:
+        """The first bytes of a regular file; none where there is none."""
+        found = self._resolved(path)
+        entry = found and found[0].archive.find(found[1])
+        if found is None or entry is None or entry.kind not in (Kind.FILE, Kind.HARDLINK):
+            return b""
+        with found[0].archive.open(found[1]) as data:
+            return data.read(length)
+
     def text(self, path: str) -> str | None:
         """The content of a regular file of up to 16 MiB as text; None where there is none."""
         data = self.whole(path, _MOST_TEXT)
