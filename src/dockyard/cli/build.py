@@ -10,7 +10,7 @@ import click
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
-from dockyard.cli.image_options import image_options
+from dockyard.cli.image_options import image_options, output_file_option
 from dockyard.cli.options import jobs_option, origins_of, progress_option
 from dockyard.cli.verb import Verb, remark, wants_json
 
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @image_options
 @progress_option
-@click.option(
-    "--output-image-file",
-    "--output-path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to put the image. Default: output.image.path of the file, or the image's name.",
-)
+@output_file_option
 @jobs_option
 @click.option("--verify", is_flag=True, help="Build twice, from nothing, and compare every byte.")
 def command(

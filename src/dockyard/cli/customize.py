@@ -9,6 +9,7 @@ import click
 from dockyard.cli.answer import Answer
 from dockyard.cli.build import built_answer
 from dockyard.cli.display import display
+from dockyard.cli.image_options import output_file_option, output_format_option
 from dockyard.cli.options import (
     jobs_option,
     origin_options,
@@ -31,17 +32,8 @@ from dockyard.cli.verb import Verb, remark
     type=click.Path(dir_okay=False, path_type=Path),
     help="The image to customize. Default: input.image.path of the file.",
 )
-@click.option(
-    "--output-image-file",
-    "--output-path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to put the new image. Default: output.image.path of the file, or its name.",
-)
-@click.option(
-    "--output-image-format",
-    help="Format of the new image: raw, qcow2, vhd-fixed, tar or tar-zst. Default: "
-    "output.image.format of the file, or raw.",
-)
+@output_file_option
+@output_format_option
 @origin_options
 @store_option
 @jobs_option
