@@ -37,6 +37,11 @@ class Container(StrEnum):
     VHDX = "vhdx"
     VMDK = "vmdk"
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether the file begins with the raw disk, and need not be converted."""
+        return self not in _QEMU
+
 
 _QEMU = {
     Container.QCOW2: "qcow2",

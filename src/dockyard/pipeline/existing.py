@@ -23,6 +23,7 @@ from dockyard.model.packages import Pin
 from dockyard.pipeline.untouched import stamp_of
 
 if TYPE_CHECKING:
+    from dockyard.formats.containers import Container
     from dockyard.inspection.disks import FoundDisk
     from dockyard.inspection.systems import FoundSystem
     from dockyard.tools.unpacked import ToolTrees
@@ -38,9 +39,9 @@ _LARGEST_ID = 65535  # that a namespace of subordinate ids holds
 class ExistingPartition:
     """A partition of an image that exists, as it is in the table, and what it holds.
 
-    start, size: bytes. kind, module: of the file system, for what is read and written anew; both
-    empty for what is kept as it is. uuid, name: of the file system, as its tools print them. mount:
-    where it is in the tree; empty for what is not in it.
+    start, size: bytes. module: of the file system, for what is read and written anew; empty for
+    what is kept as it is. uuid, name: of the file system, as its tools print them. mount: where it
+    is in the tree; empty for what is not in it.
     """
 
     number: int
@@ -50,7 +51,6 @@ class ExistingPartition:
     attributes: int
     start: int
     size: int
-    kind: str
     module: str
     uuid: str
     name: str
@@ -64,13 +64,13 @@ class DiskSource:
     image: the file, stamp: what shows that it is still what was read. digest: of its content.
     container: what it comes in. size: bytes of the disk. table: the GUID of its partition table.
     boot_code: of its first sector, in hex digits. epoch: seconds, the newest time of a file in it:
-    what is made is not newer. title: of the distribution. package_count: how many it has.
+    what is made is not newer. package_count: how many it has.
     """
 
     image: Path
     stamp: str
     digest: str
-    container: str
+    container: Container
     size: int
     table: str
     boot_code: str
@@ -78,7 +78,6 @@ class DiskSource:
     epoch: int
     architecture: Architecture
     family: Family
-    title: str
     package_count: int
     tools: tuple[Pin, ...]
 
@@ -128,7 +127,7 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         image=image,
         stamp=stamp,
         digest=known["digest"],
-        container=container.value,
+        container=container,
         size=facts["size"],
         table=facts["table"],
         boot_code=facts["bootCode"],
@@ -136,7 +135,6 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         epoch=facts["epoch"],
         architecture=Architecture(facts["architecture"]),
         family=family,
-        title=facts["title"],
         package_count=facts["packages"],
         tools=load_tools_lock().packages,
     )
@@ -193,7 +191,6 @@ def _read(image: Path, store: Store, tools: ToolTrees) -> dict[str, Any]:
             "epoch": max(0, max(times, default=0) // _NANOSECONDS),
             "architecture": architecture.value,
             "family": distribution.family.name,
-            "title": distribution.title,
             "packages": len(installed(system.tree).packages),
         }
 
@@ -210,7 +207,6 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             attributes=entry.attributes,
             start=entry.start,
             size=entry.size,
-            kind=content.kind if content and mount else "",
             module=content.module if content and mount else "",
             uuid=content.uuid if content else "",
             name=content.label if content else "",

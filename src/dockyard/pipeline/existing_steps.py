@@ -21,12 +21,11 @@ from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 
 _EXISTING = "dockyard.pipeline.steps.existing"
-_DIRECT = ("raw", "vhd-fixed")
 
 
 def disk_of(source: DiskSource) -> ExistingDisk:
     """How steps find the raw disk."""
-    made = () if source.container in _DIRECT else (DISK,)
+    made = () if source.container.is_raw else (DISK,)
     return ExistingDisk(source.digest, source.size, str(source.image), source.stamp, *made)
 
 

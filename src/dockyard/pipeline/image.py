@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dockyard.engine.step import Step
 from dockyard.formats import Part
@@ -11,13 +12,15 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, WriteFilesystem
 from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
-from dockyard.pipeline.existing import DiskSource
-from dockyard.pipeline.existing_steps import existing_systems, root_step
 from dockyard.pipeline.filesystem_steps import FileSystemSteps, filesystem_steps
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
 from dockyard.pipeline.package_steps import packages_step
 from dockyard.pipeline.request import ImageRequest
+from dockyard.pipeline.source import PackageSource
 from dockyard.tools.trees import tools_step
+
+if TYPE_CHECKING:
+    from dockyard.pipeline.existing import DiskSource
 
 _STEPS = "dockyard.pipeline.steps"
 
@@ -66,9 +69,9 @@ class ImageSteps:
 def image_steps(request: ImageRequest) -> ImageSteps:
     """All steps of an image."""
     tools = tools_step(request.source.tools, request.origins)
-    if isinstance(request.source, DiskSource):
-        return _of_disk(request, request.source, tools)
-    return _of_packages(request, tools)
+    if isinstance(request.source, PackageSource):
+        return _of_packages(request, tools)
+    return _of_disk(request, request.source, tools)
 
 
 def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
@@ -92,6 +95,9 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
 
 
 def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSteps:
+    # A build from packages need not load it.
+    from dockyard.pipeline.existing_steps import existing_systems, root_step
+
     root, convert = root_step(source, tools)
     whole = merged(ROOT, "Merge the root", layers_over(request, root), request.epoch)
     systems = FileSystemSteps({}, (), ())

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.config import LoadedImage, check_files, load_image, referenced
 from dockyard.disk.fstab import fstab
@@ -29,7 +30,6 @@ from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
-from dockyard.pipeline.existing import DiskSource
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
@@ -40,6 +40,9 @@ from dockyard.tree.additional import added_paths
 from dockyard.tree.every import AnySetting
 from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.settings import scripts_of, settings_of
+
+if TYPE_CHECKING:
+    from dockyard.pipeline.existing import DiskSource
 
 
 @dataclass(frozen=True)
