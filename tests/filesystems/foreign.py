@@ -24,7 +24,7 @@ from dockyard.host import namespace as host_namespace
 from dockyard.host.sandbox import Tools
 
 _TESTS = Path(__file__).parents[1]
-_SECTOR = 512
+SECTOR = 512
 _VALUES = (0, 1, 0x7F, 0x80, 0xFF)
 
 
@@ -68,7 +68,7 @@ def formatted(tools: Tools, image: Path, size: int, *argv: str) -> Path:
     return image
 
 
-def _used(image: Path) -> Iterator[int]:
+def sectors_in_use(image: Path) -> Iterator[int]:
     """Where the sectors of an image lie that are not all zeros."""
     with open(image, "rb") as opened:
         at = 0
@@ -77,9 +77,9 @@ def _used(image: Path) -> Iterator[int]:
                 at = os.lseek(opened.fileno(), at, os.SEEK_DATA)
             except OSError:
                 return
-            if any(os.pread(opened.fileno(), _SECTOR, at)):
+            if any(os.pread(opened.fileno(), SECTOR, at)):
                 yield at
-            at += _SECTOR
+            at += SECTOR
 
 
 def survives(
@@ -88,13 +88,13 @@ def survives(
     """Damage an image at random, again and again, but for a part of it: each time it is read or
     refused. Says how often which.
     """
-    used = [at for at in _used(image) if at not in but]
+    used = [at for at in sectors_in_use(image) if at not in but]
     chance, outcomes = random.Random(image.name), {"read": 0, "refused": 0}
     with open(image, "rb+") as opened:
         for _ in range(rounds):
             sound: dict[int, bytes] = {}
             for _ in range(chance.choice((1, 4, 16))):
-                place = chance.choice(used) + chance.randrange(_SECTOR)
+                place = chance.choice(used) + chance.randrange(SECTOR)
                 size = chance.choice((1, 1, 4, 64))
                 sound[place] = os.pread(opened.fileno(), size, place)
                 value = chance.choice((*_VALUES, chance.randrange(256)))

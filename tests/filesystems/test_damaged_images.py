@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from foreign import SECTOR, sectors_in_use
 
 from dockyard.archive import Archive, features
 from dockyard.errors import DockyardError
@@ -23,7 +23,6 @@ from nasty_archive import DATA, directory, file, plain
 
 SPEC = FilesystemSpec(UUID(int=7), epoch=1_767_225_600)
 SIZES = {"ext4": 16, "erofs": 0, "xfs": 300, "btrfs": 128, "vfat": 2}
-BLOCK = 512
 pytestmark = pytest.mark.build
 
 
@@ -34,20 +33,6 @@ class MappedExample(MappedImage):
 def _small() -> Archive:
     kept = [e for e in plain() if e.path not in (b"a/holes", b"a/large")]
     return Archive.from_entries(kept, DATA)
-
-
-def _used(image: Path) -> Iterator[int]:
-    """Where the blocks of an image lie that are not all zeros."""
-    with open(image, "rb") as opened:
-        at = 0
-        while True:
-            try:
-                at = os.lseek(opened.fileno(), at, os.SEEK_DATA)
-            except OSError:
-                return
-            if any(os.pread(opened.fileno(), BLOCK, at)):
-                yield at
-            at += BLOCK
 
 
 def _for(name: str) -> Archive:
@@ -61,12 +46,12 @@ def test_random_damage(tools: Tools, testing_tools: Tools, tmp_path: Path, name:
     filesystem, image = by_name(name), tmp_path / "image"
     given = tools if filesystem.needs == "main" else testing_tools
     filesystem.write(_for(name), image, SIZES[name] << 20, SPEC, given)
-    used = list(_used(image))
+    used = list(sectors_in_use(image))
     chance = random.Random(name)
     outcomes = {"read": 0, "refused": 0}
     with open(image, "rb+") as opened:
         for _ in range(120):
-            places = [chance.choice(used) + chance.randrange(BLOCK) for _ in range(6)]
+            places = [chance.choice(used) + chance.randrange(SECTOR) for _ in range(6)]
             sound: dict[int, bytes] = {}
             for place in places:
                 opened.seek(place)
@@ -94,13 +79,13 @@ def test_random_damage_of_compressed_data(tools: Tools, tmp_path: Path) -> None:
     archive = Archive.from_entries([file(path) for path in paths], dict.fromkeys(paths, words))
     spec = replace(SPEC, options={"compression": "lz4hc,level=9"})
     filesystem.write(archive, image, 0, spec, tools)
-    used, sound = list(_used(image)), image.read_bytes()
+    used, sound = list(sectors_in_use(image)), image.read_bytes()
     chance = random.Random("compressed")
     refused = 0
     for attempt in range(40):
         damaged = bytearray(sound)
         for _ in range(4):
-            damaged[chance.choice(used) + chance.randrange(BLOCK)] = chance.randrange(256)
+            damaged[chance.choice(used) + chance.randrange(SECTOR)] = chance.randrange(256)
         image.write_bytes(damaged)
         scratch = tmp_path / f"scratch{attempt}"
         scratch.mkdir()
