@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,6 @@ from dockyard.cli.options import store_option
 from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
     from dockyard.inspection import Inspected
 
 
@@ -58,9 +56,9 @@ def command(
         return Answer(text, as_json(found))
 
 
-def inspected(store: Path, *images: Path) -> AbstractContextManager[tuple[Inspected, ...]]:
+@contextmanager
+def inspected(store: Path, *images: Path) -> Iterator[tuple[Inspected, ...]]:
     """Images that are read, for as long as a block runs."""
-    from contextlib import contextmanager
     from tempfile import TemporaryDirectory
 
     from dockyard.formats.containers import container_of
@@ -68,18 +66,14 @@ def inspected(store: Path, *images: Path) -> AbstractContextManager[tuple[Inspec
     from dockyard.inspection import inspect_image
     from dockyard.tools.trees import tools_tree
 
-    @contextmanager
-    def read() -> Iterator[tuple[Inspected, ...]]:
-        for image in images:
-            container_of(image)  # what is no disk is told before any work
-        namespace.enter()
-        tools = tools_tree(store)
-        with TemporaryDirectory(prefix="dockyard-inspect-", dir=os.environ.get("TMPDIR")) as name:
-            found = []
-            for number, image in enumerate(images):
-                scratch = Path(name) / str(number)
-                scratch.mkdir()
-                found.append(inspect_image(image, scratch, tools))
-            yield tuple(found)
-
-    return read()
+    for image in images:
+        container_of(image)  # what is no disk is told before any work
+    namespace.enter()
+    tools = tools_tree(store)
+    with TemporaryDirectory(prefix="dockyard-inspect-") as name:
+        found = []
+        for number, image in enumerate(images):
+            scratch = Path(name) / str(number)
+            scratch.mkdir()
+            found.append(inspect_image(image, scratch, tools))
+        yield tuple(found)

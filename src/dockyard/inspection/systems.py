@@ -120,8 +120,7 @@ def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> 
     """What the file system of a partition holds. Raises DockyardError."""
     assert partition.content is not None
     module = by_name(partition.content.module)
-    given = tools.testing if module.needs == "testing" else tools.main
-    return module.read(partition.region, given, scratch)
+    return module.read(partition.region, tools.named(module.needs), scratch)
 
 
 def _inside(at: str) -> bytes:

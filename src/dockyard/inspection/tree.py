@@ -80,21 +80,27 @@ class Tree:
             pending += [each for each in reversed(entry.target.split(b"/")) if each]
         return self._place(at)
 
-    def whole(self, path: str, most: int) -> bytes | None:
-        """The content of a regular file of at most so many bytes; None where there is none."""
+    def _file(self, path: str) -> tuple[Archive, bytes, int] | None:
+        """Where a regular file is: the archive, the path in it, its size. None where none is."""
         found = self._resolved(path)
         entry = found and found[0].archive.find(found[1])
         if found is None or entry is None or entry.kind not in (Kind.FILE, Kind.HARDLINK):
             return None
-        return found[0].archive.read(found[1]) if entry.size <= most else None
+        return found[0].archive, found[1], entry.size
+
+    def whole(self, path: str, most: int) -> bytes | None:
+        """The content of a regular file of at most so many bytes; None where there is none."""
+        if (found := self._file(path)) is None:
+            return None
+        archive, at, size = found
+        return archive.read(at) if size <= most else None
 
     def head(self, path: str, length: int) -> bytes:
         """The first bytes of a regular file; none where there is none."""
-        found = self._resolved(path)
-        entry = found and found[0].archive.find(found[1])
-        if found is None or entry is None or entry.kind not in (Kind.FILE, Kind.HARDLINK):
+        if (found := self._file(path)) is None:
             return b""
-        with found[0].archive.open(found[1]) as data:
+        archive, at, _ = found
+        with archive.open(at) as data:
             return data.read(length)
 
     def text(self, path: str) -> str | None:

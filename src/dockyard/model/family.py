@@ -131,43 +131,34 @@ _ENTERPRISE = ("rhel", "almalinux", "centos", "ol", "rocky")
 _GRUB2 = "/boot/grub2/grub.cfg"
 
 
-def _dnf(database: str) -> Packaging:
+def _rpm(
+    database: str, manager: str, settings: str, state: str, logs: tuple[str, ...]
+) -> Packaging:
+    """settings: the directory of the manager's own."""
     return Packaging(
         kind=PackageKind.RPM,
         database=database,
         tool="rpm",
-        manager="dnf",
-        settings=("/etc/dnf", "/etc/yum.repos.d"),
-        state=("/var/lib/dnf",),
+        manager=manager,
+        settings=(settings, "/etc/yum.repos.d"),
+        state=(state,),
         lock=".rpm.lock",
-        logs=("/var/log/dnf*.log", "/var/log/hawkey.log"),
+        logs=logs,
     )
+
+
+def _dnf(database: str) -> Packaging:
+    logs = ("/var/log/dnf*.log", "/var/log/hawkey.log")
+    return _rpm(database, "dnf", "/etc/dnf", "/var/lib/dnf", logs)
 
 
 def _dnf5(database: str) -> Packaging:
-    return Packaging(
-        kind=PackageKind.RPM,
-        database=database,
-        tool="rpm",
-        manager="dnf5",
-        settings=("/etc/dnf", "/etc/yum.repos.d"),
-        state=("/usr/lib/sysimage/libdnf5",),
-        lock=".rpm.lock",
-        logs=("/var/log/dnf5.log*",),
-    )
+    state = "/usr/lib/sysimage/libdnf5"
+    return _rpm(database, "dnf5", "/etc/dnf", state, ("/var/log/dnf5.log*",))
 
 
 def _tdnf(database: str) -> Packaging:
-    return Packaging(
-        kind=PackageKind.RPM,
-        database=database,
-        tool="rpm",
-        manager="tdnf",
-        settings=("/etc/tdnf", "/etc/yum.repos.d"),
-        state=("/var/lib/tdnf",),
-        lock=".rpm.lock",
-        logs=("/var/log/tdnf.log",),
-    )
+    return _rpm(database, "tdnf", "/etc/tdnf", "/var/lib/tdnf", ("/var/log/tdnf.log",))
 
 
 _APT = Packaging(

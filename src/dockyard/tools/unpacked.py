@@ -17,6 +17,10 @@ class ToolTrees:
     main: Tools
     testing: Tools
 
+    def named(self, name: str) -> Tools:
+        """The tree of a name, as the modules of file systems say which one they need."""
+        return self.testing if name == "testing" else self.main
+
 
 def trees_in(result: Path) -> ToolTrees:
     """The trees in a result."""

@@ -48,8 +48,8 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
     for part in sorted(wanted.parts, key=lambda each: each.mount):
         work.progress(f"reading {part.mount}")
         module = by_name(part.module)
-        given = tools.testing if module.needs == "testing" else tools.main
-        found = module.read(Region(disk, part.start, part.size), given, scratch)
+        region = Region(disk, part.start, part.size)
+        found = module.read(region, tools.named(module.needs), scratch)
         at = os.fsencode(part.mount.strip("/"))
         whole = found if whole is None else archive.joined(whole, at, found)
     assert whole is not None

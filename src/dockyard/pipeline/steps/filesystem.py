@@ -105,8 +105,7 @@ def _bootable(content: Archive, uki: str, wanted: WriteFilesystem, work: Work) -
 
 def _tools(work: Work, wanted: WriteFilesystem) -> Tools:
     """The tools that write and read it."""
-    trees = trees_in(work.result(TOOLS))
-    return trees.testing if by_name(wanted.type).needs == "testing" else trees.main
+    return trees_in(work.result(TOOLS)).named(by_name(wanted.type).needs)
 
 
 def _oldest_kernel(whole: Archive) -> str | None:
