@@ -65,7 +65,7 @@ def test_ids_come_from_the_seed_alone() -> None:
     first, again = (lay_out(two_partitions(), b"seed") for _ in range(2))
     other = lay_out(two_partitions(), b"other")
     assert first == again
-    ids = [first.guid, *(item.guid for item in first.partitions)]
+    ids: list[UUID | None] = [first.guid, *(item.guid for item in first.partitions)]
     ids += [item.filesystem.uuid for item in first.partitions if item.filesystem]
     ids += [item.filesystem.hash_seed for item in first.partitions if item.filesystem]
     assert len(set(ids)) == 7

@@ -22,16 +22,18 @@ class FileSystemLayout:
     """A file system that is made on a partition, with ids that are derived.
 
     device: the id in the image file of the partition or verity device that carries it.
-    options: what its module in `filesystems` documents as its own.
+    options: what its module in `filesystems` documents as its own. label: of one that existed
+    before; None for one that is named as its partition is.
     """
 
     device: str
     type: FileSystemType
     uuid: UUID
-    hash_seed: UUID
+    hash_seed: UUID | None
     mount: MountPoint | None = None
     subvolumes: tuple[BtrfsSubvolume, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    label: str | None = None
 
     @property
     def uuid_text(self) -> str:
@@ -57,7 +59,8 @@ class VerityLayout:
 @dataclass(frozen=True, slots=True)
 class PartitionLayout:
     """One partition. start, size: bytes. grow: it took what was left of the disk. swap: the id of
-    the swap space that it holds in place of a file system.
+    the swap space that it holds in place of a file system. kept: whether it keeps what it holds in
+    an image that exists, whatever that is.
     """
 
     number: int
@@ -72,6 +75,7 @@ class PartitionLayout:
     filesystem: FileSystemLayout | None = None
     verity: VerityLayout | None = None
     swap: UUID | None = None
+    kept: bool = False
 
     @property
     def grows_when_booted(self) -> bool:
@@ -98,6 +102,8 @@ class PartitionLayout:
         """
         if self.filesystem is None:
             return self.label[:_LONGEST_SWAP]
+        if self.filesystem.label is not None:
+            return self.filesystem.label
         if self.filesystem.type.is_fat:
             return self.label.translate(_NOT_IN_FAT).strip()[:_LONGEST_FAT].upper()
         return self.label[:_LONGEST]

@@ -83,5 +83,5 @@ def needs_namespace(steps: ImageSteps) -> bool:
 
 def _bare(layout: DiskLayout) -> DiskLayout:
     """What of a layout is in the partition table."""
-    bare = [replace(each, filesystem=None, verity=None) for each in layout.partitions]
+    bare = [replace(each, filesystem=None, verity=None, kept=False) for each in layout.partitions]
     return replace(layout, partitions=tuple(bare))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from dockyard.config import LoadedImage, check_files, load_image
 from dockyard.disk.layout import NO_DISK
-from dockyard.disk.partitions import DiskLayout, PartitionLayout
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.formats import Part
@@ -18,7 +16,8 @@ from dockyard.model.image import Image
 from dockyard.model.os import Initrd
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, refusals
-from dockyard.pipeline.existing import DiskSource, read_existing
+from dockyard.pipeline.existing import read_existing
+from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.request import ImageRequest, Output, read_settings
 from dockyard.pipeline.together import Together
 
@@ -113,27 +112,3 @@ def _input_of(loaded: LoadedImage, given: Path | None) -> Path:
             fix="give --image-file, or add input.image.path to the file",
         )
     )
-
-
-def layout_of(source: DiskSource) -> DiskLayout:
-    """The disk as it is: the same partitions at the same places with the same ids."""
-    return DiskLayout(
-        size=source.size,
-        guid=UUID(source.table),
-        partitions=tuple(_partitions(source)),
-        boot_code=bytes.fromhex(source.boot_code),
-    )
-
-
-def _partitions(source: DiskSource) -> Iterator[PartitionLayout]:
-    for each in source.partitions:
-        yield PartitionLayout(
-            number=each.number,
-            id="",
-            label=each.label,
-            start=each.start,
-            size=each.size,
-            type_guid=UUID(each.type_guid),
-            guid=UUID(each.guid),
-            attributes=each.attributes,
-        )

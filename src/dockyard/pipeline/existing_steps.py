@@ -1,11 +1,10 @@
-"""The steps that take an image that exists apart, and write its partitions anew."""
+"""The steps that take an image that exists apart, and keep what is not written anew."""
 
 from __future__ import annotations
 
-from uuid import UUID
+from collections.abc import Mapping
 
 from dockyard.engine.step import Step
-from dockyard.model.filesystems import FileSystemType
 from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
     ExistingDisk,
@@ -13,11 +12,8 @@ from dockyard.pipeline.arguments.existing import (
     MountedPart,
     TakeRoot,
 )
-from dockyard.pipeline.arguments.image import WriteFilesystem
 from dockyard.pipeline.arguments.names import DISK
 from dockyard.pipeline.existing import DiskSource, ExistingPartition
-from dockyard.pipeline.filesystem_steps import FileSystemSteps, filesystem_step
-from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 
 _EXISTING = "dockyard.pipeline.steps.existing"
@@ -59,26 +55,16 @@ def root_step(source: DiskSource, tools: Step) -> tuple[Step, Step | None]:
     return root, convert
 
 
-def existing_systems(
-    request: ImageRequest, source: DiskSource, whole: Stack, convert: Step | None, tools: Step
-) -> FileSystemSteps:
-    """The steps of all partitions: file systems that are mounted are written anew with the ids that
-    they had; what is not mounted is kept as it is.
-    """
-    steps: dict[str, Step] = {}
-    proofs: list[Step] = []
-    fat: list[tuple[WriteFilesystem, Stack]] = []
-    for partition in source.partitions:
-        key = str(partition.number)
-        if not partition.mount:
-            steps[key] = _kept(source, partition, convert)
-            continue
-        wanted = _written(request, source, partition, whole)
-        steps[key], proof = filesystem_step(wanted, whole, tools, None)
-        proofs.append(proof)
-        if partition.module == "vfat":
-            fat.append((wanted, whole))
-    return FileSystemSteps(steps, tuple(proofs), tuple(fat))
+def kept_steps(
+    request: ImageRequest, source: DiskSource, convert: Step | None
+) -> Mapping[str, Step]:
+    """The steps that keep partitions as they are, whatever they hold, by the key of each."""
+    held = {partition.number: partition for partition in source.partitions if not partition.mount}
+    return {
+        laid.key: _kept(source, held[laid.number], convert)
+        for laid in request.layout.partitions
+        if laid.kept
+    }
 
 
 def _kept(source: DiskSource, partition: ExistingPartition, convert: Step | None) -> Step:
@@ -91,32 +77,3 @@ def _kept(source: DiskSource, partition: ExistingPartition, convert: Step | None
         (convert,) if convert else (),
         name=f"keep-{partition.number}",
     )
-
-
-def _written(
-    request: ImageRequest, source: DiskSource, partition: ExistingPartition, whole: Stack
-) -> WriteFilesystem:
-    others = tuple(sorted(path for path in source.mounts if path != partition.mount))
-    return WriteFilesystem(
-        key=str(partition.number),
-        type=FileSystemType(partition.module),
-        size=partition.size,
-        uuid=_uuid(partition),
-        label=partition.name,
-        hash_seed=None,
-        options={},
-        mount=partition.mount,
-        others=others,
-        loader=request.family.loader,
-        architecture=request.architecture,
-        epoch=request.epoch,
-        root=whole.root.name,
-        below=whole.names,
-    )
-
-
-def _uuid(partition: ExistingPartition) -> UUID:
-    """The UUID that gives a file system the id that it had: FAT has eight digits of one."""
-    if partition.module == "vfat":
-        return UUID(hex=partition.uuid.replace("-", "").ljust(32, "0"))
-    return UUID(partition.uuid)

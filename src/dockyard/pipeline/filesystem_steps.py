@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dockyard.disk.layout import PartitionLayout
@@ -25,12 +25,20 @@ class FileSystemSteps:
     fat: tuple[tuple[WriteFilesystem, Stack], ...]
 
 
-def filesystem_steps(
-    request: ImageRequest, whole: Stack, boot: Stack, uki: Step, tools: Step
-) -> FileSystemSteps:
-    """The steps of all partitions. whole: the root tree. boot: what the EFI system partition is
-    made of, beside the UKI.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What goes into a file system: of which root tree, and the step that makes what it boots, for
+    an EFI system partition that is made anew.
     """
+
+    stack: Stack
+    uki: Step | None = None
+
+
+def filesystem_steps(
+    request: ImageRequest, held: Callable[[PartitionLayout], Held], tools: Step
+) -> FileSystemSteps:
+    """The steps of all partitions. held: what goes into the file system of each."""
     steps: dict[str, Step] = {}
     proofs: list[Step] = []
     fat: list[tuple[WriteFilesystem, Stack]] = []
@@ -39,23 +47,23 @@ def filesystem_steps(
             steps[partition.key] = _swap(partition, tools)
         if partition.filesystem is None:
             continue
-        boots = _boots(partition, request.family.esp)
-        stack, loaded = (boot, uki) if boots else (whole, None)
-        wanted = _filesystem(request, partition, stack, loaded)
-        steps[partition.key], proof = filesystem_step(wanted, stack, tools, loaded)
+        content = held(partition)
+        wanted = _filesystem(request, partition, content)
+        steps[partition.key], proof = filesystem_step(wanted, content.stack, tools, content.uki)
         proofs.append(proof)
         if partition.filesystem.type.is_fat and wanted.mount:
-            fat.append((wanted, stack))
+            fat.append((wanted, content.stack))
     return FileSystemSteps(steps, tuple(proofs), tuple(fat))
 
 
-def _boots(partition: PartitionLayout, esp: str) -> bool:
+def boots(partition: PartitionLayout, esp: str) -> bool:
+    """Whether a partition is the EFI system partition. esp: where that is mounted."""
     system = partition.filesystem
     return system is not None and any(mount.path == esp for mount, _ in system.mounts)
 
 
 def _filesystem(
-    request: ImageRequest, partition: PartitionLayout, stack: Stack, uki: Step | None
+    request: ImageRequest, partition: PartitionLayout, content: Held
 ) -> WriteFilesystem:
     system = partition.filesystem
     assert system is not None
@@ -79,9 +87,9 @@ def _filesystem(
         loader=request.family.loader,
         architecture=request.architecture,
         epoch=request.epoch,
-        root=stack.root.name,
-        below=stack.names,
-        uki=uki.name if uki else None,
+        root=content.stack.root.name,
+        below=content.stack.names,
+        uki=content.uki.name if content.uki else None,
         position=request.partition_position(partition.number),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dockyard.engine.step import Step
@@ -12,7 +12,7 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, WriteFilesystem
 from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
-from dockyard.pipeline.filesystem_steps import FileSystemSteps, filesystem_steps
+from dockyard.pipeline.filesystem_steps import FileSystemSteps, Held, boots, filesystem_steps
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
 from dockyard.pipeline.package_steps import packages_step
 from dockyard.pipeline.request import ImageRequest
@@ -76,7 +76,7 @@ def image_steps(request: ImageRequest) -> ImageSteps:
 
 def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
     format_ = format_by_name(request.output.format)
-    layers = layers_over(request, packages_step(request, tools))
+    layers = layers_over(request, packages_step(request, tools), tools)
     whole = merged(ROOT, "Merge the root", layers, request.epoch)
     boot = whole
     if not (request.settings.post_scripts or request.settings.final_scripts):
@@ -87,7 +87,10 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
     uki = uki_step(request, boot, initrd, tools)
     systems = FileSystemSteps({}, (), ())
     if Part.DISK in format_.needs:
-        systems = filesystem_steps(request, whole, boot, uki, tools)
+        esp = request.family.esp
+        systems = filesystem_steps(
+            request, lambda each: Held(boot, uki) if boots(each, esp) else Held(whole), tools
+        )
     has_uki = bool(format_.needs & {Part.DISK, Part.UKI})
     booted = BootSteps(kernel_step(boot), initrd, uki)
     manifest = _manifest(request, whole, systems.fat, tools, uki if has_uki else None)
@@ -96,15 +99,21 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
 
 def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSteps:
     # A build from packages need not load it.
-    from dockyard.pipeline.existing_steps import existing_systems, root_step
+    from dockyard.pipeline.existing_steps import kept_steps, root_step
 
     root, convert = root_step(source, tools)
-    whole = merged(ROOT, "Merge the root", layers_over(request, root), request.epoch)
+    whole = merged(ROOT, "Merge the root", layers_over(request, root, tools), request.epoch)
+    # What names the root by its hash comes over it, and is on other partitions than that.
+    booted = whole
     systems = FileSystemSteps({}, (), ())
     if Part.DISK in format_by_name(request.output.format).needs:
-        systems = existing_systems(request, source, whole, convert, tools)
-    manifest = _manifest(request, whole, systems.fat, tools, None)
-    return _steps(request, whole, systems, None, manifest, tools)
+        systems = filesystem_steps(
+            request, lambda each: Held(whole if each.verity else booted), tools
+        )
+        kept = kept_steps(request, source, convert)
+        systems = replace(systems, steps={**systems.steps, **kept})
+    manifest = _manifest(request, booted, systems.fat, tools, None)
+    return _steps(request, booted, systems, None, manifest, tools)
 
 
 def _steps(

@@ -6,7 +6,7 @@ nor EFI system partition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dockyard.disk.fstab import source
@@ -48,34 +48,56 @@ class Stack:
         return names_of(self.layers)
 
 
-def layers_over(request: ImageRequest, lowest: Step) -> tuple[Step, ...]:
-    """The step that makes the lowest tree, and every layer over it, in order. What an image that
-    exists mounts, it says itself.
-    """
-    chosen = request.settings
-    boot: list[AnySetting] = []
-    other: list[AnySetting] = []
-    for setting in chosen.settings:
-        (boot if shapes_boot(setting) else other).append(setting)
+def layers_over(request: ImageRequest, lowest: Step, tools: Step) -> tuple[Step, ...]:
+    """The step that makes the lowest tree, and every layer over it, in order."""
+    below: tuple[Step, ...] = (lowest,)
+    for make in _LAYERS:
+        if layer := make(request, below, tools):
+            below = (*below, layer)
+    return below
+
+
+def _boot_settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    chosen = [each for each in request.settings.settings if shapes_boot(each)]
+    title = "Apply settings that shape the boot"
+    return layer_step("boot-settings", title, chosen, below, request.epoch)
+
+
+def _settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    chosen = [each for each in request.settings.settings if not shapes_boot(each)]
+    # What an image that exists mounts, it says itself.
     made = isinstance(request.source, PackageSource)
     mounts = [fstab_of(request)] if made and request.layout.partitions else []
-    layers: Sequence[tuple[str, str, Sequence[AnySetting]]] = (
-        ("boot-settings", "Apply settings that shape the boot", boot),
-        ("settings", "Apply settings", [*mounts, *other]),
-        ("scripts", "Run scripts", chosen.post_scripts),
-        ("final-scripts", "Run final scripts", chosen.final_scripts),
-    )
-    below: tuple[Step, ...] = (lowest,)
-    for name, title, settings in layers:
-        if settings:
-            below = (*below, layer_step(name, title, settings, below, request.epoch))
-    return below
+    return layer_step("settings", "Apply settings", [*mounts, *chosen], below, request.epoch)
+
+
+def _scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    chosen = request.settings.post_scripts
+    return layer_step("scripts", "Run scripts", chosen, below, request.epoch)
+
+
+def _final_scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    chosen = request.settings.final_scripts
+    return layer_step("final-scripts", "Run final scripts", chosen, below, request.epoch)
+
+
+# Each gives the step of one layer over those below, or None where there is nothing to do.
+_LAYERS: tuple[Callable[[ImageRequest, tuple[Step, ...], Step], Step | None], ...] = (
+    _boot_settings,
+    _settings,
+    _scripts,
+    _final_scripts,
+)
 
 
 def layer_step(
     name: str, title: str, settings: Sequence[AnySetting], below: tuple[Step, ...], epoch: int
-) -> Step:
-    """A step that applies settings in order. below: the packages step, then the layers so far."""
+) -> Step | None:
+    """A step that applies settings in order; None where there are none. below: the packages step,
+    then the layers so far.
+    """
+    if not settings:
+        return None
     wanted = ApplySettings(settled(settings), names_of(below), epoch)
     details = tuple(setting.describe() for setting in settings)
     function = f"{_STEPS}.settings:apply_settings"
