@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.config import LoadedImage
-from dockyard.disk.layout import DiskLayout
+from dockyard.disk.kernel_cmdline import root_hash_name
+from dockyard.disk.layout import DiskLayout, VerityLayout
 from dockyard.model.family import Family
 from dockyard.model.os import UkiMode
 from dockyard.model.packages import PackageKind, Pin
@@ -52,10 +53,11 @@ _GROWN = """ | while read -r line; do
 done"""
 # systemd-repart(8) gives a name to each partition that it knows and that has none.
 _NAMED = """ | sed '/^PARTN="{number}" /s/PARTLABEL="[^"]*"/PARTLABEL=""/'"""
-# Finds the disk that holds the root.
+# Finds the disk that holds the root, under whatever lies between.
 _ROOT_DISK = (
     "root=$(findmnt --noheadings --nofsroot --output SOURCE /); "
-    "disk=$(lsblk --noheadings --output PKNAME $root); "
+    "disk=$(lsblk --noheadings --inverse --raw --output TYPE,KNAME $root "
+    "| sed -n 's/^disk //p' | head -n 1); "
 )
 # systemd-stub(7) sets it.
 _STUB = "/sys/firmware/efi/efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
@@ -85,6 +87,7 @@ def image_questions(
     found: list[Question] = [*_packages(loaded, pins, family, built)]
     found.append(_command_line(loaded, command_line))
     found += [_partition_table(layout), _partitions(layout)]
+    found += [_verity(device) for _, device in layout.verity]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
         found.append(_uki(loaded))
     for setting in settings:
@@ -189,6 +192,18 @@ def _partition_table(layout: DiskLayout) -> Check:
     script = f"{_ROOT_DISK}lsblk --nodeps --noheadings --raw --output PTTYPE,PTUUID /dev/$disk"
     title = "the disk has the partition table that was made"
     return Check("disk.table", title, script, f"gpt {layout.guid}")
+
+
+def _verity(device: VerityLayout) -> Check:
+    """The kernel holds what is read against the root hash that it was booted with."""
+    hash_name = root_hash_name(device)
+    script = (
+        f"hash=$(tr ' ' '\\n' </proc/cmdline | sed -n 's/^{hash_name}=//p'); "
+        f"dmsetup status {device.name} | cut -d ' ' -f 3-; "
+        f'dmsetup table {device.name} | grep -c " sha256 $hash {device.salt.hex()}"'
+    )
+    title = f"what is read of {device.name} is held against its root hash, and is as it was"
+    return Check(f"verity.{device.name}", title, script, "verity V\n1")
 
 
 def _partitions(layout: DiskLayout) -> Check:

@@ -52,6 +52,7 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     "os.uki": (lambda image: image.os.uki, "making or changing UKIs"),
     "os.initrd": (lambda image: image.os.initrd != Initrd(), "making the initrd anew"),
     **{key: entry for key, entry in NOT_YET.items() if key != "input"},
+    "storage.verity": (lambda image: image.storage.verity, "hash trees of existing partitions"),
 }
 
 

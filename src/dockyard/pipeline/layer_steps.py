@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dockyard.disk.fstab import source
+from dockyard.disk.fstab import mounted_from, source
 from dockyard.disk.growth import growth
 from dockyard.engine.step import Step, names_of
 from dockyard.pipeline.arguments.image import MergeRoot
@@ -138,7 +138,7 @@ def fstab_of(request: ImageRequest) -> FstabSetting:
         for mount, _ in system.mounts:
             at = request.partition_position(partition.number)
             options = tuple(mount.options.split(",")) if mount.options else ()
-            where = source(partition, mount.id_type)
+            where = mounted_from(partition, mount)
             mounts.append(Mount(mount.path, system.type.kernel_name, where, options, at))
     swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
     ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
