@@ -74,7 +74,7 @@ class Built:
 
 def image_questions(
     loaded: LoadedImage,
-    pins: Sequence[Pin],
+    pins: Sequence[Pin] | None,
     settings: Sequence[Setting],
     command_line: str,
     layout: DiskLayout,
@@ -82,10 +82,13 @@ def image_questions(
     built: Built | None,
 ) -> list[Question]:
     """Every question about an image: packages, accounts, kernel command line, partitions, each
-    setting, services, files, and the user's own. built: None where the store has no such build.
+    setting, services, files, and the user's own. pins: None for an image that was customized: it
+    has what its build found in it. command_line: empty where it is not known. built: None where the
+    store has no such build.
     """
     found: list[Question] = [*_packages(loaded, pins, family, built)]
-    found.append(_command_line(loaded, command_line))
+    if command_line:
+        found.append(_command_line(loaded, command_line))
     found += [_partition_table(layout), _partitions(layout)]
     found += [_verity(device) for _, device in layout.verity]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
@@ -130,15 +133,20 @@ def _foreign_mounts(layout: DiskLayout) -> list[str]:
 
 
 def _packages(
-    loaded: LoadedImage, pins: Sequence[Pin], family: Family, built: Built | None
+    loaded: LoadedImage, pins: Sequence[Pin] | None, family: Family, built: Built | None
 ) -> list[Question]:
     position = loaded.position("os.packages")
     tool = family.packaging.tool
-    if not any(pin.name == tool for pin in pins):
+    digests = built.expected.headers if built else None
+    if pins is None:
+        names, whose = sorted(digests or ()), "image"
+        has_tool = any(re.fullmatch(rf"{tool}-[^-]+-[^-]+", name) for name in names)
+    else:
+        names, whose = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM), "lock"
+        has_tool = any(pin.name == tool for pin in pins)
+    if not has_tool:
         why = f"the image has no {tool}; its files are asked instead"
         return [Unasked("the database of packages", why, position)]
-    names = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM)
-    digests = built.expected.headers if built else None
     # A package has an epoch of 0 as often as none; a lock writes neither.
     script = (
         "rpm -qa --qf '%{NAME}-%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}.%{ARCH}"
@@ -146,7 +154,7 @@ def _packages(
     )
     if digests is not None:
         names = [f"{name} {digests.get(name, 'is not installed')}" for name in names]
-    title = f"the {len(names)} packages of the lock are installed, and no others"
+    title = f"the {len(names)} packages of the {whose} are installed, and no others"
     expect = "\n".join(names)
     found: list[Question] = [Check("packages", title, script, expect, position, _RPM_SECONDS)]
     if built and built.expected.rpm is not None:

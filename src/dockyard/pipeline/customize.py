@@ -75,11 +75,13 @@ def read_customization(
     together.extend(refusals(loaded, _NOT_YET, "customizing"))
     at = loaded.position("input.image.path")
     # The command line comes first: then it does not matter what the file says.
-    unused = at if overrides.input is not None else None
-    together.extend(each for each in check_files(loaded) if unused is None or each.where != unused)
+    found = check_files(loaded)
+    missing = [each for each in found if overrides.input is None or each.where != at]
+    together.extend(missing)
     chosen = overrides.output_format or str(loaded.image.output.image.format or "raw")
     together.get(lambda: format_by_name(chosen))
-    given = together.get(lambda: _input_of(loaded, overrides.input))
+    told = not any(each.where == at for each in missing)
+    given = together.get(lambda: _input_of(loaded, overrides.input)) if told else None
     hidden = (loaded.path.absolute(), *sorted(placed))
     settings = read_settings(loaded, hidden, together)
     source = together.get(lambda: read_existing(given, store, tools)) if given else None
