@@ -370,9 +370,8 @@ def test_syntax_errors_say_what_they_mean(text: str, what: str) -> None:
 def test_formats_that_building_writes_are_told_from_those_that_it_does_not(text: str) -> None:
     [problem] = judge(f"output: {{image: {{path: x, format: {text}}}}}")
     assert problem.fix.lower().endswith(
-        "write one of `vhd-fixed`, `qcow2`, `raw`, `tar`, `tar-zst` "
-        "(valid, but not built yet: `vhd`, `vhdx`, `iso`, `pxe-dir`, `pxe-tar`, `cosi`, "
-        "`baremetal-image`)"
+        "write one of `vhd`, `vhd-fixed`, `vhdx`, `qcow2`, `raw`, `cosi`, `baremetal-image`, "
+        "`tar`, `tar-zst` (valid, but not built yet: `iso`, `pxe-dir`, `pxe-tar`)"
     )
 
 

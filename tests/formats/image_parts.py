@@ -8,11 +8,33 @@ from pathlib import Path
 from dockyard.archive import Archive
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.formats import Parts
+from dockyard.formats.system import (
+    EntryKind,
+    LoaderEntry,
+    MountedSystem,
+    System,
+    SystemPackage,
+)
 from dockyard.model.architecture import Architecture
 from dockyard.model.storage import Disk, Partition, Storage
 
 MIB = 1 << 20
 EPOCH = 1_767_225_600
+
+SYSTEM = System(
+    architecture=Architecture.AARCH64,
+    release='ID=small\nPRETTY_NAME="Sm\u00e5ll"\n',
+    loader="systemd-boot",
+    entries=(
+        LoaderEntry(EntryKind.UKI, "/boot/efi/EFI/Linux/web.efi", "root=x quiet", "6.1"),
+        LoaderEntry(EntryKind.FILE, "/boot/loader/entries/web.conf", "root=x", "6.1"),
+    ),
+    packages=(SystemPackage("bash", "5.2", "1", "aarch64"),),
+    mounted=(
+        MountedSystem(1, "vfat", "1A2B-3C4D", "/boot/efi"),
+        MountedSystem(2, "ext4", "88d2fa9b-7a32-450a-a9f8-aa9c3de79298", "/"),
+    ),
+)
 
 
 def layout() -> DiskLayout:
@@ -37,6 +59,7 @@ def parts(folder: Path, root: Archive | None = None, *, backwards: bool = False)
                 file.write(os.fsencode(key) * 50_000)
     return Parts(
         name="web",
+        describe=lambda disk, size: SYSTEM,
         architecture=Architecture.X86_64,
         seed=b"seed",
         epoch=EPOCH,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_a_format_is_made_of_the_parts_that_it_needs_alone(
         root=every.root if Part.ROOT in chosen.needs else None,
         layout=every.layout if Part.DISK in chosen.needs else None,
         partitions=every.partitions if Part.DISK in chosen.needs else {},
+        describe=every.describe if Part.SYSTEM in chosen.needs else None,
     )
     assert bare.present == chosen.needs
     found = []
@@ -61,7 +63,9 @@ def test_a_format_is_made_of_the_parts_that_it_needs_alone(
 
 
 @pytest.mark.build
-@pytest.mark.parametrize(("name", "driver"), [("qcow2", "qcow2"), ("vhd-fixed", "vpc")])
+@pytest.mark.parametrize(
+    ("name", "driver"), [("qcow2", "qcow2"), ("vhd", "vpc"), ("vhd-fixed", "vpc"), ("vhdx", "vhdx")]
+)
 def test_qemu_reads_the_same_disk(tools: Tools, tmp_path: Path, name: str, driver: str) -> None:
     given = parts(tmp_path)
     assert given.layout is not None
@@ -71,10 +75,13 @@ def test_qemu_reads_the_same_disk(tools: Tools, tmp_path: Path, name: str, drive
     argv = ["qemu-img", "compare", "-f", "raw", "-F", driver, str(disk), str(out)]
     compared = tools.run(argv, read=[disk, out])
     assert "identical" in compared.text
-    if name == "qcow2":
-        checked = tools.run(["qemu-img", "check", str(out)], read=[out])
+    told = tools.run(["qemu-img", "info", "-f", driver, "--output=json", str(out)], read=[out])
+    size = 42 * MIB if name == "vhd-fixed" else given.layout.size
+    assert json.loads(told.text)["virtual-size"] == size
+    if driver != "vpc":  # qemu-img cannot check that
+        checked = tools.run(["qemu-img", "check", "-f", driver, str(out)], read=[out])
         assert "No errors" in checked.text
-    else:
+    if name == "vhd-fixed":
         assert out.stat().st_size == 42 * MIB + 512
 
 
@@ -95,7 +102,9 @@ def test_an_unknown_format_is_refused_with_the_names_there_are() -> None:
         by_name("vmdk", Position("image.yaml", 3, 11))
     (problem,) = error.value.problems
     assert problem.where == Position("image.yaml", 3, 11)
-    assert problem.fix == "use one of: qcow2, raw, tar, tar-zst, vhd-fixed"
+    assert problem.fix == (
+        "use one of: baremetal-image, cosi, qcow2, raw, tar, tar-zst, vhd, vhd-fixed, vhdx"
+    )
 
 
 def test_a_failed_write_leaves_nothing_and_names_a_full_disk(tmp_path: Path) -> None:
@@ -121,5 +130,5 @@ def test_an_old_output_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 def test_the_formats_that_an_image_file_may_ask_for_are_those_that_are_written() -> None:
     assert sorted(WRITTEN_FORMATS) == list(supported())
     with pytest.raises(DockyardError) as caught:
-        by_name("cosi")
+        by_name("iso")
     assert caught.value.problems[0].why == "it is valid, but building does not write it yet"

@@ -10,7 +10,7 @@ import click
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
-from dockyard.cli.image_options import image_options, output_file_option
+from dockyard.cli.image_options import cosi_level_option, image_options, output_file_option
 from dockyard.cli.options import jobs_option, origins_of, progress_option
 from dockyard.cli.verb import Verb, remark, wants_json
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @image_options
 @progress_option
 @output_file_option
+@cosi_level_option
 @jobs_option
 @click.option("--verify", is_flag=True, help="Build twice, from nothing, and compare every byte.")
 def command(
@@ -31,6 +32,7 @@ def command(
     progress: str,
     output_image_file: Path | None,
     output_image_format: str | None,
+    cosi_compression_level: int | None,
     rpm_source: tuple[Path, ...],
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
@@ -51,7 +53,15 @@ def command(
 
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
-    planned = plan_image(image, kept, origins, output_image_format, rpm_source, output_image_file)
+    planned = plan_image(
+        image,
+        kept,
+        origins,
+        output_image_format,
+        rpm_source,
+        output_image_file,
+        cosi_compression_level,
+    )
     remark(planned.remarks)
     with display(progress) as listener:
         built = build_image(planned, kept, listener, jobs=jobs, verify=verify)

@@ -20,8 +20,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 output_format_option = click.option(
     "--output-image-format",
-    help="Format of the image: raw, qcow2, vhd-fixed, tar or tar-zst. Default: "
-    "output.image.format of the file, or raw.",
+    help="Format of the image: raw, qcow2, vhd, vhd-fixed, vhdx, cosi, baremetal-image, tar or "
+    "tar-zst. Default: output.image.format of the file, or raw.",
+)
+cosi_level_option = click.option(
+    "--cosi-compression-level",
+    type=click.IntRange(1, 22),
+    help="Level of zstd for cosi and baremetal-image. Default: output.image.cosi of the file, or "
+    "9; for baremetal-image 22.",
 )
 output_file_option = click.option(
     "--output-image-file",

@@ -43,8 +43,8 @@ def command(
 ) -> Answer:
     """Show what an image is: partitions, file systems, distribution, boot, packages, users.
 
-    IMAGE is a disk: raw, qcow2, VHD, VHDX or VMDK, whoever made it, or the image of a file system.
-    It is neither mounted nor started, and not changed. Needs no root.
+    IMAGE is a disk: raw, qcow2, VHD, VHDX, VMDK or COSI, whoever made it, or the image of a file
+    system. It is neither mounted nor started, and not changed. Needs no root.
     """
     from dockyard.cli.inspect_text import as_json, as_text, tree_text
 

@@ -29,6 +29,8 @@ _REVISION = 0x00010000
 _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 _ENTRY = struct.Struct("<16s16sQQQ72s")
 _BOOT_CODE, _MBR_TABLE = 440, 446
+_CRC_AT = 16
+_MOST = 1 << 24  # bytes of entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +121,54 @@ def read(disk: IO[bytes], size: int | None = None) -> Table:
     for sector in (1, size // SECTOR - 1):
         found = _read_copy(disk, sector, size)
         if found is not None:
-            return found
-    raise DockyardError(
+            return found[0]
+    raise _none(disk, "the disk has no valid GUID partition table")
+
+
+def read_first(disk: IO[bytes], size: int) -> tuple[Table, int]:
+    """Read the first copy of the table of a disk, and the byte at which what belongs to it ends.
+
+    Raises DockyardError when it is not sound.
+    """
+    found = _read_copy(disk, 1, size)
+    if found is None:
+        raise _none(disk, "the first partition table of the disk is not sound")
+    return found
+
+
+def _none(disk: IO[bytes], what: str) -> DockyardError:
+    return DockyardError(
         Problem(
             code="disk.no-gpt",
-            what="the disk has no valid GUID partition table",
+            what=what,
             where=str(getattr(disk, "name", "")) or None,
             fix="check that the file is a raw disk image",
         )
     )
 
 
-def _read_copy(disk: IO[bytes], sector: int, size: int) -> Table | None:
+def second_copy(first: bytes, size: int) -> tuple[int, bytes]:
+    """The second copy of a table, made of what belongs to the first, and the byte where it goes.
+
+    first: the beginning of a disk up to the end of the table's entries, which `read_first` took.
+    size: bytes of the disk. Raises ValueError where the first says that it is elsewhere.
+    """
+    fields = list(_HEADER.unpack_from(first, SECTOR))
+    length, other, entries_at, count, entry_size = fields[2], fields[6], *fields[10:13]
+    entries = first[entries_at * SECTOR :][: count * entry_size]
+    room = -(-len(entries) // SECTOR)
+    last = size // SECTOR - 1
+    if other != last or fields[8] >= last - room:
+        raise ValueError("the second partition table is not at the end of the disk")
+    header = bytearray(first[SECTOR : 2 * SECTOR])
+    fields[3], fields[5], fields[6], fields[10] = 0, last, 1, last - room
+    _HEADER.pack_into(header, 0, *fields)
+    struct.pack_into("<I", header, _CRC_AT, zlib.crc32(header[:length]))
+    return (last - room) * SECTOR, entries.ljust(room * SECTOR, b"\0") + bytes(header)
+
+
+def _read_copy(disk: IO[bytes], sector: int, size: int) -> tuple[Table, int] | None:
+    """A copy of the table, and the byte at which its entries end."""
     if sector < 1:
         return None
     disk.seek(sector * SECTOR)
@@ -142,16 +180,18 @@ def _read_copy(disk: IO[bytes], sector: int, size: int) -> Table | None:
     )
     if not _HEADER.size <= length <= SECTOR or at != sector or entry_size < _ENTRY.size:
         return None
-    if zlib.crc32(raw[:16] + bytes(4) + raw[20:length]) != crc or count * entry_size > 1 << 24:
+    if zlib.crc32(raw[:16] + bytes(4) + raw[20:length]) != crc or count * entry_size > _MOST:
+        return None
+    if entries_at * SECTOR > size:
         return None
     disk.seek(entries_at * SECTOR)
     entries = disk.read(count * entry_size)
-    if zlib.crc32(entries) != entries_crc:
+    if len(entries) < count * entry_size or zlib.crc32(entries) != entries_crc:
         return None
     found = [_read_entry(entries, number, entry_size) for number in range(1, count + 1)]
-    return Table(
-        UUID(bytes_le=guid), size, tuple(entry for entry in found if entry.type_guid.int != 0)
-    )
+    used = tuple(entry for entry in found if entry.type_guid.int != 0)
+    end = -(-(entries_at * SECTOR + len(entries)) // SECTOR) * SECTOR
+    return Table(UUID(bytes_le=guid), size, used), end
 
 
 def _read_entry(entries: bytes, number: int, entry_size: int) -> TableEntry:

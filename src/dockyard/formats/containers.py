@@ -1,5 +1,5 @@
-"""Opens what disk images come in: the raw disk in a qcow2, VHD, VHDX or VMDK, and files that are
-raw already.
+"""Opens what disk images come in: the raw disk in a qcow2, VHD, VHDX, VMDK or COSI file, and files
+that are raw already.
 
 A format is told by its magic numbers, never by a name. qemu-img makes a sparse raw disk of what is
 none: its readers of these formats are the ones that everybody trusts, and reading that disk is
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.formats.cosi_metadata import is_cosi
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -36,11 +37,13 @@ class Container(StrEnum):
     VHD_FIXED = "vhd-fixed"
     VHDX = "vhdx"
     VMDK = "vmdk"
+    COSI = "cosi"
+    BAREMETAL_IMAGE = "baremetal-image"
 
     @property
     def is_raw(self) -> bool:
         """Whether the file begins with the raw disk, and need not be converted."""
-        return self not in _QEMU
+        return self in (Container.RAW, Container.VHD_FIXED)
 
 
 _QEMU = {
@@ -90,10 +93,14 @@ def container_of(image: Path) -> Container:
                        "make it one file: qemu-img convert -O qcow2")  # fmt: skip
     if tail[:8] == b"conectix" and len(tail) == _SECTOR:
         kind = struct.unpack_from(">I", tail, 60)[0]
+        if kind == _VHD_FIXED and is_cosi(head):
+            return Container.BAREMETAL_IMAGE
         if kind not in (_VHD_FIXED, 3):
             raise _refused(image, "it is a differencing VHD, which needs its parent",
                            "merge it with its parent first")  # fmt: skip
         return Container.VHD_FIXED if kind == _VHD_FIXED else Container.VHD
+    if is_cosi(head):
+        return Container.COSI
     for magic, at, what, how in _NOT_DISKS:
         if head[at : at + len(magic)] == magic:
             raise _refused(image, f"it is {what}", f"unpack it first, with {how}")
@@ -113,9 +120,14 @@ def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
         return RawDisk(image, size, container)
     if container is Container.VHD_FIXED:
         return RawDisk(image, size - _SECTOR, container)
+    out = scratch / "disk"
+    if container not in _QEMU:
+        # A plain image need not load what reads it.
+        from dockyard.formats.cosi_reader import read_disk
+
+        return RawDisk(out, read_disk(image, out), container)
     from dockyard.host.process import ProcessFailed
 
-    out = scratch / "disk"
     out.touch()
     argv = ["qemu-img", "convert", "-f", _QEMU[container], "-O", "raw", str(image), str(out)]
     try:

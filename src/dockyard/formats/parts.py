@@ -18,12 +18,13 @@ from dockyard.model.architecture import Architecture
 if TYPE_CHECKING:
     from dockyard.archive import Archive
     from dockyard.disk.layout import DiskLayout
+    from dockyard.formats.system import Describe
     from dockyard.host.sandbox import Tools
 
 
 class Part(StrEnum):
     """A part of an image that a format may need. DISK: the layout, and the file systems of its
-    partitions.
+    partitions. SYSTEM: what is told of the system on that disk.
     """
 
     ROOT = "root"
@@ -31,6 +32,7 @@ class Part(StrEnum):
     KERNEL = "kernel"
     INITRD = "initrd"
     UKI = "uki"
+    SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Parts:
     carries. epoch: seconds since 1970, every time that it notes. root: the archive of the root
     tree, labels and all. partitions: images of the layout's file systems and swap spaces, by the
     key of their partition. command_line: what the kernel is given, where nothing else carries it.
+    level: of compression, for formats that have one; None for theirs. describe: tells what system
+    is on the disk.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Parts:
     initrd: Path | None = None
     uki: Path | None = None
     command_line: str = ""
+    level: int | None = None
+    describe: Describe | None = None
 
     @property
     def present(self) -> frozenset[Part]:
@@ -64,6 +70,7 @@ class Parts:
             Part.KERNEL: self.kernel,
             Part.INITRD: self.initrd,
             Part.UKI: self.uki,
+            Part.SYSTEM: self.describe,
         }
         return frozenset(part for part, value in found.items() if value is not None)
 

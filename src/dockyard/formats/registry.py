@@ -13,7 +13,11 @@ from dockyard.model.output import ImageFormat
 _CLASSES = {
     "raw": ("raw", "Raw"),
     "qcow2": ("qcow2", "Qcow2"),
+    "vhd": ("vhd", "Vhd"),
     "vhd-fixed": ("vhd_fixed", "VhdFixed"),
+    "vhdx": ("vhdx", "Vhdx"),
+    "cosi": ("cosi", "Cosi"),
+    "baremetal-image": ("baremetal", "BaremetalImage"),
     "tar": ("tar", "Tar"),
     "tar-zst": ("tar", "TarZst"),
 }

@@ -14,55 +14,76 @@ from typing import TYPE_CHECKING
 from dockyard.disk.assemble import assemble
 from dockyard.disk.identity import derive
 from dockyard.disk.output import whole
-from dockyard.formats.parts import Part, Parts
+from dockyard.formats.disk_format import SECTOR, DiskFormat, Wrapping, aligned, require_size
+from dockyard.formats.parts import Parts
+from dockyard.formats.raw import copy_disk
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
 
-SECTOR = 512
 ALIGNMENT = 1 << 20
+LARGEST = 0xFF000000 * SECTOR
+"""Bytes of the largest disk that readers take: 2040 GiB."""
 
 _FOOTER = struct.Struct(">8sIIQI4sI4sQQHBBII16sB427s")
 _EPOCH_2000 = 946_684_800  # the format counts seconds from 2000-01-01
 _RESERVED_FEATURE = 2
 _VERSION = 0x00010000
-_FIXED = 2
+_FIXED, _DYNAMIC = 2, 3
+_NOWHERE = 0xFFFF_FFFF_FFFF_FFFF
 # Readers take the size from the footer, not from cylinders and heads, for creators they know.
 _CREATOR = b"qem2"
 _CHECKSUM_AT = 64
 
 
-class VhdFixed:
+class VhdFixed(DiskFormat):
     name = "vhd-fixed"
     extension = ".vhd"
-    needs = frozenset((Part.DISK,))
-    runs_programs = False
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         assert parts.layout is not None
         image = out / f"{parts.name}{self.extension}"
+        require_size(parts.layout.size, LARGEST, self.name)
         with whole(image) as part:
             assemble(parts.layout, parts.partitions, part)
-            size = -(-parts.layout.size // ALIGNMENT) * ALIGNMENT
-            with part.open("r+b") as file:
-                os.truncate(file.fileno(), size)
-                file.seek(size)
-                file.write(footer(size, derive(parts.seed, "vhd").bytes, parts.epoch))
+            _finish(part, parts.layout.size, parts.seed, parts.epoch)
         return (image,)
 
+    def wrap(self, disk: Path, size: int, image: Path, given: Wrapping, tools: Tools) -> None:
+        require_size(size, LARGEST, self.name)
+        with whole(image) as part:
+            copy_disk(disk, size, part)
+            _finish(part, size, given.seed, given.epoch)
 
-def footer(size: int, identity: bytes, epoch: int) -> bytes:
-    """The footer of a fixed disk. size: bytes of the disk. epoch: seconds since 1970."""
+
+def _finish(disk: Path, size: int, seed: bytes, epoch: int) -> None:
+    size = aligned(size, ALIGNMENT)
+    with disk.open("r+b") as file:
+        os.truncate(file.fileno(), size)
+        file.seek(size)
+        file.write(footer(size, derive(seed, "vhd").bytes, epoch))
+
+
+def footer(size: int, identity: bytes, epoch: int, *, dynamic_at: int | None = None) -> bytes:
+    """The footer of a disk. size: bytes of the disk. epoch: seconds since 1970. dynamic_at: where
+    the header of a dynamic disk is; None for a fixed one.
+    """
     cylinders, heads, sectors = geometry(size)
+    kind, offset = (_FIXED, _NOWHERE) if dynamic_at is None else (_DYNAMIC, dynamic_at)
     plain = bytearray(
         _FOOTER.pack(
-            *(b"conectix", _RESERVED_FEATURE, _VERSION, 0xFFFF_FFFF_FFFF_FFFF),
+            *(b"conectix", _RESERVED_FEATURE, _VERSION, offset),
             *(max(0, epoch - _EPOCH_2000), _CREATOR, _VERSION, b"Wi2k", size, size),
-            *(cylinders, heads, sectors, _FIXED, 0, identity, 0, b""),
+            *(cylinders, heads, sectors, kind, 0, identity, 0, b""),
         )
     )
-    struct.pack_into(">I", plain, _CHECKSUM_AT, ~sum(plain) & 0xFFFFFFFF)
+    put_checksum(plain, _CHECKSUM_AT)
     return bytes(plain)
+
+
+def put_checksum(structure: bytearray, at: int) -> None:
+    """Put the checksum of a structure, the complement of the sum of its bytes, into it."""
+    struct.pack_into(">I", structure, at, ~sum(structure) & 0xFFFFFFFF)
 
 
 def geometry(size: int) -> tuple[int, int, int]:

@@ -50,7 +50,11 @@ def open_disk(image: Path, scratch: Path, tools: Tools) -> FoundDisk:
     scratch: a directory for the raw disk of an image that is none. Raises DockyardError, also for a
     disk with an MBR alone.
     """
-    raw = raw_disk(image, scratch, tools)
+    return partitions_of(image, raw_disk(image, scratch, tools))
+
+
+def partitions_of(image: Path, raw: RawDisk) -> FoundDisk:
+    """The same of a raw disk that is there. image: what it came in."""
     table = _table(raw)
     if table is None:
         region = Region(raw.path, 0, raw.size)

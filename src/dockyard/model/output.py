@@ -33,7 +33,11 @@ class ImageFormat(StrEnum):
 WRITTEN_FORMATS = (
     ImageFormat.RAW,
     ImageFormat.QCOW2,
+    ImageFormat.VHD,
     ImageFormat.VHD_FIXED,
+    ImageFormat.VHDX,
+    ImageFormat.COSI,
+    ImageFormat.BAREMETAL_IMAGE,
     ImageFormat.TAR,
     ImageFormat.TAR_ZST,
 )
@@ -51,7 +55,7 @@ class CosiCompression(Model):
     """Compression of a COSI file."""
 
     level: int | None = field(
-        "Level of zstd, 1 to 22. Default: 9.",
+        "Level of zstd, 1 to 22. Default: 9; 22 for `baremetal-image`.",
         default=None,
         examples=[9],
         schema={"minimum": 1, "maximum": 22},
@@ -68,7 +72,7 @@ class CosiCompression(Model):
 
 
 class Cosi(Model):
-    """Settings of the format `cosi`."""
+    """Settings of the formats `cosi` and `baremetal-image`; others do not have them."""
 
     compression: CosiCompression = field("Compression.", default=CosiCompression())
 
@@ -78,7 +82,7 @@ class OutputImage(Model):
 
     path: LocalPath = field("Where to.", default="", examples=["./out/image.vhdx"])
     format: ImageFormat | None = field("Format of the image.", default=None, examples=["qcow2"])
-    cosi: Cosi = field("Settings of the format `cosi`.", default=Cosi())
+    cosi: Cosi = field("Settings of the formats `cosi` and `baremetal-image`.", default=Cosi())
 
 
 class Artifacts(Model):

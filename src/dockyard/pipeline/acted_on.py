@@ -55,13 +55,7 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.storage.boot_type is BootType.LEGACY,
         "booting by BIOS; use `efi`",
     ),
-    "storage.verity": (
-        lambda image: any(
-            each.data_device or each.hash_device or each.hash_signature_path
-            for each in image.storage.verity
-        ),
-        "dm-verity of the partitions of an existing image, or a signed root hash",
-    ),
+    "storage.verity": (lambda image: image.storage.verity, "dm-verity"),
     "storage.resetPartitionsUuidsType": (
         lambda image: image.storage.reset_partitions_uuids_type,
         "changing the disk of an existing image",
@@ -72,7 +66,6 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     ),
     "output.artifacts": (lambda image: image.output.artifacts, "artefacts for signing"),
     "output.selinuxPolicyPath": (lambda image: image.output.selinux_policy_path, "SELinux"),
-    "output.image.cosi": (lambda image: image.output.image.cosi.compression.level, "COSI files"),
 }
 
 

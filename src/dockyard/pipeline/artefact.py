@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.disk.layout import DiskLayout
 from dockyard.engine.code import code_of
@@ -21,6 +22,9 @@ from dockyard.pipeline.arguments.names import FILESYSTEM, INITRD, KERNEL
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest
 
+if TYPE_CHECKING:
+    from dockyard.formats.system import System
+
 
 def image_id(request: ImageRequest, steps: ImageSteps, store: Store) -> str | None:
     """What names the image, by all that it is made of; None while parts of it are to be made."""
@@ -29,7 +33,8 @@ def image_id(request: ImageRequest, steps: ImageSteps, store: Store) -> str | No
         return None
     shaped = {
         "format": request.output.format,
-        "code": code_of(type(format_by_name(request.output.format)).__module__),
+        "level": request.output.level,
+        "code": code_of(*shaping_modules(request.output.format)),
         "name": request.name,
         "architecture": request.architecture,
         "seed": request.seed.hex(),
@@ -57,6 +62,12 @@ def write_image(
     def result(name: str) -> Path:
         return store.path(named[name])
 
+    def told(disk: Path, size: int) -> System:
+        from dockyard.inspection.described import describe
+
+        return describe(disk, size, out, trees)
+
+    trees = trees_in(store.path(steps.tools) if steps.runs_programs else store.root)
     parts = Parts(
         name=request.name,
         architecture=request.architecture,
@@ -70,10 +81,18 @@ def write_image(
         partitions={key: store.path(step) / FILESYSTEM for key, step in steps.filesystems.items()},
         kernel=store.path(boot.kernel) / KERNEL if boot and Part.KERNEL in needs else None,
         initrd=store.path(boot.initrd) / INITRD if boot and Part.INITRD in needs else None,
+        level=request.output.level,
+        describe=told if Part.SYSTEM in needs else None,
         uki=ukis_in(store.path(boot.uki))[0] if boot and Part.UKI in needs else None,
     )
-    tools = trees_in(store.path(steps.tools) if steps.runs_programs else store.root).main
-    return format_by_name(request.output.format).write(parts, out, tools)
+    return format_by_name(request.output.format).write(parts, out, trees.main)
+
+
+def shaping_modules(format_name: str) -> tuple[str, ...]:
+    """The modules whose code shapes what a format makes of its parts."""
+    chosen = format_by_name(format_name)
+    described = ("dockyard.inspection.described",) if Part.SYSTEM in chosen.needs else ()
+    return (type(chosen).__module__, *described)
 
 
 def needs_namespace(steps: ImageSteps) -> bool:

@@ -32,7 +32,6 @@ from dockyard.pipeline.output import (
     placed_files,
     require_placeable,
 )
-from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, read_request
 
 if TYPE_CHECKING:
@@ -92,14 +91,15 @@ def plan_image(
     output_format: str | None = None,
     rpm_sources: Sequence[Path] = (),
     output: Path | None = None,
+    level: int | None = None,
 ) -> PlannedImage:
     """Read an image file and all that it needs, and plan its build. Changes nothing.
 
-    output: where the image goes, in place of what the file says. Raises DockyardError with every
-    mistake of the input.
+    output: where the image goes; level: of compression; in place of what the file says. Raises
+    DockyardError with every mistake of the input.
     """
     request = read_request(
-        file, store.root, origins, output_format, rpm_sources, placed_files(store)
+        file, store.root, origins, output_format, rpm_sources, placed_files(store), level
     )
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
@@ -113,13 +113,17 @@ def plan_image(
 
 def plan_customization(
     file: Path,
+    image: Path | None,
     store: Store,
     origins: Origins,
-    overrides: Overrides,
+    output_format: str | None = None,
+    output: Path | None = None,
+    level: int | None = None,
 ) -> PlannedImage:
     """Read an image file and the image that it is to be applied to, and plan that. An image that is
-    new to the store is read, in the namespace; nothing else is changed. Raises DockyardError with
-    every mistake.
+    new to the store is read, in the namespace; nothing else is changed.
+
+    image, output, level: in place of what the file says. Raises DockyardError with every mistake.
     """
     from dockyard.pipeline.customize import read_customization
     from dockyard.tools.trees import tools_tree
@@ -129,10 +133,10 @@ def plan_customization(
         return tools_tree(store.root, origins=origins)
 
     placed = placed_files(store)
-    request = read_customization(file, overrides, store, origins, tools, placed)
+    request = read_customization(file, image, store, origins, tools, output_format, placed, level)
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
-    return PlannedImage(request, steps, plan, output_path(request, overrides.output))
+    return PlannedImage(request, steps, plan, output_path(request, output))
 
 
 def without_damage(

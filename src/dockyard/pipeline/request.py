@@ -56,9 +56,10 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class Output:
-    """What leaves the house."""
+    """What leaves the house. level: of compression, for formats that have one; None for theirs."""
 
     format: str
+    level: int | None = None
 
     @property
     def extension(self) -> str:
@@ -134,15 +135,17 @@ def read_request(
     output_format: str | None = None,
     rpm_sources: Sequence[Path] = (),
     placed: Collection[Path] = (),
+    level: int | None = None,
 ) -> ImageRequest:
     """Read an image file and all that it needs. Raises DockyardError with every mistake.
 
-    placed: images that were made before; scripts do not see them and are not shaped by them.
+    level: of compression, in place of what the file says. placed: images that were made before;
+    scripts do not see them and are not shaped by them.
     """
     loaded = load_image(file)
     together = Together()
     together.extend(loaded.remarks)
-    output = Output(output_format or str(loaded.image.output.image.format or "raw"))
+    output = output_of(loaded, output_format, level)
     has_disk = _judge_file(loaded, output, together)
     distro = together.get(lambda: read_header((loaded.distro_path or loaded.directory).resolve()))
     lock_file = lock_path(file)
@@ -171,6 +174,12 @@ def read_request(
         origins=origins,
         remarks=together.remarks,
     )
+
+
+def output_of(loaded: LoadedImage, chosen: str | None, level: int | None) -> Output:
+    """What leaves the house, by the command line, else by the file."""
+    told = loaded.image.output.image
+    return Output(chosen or str(told.format or "raw"), level or told.cosi.compression.level)
 
 
 def _judge_file(loaded: LoadedImage, output: Output, together: Together) -> bool:

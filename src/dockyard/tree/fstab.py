@@ -86,9 +86,7 @@ class FstabSetting:
 
     @staticmethod
     def _check(mount: Mount) -> Check:
-        kind, equals, value = mount.source.partition("=")
-        if not equals:
-            kind, value = "SOURCE", mount.source
+        kind, _, value = mount.source.partition("=")
         script = (
             f"{_mounted(mount)}; findmnt --noheadings --output FSTYPE,{kind} "
             f"--types {mount.kind} {shlex.quote(mount.path)} | sed 's/  */ /; s/ *$//'"

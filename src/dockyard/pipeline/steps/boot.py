@@ -26,9 +26,7 @@ def make_initrd(work: Work, wanted: MakeInitrd) -> None:
     """Fills `initrd`."""
     out = work.out / INITRD
     with (scratch_tree if wanted.dracut else merged_tree)(work, wanted.below) as tree:
-        options = InitrdOptions(
-            kernel_version(tree), wanted.filesystems, wanted.modules, frozenset(wanted.features)
-        )
+        options = InitrdOptions(kernel_version(tree), wanted.filesystems, wanted.modules)
         if wanted.dracut:
             build_with_dracut(tree, options, out)
         else:
