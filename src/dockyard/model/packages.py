@@ -50,6 +50,7 @@ class Pin:
     size: bytes of the file; 0 when only the content is pinned, as signatures differ in length.
     digest: `sha256:<hex>` of the file, or "" when `content` is what holds.
     path: relative to the repository's base; never starts with `/`, never contains `..`.
+    unpacked: bytes of its files, as metadata says it; 0 where nobody asks for it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Pin:
     size: int = 0
     digest: str = ""
     content: str | None = None
+    unpacked: int = field(default=0, compare=False)
 
     @property
     def nevra(self) -> str:
@@ -106,14 +108,29 @@ class Request:
     """What was asked of the solver. Two equal requests over equal repositories need one lock.
 
     install: names, globs, NEVRAs, provides or absolute paths, sorted, each once.
-    wanted_by: where each item was asked for, so that errors can point there; not compared.
+    remove, update: likewise, of what is installed. update_all: update whatever is installed.
+    before: Unix seconds; what repositories got later is not seen. None: all is.
+    protected: names of packages that must stay.
+    wanted_by, unwanted_by: where each item to install or update, or to remove, was named, so that
+    errors can point there; not compared.
     """
 
     install: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     architecture: Architecture = Architecture.X86_64
     weak: bool = False
+    remove: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    update_all: bool = False
+    before: int | None = None
+    protected: tuple[str, ...] = field(default=(), compare=False)
     wanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
+    unwanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
+
+    @property
+    def asks_repositories(self) -> bool:
+        """Whether packages are to come, not only to go."""
+        return bool(self.install or self.update or self.update_all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,8 @@ class Lock:
     tools: the pins of the tools tree that the lock was made with.
     answers: (item of the request, name of the package that answers it), for items that are not
     simply a package's name, sorted.
+    installed: for a lock that changes an image: the digest of what is installed in it. removed: the
+    packages (NEVRAs) of it that go, by being updated or replaced, too.
     """
 
     subject: str
@@ -133,6 +152,8 @@ class Lock:
     packages: tuple[Pin, ...] = ()
     tools: tuple[Pin, ...] = ()
     answers: tuple[tuple[str, str], ...] = ()
+    installed: str = ""
+    removed: tuple[str, ...] = ()
 
     @property
     def newest_revision(self) -> int | None:

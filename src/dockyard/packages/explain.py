@@ -14,7 +14,10 @@ from typing import Any
 import solv
 
 from dockyard.errors import Problem
-from dockyard.packages.pool import EXCLUDED, PackagePool
+from dockyard.model.nearest import nearest
+from dockyard.model.packages import Request
+from dockyard.packages.changes import missing_after
+from dockyard.packages.pool import EXCLUDED, IN_IMAGE, PackagePool
 from dockyard.packages.providing import commands, near_names, parametrised
 
 _MOST_LINES = 12
@@ -32,18 +35,82 @@ def not_found(item: str, packages: PackagePool) -> Problem:
     code = "solve.not-found"
     for solvable in packages.pool.solvables:
         left_out = packages.left_out.get(solvable.id)
-        if left_out and item in (solvable.name, f"{solvable.name}.{solvable.arch}", str(solvable)):
+        if left_out and item in _forms(solvable):
             what = f"package {item} may not be installed"
             why = f"{_named(solvable, packages)} {left_out.why}"
             return kind(code, what, where, why, "take away the exclude, or the request")
     hints = list(dict.fromkeys(_hints(item, packages)))[:4]
-    names = sorted({repo.name for repo in packages.pool.repos if repo.name})
+    names = sorted({repo.name for repo in packages.pool.repos} - {"", IN_IMAGE})
     place = "none of the repositories" if len(names) > 1 else "not in repository"
-    why = f"it is {'in ' if len(names) > 1 else ''}{place} {', '.join(names)}"
+    why = f"it is {'in ' if len(names) > 1 else ''}{place} {', '.join(names)}" if names else ""
     if hints:
-        why += ", but " + "; ".join(hints)
+        why += (", but " if why else "") + "; ".join(hints)
     fix = "correct the name, or add the repository that has it"
     return kind(code, f"there is no package {item}", where, why, fix)
+
+
+def not_installed(item: str, packages: PackagePool, *, remove: bool = False) -> Problem:
+    """The problem of an item to update or to remove that the image does not have."""
+    request = packages.request
+    where = (request.unwanted_by if remove else request.wanted_by).get(item)
+    act = "removed" if remove else "updated"
+    names = sorted({str(each.name) for each in packages.installed})
+    near = nearest(item, names, 3)
+    why = f"it has {_listing(near)}" if near else ""
+    fix = "correct the name, or take it out of the list"
+    if not remove:
+        fix = "to install it, name it in os.packages.install"
+    what = f"package {item} is not in the image, so it cannot be {act}"
+    return Problem("solve.not-installed", what, where, why, fix)
+
+
+def contradiction(item: str, request: Request) -> Problem:
+    """The problem of an item that is to go and to come."""
+    other = request.wanted_by.get(item)
+    return Problem(
+        "solve.contradiction",
+        f"package {item} is to be removed, and to be {_act(item, request)}",
+        request.unwanted_by.get(item),
+        why=f"the other is said at {other}" if other else "",
+        fix="take it out of one of the lists",
+    )
+
+
+def protected(
+    gone: Sequence[Any],
+    taken: Sequence[Any],
+    unwanted: Mapping[str, frozenset[int]],
+    packages: PackagePool,
+) -> list[Problem]:
+    """The problems of packages that must stay, and would go; updates are none of them."""
+    request = packages.request
+    names = set(request.protected) & {str(each.name) for each in packages.installed}
+    left = {str(each.name) for each in gone} - {str(each.name) for each in taken}
+    left -= {str(e.name) for e in packages.installed if e.id not in {each.id for each in gone}}
+    problems = []
+    for name in sorted(names & left):
+        asked = [item for item, ids in unwanted.items()
+                 if any(each.id in ids and each.name == name for each in gone)]  # fmt: skip
+        item = next(iter(asked), None) or next(iter(sorted(unwanted)), "")
+        what = f"package {name} is protected and cannot be removed"
+        why = "the image's own settings say so (protected.d)"
+        if not asked:
+            what = f"removing {_listing(sorted(unwanted))} would take the protected {name} along"
+            because = missing_after(
+                packages,
+                next(each for each in gone if each.name == name),
+                gone,
+                [*taken, *(e for e in packages.installed if e not in gone)],
+            )
+            why = f"{name} {because}; {why}"
+        fix = "leave it in the image"
+        where = request.unwanted_by.get(item)
+        problems.append(Problem("solve.protected", what, where, why, fix))
+    return problems
+
+
+def _act(item: str, request: Request) -> str:
+    return "updated" if item in request.update else "installed"
 
 
 def unsatisfiable(
@@ -53,6 +120,12 @@ def unsatisfiable(
     found = (_Chain(problem, wanted, packages).problem() for problem in problems)
     unique = {(each.what, each.why): each for each in found}
     return list(unique.values())
+
+
+def _forms(solvable: Any) -> tuple[str, ...]:
+    """The ways to name a package, from its name to all of NEVRA."""
+    name, evr, arch = str(solvable.name), str(solvable.evr), str(solvable.arch)
+    return (name, f"{name}.{arch}", f"{name}-{evr}", str(solvable))
 
 
 def _hints(item: str, packages: PackagePool) -> Iterator[str]:
@@ -105,7 +178,7 @@ class _Chain:
         )
         lines = list(dict.fromkeys(line for info in self._ordered() if (line := self._line(info))))
         missing = [info for info in self._infos if _is(info, "PKG_NOTHING_PROVIDES_DEP")]
-        what = f"{_listing(items) or 'what was asked for'} cannot be installed"
+        what = f"{_listing(items) or 'what was asked for'} cannot be {self._acts(items)}"
         if len(items) > 1 and not missing:
             what += " together"
         more = len(lines) - _MOST_LINES
@@ -120,6 +193,11 @@ class _Chain:
             fix = "leave out one of the packages that do not go together"
         why = "\n".join(lines)
         return kind("solve.unsatisfiable", what, where, why, fix)
+
+    def _acts(self, items: Sequence[str]) -> str:
+        request = self._packages.request
+        acts = {"removed" if each in request.remove else _act(each, request) for each in items}
+        return " or ".join(sorted(acts)) or ("updated" if request.update_all else "installed")
 
     def _items(self) -> list[str]:
         """The items of the request that the rules are about."""
@@ -246,8 +324,7 @@ def _named(solvable: Any, packages: PackagePool) -> str:
 
 
 def _of(solvable: Any, packages: PackagePool) -> str:
-    name = packages.repository(solvable)
-    return f" (repository {name})" if name else " (pinned before)"
+    return f" ({packages.origin(solvable)})"
 
 
 def _fulfilled(dep: str, other: Any) -> str:

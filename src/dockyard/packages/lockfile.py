@@ -50,7 +50,7 @@ _PLAIN_PIN = re.compile(
     )
 )  # fmt: skip
 _PIN_NEEDED = frozenset(("name", "evr", "arch", "repository", "path"))
-_PIN_KNOWN = _PIN_NEEDED | {"kind", "size", "digest", "content"}
+_PIN_KNOWN = _PIN_NEEDED | {"kind", "size", "unpacked", "digest", "content"}
 _KINDS = {str(kind): kind for kind in PackageKind}
 _E = TypeVar("_E", Architecture, PackageKind, PinBy)
 _LARGEST = (1 << 63) - 1
@@ -80,6 +80,10 @@ def _body(lock: Lock) -> list[str]:
             {"item": item, "package": name} for item, name in sorted(lock.answers)
         ]
         lines += [' "answers": [', *_one_per_line(rows), " ],"]
+    if lock.installed:
+        removed = [f"  {_json(each)}" for each in sorted(lock.removed)]
+        lines += [f' "installed": {_json(lock.installed)},', ' "removed": [']
+        lines += [f"{row}," for row in removed[:-1]] + [*removed[-1:], " ],"]
     repositories = [_repository_fields(entry) for entry in sorted(lock.repositories)]
     lines += [' "repositories": [', *_one_per_line(repositories), " ],"]
     lines += [' "packages": [', *_one_per_line(_pin_rows(lock.packages)), " ],"]
@@ -165,7 +169,19 @@ def _request_lines(request: Request) -> list[str]:
         ' "install": [',
         *rows,
         " ],",
+        *_change_lines(request),
     ]
+
+
+def _change_lines(request: Request) -> Iterator[str]:
+    """What is asked of an image that exists; nothing of one that is made from nothing."""
+    for key in ("remove", "update"):
+        if items := sorted(set(getattr(request, key))):
+            yield f" {_json(key)}: {_json(items)},"
+    if request.update_all:
+        yield ' "update_all": true,'
+    if request.before is not None:
+        yield f' "before": {request.before},'
 
 
 def _repository_fields(entry: LockedRepository) -> dict[str, object]:
@@ -188,7 +204,7 @@ def _pin_rows(pins: Sequence[Pin]) -> list[dict[str, object]]:
         if pin.kind is not PackageKind.RPM:
             row["kind"] = pin.kind
         row |= {"repository": pin.repository, "path": pin.path}
-        for field in ("size", "digest", "content"):
+        for field in ("size", "unpacked", "digest", "content"):
             if value := getattr(pin, field):
                 row[field] = value
         rows.append(row)
@@ -232,7 +248,8 @@ class _Reader:
     def lock(self, data: object) -> Lock:
         needed = {"lock", "digest", "subject", "packages"}
         known = needed | {"architecture", "weak", "exclude", "install", "answers"}
-        known |= {"repositories", "tools"}
+        known |= {"repositories", "tools", "remove", "update", "update_all", "before"}
+        known |= {"installed", "removed"}
         row = self._object(data, ("", 0), known, needed)
         if type(row.get("lock", LOCK_VERSION)) is not int or row.get("lock", 1) < 1:
             self._wrong(("lock", 0), f"its version is {_short(row['lock'])}, not {LOCK_VERSION}")
@@ -247,6 +264,10 @@ class _Reader:
                     row, "architecture", Architecture, Architecture.X86_64, ("", 0)
                 ),
                 weak=self._flag(row, "weak", ("", 0), default=False),
+                remove=self._texts(row, "remove", ("", 0)),
+                update=self._texts(row, "update", ("", 0)),
+                update_all=self._flag(row, "update_all", ("", 0), default=False),
+                before=self._count(row, "before", ("", 0)) if "before" in row else None,
             )
         repositories = tuple(
             self._repository(entry, ("repositories", number))
@@ -258,8 +279,10 @@ class _Reader:
             self._answer(entry, ("answers", number))
             for number, entry in enumerate(self._list(row, "answers"))
         )
+        installed = self._text_field(row, "installed", ("", 0), _DIGEST, default="")
+        removed = self._texts(row, "removed", ("removed", 0))
         self._problems.raise_any()
-        lock = Lock(subject, request, repositories, packages, tools, answers)
+        lock = Lock(subject, request, repositories, packages, tools, answers, installed, removed)
         # As it was written, or in another form of the same.
         if _digest(self._text.split("\n")[3:-2]) != digest and _digest(_body(lock)) != digest:
             what = "its digest does not fit the rest of it: it was changed by hand, or a merge"
@@ -309,10 +332,7 @@ class _Reader:
 
     def _pin(self, data: object, where: tuple[str, int]) -> Pin:
         row = self._object(data, where, _PIN_KNOWN, _PIN_NEEDED)
-        size = row.get("size", 0)
-        if type(size) is not int or not 0 <= size <= _LARGEST:
-            self._wrong(where, f"size is {_short(size)}, not a number of bytes")
-            size = 0
+        size, unpacked = (self._count(row, key, where) for key in ("size", "unpacked"))
         texts = {
             key: self._text_field(row, key, where, pattern)
             for key, pattern in (
@@ -332,9 +352,24 @@ class _Reader:
         if digest and content:
             self._wrong(where, "both digest and content are pinned; only one can hold")
         kind = self._choice(row, "kind", PackageKind, PackageKind.RPM, where)
-        return Pin(**texts, path=path, kind=kind, size=size, digest=digest, content=content or None)
+        return Pin(
+            **texts,
+            path=path,
+            kind=kind,
+            size=size,
+            digest=digest,
+            content=content or None,
+            unpacked=unpacked,
+        )
 
     # Checks of single values.
+
+    def _count(self, row: dict[str, Any], key: str, where: tuple[str, int]) -> int:
+        value = row.get(key, 0)
+        if type(value) is not int or not 0 <= value <= _LARGEST:
+            self._wrong(where, f"{key} is {_short(value)}, not a number")
+            return 0
+        return value
 
     def _object(
         self,
@@ -420,8 +455,10 @@ def _plain_pin(row: object) -> Pin | None:
     """
     if type(row) is not dict or not row.keys() <= _PIN_KNOWN:
         return None
-    by_content, size = "content" in row, row.get("size", 0)
+    by_content, size, unpacked = "content" in row, row.get("size", 0), row.get("unpacked", 0)
     if by_content == ("digest" in row) or type(size) is not int or not 0 <= size <= _LARGEST:
+        return None
+    if type(unpacked) is not int or not 0 <= unpacked <= _LARGEST:
         return None
     try:
         digest = row["content" if by_content else "digest"]
@@ -431,7 +468,8 @@ def _plain_pin(row: object) -> Pin | None:
         kind = _KINDS[row.get("kind", "rpm")]
     except (KeyError, TypeError):
         return None
-    return Pin(*texts, kind, size, *(("", digest) if by_content else (digest,)))
+    of_file, content = ("", digest) if by_content else (digest, None)
+    return Pin(*texts, kind, size, of_file, content, unpacked)
 
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|,')

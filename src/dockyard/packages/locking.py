@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dockyard.errors import DockyardError, Problem, Problems
@@ -24,6 +25,8 @@ from dockyard.packages.lockfile import LOCK_IMAGE, dump, load, loads
 
 if TYPE_CHECKING:
     from dockyard.packages.access import Access
+    from dockyard.packages.rpm.repository import Metadata
+    from dockyard.packages.solve import Solution
 
 __all__ = [
     "LOCK_IMAGE",
@@ -32,6 +35,7 @@ __all__ = [
     "dump",
     "load",
     "loads",
+    "lock_change",
     "make_lock",
     "refresh_missing",
     "require",
@@ -51,16 +55,47 @@ def make_lock(
 
     Raises DockyardError (`repository.…`, `fetch.…`, `solve.…`) with every problem.
     """
+    return _chosen(subject, request, repositories, access, tools)[0]
+
+
+def lock_change(
+    subject: str,
+    request: Request,
+    repositories: Sequence[RpmRepository],
+    access: Access,
+    tools: Iterable[Pin],
+    installed: Metadata,
+) -> tuple[Lock, Solution]:
+    """The same for what changes in an image that exists, and the choice in a person's terms.
+
+    installed: what the image has. A request that only removes asks no repository.
+    """
+    return _chosen(subject, request, repositories, access, tools, installed)
+
+
+def _chosen(
+    subject: str,
+    request: Request,
+    repositories: Sequence[RpmRepository],
+    access: Access,
+    tools: Iterable[Pin],
+    installed: Metadata | None = None,
+) -> tuple[Lock, Solution]:
     from dockyard.packages.content_pins import pin_by_content
     from dockyard.packages.rpm.repository import open_all
     from dockyard.packages.solve import solve
 
-    opened = open_all(repositories, access)
-    chosen = solve(request, opened, access.cache)
+    asked = installed is None or request.asks_repositories
+    opened = open_all(repositories, access) if asked else []
+    chosen = solve(request, opened, access.cache, installed=installed)
     packages = pin_by_content(chosen.packages, opened, access)
     recorded = tuple(sorted(each.locked() for each in opened))
     pinned, used = tuple(sorted(packages)), tuple(sorted(tools))
-    return Lock(subject, request, recorded, pinned, used, chosen.answers)
+    digest = installed.identity if installed else ""
+    return (
+        Lock(subject, request, recorded, pinned, used, chosen.answers, digest, chosen.removed),
+        chosen,
+    )
 
 
 def check(
@@ -68,14 +103,21 @@ def check(
     request: Request,
     repositories: Sequence[RpmRepository],
     tools: Iterable[Pin] | None = None,
+    installed: str = "",
 ) -> list[str]:
     """How a lock differs from what is asked for now, in words; empty when it fits.
 
-    tools: the pins of the tools that would be used, compared when they are given.
+    tools: the pins of the tools that would be used, compared when they are given. installed: the
+    digest of what the image has that is to be changed.
     """
     if lock.request is None:
         return ["the lock has no packages of an image"]
+    if bool(lock.installed) != bool(installed):
+        made, now = ("to change", "to make") if lock.installed else ("to make", "to change")
+        return [f"the lock was made {made} an image, and this is {now} one"]
     words = _requests(lock.request, request)
+    if installed != lock.installed:
+        words.append("the image has other packages than the one that the lock was made for")
     words += [f"{item} is asked for, but no listed package provides it" for item in unmet(lock)]
     words += _repositories(lock.repositories, [recorded(each) for each in repositories])
     if tools is not None:
@@ -88,8 +130,8 @@ def unmet(lock: Lock) -> list[str]:
     """The items of a lock's own request that none of its packages answers: somebody took lines
     out of it.
     """
-    if lock.request is None:
-        return []
+    if lock.request is None or lock.installed:
+        return []  # what is installed may answer as well
     names = {pin.name for pin in lock.packages}
     answers: dict[str, set[str]] = {}
     for item, name in lock.answers:
@@ -141,12 +183,13 @@ def require(
     name: str,
     tools: Iterable[Pin] | None = None,
     image: str = "IMAGE",
+    installed: str = "",
 ) -> None:
     """Raise DockyardError (`lock.stale`) with the differences when a lock does not fit.
 
-    name, image: the files of the lock and of the image, for the message.
+    name, image: the files of the lock and of the image, for the message. installed: see `check`.
     """
-    if words := check(lock, request, repositories, tools):
+    if words := check(lock, request, repositories, tools, installed):
         more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
         fix = f"take the changes in with: dockyard lock {image}"
         before, now = {each.id for each in lock.repositories}, {each.id for each in repositories}
@@ -196,6 +239,7 @@ def refresh_missing(
     lock: Lock,
     repositories: Sequence[RpmRepository],
     access: Access,
+    installed: Metadata | None = None,
 ) -> tuple[Lock, list[str]]:
     """Move the pins whose bytes nobody has any more to the current packages, and nothing else.
 
@@ -213,7 +257,14 @@ def refresh_missing(
     found = Availability.of(lock.packages, opened, access)
     if not found.gone:
         return lock, []
-    chosen = solve(lock.request, opened, access.cache, keep=found.listed, kept=found.unlisted())
+    chosen = solve(
+        lock.request,
+        opened,
+        access.cache,
+        keep=found.listed,
+        kept=found.unlisted(),
+        installed=installed,
+    )
     # A pin that stays is taken over as it is, so that not one byte of its line changes.
     kept = {pin.key: pin for pin in lock.packages if pin not in found.gone}
     stay = [kept.get(pin.key) for pin in chosen.packages]
@@ -225,6 +276,7 @@ def refresh_missing(
         packages=tuple(sorted(packages)),
         repositories=recorded,
         answers=chosen.answers,
+        removed=chosen.removed,
     )
     return new, diff_pins(lock.packages, new.packages)
 
@@ -238,6 +290,16 @@ def _requests(old: Request, new: Request) -> list[str]:
         words.append(f"excluded: {_either(old.exclude)} before, {_either(new.exclude)} now")
     if old.architecture != new.architecture:
         words.append(f"architecture: {old.architecture} before, {new.architecture} now")
+    for act in ("remove", "update"):
+        was, now = set(getattr(old, act)), set(getattr(new, act))
+        words += [f"{item} is to be {act}d now" for item in sorted(now - was)]
+        words += [f"{item} is not to be {act}d any more" for item in sorted(was - now)]
+    if old.update_all != new.update_all:
+        words.append(f"all packages are{'' if new.update_all else ' not'} to be updated now")
+    if old.before != new.before:
+        words.append(
+            f"packages as of a time: {_moment(old.before)} before, {_moment(new.before)} now"
+        )
     if old.weak != new.weak:
         words.append(f"weak dependencies: {'with' if new.weak else 'without'} them now")
     return words
@@ -257,6 +319,12 @@ def _repositories(
                 title = field.replace("_", " ")
                 words.append(f"repository {name}: {title} was {_either(was)}, is {_either(now)}")
     return words
+
+
+def _moment(seconds: int | None) -> str:
+    if seconds is None:
+        return "any"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _either(value: object) -> str:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.model.family import ARCHITECTURES
 from dockyard.model.packages import PackageKind, Pin, Request, RpmRepository
 from dockyard.packages.rpm.modules import NONE, Modules
-from dockyard.packages.rpm.primary import in_order
+from dockyard.packages.rpm.primary import in_order, published
 from dockyard.packages.rpm.repository import Metadata
 from dockyard.packages.solv_file import keep, read_kept
 
 _CACHE_FORMAT = 1
 EXCLUDED = "is excluded"
+IN_IMAGE = "in the image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class PackagePool:
     """All packages of some repositories, and which of them a request may use.
 
     kept: pins whose packages the repositories no longer list, with the primary.xml of just them.
+    installed: what an image has, which the packages are to change.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class PackagePool:
         *,
         filelists: bool = False,
         kept: Callable[[], bytes] | None = None,
+        installed: Metadata | None = None,
     ) -> None:
         self.pool: Any = solv.Pool()
         self.pool.setdisttype(solv.Pool.DISTTYPE_RPM)
@@ -60,11 +64,16 @@ class PackagePool:
         self.filelists = filelists
         self._repositories: dict[int, RpmRepository] = {}
         self._modules: dict[int, Modules] = {}
+        self._published: dict[int, Mapping[str, int]] = {}
         self._kept = -1
         if kept is not None:
             repo = self.pool.add_repo("")
             _add_xml(repo, kept(), "primary.xml", None)
             self._kept = repo.id
+        if installed is not None:
+            here = self.pool.add_repo(IN_IMAGE)
+            self._load(here, installed, cache)
+            self.pool.installed = here
         order = sorted(opened, key=lambda one: _rank(one.repository))
         for metadata in order:
             self._add(metadata, cache)
@@ -76,6 +85,26 @@ class PackagePool:
         """The id of the repository that a package is in; "" for one that only the lock knows."""
         found = self._repositories.get(solvable.repo.id)
         return found.id if found else ""
+
+    def origin(self, solvable: Any) -> str:
+        """Where a package is, in words that follow its name."""
+        if self.is_installed(solvable):
+            return IN_IMAGE
+        name = self.repository(solvable)
+        return f"repository {name}" if name else "pinned before"
+
+    def is_kept(self, solvable: Any) -> bool:
+        """Whether only the lock knows a package."""
+        return bool(solvable.repo.id == self._kept)
+
+    def is_installed(self, solvable: Any) -> bool:
+        """Whether the image has a package already."""
+        return bool(self.pool.installed and solvable.repo.id == self.pool.installed.id)
+
+    @property
+    def installed(self) -> list[Any]:
+        """The packages that the image has."""
+        return list(self.pool.installed.solvables) if self.pool.installed else []
 
     def available(self) -> Iterable[Any]:
         """Every package that may be chosen."""
@@ -100,6 +129,7 @@ class PackagePool:
             path=_plain_path(location, repository),
             size=solvable.lookup_num(solv.SOLVABLE_DOWNLOADSIZE),
             digest=f"sha256:{checksum.hex()}",
+            unpacked=solvable.lookup_num(solv.SOLVABLE_INSTALLSIZE) if self.installed else 0,
         )
 
     def _add(self, metadata: Metadata, cache: Path) -> None:
@@ -109,6 +139,12 @@ class PackagePool:
         repo.subpriority = -repository.cost
         self._repositories[repo.id] = repository
         self._modules[repo.id] = metadata.modules()
+        if self.request.before is not None:
+            self._published[repo.id] = published(metadata.primary())
+        self._load(repo, metadata, cache)
+
+    def _load(self, repo: Any, metadata: Metadata, cache: Path) -> None:
+        repository = metadata.repository
         filelists = metadata.filelists if self.filelists else None
         files = "-files" if filelists else ""
         name = f"{metadata.identity.replace(':', '-')}{files}.{_CACHE_FORMAT}.solv"
@@ -130,6 +166,9 @@ class PackagePool:
         """Mark what architecture, excludes and includes keep from being chosen."""
         architectures = {ARCHITECTURES[PackageKind.RPM][self.request.architecture], "noarch"}
         for repo in self.pool.repos:
+            if self.pool.installed and repo.id == self.pool.installed.id:
+                continue
+            published = self._published.get(repo.id)
             repository = self._repositories.get(repo.id) or RpmRepository("")
             excludes = _matcher((*repository.exclude, *self.request.exclude))
             includes = _matcher(repository.include)
@@ -143,8 +182,26 @@ class PackagePool:
                     self.left_out[solvable.id] = LeftOut(EXCLUDED)
                 elif includes and not includes(solvable):
                     self.left_out[solvable.id] = LeftOut("is not among the included packages")
+                elif published is not None and (why := self._too_late(solvable, published)):
+                    self.left_out[solvable.id] = LeftOut(why)
         if self.left_out:
             self.pool.set_disabled_list(sorted(self.left_out))
+
+    def _too_late(self, solvable: Any, published: Mapping[str, int]) -> str:
+        """Why a package may not be chosen as of the time of the request; "" if it may."""
+        before = self.request.before
+        assert before is not None
+        checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
+        moment = published.get(checksum.hex() if checksum else "")
+        if moment is None:
+            return "has no time in the metadata, and packages as of a time are asked for"
+        if moment > before:
+            return f"was published on {_day(moment)}, after the time that is asked for"
+        return ""
+
+
+def _day(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
 def _rank(repository: RpmRepository) -> tuple[int, int, str]:

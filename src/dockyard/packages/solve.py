@@ -1,5 +1,10 @@
 """Chooses packages: libsolv over opened repositories, always the same answer for the same input.
 
+One function serves images that are made from nothing and those that exist: what is installed is
+empty, or a repository like others whose packages stay unless the request, or what follows from it,
+has them go. A request to remove takes along what needs the package, unless something that comes
+provides the same; a request to install or update removes nothing.
+
 A request's items are names, globs over names, NEVRAs (in whole or in part), `name >= version`,
 provides, or absolute paths; the best candidate is taken or the request fails. Weak dependencies
 are left out unless the request wants them. Lists of files are loaded only when a path is asked
@@ -16,8 +21,10 @@ from typing import Any
 import solv
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.package_change import PackageChange
 from dockyard.model.packages import Pin, Request
 from dockyard.packages import explain
+from dockyard.packages.changes import changes_of
 from dockyard.packages.pool import PackagePool
 from dockyard.packages.rpm.primary import IndexedPackage, primary_xml
 from dockyard.packages.rpm.repository import Metadata
@@ -34,13 +41,19 @@ _SIDE_BY_SIDE = (
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The packages that fulfil a request, sorted.
+    """The packages that fulfil a request, sorted: all of them, or those that come to what is
+    installed.
 
     answers: (item, name of a package that answers it) for items that are no package's name.
+    removed: what is installed and goes, by being updated or replaced, too (NEVRAs). changes: both
+    in a person's terms. held_back: (package that stays as it is, its newest version that is there).
     """
 
     packages: tuple[Pin, ...]
     answers: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...] = ()
+    changes: tuple[PackageChange, ...] = ()
+    held_back: tuple[tuple[str, str], ...] = ()
 
 
 def solve(
@@ -50,13 +63,15 @@ def solve(
     *,
     keep: Sequence[Pin] = (),
     kept: Sequence[tuple[Pin, IndexedPackage]] = (),
+    installed: Metadata | None = None,
 ) -> Solution:
     """The packages that fulfil a request; pins are by file digest.
 
     cache: a directory for parsed metadata. keep: pins of the metadata that are to stay as they
     are; only when no answer has them all may some of them move. kept: pins to stay that the
-    metadata no longer lists, with their descriptions.
-    Raises DockyardError: `solve.not-found` and `solve.unsatisfiable`, one problem each.
+    metadata no longer lists, with their descriptions. installed: what is there already.
+    Raises DockyardError with every problem: `solve.not-found`, `solve.not-installed`,
+    `solve.unsatisfiable`, `solve.protected`.
     """
     attempts = [(files, hard) for hard in (True, False) for files in (False, True)]
     failure: DockyardError | None = None
@@ -65,7 +80,7 @@ def solve(
             continue
         if filelists and not (failure and _wants_files(failure, opened)):
             continue
-        attempt = _Attempt(request, opened, cache, filelists, kept)
+        attempt = _Attempt(request, opened, cache, filelists, kept, installed)
         try:
             return attempt.run(keep, hard=hard)
         except DockyardError as error:
@@ -88,36 +103,132 @@ class _Attempt:
         cache: Path,
         filelists: bool,
         kept: Sequence[tuple[Pin, IndexedPackage]],
+        installed: Metadata | None,
     ) -> None:
         self._request = request
         self._kept = {(pin.name, pin.evr, pin.arch): pin for pin, _ in kept}
         index = (lambda: primary_xml(each for _, each in kept)) if kept else None
-        self._packages = PackagePool(opened, request, cache, filelists=filelists, kept=index)
+        self._packages = PackagePool(
+            opened, request, cache, filelists=filelists, kept=index, installed=installed
+        )
+        self._wanted: dict[str, frozenset[int]] = {}
+        self._unwanted: dict[str, frozenset[int]] = {}
+        self._problems: list[Problem] = []
 
     def run(self, keep: Sequence[Pin], *, hard: bool) -> Solution:
-        pool = self._packages.pool
         jobs = self._kept_jobs(keep, hard)
-        wanted: dict[str, frozenset[int]] = {}
-        problems: list[Problem] = []
         best = 0 if keep or self._kept else solv.Job.SOLVER_FORCEBEST
-        for item in sorted(set(self._request.install)):
-            selection = select(pool, item)
-            if selection.isempty():
-                problems.append(explain.not_found(item, self._packages))
-                continue
-            wanted[item] = frozenset(each.id for each in selection.solvables())
-            jobs += selection.jobs(solv.Job.SOLVER_INSTALL | best)
-        if problems:
-            raise DockyardError(*problems)
-        for name in _SIDE_BY_SIDE:
-            how = solv.Job.SOLVER_MULTIVERSION | solv.Job.SOLVER_SOLVABLE_PROVIDES
-            jobs.append(pool.Job(how, pool.Dep(name).id))
-        solver = pool.Solver()
+        jobs += self._install_jobs(best)
+        jobs += self._update_jobs(best)
+        jobs += self._remove_jobs()
+        if self._problems:
+            raise DockyardError(*self._problems)
+        solver = self._solver()
+        if found := solver.solve([*jobs, *self._side_by_side()]):
+            raise DockyardError(
+                *explain.unsatisfiable(found, self._wanted | self._unwanted, self._packages)
+            )
+        transaction = solver.transaction()
+        taken = transaction.newsolvables()
+        gone = [each for each in transaction.steps() if self._packages.is_installed(each)]
+        if stopped := explain.protected(gone, taken, self._unwanted, self._packages):
+            raise DockyardError(*stopped)
+        return Solution(
+            tuple(sorted(map(self._pin, taken))),
+            _answers(self._wanted, taken),
+            tuple(sorted(map(str, gone))),
+            changes_of(self._packages, taken, gone, self._wanted, self._unwanted),
+            self._held_back(taken, gone),
+        )
+
+    def _solver(self) -> Any:
+        solver = self._packages.pool.Solver()
         solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, int(not self._request.weak))
-        if found := solver.solve(jobs):
-            raise DockyardError(*explain.unsatisfiable(found, wanted, self._packages))
-        taken = solver.transaction().newsolvables()
-        return Solution(tuple(sorted(map(self._pin, taken))), _answers(wanted, taken))
+        return solver
+
+    def _side_by_side(self) -> list[Any]:
+        pool = self._packages.pool
+        how = solv.Job.SOLVER_MULTIVERSION | solv.Job.SOLVER_SOLVABLE_PROVIDES
+        return [pool.Job(how, pool.Dep(name).id) for name in _SIDE_BY_SIDE]
+
+    def _install_jobs(self, best: int) -> list[Any]:
+        jobs: list[Any] = []
+        for item in sorted(set(self._request.install)):
+            selection = select(self._packages.pool, item)
+            if selection.isempty():
+                self._problems.append(explain.not_found(item, self._packages))
+                continue
+            self._wanted[item] = frozenset(each.id for each in selection.solvables())
+            jobs += selection.jobs(solv.Job.SOLVER_INSTALL | best)
+        return jobs
+
+    def _update_jobs(self, best: int) -> list[Any]:
+        pool = self._packages.pool
+        jobs: list[Any] = []
+        if self._request.update_all:
+            jobs.append(pool.Job(solv.Job.SOLVER_UPDATE | solv.Job.SOLVER_SOLVABLE_ALL, 0))
+        names = {each.name for each in self._packages.installed}
+        for item in sorted(set(self._request.update)):
+            selection = select(pool, item)
+            chosen = [each for each in selection.solvables() if each.name in names]
+            if not chosen:
+                problem = explain.not_found if selection.isempty() else explain.not_installed
+                self._problems.append(problem(item, self._packages))
+                continue
+            self._wanted[item] = frozenset(each.id for each in chosen)
+            jobs += selection.jobs(solv.Job.SOLVER_UPDATE | best)
+        return jobs
+
+    def _remove_jobs(self) -> list[Any]:
+        pool = self._packages.pool
+        jobs: list[Any] = []
+        for item in sorted(set(self._request.remove)):
+            selection = select(pool, item, solv.Selection.SELECTION_INSTALLED_ONLY)
+            if selection.isempty():
+                self._problems.append(explain.not_installed(item, self._packages, remove=True))
+                continue
+            if item in self._request.install or item in self._request.update:
+                self._problems.append(explain.contradiction(item, self._request))
+                continue
+            self._unwanted[item] = frozenset(each.id for each in selection.solvables())
+            # Neither is the same to come in another version, where that was not excepted.
+            names = {each.name for each in selection.solvables()}
+            others = {each.id for each in select(pool, item).solvables() if each.name in names}
+            how = solv.Job.SOLVER_ERASE | solv.Job.SOLVER_SOLVABLE
+            jobs += [pool.Job(how, each) for each in sorted(others | self._unwanted[item])]
+        if not jobs or self._problems:
+            return jobs
+        # What needs these may go as well: what would go if nothing could come.
+        solver = self._solver()
+        solver.set_flag(solv.Solver.SOLVER_FLAG_ALLOW_UNINSTALL, 1)
+        how = solv.Job.SOLVER_LOCK | solv.Job.SOLVER_SOLVABLE
+        frozen = [pool.Job(how, each.id) for each in self._packages.available()
+                  if not self._packages.is_installed(each)]  # fmt: skip
+        if solver.solve([*jobs, *frozen, *self._side_by_side()]):
+            return jobs  # the whole request says why
+        may = solv.Job.SOLVER_ALLOWUNINSTALL | solv.Job.SOLVER_SOLVABLE
+        wanted = frozenset[int]().union(*self._wanted.values())
+        return jobs + [
+            pool.Job(may, each.id)
+            for each in solver.transaction().steps()
+            if self._packages.is_installed(each) and each.id not in wanted
+        ]
+
+    def _held_back(self, taken: Sequence[Any], gone: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+        """What is not as new as it could be, though all was to be updated."""
+        if not self._request.update_all:
+            return ()
+        stay = {(each.name, each.arch): each for each in self._packages.installed}
+        changed = {each.name for each in (*taken, *gone)}
+        newest: dict[str, Any] = {}
+        for each in self._packages.available():
+            was = stay.get((each.name, each.arch))
+            if was is None or each.name in changed or each.evrcmp(was) <= 0:
+                continue
+            best = newest.setdefault(str(was), each)
+            if each.evrcmp(best) > 0:
+                newest[str(was)] = each
+        return tuple(sorted((name, str(each.evr)) for name, each in newest.items()))
 
     def _kept_jobs(self, keep: Sequence[Pin], hard: bool) -> list[Any]:
         how = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE
@@ -129,12 +240,12 @@ class _Attempt:
         for solvable in self._packages.available():
             repository = self._packages.repository(solvable)
             key = (solvable.name, solvable.evr, solvable.arch, repository)
-            if not repository or key in identities:
+            if self._packages.is_kept(solvable) or key in identities:
                 jobs.append(self._packages.pool.Job(how, solvable.id))
         return jobs
 
     def _pin(self, solvable: Any) -> Pin:
-        if not self._packages.repository(solvable):
+        if self._packages.is_kept(solvable):
             return self._kept[(solvable.name, solvable.evr, solvable.arch)]
         return self._packages.pin(solvable)
 
@@ -157,15 +268,17 @@ def _answers(
     )
 
 
-def select(pool: Any, item: str) -> Any:
-    """The packages that an item of a request means: by name, else NEVRA, else provide or path."""
+def select(pool: Any, item: str, more: int = 0) -> Any:
+    """The packages that an item of a request means: by name, else NEVRA, else provide or path.
+    more: of libsolv's flags.
+    """
     kinds = solv.Selection
-    glob = kinds.SELECTION_GLOB
+    glob = kinds.SELECTION_GLOB | more
     if item.startswith("/"):
         found = pool.select(item, kinds.SELECTION_FILELIST | glob)
         if not found.isempty():
             return found
-        return pool.select(item, kinds.SELECTION_PROVIDES)
+        return pool.select(item, kinds.SELECTION_PROVIDES | more)
     found = pool.select(
         item, kinds.SELECTION_NAME | kinds.SELECTION_DOTARCH | kinds.SELECTION_REL | glob
     )

@@ -7,14 +7,15 @@ its own, so that what is solved does not depend on the order in which a reposito
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
 from dockyard.packages.rpm.contents import FileFlag, RpmRelation, Sense
 from dockyard.packages.rpm.header import Header, Tag
-from dockyard.packages.rpm.reader import RpmFile
+from dockyard.packages.rpm.reader import RpmFile, evr_of, relations_of
 
 _COMPARISONS = {
     Sense.LESS: "LT",
@@ -49,7 +50,7 @@ class IndexedPackage:
     """One package as an index lists it. evr: with its epoch if that is not 0.
 
     location: relative to the repository. relations: by kind (`provides`, `requires`, …).
-    files: (path, kind) with kind "", "dir" or "ghost".
+    files: (path, kind) with kind "", "dir" or "ghost". built: Unix seconds, 0 when not known.
     """
 
     name: str
@@ -64,6 +65,7 @@ class IndexedPackage:
     installed_size: int = 0
     relations: dict[str, Sequence[RpmRelation]] = field(default_factory=dict)
     files: Sequence[tuple[str, str]] = ()
+    built: int = 0
 
 
 def listed(package: RpmFile, location: str, digest: str, size: int) -> IndexedPackage:
@@ -82,6 +84,26 @@ def listed(package: RpmFile, location: str, digest: str, size: int) -> IndexedPa
         installed_size=header.number(Tag.LONGSIZE) or header.number(Tag.SIZE),
         relations={kind: package.relations(kind) for kind in _RELATIONS},
         files=tuple(_files(header)),
+        built=header.number(Tag.BUILDTIME),
+    )
+
+
+def installed(header: Header) -> IndexedPackage:
+    """A package by the header that a database has of it. Raises MalformedHeader."""
+    name, arch = header.text(Tag.NAME), header.text(Tag.ARCH)
+    evr = evr_of(header)
+    digest = hashlib.sha256(f"{name}-{evr}.{arch}".encode()).hexdigest()
+    return IndexedPackage(
+        name=name,
+        evr=evr,
+        arch=arch or "noarch",
+        location=f"{name}-{evr}.{arch}",
+        digest=f"sha256:{digest}",  # of no file: what is installed has none
+        size=0,
+        installed_size=header.number(Tag.LONGSIZE) or header.number(Tag.SIZE),
+        relations={kind: relations_of(header, kind) for kind in _RELATIONS},
+        files=tuple(_files(header)),
+        built=header.number(Tag.BUILDTIME),
     )
 
 
@@ -98,6 +120,26 @@ def from_chunks(chunks: Iterable[str]) -> bytes:
 
 
 _PACKAGE = re.compile(rb"<package\b.*?</package\s*>\s*", re.DOTALL)
+
+
+_DIGEST = re.compile(rb"<checksum[^>]*>\s*([0-9a-f]{32,128})\s*</checksum>")
+_TIME = re.compile(rb"<time\b[^>]*>")
+_MOMENT = re.compile(rb"\b(file|build)=[\"'](\d{1,12})[\"']")
+
+
+def published(primary: bytes) -> Mapping[str, int]:
+    """When the packages of an index came into their repository, by the digest of each in hex: Unix
+    seconds, of the file; where an index does not say that, when the package was built.
+    """
+    found: dict[str, int] = {}
+    for package in _PACKAGE.finditer(primary):
+        digest, time = _DIGEST.search(package[0]), _TIME.search(package[0])
+        if not digest or not time:
+            continue
+        moments = {kind: int(number) for kind, number in _MOMENT.findall(time[0])}
+        if moment := moments.get(b"file") or moments.get(b"build"):
+            found[digest[1].decode()] = moment
+    return found
 
 
 def in_order(primary: bytes) -> bytes:
@@ -150,6 +192,7 @@ def chunk(package: IndexedPackage) -> str:
         f"<version {_version(package.evr)}/>",
         f'<checksum type="sha256" pkgid="YES">{digest}</checksum>',
         f"<summary>{_text(package.summary)}</summary>",
+        *([f'<time build="{package.built}"/>'] if package.built else []),
         f'<size package="{package.size}" installed="{package.installed_size}" archive="0"/>',
         f"<location href={_quoted(package.location)}/>",
         "<format>",

@@ -71,9 +71,7 @@ class RpmFile:
     @property
     def evr(self) -> str:
         """`[epoch:]version-release`; epoch 0 is left out."""
-        epoch = self.header.number(Tag.EPOCH)
-        prefix = f"{epoch}:" if epoch else ""
-        return f"{prefix}{self.header.text(Tag.VERSION)}-{self.header.text(Tag.RELEASE)}"
+        return evr_of(self.header)
 
     @property
     def architecture(self) -> str:
@@ -85,14 +83,10 @@ class RpmFile:
 
     def relations(self, kind: str) -> tuple[RpmRelation, ...]:
         """The relations of a kind: requires, provides, conflicts, obsoletes, recommends, …"""
-        names, flags, versions = _RELATIONS[kind]
-        columns = self.header.texts(names), self.header.numbers(flags), self.header.texts(versions)
-        if len({len(column) for column in columns}) > 1:
-            raise _malformed(self.path, f"the columns of its {kind} are of unequal length")
-        return tuple(
-            RpmRelation(name, Sense(flag), version)
-            for name, flag, version in zip(*columns, strict=True)
-        )
+        try:
+            return relations_of(self.header, kind)
+        except MalformedHeader as error:
+            raise _malformed(self.path, str(error)) from None
 
     def files(self) -> tuple[PackagedFile, ...]:
         """The files as the header lists them, without data."""
@@ -178,6 +172,25 @@ def _with_data(file: PackagedFile, data: bytes) -> PackagedFile:
         file.verify,
         file.capabilities,
         file.link,
+    )
+
+
+def evr_of(header: Header) -> str:
+    """`[epoch:]version-release`; epoch 0 is left out."""
+    epoch = header.number(Tag.EPOCH)
+    prefix = f"{epoch}:" if epoch else ""
+    return f"{prefix}{header.text(Tag.VERSION)}-{header.text(Tag.RELEASE)}"
+
+
+def relations_of(header: Header, kind: str) -> tuple[RpmRelation, ...]:
+    """The relations of a kind that a main header has. Raises MalformedHeader."""
+    names, flags, versions = _RELATIONS[kind]
+    columns = header.texts(names), header.numbers(flags), header.texts(versions)
+    if len({len(column) for column in columns}) > 1:
+        raise MalformedHeader(f"the columns of its {kind} are of unequal length")
+    return tuple(
+        RpmRelation(name, Sense(flag), version)
+        for name, flag, version in zip(*columns, strict=True)
     )
 
 
