@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,6 +75,20 @@ def install(
     """
     # The digest of the whole payload is checked, which makes that of each file another time over.
     argv = ["-Uv", "--nofiledigest", *([] if documents else ["--excludedocs"])]
+    with shown(packages, root) as (names, read):
+        argv += names
+        report = transaction(argv, root, tools, epoch, dbpath, read, Count(installed))
+    rpmdb.canonicalise(root, tools, epoch, dbpath)
+    return report
+
+
+@contextmanager
+def shown(
+    packages: Sequence[Path], root: Path
+) -> Iterator[tuple[list[str], list[tuple[Path, str]]]]:
+    """Packages as a transaction over a tree sees them: their names in there, in an order that their
+    places do not decide, and what is to be shown to it.
+    """
     with TemporaryDirectory(prefix=".packages-", dir=root.parent) as name:
         copies = Path(name)
         copies.chmod(0o755)
@@ -82,12 +97,8 @@ def install(
         inside = {path: f"{_PACKAGES_INSIDE}/{folders[path.parent]}/{path.name}" for path in given}
         # By name, for the paths of a store say nothing: ties in rpm's order are decided by this
         # one.
-        argv += [inside[path] for path in sorted(given, key=lambda path: (path.name, str(path)))]
-        read = [(folder, f"{_PACKAGES_INSIDE}/{number}") for folder, number in folders.items()]
-        count = _Count(installed)
-        report = _transaction(argv, root, tools, epoch, dbpath, read, count)
-    rpmdb.canonicalise(root, tools, epoch, dbpath)
-    return report
+        names = [inside[path] for path in sorted(given, key=lambda path: (path.name, str(path)))]
+        yield names, [(folder, f"{_PACKAGES_INSIDE}/{n}") for folder, n in folders.items()]
 
 
 def run_stubs(
@@ -101,10 +112,10 @@ def run_stubs(
     """
     argv = ["-U", "--nodigest", "--ignoresize", "--define", "_pkgverify_level none"]
     argv += [f"{_PACKAGES_INSIDE}/{name}" for name in stubs]
-    return _transaction(argv, root, tools, epoch, _SCRATCH, [(directory, _PACKAGES_INSIDE)])
+    return transaction(argv, root, tools, epoch, _SCRATCH, [(directory, _PACKAGES_INSIDE)])
 
 
-class _Count:
+class Count:
     """Counts packages in what rpm says: with -v, each one's name and version as its files go in."""
 
     def __init__(self, told: Callable[[int], None] | None) -> None:
@@ -170,15 +181,18 @@ def file_owners(root: Path, tools: Tools, scratch: Path, dbpath: str) -> dict[by
     return owners
 
 
-def _transaction(
+def transaction(
     argv: Sequence[str],
     root: Path,
     tools: Tools,
     epoch: int,
     dbpath: str,
     read: Sequence[tuple[Path, str]] = (),
-    count: _Count | None = None,
+    count: Count | None = None,
 ) -> InstallReport:
+    """Run rpm over a tree. argv: its act, options and packages. read: what it sees, see
+    `run_in_tree`. count: hears of each package. Raises DockyardError as `install` does.
+    """
     _make_mount_points(root)
     command = [*_COMMAND, *_SETTINGS, "--dbpath", dbpath, *argv]
     env = {
