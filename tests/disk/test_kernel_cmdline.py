@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from storage_sections import btrfs_root, one_partition, two_partitions, verity_root
 
-from dockyard.disk.kernel_cmdline import VerityRoot, kernel_command_line
+from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import lay_out
 from dockyard.errors import DockyardError
 from dockyard.model.storage import FileSystem, FileSystemType, MountIdType, MountPoint
@@ -42,12 +42,12 @@ def test_a_subvolume_is_named() -> None:
 def test_verity_names_its_devices_and_root_hash() -> None:
     storage = verity_root()
     layout = lay_out(storage, b"seed")
-    text = kernel_command_line(layout, (), [VerityRoot(storage.verity[0], "ab" * 32)])
+    text = kernel_command_line(layout)
     assert text.split(" ") == [
         "root=/dev/mapper/root",
         "ro",
         "rootflags=noatime",
-        f"roothash={'ab' * 32}",
+        "roothash={roothash}",
         f"systemd.verity_root_data=PARTUUID={layout.partition('root').guid}",
         "systemd.verity_root_hash=PARTLABEL=hash",
         "systemd.verity_root_options=panic-on-corruption",

@@ -9,7 +9,7 @@ import pytest
 
 from dockyard.disk import efi
 from dockyard.disk.pe import NX_COMPATIBLE, Added, Program, extended
-from dockyard.disk.uki import UkiContent, build_uki
+from dockyard.disk.uki import UkiContent, build_addon, build_uki
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
@@ -99,6 +99,19 @@ def test_it_holds_what_it_was_given(stub: bytes, tmp_path: Path) -> None:
     table = (made.content(".sbat") or b"").rstrip(b"\0").decode().splitlines()
     assert [line.partition(",")[0] for line in table][:2] == ["sbat", "systemd-stub"]
     assert table[-1].startswith("uki,1,")
+
+
+@pytest.mark.build
+def test_an_addon_is_what_ukify_makes(tools: Tools, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    stub = efi.addon_stub(tmp_path / "empty", tools, SYSTEMD_BOOT, Architecture.X86_64)
+    words, made, slow = 'selinux=1 a="b c"', tmp_path / "made", tmp_path / "slow"
+    build_addon(words, stub, made)
+    slow.mkdir()
+    argv = ["ukify", "build", f"--cmdline={words}", f"--output={slow / 'addon'}"]
+    tools.run(argv, write=[slow], env={"SOURCE_DATE_EPOCH": "1767225600"})
+    assert made.read_bytes() == (slow / "addon").read_bytes()
+    assert Program(made.read_bytes(), "").exact(".cmdline") == words.encode()
 
 
 @pytest.mark.build

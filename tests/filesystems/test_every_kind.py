@@ -25,7 +25,7 @@ def test_they_are_known_by_the_names_of_configurations() -> None:
     assert caught.value.problems[0].code == "filesystems.unknown"
 
 
-@pytest.mark.parametrize("name", ["ext4", "erofs", "xfs", "btrfs", "vfat"])
+@pytest.mark.parametrize("name", ["ext4", "erofs", "squashfs", "xfs", "btrfs", "vfat"])
 @pytest.mark.parametrize(
     "content",
     [b"", b"x" * 10_000, b"x" * 100_000, b"XFSB", bytes(510) + b"\x55\xaa"],

@@ -156,17 +156,22 @@ def test_all_mistakes_are_told_before_anything_is_copied(published: Path, tmp_pa
     assert "would replace what it is made of" in " ".join(done.stderr.split())
     done = run_dockyard("customize", "--config-file", config, check=False)
     assert "no image is given" in done.stderr
+    config.write_text("input: {image: {path: missing.raw}}\n")
+    done = run_dockyard("customize", "--config-file", config, check=False)
+    assert "config.yaml:1:23" in done.stderr and done.stderr.count("error[") == 1
 
 
 @pytest.mark.boot
-def test_a_customized_image_boots_and_is_what_it_was_but_for_what_was_asked(
-    published: Path, tmp_path: Path
+def test_a_customized_image_boots_and_every_setting_holds(
+    published: Path, tmp_path: Path, config: Path
 ) -> None:
-    config, out = tmp_path / "config.yaml", tmp_path / "out.raw"
-    config.write_text("os: {additionalFiles: [{content: hi, destination: /etc/hello}]}\n")
-    customize(config, base(tmp_path / "base.raw"), out)
-    words = ("--config-file", MINIMAL, "--check", "--json", "--timeout", "600")
-    assert run_dockyard("boot", out, *words).json["passed"]
+    image, out = base(tmp_path / "base.raw"), tmp_path / "out.raw"
+    customize(config, image, out)
+    words = ("--config-file", config, "--image-file", image, "--check", "--timeout", "600")
+    told = run_dockyard("boot", out, *words, "--json").json
+    assert told["passed"]
+    asked = {each["id"] for each in told["checks"]}
+    assert {"hostname", "accounts.users", "disk.partitions", "files./etc/hello", "names"} <= asked
 
 
 @pytest.mark.build

@@ -171,7 +171,7 @@ def test_each_lie_about_a_partition_is_found(lie: str, tmp_path: Path) -> None:
         lines[0] = lines[0].replace(f'{lie}="', f'{lie}="1')
     listing = 'TYPE="disk" PARTN=""\n' + "\n".join(lines)
     (tmp_path / "listing").write_text(listing + "\n")
-    lsblk = f'case "$*" in *PKNAME*) echo vda ;; *) cat {tmp_path}/listing ;; esac'
+    lsblk = f'case "$*" in *--inverse*) echo disk vda ;; *) cat {tmp_path}/listing ;; esac'
     told = answer(check.script, tmp_path, lsblk=lsblk, findmnt="echo /dev/vda2")
     assert (told == check.expect) is not bool(lie)
 
@@ -186,7 +186,7 @@ def test_a_name_that_growing_gives_to_a_partition_is_no_lie(tmp_path: Path) -> N
         label = ("esp", "")[number - 1]
         lines[number - 1] = lines[number - 1].replace(f'L="{label}"', 'L="root-x86-64"')
         (tmp_path / "listing").write_text("".join(f'TYPE="part" {line}\n' for line in lines))
-        lsblk = f'case "$*" in *PKNAME*) echo vda ;; *) cat {tmp_path}/listing ;; esac'
+        lsblk = f'case "$*" in *--inverse*) echo disk vda ;; *) cat {tmp_path}/listing ;; esac'
         told = answer(check.script, tmp_path, lsblk=lsblk, findmnt="echo /dev/vda2")
         assert (told == check.expect) is tells
 
@@ -212,7 +212,7 @@ def test_a_partition_that_grows_is_at_least_as_large_as_it_was_built(
         old = laid.partitions[number - 1].size
         lines[number - 1] = lines[number - 1].replace(f'"{old}"', f'"{old + grown}"')
         (tmp_path / "listing").write_text("".join(f'TYPE="part" {line}\n' for line in lines))
-        lsblk = f'case "$*" in *PKNAME*) echo vda ;; *) cat {tmp_path}/listing ;; esac'
+        lsblk = f'case "$*" in *--inverse*) echo disk vda ;; *) cat {tmp_path}/listing ;; esac'
         told = answer(check.script, tmp_path, lsblk=lsblk, findmnt="echo /dev/vda2")
         assert (told == check.expect) is tells
 

@@ -42,32 +42,41 @@ def questions_for(
     fits: Callable[[str], None] = lambda _: None,
     rpm_sources: Sequence[Path] = (),
     every_file: bool = False,
+    image: Path | None = None,
 ) -> Artefact:
     """The artefact of an image file, as the store has it.
 
     built: whether all that it is made of must be there. check: whether questions are wanted; none
     are made without. fits: called with the format of the image before anything is made, to refuse
     it. rpm_sources: those that it was built with.
-    every_file: ask for the bytes of all files, not of a sample. Raises DockyardError with every
+    every_file: ask for the bytes of all files, not of a sample. image: the one that was customized,
+    in place of what the file says. Raises DockyardError with every
     mistake of the file, or when it was not built as it is now, was changed in the store since, or
     lacks what the checks need.
     """
     from dockyard.engine.holds import hold_until_the_end
     from dockyard.engine.store import Store
     from dockyard.host import namespace
+    from dockyard.model.input import InputImage
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.arguments.names import MANIFEST
     from dockyard.pipeline.artefact import needs_namespace, write_image
-    from dockyard.pipeline.build import plan_image
+    from dockyard.pipeline.build import plan_customization, plan_image
     from dockyard.pipeline.guest_needs import require_answers
+    from dockyard.pipeline.overrides import Overrides
     from dockyard.pipeline.questions import questions_of
 
     kept = Store(store)
-    planned = plan_image(file, kept, Origins.of_host(os.environ), rpm_sources=rpm_sources)
+    origins = Origins.of_host(os.environ)
+    if customizes(file, image):
+        given = InputImage(path=str(image.absolute())) if image else None
+        planned = plan_customization(file, kept, origins, Overrides(given))
+    else:
+        planned = plan_image(file, kept, origins, rpm_sources=rpm_sources)
     fits(planned.request.output.format)
     hold_until_the_end(kept, *(each.step.id for each in planned.plan.decisions))
     if built:
-        _require_whole(planned, kept, file)
+        _require_whole(planned, kept, file, _made_by(file, image))
     request, steps = planned.request, planned.steps
     manifest = kept.path(steps.manifest) if kept.has(steps.manifest) else None
     questions: Sequence[Question] = ()
@@ -85,7 +94,25 @@ def questions_for(
     return Artefact(request.name, write, request.output.format, questions, request.source.tools)
 
 
-def _require_whole(planned: PlannedImage, kept: Store, file: Path) -> None:
+def customizes(file: Path, image: Path | None) -> bool:
+    """Whether an image file says what to change in an image that exists. image: one that is given
+    beside it. Raises DockyardError with every mistake of the file.
+    """
+    from dockyard.config import load_image
+    from dockyard.model.input import Input
+
+    return image is not None or load_image(file).image.input != Input()
+
+
+def _made_by(file: Path, image: Path | None) -> str:
+    """The command that makes what an image file describes."""
+    if not customizes(file, image):
+        return f"dockyard build {file}"
+    given = f" --image-file {image}" if image else ""
+    return f"dockyard customize --config-file {file}{given}"
+
+
+def _require_whole(planned: PlannedImage, kept: Store, file: Path, command: str) -> None:
     """Raise DockyardError when something that the image is made of is not there, or is damaged."""
     from dockyard.engine.plan import Action
     from dockyard.pipeline.build import without_damage
@@ -96,7 +123,7 @@ def _require_whole(planned: PlannedImage, kept: Store, file: Path) -> None:
                 code="boot.not-built",
                 what="the store has no build of the image as its file, lock and Dockyard are now",
                 where=str(file),
-                fix=f"run: dockyard build {file}",
+                fix=f"run: {command}",
             )
         )
     looked_at = {step.id for step in planned.steps.goals}
@@ -109,6 +136,6 @@ def _require_whole(planned: PlannedImage, kept: Store, file: Path) -> None:
                 what="the store's build of the image is not as it was made",
                 where=str(file),
                 why=damaged[0],
-                fix=f"run: dockyard build {file}, which makes it again",
+                fix=f"run: {command}, which makes it again",
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ from dockyard.cli.verb import Needing, Verb, wants_json
 from dockyard.cli.verdict import as_facts, as_text
 
 if TYPE_CHECKING:
+    from dockyard.cli.artefacts import Artefact
     from dockyard.host.sandbox import Tools
     from dockyard.model.packages import Pin
     from dockyard.tree.check import Check, Question, Unasked
@@ -34,6 +35,9 @@ _TIMEOUT = 300
 @click.option("--check", is_flag=True, help="Ask the booted image whether its settings hold.")
 @click.option("--config-file", type=EXISTING_FILE, help=(
     "The image file: of the built image to boot, or, beside a disk image, whose settings to check."
+))  # fmt: skip
+@click.option("--image-file", type=EXISTING_FILE, help=(
+    "The image that was customized. Default: input.image.path of the image file."
 ))  # fmt: skip
 @click.option("--all", "every_file", cls=Needing, needs="--check", is_flag=True,
               help="With --check: read every file of the image, not a sample.")  # fmt: skip
@@ -65,6 +69,7 @@ def command(
     image: Path | None,
     check: bool,
     config_file: Path | None,
+    image_file: Path | None,
     every_file: bool,
     ssh: bool,
     user: str,
@@ -85,6 +90,7 @@ def command(
     whether every setting of its file holds, and the exit status is 1 when one does not. With --ssh
     a shell in the guest reads the terminal, or what is piped in, and the guest ends with it.
     """
+    from dockyard.cli.artefacts import questions_for
     from dockyard.vm.console import ESCAPES, interact
     from dockyard.vm.qemu import Disk
 
@@ -92,13 +98,24 @@ def command(
     if wants_json() and not check:
         raise click.UsageError("--json does nothing without --check")
     timeout = timeout or _TIMEOUT
-    image, config_file = _named(image, config_file, check, rpm_source)
+    image, config_file = _named(image, config_file, check, rpm_source, image_file)
     if persist and image.suffix in _YAML:
         raise click.UsageError(
             "the store's image is never changed: for --persist, name a disk image that "
             "`dockyard build --output-image-file` placed"
         )
-    disk, questions, pins, name = _subject(image, config_file, store, rpm_source, every_file, check)
+
+    def look(file: Path, **options: Any) -> Artefact:
+        return questions_for(
+            file,
+            store,
+            rpm_sources=rpm_source,
+            every_file=every_file,
+            image=image_file,
+            **options,
+        )
+
+    disk, questions, pins, name = _subject(image, config_file, store, look, check)
     tools = _tools(store, pins)
     machine = wanted.machine(tools, store)
     log = log.absolute() if log else _console_log(store, name)
@@ -144,7 +161,11 @@ def _require_together(
 
 
 def _named(
-    image: Path | None, config_file: Path | None, check: bool, rpm_sources: Sequence[Path]
+    image: Path | None,
+    config_file: Path | None,
+    check: bool,
+    rpm_sources: Sequence[Path],
+    customized: Path | None,
 ) -> tuple[Path, Path | None]:
     """What to boot, and the image file beside it; options that would do nothing are refused."""
     if image is None:
@@ -159,6 +180,8 @@ def _named(
         raise click.UsageError("--config-file beside a disk image does nothing without --check")
     if rpm_sources and config_file is None:
         raise click.UsageError("--rpm-source does nothing without an image file")
+    if customized and config_file is None:
+        raise click.UsageError("--image-file does nothing without an image file")
     return image, config_file
 
 
@@ -189,31 +212,22 @@ def _subject(
     image: Path,
     config: Path | None,
     store: Path,
-    rpm_sources: Sequence[Path],
-    every_file: bool,
+    look: Callable[..., Artefact],
     check: bool,
 ) -> tuple[Disk, Sequence[Question], Sequence[Pin], str]:
-    """The disk to boot, what to ask it, the tools to run it with, and its name."""
-    from dockyard.cli.artefacts import questions_for
+    """The disk to boot, what to ask it, the tools to run it with, and its name. look: finds what an
+    image file made.
+    """
     from dockyard.vm.qemu import Disk, check_format, detect_format
 
     if image.suffix in _YAML:
-        found = questions_for(
-            image,
-            store,
-            check=check,
-            fits=lambda form: check_format(Disk(image, form)),
-            rpm_sources=rpm_sources,
-            every_file=every_file,
-        )
+        found = look(image, check=check, fits=lambda form: check_format(Disk(image, form)))
         disk = Disk(found.write(_scratch(store, found.name)), found.format)
         return disk, found.questions, found.tools, found.name
     disk = Disk(image.absolute(), detect_format(image))
     if config is None:
         return disk, (), (), image.stem
-    found = questions_for(
-        config, store, built=False, rpm_sources=rpm_sources, every_file=every_file
-    )
+    found = look(config, built=False)
     return disk, found.questions, found.tools, image.stem
 
 

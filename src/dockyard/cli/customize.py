@@ -8,6 +8,13 @@ import click
 
 from dockyard.cli.answer import Answer
 from dockyard.cli.build import built_answer
+from dockyard.cli.customizer_options import (
+    build_dir_option,
+    log_options,
+    setfiles_option,
+    tools_dir_option,
+    without_part,
+)
 from dockyard.cli.display import display
 from dockyard.cli.image_options import cosi_level_option, output_file_option, output_format_option
 from dockyard.cli.options import (
@@ -39,6 +46,10 @@ from dockyard.cli.verb import Verb, remark
 @store_option
 @jobs_option
 @progress_option
+@log_options
+@build_dir_option
+@tools_dir_option
+@setfiles_option
 def command(
     config_file: Path,
     image_file: Path | None,
@@ -50,6 +61,9 @@ def command(
     mirror_dir: tuple[Path, ...],
     jobs: int,
     progress: str,
+    build_dir: Path | None,
+    tools_dir: Path | None,
+    setfiles_context: str | None,
 ) -> Answer:
     """Apply an image file to an image that exists, and write a new one.
 
@@ -59,19 +73,16 @@ def command(
     """
     from dockyard.engine.store import Store
     from dockyard.host import clock
+    from dockyard.model.input import InputImage
     from dockyard.pipeline.build import build_image, plan_customization
+    from dockyard.pipeline.overrides import Overrides
 
     began = clock.monotonic()
     kept, origins = Store(store), origins_of(debian_mirror, mirror_dir)
-    planned = plan_customization(
-        config_file,
-        image_file,
-        kept,
-        origins,
-        output_image_format,
-        output_image_file,
-        cosi_compression_level,
-    )
+    remark(without_part(store, build_dir, tools_dir, setfiles_context))
+    given = InputImage(path=str(image_file.absolute())) if image_file else None
+    overrides = Overrides(given, output_image_file, output_image_format, cosi_compression_level)
+    planned = plan_customization(config_file, kept, origins, overrides)
     remark(planned.remarks)
     with display(progress) as listener:
         built = build_image(planned, kept, listener, jobs=jobs)

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from dockyard.cli.groups import Grouped
-from dockyard.cli.log import QUIET, VERBOSE, current_log
+from dockyard.cli.log import LOG_FORMAT, QUIET, TIMESTAMPS, VERBOSE, current_log
 from dockyard.cli.plain import plain
 from dockyard.cli.terminal import Reused, draws, duration
 from dockyard.engine import events
@@ -28,12 +28,23 @@ def display(mode: str) -> Iterator[events.Listener]:
     them into the log of the verb that runs.
     """
     log = current_log()
-    with _display(mode) as shown:
+    context = click.get_current_context(silent=True)
+    meta = context.meta if context else {}
+    if mode == "auto" and meta.get(LOG_FORMAT) == "json":
+        mode = "json"
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(_display(mode))]
+        if log:
+            listeners.insert(0, log.event)
+        if TIMESTAMPS in meta:
+            from dockyard.cli.timestamps import timestamps
+
+            begun = meta.setdefault(f"{TIMESTAMPS}.begun", set())
+            listeners.insert(0, stack.enter_context(timestamps(meta[TIMESTAMPS], begun)))
 
         def listener(event: events.Event) -> None:
-            if log:
-                log.event(event)
-            shown(event)
+            for each in listeners:
+                each(event)
 
         yield listener
 

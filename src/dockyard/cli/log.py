@@ -27,6 +27,7 @@ from dockyard.errors import DockyardError, Problem
 
 LOGGER = "dockyard"
 QUIET, VERBOSE, LOG_FILE = "dockyard.quiet", "dockyard.verbose", "dockyard.log-file"
+LOG_FORMAT, TIMESTAMPS, LEAST = "dockyard.log-format", "dockyard.timestamps", "dockyard.least"
 _KEPT = 50
 
 _current: Log | None = None

@@ -21,6 +21,7 @@ import click
 from dockyard import __version__
 from dockyard.cli import terminal
 from dockyard.cli.answer import envelope
+from dockyard.cli.customizer_options import with_verb
 from dockyard.cli.log import current_log
 from dockyard.cli.proposed import with_options
 from dockyard.cli.stumble import stumbled
@@ -59,6 +60,10 @@ _ABOUT = {"-h", "--help", "--version"}
 
 class _Verbs(Noun):
     """A group whose commands are imported when they are used."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read a line of Image Customizer's as one of ours."""
+        return super().parse_args(ctx, with_verb(args, [*VERBS]))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -114,6 +119,7 @@ def main() -> None:
     atexit.register(gc.freeze)  # or all objects are searched, to free what goes with the process
     stopping.listen(_say_interrupted)
     settle()
+    terminal.choose_colours(None)
     colours = terminal.colours()
     with click.Context(dockyard, color=colours):
         try:
@@ -159,10 +165,12 @@ def _run(colours: bool | None) -> int:
 
 def _fail(error: DockyardError) -> None:
     """Report an error to the caller."""
+    click.get_current_context().color = terminal.colours()  # the verb may have chosen them
     error = DockyardError(*with_options(error.problems))
     log = current_log()
     if JSON_OPTION in sys.argv:
-        words = [word for word in sys.argv[1:] if not word.startswith("-")]
+        named = with_verb(sys.argv[1:], [*VERBS])
+        words = [word for word in named if not word.startswith("-")]
         told = envelope(
             _verb_in(words),
             ok=False,

@@ -194,7 +194,7 @@ def _into(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """A callback that keeps an option's value for whatever shows the work."""
 
     def keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-        context.meta[name] = value
+        context.meta[name] = value or context.meta.get(name)  # another option may say it, too
         return value
 
     return keep

@@ -134,10 +134,21 @@ def draws() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
+_chosen: bool | None = None
+
+
+def choose_colours(chosen: bool | None) -> None:
+    """Whether colours are used, whatever the streams are; None: it is left to `colours`."""
+    global _chosen
+    _chosen = chosen
+
+
 def colours() -> bool | None:
     """False where colours are not wanted (NO_COLOR, a dumb terminal); None: where a stream is a
     terminal.
     """
+    if _chosen is not None:
+        return _chosen
     return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 

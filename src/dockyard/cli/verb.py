@@ -14,9 +14,9 @@ from click.core import ParameterSource
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer, envelope
-from dockyard.cli.log import LOG_FILE, QUIET, VERBOSE, Log
+from dockyard.cli.log import LEAST, LOG_FILE, QUIET, VERBOSE, Log
 from dockyard.cli.proposed import remember, with_options
-from dockyard.errors import Problem
+from dockyard.errors import Problem, Severity
 from dockyard.model.nearest import nearest
 
 JSON_OPTION = "--json"
@@ -101,7 +101,14 @@ def remark(remarks: Sequence[Problem]) -> None:
     remarks = with_options(remarks)
     _remarks.extend(remarks)
     if not wants_json():
-        terminal.remark(remarks)
+        terminal.remark([each for each in remarks if _is_told(each)])
+
+
+def _is_told(problem: Problem) -> bool:
+    """Whether a person is told of a remark, by the level that was asked for."""
+    context = click.get_current_context(silent=True)
+    least = context.meta.get(LEAST) if context else None
+    return least is None or (least is Severity.WARNING and problem.severity is Severity.WARNING)
 
 
 def remarks_so_far() -> tuple[Problem, ...]:

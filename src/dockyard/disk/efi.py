@@ -27,6 +27,11 @@ def stub(root: Path, tools: Tools, wanted: BootLoader, architecture: Architectur
     return _program(root, tools, wanted, wanted.stub.format(architecture.names.efi))
 
 
+def addon_stub(root: Path, tools: Tools, wanted: BootLoader, architecture: Architecture) -> bytes:
+    """The stub that an addon of a UKI starts with. Raises DockyardError when there is none."""
+    return _program(root, tools, wanted, wanted.addon.format(architecture.names.efi))
+
+
 def kernel(root: Path, version: str) -> bytes:
     """The kernel of a version. Raises DockyardError when the root has none."""
     places = [place.format(version) for place in _KERNELS]

@@ -27,6 +27,13 @@ def source(partition: PartitionLayout, id_type: MountIdType | None) -> str:
     return f"PARTUUID={partition.guid}"
 
 
+def mounted_from(partition: PartitionLayout, mount: MountPoint) -> str:
+    """The device that a file system is mounted from, as the first field of fstab(5) names it."""
+    if partition.verity is not None:
+        return f"/dev/mapper/{partition.verity.name}"
+    return source(partition, mount.id_type)
+
+
 def fstab(layout: DiskLayout) -> str:
     """The text of /etc/fstab for a disk."""
     lines: list[tuple[str, str]] = []
@@ -51,11 +58,7 @@ def _line(
     mount: MountPoint,
     subvolume: str | None,
 ) -> str:
-    device = (
-        f"/dev/mapper/{partition.verity.name}"
-        if partition.verity
-        else source(partition, mount.id_type)
-    )
+    device = mounted_from(partition, mount)
     options = [option for option in mount.options.split(",") if option]
     if subvolume is not None:
         options.append(f"subvol={subvolume}")

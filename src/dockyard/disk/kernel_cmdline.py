@@ -7,12 +7,11 @@ systemd-veritysetup-generator(8).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from dockyard.disk.fstab import source
-from dockyard.disk.layout import DiskLayout, PartitionLayout
+from dockyard.disk.fstab import mounted_from, source
+from dockyard.disk.partitions import DiskLayout, PartitionLayout, VerityLayout
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.storage import CorruptionOption, FileSystemType, Verity
+from dockyard.model.storage import CorruptionOption, FileSystemType, MountIdType
 
 _CORRUPTION = {
     CorruptionOption.IGNORE: "ignore-corruption",
@@ -21,18 +20,11 @@ _CORRUPTION = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class VerityRoot:
-    """A verity device that is set up by the command line, with the root hash of its data (hex)."""
-
-    device: Verity
-    root_hash: str
-
-
-def kernel_command_line(
-    layout: DiskLayout, extra: Sequence[str] = (), verity: Sequence[VerityRoot] = ()
-) -> str:
+def kernel_command_line(layout: DiskLayout, extra: Sequence[str] = ()) -> str:
     """The command line for a disk. extra: arguments of the image file, last so that they win.
+
+    The root hash of a verity device is found when its file system is written: its word has the
+    name of the parameter in braces, `roothash={roothash}`.
 
     Raises DockyardError when no partition is mounted at /, or an argument has a line break.
     """
@@ -57,8 +49,8 @@ def kernel_command_line(
                 )
             )
     words = _root(root)
-    for item in verity:
-        words += _verity(layout, item)
+    for data, device in layout.verity:
+        words += verity_words(layout, data, device)
     # A label may have a blank; the kernel and systemd both take quotes around an argument.
     own = [f'"{word}"' if " " in word else word for word in words]
     return " ".join([*own, *extra])
@@ -71,7 +63,7 @@ def _root(root: PartitionLayout) -> list[str]:
     read_only = (
         root.verity is not None or root.filesystem.type is FileSystemType.EROFS or "ro" in options
     )
-    device = f"/dev/mapper/{root.verity.name}" if root.verity else source(root, mount.id_type)
+    device = mounted_from(root, mount)
     flags = [option for option in options if option not in ("ro", "rw", "defaults")]
     # Options for user space mean nothing to the kernel and would make the mount fail.
     flags = [flag for flag in flags if not flag.startswith(("x-", "_netdev", "nofail", "noauto"))]
@@ -83,17 +75,26 @@ def _root(root: PartitionLayout) -> list[str]:
     return words
 
 
-def _verity(layout: DiskLayout, item: VerityRoot) -> list[str]:
-    device = item.device
-    name = "root" if device.name == "root" else "usr"
-    prefix = f"systemd.verity_{name}"
-    data = layout.partition(device.data_device_id)
-    hashes = layout.partition(device.hash_device_id)
-    words = [
-        f"{'roothash' if name == 'root' else 'usrhash'}={item.root_hash}",
-        f"{prefix}_data={source(data, device.data_device_mount_id_type)}",
-        f"{prefix}_hash={source(hashes, device.hash_device_mount_id_type)}",
-    ]
-    if device.corruption_option in _CORRUPTION:
-        words.append(f"{prefix}_options={_CORRUPTION[device.corruption_option]}")
-    return words
+def root_hash_name(device: VerityLayout) -> str:
+    """The parameter that gives the root hash of a device, and the name under which it is found."""
+    return "roothash" if device.name == "root" else "usrhash"
+
+
+def verity_words(
+    layout: DiskLayout, data: PartitionLayout, device: VerityLayout
+) -> tuple[str, ...]:
+    """The words that have the initrd set up a verity device."""
+    name = root_hash_name(device)
+    prefix = f"systemd.verity_{device.name}"
+    data_source = source(data, device.data_by)
+    hashes = data if device.inline else layout.partition(device.hashes)
+    hash_source = source(hashes, device.hashes_by)
+    if device.hashes_by is MountIdType.UUID and not device.inline:
+        hash_source = f"UUID={device.uuid}"
+    options = [f"hash-offset={data.content_size}"] if device.inline else []
+    if device.corruption in _CORRUPTION:
+        options.append(_CORRUPTION[device.corruption])
+    if device.signature:
+        options.append(f"root-hash-signature={device.signature}")
+    words = (f"{name}={{{name}}}", f"{prefix}_data={data_source}", f"{prefix}_hash={hash_source}")
+    return (*words, f"{prefix}_options={','.join(options)}") if options else words

@@ -21,6 +21,7 @@ from dockyard.disk.partitions import (
     PartitionLayout,
     VerityLayout,
 )
+from dockyard.disk.verity import tree_size
 from dockyard.errors import Details, Position, Problems
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import MIB
@@ -33,6 +34,7 @@ from dockyard.model.storage import (
     Partition,
     PartitionType,
     Storage,
+    Verity,
 )
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "VerityLayout",
     "lay_out",
     "size_text",
+    "verity_layout",
 ]
 
 # A file system of a kind is never smaller than this; its own tool would refuse with less to read.
@@ -75,7 +78,7 @@ def lay_out(
         problems.raise_any()
     disk = storage.disks[0]
     filesystems = _filesystems(storage, seed)
-    verity = {item.data_device_id: VerityLayout(item.id, item.name) for item in storage.verity}
+    verity = {item.data_device_id: verity_layout(item, seed) for item in storage.verity}
     size = _disk_size(disk, problems)
     partitions: list[PartitionLayout] = []
     at = MIB
@@ -101,8 +104,29 @@ def lay_out(
         partitions.append(_with_attributes(laid))
         at = max(at, end)
     _check_count(partitions, problems)
+    layout = DiskLayout(size, derive(seed, "disk"), tuple(partitions))
+    _check_verity(layout, storage, problems)
     problems.raise_any()
-    return DiskLayout(size, derive(seed, "disk"), tuple(partitions))
+    return layout
+
+
+def verity_layout(item: Verity, seed: bytes, hashes: str = "") -> VerityLayout:
+    """A verity device of an image file. hashes: the key of the partition with the tree, where the
+    file names it by other means than its id.
+    """
+    salt = [derive(seed, "verity-salt", item.id, half).bytes for half in ("first", "second")]
+    return VerityLayout(
+        id=item.id,
+        name=item.name,
+        hashes=hashes or item.hash_device_id,
+        inline=item.inline,
+        uuid=derive(seed, "verity", item.id),
+        salt=b"".join(salt),
+        corruption=item.corruption_option,
+        data_by=item.data_device_mount_id_type,
+        hashes_by=item.hash_device_mount_id_type,
+        signature=item.hash_signature_path,
+    )
 
 
 def _type(item: Partition, architecture: Architecture, index: int, problems: Problems) -> UUID:
@@ -268,6 +292,22 @@ def _check_count(partitions: list[PartitionLayout], problems: Problems) -> None:
             "disk.too-many-partitions",
             f"the disk has {len(partitions)} partitions; the table holds {gpt.ENTRIES}",
             "storage.disks[0].partitions",
+        )
+
+
+def _check_verity(layout: DiskLayout, storage: Storage, problems: Problems) -> None:
+    sizes = {each.key: each.size for each in layout.partitions}
+    for index, item in enumerate(storage.verity):
+        size, room = sizes.get(item.data_device_id), sizes.get(item.hash_device_id)
+        if item.inline or size is None or room is None or tree_size(size) <= room:
+            continue
+        needed = -(-tree_size(size) // MIB) * MIB
+        problems.add(
+            "disk.hash-too-small",
+            f"the hash tree of {item.data_device_id} needs {size_text(needed)}, but the partition "
+            f"{item.hash_device_id} has {size_text(room)}",
+            f"storage.verity[{index}].hashDeviceId",
+            fix=f"make the partition {item.hash_device_id} larger",
         )
 
 

@@ -7,7 +7,14 @@ from uuid import UUID
 
 from dockyard.disk import gpt
 from dockyard.disk.identity import fat_serial
-from dockyard.model.storage import BtrfsSubvolume, FileSystemType, MountPoint
+from dockyard.disk.verity import inline_data_size
+from dockyard.model.storage import (
+    BtrfsSubvolume,
+    CorruptionOption,
+    FileSystemType,
+    MountIdType,
+    MountPoint,
+)
 
 # What the kernel can make larger while it is mounted: systemd-growfs(8).
 GROWING_TYPES = (FileSystemType.EXT4, FileSystemType.XFS, FileSystemType.BTRFS)
@@ -50,10 +57,22 @@ class FileSystemLayout:
 
 @dataclass(frozen=True, slots=True)
 class VerityLayout:
-    """The verity device whose data a partition holds. name: below /dev/mapper."""
+    """The verity device whose data a partition holds. name: below /dev/mapper. hashes: the key of
+    the partition with the hash tree; inline: it is that of the data. uuid, salt: of the tree.
+    data_by, hashes_by: how the kernel command line names them. signature: where in the image that
+    of the root hash is; empty for none.
+    """
 
     id: str
     name: str
+    hashes: str
+    inline: bool
+    uuid: UUID
+    salt: bytes
+    corruption: CorruptionOption = CorruptionOption.IO_ERROR
+    data_by: MountIdType | None = None
+    hashes_by: MountIdType | None = None
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,12 @@ class PartitionLayout:
         )
 
     @property
+    def content_size(self) -> int:
+        """Bytes that its content may take: all but a hash tree that follows it."""
+        inline = self.verity is not None and self.verity.inline
+        return inline_data_size(self.size) if inline else self.size
+
+    @property
     def key(self) -> str:
         """What names the partition among its disk's: its id, or its number where it has none."""
         return self.id or str(self.number)
@@ -126,6 +151,11 @@ class DiskLayout:
             if found.key == key:
                 return found
         raise KeyError(key)
+
+    @property
+    def verity(self) -> tuple[tuple[PartitionLayout, VerityLayout], ...]:
+        """Every verity device, with the partition of its data."""
+        return tuple((each, each.verity) for each in self.partitions if each.verity)
 
     def mounted_at(self, path: str) -> PartitionLayout | None:
         """The partition whose file system is mounted at a path, or None."""

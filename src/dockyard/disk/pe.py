@@ -133,6 +133,13 @@ class Program:
                 return self.data[section.at : section.at + section.stored]
         return None
 
+    def exact(self, name: str) -> bytes | None:
+        """What a section holds, without what fills its last block; None where there is none."""
+        for section in self.sections:
+            if section.name == name:
+                return self.data[section.at : section.at + min(section.size, section.stored)]
+        return None
+
     def broken(self, why: str, fix: str = "install another build of its package") -> DockyardError:
         """The error of this program."""
         what = f"{self.name} is not an EFI program that can be used"

@@ -113,6 +113,10 @@ def _erofs(data: _Bytes) -> Content | None:
     return Content("erofs", _uuid(block[48:64]), _text(block[64:80]), "erofs")
 
 
+def _squashfs(data: _Bytes) -> Content | None:
+    return Content("squashfs", module="squashfs") if data.at(0, 4) == b"hsqs" else None
+
+
 def _ext(data: _Bytes) -> Content | None:
     block = data.at(1024, 1024)
     if block[0x38:0x3A] != b"\x53\xef":
@@ -147,7 +151,6 @@ def _swap(data: _Bytes) -> Content | None:
 def _others(data: _Bytes) -> Content | None:
     """What mount(8) knows, and Dockyard does not read."""
     for at, magic, kind in (
-        (0, b"hsqs", "squashfs"),
         (0x8001, b"CD001", "iso9660"),
         (3, b"NTFS    ", "ntfs"),
         (3, b"EXFAT   ", "exfat"),
@@ -161,7 +164,7 @@ def _others(data: _Bytes) -> Content | None:
 
 
 _LOOKS: tuple[Callable[[_Bytes], Content | None], ...] = (
-    _luks, _lvm, _raid, _verity, _xfs, _btrfs, _erofs, _ext, _swap, _others, _fat,
+    _luks, _lvm, _raid, _verity, _xfs, _btrfs, _erofs, _squashfs, _ext, _swap, _others, _fat,
 )  # fmt: skip
 
 

@@ -70,8 +70,9 @@ class BootLoader:
     """A boot loader for EFI, and where a root and an EFI system partition have it. `{}` stands for
     what EFI calls the architecture.
 
-    packages: that bring it. folder: of its programs, in a root. program: the loader; stub: what a
-    UKI starts with. place, settings: of the loader and of its settings on the partition.
+    packages: that bring it. folder: of its programs, in a root. program: the loader; stub, addon:
+    what UKIs and their addons start with. place, settings: of the loader and of its settings on the
+    partition.
     """
 
     name: str
@@ -79,6 +80,7 @@ class BootLoader:
     folder: str
     program: str
     stub: str
+    addon: str
     place: str
     settings: str
 
@@ -89,6 +91,7 @@ SYSTEMD_BOOT = BootLoader(
     folder="/usr/lib/systemd/boot/efi",
     program="systemd-boot{}.efi",
     stub="linux{}.efi.stub",
+    addon="addon{}.efi.stub",
     place="EFI/systemd",
     settings="loader/loader.conf",
 )

@@ -55,7 +55,13 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.storage.boot_type is BootType.LEGACY,
         "booting by BIOS; use `efi`",
     ),
-    "storage.verity": (lambda image: image.storage.verity, "dm-verity"),
+    "storage.verity": (
+        lambda image: any(
+            each.data_device or each.hash_device or each.hash_signature_path
+            for each in image.storage.verity
+        ),
+        "dm-verity of the partitions of an existing image, or a signed root hash",
+    ),
     "storage.resetPartitionsUuidsType": (
         lambda image: image.storage.reset_partitions_uuids_type,
         "changing the disk of an existing image",

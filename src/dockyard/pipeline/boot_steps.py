@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dockyard.engine.step import Step
+from dockyard.initrd.options import InitrdFeature
 from dockyard.model.os import InitrdBuilder
 from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
+from dockyard.pipeline.verity_steps import Sealed
 
 _BOOT = "dockyard.pipeline.steps.boot"
 
@@ -27,7 +29,8 @@ def initrd_step(request: ImageRequest, boot: Stack) -> Step:
     chosen = request.loaded.image.os.initrd
     by_dracut = chosen.builder is InitrdBuilder.DRACUT
     kinds = request.layout.initrd_filesystems
-    wanted = MakeInitrd(by_dracut, kinds, chosen.modules, boot.names, request.epoch)
+    features = (InitrdFeature.VERITY,) if request.layout.verity else ()
+    wanted = MakeInitrd(by_dracut, kinds, chosen.modules, boot.names, request.epoch, features)
     maker = "Let dracut make" if by_dracut else "Put together"
     title = f"{maker} the initrd, for {', '.join(kinds)}"
     function = f"{_BOOT}:make_initrd"
@@ -43,21 +46,22 @@ def kernel_step(boot: Stack) -> Step:
     )
 
 
-def uki_step(request: ImageRequest, boot: Stack, initrd: Step, tools: Step) -> Step:
-    """The step that joins kernel, initrd and command line."""
+def uki_step(request: ImageRequest, boot: Stack, initrd: Step, tools: Step, sealed: Sealed) -> Step:
+    """The step that joins kernel, initrd and command line, which has the hashes of sealed roots."""
     wanted = MakeUki(
         name=request.name,
         command_line=request.command_line,
         loader=request.family.loader,
         architecture=request.architecture,
         below=boot.names,
+        found=sealed.found,
     )
     return Step.of(
         "uki",
         "Join kernel and initrd into a UKI",
         f"{_BOOT}:make_uki",
         wanted,
-        (tools, initrd, boot.root),
+        (tools, initrd, boot.root, *sealed.hashes.values()),
         borrowed=boot.layers,
         details=(f"kernel command line: {' '.join(request.command_line)}",),
     )

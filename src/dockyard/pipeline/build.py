@@ -32,6 +32,7 @@ from dockyard.pipeline.output import (
     placed_files,
     require_placeable,
 )
+from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, read_request
 
 if TYPE_CHECKING:
@@ -113,17 +114,13 @@ def plan_image(
 
 def plan_customization(
     file: Path,
-    image: Path | None,
     store: Store,
     origins: Origins,
-    output_format: str | None = None,
-    output: Path | None = None,
-    level: int | None = None,
+    overrides: Overrides,
 ) -> PlannedImage:
     """Read an image file and the image that it is to be applied to, and plan that. An image that is
-    new to the store is read, in the namespace; nothing else is changed.
-
-    image, output, level: in place of what the file says. Raises DockyardError with every mistake.
+    new to the store is read, in the namespace; nothing else is changed. Raises DockyardError with
+    every mistake.
     """
     from dockyard.pipeline.customize import read_customization
     from dockyard.tools.trees import tools_tree
@@ -133,10 +130,10 @@ def plan_customization(
         return tools_tree(store.root, origins=origins)
 
     placed = placed_files(store)
-    request = read_customization(file, image, store, origins, tools, output_format, placed, level)
+    request = read_customization(file, overrides, store, origins, tools, placed)
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
-    return PlannedImage(request, steps, plan, output_path(request, output))
+    return PlannedImage(request, steps, plan, output_path(request, overrides.output))
 
 
 def without_damage(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.config import LoadedImage
-from dockyard.disk.layout import DiskLayout
+from dockyard.disk.kernel_cmdline import root_hash_name
+from dockyard.disk.layout import DiskLayout, VerityLayout
 from dockyard.model.family import Family
 from dockyard.model.os import UkiMode
 from dockyard.model.packages import PackageKind, Pin
@@ -52,10 +53,11 @@ _GROWN = """ | while read -r line; do
 done"""
 # systemd-repart(8) gives a name to each partition that it knows and that has none.
 _NAMED = """ | sed '/^PARTN="{number}" /s/PARTLABEL="[^"]*"/PARTLABEL=""/'"""
-# Finds the disk that holds the root.
+# Finds the disk that holds the root, under whatever lies between.
 _ROOT_DISK = (
     "root=$(findmnt --noheadings --nofsroot --output SOURCE /); "
-    "disk=$(lsblk --noheadings --output PKNAME $root); "
+    "disk=$(lsblk --noheadings --inverse --raw --output TYPE,KNAME $root "
+    "| sed -n 's/^disk //p' | head -n 1); "
 )
 # systemd-stub(7) sets it.
 _STUB = "/sys/firmware/efi/efivars/StubInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
@@ -72,7 +74,7 @@ class Built:
 
 def image_questions(
     loaded: LoadedImage,
-    pins: Sequence[Pin],
+    pins: Sequence[Pin] | None,
     settings: Sequence[Setting],
     command_line: str,
     layout: DiskLayout,
@@ -80,11 +82,15 @@ def image_questions(
     built: Built | None,
 ) -> list[Question]:
     """Every question about an image: packages, accounts, kernel command line, partitions, each
-    setting, services, files, and the user's own. built: None where the store has no such build.
+    setting, services, files, and the user's own. pins: None for an image that was customized: it
+    has what its build found in it. command_line: empty where it is not known. built: None where the
+    store has no such build.
     """
     found: list[Question] = [*_packages(loaded, pins, family, built)]
-    found.append(_command_line(loaded, command_line))
+    if command_line:
+        found.append(_command_line(loaded, command_line))
     found += [_partition_table(layout), _partitions(layout)]
+    found += [_verity(device) for _, device in layout.verity]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
         found.append(_uki(loaded))
     for setting in settings:
@@ -127,15 +133,20 @@ def _foreign_mounts(layout: DiskLayout) -> list[str]:
 
 
 def _packages(
-    loaded: LoadedImage, pins: Sequence[Pin], family: Family, built: Built | None
+    loaded: LoadedImage, pins: Sequence[Pin] | None, family: Family, built: Built | None
 ) -> list[Question]:
     position = loaded.position("os.packages")
     tool = family.packaging.tool
-    if not any(pin.name == tool for pin in pins):
+    digests = built.expected.headers if built else None
+    if pins is None:
+        names, whose = sorted(digests or ()), "image"
+        has_tool = any(re.fullmatch(rf"{tool}-[^-]+-[^-]+", name) for name in names)
+    else:
+        names, whose = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM), "lock"
+        has_tool = any(pin.name == tool for pin in pins)
+    if not has_tool:
         why = f"the image has no {tool}; its files are asked instead"
         return [Unasked("the database of packages", why, position)]
-    names = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM)
-    digests = built.expected.headers if built else None
     # A package has an epoch of 0 as often as none; a lock writes neither.
     script = (
         "rpm -qa --qf '%{NAME}-%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}.%{ARCH}"
@@ -143,7 +154,7 @@ def _packages(
     )
     if digests is not None:
         names = [f"{name} {digests.get(name, 'is not installed')}" for name in names]
-    title = f"the {len(names)} packages of the lock are installed, and no others"
+    title = f"the {len(names)} packages of the {whose} are installed, and no others"
     expect = "\n".join(names)
     found: list[Question] = [Check("packages", title, script, expect, position, _RPM_SECONDS)]
     if built and built.expected.rpm is not None:
@@ -189,6 +200,18 @@ def _partition_table(layout: DiskLayout) -> Check:
     script = f"{_ROOT_DISK}lsblk --nodeps --noheadings --raw --output PTTYPE,PTUUID /dev/$disk"
     title = "the disk has the partition table that was made"
     return Check("disk.table", title, script, f"gpt {layout.guid}")
+
+
+def _verity(device: VerityLayout) -> Check:
+    """The kernel holds what is read against the root hash that it was booted with."""
+    hash_name = root_hash_name(device)
+    script = (
+        f"hash=$(tr ' ' '\\n' </proc/cmdline | sed -n 's/^{hash_name}=//p'); "
+        f"dmsetup status {device.name} | cut -d ' ' -f 3-; "
+        f'dmsetup table {device.name} | grep -c " sha256 $hash {device.salt.hex()}"'
+    )
+    title = f"what is read of {device.name} is held against its root hash, and is as it was"
+    return Check(f"verity.{device.name}", title, script, "verity V\n1")
 
 
 def _partitions(layout: DiskLayout) -> Check:

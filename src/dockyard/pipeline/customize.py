@@ -13,11 +13,13 @@ from dockyard.errors import DockyardError
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
+from dockyard.model.input import InputImage
 from dockyard.model.os import Initrd
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_layout import layout_of
+from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
 from dockyard.pipeline.together import Together
 
@@ -50,24 +52,23 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     "os.uki": (lambda image: image.os.uki, "making or changing UKIs"),
     "os.initrd": (lambda image: image.os.initrd != Initrd(), "making the initrd anew"),
     **{key: entry for key, entry in NOT_YET.items() if key != "input"},
+    "storage.verity": (lambda image: image.storage.verity, "hash trees of existing partitions"),
 }
 
 
 def read_customization(
     file: Path,
-    image: Path | None,
+    overrides: Overrides,
     store: Store,
     origins: Origins,
     tools: Callable[[], ToolTrees],
-    output_format: str | None = None,
     placed: Collection[Path] = (),
     level: int | None = None,
 ) -> ImageRequest:
     """Read an image file, and the image that it is to be applied to. Raises DockyardError with
     every mistake.
 
-    image, level (of compression): in place of what the file says. tools: see read_existing.
-    placed: images that were made before; scripts do not see them.
+    tools: see read_existing. placed: images that were made before; scripts do not see them.
     """
     loaded = load_image(file)
     together = Together()
@@ -75,10 +76,13 @@ def read_customization(
     together.extend(refusals(loaded, _NOT_YET, "customizing"))
     at = loaded.position("input.image.path")
     # The command line comes first: then it does not matter what the file says.
-    together.extend(each for each in check_files(loaded) if image is None or each.where != at)
-    output = output_of(loaded, output_format, level)
+    found = check_files(loaded)
+    missing = [each for each in found if overrides.input is None or each.where != at]
+    together.extend(missing)
+    output = output_of(loaded, overrides.output_format, overrides.level)
     together.get(lambda: format_by_name(output.format))
-    given = together.get(lambda: _input_of(loaded, image))
+    told = not any(each.where == at for each in missing)
+    given = together.get(lambda: _input_of(loaded, overrides.input)) if told else None
     hidden = (loaded.path.absolute(), *sorted(placed))
     settings = read_settings(loaded, hidden, together)
     source = together.get(lambda: read_existing(given, store, tools)) if given else None
@@ -98,10 +102,10 @@ def read_customization(
     )
 
 
-def _input_of(loaded: LoadedImage, given: Path | None) -> Path:
+def _input_of(loaded: LoadedImage, given: InputImage | None) -> Path:
     """The image to customize: what the command line says, else the file."""
     if given is not None:
-        return given
+        return Path(given.path)
     if told := loaded.image.input.image.path:
         return loaded.local(told)
     raise DockyardError(

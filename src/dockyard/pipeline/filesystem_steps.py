@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dockyard.disk.layout import PartitionLayout
@@ -36,13 +36,16 @@ class Held:
 
 
 def filesystem_steps(
-    request: ImageRequest, held: Callable[[PartitionLayout], Held], tools: Step
+    request: ImageRequest,
+    held: Callable[[PartitionLayout], Held],
+    tools: Step,
+    partitions: Iterable[PartitionLayout],
 ) -> FileSystemSteps:
-    """The steps of all partitions. held: what goes into the file system of each."""
+    """The steps of partitions. held: what goes into the file system of each."""
     steps: dict[str, Step] = {}
     proofs: list[Step] = []
     fat: list[tuple[WriteFilesystem, Stack]] = []
-    for partition in request.layout.partitions:
+    for partition in partitions:
         if partition.swap:
             steps[partition.key] = _swap(partition, tools)
         if partition.filesystem is None:
@@ -77,7 +80,7 @@ def _filesystem(
     return WriteFilesystem(
         key=partition.key,
         type=system.type,
-        size=partition.size,
+        size=partition.content_size,
         uuid=system.uuid,
         label=partition.content_label,
         hash_seed=system.hash_seed,

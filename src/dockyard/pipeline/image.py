@@ -12,11 +12,12 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, WriteFilesystem
 from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
-from dockyard.pipeline.filesystem_steps import FileSystemSteps, Held, boots, filesystem_steps
+from dockyard.pipeline.filesystem_steps import FileSystemSteps, Held, boots
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
 from dockyard.pipeline.package_steps import packages_step
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.source import PackageSource
+from dockyard.pipeline.verity_steps import Sealed, sealed_systems, with_sealed
 from dockyard.tools.trees import tools_step
 
 if TYPE_CHECKING:
@@ -85,12 +86,17 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
         if shaping != layers:
             boot = merged("boot-root", "Merge what shapes the boot", shaping, request.epoch)
     initrd = initrd_step(request, boot)
-    uki = uki_step(request, boot, initrd, tools)
+    # Roots that are checked by their hash come before what boots, which has it.
+    sealed = sealed_systems(request, whole, tools) if Part.DISK in format_.needs else Sealed()
+    uki = uki_step(request, boot, initrd, tools, sealed)
     systems = FileSystemSteps({}, (), ())
     if Part.DISK in format_.needs:
         esp = request.family.esp
-        systems = filesystem_steps(
-            request, lambda each: Held(boot, uki) if boots(each, esp) else Held(whole), tools
+        systems = with_sealed(
+            request,
+            sealed,
+            lambda each: Held(boot, uki) if boots(each, esp) else Held(whole),
+            tools,
         )
     has_uki = bool(format_.needs & {Part.DISK, Part.UKI})
     booted = BootSteps(kernel_step(boot), initrd, uki)
@@ -104,13 +110,13 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
 
     root, convert = root_step(source, tools)
     whole = merged(ROOT, "Merge the root", layers_over(request, root, tools), request.epoch)
+    disk = Part.DISK in format_by_name(request.output.format).needs
+    sealed = sealed_systems(request, whole, tools) if disk else Sealed()
     # What names the root by its hash comes over it, and is on other partitions than that.
     booted = whole
     systems = FileSystemSteps({}, (), ())
-    if Part.DISK in format_by_name(request.output.format).needs:
-        systems = filesystem_steps(
-            request, lambda each: Held(whole if each.verity else booted), tools
-        )
+    if disk:
+        systems = with_sealed(request, sealed, lambda _: Held(booted), tools)
         kept = kept_steps(request, source, convert)
         systems = replace(systems, steps={**systems.steps, **kept})
     manifest = _manifest(request, booted, systems.fat, tools, None)

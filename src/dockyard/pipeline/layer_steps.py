@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dockyard.disk.fstab import source
+from dockyard.disk.fstab import mounted_from, source
 from dockyard.disk.growth import growth
 from dockyard.engine.step import Step, names_of
 from dockyard.pipeline.arguments.image import MergeRoot
@@ -65,10 +65,9 @@ def _boot_settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) 
 
 def _settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
     chosen = [each for each in request.settings.settings if not shapes_boot(each)]
-    # What an image that exists mounts, it says itself.
-    made = isinstance(request.source, PackageSource)
-    mounts = [fstab_of(request)] if made and request.layout.partitions else []
-    return layer_step("settings", "Apply settings", [*mounts, *chosen], below, request.epoch)
+    return layer_step(
+        "settings", "Apply settings", [*mounts_of(request), *chosen], below, request.epoch
+    )
 
 
 def _scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
@@ -128,8 +127,12 @@ def _in_boot_place(path: str) -> bool:
     return f"{plain_path(path)}/".startswith(_BOOT_PLACES)
 
 
-def fstab_of(request: ImageRequest) -> FstabSetting:
-    """The setting that is `storage.filesystems`."""
+def mounts_of(request: ImageRequest) -> tuple[FstabSetting, ...]:
+    """The setting that is `storage.filesystems`; none for a disk that is kept, as an image that
+    exists says itself what it mounts.
+    """
+    if not isinstance(request.source, PackageSource) or not request.layout.partitions:
+        return ()
     mounts = []
     for partition in request.layout.partitions:
         system = partition.filesystem
@@ -138,8 +141,8 @@ def fstab_of(request: ImageRequest) -> FstabSetting:
         for mount, _ in system.mounts:
             at = request.partition_position(partition.number)
             options = tuple(mount.options.split(",")) if mount.options else ()
-            where = source(partition, mount.id_type)
+            where = mounted_from(partition, mount)
             mounts.append(Mount(mount.path, system.type.kernel_name, where, options, at))
     swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
     ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
-    return FstabSetting(request.fstab, ordered, swaps, growth(request.layout))
+    return (FstabSetting(request.fstab, ordered, swaps, growth(request.layout)),)

@@ -11,7 +11,8 @@ from dockyard.pipeline.arguments.names import COMMAND_LINE, EXPECTED, MANIFEST
 from dockyard.pipeline.build import PlannedImage
 from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.expected import Expected
-from dockyard.pipeline.layer_steps import fstab_of
+from dockyard.pipeline.layer_steps import mounts_of
+from dockyard.pipeline.source import PackageSource
 from dockyard.tree.check import Question
 
 
@@ -37,8 +38,8 @@ def questions_of(
         built = Built(manifest / MANIFEST, expected, every_file)
     return image_questions(
         request.loaded,
-        request.packages.lock.packages,
-        (*request.settings.settings, fstab_of(request)),
+        request.source.lock.packages if isinstance(request.source, PackageSource) else None,
+        (*request.settings.settings, *mounts_of(request)),
         command_line,
         request.layout,
         request.family,

@@ -13,7 +13,7 @@ from dockyard.disk.growth import growth
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem
 from dockyard.initrd.build import requirements
-from dockyard.initrd.options import InitrdOptions
+from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.model.architecture import Architecture
 from dockyard.model.os import Initrd, InitrdBuilder
 from dockyard.model.packages import Lock, RpmRepository
@@ -26,6 +26,7 @@ from dockyard.tree.additional import added_paths
 # What the running system calls for a file system that it mounts. The kernel repairs xfs and btrfs
 # itself when it mounts them; FAT is checked where there is a program to do it.
 _PROGRAMS: Mapping[FileSystemType, tuple[str, ...]] = {FileSystemType.EXT4: ("fsck.ext4",)}
+_VERITY = ("/usr/lib/systemd/systemd-veritysetup", "dmsetup")
 _GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
 
 
@@ -74,9 +75,11 @@ def missing_packages(
 def wanted_parts(layout: DiskLayout, initrd: Initrd) -> dict[str, str]:
     """Programs and paths that a boot from this layout needs, each with what it is for."""
     wanted = _of_layout(layout)
+    features = frozenset([InitrdFeature.VERITY] if layout.verity else [])
     if initrd.builder is InitrdBuilder.DRACUT:
-        return {"/usr/bin/dracut": "the initrd", **wanted}
-    options = InitrdOptions("", layout.initrd_filesystems)
+        sets_up = dict.fromkeys(_VERITY if layout.verity else (), "dm-verity")
+        return {"/usr/bin/dracut": "the initrd", **sets_up, **wanted}
+    options = InitrdOptions("", layout.initrd_filesystems, features=features)
     return {**requirements(options), **wanted}
 
 

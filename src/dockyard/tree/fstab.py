@@ -86,7 +86,9 @@ class FstabSetting:
 
     @staticmethod
     def _check(mount: Mount) -> Check:
-        kind, _, value = mount.source.partition("=")
+        kind, equals, value = mount.source.partition("=")
+        if not equals:
+            kind, value = "SOURCE", mount.source
         script = (
             f"{_mounted(mount)}; findmnt --noheadings --output FSTYPE,{kind} "
             f"--types {mount.kind} {shlex.quote(mount.path)} | sed 's/  */ /; s/ *$//'"

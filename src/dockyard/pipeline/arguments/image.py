@@ -8,6 +8,7 @@ from uuid import UUID
 
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
+from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import BootLoader, Packaging
 from dockyard.model.filesystems import FileSystemType
@@ -32,13 +33,14 @@ class NoteExpectations:
 
 @dataclass(frozen=True, slots=True)
 class MakeInitrd:
-    """filesystems: kinds that it mounts. modules: further ones."""
+    """filesystems: kinds that it mounts. modules: further ones. features: what it can do beyond."""
 
     dracut: bool
     filesystems: tuple[str, ...]
     modules: tuple[str, ...]
     below: Beside[tuple[str, ...]]
     epoch: int
+    features: tuple[InitrdFeature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ def make_initrd(work: Work, wanted: MakeInitrd) -> None:
     """Fills `initrd`."""
     out = work.out / INITRD
     with (scratch_tree if wanted.dracut else merged_tree)(work, wanted.below) as tree:
-        options = InitrdOptions(kernel_version(tree), wanted.filesystems, wanted.modules)
+        options = InitrdOptions(
+            kernel_version(tree), wanted.filesystems, wanted.modules, frozenset(wanted.features)
+        )
         if wanted.dracut:
             build_with_dracut(tree, options, out)
         else:
