@@ -68,7 +68,10 @@ class Place:
         """Publish these packages and no others."""
         if self.root.exists():
             self.root.rename(self.tmp / f"past-{len(list(self.tmp.iterdir()))}")
-        small = SmallArchive(self.root)
+        self.add_suite("stable", packages)
+
+    def add_suite(self, suite: str, packages: Packages) -> None:
+        small = SmallArchive(self.root, suite)
         for name, (version, fields) in packages.items():
             small.add(name, version, **fields)
         small.publish()
@@ -230,6 +233,31 @@ def test_what_is_needed_is_told_to_the_last_package_at_once(place: Place) -> Non
         assert f"warning: {line}" in said
     assert "all.yaml" in said and f"{place.distro}/distro.yaml" in said
     assert said.rstrip().endswith("\n  data:\n  liba:\n  libb:\n  libc:")
+
+
+def test_a_suite_that_is_only_named_gives_what_names_it(place: Place) -> None:
+    place.add_suite("testing", {name: ("9", {}) for name in ("ssh", "tar", "libssl")})
+    both = "[{name: stable}, {name: testing, onlyNamed: true}]"
+    (place.distro / "distro.yaml").write_text(DISTRO.replace("[{name: stable}]", both))
+    assert place.changed() == []
+    declared = COMPONENTS.replace("  tar:\n", "  tar: {suite: testing}\n")
+    (place.distro / "all.yaml").write_text(declared)
+    with pytest.raises(DockyardError) as caught:
+        read_lock(load_distro(place.distro))
+    (problem,) = caught.value.problems
+    assert problem.code == "distro.lock-stale"
+    assert problem.why == "not in the lock: testing/tar; no longer declared: tar"
+    for options in (("--refresh-missing",), ()):
+        place.run(*options)
+        assert (place.versions["tar"], place.versions["ssh"]) == ("9", "1")
+
+
+def test_a_suite_that_is_not_declared_is_named(place: Place) -> None:
+    declared = COMPONENTS.replace("  tar:\n", "  tar: {suite: sid}\n")
+    (place.distro / "all.yaml").write_text(declared)
+    with pytest.raises(DockyardError) as caught:
+        load_distro(place.distro)
+    assert [problem.code for problem in caught.value.problems] == ["distro.unknown-suite"]
 
 
 def test_without_the_option_everything_moves(place: Place) -> None:

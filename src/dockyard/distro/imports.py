@@ -41,12 +41,18 @@ class Import:
     @property
     def request(self) -> str:
         """What is asked for, as a lock records it."""
-        follows = self.declaration.follows
-        return f"{follows} -> {self.upstream}" if follows else self.upstream
+        follows, suite = self.declaration.follows, self.declaration.suite
+        name = f"{follows} -> {self.upstream}" if follows else self.upstream
+        return f"{suite}/{name}" if suite else name
 
     def fits(self, name: str) -> bool:
         """Whether an upstream package may be the one that is asked for."""
         return _expression(self.upstream).fullmatch(name) is not None
+
+    def takes(self, pin: Pin) -> bool:
+        """Whether a pin of such a name is of the suite that it is taken from."""
+        suite = self.declaration.suite
+        return suite is None or pin.repository.split(":")[1:2] == [suite]
 
     def filled(self, pin: Pin) -> Component:
         """The declaration with the placeholders replaced by what a pin, which fits, says."""

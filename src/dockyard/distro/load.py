@@ -129,7 +129,7 @@ def _check(loaded: LoadedDistro) -> None:
     """What one file alone cannot show: names used twice, placeholders and scriptlets that do not
     exist.
     """
-    problems: list[Problem] = []
+    problems: list[Problem] = [*_unknown_suites(loaded)]
     made: dict[str, str] = {}
     for item in loaded.imports():
         name, where = item.rpm_name, loaded.positions.get(item.component)
@@ -165,3 +165,16 @@ def _check(loaded: LoadedDistro) -> None:
         ]
     if problems:
         raise DockyardError(*problems)
+
+
+def _unknown_suites(loaded: LoadedDistro) -> Iterator[Problem]:
+    upstream = loaded.distro.upstream
+    known = [suite.name for suite in (upstream.debian.suites if upstream else ())]
+    for name, component in loaded.components.items():
+        if component.suite is not None and component.suite not in known:
+            yield Problem(
+                "distro.unknown-suite",
+                f"{name} is taken from the suite {component.suite}, which is not declared",
+                loaded.positions.get(name),
+                fix=f"name one of {', '.join(known)}, or declare it below `upstream`",
+            )

@@ -67,6 +67,20 @@ def suites(loaded: LoadedDistro) -> list[Suite]:
     ]
 
 
+def worlds(loaded: LoadedDistro) -> dict[str | None, list[Suite]]:
+    """The suites by what components say of them: those of components that name none, and each one
+    by its name.
+    """
+    upstream = loaded.distro.upstream
+    declared = upstream.debian.suites if upstream else ()
+    common = {suite.name for suite in declared if not suite.only_named}
+    named = {item.declaration.suite for item in loaded.imports() if item.declaration.suite}
+    every = suites(loaded)
+    found: dict[str | None, list[Suite]] = {None: [each for each in every if each.name in common]}
+    found |= {name: [each for each in every if each.name == name] for name in sorted(named)}
+    return found
+
+
 def check_suites(loaded: LoadedDistro, lock: Lock) -> None:
     """Refuse a lock that was made of other suites (`distro.lock-stale`)."""
     declared = {suite.id for suite in suites(loaded)}
@@ -103,7 +117,7 @@ def pins_of(imports: Iterable[Import], pins: Iterable[Pin]) -> dict[Import, list
         named.setdefault(item.upstream, []).append(item)
     for pin in pins:
         for item in named.get(pin.name, patterns):
-            if item.fits(pin.name):
+            if item.fits(pin.name) and item.takes(pin):
                 found[item].append(pin)
     return found
 

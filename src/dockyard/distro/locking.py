@@ -12,13 +12,13 @@ from pathlib import Path
 from dockyard.distro.choosing import Needed, choose, needed
 from dockyard.distro.imports import Import
 from dockyard.distro.load import LoadedDistro
-from dockyard.distro.lock import lock_path, made_by, pins_of, shared, suites
+from dockyard.distro.lock import lock_path, made_by, pins_of, shared, worlds
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.files import write_atomic
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.index import Index
+from dockyard.packages.deb.index import Candidate, Index
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
 from dockyard.packages.deb.refresh import move_gone
 from dockyard.packages.deb.sources import Origins
@@ -66,33 +66,38 @@ def make_lock(
     with what they need, and add those not yet pinned. Raises DockyardError for packages that no
     suite has, and for suites that are older than the lock (`lock.older-metadata`).
     """
-    wanted = suites(loaded)
-    if not wanted:
+    together = worlds(loaded)
+    if not any(together.values()):
         what = f"{loaded.distro.name} imports nothing: there is nothing to lock"
         raise DockyardError(Problem("distro.no-upstream", what, str(loaded.files[0])))
-    index, files = open_suites(wanted, store, origins, progress)
+    opened = {
+        name: open_suites(wanted, store, origins, progress) for name, wanted in together.items()
+    }
     path = lock_path(loaded)
     read = lockfile.load if refresh_missing and path.is_file() else lockfile.load_if_sound
     old = read(path, made_by(loaded))
     before = old.packages if old else ()
-    choice = _Choice(loaded, index)
-    if refresh_missing:
+    choice = _Choice(loaded, {name: index for name, (index, _) in opened.items()})
+    kept: list[Pin] = []
+    for name, wanted in together.items() if refresh_missing else ():
         ids = {suite.id for suite in wanted}
         there = [item for item in before if item.repository in ids]
-        moved, choice.why = move_gone(
-            there, index, Blobs.of_store(store), origins, dependencies=False
+        moved, why = move_gone(
+            there, choice.indexes[name], Blobs.of_store(store), origins, dependencies=False
         )
+        choice.why |= why
         # A moved pin is chosen again: one of a pattern may get another name.
-        choice.run(sorted(set(moved).intersection(there)))
-    else:
-        choice.run(())
+        kept += set(moved).intersection(there)
+    choice.run(sorted(kept))
     lock = Lock(
         subject=loaded.distro.name,
         request=Request(
             tuple(sorted({item.request for item in choice.pins})),
             architecture=loaded.distro.architecture,
         ),
-        repositories=tuple(locked_repository(file) for file in files),
+        repositories=tuple(
+            locked_repository(file) for _, files in opened.values() for file in files
+        ),
         packages=tuple(sorted(set(choice.pins.values()))),
     )
     lock = follow(old, lock, str(path))
@@ -103,11 +108,13 @@ def make_lock(
 
 @dataclass
 class _Choice:
-    """The pin of every import. why: pins of the lock before moved, in words, by name."""
+    """The pin of every import. indexes: by the suite that components name, if any. why: pins of the
+    lock before moved, in words, by name.
+    """
 
     loaded: LoadedDistro
-    index: Index
-    why: Mapping[str, str] = field(default_factory=dict)
+    indexes: Mapping[str | None, Index]
+    why: dict[str, str] = field(default_factory=dict)
     pins: dict[Import, Pin] = field(default_factory=dict)
 
     def run(self, kept: Iterable[Pin]) -> None:
@@ -115,7 +122,7 @@ class _Choice:
         problems = Problems()
         for item, pins in pins_of(self.loaded.imports(), kept).items():
             try:
-                self.pins[item] = pins[0] if len(pins) == 1 else pin(choose(self.index, item))
+                self.pins[item] = pins[0] if len(pins) == 1 else pin(self._chosen(item))
             except DockyardError as error:
                 where = self.loaded.positions.get(item.component)
                 problems.extend(replace(each, where=where) for each in error.problems)
@@ -123,6 +130,9 @@ class _Choice:
         for text in words if not problems else ():
             problems.add("distro.ambiguous-import", text, str(self.loaded.files[0]))
         problems.raise_any()
+
+    def _chosen(self, item: Import) -> Candidate:
+        return choose(self.indexes[item.declaration.suite], item)
 
     def changes(self, before: Iterable[Pin]) -> Iterable[str]:
         """What changed against the lock before, and why as far as it is known."""
@@ -152,4 +162,4 @@ class _Choice:
             given |= {package.name, *(text.split()[0] for text in package.provides)}
         for component in self.loaded.components.values():
             given |= {text.split()[0] for text in component.provides}
-        return needed(self.index, self.pins, given)
+        return needed(self.indexes[None], self.pins, given)

@@ -197,6 +197,12 @@ class Component(Payload):
         default=None,
         examples=["linux-image-cloud-amd64"],
     )
+    suite: str | None = field(
+        "The suite that it is taken from, one that `upstream` declares. Default: the newest of all "
+        "suites without `onlyNamed`.",
+        default=None,
+        examples=["testing"],
+    )
     rename: Name | None = field(
         "The RPM's name, where it differs from the upstream package's.",
         default=None,

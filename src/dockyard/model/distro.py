@@ -103,10 +103,17 @@ class DebianSuite(Model):
     components: tuple[str, ...] = field(
         "Archive areas.", default=("main",), examples=[["main", "non-free-firmware"]]
     )
+    only_named: bool = field(
+        "Take from it only the components that name it with `suite`.",
+        default=False,
+        examples=[True],
+    )
 
 
 class DebianUpstream(Model):
-    """The Debian suites that components are imported from; the newest version of all wins."""
+    """The Debian suites that components are imported from; the newest version of all wins, but of
+    those that are taken from only by name.
+    """
 
     suites: tuple[DebianSuite, ...] = field("The suites; at least one.", schema={"minItems": 1})
 
