@@ -35,6 +35,17 @@ def test_what_a_kernel_calls_experimental_is_off() -> None:
     assert kernels.switches(kernels.XFS, "6.1.0", "-i") == "sparse=1,nrext64=0,exchange=0"
 
 
+def test_what_an_old_grub_does_not_read_is_off_where_it_reads() -> None:
+    newest = "9.0"
+    assert all(kernels.stable(kernels.EXT4, newest).values())
+    read = kernels.stable(kernels.EXT4, newest, grub=True)
+    assert [name for name, on in read.items() if not on] == ["metadata_csum_seed"]
+    read = kernels.stable(kernels.XFS, newest, grub=True)
+    assert {name for name, on in read.items() if not on} == {
+        *("nrext64", "exchange", "parent", "metadir")
+    }
+
+
 @pytest.mark.build
 @pytest.mark.parametrize(
     ("name", "release", "has", "lacks"),

@@ -330,16 +330,24 @@ DIFFERENCES: tuple[Difference, ...] = (
         "own-keys",
         "Keys and values of our own",
         "`name` and `distro` at the top make an image from a distribution's packages, `os.initrd` "
-        "chooses how its initrd is made, `checks` are questions to the booted image, and `erofs` "
-        "is a file system, with settings of its own.",
+        "chooses how its initrd is made, `os.bootloader.type` what boots it, `checks` are "
+        "questions to the booted image, and `erofs` is a file system, with settings of its own.",
         "valid",
         examples=(
             "name: web\ndistro: distros/harbor/distro.yaml\n",
             "os:\n  initrd: {builder: dracut}\n",
+            "os:\n  bootloader: {type: grub}\n",
             "checks:\n- {unit: sshd}\n",
             _STORAGE + "  - {deviceId: a, type: erofs, mountPoint: /}\n"
             "os: {bootloader: {resetType: hard-reset}}\n",
         ),
-        keys=("name", "distro", "os.initrd", "checks", "storage.filesystems.erofs"),
+        keys=(
+            "name",
+            "distro",
+            "os.initrd",
+            "os.bootloader.type",
+            "checks",
+            "storage.filesystems.erofs",
+        ),
     ),
 )

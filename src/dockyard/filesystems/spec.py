@@ -26,8 +26,8 @@ class FilesystemSpec:
 
     uuid: of the file system. label: its name, or "". epoch: seconds since 1970, its birth and the
     latest time in it. hash_seed: of directory hashes, where there are such; without it derived
-    from uuid. kernel: the release that will mount it, which decides what features it has (see
-    `kernels`). options: what the module documents as its own.
+    from uuid. kernel: the release that will mount it, grub: whether GRUB is to read it, too: both
+    decide what features it has (see `kernels`). options: what the module documents as its own.
     """
 
     uuid: UUID
@@ -35,6 +35,7 @@ class FilesystemSpec:
     epoch: int = 0
     hash_seed: UUID | None = None
     kernel: str | None = None
+    grub: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
     def derived(self, purpose: str) -> UUID:

@@ -98,13 +98,51 @@ SYSTEMD_BOOT = BootLoader(
 
 
 @dataclass(frozen=True, slots=True)
+class Grub:
+    """GRUB for EFI, and where a root and an EFI system partition have it. `{}` stands for what EFI
+    calls the architecture, `{removable}` for the program that firmware starts without being told.
+
+    packages: that bring it. programs: places on the partition, each with the file of a root that
+    goes there. settings: what it reads first, on the partition. modules: a directory in a root.
+    loaded: those of its modules that it is to load before it knows entries.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    programs: tuple[tuple[str, str], ...]
+    settings: str
+    modules: str
+    loaded: tuple[str, ...]
+
+
+_SHIM_FILE = "/usr/lib/shim/shim{}.efi.signed"
+_GRUB_FILE = "/usr/lib/grub/x86_64-efi/grub{}.efi"
+
+# Where its program looks for settings is built into it, by the distribution that it is imported of.
+HARBOR_GRUB = Grub(
+    name="grub",
+    packages=("grub2-efi-x64", "shim-x64"),
+    programs=(
+        ("EFI/BOOT/{removable}", _SHIM_FILE),
+        ("EFI/BOOT/grub{}.efi", _GRUB_FILE),
+        ("EFI/debian/shim{}.efi", _SHIM_FILE),
+        ("EFI/debian/grub{}.efi", _GRUB_FILE),
+    ),
+    settings="EFI/debian/grub.cfg",
+    modules="/usr/lib/grub/x86_64-efi",
+    loaded=("blsuki",),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """What the distributions of a family have in common.
 
     name: in a distribution's file and in messages. ids: IDs of os-release. since, before: the first
     release of those IDs, and the first that is no longer of the family. loader: what images that we
     make boot with. esp: where images mount the EFI system partition. grub: the menu that GRUB reads
-    in the family's own images; "" where these do not use it.
+    in the family's own images; "" where these do not use it. by_grub: how images that we make boot
+    with GRUB, where we can make such.
     """
 
     name: str
@@ -115,6 +153,7 @@ class Family:
     loader: BootLoader = SYSTEMD_BOOT
     esp: str = ESP_MOUNT
     grub: str = ""
+    by_grub: Grub | None = None
 
     def has(self, id: str, release: int | None) -> bool:
         """Whether a distribution is of the family. release: None for one without releases, which
@@ -129,8 +168,6 @@ class Family:
 _IN_VAR = "/var/lib/rpm"
 _IN_USR = "/usr/lib/sysimage/rpm"
 _ENTERPRISE = ("rhel", "almalinux", "centos", "ol", "rocky")
-
-
 _GRUB2 = "/boot/grub2/grub.cfg"
 
 
@@ -176,7 +213,7 @@ _APT = Packaging(
 )
 
 DEBIAN = Family("debian", ("debian", "ubuntu"), _APT, grub="/boot/grub/grub.cfg")
-HARBOR = Family("harbor", ("harbor",), _dnf(_IN_VAR))
+HARBOR = Family("harbor", ("harbor",), _dnf(_IN_VAR), grub=_GRUB2, by_grub=HARBOR_GRUB)
 FAMILIES = (
     HARBOR,
     Family("enterprise-linux-9", _ENTERPRISE, _dnf(_IN_VAR), since=9, before=10, grub=_GRUB2),

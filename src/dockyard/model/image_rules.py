@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from dockyard.model.base import Mistake
 from dockyard.model.image import Image
+from dockyard.model.os import BootloaderType
 
 
 def image(value: Image) -> Iterator[Mistake]:
     yield from _boot_loader(value)
+    yield from _loader(value)
     yield from _uki(value)
     yield from _package_manager(value)
     yield from _root_argument(value)
@@ -97,6 +99,19 @@ def _boot_loader(value: Image) -> Iterator[Mistake]:
                 "the boot loader names the partitions that it starts from",
                 reads=(("os", "bootloader"),),
             )
+
+
+def _loader(value: Image) -> Iterator[Mistake]:
+    mode = value.os.uki.mode if value.os.uki else None
+    if mode and value.os.bootloader.type is BootloaderType.GRUB:
+        yield Mistake(
+            ("os", "bootloader", "type"),
+            "config.uki-conflict",
+            f"`os.bootloader.type: grub` cannot be combined with `uki: {{mode: {mode}}}`",
+            "remove one of the two",
+            "GRUB starts the kernel in /boot, and nothing would start the UKI",
+            reads=(("os", "uki"),),
+        )
 
 
 def _uki(value: Image) -> Iterator[Mistake]:

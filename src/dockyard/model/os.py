@@ -16,6 +16,7 @@ __all__ = [
     "AdditionalDir",
     "AdditionalFile",
     "Bootloader",
+    "BootloaderType",
     "Group",
     "ImageHistory",
     "Initrd",
@@ -54,6 +55,11 @@ class LoadMode(StrEnum):
 
 class ResetBootloaderType(StrEnum):
     HARD_RESET = "hard-reset"
+
+
+class BootloaderType(StrEnum):
+    SYSTEMD_BOOT = "systemd-boot"
+    GRUB = "grub"
 
 
 class UkiMode(StrEnum):
@@ -202,6 +208,13 @@ class Bootloader(Model):
         "`storage.disks` and `storage.resetPartitionsUuidsType`.",
         default=None,
         examples=["hard-reset"],
+    )
+    type: BootloaderType | None = field(
+        "What an image that is made from packages boots with. `systemd-boot` (default): a UKI on "
+        "the EFI system partition. `grub`: kernel and initrd in /boot, with an entry of the Boot "
+        "Loader Specification for them. Not a key of Image Customizer.",
+        default=None,
+        examples=["grub"],
     )
 
 

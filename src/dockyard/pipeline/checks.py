@@ -13,7 +13,7 @@ from dockyard.config import LoadedImage
 from dockyard.disk.kernel_cmdline import root_hash_name
 from dockyard.disk.layout import DiskLayout, VerityLayout
 from dockyard.model.family import Family
-from dockyard.model.os import UkiMode
+from dockyard.model.os import BootloaderType, UkiMode
 from dockyard.model.packages import PackageKind, Pin
 from dockyard.pipeline.expected import (
     SHADOW_SCRIPT,
@@ -93,6 +93,8 @@ def image_questions(
     found += [_verity(device) for _, device in layout.verity]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
         found.append(_uki(loaded))
+    if loaded.image.os.bootloader.type is BootloaderType.GRUB:
+        found.append(_grub(loaded))
     for setting in settings:
         found += setting.checks()
     title = "no service is started again and again"
@@ -184,7 +186,8 @@ def _accounts(expected: Expected) -> list[Question]:
 
 
 def _command_line(loaded: LoadedImage, command_line: str) -> Check:
-    script = "tr -d '\\0' < /proc/cmdline"
+    # GRUB says first which kernel it started.
+    script = "tr -d '\\0' < /proc/cmdline | sed 's/^BOOT_IMAGE=[^ ]* //'"
     title = "the kernel command line is as built"
     position = loaded.position("os.kernelCommandLine")
     return Check("kernel.command-line", title, script, command_line, position)
@@ -194,6 +197,16 @@ def _uki(loaded: LoadedImage) -> Check:
     script = f"test -e {_STUB} && echo yes || echo no"
     title = "a unified kernel image was started"
     return Check("kernel.uki", title, script, "yes", loaded.position("os.uki"))
+
+
+def _grub(loaded: LoadedImage) -> Check:
+    """GRUB says on the command line which file it started."""
+    script = (
+        "sed 's/^BOOT_IMAGE=[^ ]*\\/vmlinuz-\\([^ ]*\\) .*/\\1/' /proc/cmdline | "
+        'grep --line-regexp --fixed-strings --count "$(uname --kernel-release)"'
+    )
+    title = "GRUB started the kernel that runs"
+    return Check("kernel.grub", title, script, "1", loaded.position("os.bootloader.type"))
 
 
 def _partition_table(layout: DiskLayout) -> Check:

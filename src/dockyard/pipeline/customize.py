@@ -45,6 +45,10 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.os.bootloader.reset_type,
         "making the boot loader anew",
     ),
+    "os.bootloader.type": (
+        lambda image: image.os.bootloader.type,
+        "another boot loader; an image that exists keeps its own",
+    ),
     "os.kernelCommandLine": (
         lambda image: image.os.kernel_command_line.extra_command_line,
         "changing the kernel command line of boot entries that exist",

@@ -28,11 +28,12 @@ class FileSystemSteps:
 @dataclass(frozen=True, slots=True)
 class Held:
     """What goes into a file system: of which root tree, and the step that makes what it boots, for
-    an EFI system partition that is made anew.
+    an EFI system partition that is made anew. grub: whether GRUB is to read it.
     """
 
     stack: Stack
     uki: Step | None = None
+    grub: bool = False
 
 
 def filesystem_steps(
@@ -93,6 +94,7 @@ def _filesystem(
         root=content.stack.root.name,
         below=content.stack.names,
         uki=content.uki.name if content.uki else None,
+        grub=content.grub,
         position=request.partition_position(partition.number),
     )
 

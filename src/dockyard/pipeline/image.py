@@ -12,8 +12,9 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, WriteFilesystem
 from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
-from dockyard.pipeline.filesystem_steps import FileSystemSteps, Held, boots
+from dockyard.pipeline.filesystem_steps import FileSystemSteps, Held
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
+from dockyard.pipeline.loaders import booting
 from dockyard.pipeline.package_steps import packages_step
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.source import PackageSource
@@ -88,20 +89,15 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
     initrd = initrd_step(request, boot)
     # Roots that are checked by their hash come before what boots, which has it.
     sealed = sealed_systems(request, whole, tools) if Part.DISK in format_.needs else Sealed()
-    uki = uki_step(request, boot, initrd, tools, sealed)
-    systems = FileSystemSteps({}, (), ())
+    steps = BootSteps(kernel_step(boot), initrd, uki_step(request, boot, initrd, tools, sealed))
     if Part.DISK in format_.needs:
-        esp = request.family.esp
-        systems = with_sealed(
-            request,
-            sealed,
-            lambda each: Held(boot, uki) if boots(each, esp) else Held(whole),
-            tools,
-        )
-    has_uki = bool(format_.needs & {Part.DISK, Part.UKI})
-    booted = BootSteps(kernel_step(boot), initrd, uki)
-    manifest = _manifest(request, whole, systems.fat, tools, uki if has_uki else None)
-    return _steps(request, whole, systems, booted, manifest, tools)
+        booted = booting(request, whole, boot, steps, sealed)
+        systems = with_sealed(request, sealed, booted.held, tools)
+        manifest = _manifest(request, booted.booted, systems.fat, tools, booted.told)
+        return _steps(request, booted.booted, systems, steps, manifest, tools)
+    told = steps.uki if Part.UKI in format_.needs else None
+    manifest = _manifest(request, whole, (), tools, told)
+    return _steps(request, whole, FileSystemSteps({}, (), ()), steps, manifest, tools)
 
 
 def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSteps:
@@ -151,19 +147,20 @@ def _manifest(
     whole: Stack,
     fat: Sequence[tuple[WriteFilesystem, Stack]],
     tools: Step,
-    uki: Step | None,
+    told: Step | None,
 ) -> Step:
+    """told: the step that found out the command line, where the image boots."""
     systems = tuple(system for system, _ in fat)
     wanted = ListFiles(
         root=whole.root.name,
-        uki=uki.name if uki else None,
+        told=told.name if told else None,
         packaging=request.family.packaging,
         below=whole.names,
         epoch=request.epoch,
         fat=systems,
     )
     roots = [whole.root, *(stack.root for _, stack in fat)]
-    inputs = {step.id: step for step in (tools, *roots, *([uki] if uki else []))}
+    inputs = {step.id: step for step in (tools, *roots, *([told] if told else []))}
     borrowed = {step.id: step for stack in (whole, *(s for _, s in fat)) for step in stack.layers}
     return Step.of(
         "manifest",
@@ -180,7 +177,9 @@ def _expected(whole: Stack, tools: Step, request: ImageRequest) -> Step:
         "expected",
         "Note what checks are to find",
         f"{_STEPS}.manifest:note_expectations",
-        NoteExpectations(whole.names, request.family.packaging, request.family.esp),
+        NoteExpectations(
+            whole.root.name, whole.names, request.family.packaging, request.family.esp
+        ),
         (tools, whole.root),
         borrowed=whole.layers,
     )

@@ -31,6 +31,7 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import image_repositories, image_request, lock_path
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
+from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
@@ -153,6 +154,9 @@ def read_request(
     settings = read_settings(loaded, hidden, together)
     seed = _seed(loaded)
     layout = _layout(loaded, distro, seed, together) if has_disk else NO_DISK
+    if distro and layout:
+        family, architecture = distro.distro.of_family, distro.distro.architecture
+        together.extend(grub_problems(loaded, layout, family, architecture))
     together.raise_any()
     assert distro and layout and settings
     source = _source(loaded, distro, store, origins, rpm_sources, together)

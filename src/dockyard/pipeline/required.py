@@ -15,11 +15,12 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.initrd.build import requirements
 from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.model.architecture import Architecture
-from dockyard.model.os import Initrd, InitrdBuilder
+from dockyard.model.os import BootloaderType, Initrd, InitrdBuilder
 from dockyard.model.packages import Lock, RpmRepository
 from dockyard.model.storage import FileSystemType
 from dockyard.packages.access import Access
 from dockyard.packages.providing import BINARIES, who_provides
+from dockyard.pipeline.loaders import loader_type
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tree.additional import added_paths
 
@@ -38,7 +39,7 @@ def require_parts(request: ImageRequest) -> None:
     brought, source = added_paths(request.settings.settings), request.packages
     wanted = {
         name: why
-        for name, why in wanted_parts(request.layout, request.loaded.image.os.initrd).items()
+        for name, why in _wanted(request).items()
         if brought.isdisjoint((name, *(f"{place}/{name}" for place in BINARIES)))
     }
     lacking = missing_packages(
@@ -46,6 +47,15 @@ def require_parts(request: ImageRequest) -> None:
     )
     if lacking:
         raise DockyardError(_problem(request, lacking, wanted))
+
+
+def _wanted(request: ImageRequest) -> dict[str, str]:
+    wanted = wanted_parts(request.layout, request.loaded.image.os.initrd)
+    loader = request.family.by_grub
+    if loader is not None and loader_type(request) is BootloaderType.GRUB:
+        name = request.architecture.names.efi
+        wanted |= {file.format(name): "GRUB" for _, file in loader.programs}
+    return wanted
 
 
 def missing_packages(

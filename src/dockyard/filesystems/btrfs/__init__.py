@@ -88,7 +88,7 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv = ["mkfs.btrfs", "--quiet", "--nodiscard", "--force", "--shrink", "--csum", "crc32c"]
     argv += ["--sectorsize", str(_BLOCK), "--nodesize", str(_NODE), "--uuid", str(spec.uuid)]
     argv += ["--device-uuid", str(spec.derived("device")), "--data", "single", "--metadata", "dup"]
-    features = stable(BTRFS, spec.kernel)
+    features = stable(BTRFS, spec.kernel, grub=spec.grub)
     argv += ["-O", ",".join(name if on else f"^{name}" for name, on in features.items())]
     argv += ["--label", spec.label] if spec.label else []
     if "compression" in spec.options:

@@ -166,7 +166,8 @@ def _mke2fs(archive: Archive, out: Path, size: int, spec: FilesystemSpec) -> lis
     argv += ["-N", str(max(size // _BYTES_PER_INODE, _inodes(archive) * 21 // 20))]
     argv += ["-U", str(spec.uuid), "-E", extended]
     argv += ["-L", spec.label] if spec.label else []
-    features = [name for name, on in stable(EXT4, spec.kernel).items() if on]
+    known = stable(EXT4, spec.kernel, grub=spec.grub)
+    features = [name for name, on in known.items() if on]
     argv += ["-O", ",".join(["none", *features])]
     if "reserved_percent" in spec.options:
         argv += ["-m", spec.options["reserved_percent"]]

@@ -91,7 +91,7 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv = ["mkfs.xfs", "-q", "-K", "-s", "size=512", "-b", f"size={_BLOCK}", "-d", "agcount=4"]
     argv += ["-m", f"uuid={spec.uuid}"]
     for group in ("-m", "-i", "-n"):
-        argv += [group, switches(XFS, spec.kernel, group)]
+        argv += [group, switches(XFS, spec.kernel, group, grub=spec.grub)]
     argv += ["-L", spec.label] if spec.label else []
     env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "DETERMINISTIC_SEED": "1"}
     try:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from dockyard.disk.grub import BootPlace
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
-from dockyard.model.family import BootLoader, Packaging
+from dockyard.model.family import BootLoader, Grub, Packaging
 from dockyard.model.filesystems import FileSystemType
 
 
@@ -24,8 +25,11 @@ class MergeRoot:
 
 @dataclass(frozen=True, slots=True)
 class NoteExpectations:
-    """packaging: of the distribution. esp: where the EFI system partition is mounted."""
+    """root: the name of the result with the merged root. packaging: of the distribution. esp: where
+    the EFI system partition is mounted.
+    """
 
+    root: Beside[str]
     below: Beside[tuple[str, ...]]
     packaging: Packaging
     esp: str
@@ -70,12 +74,29 @@ class MakeUki:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteGrub:
+    """command_line, found: as of MakeUki. menu: the path of GRUB's. place: where it finds /boot.
+    esp: where the EFI system partition is mounted.
+    """
+
+    grub: Grub
+    menu: str
+    place: BootPlace
+    command_line: tuple[str, ...]
+    esp: str
+    architecture: Architecture
+    below: Beside[tuple[str, ...]]
+    epoch: int
+    found: Mapping[str, Found] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class WriteFilesystem:
     """The file system of one partition, to be written.
 
     size: bytes. mount: where it is mounted, if anywhere; others: where all others are. root: the
     name of the result with the merged root. uki: of the step that makes what it boots, for the EFI
-    system partition, which has the boot loader, too.
+    system partition, which has the boot loader, too. grub: whether GRUB reads it.
     """
 
     key: str
@@ -93,6 +114,7 @@ class WriteFilesystem:
     root: Beside[str]
     below: Beside[tuple[str, ...]]
     uki: str | None = None
+    grub: bool = False
     position: Beside[Position | None] = None
 
 
@@ -115,12 +137,12 @@ class MakeSwap:
 
 @dataclass(frozen=True, slots=True)
 class ListFiles:
-    """fat: file systems without owners and modes, whose files are listed as they are there. uki: of
+    """fat: file systems without owners and modes, whose files are listed as they are there. told:
     the step that found out the command line, where the image boots.
     """
 
     root: str
-    uki: str | None
+    told: str | None
     packaging: Packaging
     below: Beside[tuple[str, ...]]
     epoch: int

@@ -13,6 +13,7 @@ from dockyard.initrd.dracut import build_with_dracut
 from dockyard.initrd.options import InitrdOptions
 from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
 from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD, KERNEL, TOOLS
+from dockyard.pipeline.found import found_words
 from dockyard.pipeline.stack import merged_tree, scratch_tree
 from dockyard.tools.unpacked import trees_in
 
@@ -44,7 +45,7 @@ def take_kernel(work: Work, wanted: TakeKernel) -> None:
 def make_uki(work: Work, wanted: MakeUki) -> None:
     """Fills `<name>-<kernel>.efi`, and `cmdline` with the command line as it was found out."""
     tools = trees_in(work.result(TOOLS)).main
-    command_line = " ".join(_found(work, word, wanted) for word in wanted.command_line)
+    command_line = found_words(work.result, wanted.command_line, wanted.found)
     (work.out / COMMAND_LINE).write_text(f"{command_line}\n")
     with merged_tree(work, wanted.below) as tree:
         version = kernel_version(tree)
@@ -52,20 +53,11 @@ def make_uki(work: Work, wanted: MakeUki) -> None:
             kernel=efi.kernel(tree, version),
             initrd=work.result(INITRD) / INITRD,
             command_line=command_line,
-            os_release=_os_release(tree),
+            os_release=os_release(tree),
             uname=version,
             stub=efi.stub(tree, tools, wanted.loader, wanted.architecture),
         )
         uki.build_uki(content, work.out / esp.uki_name(wanted.name, version))
-
-
-def _found(work: Work, word: str, wanted: MakeUki) -> str:
-    """A word of the command line, with what other steps found in its place."""
-    for name, found in wanted.found.items():
-        if f"{{{name}}}" in word:
-            text = (work.result(found.step) / found.file).read_text().strip()
-            word = word.replace(f"{{{name}}}", text)
-    return word
 
 
 def kernel_version(tree: Path) -> str:
@@ -94,7 +86,8 @@ def kernel_version(tree: Path) -> str:
     )
 
 
-def _os_release(tree: Path) -> bytes:
+def os_release(tree: Path) -> bytes:
+    """The os-release file of a tree. Raises DockyardError when there is none."""
     with InRoot(tree) as inside:
         for path in ("/etc/os-release", "/usr/lib/os-release"):
             try:

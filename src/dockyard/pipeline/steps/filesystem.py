@@ -39,6 +39,7 @@ def write_filesystem(work: Work, wanted: WriteFilesystem) -> None:
         hash_seed=wanted.hash_seed,
         options=wanted.options,
         kernel=_oldest_kernel(whole),
+        grub=wanted.grub,
     )
     try:
         module.write(archive, work.out / FILESYSTEM, wanted.size, spec, _tools(work, wanted))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dockyard import archive
 from dockyard.install.rpm import file_owners
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations
-from dockyard.pipeline.arguments.names import COMMAND_LINE, EXPECTED, MANIFEST, ROOT, TOOLS
+from dockyard.pipeline.arguments.names import COMMAND_LINE, EXPECTED, MANIFEST, TOOLS
 from dockyard.pipeline.expected import expected_of
 from dockyard.pipeline.stack import load_root, merged_tree, scratch_tree
 from dockyard.pipeline.steps.filesystem import content_of
@@ -23,8 +23,8 @@ def list_files(work: Work, wanted: ListFiles) -> None:
     """Fills `manifest.jsonl` and, where the image boots, `cmdline`. The files of FAT file systems
     are listed as they are there: what an image boots is in none of the trees.
     """
-    if wanted.uki:
-        shutil.copyfile(work.result(wanted.uki) / COMMAND_LINE, work.out / COMMAND_LINE)
+    if wanted.told:
+        shutil.copyfile(work.result(wanted.told) / COMMAND_LINE, work.out / COMMAND_LINE)
     merged = load_root(work.result, wanted.root, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     with merged_tree(work, wanted.below[:1]) as tree:
@@ -39,7 +39,7 @@ def list_files(work: Work, wanted: ListFiles) -> None:
 
 def note_expectations(work: Work, wanted: NoteExpectations) -> None:
     """Fills `expected.json`: what no list of files tells."""
-    merged = load_root(work.result, ROOT, wanted.below)
+    merged = load_root(work.result, wanted.root, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     with scratch_tree(work, wanted.below) as whole:
         expected = expected_of(merged, whole, tools, wanted.packaging, wanted.esp)

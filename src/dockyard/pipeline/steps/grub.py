@@ -1,0 +1,82 @@
+"""Puts into a root what GRUB boots it by: its programs, menu and modules, kernel, initrd, entry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dockyard.disk import efi, grub
+from dockyard.errors import DockyardError, Problem
+from dockyard.host.in_root import InRoot
+from dockyard.inspection.boot import variables
+from dockyard.install.finish import clamp_times
+from dockyard.pipeline.arguments.image import WriteGrub
+from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD, UPPER
+from dockyard.pipeline.found import found_words
+from dockyard.pipeline.stack import writable_tree
+from dockyard.pipeline.steps.boot import kernel_version, os_release
+
+if TYPE_CHECKING:
+    from dockyard.engine.work import Work
+
+_SECRET = 0o600  # an initrd may hold keys, as dracut's do
+
+
+def write_grub(work: Work, wanted: WriteGrub) -> None:
+    """Fills `upper/`, the layer, and `cmdline` with the command line as it was found out."""
+    command_line = found_words(work.result, wanted.command_line, wanted.found)
+    (work.out / COMMAND_LINE).write_text(f"{command_line}\n")
+    with writable_tree(work, wanted.below) as tree, InRoot(tree) as inside:
+        version = kernel_version(tree)
+        release = variables(os_release(tree).decode(errors="replace"))
+        system = release.get("ID", "linux")
+        title = release.get("PRETTY_NAME") or system
+        entry = grub.entry_text(wanted.place, title, version, command_line)
+        content = {
+            f"{grub.BOOT}/{grub.kernel_name(version)}": efi.kernel(tree, version),
+            f"{grub.ENTRIES}/{grub.entry_name(system, version)}": entry.encode(),
+            **_program_files(inside, wanted),
+        }
+        for path, data in content.items():
+            _write(inside, path, data)
+        initrd = (work.result(INITRD) / INITRD).read_bytes()
+        _write(inside, f"{grub.BOOT}/{grub.initrd_name(version)}", initrd, _SECRET)
+    clamp_times(work.out / UPPER, wanted.epoch)
+
+
+def _program_files(inside: InRoot, wanted: WriteGrub) -> dict[str, bytes]:
+    """GRUB itself: programs and first settings on the EFI system partition, menu and modules."""
+    loader, names = wanted.grub, wanted.architecture.names
+    beside = wanted.menu.rpartition("/")[0]
+    first = grub.first_settings(wanted.place, wanted.menu)
+    found = {
+        f"{wanted.esp}/{place.format(names.efi, removable=names.removable_loader)}": _taken(
+            inside, file.format(names.efi), wanted
+        )
+        for place, file in loader.programs
+    }
+    found[f"{wanted.esp}/{loader.settings}"] = first.encode()
+    found[wanted.menu] = grub.menu_text(wanted.place, loader.loaded).encode()
+    platform = loader.modules.rpartition("/")[2]
+    for name in loader.loaded:
+        module = _taken(inside, f"{loader.modules}/{name}.mod", wanted)
+        found[f"{beside}/{platform}/{name}.mod"] = module
+    return found
+
+
+def _taken(inside: InRoot, path: str, wanted: WriteGrub) -> bytes:
+    try:
+        return inside.read(path)
+    except FileNotFoundError as error:
+        raise DockyardError(
+            Problem(
+                code="disk.no-boot-loader",
+                what=f"the image has no {path}",
+                fix=f"install the packages of GRUB: {', '.join(wanted.grub.packages)}",
+            )
+        ) from error
+
+
+def _write(inside: InRoot, path: str, data: bytes, mode: int = 0o644) -> None:
+    inside.make_directories(path.rpartition("/")[0])
+    inside.write(path, data)
+    inside.set_attributes(path, mode=mode, uid=0, gid=0)
