@@ -301,7 +301,11 @@ def test_an_image_to_customize_is_not_asked_for_a_distro(here: Here, tmp_path: P
     image = tmp_path / "image.yaml"
     image.write_text("input:\n  image:\n    path: base.raw\nos:\n  hostname: a\n")
     told = here("validate-config", str(image)).stderr
-    assert "note[build.not-acted-on]: `input`" in told and "no-distro" not in told
+    assert told == ""
+    image.write_text("input:\n  image:\n    path: base.raw\niso: {initramfsType: bootstrap}\n")
+    done = here("validate-config", str(image))
+    assert "note[build.not-acted-on]: `iso`" in done.stderr and "no-distro" not in done.stderr
+    assert "`dockyard customize` would stop" in done.stdout
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import jsonschema_rs
 from click.testing import CliRunner
+
+sys.path.append(str(Path(__file__).parents[1] / "packages/oci"))
+from small_registry import registry
 
 from dockyard.cli.schema import command as schema_command
 from dockyard.cli.validate_config import command as validate_command
@@ -115,11 +119,37 @@ def test_validate_command(tmp_path: Path) -> None:
     assert (report["ok"], report["problems"]) == (True, [])
 
 
-def test_an_oci_image_cannot_be_checked_yet(tmp_path: Path) -> None:
+def test_images_in_registries_are_looked_for(tmp_path: Path) -> None:
     image = tmp_path / "image.yaml"
-    image.write_text("input: {image: {oci: r.example/a:1}}\n")
     run = CliRunner().invoke
-    assert run(validate_command, [str(image), "--validate-resources", "files"]).exit_code == 0
-    result = run(validate_command, [str(image), "--validate-resources", "all"])
+    with registry() as small:
+        digest = small.artefact({"disk.raw": b"x"}, "1")
+        image.write_text(f"input: {{image: {{oci: {small.host}/a:1}}}}\n")
+        assert run(validate_command, [str(image), "--validate-resources", "files"]).exit_code == 0
+        assert not small.requests
+        report = run(validate_command, [str(image), "--validate-resources", "all", "--json"])
+        (told,) = json.loads(report.output)["remarks"]
+        assert digest in told["what"] and told["line"] == 1
+        assert not small.asked("/blobs/")
+        small.manifests.clear()
+        image.write_text(f"input: {{image: {{oci: {small.host}/a:1}}}}\nos: {{x: 1}}\n")
+        words = [str(image), "--image", f"oci:{small.host}/b", "--validate-resources", "oci"]
+        result = run(validate_command, words)
+        assert isinstance(result.exception, DockyardError)
+        assert {each.code for each in result.exception.problems} == {
+            "config.unknown-key", "oci.not-there"
+        }  # fmt: skip
+
+
+def test_an_image_on_the_command_line_is_checked(tmp_path: Path) -> None:
+    config, short = tmp_path / "config.yaml", tmp_path / "short.raw"
+    config.write_text("input: {image: {path: missing}}\n")
+    short.write_bytes(b"x")
+    run = CliRunner().invoke
+    words = [str(config), "--image-file", str(short), "--validate-resources", "files"]
+    result = run(validate_command, words)
     assert isinstance(result.exception, DockyardError)
-    assert result.exception.problems[0].code == "config.oci-unchecked"
+    assert [each.code for each in result.exception.problems] == ["image.not-a-disk"]
+    assert run(validate_command, [str(config), "--image", "docker:x"]).exception is not None
+    both = [str(config), "--image", "oci:r.example/a", "--image-file", str(short)]
+    assert run(validate_command, both).exit_code == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.cli.display import display
+from dockyard.cli.input_options import registries_of
 from dockyard.errors import DockyardError, Problem
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def questions_for(
     origins = Origins.of_host(os.environ)
     if customizes(file, image):
         given = InputImage(path=str(image.absolute())) if image else None
-        planned = plan_customization(file, kept, origins, Overrides(given))
+        registries = registries_of(store, None, "auto")
+        planned = plan_customization(file, kept, origins, Overrides(given), registries)
     else:
         planned = plan_image(file, kept, origins, rpm_sources=rpm_sources)
     fits(planned.request.output.format)

@@ -17,6 +17,7 @@ from dockyard.cli.customizer_options import (
 )
 from dockyard.cli.display import display
 from dockyard.cli.image_options import cosi_level_option, output_file_option, output_format_option
+from dockyard.cli.input_options import image_cache_option, input_of, input_options, registries_of
 from dockyard.cli.options import (
     jobs_option,
     origin_options,
@@ -34,11 +35,8 @@ from dockyard.cli.verb import Verb, remark
     type=click.Path(dir_okay=False, path_type=Path),
     help="The image file that says what to change.",
 )
-@click.option(
-    "--image-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The image to customize. Default: input.image.path of the file.",
-)
+@input_options
+@image_cache_option
 @output_file_option
 @output_format_option
 @cosi_level_option
@@ -53,6 +51,8 @@ from dockyard.cli.verb import Verb, remark
 def command(
     config_file: Path,
     image_file: Path | None,
+    image_source: str | None,
+    image_cache_dir: Path | None,
     output_image_file: Path | None,
     output_image_format: str | None,
     cosi_compression_level: int | None,
@@ -67,22 +67,23 @@ def command(
 ) -> Answer:
     """Apply an image file to an image that exists, and write a new one.
 
-    The input is a disk of any format that `inspect` reads, of a distribution that is known. It is
-    not changed, neither mounted nor started, and needs no root. Partitions keep their places and
-    ids; what they hold that is no mounted file system is copied as it is.
+    The input is a disk of any format that `inspect` reads, of a distribution that is known: a file,
+    or one that is fetched from an OCI registry. It is not changed, neither mounted nor started, and
+    needs no root. Partitions keep their places and ids; what they hold that is no mounted file
+    system is copied as it is.
     """
     from dockyard.engine.store import Store
     from dockyard.host import clock
-    from dockyard.model.input import InputImage
     from dockyard.pipeline.build import build_image, plan_customization
     from dockyard.pipeline.overrides import Overrides
 
     began = clock.monotonic()
     kept, origins = Store(store), origins_of(debian_mirror, mirror_dir)
     remark(without_part(store, build_dir, tools_dir, setfiles_context))
-    given = InputImage(path=str(image_file.absolute())) if image_file else None
+    given = input_of(image_file, image_source)
     overrides = Overrides(given, output_image_file, output_image_format, cosi_compression_level)
-    planned = plan_customization(config_file, kept, origins, overrides)
+    registries = registries_of(store, image_cache_dir, progress)
+    planned = plan_customization(config_file, kept, origins, overrides, registries)
     remark(planned.remarks)
     with display(progress) as listener:
         built = build_image(planned, kept, listener, jobs=jobs)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dockyard.cli.answer import Answer
+from dockyard.cli.customizer_options import build_dir_option, log_options
+from dockyard.cli.input_options import input_of, input_options, registries_of
 from dockyard.cli.options import image_argument
 from dockyard.cli.verb import Verb, remark
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
     from dockyard.errors import Problem
+    from dockyard.model.input import InputImage
 
 _RESOURCES = ("files", "oci", "all")
 
@@ -36,51 +40,93 @@ def _split(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
     metavar="files,oci,all",
     help="Also check what the file refers to: local files, images in OCI registries, or both.",
 )
-@click.option(
-    "--build-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Directory for temporary files. Accepted and not needed.",
-)
-def command(image: Path, resources: set[str], build_dir: Path | None) -> Answer:
+@input_options
+@build_dir_option
+@log_options
+def command(
+    image: Path,
+    resources: set[str],
+    image_file: Path | None,
+    image_source: str | None,
+    build_dir: Path | None,
+) -> Answer:
     """Check the image file IMAGE, and report every mistake with its place and its fix.
 
     Files that it builds on (baseConfigs) are checked as well. What is valid, but would stop a
     build, is told as notes. Nothing is built or changed.
     """
-    from dockyard.config import check_files, load_image
-    from dockyard.errors import DockyardError, Severity
+    from dockyard.config import load_image
+    from dockyard.pipeline.input_image import where_named
+    from dockyard.pipeline.together import Together
 
-    problems: list[Problem] = []
-    remarks: list[Problem] = []
-    loaded: LoadedImage | None = None
-    try:
-        loaded = load_image(image)
-    except DockyardError as error:
-        problems += error.problems
-    if loaded is not None and resources & {"files", "all"}:
-        for found in check_files(loaded):
-            (problems if found.severity is Severity.ERROR else remarks).append(found)
-    if loaded is not None and loaded.image.input.image.oci and resources & {"oci", "all"}:
-        problems.append(
-            loaded.problem(
-                "input.image.oci",
-                "config.oci-unchecked",
-                "whether an image is in its registry cannot be checked yet",
-                fix="use --validate-resources files",
-            )
-        )
-    remark([*(loaded.remarks if loaded is not None else ()), *remarks])
-    if problems:
-        raise DockyardError(*problems)
+    together = Together()
+    named = together.get(lambda: input_of(image_file, image_source))
+    loaded = together.get(lambda: load_image(image))
+    if loaded is not None:
+        together.extend(loaded.remarks)
+    if resources & {"files", "all"}:
+        together.extend(_files(loaded, named))
+    if resources & {"oci", "all"}:
+        together.extend(_in_registry(loaded, named))
+    remark(together.remarks)
+    together.raise_any()
     assert loaded is not None
-    refused = refused_by_build(loaded)
+    customizes = where_named(loaded, named) is not None
+    refused = refused_by_customizing(loaded) if customizes else refused_by_build(loaded)
     remark(refused)
     files = len(loaded.files)
     text = f"{image}: valid" + (f" ({files} files)" if files > 1 else "")
     if refused:
-        text += ", but `dockyard build` would stop at what is noted above"
+        verb = "customize" if customizes else "build"
+        text += f", but `dockyard {verb}` would stop at what is noted above"
     facts = {"files": [str(path) for path in loaded.files], "buildable": not refused}
     return Answer(text, facts)
+
+
+def _files(loaded: LoadedImage | None, named: InputImage | None) -> Iterator[Problem]:
+    """What is wrong with files that are named. named: the image that the command line names."""
+    from dockyard.config import check_files
+    from dockyard.errors import DockyardError
+    from dockyard.formats.containers import container_of
+
+    if loaded is not None:
+        replaced = named is not None and loaded.image.input.image.path
+        at = loaded.position("input.image.path") if replaced else None
+        yield from (each for each in check_files(loaded) if at is None or each.where != at)
+    if named is not None and named.path:
+        try:
+            container_of(Path(named.path))
+        except DockyardError as error:
+            yield from error.problems
+
+
+def _in_registry(loaded: LoadedImage | None, named: InputImage | None) -> Iterator[Problem]:
+    """What is wrong with an image in a registry, or what it is now."""
+    from tempfile import TemporaryDirectory
+
+    from dockyard.errors import DockyardError
+    from dockyard.pipeline.input_image import find_image, told, where_named
+
+    asked = where_named(loaded, named)
+    if asked is None or asked[0].path:
+        return
+    with TemporaryDirectory(prefix="dockyard-") as name:
+        try:
+            yield told(find_image(*asked, registries_of(Path(name), None, "quiet")), asked[1])
+        except DockyardError as error:
+            yield from error.problems
+
+
+def refused_by_customizing(loaded: LoadedImage) -> list[Problem]:
+    """What `customize` would refuse of a valid file, as notes."""
+    from dataclasses import replace
+
+    from dockyard.errors import Severity
+    from dockyard.pipeline.customize import not_customizable
+    from dockyard.tree.settings import not_hashes
+
+    found = [*not_customizable(loaded), *not_hashes(loaded)]
+    return [replace(each, severity=Severity.NOTE) for each in found]
 
 
 def refused_by_build(loaded: LoadedImage) -> list[Problem]:

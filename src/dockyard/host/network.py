@@ -14,8 +14,9 @@ import socket
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -128,6 +129,18 @@ class Transfer:
             raise TransferFailed(self.url, _reason(error)) from error
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """One answer of a server, whatever it says. headers: by their names, in any case. transfer: its
+    body, which is to be closed.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    transfer: Transfer
+
+
 class _Pace:
     """Raises OSError when a server gives less than a trickle over a whole window."""
 
@@ -237,19 +250,21 @@ class Network:
             url, f"the server answered {status} {reason}".rstrip(), gone=status in _GONE
         )
 
+    def exchange(
+        self, url: str, headers: Mapping[str, str], *, method: str = "GET", body: bytes = b""
+    ) -> Exchange:
+        """Ask a server once, and give what it says: a redirection is not followed, and no status is
+        a failure. Raises TransferFailed where there is no answer.
+        """
+        response = self._request(method, url, headers, body=body, redirect=False)
+        start, size = _extent(response)
+        transfer = Transfer(url, response, start, size)
+        return Exchange(response.status, response.reason or "", response.headers, transfer)
+
     def read(self, url: str, limit: int = 1 << 28) -> bytes:
         """The whole of a small file. limit: bytes that it may have. Raises TransferFailed."""
-        parts: list[bytes] = []
-        count = 0
         with self.open(url) as transfer:
-            for block in transfer.chunks():
-                parts.append(block)
-                count += len(block)
-                if count > limit:
-                    raise TransferFailed(url, f"it is larger than {limit} bytes")
-            if transfer.size is not None and transfer.start + count < transfer.size:
-                raise TransferFailed(url, f"it broke off after {count} of {transfer.size} bytes")
-        return b"".join(parts)
+            return read_whole(transfer, limit)
 
     def exists(self, url: str) -> bool:
         """Whether an address has a file, without fetching it. Raises TransferFailed when its
@@ -264,7 +279,15 @@ class Network:
                 return False
             raise TransferFailed(url, f"the server answered {response.status}")
 
-    def _request(self, method: str, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes = b"",
+        redirect: bool = True,
+    ) -> urllib3.BaseHTTPResponse:
         address, auth = _credentials(url)
         try:
             return self._pool(url).request(
@@ -276,6 +299,8 @@ class Network:
                     **headers,
                     **auth,
                 },
+                body=body or None,
+                redirect=redirect,
                 preload_content=False,
                 decode_content=False,
             )
@@ -306,6 +331,23 @@ class Network:
         )
         made.pool_classes_by_scheme = _POOLS
         return made
+
+
+def read_whole(transfer: Transfer, limit: int) -> bytes:
+    """All that a transfer gives. limit: bytes that it may have. Raises TransferFailed."""
+    parts: list[bytes] = []
+    count = 0
+    if transfer.size is not None and transfer.size > limit:
+        raise TransferFailed(transfer.url, f"it is larger than {limit} bytes")
+    for block in transfer.chunks():
+        parts.append(block)
+        count += len(block)
+        if count > limit:
+            raise TransferFailed(transfer.url, f"it is larger than {limit} bytes")
+    if transfer.size is not None and transfer.start + count < transfer.size:
+        why = f"it broke off after {count} of {transfer.size} bytes"
+        raise TransferFailed(transfer.url, why)
+    return b"".join(parts)
 
 
 def file_path(url: str) -> Path:

@@ -1,8 +1,9 @@
 """What a store has beside results and downloads, and can do without: what earlier versions kept in
-places that nothing reads any more, and read metadata that was not used for long.
+places that nothing reads any more, and metadata and fetched images that were not used for long.
 
     <store>/converted, signed    packages, as earlier versions kept them
     <store>/metadata, solv       caches: of what repositories list, and what was found out about it
+    <store>/images               disks that were fetched from registries
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from dockyard.host import removal
 
 _FORMER = ("converted", "signed")
-_CACHES = ("metadata", "solv")
+_CACHES = {"metadata": "metadata", "solv": "metadata", "images": "images"}
 # Fetched keys: few bytes, and nothing makes them again without their server.
 _KEPT = "keys"
 
@@ -49,13 +50,13 @@ def dispensable(root: Path, before: float) -> list[Dispensable]:
             size = sum(each.lstat().st_blocks * 512 for each in (place, *_below(place)))
             why = "an earlier version kept packages there, and nothing reads them any more"
             found.append(Dispensable(name, size, why, (place,)))
-    for name in _CACHES:
+    for name, what in _CACHES.items():
         place = root / name
         unused = [] if place.is_symlink() else [*_unused(place, before)]
         if unused:
             size = sum(status.st_blocks * 512 for _, status in unused)
             count = f"{len(unused)} file{'s' if len(unused) != 1 else ''} of"
-            why = f"{count} metadata that was read, and not used for long"
+            why = f"{count} {what} that were read, and not used for long"
             found.append(Dispensable(name, size, why, tuple(path for path, _ in unused)))
     return found
 

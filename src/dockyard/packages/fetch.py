@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host import stopping
 from dockyard.host.files import take_lock
-from dockyard.host.network import Network, TransferFailed, host_of, url_text
+from dockyard.host.network import Network, Transfer, TransferFailed, host_of, url_text
 from dockyard.host.storage import storage_problem
 from dockyard.packages.blobs import Blobs, mismatch
 
@@ -46,6 +46,14 @@ class Wanted:
     urls: tuple[str, ...]
     label: str
     where: Position | str | None = None
+
+
+class Opens(Protocol):
+    """What opens addresses: the network, or one of its servers with what it asks for."""
+
+    def open(self, url: str, start: int = 0) -> Transfer:
+        """Open an address, at an offset where its server can. Raises TransferFailed."""
+        ...
 
 
 class FetchState(StrEnum):
@@ -78,19 +86,20 @@ def fetch(
     progress: Progress | None = None,
     jobs: int = 8,
     offline: Sequence[Path] = (),
-    network: Network | None = None,
+    network: Opens | None = None,
 ) -> None:
     """Bring every wanted file into the blobs; files that are there cost a look.
 
-    offline: directories in the layout of Blobs that are tried first. progress: called from
-    several threads, one call at a time. Raises DockyardError with one problem for each file that
-    could not be had: `fetch.gone`, `fetch.mirror-down`, `fetch.digest-mismatch`, `host.no-space`.
+    network: to be closed by who gives it. offline: directories in the layout of Blobs that are
+    tried first. progress: called from several threads, one call at a time. Raises DockyardError
+    with one problem for each file that could not be had: `fetch.gone`, `fetch.mirror-down`,
+    `fetch.digest-mismatch`, `host.no-space`.
     """
     missing = {item.digest: item for item in wanted if not blobs.has(item.digest)}
     if not missing:
         return
     batch = _Batch(blobs, progress, [Blobs(path) for path in offline])
-    with network or Network(jobs) as batch.network, ThreadPoolExecutor(jobs) as pool:
+    with _opens(network, jobs) as batch.network, ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(batch.bring, item) for item in missing.values()]
         try:
             problems = [problem for future in futures if (problem := future.result())]
@@ -102,6 +111,15 @@ def fetch(
         raise DockyardError(*sorted(set(problems), key=lambda problem: problem.what))
 
 
+@contextmanager
+def _opens(network: Opens | None, connections: int) -> Iterator[Opens]:
+    if network is not None:
+        yield network
+        return
+    with Network(connections) as own:
+        yield own
+
+
 class _Stopped(Exception):
     """Another file's failure, or the user, ended this batch."""
 
@@ -109,7 +127,7 @@ class _Stopped(Exception):
 class _Batch:
     """What the threads of one call share."""
 
-    network: Network
+    network: Opens
 
     def __init__(self, blobs: Blobs, progress: Progress | None, offline: Sequence[Blobs]) -> None:
         self.blobs = blobs

@@ -17,7 +17,7 @@ from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
-from dockyard.errors import Problem
+from dockyard.errors import Position, Problem
 from dockyard.host import clock, namespace
 from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
@@ -37,6 +37,8 @@ from dockyard.pipeline.request import ImageRequest, read_request
 
 if TYPE_CHECKING:
     from dockyard.keeping.prune import Pruned
+    from dockyard.model.input import InputImage
+    from dockyard.packages.oci.access import Registries
     from dockyard.tools.unpacked import ToolTrees
 
 _PIECE = 1 << 20
@@ -117,20 +119,25 @@ def plan_customization(
     store: Store,
     origins: Origins,
     overrides: Overrides,
+    registries: Registries,
 ) -> PlannedImage:
     """Read an image file and the image that it is to be applied to, and plan that. An image that is
-    new to the store is read, in the namespace; nothing else is changed. Raises DockyardError with
-    every mistake.
+    new to the store is read, in the namespace, and one that is in a registry is fetched; nothing
+    else is changed. Raises DockyardError with every mistake.
     """
     from dockyard.pipeline.customize import read_customization
+    from dockyard.pipeline.input_image import InputFile, fetched
     from dockyard.tools.trees import tools_tree
 
     def tools() -> ToolTrees:
         namespace.enter()
         return tools_tree(store.root, origins=origins)
 
+    def fetch(named: InputImage, where: Position | str) -> InputFile:
+        return fetched(named, where, registries)
+
     placed = placed_files(store)
-    request = read_customization(file, overrides, store, origins, tools, placed)
+    request = read_customization(file, overrides, store, origins, tools, fetch, placed)
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
     return PlannedImage(request, steps, plan, output_path(request, overrides.output))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.config import LoadedImage, check_files, load_image
 from dockyard.disk.layout import NO_DISK
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError
+from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
@@ -19,6 +19,7 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_layout import layout_of
+from dockyard.pipeline.input_image import Fetch, InputFile, where_named
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
 from dockyard.pipeline.together import Together
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 # key -> (is it used?, what customizing would have to do); and what building does not act on.
 _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
-    "input.image.oci": (lambda image: image.input.image.oci, "fetching images from registries"),
-    "input.image.azureLinux": (
-        lambda image: image.input.image.azure_linux,
-        "fetching published Azure Linux images",
-    ),
     "storage.disks": (lambda image: image.storage.disks, "laying out the disk anew"),
     "os.packages.install": (lambda image: image.os.packages.install, "installing packages"),
     "os.packages.installLists": (
@@ -60,24 +56,30 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
 }
 
 
+def not_customizable(loaded: LoadedImage) -> Iterator[Problem]:
+    """A problem for every key in use that customizing does not act on."""
+    return refusals(loaded, _NOT_YET, "customizing")
+
+
 def read_customization(
     file: Path,
     overrides: Overrides,
     store: Store,
     origins: Origins,
     tools: Callable[[], ToolTrees],
+    fetch: Fetch,
     placed: Collection[Path] = (),
-    level: int | None = None,
 ) -> ImageRequest:
     """Read an image file, and the image that it is to be applied to. Raises DockyardError with
     every mistake.
 
-    tools: see read_existing. placed: images that were made before; scripts do not see them.
+    tools: see read_existing. fetch: brings an image that is in a registry, once all else is judged.
+    placed: images that were made before; scripts do not see them.
     """
     loaded = load_image(file)
     together = Together()
     together.extend(loaded.remarks)
-    together.extend(refusals(loaded, _NOT_YET, "customizing"))
+    together.extend(not_customizable(loaded))
     at = loaded.position("input.image.path")
     # The command line comes first: then it does not matter what the file says.
     found = check_files(loaded)
@@ -86,10 +88,11 @@ def read_customization(
     output = output_of(loaded, overrides.output_format, overrides.level)
     together.get(lambda: format_by_name(output.format))
     told = not any(each.where == at for each in missing)
-    given = together.get(lambda: _input_of(loaded, overrides.input)) if told else None
+    named = together.get(lambda: _input_of(loaded, overrides.input)) if told else None
     hidden = (loaded.path.absolute(), *sorted(placed))
     settings = read_settings(loaded, hidden, together)
-    source = together.get(lambda: read_existing(given, store, tools)) if given else None
+    given = _file_of(named, loaded, fetch, together) if named else None
+    source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
     together.raise_any()
     assert settings is not None and source is not None
     has_disk = Part.DISK in format_by_name(output.format).needs
@@ -106,17 +109,30 @@ def read_customization(
     )
 
 
-def _input_of(loaded: LoadedImage, given: InputImage | None) -> Path:
-    """The image to customize: what the command line says, else the file."""
-    if given is not None:
-        return Path(given.path)
-    if told := loaded.image.input.image.path:
-        return loaded.local(told)
+def _file_of(
+    named: tuple[InputImage, Position | str], loaded: LoadedImage, fetch: Fetch, together: Together
+) -> InputFile:
+    """The file of the image to customize. One that is in a registry is fetched only where nothing
+    else is wrong.
+    """
+    image, where = named
+    if image.path:
+        return InputFile(loaded.local(image.path))
+    together.raise_any()
+    found = fetch(image, where)
+    together.extend(found.remarks)
+    return found
+
+
+def _input_of(loaded: LoadedImage, given: InputImage | None) -> tuple[InputImage, Position | str]:
+    """The image to customize, and what names it."""
+    if (named := where_named(loaded, given)) is not None:
+        return named
     raise DockyardError(
         loaded.problem(
             "input.image.path",
             "image.no-input",
             "no image is given to customize",
-            fix="give --image-file, or add input.image.path to the file",
+            fix="give --image-file or --image, or add input.image to the file",
         )
     )
