@@ -1,0 +1,110 @@
+"""`dockyard convert`: write the disk of an image in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dockyard.cli import terminal
+from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
+from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
+from dockyard.cli.verb import Verb, remark, wants_json
+
+if TYPE_CHECKING:
+    from dockyard.engine.store import Store
+    from dockyard.pipeline.convert import Converted, PlannedConversion
+
+
+@click.command(cls=Verb)
+@click.option(
+    "--image-file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The image whose disk is converted.",
+)
+@click.option(
+    "output_image_file",
+    "--output-path",
+    "--output-image-file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to put the new image.",
+)
+@click.option(
+    "--output-image-format",
+    required=True,
+    help="Format of the new image: vhd, vhd-fixed, vhdx, qcow2, raw, cosi or baremetal-image.",
+)
+@click.option(
+    "--cosi-compression-level",
+    type=click.IntRange(1, 22),
+    help="Level of zstd for cosi and baremetal-image. Default: 9; for baremetal-image 22.",
+)
+@click.option(
+    "--build-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to put a raw disk while it is needed. Default: beside the new image.",
+)
+@origin_options
+@store_option
+@progress_option
+def command(
+    image_file: Path,
+    output_image_file: Path,
+    output_image_format: str,
+    cosi_compression_level: int | None,
+    build_dir: Path | None,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    store: Path,
+    progress: str,
+) -> Answer:
+    """Write the disk of an image in another format: the same disk, byte for byte.
+
+    The input is a disk of any format that `inspect` reads. It is not changed, and neither mounted
+    nor started; holes stay holes. The same disk gives the same bytes, whatever it came in.
+    """
+    from dockyard.engine.store import Store
+    from dockyard.host import clock
+    from dockyard.pipeline.convert import convert, plan_conversion
+
+    began = clock.monotonic()
+    kept = Store(store)
+    planned = plan_conversion(
+        image_file, output_image_format, output_image_file, kept, cosi_compression_level
+    )
+    remark(planned.remarks)
+    with display(progress) as listener:
+        done = convert(planned, kept, origins_of(debian_mirror, mirror_dir), listener, build_dir)
+    remark(done.remarks)
+    return _answer(planned, done, kept, clock.monotonic() - began, output_image_file)
+
+
+def _answer(
+    planned: PlannedConversion, done: Converted, store: Store, seconds: float, named: Path
+) -> Answer:
+    found = done.path.stat()
+    facts: dict[str, Any] = {
+        "image": str(done.path),
+        "format": planned.format.name,
+        "from": str(planned.container),
+        "size": found.st_size,
+        "used": found.st_blocks * 512,
+        "placed": done.placed,
+        "seconds": round(seconds, 2),
+    }
+    if wants_json():
+        from dockyard.pipeline.output import image_digest
+
+        facts["sha256"] = image_digest(done.path, store)
+    took = terminal.duration(seconds)
+    if not done.placed:
+        return Answer(f"unchanged: {named}, {took}", facts)
+    text = (
+        f"{named}: {facts['format']}, {terminal.size(facts['size'])} "
+        f"({terminal.size(facts['used'])} used), of {facts['from']}, {took}"
+    )
+    return Answer(text, facts)
