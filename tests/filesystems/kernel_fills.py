@@ -264,12 +264,26 @@ def flushed(at: Path, chance: random.Random) -> None:
         os.fsync(opened.fileno())
 
 
+def grow(at: Path, chance: random.Random) -> None:
+    """Write 16 MiB into each directory, and note how far that went."""
+    for inside in (at / "home", at / "root"):
+        number, written = 0, 0
+        try:
+            with open(inside / "large", "wb", buffering=0) as opened:
+                while written < 16 << 20:
+                    written += opened.write(chance.randbytes(1 << 16))
+                    os.fsync(opened.fileno())
+        except OSError as error:
+            number = error.errno or 0
+        (at / f"{inside.name}.full").write_text(f"{number} at {written}")
+
+
 def nothing(at: Path, chance: random.Random) -> None:
     """Only look."""
 
 
 WORKS: dict[str, Callable[[Path, random.Random], None]] = {
-    work.__name__: work for work in (forms, churn, subvolumes, flushed, nothing)
+    work.__name__: work for work in (forms, churn, subvolumes, flushed, grow, nothing)
 }
 
 

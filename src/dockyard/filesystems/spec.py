@@ -21,6 +21,26 @@ from dockyard.host.sandbox import Tools
 
 
 @dataclass(frozen=True, slots=True)
+class SubvolumeSpec:
+    """A subvolume of btrfs that is to be made.
+
+    number: its id, 256 or more; 5 for the outermost one, which is always there. path: from that
+    one, without a slash at either end; the archive has a directory there. most, most_own: limits in
+    bytes for all data that it refers to, and for those of its own alone. history: what it was made
+    of and when, as its root item has it (see `btrfs.subvolumes`); empty for a new one.
+    """
+
+    number: int
+    path: str
+    uuid: UUID
+    read_only: bool = False
+    is_default: bool = False
+    most: int | None = None
+    most_own: int | None = None
+    history: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class FilesystemSpec:
     """The identity of a file system. All of it is given, so that nothing is drawn at random.
 
@@ -28,6 +48,7 @@ class FilesystemSpec:
     latest time in it. hash_seed: of directory hashes, where there are such; without it derived
     from uuid. kernel: the release that will mount it, grub: whether GRUB is to read it, too: both
     decide what features it has (see `kernels`). options: what the module documents as its own.
+    subvolumes: of btrfs.
     """
 
     uuid: UUID
@@ -37,6 +58,7 @@ class FilesystemSpec:
     kernel: str | None = None
     grub: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    subvolumes: tuple[SubvolumeSpec, ...] = ()
 
     def derived(self, purpose: str) -> UUID:
         """A further UUID that depends on nothing but this file system's and the purpose."""

@@ -1,6 +1,8 @@
 """Btrfs: written by mkfs.btrfs 7 from a staged tree and then mended, read by our own reader.
 
-Option: `compression`, as mkfs.btrfs --compress takes it, such as `zstd:3`.
+Options: `compression`, as mkfs.btrfs --compress takes it, such as `zstd:3`; `quotas`, `on` where
+what subvolumes use is to be counted though none has a limit. What is written is the archive of the
+outermost subvolume with all others in it, each a directory there.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from dockyard.filesystems.limits import (
     refusals,
     xattr_limit,
 )
-from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
+from dockyard.filesystems.spec import FilesystemSpec, SubvolumeSpec, too_small, whole_mebibytes
 from dockyard.filesystems.staging import TRUSTED_RULE, has_foreign_owner, staged
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
@@ -88,9 +90,12 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv = ["mkfs.btrfs", "--quiet", "--nodiscard", "--force", "--shrink", "--csum", "crc32c"]
     argv += ["--sectorsize", str(_BLOCK), "--nodesize", str(_NODE), "--uuid", str(spec.uuid)]
     argv += ["--device-uuid", str(spec.derived("device")), "--data", "single", "--metadata", "dup"]
-    features = stable(BTRFS, spec.kernel, grub=spec.grub)
+    stable_ones = stable(BTRFS, spec.kernel, grub=spec.grub)
+    features = {**stable_ones, "quota": _has_quotas(spec)}
     argv += ["-O", ",".join(name if on else f"^{name}" for name, on in features.items())]
     argv += ["--label", spec.label] if spec.label else []
+    for one in spec.subvolumes:
+        argv += ["--subvol", f"{_subvolume_type(one)}:{one.path}"] if one.path else []
     if "compression" in spec.options:
         argv += ["--compress", spec.options["compression"]]
     env = {"SOURCE_DATE_EPOCH": str(spec.epoch)}
@@ -106,6 +111,18 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
         out.unlink()
         raise too_small("btrfs", out, size, minimum_size(archive))
     mend(archive, out, size, spec)
+
+
+def _subvolume_type(chosen: SubvolumeSpec) -> str:
+    """What mkfs.btrfs calls it."""
+    if chosen.is_default:
+        return "default-ro" if chosen.read_only else "default"
+    return "ro" if chosen.read_only else "rw"
+
+
+def _has_quotas(spec: FilesystemSpec) -> bool:
+    limited = any((one.most, one.most_own) != (None, None) for one in spec.subvolumes)
+    return limited or spec.options.get("quotas") == "on"
 
 
 def _stageable(entry: Entry) -> Entry:

@@ -160,16 +160,15 @@ def _take_names(volume: Volume, inode: Inode, item: Item, content: bytes) -> Non
             inode.names.append((name, child, kind == ROOT_ITEM))
 
 
-def inode_numbers(volume: Volume, inodes: dict[int, Inode]) -> dict[bytes, int]:
-    """For each path of one tree its inode number, in canonical order."""
-
-    def names(number: int) -> Iterator[tuple[bytes, int, bool]]:
-        for name, child, is_subvolume in inodes[number].names:
-            if is_subvolume or child not in inodes:
-                raise volume.broken(f"there is no inode {child}")
-            yield name, child, stat.S_ISDIR(inodes[child].mode)
-
-    return numbers_by_path(volume, FIRST_INODE, names)
+def numbers_of(volume: Volume, known: Iterable[Subvolume]) -> dict[bytes, tuple[int, int]]:
+    """For each path of a whole volume the number of its subvolume and of its inode in that, in
+    canonical order.
+    """
+    every = {one.number: one for one in known}
+    trees = _Trees(volume, every[FILES_TREE], every)
+    numbers = numbers_by_path(volume, trees.root, trees.names)
+    mask = (1 << _TREE) - 1
+    return {path: (number >> _TREE, number & mask) for path, number in numbers.items()}
 
 
 def _entry(volume: Volume, data: Data, path: bytes, inode: Inode) -> Entry:

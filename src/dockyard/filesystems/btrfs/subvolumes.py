@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from uuid import UUID
 
 from dockyard.filesystems.btrfs.volume import (
     DIR_ITEM,
@@ -19,13 +20,14 @@ from dockyard.filesystems.btrfs.volume import (
 )
 
 _INODE_REF, _ROOT_BACKREF = 12, 144
-_QUOTA_TREE, _STATUS, _LIMIT = 8, 240, 244
+QUOTA_TREE, _STATUS, _LIMIT = 8, 240, 244
 _DEFAULT_DIRECTORY, _DEFAULT_NAME = 6, b"default"
 _LAST_SUBVOLUME = (1 << 64) - 256  # of which the 48 lower bits are ever used
 _REF = struct.Struct("<QQH")
 _NAME_REF = struct.Struct("<QH")
 _LIMITS = struct.Struct("<QQQ")
-_ROOT_AT, _FLAGS_AT, _REFS_AT = 176, 208, 216
+_ROOT_AT, _FLAGS_AT, _UUID_AT = 176, 208, 247
+HISTORY = slice(263, 375)
 _READ_ONLY, _IS_ON, _HAS_MOST, _HAS_MOST_OWN = 1, 1, 1, 2
 _DEEPEST = 4096
 
@@ -35,6 +37,9 @@ class Subvolume:
     """A subvolume. number: its id; 5 is the one that holds all others. path: from there, without a
     leading slash. parent: the id of the one that it lies in, None for the outermost.
     most, most_own: limits in bytes for all data that it refers to, and for those of its own alone.
+    root: the address of its tree. directory: the inode that it lies in, in its parent. uuid: None
+    where an old kernel made it. history: bytes 263 to 375 of its root item: the ids of what it was
+    a snapshot of and was received as, transactions, and times.
     """
 
     number: int
@@ -46,19 +51,24 @@ class Subvolume:
     most_own: int | None
     root: int
     directory: int
+    uuid: UUID | None = None
+    history: bytes = b""
 
 
 def subvolumes(volume: Volume) -> tuple[Subvolume, ...]:
     """All subvolumes by their ids. Those that are being deleted are left out."""
     roots: dict[int, tuple[int, int]] = {}
     above: dict[int, tuple[int, int, bytes]] = {}
+    origins: dict[int, tuple[UUID | None, bytes]] = {}
     default = FILES_TREE
     for leaf, items in volume.leaves(volume.root):
         for item in items:
             if item.type == ROOT_ITEM and _is_subvolume(item.object):
-                root, flags, refs = _root(leaf[item.at : item.at + item.size])
+                content = leaf[item.at : item.at + item.size]
+                root, flags, refs = _root(content)
                 if refs or item.object == FILES_TREE:
                     roots[item.object] = (root, flags)
+                    origins[item.object] = _origin(content)
             elif item.type == _ROOT_BACKREF:
                 content = leaf[item.at : item.at + item.size]
                 directory, _, length = _REF.unpack_from(content)
@@ -75,7 +85,7 @@ def subvolumes(volume: Volume) -> tuple[Subvolume, ...]:
         Subvolume(
             number, path, None if number == FILES_TREE else above[number][0],
             bool(flags & _READ_ONLY), number == default, *limits.get(number, (None, None)), root,
-            0 if number == FILES_TREE else above[number][1],
+            0 if number == FILES_TREE else above[number][1], *origins[number],
         )
         for number, (root, flags) in sorted(roots.items())
         if (path := paths.of(number)) is not None
@@ -91,6 +101,12 @@ def _root(content: bytes) -> tuple[int, int, int]:
     (root,) = struct.unpack_from("<Q", content, _ROOT_AT)
     flags, refs = struct.unpack_from("<QI", content, _FLAGS_AT)
     return root, flags, refs
+
+
+def _origin(content: bytes) -> tuple[UUID | None, bytes]:
+    """The id of a subvolume, and its history."""
+    uuid = content[_UUID_AT : _UUID_AT + 16]
+    return (UUID(bytes=uuid), content[HISTORY]) if any(uuid) else (None, b"")
 
 
 class _Paths:
@@ -138,7 +154,7 @@ class _Paths:
 
 def _limits(volume: Volume) -> dict[int, tuple[int | None, int | None]]:
     """For each subvolume with a limit its two; empty where quotas are off."""
-    root = volume.tree_roots().get(_QUOTA_TREE)
+    root = volume.tree_roots().get(QUOTA_TREE)
     found: dict[int, tuple[int | None, int | None]] = {}
     is_on = False
     for leaf, items in volume.leaves(root) if root else ():
