@@ -211,11 +211,11 @@ def test_a_root_in_a_subvolume_is_found_with_those_that_its_fstab_mounts(
     testing_tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Fedora lays its disks out: the default is the outermost, which has no files."""
-    read: list[str] = []
+    read: list[int] = []
 
-    def noted(partition: FoundPartition, path: str) -> Archive:
-        read.append(path)
-        return read_subvolume(partition, path)
+    def noted(partition: FoundPartition, number: int) -> Archive:
+        read.append(number)
+        return read_subvolume(partition, number)
 
     monkeypatch.setattr("dockyard.inspection.systems.read_subvolume", noted)
     content, image = tmp_path / "content", tmp_path / "image"
@@ -240,6 +240,12 @@ def test_a_root_in_a_subvolume_is_found_with_those_that_its_fstab_mounts(
     )
     assert system.tree.text("/etc/os-release") == "ID=fedora\nVERSION_ID=42\n"
     assert system.tree.text("/home/user/file") == system.tree.text("/srv/user/file") == "of a user"
+    found = {one.path: one for one in system.volumes[0]}
+    assert {one.path: (one.mount, one.also) for one in found.values()} == {
+        "": ("", ()),
+        "root": ("/", ()),
+        "home": ("/home", ("/srv", "/opt")),
+    }
     # Once for all places, and perhaps to see whether it is the root.
-    assert read.count("home") <= 2
-    assert set(system.subvolumes[0]) == {"root", "home"} and system.mounts == {0: "/"}
+    assert read.count(found["home"].known.number) <= 2
+    assert system.mounts == {0: "/"}

@@ -70,7 +70,6 @@ def not_yet_markdown() -> str:
     formats = ", ".join(f"`{each}`" for each in WRITTEN_FORMATS)
     return (
         f"{_NOT_YET}\n| Key | What it asks for |\n| --- | --- |\n" + "\n".join(rows) + "\n"
-        f"| `storage.filesystems[].btrfs.subvolumes` | btrfs subvolumes |\n"
         f"| `os.users[].password.type` | `plain-text`, `plain-text-file`: a hash takes a random "
         f"salt; use `hashed`, `hashed-file` |\n"
         f"| `output.image.format` | any but {formats} |\n"

@@ -6,7 +6,7 @@ last partition, which is room for the second copy of the table. All ids come fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Unpack
 from uuid import UUID
@@ -19,6 +19,7 @@ from dockyard.disk.partitions import (
     DiskLayout,
     FileSystemLayout,
     PartitionLayout,
+    SubvolumeLayout,
     VerityLayout,
 )
 from dockyard.disk.verity import tree_size
@@ -54,6 +55,7 @@ _LEAST: Mapping[FileSystemType, int] = {
     FileSystemType.XFS: 300 * MIB,
     FileSystemType.FAT32: 33 * MIB,
 }
+_FIRST_SUBVOLUME = 256  # as the kernel numbers them
 _LEVELS: Mapping[ErofsCompression, int] = {
     ErofsCompression.LZ4HC: 9,
     ErofsCompression.LZMA: 6,
@@ -180,9 +182,21 @@ def _filesystem(item: FileSystem, kind: FileSystemType, seed: bytes) -> FileSyst
         derive(seed, "filesystem", item.device_id),
         derive(seed, "hash-seed", item.device_id),
         item.mount_point,
-        item.btrfs.subvolumes if item.btrfs else (),
+        tuple(_subvolumes(item, seed)),
         _options(item, kind),
     )
+
+
+def _subvolumes(item: FileSystem, seed: bytes) -> Iterator[SubvolumeLayout]:
+    for index, one in enumerate(item.btrfs.subvolumes if item.btrfs else ()):
+        yield SubvolumeLayout(
+            number=_FIRST_SUBVOLUME + index,
+            path=one.path,
+            uuid=derive(seed, "subvolume", item.device_id, one.path),
+            mount=one.mount_point,
+            most=one.quota.referenced_limit if one.quota else None,
+            most_own=one.quota.exclusive_limit if one.quota else None,
+        )
 
 
 def _options(item: FileSystem, kind: FileSystemType) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,6 @@ from dockyard.disk import gpt
 from dockyard.disk.identity import fat_serial
 from dockyard.disk.verity import inline_data_size
 from dockyard.model.storage import (
-    BtrfsSubvolume,
     CorruptionOption,
     FileSystemType,
     MountIdType,
@@ -22,6 +21,28 @@ GROWING_TYPES = (FileSystemType.EXT4, FileSystemType.XFS, FileSystemType.BTRFS)
 # What a name of a FAT file system cannot have (mkfs.fat(8)).
 _NOT_IN_FAT = str.maketrans(dict.fromkeys('*?.,;:/\\|+=<>[]"', "_"))
 _LONGEST_FAT, _LONGEST, _LONGEST_SWAP = 11, 12, 15  # the second: what xfs holds, the least of all
+
+
+# Of a history: the id that a subvolume was received as.
+RECEIVED_ID = slice(16, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class SubvolumeLayout:
+    """A subvolume of btrfs. number: its id, 256 or more; 5 for the outermost one. path: from that
+    one. most, most_own: limits in bytes for all data that it refers to, and for those of its own
+    alone. history: what an image that exists says of where it came from (see `btrfs.subvolumes`).
+    """
+
+    number: int
+    path: str
+    uuid: UUID
+    mount: MountPoint | None = None
+    read_only: bool = False
+    is_default: bool = False
+    most: int | None = None
+    most_own: int | None = None
+    history: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +59,7 @@ class FileSystemLayout:
     uuid: UUID
     hash_seed: UUID | None
     mount: MountPoint | None = None
-    subvolumes: tuple[BtrfsSubvolume, ...] = ()
+    subvolumes: tuple[SubvolumeLayout, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     label: str | None = None
 
@@ -50,7 +71,7 @@ class FileSystemLayout:
     @property
     def mounts(self) -> tuple[tuple[MountPoint, str | None], ...]:
         """Where the file system is mounted, each with the subvolume that is meant."""
-        below = [(item.mount_point, item.path) for item in self.subvolumes]
+        below = [(item.mount, item.path) for item in self.subvolumes]
         everywhere = [(self.mount, None), *below]
         return tuple((mount, path) for mount, path in everywhere if mount is not None)
 

@@ -18,9 +18,11 @@ from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.filesystems import by_name
 from dockyard.inspection.disks import FoundDisk, FoundPartition
 from dockyard.inspection.subvolumes import (
+    FoundSubvolume,
     candidates,
+    named_by,
+    placed,
     read_subvolume,
-    subvolume_named,
     subvolumes_of,
 )
 from dockyard.inspection.tree import Mounted, Tree
@@ -43,14 +45,15 @@ _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 @dataclass(frozen=True, slots=True)
 class FoundSystem:
     """tree: the system's. archives: what each file system holds, by the number of its partition.
-    mounts: where each is mounted, by number, the root's too. subvolumes: of btrfs, by number. esp:
-    the EFI system partition. remarks: file systems that could not be read.
+    mounts: where each is mounted, by number, the root's too. volumes: the subvolumes of btrfs that
+    has any, and is mounted, by number. esp: the EFI system partition. remarks: file systems that
+    could not be read.
     """
 
     tree: Tree
     archives: Mapping[int, Archive]
     mounts: Mapping[int, str]
-    subvolumes: Mapping[int, tuple[str, ...]]
+    volumes: Mapping[int, tuple[FoundSubvolume, ...]]
     esp: int | None
     remarks: tuple[Problem, ...]
 
@@ -71,49 +74,97 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
         except DockyardError as error:
             remarks += (_remark(partition, each) for each in error.problems)
     readable = [each for each in disk.partitions if each.number in archives]
-    root = _root(disk.partitions, archives)
+    root, inside = _root(disk.partitions, archives), None
     if root is None:
-        root = _root_in_subvolume(readable, archives)
+        root, inside = _root_in_subvolume(readable, archives)
     if root is None:
         raise DockyardError(*(remarks or [_no_root(disk)]))
     mounts = {root: "/", **mounts_of(disk.partitions, archives, root)}
-    placed = [Mounted(_inside(at), archives[number]) for number, at in mounts.items()]
-    subvolumes = {each.number: subvolumes_of(each) for each in readable}
-    placed += _subvolumes(readable, subvolumes, Tree(placed).text("/etc/fstab") or "")
+    fstab = Tree([Mounted(b"", archives[root])]).text("/etc/fstab") or ""
+    volumes = dict(_volumes(readable, fstab, mounts, root, inside))
+    trees = [
+        Mounted(_inside(at), archives[number])
+        for number, at in mounts.items()
+        if number not in volumes
+    ]
+    for partition in readable:
+        for one in volumes.get(partition.number, ()):
+            if one.mount:
+                read = read_subvolume(partition, one.known.number)
+                trees += [Mounted(_inside(at), read) for at in (one.mount, *one.also)]
+    for number, found in volumes.items():
+        mounts[number] = min((one.mount for one in found if one.mount), key=len)
     esp = next((p.number for p in disk.partitions if p.entry.type_guid == ESP), None)
-    return FoundSystem(Tree(placed), archives, mounts, subvolumes, esp, tuple(remarks))
+    return FoundSystem(Tree(trees), archives, mounts, volumes, esp, tuple(remarks))
 
 
 def _root_in_subvolume(
     partitions: Sequence[FoundPartition], archives: dict[int, Archive]
-) -> int | None:
-    """The partition with a subvolume that is a root, which then is what the partition holds."""
-    for partition, path in candidates(partitions):
-        archive = read_subvolume(partition, path)
-        if _root([partition], {partition.number: archive}) is not None:
-            archives[partition.number] = archive
-            return partition.number
-    return None
-
-
-def _subvolumes(
-    partitions: Sequence[FoundPartition], known: Mapping[int, Sequence[str]], fstab: str
-) -> Iterator[Mounted]:
-    """The subvolumes that fstab(5) mounts below the root, each read once in however many places it
-    is. known: the paths of all, by the number of the partition.
+) -> tuple[int | None, FoundSubvolume | None]:
+    """The partition with a subvolume that is a root, which then is what the partition holds. The
+    fstab(5) of a snapshot names what it is one of.
     """
-    read: dict[tuple[int, str], Archive] = {}
+    first: tuple[int, FoundSubvolume, Archive] | None = None
+    for partition, one in candidates(partitions):
+        archive = read_subvolume(partition, one.known.number)
+        if _root([partition], {partition.number: archive}) is None:
+            continue
+        text = Tree([Mounted(b"", archive)]).text("/etc/fstab") or ""
+        known = subvolumes_of(partition)
+        own = [fields[3] for fields in _lines(text) if len(fields) > 3 and fields[1] == "/"]
+        is_named = any(named_by(options, known) == one for options in own)
+        if first is None or is_named:
+            first = (partition.number, one, archive)
+        if is_named:
+            break
+    if first is None:
+        return None, None
+    number, one, archives[number] = first
+    return number, one
+
+
+def _volumes(
+    partitions: Sequence[FoundPartition],
+    fstab: str,
+    mounts: Mapping[int, str],
+    root: int,
+    inside: FoundSubvolume | None,
+) -> Iterator[tuple[int, tuple[FoundSubvolume, ...]]]:
+    """The subvolumes of all volumes that have some, by the number of the partition. inside: the
+    one that is the root, where it is not the default one.
+    """
+    for partition in partitions:
+        known = subvolumes_of(partition)
+        if not known:
+            continue
+        mounted: dict[str, list[str]] = {}
+        usual = named_by("", known)
+        if partition.number == root and (first := inside or usual):
+            mounted[first.path] = ["/"]
+        for fields in _lines(fstab):
+            at = _unquoted(fields[1])
+            if at == "/" or len(fields) < 4 or not _is_named(partition, fields[0]):
+                continue
+            one = named_by(fields[3], known)
+            hidden = one is None or (not one.path and "noauto" in fields[3].split(","))
+            if one is not None and not hidden and [at] not in mounted.values():
+                mounted.setdefault(one.path, []).append(at)
+        if not mounted and usual is not None and partition.number in mounts:
+            mounted[usual.path] = [mounts[partition.number]]
+        if mounted:
+            yield partition.number, placed(known, mounted)
+
+
+def _lines(fstab: str) -> Iterator[list[str]]:
+    """The fields of the lines of fstab(5) that mount something."""
     for line in fstab.splitlines():
         fields = line.split()
-        if len(fields) < 4 or not fields[1].startswith("/") or fields[1] == "/":
-            continue
-        path = subvolume_named(fields[3])
-        for partition in partitions:
-            key = (partition.number, path)
-            if path in known[partition.number] and _is_named(partition, fields[0]):
-                if key not in read:
-                    read[key] = read_subvolume(partition, path)
-                yield Mounted(_inside(fields[1]), read[key])
+        if len(fields) > 2 and not fields[0].startswith("#") and fields[1].startswith("/"):
+            yield fields
+
+
+def _unquoted(path: str) -> str:
+    return path.replace("\\040", " ").rstrip("/") or "/"
 
 
 def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> Archive:
@@ -163,15 +214,12 @@ def _by_fstab(
     fstab: str, partitions: Sequence[FoundPartition], archives: Mapping[int, Archive], root: int
 ) -> dict[int, str]:
     found: dict[int, str] = {}
-    for line in fstab.splitlines():
-        fields = line.split()
-        if len(fields) < 3 or line.lstrip().startswith("#") or not fields[1].startswith("/"):
-            continue
-        at = fields[1].replace("\\040", " ").rstrip("/")
+    for fields in _lines(fstab):
+        at = _unquoted(fields[1])
         for partition in partitions:
             number = partition.number
             known = number in archives and number != root and number not in found
-            if at and known and _is_named(partition, fields[0]):
+            if at != "/" and known and _is_named(partition, fields[0]):
                 found[number] = at
     return found
 

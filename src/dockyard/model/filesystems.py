@@ -270,6 +270,12 @@ class FileSystem(Model):
         "Settings of an erofs file system. A key of Dockyard's own.", default=None
     )
 
+    @property
+    def mount_points(self) -> tuple[MountPoint, ...]:
+        """Where it, or a subvolume of it, is mounted."""
+        below = [one.mount_point for one in self.btrfs.subvolumes] if self.btrfs else []
+        return tuple(each for each in (self.mount_point, *below) if each)
+
     def mistakes(self) -> Iterator[Mistake]:
         if not self.device_id:
             yield Mistake(

@@ -96,14 +96,6 @@ def not_acted_on(loaded: LoadedImage) -> Iterator[Problem]:
     """A problem for every key in use that building does not act on."""
     image = loaded.image
     yield from refusals(loaded, NOT_YET, "building")
-    for index, system in enumerate(image.storage.filesystems):
-        if system.btrfs and system.btrfs.subvolumes:
-            yield loaded.problem(
-                f"storage.filesystems[{index}].btrfs",
-                _CODE,
-                "btrfs subvolumes are valid, but building does not make them yet",
-                fix="give the file system itself a mountPoint",
-            )
     written = image.output.image.format
     if written is not None and written not in WRITTEN_FORMATS:
         yield loaded.problem(
@@ -146,8 +138,7 @@ def not_buildable(loaded: LoadedImage, *, needs_disk: bool = True) -> Iterator[P
             fix="add storage.disks and storage.filesystems with an esp and a root partition",
         )
     elif image.storage.disks and not any(
-        system.mount_point and system.mount_point.path == "/"
-        for system in image.storage.filesystems
+        mount.path == "/" for system in image.storage.filesystems for mount in system.mount_points
     ):
         yield loaded.problem(
             "storage.filesystems",

@@ -25,6 +25,7 @@ from dockyard.pipeline.untouched import stamp_of
 if TYPE_CHECKING:
     from dockyard.formats.containers import Container
     from dockyard.inspection.disks import FoundDisk
+    from dockyard.inspection.subvolumes import FoundSubvolume
     from dockyard.inspection.systems import FoundSystem
     from dockyard.tools.unpacked import ToolTrees
 
@@ -36,12 +37,29 @@ _LARGEST_ID = 65535  # that a namespace of subordinate ids holds
 
 
 @dataclass(frozen=True, slots=True)
+class ExistingSubvolume:
+    """A subvolume of btrfs in an image that exists: see `btrfs.subvolumes`. mount: where it is in
+    the tree; empty for one that is no part of that. history: in hex digits.
+    """
+
+    number: int
+    path: str
+    uuid: str
+    mount: str
+    read_only: bool
+    is_default: bool
+    most: int | None
+    most_own: int | None
+    history: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExistingPartition:
     """A partition of an image that exists, as it is in the table, and what it holds.
 
     start, size: bytes. module: of the file system, for what is read and written anew; empty for
     what is kept as it is. uuid, name: of the file system, as its tools print them. mount: where it
-    is in the tree; empty for what is not in it.
+    is in the tree; empty for what is not in it. subvolumes: of btrfs that has any.
     """
 
     number: int
@@ -55,6 +73,20 @@ class ExistingPartition:
     uuid: str
     name: str
     mount: str
+    subvolumes: tuple[ExistingSubvolume, ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[str, int | None], ...]:
+        """Where it is in the tree, each with the number of the subvolume that is there."""
+        if self.subvolumes:
+            return tuple((one.mount, one.number) for one in self.subvolumes if one.mount)
+        return ((self.mount, None),) if self.mount else ()
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> ExistingPartition:
+        """From its fields, as a record has them."""
+        inner = tuple(ExistingSubvolume(**each) for each in facts["subvolumes"])
+        return cls(**{**facts, "subvolumes": inner})
 
 
 @dataclass(frozen=True)
@@ -93,7 +125,7 @@ class DiskSource:
 
     @cached_property
     def mounts(self) -> Mapping[str, ExistingPartition]:
-        return {each.mount: each for each in self.partitions if each.mount}
+        return {path: each for each in self.partitions for path, _ in each.places}
 
 
 def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> DiskSource:
@@ -131,7 +163,7 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         size=facts["size"],
         table=facts["table"],
         boot_code=facts["bootCode"],
-        partitions=tuple(ExistingPartition(**each) for each in facts["partitions"]),
+        partitions=tuple(ExistingPartition.of(each) for each in facts["partitions"]),
         epoch=facts["epoch"],
         architecture=Architecture(facts["architecture"]),
         family=family,
@@ -182,7 +214,8 @@ def _read(image: Path, store: Store, tools: ToolTrees) -> dict[str, Any]:
         assert disk.table is not None
         with disk.raw.path.open("rb") as raw:
             boot_code = raw.read(_BOOT_CODE)
-        times = (entry.mtime_ns for archive in system.archives.values() for entry in archive)
+        read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
+        times = (entry.mtime_ns for archive in read for entry in archive)
         return {
             "size": disk.table.size,
             "table": str(disk.table.guid),
@@ -211,7 +244,23 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             uuid=content.uuid if content else "",
             name=content.label if content else "",
             mount=mount,
+            subvolumes=tuple(_subvolume(each) for each in system.volumes.get(found.number, ())),
         )
+
+
+def _subvolume(found: FoundSubvolume) -> ExistingSubvolume:
+    known = found.known
+    return ExistingSubvolume(
+        number=known.number,
+        path=found.path,
+        uuid=str(known.uuid) if known.uuid else "",
+        mount=found.mount,
+        read_only=known.read_only,
+        is_default=known.is_default,
+        most=known.most,
+        most_own=known.most_own,
+        history=known.history.hex(),
+    )
 
 
 def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Problem]:
@@ -228,10 +277,6 @@ def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Probl
         if content.kind in ("ext2", "ext3"):
             yield _refused(image, f"partition {found.number} is {content.kind}, which is not "
                            "written", "convert it: tune2fs -O extents,has_journal")  # fmt: skip
-        if names := system.subvolumes.get(found.number, ()):
-            yield _refused(image, f"partition {found.number} has the btrfs subvolumes "
-                           f"{', '.join(names)}, which are not written yet",
-                           "give an image without subvolumes")  # fmt: skip
         for entry in system.archives[found.number]:
             if entry.uid > _LARGEST_ID or entry.gid > _LARGEST_ID:
                 path = os.fsdecode(entry.path)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from dockyard.disk.partitions import DiskLayout, FileSystemLayout, PartitionLayout
+from dockyard.disk.partitions import (
+    RECEIVED_ID,
+    DiskLayout,
+    FileSystemLayout,
+    PartitionLayout,
+    SubvolumeLayout,
+)
 from dockyard.model.filesystems import FileSystemType, MountPoint
-from dockyard.pipeline.existing import DiskSource, ExistingPartition
+from dockyard.pipeline.existing import DiskSource, ExistingPartition, ExistingSubvolume
 
 
 def layout_of(source: DiskSource) -> DiskLayout:
@@ -42,9 +48,35 @@ def _filesystem(found: ExistingPartition) -> FileSystemLayout:
         type=FileSystemType(found.module),
         uuid=_uuid(found),
         hash_seed=None,
-        mount=MountPoint(path=found.mount),
+        mount=None if found.subvolumes else MountPoint(path=found.mount),
+        subvolumes=tuple(_subvolume(each, found) for each in found.subvolumes),
         label=found.name,
     )
+
+
+def _subvolume(one: ExistingSubvolume, found: ExistingPartition) -> SubvolumeLayout:
+    """A subvolume as it is; that of an old kernel has no id yet."""
+    return SubvolumeLayout(
+        number=one.number,
+        path=one.path,
+        uuid=UUID(one.uuid) if one.uuid else uuid5(UUID(found.uuid), f"subvolume {one.number}"),
+        mount=MountPoint(path=one.mount) if one.mount else None,
+        read_only=one.read_only,
+        is_default=one.is_default,
+        most=one.most,
+        most_own=one.most_own,
+        history=_kept_history(one),
+    )
+
+
+def _kept_history(one: ExistingSubvolume) -> bytes:
+    """What is known of where it came from. What is part of the tree may be changed: it is not what
+    was received any more (the kernel forgets that, too, when one is made writable).
+    """
+    history = bytearray.fromhex(one.history)
+    if one.mount and history:
+        history[RECEIVED_ID] = bytes(16)
+    return bytes(history)
 
 
 def _uuid(found: ExistingPartition) -> UUID:

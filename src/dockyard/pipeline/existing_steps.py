@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from dockyard.disk.partitions import FileSystemLayout, PartitionLayout
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
@@ -12,8 +13,11 @@ from dockyard.pipeline.arguments.existing import (
     MountedPart,
     TakeRoot,
 )
+from dockyard.pipeline.arguments.image import Original
 from dockyard.pipeline.arguments.names import DISK
 from dockyard.pipeline.existing import DiskSource, ExistingPartition
+from dockyard.pipeline.filesystem_steps import Held
+from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 
 _EXISTING = "dockyard.pipeline.steps.existing"
@@ -40,9 +44,9 @@ def root_step(source: DiskSource, tools: Step) -> tuple[Step, Step | None]:
             (tools,),
         )
     parts = tuple(
-        MountedPart(each.start, each.size, each.module, each.mount)
+        MountedPart(each.start, each.size, each.module, mount, subvolume)
         for each in source.partitions
-        if each.mount
+        for mount, subvolume in each.places
     )
     root = Step.of(
         "input",
@@ -65,6 +69,26 @@ def kept_steps(
         for laid in request.layout.partitions
         if laid.kept
     }
+
+
+def held_by(
+    source: DiskSource, convert: Step | None, stack: Stack
+) -> Callable[[PartitionLayout], Held]:
+    """What goes into the file system of each partition that is written anew. stack: the root."""
+    disk = disk_of(source)
+    places = {str(each.number): (each.start, each.size) for each in source.partitions}
+
+    def held(laid: PartitionLayout) -> Held:
+        if laid.filesystem is None or not _has_outermost(laid.filesystem):
+            return Held(stack)
+        return Held(stack, original=Original(disk, *places[laid.key]), disk=convert)
+
+    return held
+
+
+def _has_outermost(system: FileSystemLayout) -> bool:
+    """Whether all subvolumes of a file system are known, as they are of one that exists."""
+    return any(not one.path for one in system.subvolumes)
 
 
 def _kept(source: DiskSource, partition: ExistingPartition, convert: Step | None) -> Step:

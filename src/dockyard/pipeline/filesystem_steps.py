@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 from dockyard.disk.layout import PartitionLayout
 from dockyard.engine.step import Step
-from dockyard.pipeline.arguments.image import MakeSwap, ProveFilesystem, WriteFilesystem
+from dockyard.pipeline.arguments.image import (
+    MakeSwap,
+    Original,
+    ProveFilesystem,
+    WriteFilesystem,
+)
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
+from dockyard.pipeline.subvolumes import placed_subvolumes, places_of
 
 _FILESYSTEM = "dockyard.pipeline.steps.filesystem"
 
@@ -28,12 +34,16 @@ class FileSystemSteps:
 @dataclass(frozen=True, slots=True)
 class Held:
     """What goes into a file system: of which root tree, and the step that makes what it boots, for
-    an EFI system partition that is made anew. grub: whether GRUB is to read it.
+    an EFI system partition that is made anew. grub: whether GRUB is to read it. original: the file
+    system of an image that exists that it was. disk: the step that makes the raw disk of that,
+    where there is one.
     """
 
     stack: Stack
     uki: Step | None = None
     grub: bool = False
+    original: Original | None = None
+    disk: Step | None = None
 
 
 def filesystem_steps(
@@ -53,7 +63,7 @@ def filesystem_steps(
             continue
         content = held(partition)
         wanted = _filesystem(request, partition, content)
-        steps[partition.key], proof = filesystem_step(wanted, content.stack, tools, content.uki)
+        steps[partition.key], proof = filesystem_step(wanted, content, tools)
         proofs.append(proof)
         if partition.filesystem.type.is_fat and wanted.mount:
             fat.append((wanted, content.stack))
@@ -73,11 +83,12 @@ def _filesystem(
     assert system is not None
     mount = system.mount.path if system.mount else None
     everywhere = sorted(
-        at.path
+        path
         for item in request.layout.partitions
         if item.filesystem is not None
-        for at, _ in item.filesystem.mounts
+        for path in places_of(item.filesystem)
     )
+    subvolumes = placed_subvolumes(system)
     return WriteFilesystem(
         key=partition.key,
         type=system.type,
@@ -95,23 +106,23 @@ def _filesystem(
         below=content.stack.names,
         uki=content.uki.name if content.uki else None,
         grub=content.grub,
+        subvolumes=subvolumes,
+        original=content.original if subvolumes else None,
         position=request.partition_position(partition.number),
     )
 
 
-def filesystem_step(
-    wanted: WriteFilesystem, stack: Stack, tools: Step, uki: Step | None
-) -> tuple[Step, Step]:
-    """The step that writes a file system, and the one that proves it. uki: the step that makes what
-    the EFI system partition boots, for that.
-    """
-    title = f"Write {wanted.type} for {wanted.mount or wanted.key}, {wanted.size >> 20} MiB"
+def filesystem_step(wanted: WriteFilesystem, content: Held, tools: Step) -> tuple[Step, Step]:
+    """The step that writes a file system, and the one that proves it."""
+    stack = content.stack
+    others = (content.uki, content.disk if wanted.original else None)
+    title = f"Write {wanted.type} for {_called(wanted)}, {wanted.size >> 20} MiB"
     written = Step.of(
         "filesystem",
         title,
         f"{_FILESYSTEM}:write_filesystem",
         wanted,
-        (tools, stack.root, *((uki,) if uki else ())),
+        (tools, stack.root, *(step for step in others if step)),
         borrowed=stack.layers,
         name=f"filesystem-{wanted.key}",
         modules=(f"dockyard.filesystems.{wanted.type.kernel_name}",),
@@ -119,9 +130,15 @@ def filesystem_step(
     return written, _proof(wanted, written)
 
 
+def _called(wanted: WriteFilesystem) -> str:
+    """What a file system is for."""
+    places = [one.mount for one in wanted.subvolumes if one.mount]
+    return wanted.mount or ", ".join(sorted(places)) or wanted.key
+
+
 def _proof(wanted: WriteFilesystem, written: Step) -> Step:
     """The step that reads a file system back that was written, and compares it."""
-    title = f"Read {wanted.type} for {wanted.mount or wanted.key} back"
+    title = f"Read {wanted.type} for {_called(wanted)} back"
     return Step.of(
         "proof",
         title,

@@ -12,7 +12,7 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, WriteFilesystem
 from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
-from dockyard.pipeline.filesystem_steps import FileSystemSteps, Held
+from dockyard.pipeline.filesystem_steps import FileSystemSteps
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
 from dockyard.pipeline.loaders import booting
 from dockyard.pipeline.package_steps import packages_step
@@ -102,7 +102,7 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
 
 def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSteps:
     # A build from packages need not load it.
-    from dockyard.pipeline.existing_steps import kept_steps, root_step
+    from dockyard.pipeline.existing_steps import held_by, kept_steps, root_step
 
     root, convert = root_step(source, tools)
     whole = merged(ROOT, "Merge the root", layers_over(request, root, tools), request.epoch)
@@ -112,7 +112,7 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
     booted = whole
     systems = FileSystemSteps({}, (), ())
     if disk:
-        systems = with_sealed(request, sealed, lambda _: Held(booted), tools)
+        systems = with_sealed(request, sealed, held_by(source, convert, booted), tools)
         kept = kept_steps(request, source, convert)
         systems = replace(systems, steps={**systems.steps, **kept})
     manifest = _manifest(request, booted, systems.fat, tools, None)

@@ -6,11 +6,12 @@ nor EFI system partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dockyard.disk.fstab import mounted_from, source
 from dockyard.disk.growth import growth
+from dockyard.disk.partitions import FileSystemLayout, PartitionLayout
 from dockyard.engine.step import Step, names_of
 from dockyard.pipeline.arguments.image import MergeRoot
 from dockyard.pipeline.arguments.settings import ApplySettings
@@ -18,7 +19,7 @@ from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.source import PackageSource
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, plain_path
 from dockyard.tree.every import AnySetting, settled
-from dockyard.tree.fstab import FstabSetting, Mount
+from dockyard.tree.fstab import FstabSetting, Mount, SubvolumeLimit
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.users import GroupSetting, UserSetting
 
@@ -133,16 +134,35 @@ def mounts_of(request: ImageRequest) -> tuple[FstabSetting, ...]:
     """
     if not isinstance(request.source, PackageSource) or not request.layout.partitions:
         return ()
-    mounts = []
+    mounts: list[Mount] = []
+    limits: list[SubvolumeLimit] = []
     for partition in request.layout.partitions:
         system = partition.filesystem
         if system is None:
             continue
-        for mount, _ in system.mounts:
+        limits += _limits(request, partition, system)
+        for mount, subvolume in system.mounts:
             at = request.partition_position(partition.number)
             options = tuple(mount.options.split(",")) if mount.options else ()
             where = mounted_from(partition, mount)
-            mounts.append(Mount(mount.path, system.type.kernel_name, where, options, at))
+            kind, below = system.type.kernel_name, subvolume or ""
+            mounts.append(Mount(mount.path, kind, where, options, at, below))
     swaps = tuple(source(item, None) for item in request.layout.partitions if item.swap)
     ordered = tuple(sorted(mounts, key=lambda mount: mount.path))
-    return (FstabSetting(request.fstab, ordered, swaps, growth(request.layout)),)
+    grown = growth(request.layout)
+    return (FstabSetting(request.fstab, ordered, swaps, grown, tuple(limits)),)
+
+
+def _limits(
+    request: ImageRequest, partition: PartitionLayout, system: FileSystemLayout
+) -> Iterator[SubvolumeLimit]:
+    for one in system.subvolumes:
+        if one.most is not None or one.most_own is not None:
+            yield SubvolumeLimit(
+                str(system.uuid),
+                one.number,
+                one.path,
+                one.most or 0,
+                one.most_own or 0,
+                request.partition_position(partition.number),
+            )

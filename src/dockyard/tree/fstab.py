@@ -18,13 +18,28 @@ _SHOWN = frozenset(("ro", "noatime", "nodiratime", "nosuid", "nodev", "noexec", 
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A file system that is to be mounted. source: as /etc/fstab names it. kind: as mount(8)
-    does. options: those of the image file.
+    does. options: those of the image file. subvolume: of btrfs, which one.
     """
 
     path: str
     kind: str
     source: str
     options: tuple[str, ...] = ()
+    position: Position | None = None
+    subvolume: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubvolumeLimit:
+    """What a subvolume of btrfs may hold: bytes, 0 for no limit. uuid: of the file system. number:
+    of the subvolume, path: in the file system. most_own: for data of its own alone.
+    """
+
+    uuid: str
+    number: int
+    path: str
+    most: int
+    most_own: int
     position: Position | None = None
 
 
@@ -33,13 +48,15 @@ class FstabSetting:
     """`storage.filesystems` as the running system sees it.
 
     text: the whole of /etc/fstab. swaps: swap spaces, as /etc/fstab names them. growth: the files
-    by name that tell systemd-repart(8) which partition takes what a larger disk has.
+    by name that tell systemd-repart(8) which partition takes what a larger disk has. limits: of
+    subvolumes, which the file system itself has.
     """
 
     text: str
     mounts: tuple[Mount, ...]
     swaps: tuple[str, ...] = ()
     growth: tuple[tuple[str, str], ...] = ()
+    limits: tuple[SubvolumeLimit, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -73,7 +90,31 @@ class FstabSetting:
             found.append(self._check(mount))
             if live := _live_options(mount.options):
                 found.append(self._options_check(mount, live))
+            if mount.subvolume:
+                found.append(self._check_subvolume(mount))
+        found += [self._check_limit(limit) for limit in self.limits]
         return found + [self._check_swap(source) for source in self.swaps]
+
+    @staticmethod
+    def _check_subvolume(mount: Mount) -> Check:
+        script = (
+            f"{_mounted(mount)}; findmnt --noheadings --output FSROOT "
+            f"--types {mount.kind} {shlex.quote(mount.path)}"
+        )
+        title = f"{mount.path} is the subvolume {mount.subvolume}"
+        id, expect = f"mounts.{mount.path}.subvolume", f"/{mount.subvolume}"
+        return Check(id, title, script, expect, mount.position, turn=_turn(mount))
+
+    @staticmethod
+    def _check_limit(limit: SubvolumeLimit) -> Check:
+        """Whether the kernel holds a subvolume to its limits (Linux 5.9 and later tell)."""
+        script = (
+            f"cd /sys/fs/btrfs/{limit.uuid}/qgroups; "
+            f"cat 0_{limit.number}/max_referenced 0_{limit.number}/max_exclusive inconsistent"
+        )
+        title = f"the subvolume {limit.path} has its limits"
+        expect = f"{limit.most}\n{limit.most_own}\n0"
+        return Check(f"limits.{limit.path}", title, script, expect, limit.position)
 
     @staticmethod
     def _check_swap(source: str) -> Check:

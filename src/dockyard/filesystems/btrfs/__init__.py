@@ -18,7 +18,7 @@ from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.mend import mend
 from dockyard.filesystems.btrfs.subvolumes import Subvolume
 from dockyard.filesystems.btrfs.subvolumes import subvolumes as listed
-from dockyard.filesystems.btrfs.volume import Volume
+from dockyard.filesystems.btrfs.volume import FILES_TREE, Volume
 from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import BTRFS, stable
 from dockyard.filesystems.limits import (
@@ -35,9 +35,20 @@ from dockyard.filesystems.staging import TRUSTED_RULE, has_foreign_owner, staged
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["Subvolume", "minimum_size", "needs", "read", "refuse", "subvolumes", "write"]
+__all__ = [
+    "OUTERMOST",
+    "Subvolume",
+    "minimum_size",
+    "needs",
+    "read",
+    "refuse",
+    "subvolumes",
+    "write",
+]
 
 needs = "testing"
+OUTERMOST = FILES_TREE
+"""The number of the subvolume that holds all others."""
 
 _BLOCK = 4096
 _NODE = 16384

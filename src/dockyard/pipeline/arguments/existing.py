@@ -32,12 +32,15 @@ class ConvertDisk:
 
 @dataclass(frozen=True, slots=True)
 class MountedPart:
-    """A file system of a disk: start, size in bytes; its module; where it is mounted."""
+    """A file system of a disk: start, size in bytes; its module; where it is mounted. subvolume:
+    the number of the one that is there, without those in it; None for all of a file system.
+    """
 
     start: int
     size: int
     module: str
     mount: str
+    subvolume: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from uuid import UUID
 from dockyard.disk.grub import BootPlace
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
+from dockyard.filesystems.spec import SubvolumeSpec
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import BootLoader, Grub, Packaging
 from dockyard.model.filesystems import FileSystemType
+from dockyard.pipeline.arguments.existing import ExistingDisk
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,32 @@ class WriteGrub:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedSubvolume:
+    """A subvolume that is to be written. mount: where it is in the tree; None for one that keeps
+    what it holds, or is new and empty.
+    """
+
+    subvolume: SubvolumeSpec
+    mount: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The file system of an image that exists: of which disk, start and size in bytes."""
+
+    disk: ExistingDisk
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class WriteFilesystem:
     """The file system of one partition, to be written.
 
     size: bytes. mount: where it is mounted, if anywhere; others: where all others are. root: the
     name of the result with the merged root. uki: of the step that makes what it boots, for the EFI
-    system partition, which has the boot loader, too. grub: whether GRUB reads it.
+    system partition, which has the boot loader, too. grub: whether GRUB reads it. subvolumes: of
+    btrfs. original: what it takes those from that are not part of the tree.
     """
 
     key: str
@@ -115,6 +137,8 @@ class WriteFilesystem:
     below: Beside[tuple[str, ...]]
     uki: str | None = None
     grub: bool = False
+    subvolumes: tuple[PlacedSubvolume, ...] = ()
+    original: Original | None = None
     position: Beside[Position | None] = None
 
 

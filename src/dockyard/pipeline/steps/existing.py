@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 from dockyard import archive
 from dockyard.archive import Archive
 from dockyard.archive.entry import DEVICES
-from dockyard.filesystems import by_name
+from dockyard.filesystems import btrfs, by_name
 from dockyard.filesystems.image import Region
 from dockyard.formats.containers import raw_disk
 from dockyard.host import files, removal
 from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
-    ExistingDisk,
     KeepPartition,
     TakeRoot,
 )
-from dockyard.pipeline.arguments.names import DISK, FILESYSTEM, INDEX, TOOLS, TREE
-from dockyard.pipeline.untouched import require_untouched
+from dockyard.pipeline.arguments.names import FILESYSTEM, INDEX, TOOLS, TREE
+from dockyard.pipeline.untouched import disk_of, require_same, require_untouched
 from dockyard.tools.unpacked import trees_in
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
 
     Device nodes are in the index alone: nobody can make one in a namespace.
     """
-    disk = _disk(work, wanted.disk)
+    disk = disk_of(work.result, wanted.disk)
     tools = trees_in(work.result(TOOLS))
     scratch = work.out / "scratch"
     scratch.mkdir()
@@ -49,7 +48,10 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
         work.progress(f"reading {part.mount}")
         module = by_name(part.module)
         region = Region(disk, part.start, part.size)
-        found = module.read(region, tools.named(module.needs), scratch)
+        if part.subvolume is None:
+            found = module.read(region, tools.named(module.needs), scratch)
+        else:
+            found = btrfs.read(region, subvolume=part.subvolume, nested=False)
         at = os.fsencode(part.mount.strip("/"))
         whole = found if whole is None else archive.joined(whole, at, found)
     assert whole is not None
@@ -59,13 +61,16 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
     archive.unpack(_holdable(whole), tree)
     archive.save(Archive(whole.entries, (archive.TreeSource(tree),)), work.out / INDEX)
     removal.remove_tree(scratch)
-    _require_untouched(wanted.disk)
+    require_same(wanted.disk)
     work.digested({f"{TREE}/{os.fsdecode(e.path)}": e.digest for e in whole if e.digest})
 
 
 def keep_partition(work: Work, wanted: KeepPartition) -> None:
     """Fills `filesystem` with what a partition holds, whatever that is; zeros become holes."""
-    with _disk(work, wanted.disk).open("rb") as disk, (work.out / FILESYSTEM).open("wb") as out:
+    with (
+        disk_of(work.result, wanted.disk).open("rb") as disk,
+        (work.out / FILESYSTEM).open("wb") as out,
+    ):
         out.truncate(wanted.size)
         end = wanted.start + wanted.size
         for start, stop in files.data_ranges(disk.fileno(), end):
@@ -73,19 +78,7 @@ def keep_partition(work: Work, wanted: KeepPartition) -> None:
             if begin < min(stop, end):
                 to = begin - wanted.start
                 files.copy_range(disk.fileno(), out.fileno(), begin, min(stop, end), to)
-    _require_untouched(wanted.disk)
-
-
-def _disk(work: Work, disk: ExistingDisk) -> Path:
-    if disk.made:
-        return work.result(disk.made) / DISK
-    _require_untouched(disk)
-    return Path(disk.image)
-
-
-def _require_untouched(disk: ExistingDisk) -> None:
-    if not disk.made:
-        require_untouched(Path(disk.image), disk.stamp)
+    require_same(wanted.disk)
 
 
 def _holdable(whole: Archive) -> Archive:

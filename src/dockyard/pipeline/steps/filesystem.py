@@ -40,6 +40,7 @@ def write_filesystem(work: Work, wanted: WriteFilesystem) -> None:
         options=wanted.options,
         kernel=_oldest_kernel(whole),
         grub=wanted.grub,
+        subvolumes=tuple(one.subvolume for one in wanted.subvolumes),
     )
     try:
         module.write(archive, work.out / FILESYSTEM, wanted.size, spec, _tools(work, wanted))
@@ -61,7 +62,8 @@ def prove_filesystem(work: Work, wanted: ProveFilesystem) -> None:
     scratch = work.out / "scratch"
     scratch.mkdir()
     image = work.result(wanted.written) / FILESYSTEM
-    prove(system.type, archive, image, _tools(work, system), scratch)
+    chosen = tuple(one.subvolume for one in system.subvolumes)
+    prove(system.type, archive, image, _tools(work, system), scratch, chosen)
     removal.remove_tree(scratch)
 
 
@@ -73,6 +75,10 @@ def make_swap(work: Work, wanted: MakeSwap) -> None:
 
 def content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
     """What of the root, and what else, is in a file system; nothing where it is not mounted."""
+    if wanted.subvolumes:
+        from dockyard.pipeline.steps.volume import volume_content
+
+        return volume_content(wanted, whole, work)
     if wanted.mount is None:
         return Archive([Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=wanted.epoch * 10**9)])
     at = _mount_point(wanted)
