@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from dockyard.disk.command_words import CommandLineChange, name_of, renamed, words_of
+from dockyard.disk.command_words import CommandLineChange, renamed, words_of
 from dockyard.disk.grub_menu import KERNEL_OPTIONS, argument
 
 _OPTIONS = re.compile(r"^(?P<before>[ \t]*options[ \t]+)(?P<value>[^\n]*)", re.MULTILINE)
@@ -58,7 +58,7 @@ def changed_entry(text: str, change: CommandLineChange, *, by_grub: bool) -> str
     lines = list(_OPTIONS.finditer(text))
     for number, match in reversed(list(enumerate(lines))):
         old = words_of(match["value"])
-        new = [word for word in old if name_of(word.strip("'")) not in change.removed]
+        new = [word for word in old if not change.takes(word.replace("'", ""))]
         if number == len(lines) - 1:
             new += added
         if tuple(new) != old:

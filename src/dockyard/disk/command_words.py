@@ -51,9 +51,13 @@ class CommandLineChange:
         ids = tuple(dict.fromkeys((*self.ids, *other.ids)))
         return CommandLineChange(removed, (*kept, *other.added), ids)
 
+    def takes(self, word: str) -> bool:
+        """Whether a word goes from where it is: what is added comes last, and once."""
+        return name_of(word) in self.removed or plain(word) in map(plain, self.added)
+
     def applied(self, words: Iterable[str]) -> tuple[str, ...]:
         """The words of a command line, changed."""
-        kept = (word for word in words if name_of(word) not in self.removed)
+        kept = (word for word in words if not self.takes(word))
         return (*(renamed(word, self.ids) for word in kept), *self.added)
 
     def filled(self, found: Iterable[tuple[str, str]]) -> CommandLineChange:

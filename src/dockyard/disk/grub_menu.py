@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dockyard.disk import grub_script
-from dockyard.disk.command_words import CommandLineChange, name_of, plain, renamed
+from dockyard.disk.command_words import CommandLineChange, plain, renamed
 from dockyard.disk.grub_script import Command, Kind, Token, commands_of, text_of, tokens_of
 from dockyard.errors import DockyardError, Problem
 
@@ -124,7 +124,7 @@ def _change_arguments(
     kernel, *arguments = command.words[1:]
     last = kernel
     for at in arguments:
-        if name_of(grub_script.value_of(tokens[at].text)) in change.removed:
+        if change.takes(grub_script.value_of(tokens[at].text)):
             tokens[at] = Token(Kind.WORD, "")
             # The blank before it went with it, but not an end of a line that goes on.
             if tokens[at - 1].kind is Kind.BLANK and "\n" not in tokens[at - 1].text:
@@ -149,7 +149,7 @@ def _assigned(word: str, change: CommandLineChange, name: str) -> str:
             )
         )
     old = found["value"].split()
-    kept = [item for item in old if name_of(item) not in change.removed]
+    kept = [item for item in old if not change.takes(item)]
     added = [_escaped(variable_word(item), found["quote"]) for item in change.added]
     if kept == old and not added:
         return word

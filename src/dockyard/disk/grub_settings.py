@@ -51,7 +51,7 @@ def _kept(match: re.Match[str], change: CommandLineChange, path: str) -> str:
     """An assignment without the words that go."""
     quote, value = _value(match, path)
     words = value.split()
-    kept = [word for word in words if name_of(word.replace("'", "")) not in change.removed]
+    kept = [word for word in words if not change.takes(word.replace("'", ""))]
     if kept == words:
         return match[0]
     return _assignment(match, quote, " ".join(kept))
@@ -96,3 +96,10 @@ def _assignment(match: re.Match[str], quote: str, value: str) -> str:
 
 def _escaped(text: str) -> str:
     return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def names_in(files: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of all words that files give to command lines."""
+    values = (_value(match, path)[1]
+              for path, text in files.items() for match in _ASSIGNMENT.finditer(text))  # fmt: skip
+    return tuple(dict.fromkeys(name_of(word) for value in values for word in value.split()))

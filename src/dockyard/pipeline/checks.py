@@ -5,11 +5,13 @@ the build knows of it as a whole.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.config import LoadedImage
+from dockyard.disk.command_words import plain
 from dockyard.disk.kernel_cmdline import root_hash_name
 from dockyard.disk.layout import DiskLayout, VerityLayout
 from dockyard.model.family import Family
@@ -80,6 +82,7 @@ def image_questions(
     layout: DiskLayout,
     family: Family,
     built: Built | None,
+    words: Sequence[str] = (),
 ) -> list[Question]:
     """Every question about an image: packages, accounts, kernel command line, partitions, each
     setting, services, files, and the user's own. pins: None for an image that was customized: it
@@ -89,6 +92,8 @@ def image_questions(
     found: list[Question] = [*_packages(loaded, pins, family, built)]
     if command_line:
         found.append(_command_line(loaded, command_line))
+    if words:
+        found.append(_words(loaded, words))
     found += [_partition_table(layout), _partitions(layout)]
     found += [_verity(device) for _, device in layout.verity]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
@@ -191,6 +196,20 @@ def _command_line(loaded: LoadedImage, command_line: str) -> Check:
     title = "the kernel command line is as built"
     position = loaded.position("os.kernelCommandLine")
     return Check("kernel.command-line", title, script, command_line, position)
+
+
+def _words(loaded: LoadedImage, words: Sequence[str]) -> Check:
+    """The words that were put on the command line of an image that exists. Quotes are of no matter:
+    GRUB sets its own.
+    """
+    line = """line=" $(tr -d '\\0"' </proc/cmdline) "; """
+    asked = []
+    for word in words:
+        pattern = f"*' '{shlex.quote(plain(word))}' '*"
+        asked.append(f'case "$line" in {pattern}) ;; *) echo {shlex.quote(word)} ;; esac')
+    title = "the kernel command line has the words that were added"
+    position = loaded.position("os.kernelCommandLine")
+    return Check("kernel.words", title, line + "; ".join(asked), "", position)
 
 
 def _uki(loaded: LoadedImage) -> Check:

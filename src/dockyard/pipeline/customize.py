@@ -14,9 +14,9 @@ from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
 from dockyard.model.input import InputImage
-from dockyard.model.os import Initrd
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, refusals
+from dockyard.pipeline.boot_changes import boot_changes
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
@@ -37,21 +37,11 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.os.packages.install_lists,
         "installing packages",
     ),
-    "os.bootloader.resetType": (
-        lambda image: image.os.bootloader.reset_type,
-        "making the boot loader anew",
-    ),
     "os.bootloader.type": (
         lambda image: image.os.bootloader.type,
         "another boot loader; an image that exists keeps its own",
     ),
-    "os.kernelCommandLine": (
-        lambda image: image.os.kernel_command_line.extra_command_line,
-        "changing the kernel command line of boot entries that exist",
-    ),
-    "os.uki": (lambda image: image.os.uki, "making or changing UKIs"),
-    "os.initrd": (lambda image: image.os.initrd != Initrd(), "making the initrd anew"),
-    **{key: entry for key, entry in NOT_YET.items() if key != "input"},
+    **{key: entry for key, entry in NOT_YET.items() if key not in ("input", "os.uki.mode")},
     "storage.verity": (lambda image: image.storage.verity, "hash trees of existing partitions"),
 }
 
@@ -93,6 +83,8 @@ def read_customization(
     settings = read_settings(loaded, hidden, together)
     given = _file_of(named, loaded, fetch, together) if named else None
     source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
+    layout = layout_of(source) if source else NO_DISK
+    boot = together.get(lambda: boot_changes(loaded, source, layout)) if source else None
     together.raise_any()
     assert settings is not None and source is not None
     has_disk = Part.DISK in format_by_name(output.format).needs
@@ -100,12 +92,13 @@ def read_customization(
         loaded=loaded,
         source=source,
         settings=settings,
-        layout=layout_of(source) if has_disk else NO_DISK,
+        layout=layout if has_disk else NO_DISK,
         output=output,
         command_line=(),
         seed=bytes.fromhex(source.digest),
         origins=origins,
         remarks=together.remarks,
+        boot=boot,
     )
 
 

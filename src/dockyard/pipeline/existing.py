@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from dockyard.host import seal
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family, family_named
 from dockyard.model.packages import Pin
+from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
 from dockyard.pipeline.untouched import stamp_of
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class DiskSource:
     image: the file, stamp: what shows that it is still what was read. digest: of its content.
     container: what it comes in. size: bytes of the disk. table: the GUID of its partition table.
     boot_code: of its first sector, in hex digits. epoch: seconds, the newest time of a file in it:
-    what is made is not newer. package_count: how many it has.
+    what is made is not newer. package_count: how many it has. boot: how it boots.
     """
 
     image: Path
@@ -112,6 +113,7 @@ class DiskSource:
     family: Family
     package_count: int
     tools: tuple[Pin, ...]
+    boot: ExistingBoot = field(default_factory=ExistingBoot)
 
     @property
     def pins(self) -> tuple[Pin, ...]:
@@ -169,6 +171,7 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         family=family,
         package_count=facts["packages"],
         tools=load_tools_lock().packages,
+        boot=of_facts(facts["boot"]),
     )
 
 
@@ -225,6 +228,7 @@ def _read(image: Path, store: Store, tools: ToolTrees) -> dict[str, Any]:
             "architecture": architecture.value,
             "family": distribution.family.name,
             "packages": len(installed(system.tree).packages),
+            "boot": read_boot(system.tree).as_facts(),
         }
 
 

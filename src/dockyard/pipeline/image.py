@@ -102,6 +102,7 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
 
 def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSteps:
     # A build from packages need not load it.
+    from dockyard.pipeline.existing_boot_steps import with_entries
     from dockyard.pipeline.existing_steps import held_by, kept_steps, root_step
 
     root, convert = root_step(source, tools)
@@ -109,7 +110,7 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
     disk = Part.DISK in format_by_name(request.output.format).needs
     sealed = sealed_systems(request, whole, tools) if disk else Sealed()
     # What names the root by its hash comes over it, and is on other partitions than that.
-    booted = whole
+    booted = with_entries(request, request.boot, whole, sealed, tools) if request.boot else whole
     systems = FileSystemSteps({}, (), ())
     if disk:
         systems = with_sealed(request, sealed, held_by(source, convert, booted), tools)

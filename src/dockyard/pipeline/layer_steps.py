@@ -76,6 +76,14 @@ def _scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Ste
     return layer_step("scripts", "Run scripts", chosen, below, request.epoch)
 
 
+def _boot(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    if request.boot is None:
+        return None
+    from dockyard.pipeline.boot_layer import boot_layer  # a build need not load it
+
+    return boot_layer(request, request.boot, below)
+
+
 def _final_scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
     chosen = request.settings.final_scripts
     return layer_step("final-scripts", "Run final scripts", chosen, below, request.epoch)
@@ -86,6 +94,7 @@ _LAYERS: tuple[Callable[[ImageRequest, tuple[Step, ...], Step], Step | None], ..
     _boot_settings,
     _settings,
     _scripts,
+    _boot,
     _final_scripts,
 )
 

@@ -44,4 +44,6 @@ def questions_of(
         request.layout,
         request.family,
         built,
+        # What a step found in the place of a name, the question of what it found asks for.
+        [word for word in request.boot.change.added if "{" not in word] if request.boot else (),
     )

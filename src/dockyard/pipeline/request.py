@@ -43,6 +43,7 @@ from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.settings import scripts_of, settings_of
 
 if TYPE_CHECKING:
+    from dockyard.pipeline.boot_changes import BootChanges
     from dockyard.pipeline.existing import DiskSource
 
 
@@ -80,7 +81,8 @@ class ImageRequest:
     epoch: seconds, the time of everything that is made, as the source says it. command_line: words
     of the kernel command line. seed: decides every id of the disk (see docs/decisions/0008).
     origins: where what is not in the store is fetched from. remarks: warnings and notes about the
-    input, to be shown once before the work.
+    input, to be shown once before the work. boot: what changes about how an image that exists
+    boots.
     """
 
     loaded: LoadedImage
@@ -92,6 +94,7 @@ class ImageRequest:
     seed: bytes
     origins: Origins
     remarks: tuple[Problem, ...] = ()
+    boot: BootChanges | None = None
 
     @property
     def name(self) -> str:

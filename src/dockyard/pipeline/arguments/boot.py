@@ -1,0 +1,83 @@
+"""What the steps are called with that change how an image that exists boots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dockyard.disk.command_words import CommandLineChange
+from dockyard.engine.codec import Beside
+from dockyard.initrd.options import InitrdFeature
+from dockyard.model.architecture import Architecture
+from dockyard.model.family import BootLoader
+from dockyard.pipeline.arguments.image import Found
+
+
+class BootWork(StrEnum):
+    """What is done to the files by which an image boots."""
+
+    NOTHING = "nothing"
+    EDIT = "edit"  # entries that are there are changed
+    RESET = "reset"  # menu and entries are made anew
+    UKIS = "ukis"  # UKIs are made of the kernels that are there
+    ADDONS = "addons"  # addons of UKIs are changed
+    GUARD = "guard"  # UKIs stay: their kernels must, too
+
+
+@dataclass(frozen=True, slots=True)
+class InitrdWish:
+    """An initrd to be made. always: False where it is made only for kernels that have none.
+    builder: `dracut` or `dockyard`; empty for what the image itself would use.
+    """
+
+    always: bool
+    builder: str
+    filesystems: tuple[str, ...]
+    modules: tuple[str, ...]
+    features: tuple[InitrdFeature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBootParts:
+    """whole: whether all kernels and initrds are taken, not only what the tree lacks."""
+
+    initrd: InitrdWish
+    whole: bool
+    below: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareBoot:
+    """parts: the step with what boots; empty where there is none. fresh: whether command lines
+    start anew.
+    """
+
+    work: BootWork
+    change: CommandLineChange
+    fresh: bool
+    parts: Beside[str]
+    below: Beside[tuple[str, ...]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEntries:
+    """found: what stands for `{NAME}` in words. parts, fresh: see PrepareBoot. new_kernels: whether
+    there may be others than the entries are of. boot_id: the UUID of
+    the file system that has /boot, boot_at: where that is mounted. loader: of UKIs.
+    """
+
+    work: BootWork
+    change: CommandLineChange
+    fresh: bool
+    new_kernels: bool
+    parts: Beside[str]
+    boot_id: str
+    boot_at: str
+    loader: BootLoader
+    architecture: Architecture
+    below: Beside[tuple[str, ...]]
+    epoch: int
+    found: Mapping[str, Found] = field(default_factory=dict)

@@ -1,0 +1,283 @@
+"""What is to change about how an existing image boots: judged and decided before any work.
+
+Whoever wants words on the kernel command line adds a function to `_WORDS`: what it gives is applied
+to every entry of the image, whatever its kind of boot. Later ones win; the user's own words are
+last. A word may hold `{NAME}`, for what a step finds (`Sealed.found`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dockyard.config import LoadedImage
+from dockyard.disk.boot_files import BootKind
+from dockyard.disk.command_words import NO_CHANGE, CommandLineChange, replacing, words_of
+from dockyard.disk.kernel_cmdline import kernel_command_line, verity_words
+from dockyard.disk.layout import DiskLayout
+from dockyard.errors import Problem, Problems
+from dockyard.initrd.options import InitrdFeature
+from dockyard.model.os import UkiMode
+from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
+from dockyard.pipeline.existing import DiskSource
+
+# The first systemd whose stub knows addons (its NEWS).
+_ADDONS_SINCE = 254
+_ROOT_WORDS = ("root", "ro", "rw", "rootflags", "rootfstype")
+_VERITY_WORDS = tuple(
+    name
+    for device, hash_ in (("root", "roothash"), ("usr", "usrhash"))
+    for name in (
+        hash_,
+        *(f"systemd.verity_{device}_{part}" for part in ("data", "hash", "options")),
+    )
+)
+# Packages of these names are kernels.
+_CHANGES_KERNELS = ("install", "install_lists", "remove", "remove_lists", "update", "update_lists")
+
+
+@dataclass(frozen=True, slots=True)
+class BootChanges:
+    """work: what is done. change: of every command line. initrd: the one to be made. fresh: whether
+    command lines start anew, without what the image had. new_kernels: whether packages change.
+    boot_id: the UUID of the file system that has /boot, boot_at: where that is mounted.
+    """
+
+    work: BootWork
+    change: CommandLineChange
+    initrd: InitrdWish
+    fresh: bool
+    new_kernels: bool
+    boot_id: str
+    boot_at: str
+
+    @property
+    def makes_parts(self) -> bool:
+        """Whether kernels and initrds are taken or made for it."""
+        if self.work in (BootWork.UKIS, BootWork.RESET):
+            return True
+        return self.initrd.always or (self.work is BootWork.EDIT and self.new_kernels)
+
+
+def boot_changes(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) -> BootChanges:
+    """Decide what is done. layout: of the image that is made. Raises DockyardError with all that
+    cannot be.
+    """
+    os = loaded.image.os
+    fresh = os.bootloader.reset_type is not None
+    change = wanted_words(loaded, source, layout, fresh=fresh)
+    initrd = _initrd(loaded, layout, source)
+    mode = os.uki.mode if os.uki else None
+    kind = source.boot.boot_kind
+    problems = Problems()
+    asked = _asked(loaded, change, initrd)
+    if asked and kind is None:
+        problems.extend(_unknown(loaded, source, key) for key in asked)
+        problems.raise_any()
+    problems.extend(_conflicts(loaded, source, kind, mode, asked))
+    problems.raise_any()
+    work = _work(loaded, kind, mode, change, initrd)
+    boot = layout.mounted_at("/boot") or layout.mounted_at("/")
+    return BootChanges(
+        work=work,
+        change=change,
+        initrd=initrd,
+        fresh=fresh,
+        new_kernels=changes_kernels(loaded),
+        boot_id=boot.filesystem.uuid_text if boot and boot.filesystem else "",
+        boot_at="/boot" if layout.mounted_at("/boot") else "/",
+    )
+
+
+def _work(
+    loaded: LoadedImage,
+    kind: BootKind | None,
+    mode: UkiMode | None,
+    change: CommandLineChange,
+    initrd: InitrdWish,
+) -> BootWork:
+    reset = loaded.image.os.bootloader.reset_type is not None
+    if kind is None:
+        return BootWork.NOTHING
+    if mode is UkiMode.CREATE:
+        return BootWork.UKIS
+    if kind is BootKind.UKIS:
+        if mode is UkiMode.MODIFY and change:
+            return BootWork.ADDONS
+        if mode is not None:
+            return BootWork.GUARD if changes_kernels(loaded) else BootWork.NOTHING
+        anew = change or initrd.always or reset or changes_kernels(loaded)
+        return BootWork.UKIS if anew else BootWork.NOTHING
+    if reset:
+        return BootWork.RESET
+    return BootWork.EDIT if change or changes_kernels(loaded) else BootWork.NOTHING
+
+
+def changes_kernels(loaded: LoadedImage) -> bool:
+    """Whether packages, and so perhaps kernels, are changed."""
+    packages = loaded.image.os.packages
+    named = any(getattr(packages, key) for key in _CHANGES_KERNELS)
+    return named or packages.update_existing_packages
+
+
+# ------------------------------------------------------------------------------ command line
+
+
+def wanted_words(
+    loaded: LoadedImage, source: DiskSource, layout: DiskLayout, *, fresh: bool
+) -> CommandLineChange:
+    """What changes about every command line. fresh: whether it starts without what the image had:
+    then it says where the root is.
+    """
+    change = ids_changed(source, layout)
+    if layout.partitions and (fresh or loaded.image.storage.disks):
+        own = words_of(kernel_command_line(layout))
+        change += replacing((*_ROOT_WORDS, *_VERITY_WORDS), own)
+    elif layout.verity:
+        own = tuple(w for data, dev in layout.verity for w in verity_words(layout, data, dev))
+        change += replacing((*_ROOT_WORDS[:1], *_VERITY_WORDS), (*_mapped_root(layout), *own))
+    for words in _WORDS:
+        change += words(loaded, source)
+    return change
+
+
+def _mapped_root(layout: DiskLayout) -> tuple[str, ...]:
+    """`root=`, where the root itself is checked by its hash."""
+    root = layout.mounted_at("/")
+    has_device = root is not None and root.verity is not None
+    return ("root=/dev/mapper/root",) if has_device else ()
+
+
+def ids_changed(source: DiskSource, layout: DiskLayout) -> CommandLineChange:
+    """The ids of partitions and file systems that are others in the new layout, by their mounts."""
+    ids: list[tuple[str, str]] = []
+    for at, old in source.mounts.items():
+        new = layout.mounted_at(at)
+        if new is None or new.filesystem is None:
+            continue
+        ids.append((old.guid, str(new.guid)))
+        ids.append((old.uuid, new.filesystem.uuid_text))
+    return CommandLineChange(
+        ids=tuple((old, new) for old, new in ids if old and old.lower() != new.lower())
+    )
+
+
+def _extra(loaded: LoadedImage, source: DiskSource) -> CommandLineChange:
+    given = loaded.image.os.kernel_command_line.extra_command_line
+    return CommandLineChange(added=tuple(word for text in given for word in words_of(text)))
+
+
+_WORDS: tuple[Callable[[LoadedImage, DiskSource], CommandLineChange], ...] = (_extra,)
+
+
+# ------------------------------------------------------------------------------ initrd
+
+
+def _initrd(loaded: LoadedImage, layout: DiskLayout, source: DiskSource) -> InitrdWish:
+    image = loaded.image
+    asked = "os.initrd" in loaded.positions
+    early = any(overlay.is_initrd_overlay for overlay in image.os.overlays)
+    laid_out = bool(image.storage.disks or image.storage.verity)
+    chosen = image.os.initrd
+    return InitrdWish(
+        always=asked or early or laid_out,
+        builder=str(chosen.builder) if "os.initrd.builder" in loaded.positions else "",
+        filesystems=layout.initrd_filesystems,
+        modules=chosen.modules,
+        features=(InitrdFeature.VERITY,) if layout.verity else (),
+    )
+
+
+# ------------------------------------------------------------------------------ what cannot be
+
+
+def _asked(loaded: LoadedImage, change: CommandLineChange, initrd: InitrdWish) -> tuple[str, ...]:
+    """The keys that ask for another boot."""
+    image = loaded.image
+    keys = {
+        "os.kernelCommandLine.extraCommandLine": image.os.kernel_command_line.extra_command_line,
+        "os.uki.mode": image.os.uki and image.os.uki.mode,
+        "os.bootloader.resetType": image.os.bootloader.reset_type,
+        "os.initrd": "os.initrd" in loaded.positions,
+        "storage": image.storage.disks or image.storage.verity,
+        "os": change and change != NO_CHANGE,
+    }
+    found = tuple(key for key, used in keys.items() if used)
+    return found[:-1] if len(found) > 1 and found[-1] == "os" else found
+
+
+def _unknown(loaded: LoadedImage, source: DiskSource, key: str) -> Problem:
+    return loaded.problem(
+        key,
+        "boot.unknown-kind",
+        f"`{key}` cannot be acted on: how the image boots is not known",
+        why=source.boot.why,
+        fix="give an image that boots by GRUB 2, or by systemd-boot, or remove the key; "
+        "`dockyard inspect` shows what the image has",
+    )
+
+
+def _conflicts(
+    loaded: LoadedImage,
+    source: DiskSource,
+    kind: BootKind | None,
+    mode: UkiMode | None,
+    asked: tuple[str, ...],
+) -> Iterator[Problem]:
+    boot = source.boot
+    sealed = mode in (UkiMode.PASSTHROUGH, UkiMode.MODIFY)
+    if sealed and kind is not BootKind.UKIS:
+        yield loaded.problem(
+            "os.uki.mode",
+            "boot.no-ukis",
+            f"`uki: {{mode: {mode}}}` needs an image with UKIs, and this one has none",
+            why=f"it boots by {kind}" if kind else boot.why,
+            fix="use `create`, which makes them, or remove `os.uki`",
+        )
+    if sealed and "os.initrd" in asked:
+        yield loaded.problem(
+            "os.initrd",
+            "config.uki-conflict",
+            f"`os.initrd` cannot be combined with `uki: {{mode: {mode}}}`",
+            why="the initrd is sealed in the UKI",
+            fix="set `os.uki.mode: create`, or remove this setting",
+        )
+    old = [uki.path for uki in boot.ukis if not uki.addons and uki.stub < _ADDONS_SINCE]
+    if mode is UkiMode.MODIFY and old:
+        yield loaded.problem(
+            "os.uki.mode",
+            "boot.no-addons",
+            f"the command line of {', '.join(old)} cannot be modified",
+            why=f"it has no addon, and stubs of systemd before {_ADDONS_SINCE} read none",
+            fix="set `os.uki.mode: create`",
+        )
+    needs_esp = "os.bootloader.resetType" in asked or mode is UkiMode.CREATE
+    if kind is not None and not boot.esp and needs_esp:
+        key = "os.uki.mode" if mode is UkiMode.CREATE else "os.bootloader.resetType"
+        yield loaded.problem(
+            key,
+            "boot.no-esp",
+            f"`{key}` needs an EFI system partition, and the image mounts none",
+            why="it boots by BIOS: its boot loader is outside of all file systems, and is kept",
+            fix="remove the key; os.kernelCommandLine is acted on without it",
+        )
+    yield from _signed(loaded, boot.ukis and [u.path for u in boot.ukis if u.is_signed], kind,
+                       mode, asked)  # fmt: skip
+
+
+def _signed(
+    loaded: LoadedImage,
+    signed: object,
+    kind: BootKind | None,
+    mode: UkiMode | None,
+    asked: tuple[str, ...],
+) -> Iterator[Problem]:
+    if kind is BootKind.UKIS and mode is None and signed and asked:
+        yield loaded.problem(
+            asked[0],
+            "boot.signed-uki",
+            f"`{asked[0]}` would take the signature from the UKIs of the image",
+            why="what is signed has the kernel command line and the initrd in it",
+            fix="say what is to be done: `os.uki.mode: create` makes unsigned ones, `modify` adds "
+            "words beside them",
+        )
