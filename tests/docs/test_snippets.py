@@ -14,7 +14,8 @@ import pytest
 import yaml
 from snippets import PAGES, ROOT, Block, blocks, commands, dockyard_words, mentions, shell_lines
 
-from dockyard.cli.main import dockyard
+from dockyard.cli.customizer_options import with_verb
+from dockyard.cli.main import VERBS, dockyard
 from dockyard.config import parse_image, parse_model
 from dockyard.model.base import Model
 from dockyard.model.components import ComponentsFile, Package
@@ -80,7 +81,7 @@ def parse(words: list[str], *, whole: bool = True) -> None:
     if not words or words[0] in ("--help", "--version"):
         return
     command: click.Command = dockyard
-    path = list(words)
+    path = with_verb(words, [*VERBS])
     while isinstance(command, click.Group) and path and not path[0].startswith("-"):
         name = path.pop(0)
         found = command.get_command(click.Context(command), name)

@@ -72,6 +72,7 @@ def test_what_was_asked_for_changes_and_nothing_else(
     assert files["removed"][0]["path"] == "/etc/issue"
     added = {each["path"] for each in files["added"]}
     assert {"/etc/hello", "/home/ops"} <= added
+    assert {"/etc/image-customizer-release", "/usr/share/image-customizer/history.json"} <= added
     accounts = {f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow")}
     accounts |= {"/etc/subuid", "/etc/subgid", "/etc/hostname"}
     assert {each["path"] for each in files["changed"]} <= accounts
@@ -84,7 +85,7 @@ def test_nothing_asked_for_keeps_all_that_the_image_has_whatever_it_comes_in(
     published: Path, tmp_path: Path
 ) -> None:
     nothing = tmp_path / "nothing.yaml"
-    nothing.write_text("os: {}\n")
+    nothing.write_text("os: {imageHistory: none}\n")
     image, out = base(tmp_path / "base.raw"), tmp_path / "out.raw"
     customize(nothing, image, out)
     same = run_dockyard("diff", image, out, "--times", "--json").json
@@ -180,7 +181,7 @@ def test_what_is_written_in_each_format_goes_in_again(
     published: Path, tmp_path: Path, written: str
 ) -> None:
     nothing = tmp_path / "nothing.yaml"
-    nothing.write_text("os: {}\n")
+    nothing.write_text("os: {imageHistory: none}\n")
     image, out = tmp_path / "base.image", tmp_path / "out.raw"
     level = ("--cosi-compression-level", "1") if written in ("cosi", "baremetal-image") else ()
     base(image, "--output-image-format", written, *level)

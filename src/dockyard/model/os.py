@@ -272,5 +272,8 @@ class Os(Model):
     uki: Uki | None = field("Unified kernel images.", default=None)
     initrd: Initrd = field("Initial RAM disk.", default=Initrd())
     image_history: ImageHistory | None = field(
-        "`none`: write no record of the build into the image.", default=None, examples=["none"]
+        "`none`: write no record of a customization into the image, neither its history "
+        "(/usr/share/image-customizer/history.json) nor /etc/image-customizer-release.",
+        default=None,
+        examples=["none"],
     )

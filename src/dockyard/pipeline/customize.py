@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dockyard.config import LoadedImage, check_files, load_image
 from dockyard.disk.layout import NO_DISK
@@ -17,8 +18,9 @@ from dockyard.model.input import InputImage
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.boot_changes import boot_changes
-from dockyard.pipeline.existing import read_existing
+from dockyard.pipeline.existing import DiskSource, read_existing
 from dockyard.pipeline.existing_layout import layout_of
+from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
@@ -87,11 +89,20 @@ def read_customization(
     boot = together.get(lambda: boot_changes(loaded, source, layout)) if source else None
     together.raise_any()
     assert settings is not None and source is not None
+    assert given is not None
+    record = record_of(
+        loaded,
+        settings.settings,
+        settings.all_scripts,
+        _made_of(given, source),
+        {"input": "image"} if overrides.input else {},
+        source.epoch,
+    )
     has_disk = Part.DISK in format_by_name(output.format).needs
     return ImageRequest(
         loaded=loaded,
         source=source,
-        settings=settings,
+        settings=replace(settings, record=record),
         layout=layout if has_disk else NO_DISK,
         output=output,
         command_line=(),
@@ -100,6 +111,12 @@ def read_customization(
         remarks=together.remarks,
         boot=boot,
     )
+
+
+def _made_of(given: InputFile, source: DiskSource) -> dict[str, Any]:
+    """What the record of an image says of the one that it is made of."""
+    fetched = {"reference": given.reference} if given.reference else {}
+    return {"name": given.path.name, "contentDigest": source.digest, **fetched}
 
 
 def _file_of(

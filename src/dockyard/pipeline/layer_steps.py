@@ -71,6 +71,11 @@ def _settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> St
     )
 
 
+def _record(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    chosen = request.settings.record
+    return layer_step("record", "Record what is done", chosen, below, request.epoch)
+
+
 def _scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
     chosen = request.settings.post_scripts
     return layer_step("scripts", "Run scripts", chosen, below, request.epoch)
@@ -93,6 +98,7 @@ def _final_scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) 
 _LAYERS: tuple[Callable[[ImageRequest, tuple[Step, ...], Step], Step | None], ...] = (
     _boot_settings,
     _settings,
+    _record,
     _scripts,
     _boot,
     _final_scripts,

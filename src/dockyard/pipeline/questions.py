@@ -39,7 +39,7 @@ def questions_of(
     return image_questions(
         request.loaded,
         request.source.lock.packages if isinstance(request.source, PackageSource) else None,
-        (*request.settings.settings, *mounts_of(request)),
+        (*request.settings.settings, *request.settings.record, *mounts_of(request)),
         command_line,
         request.layout,
         request.family,

@@ -39,6 +39,7 @@ from dockyard.pipeline.together import Together
 from dockyard.tools.trees import require_whole, tools_there
 from dockyard.tree.additional import added_paths
 from dockyard.tree.every import AnySetting
+from dockyard.tree.history import HistorySetting
 from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.settings import scripts_of, settings_of
 
@@ -49,11 +50,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """What is changed in the root: settings, then scripts, in order."""
+    """What is changed in the root: settings, then scripts, in order. record: the setting that
+    records it in the image, if any.
+    """
 
     settings: tuple[AnySetting, ...]
     post_scripts: tuple[ScriptSetting, ...]
     final_scripts: tuple[ScriptSetting, ...]
+    record: tuple[HistorySetting, ...] = ()
+
+    @property
+    def all_scripts(self) -> tuple[ScriptSetting, ...]:
+        return (*self.post_scripts, *self.final_scripts)
 
 
 @dataclass(frozen=True)

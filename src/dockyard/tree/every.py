@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.fstab import FstabSetting
+from dockyard.tree.history import HistorySetting
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.modules import ModuleSetting
 from dockyard.tree.scripts import ScriptSetting
@@ -18,6 +19,7 @@ AnySetting: TypeAlias = (
     | AdditionalFileSetting
     | FstabSetting
     | GroupSetting
+    | HistorySetting
     | HostnameSetting
     | ModuleSetting
     | ScriptSetting
