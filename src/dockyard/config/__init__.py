@@ -10,10 +10,10 @@ check_files(loaded)     which local files are missing
 referenced(loaded)      the local files that it names
 """
 
+from dockyard.config.inject import LoadedInjectFiles, load_inject_files
 from dockyard.config.load import (
     LoadedImage,
     load_image,
-    load_inject_files,
     load_model,
     load_package_list,
     parse_image,
@@ -29,6 +29,7 @@ from dockyard.config.resources import (
 
 __all__ = [
     "LoadedImage",
+    "LoadedInjectFiles",
     "PackageName",
     "PackageNames",
     "check_files",

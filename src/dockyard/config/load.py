@@ -22,7 +22,7 @@ from dockyard.config.source import Mapping, Node, Scalar, Sequence, parse, read_
 from dockyard.config.span import Span
 from dockyard.errors import Details, DockyardError, Position, Problem
 from dockyard.model.base import Model
-from dockyard.model.image import Image, InjectFilesConfig, PackageList
+from dockyard.model.image import Image, PackageList
 
 M = TypeVar("M", bound=Model)
 # Image files built on one another; more is a mistake, and would exhaust the walk.
@@ -107,11 +107,6 @@ def load_image(path: Path) -> LoadedImage:
 def parse_image(text: str, file: str = "image.yaml") -> LoadedImage:
     """An image file from its text, as if it stood in `file`."""
     return _load(Path(file), text)
-
-
-def load_inject_files(path: Path) -> InjectFilesConfig:
-    """Read the configuration of `inject-files`."""
-    return load_model(InjectFilesConfig, path)
 
 
 def load_package_list(path: Path) -> PackageList:

@@ -156,3 +156,13 @@ def _filled(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
         stop = max(stop, high)
     if stop > begin:
         yield begin, stop
+
+
+def lowest_level(data_size: int) -> int:
+    """How far behind its superblock the level of a tree begins that has the hashes of data."""
+    return tree_size(data_size) - -(-data_size // BLOCK // _PER_BLOCK) * BLOCK
+
+
+def first_hash(block: bytes, salt: bytes) -> bytes:
+    """The first hash of the lowest level of a tree, by the first block of data."""
+    return _digests(salt)(block)

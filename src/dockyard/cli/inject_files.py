@@ -1,0 +1,109 @@
+"""`dockyard inject-files`: put files into partitions of an image that is finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dockyard.cli import terminal
+from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
+from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
+from dockyard.cli.verb import Verb, remark, wants_json
+
+
+@click.command(name="inject-files", cls=Verb)
+@click.option(
+    "--config-file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file that says what goes where, such as the inject-files.yaml of output.artifacts.",
+)
+@click.option(
+    "--image-file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The image to put them into.",
+)
+@click.option(
+    "--output-image-file",
+    "--output-path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to put the new image. Default: in place of the image.",
+)
+@click.option(
+    "--output-image-format",
+    help="Format of the new image: vhd, vhd-fixed, vhdx, qcow2, raw, cosi or baremetal-image. "
+    "Default: that of the image.",
+)
+@click.option(
+    "--cosi-compression-level",
+    type=click.IntRange(1, 22),
+    help="Level of zstd for cosi and baremetal-image. Default: 9; for baremetal-image 22.",
+)
+@click.option(
+    "--build-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where to put a raw disk while it is needed. Default: beside the new image.",
+)
+@origin_options
+@store_option
+@progress_option
+def command(
+    config_file: Path,
+    image_file: Path,
+    output_image_file: Path | None,
+    output_image_format: str | None,
+    cosi_compression_level: int | None,
+    build_dir: Path | None,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    store: Path,
+    progress: str,
+) -> Answer:
+    """Put files into partitions of an image that is finished: what was signed elsewhere comes back
+    into it.
+
+    Only the partitions that are named are changed, and in them only those files: all else of the
+    image stays byte for byte. Partitions with FAT and ext4 are known.
+    """
+    from dockyard.engine.store import Store
+    from dockyard.host import clock
+    from dockyard.pipeline.inject import inject, plan_injection
+
+    began = clock.monotonic()
+    kept = Store(store)
+    planned = plan_injection(
+        config_file,
+        image_file,
+        output_image_file,
+        output_image_format,
+        kept,
+        cosi_compression_level,
+    )
+    remark(planned.remarks)
+    with display(progress) as listener:
+        inject(planned, kept, origins_of(debian_mirror, mirror_dir), listener, build_dir)
+    found = planned.target.stat()
+    seconds = clock.monotonic() - began
+    facts: dict[str, Any] = {
+        "image": str(planned.target),
+        "format": planned.format.name,
+        "injected": [item.destination for _, item in planned.files.items],
+        "size": found.st_size,
+        "used": found.st_blocks * 512,
+        "seconds": round(seconds, 2),
+    }
+    if wants_json():
+        from dockyard.pipeline.output import image_digest
+
+        facts["sha256"] = image_digest(planned.target, kept)
+    count = len(planned.files.items)
+    text = (
+        f"{output_image_file or image_file}: {facts['format']}, "
+        f"{terminal.size(facts['size'])}, {count} file{'' if count == 1 else 's'} injected, "
+        f"{terminal.duration(seconds)}"
+    )
+    return Answer(text, facts)

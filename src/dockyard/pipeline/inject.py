@@ -1,0 +1,310 @@
+"""Puts files into partitions of an image that is finished: all else of it stays byte for byte.
+
+planned = plan_injection(config, image, target, format, store)   # judged, nothing is done
+inject(planned, store, origins)                                  # the image is where it is wanted
+
+What was signed elsewhere comes into an image so. The image itself is not written to: a new one
+takes its place, whole, where no other place is named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from dockyard.config import LoadedInjectFiles, load_inject_files
+from dockyard.engine.code import code_of
+from dockyard.engine.events import Listener, StepFinished, StepStarted, ignore, unfinished
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems.edit import EDITED, put_files
+from dockyard.formats import Part, supported
+from dockyard.formats import by_name as format_by_name
+from dockyard.formats.blocks import content_seed
+from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
+from dockyard.formats.disk_format import DiskFormat, Wrapping
+from dockyard.host import clock, namespace, seal
+from dockyard.host.files import copy_range, data_ranges
+from dockyard.host.files import digest as file_digest
+from dockyard.inspection.disks import FoundDisk, FoundPartition, partitions_of
+from dockyard.inspection.verity import find_trees
+from dockyard.model.filesystems import MountIdType
+from dockyard.model.image import InjectPartition
+from dockyard.model.output import ImageFormat
+from dockyard.packages.deb.sources import Origins
+from dockyard.pipeline.artefact import shaping_modules
+from dockyard.pipeline.output import misnamed, place, require_placeable
+from dockyard.pipeline.together import Together
+from dockyard.pipeline.untouched import require_untouched, stamp_of
+
+if TYPE_CHECKING:
+    from dockyard.formats.system import System
+    from dockyard.tools.unpacked import ToolTrees
+
+_EPOCH = 0  # of formats that note a time: the content of a disk has none
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class PlannedInjection:
+    """What goes into which image. container: what that comes in. stamp: what shows that it is still
+    what it was. target: where the new image goes.
+    """
+
+    files: LoadedInjectFiles
+    image: Path
+    container: Container
+    stamp: str
+    format: DiskFormat
+    level: int | None
+    target: Path
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """Warnings, to be shown before the work."""
+        return tuple(misnamed(self.target, self.format.name, self.format.extension))
+
+
+def plan_injection(
+    config: Path,
+    image: Path,
+    target: Path | None,
+    format_name: str | None,
+    store: Store,
+    level: int | None = None,
+) -> PlannedInjection:
+    """Judge what is to be done. target: default: the image itself. format_name: default: what the
+    image comes in. Raises DockyardError with every mistake; those that only the disk shows come
+    later for images that are no raw disks.
+    """
+    together = Together()
+    files = together.get(lambda: load_inject_files(config))
+    image = image.absolute()
+    container = together.get(lambda: container_of(image))
+    name = format_name or (str(container) if container else "raw")
+    chosen = together.get(lambda: _disk_format(name))
+    if chosen is not None and level is not None and Part.SYSTEM not in chosen.needs:
+        what = f"--cosi-compression-level does nothing for the format {name}"
+        fix = "leave it out, or choose the format cosi or baremetal-image"
+        together.extend([Problem("inject.level", what, fix=fix)])
+    if container is not None and container.is_raw and files is not None:
+        together.get(lambda: _targets(files, partitions_of(image, _raw(image, container))))
+    inputs = [config, *(files.source(item) for _, item in files.items)] if files else []
+    inputs += [] if target is None else [image]
+    placeable = together.get(lambda: require_placeable(target or image, inputs, store))
+    together.raise_any()
+    assert files is not None and container is not None
+    assert chosen is not None and placeable is not None
+    return PlannedInjection(files, image, container, stamp_of(image), chosen, level, placeable)
+
+
+def _raw(image: Path, container: Container) -> RawDisk:
+    size = image.stat().st_size
+    return RawDisk(image, size - (512 if container is Container.VHD_FIXED else 0), container)
+
+
+def _disk_format(name: str) -> DiskFormat:
+    written = [each for each in map(str, ImageFormat) if each in supported()]
+    formats = [each for each in written if Part.DISK in format_by_name(each).needs]
+    if name in formats:
+        chosen = format_by_name(name)
+        assert isinstance(chosen, DiskFormat)
+        return chosen
+    raise DockyardError(
+        Problem(
+            "inject.format",
+            f"an image with files injected cannot be written in the format {name}",
+            fix=f"choose one with --output-image-format: {', '.join(formats)}",
+        )
+    )
+
+
+def inject(
+    planned: PlannedInjection,
+    store: Store,
+    origins: Origins,
+    listener: Listener = ignore,
+    build_dir: Path | None = None,
+) -> None:
+    """Do what was planned. build_dir: where the raw disk is put meanwhile; default: beside the
+    image. Enters the namespace. Raises DockyardError.
+    """
+    from dockyard.tools.trees import tools_tree
+
+    if build_dir is not None:
+        _make(build_dir)
+    identity = _identity(planned)
+    namespace.enter()
+    tools = tools_tree(store.root, origins=origins)
+    count = len(planned.files.items)
+    title = f"Inject {count} file{'' if count == 1 else 's'} into {planned.image.name}"
+
+    def write(out: Path) -> tuple[Path, ...]:
+        listener(StepStarted(identity, title, "it is not there as the image and the files make it"))
+        began = clock.monotonic()
+        try:
+            with TemporaryDirectory(prefix=".inject-", dir=build_dir or out) as scratch:
+                made = _write(planned, out, Path(scratch), tools)
+        except BaseException as error:
+            listener(unfinished(error)(identity, title, clock.monotonic() - began))
+            raise
+        listener(StepFinished(identity, title, clock.monotonic() - began))
+        return (made,)
+
+    place(write, identity, planned.target, store)
+
+
+def _make(build_dir: Path) -> None:
+    try:
+        build_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or str(error)
+        what = "the directory for the raw disk cannot be made"
+        fix = "choose another one with --build-dir"
+        raise DockyardError(Problem("inject.build-dir", what, str(build_dir), why, fix)) from error
+
+
+def _identity(planned: PlannedInjection) -> str:
+    """What names the new image, by all that it is made of."""
+    shaped = {
+        "image": seal.content_digest(planned.image),
+        "files": [
+            [str(partition.id_type), partition.id, item.destination,
+             file_digest(planned.files.source(item))]
+            for partition, item in planned.files.items
+        ],
+        "format": planned.format.name,
+        "level": planned.level,
+        "name": planned.target.stem,
+        "code": code_of(__name__, *shaping_modules(planned.format.name)),
+    }  # fmt: skip
+    text = json.dumps(shaped, sort_keys=True)
+    return f"image-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+
+def _write(planned: PlannedInjection, out: Path, scratch: Path, tools: ToolTrees) -> Path:
+    raw = raw_disk(planned.image, scratch, tools.main)
+    disk = raw.path
+    if disk == planned.image:
+        disk = scratch / "disk"
+        _copy(planned.image, disk, raw.size)
+    require_untouched(planned.image, planned.stamp)
+    found = partitions_of(planned.image, RawDisk(disk, raw.size, raw.container))
+    for partition, files in _targets(planned.files, found):
+        _edit(disk, partition, files, scratch, tools)
+    image = out / f"{planned.target.stem}{planned.format.extension}"
+
+    def describe(disk: Path, size: int) -> System:
+        from dockyard.inspection.described import describe as describe_system
+
+        return describe_system(disk, size, scratch, tools)
+
+    given = Wrapping(
+        name=planned.target.stem,
+        seed=content_seed(disk, raw.size),
+        epoch=_EPOCH,
+        level=planned.level,
+        describe=describe,
+    )
+    planned.format.wrap(disk, raw.size, image, given, tools.main)
+    return image
+
+
+def _copy(image: Path, disk: Path, size: int) -> None:
+    with image.open("rb") as source, disk.open("wb") as target:
+        target.truncate(size)
+        for start, end in data_ranges(source.fileno(), size):
+            copy_range(source.fileno(), target.fileno(), start, min(end, size), start)
+
+
+def _targets(
+    files: LoadedInjectFiles, disk: FoundDisk
+) -> list[tuple[FoundPartition, dict[str, Path]]]:
+    """The partitions that files go into, with those. Raises DockyardError with every mistake."""
+    problems: list[Problem] = []
+    targets: dict[int, tuple[FoundPartition, dict[str, Path]]] = {}
+    sealed = {each.data for each in find_trees(disk.partitions)}
+    for index, (named, item) in enumerate(files.items):
+        found = [each for each in disk.partitions if _is_named(each, named)]
+        why = _why_not(found, named, sealed)
+        if why:
+            at = (index, "partition", "id")
+            problems.append(files.problem(at, "inject.partition", why[0], fix=why[1]))
+            continue
+        _, wanted = targets.setdefault(found[0].number, (found[0], {}))
+        wanted[item.destination] = files.source(item)
+    if problems:
+        raise DockyardError(*problems)
+    return list(targets.values())
+
+
+def _is_named(partition: FoundPartition, named: InjectPartition) -> bool:
+    names = {
+        MountIdType.PART_UUID: str(partition.entry.guid),
+        MountIdType.PART_LABEL: partition.entry.name,
+        MountIdType.UUID: partition.content.uuid.lower() if partition.content else "",
+        None: "",
+    }
+    exact = named.id_type is MountIdType.PART_LABEL
+    return bool(named.id) and names[named.id_type] == (named.id if exact else named.id.lower())
+
+
+def _why_not(
+    found: list[FoundPartition], named: InjectPartition, sealed: set[int]
+) -> tuple[str, str] | None:
+    """What speaks against putting files into what an id names, and what to do."""
+    see = "`dockyard inspect` shows the partitions of an image"
+    if not found:
+        return f"the image has no partition with the {named.id_type} {named.id}", see
+    if len(found) > 1:
+        return f"the image has several partitions with the {named.id_type} {named.id}", (
+            "name it by its part-uuid"
+        )
+    content = found[0].content
+    module = content.module if content else ""
+    if module not in EDITED:
+        kind = content.kind if content else "nothing that is known"
+        return f"partition {found[0].number} holds {kind}", (
+            f"name a partition with {' or '.join(EDITED)}"
+        )
+    if found[0].number in sealed:
+        return f"partition {found[0].number} is checked by dm-verity, and would be no more", (
+            "customize the image in place of that"
+        )
+    return None
+
+
+def _edit(
+    disk: Path, partition: FoundPartition, files: dict[str, Path], scratch: Path, tools: ToolTrees
+) -> None:
+    """Put files into a partition of a disk. Only what differs then is written to it."""
+    assert partition.content is not None
+    start, size = partition.entry.start, partition.entry.size
+    image = scratch / "partition"
+    with disk.open("rb") as source, image.open("wb") as target:
+        target.truncate(size)
+        for low, high in _ranges(source.fileno(), start, start + size):
+            copy_range(source.fileno(), target.fileno(), low, high, low - start)
+    place = scratch / "edited"
+    place.mkdir()
+    put_files(partition.content.module, image, files, tools.main, place)
+    place.rmdir()
+    with disk.open("r+b", buffering=0) as target, image.open("rb", buffering=0) as source:
+        for low, high in data_ranges(source.fileno(), size):
+            for at in range(low, high, _PIECE):
+                piece = os.pread(source.fileno(), min(_PIECE, high - at), at)
+                if os.pread(target.fileno(), len(piece), start + at) != piece:
+                    os.pwrite(target.fileno(), piece, start + at)
+    image.unlink()
+
+
+def _ranges(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for low, high in data_ranges(descriptor, end):
+        if high > start:
+            yield max(low, start), min(high, end)
