@@ -67,7 +67,6 @@ NOT_ACTED_ON = {
         "storage: {resetPartitionsUuidsType: reset-all}\n" + RESET
     ),
     "storage.reinitializeVerity": "storage: {reinitializeVerity: all}\n",
-    "output.artifacts": "output: {artifacts: {items: [ukis], path: ./out}}\n",
     "output.selinuxPolicyPath": "output: {selinuxPolicyPath: ./out}\n",
 }
 

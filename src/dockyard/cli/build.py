@@ -82,6 +82,7 @@ def built_answer(planned: PlannedImage, built: BuiltImage, store: Store, seconds
         "changed": built.changed,
         "placed": built.placed,
         "verified": built.verified,
+        "artifacts": [str(path) for path in built.artifacts],
         "givenUp": built.given_up.size if built.given_up else 0,
         "seconds": round(seconds, 2),
     }
@@ -110,5 +111,9 @@ def _text(facts: dict[str, Any], named: Path, took: str) -> str:
         ]
     if facts["verified"]:
         lines.append("verified: identical, every byte of a second build from nothing")
+    if facts["artifacts"]:
+        described, *others = facts["artifacts"]
+        count = f"{len(others)} file{'' if len(others) == 1 else 's'}"
+        lines.append(f"{count} for signing, and what has them injected again: {described}")
     lines.append(f"every file, with its digest and package: {facts['manifest']}")
     return "\n".join(lines)

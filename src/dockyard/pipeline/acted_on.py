@@ -70,7 +70,6 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.storage.reinitialize_verity,
         "dm-verity of an existing image",
     ),
-    "output.artifacts": (lambda image: image.output.artifacts, "artefacts for signing"),
     "output.selinuxPolicyPath": (lambda image: image.output.selinux_policy_path, "SELinux"),
 }
 

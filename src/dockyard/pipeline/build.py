@@ -72,6 +72,7 @@ class BuiltImage:
     """An image that was built. path: where it is. changed: whether any step ran. placed: whether it
     was written there now. size: bytes; used: those that are no holes. files: how many names it has.
     given_up: what was removed from the store to stay below its limit; None where nothing ran.
+    artifacts: files taken out for signing, the file that has them put back first.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class BuiltImage:
     placed: bool
     verified: bool
     given_up: Pruned | None = None
+    artifacts: tuple[Path, ...] = ()
 
 
 def plan_image(
@@ -188,12 +190,13 @@ def build_image(
             verify_build(planned.request, steps, store, listener, jobs)
         note_plan(planned, store)
         placed = _place(planned, target, store, listener)
+        artifacts = _artifacts(planned, store)
         given_up = None
         if planned.plan.to_run:
             from dockyard.keeping.limit import within_limit
 
             given_up = within_limit(store)
-        return _built(planned, store, target, placed, verify, given_up)
+        return _built(planned, store, target, placed, verify, given_up, artifacts)
 
 
 def note_plan(planned: PlannedImage, store: Store) -> None:
@@ -215,6 +218,7 @@ def _built(
     placed: bool,
     verified: bool,
     given_up: Pruned | None,
+    artifacts: tuple[Path, ...],
 ) -> BuiltImage:
     steps = planned.steps
     manifest = store.path(steps.manifest) / MANIFEST
@@ -233,7 +237,16 @@ def _built(
         placed=placed,
         verified=verified,
         given_up=given_up,
+        artifacts=artifacts,
     )
+
+
+def _artifacts(planned: PlannedImage, store: Store) -> tuple[Path, ...]:
+    if planned.request.loaded.image.output.artifacts is None:
+        return ()
+    from dockyard.pipeline.artifacts import write_artifacts
+
+    return write_artifacts(planned.request, planned.steps, store)
 
 
 def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener) -> bool:

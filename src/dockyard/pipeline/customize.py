@@ -24,6 +24,7 @@ from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
+from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def read_customization(
         source.epoch,
     )
     has_disk = Part.DISK in format_by_name(output.format).needs
+    together.extend(sealing_problems(loaded, layout if has_disk else NO_DISK))
+    together.raise_any()
     return ImageRequest(
         loaded=loaded,
         source=source,

@@ -34,6 +34,7 @@ from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
+from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
 from dockyard.pipeline.together import Together
 from dockyard.tools.trees import require_whole, tools_there
@@ -168,6 +169,7 @@ def read_request(
     if distro and layout:
         family, architecture = distro.distro.of_family, distro.distro.architecture
         together.extend(grub_problems(loaded, layout, family, architecture))
+        together.extend(sealing_problems(loaded, layout))
     together.raise_any()
     assert distro and layout and settings
     source = _source(loaded, distro, store, origins, rpm_sources, together)
