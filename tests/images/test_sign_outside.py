@@ -45,7 +45,7 @@ def esp_of(image: Path) -> tuple[int, int]:
 def signed(place: Path) -> list[Path]:
     """Sign all programs below a directory with a key of this test."""
     subprocess.run(
-        ["openssl", "req", "-quiet", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9",
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9",
          "-subj", "/CN=test", "-keyout", "key", "-out", "crt"], cwd=place, check=True
     )  # fmt: skip
     programs = sorted(path for path in place.rglob("*") if path.suffix.lower() == ".efi")
