@@ -113,7 +113,9 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
     booted = with_entries(request, request.boot, whole, sealed, tools) if request.boot else whole
     systems = FileSystemSteps({}, (), ())
     if disk:
-        systems = with_sealed(request, sealed, held_by(source, convert, booted), tools)
+        systems = with_sealed(
+            request, sealed, held_by(source, request.layout, convert, booted), tools
+        )
         kept = kept_steps(request, source, convert)
         systems = replace(systems, steps={**systems.steps, **kept})
     manifest = _manifest(request, booted, systems.fat, tools, None)
