@@ -14,7 +14,7 @@ from click.shell_completion import ShellComplete
 from here import Here
 
 from dockyard.cli.main import VERBS, dockyard
-from dockyard.model.output import WRITTEN_FORMATS
+from dockyard.model.output import ImageFormat
 
 CODE = "from dockyard.cli.main import main; main()"
 
@@ -276,8 +276,8 @@ def test_the_help_of_a_noun_breaks_no_sentence_off(noun: str, here: Here) -> Non
 
 def test_the_help_names_every_format_that_is_written(here: Here) -> None:
     told = "".join(here("build", "--help").stdout.split())
-    first, last = ",".join(WRITTEN_FORMATS[:-1]), WRITTEN_FORMATS[-1]
-    assert f"Formatoftheimage:{first}or{last}." in told
+    *first, last = ImageFormat
+    assert f"Formatoftheimage:{','.join(first)}or{last}." in told
 
 
 def test_a_password_that_a_build_refuses_is_noted(here: Here, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from dockyard.archive import Archive
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.formats import Parts
+from dockyard.formats.parts import LivePart
 from dockyard.formats.system import (
     EntryKind,
     LoaderEntry,
@@ -57,8 +58,12 @@ def parts(folder: Path, root: Archive | None = None, *, backwards: bool = False)
             for at in reversed(data) if backwards else data:
                 file.seek(at)
                 file.write(os.fsencode(key) * 50_000)
+    live = _live(folder)
     return Parts(
         name="web",
+        kernel=folder / "kernel",
+        initrd=folder / "initrd",
+        live=live,
         describe=lambda disk, size: SYSTEM,
         architecture=Architecture.X86_64,
         seed=b"seed",
@@ -67,3 +72,27 @@ def parts(folder: Path, root: Archive | None = None, *, backwards: bool = False)
         layout=layout(),
         partitions=made,
     )
+
+
+def _live(folder: Path) -> LivePart:
+    """What a live image has. Its kernel, initrd and root are no such things."""
+    made = {name: folder / name for name in ("kernel", "initrd", "live-root", "extra = \\more")}
+    for name, path in made.items():
+        path.write_text(f"the {name} of it\n" * 5000)
+    return LivePart(
+        title="A Title's Test",
+        label="WEB_1A2B3C4D",
+        root=made["live-root"],
+        medium_words=("root=live:LABEL=WEB_1A2B3C4D", "a=$b c"),
+        network_words=("root=live:http://10.0.0.1/image.iso",),
+        files={"docs/extra = \\more": made["extra = \\more"]},
+        saved={"kernelCommandLine": ["a=$b c"]},
+    )
+
+
+def content(image: Path) -> bytes:
+    """All that an image has, be it a file or a directory."""
+    if not image.is_dir():
+        return image.read_bytes()
+    found = sorted(path for path in image.rglob("*") if path.is_file())
+    return b"".join(bytes(path.relative_to(image)) + b"\0" + path.read_bytes() for path in found)

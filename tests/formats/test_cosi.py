@@ -13,10 +13,10 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from cosi_schema import SCHEMA
 from image_parts import MIB, SYSTEM, parts
 
 import dockyard
+from cosi_schema import SCHEMA
 from dockyard.disk.assemble import assemble
 from dockyard.errors import DockyardError
 from dockyard.formats import by_name

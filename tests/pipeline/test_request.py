@@ -39,8 +39,6 @@ RESET = "os:\n  bootloader: {resetType: hard-reset}\n"
 
 NOT_ACTED_ON = {
     "input": "input: {image: {path: base.raw}}\n",
-    "iso": "iso: {kernelCommandLine: {extraCommandLine: [quiet]}}\n",
-    "pxe": "pxe: {kernelCommandLine: {extraCommandLine: [quiet]}}\n",
     "os.selinux.mode": "os: {selinux: {mode: enforcing}}\n",
     "os.overlays": (
         "os: {overlays: [{lowerDirs: [/etc], upperDir: /u, workDir: /w, mountPoint: /etc}]}\n"
@@ -80,12 +78,6 @@ def test_a_key_that_is_not_acted_on_stops_by_name_and_place(key: str) -> None:
     (problem,) = not_acted_on(parse_image(NOT_ACTED_ON[key]))
     assert key in problem.what
     assert str(problem.where).startswith("image.yaml:")
-
-
-@pytest.mark.parametrize("written", ["iso", "pxe-dir", "pxe-tar"])
-def test_a_format_that_is_not_written_is_named(written: str) -> None:
-    (problem,) = not_acted_on(parse_image(f"output: {{image: {{format: {written}}}}}\n"))
-    assert written in problem.what
 
 
 def test_what_is_acted_on_passes() -> None:

@@ -26,6 +26,7 @@ class WantedMachine:
     cpus: int
     cpu: str
     bus: str
+    bios: bool
     accel: str
     network: bool
     forward: tuple[Forward, ...]
@@ -40,7 +41,14 @@ class WantedMachine:
         else:
             accel = Accel(self.accel)
         return Machine(
-            accel, self.memory, self.cpus, self.cpu, self.bus, self.network, self.forward
+            accel,
+            self.memory,
+            self.cpus,
+            self.cpu,
+            self.bus,
+            self.network,
+            self.forward,
+            bios=self.bios,
         )
 
 
@@ -75,8 +83,10 @@ def machine_options(command: Callable[..., T]) -> Callable[..., T]:
     @click.option("--cpus", type=click.IntRange(1, 64), default=2, show_default=True,
                   help="Number of processors.")  # fmt: skip
     @click.option("--cpu", default="", help="Processor model of QEMU's, such as max.")
-    @click.option("--bus", type=click.Choice(("virtio", "nvme", "sata")), default="virtio",
-                  show_default=True, help="What the disk is attached to.")  # fmt: skip
+    @click.option("--bus", type=click.Choice(("virtio", "nvme", "sata", "cdrom")), default=None,
+                  help="What the disk is attached to. Default: virtio; an ISO is in a CD drive."
+                  )  # fmt: skip
+    @click.option("--bios", is_flag=True, help="Start it by a BIOS, not by UEFI firmware.")
     @click.option("--accel", type=click.Choice(("auto", "kvm", "tcg")), default="auto",
                   show_default=True, help="The host's processor, or translation.")  # fmt: skip
     @click.option("--network", is_flag=True, help="A way out for the network card.")
@@ -87,13 +97,14 @@ def machine_options(command: Callable[..., T]) -> Callable[..., T]:
         memory: int,
         cpus: int,
         cpu: str,
-        bus: str,
+        bus: str | None,
+        bios: bool,
         accel: str,
         network: bool,
         forward: tuple[Forward, ...],
         **others: object,
     ) -> T:
-        wanted = WantedMachine(memory, cpus, cpu, bus, accel, network, forward)
+        wanted = WantedMachine(memory, cpus, cpu, bus or "", bios, accel, network, forward)
         return command(wanted=wanted, **others)
 
     return collected

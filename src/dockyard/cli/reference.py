@@ -63,16 +63,13 @@ def cli_markdown() -> str:
 
 def not_yet_markdown() -> str:
     """The page of valid keys that a build refuses."""
-    from dockyard.model.output import WRITTEN_FORMATS
     from dockyard.pipeline.acted_on import NOT_YET
 
     rows = [f"| `{key}` | {what} |" for key, (_, what) in NOT_YET.items()]
-    formats = ", ".join(f"`{each}`" for each in WRITTEN_FORMATS)
     return (
         f"{_NOT_YET}\n| Key | What it asks for |\n| --- | --- |\n" + "\n".join(rows) + "\n"
-        f"| `os.users[].password.type` | `plain-text`, `plain-text-file`: a hash takes a random "
-        f"salt; use `hashed`, `hashed-file` |\n"
-        f"| `output.image.format` | any but {formats} |\n"
+        "| `os.users[].password.type` | `plain-text`, `plain-text-file`: a hash takes a random "
+        "salt; use `hashed`, `hashed-file` |\n"
     )
 
 

@@ -148,10 +148,8 @@ def read_enum(node: Scalar, shape: Shape) -> object:
     if node.text == "" and not shape.filled:
         return None
     near = nearest(node.text, shape.choices)
-    choices = _listed(choice for choice in shape.choices if choice not in shape.later)
+    choices = _listed(shape.choices)
     fix = f"the value is {choices}" if len(shape.choices) == 1 else f"write one of {choices}"
-    if shape.later:
-        fix += f" (valid, but not built yet: {_listed(shape.later)})"
     if near:
         fix = f"did you mean `{near[0]}`? Otherwise {fix}"
     raise Unreadable("config.unknown-value", f"{{key}} does not know {_quoted(node.text)}", fix)

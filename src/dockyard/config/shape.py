@@ -33,9 +33,9 @@ class ValueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The type of a value. `choices`: of an enumeration, or words beside true and false; `later`:
-    those that are valid, but that building does not write yet; `item`: of a list's members or a
-    mapping's values; `names`: of a mapping's keys; `rules`: what holds beyond the type.
+    """The type of a value. `choices`: of an enumeration, or words beside true and false; `item`: of
+    a list's members or a mapping's values; `names`: of a mapping's keys; `rules`: what holds beyond
+    the type.
 
     filled: an empty text is a mistake, where it otherwise is a value that is not given.
     one_or_many: a single value stands for a list of it alone.
@@ -43,7 +43,6 @@ class Shape:
 
     kind: ValueKind
     choices: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
     make: Any = None  # turns one of the choices into its value
     model: type[Model] | None = None
     item: Shape | None = None
@@ -107,8 +106,7 @@ def shape_of(annotation: Any) -> Shape:
         if issubclass(annotation, Model):
             return Shape(ValueKind.MODEL, model=annotation)
         if issubclass(annotation, StrEnum):
-            later = (each for each in annotation if not getattr(each, "is_written", True))
-            return Shape(ValueKind.ENUM, tuple(annotation), tuple(later), annotation)
+            return Shape(ValueKind.ENUM, tuple(annotation), annotation)
         simple = {str: ValueKind.TEXT, int: ValueKind.INTEGER, bool: ValueKind.BOOLEAN}
         if annotation in simple:
             return Shape(simple[annotation])

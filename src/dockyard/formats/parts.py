@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 class Part(StrEnum):
     """A part of an image that a format may need. DISK: the layout, and the file systems of its
-    partitions. SYSTEM: what is told of the system on that disk.
+    partitions. SYSTEM: what is told of the system on that disk. LIVE: the root as an image for live
+    systems, and what is on their medium.
     """
 
     ROOT = "root"
@@ -33,6 +34,28 @@ class Part(StrEnum):
     INITRD = "initrd"
     UKI = "uki"
     SYSTEM = "system"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePart:
+    """What a live system has beside its kernel and initrd.
+
+    title: in menus. label: of the medium, letters, digits and `_`. root: the image of the root;
+    None where the initrd is the whole system. medium_words, network_words: of the kernel command
+    line, from a medium and over the network. fetched_name: of the ISO that is fetched over the
+    network. files: what else is put on the medium, by its path there. saved: what was asked for of
+    the medium, as JSON values.
+    """
+
+    title: str
+    label: str
+    root: Path | None
+    medium_words: tuple[str, ...]
+    network_words: tuple[str, ...] = ()
+    fetched_name: str = "image.iso"
+    files: Mapping[str, Path] = field(default_factory=dict)
+    saved: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +83,7 @@ class Parts:
     command_line: str = ""
     level: int | None = None
     describe: Describe | None = None
+    live: LivePart | None = None
 
     @property
     def present(self) -> frozenset[Part]:
@@ -71,6 +95,7 @@ class Parts:
             Part.INITRD: self.initrd,
             Part.UKI: self.uki,
             Part.SYSTEM: self.describe,
+            Part.LIVE: self.live,
         }
         return frozenset(part for part, value in found.items() if value is not None)
 

@@ -7,7 +7,6 @@ from importlib import import_module
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats.parts import Format
 from dockyard.model.nearest import nearest
-from dockyard.model.output import ImageFormat
 
 # name -> module below dockyard.formats, class
 _CLASSES = {
@@ -20,6 +19,9 @@ _CLASSES = {
     "baremetal-image": ("baremetal", "BaremetalImage"),
     "tar": ("tar", "Tar"),
     "tar-zst": ("tar", "TarZst"),
+    "iso": ("iso", "Iso"),
+    "pxe-dir": ("pxe", "PxeDir"),
+    "pxe-tar": ("pxe", "PxeTar"),
 }
 _loaded: dict[str, Format] = {}
 
@@ -30,7 +32,7 @@ def supported() -> tuple[str, ...]:
 
 
 def _meant(name: str) -> str:
-    near = [] if name in {*ImageFormat} else nearest(name, supported())
+    near = nearest(name, supported())
     return f"did you mean {near[0]}? Else " if near else ""
 
 
@@ -44,9 +46,6 @@ def by_name(name: str, where: Position | None = None) -> Format:
                 code="formats.unknown",
                 what=f"the format {name} cannot be written",
                 where=where,
-                why="it is valid, but building does not write it yet"
-                if name in {*ImageFormat}
-                else "",
                 fix=f"{_meant(name)}use one of: {', '.join(supported())}",
             )
         )

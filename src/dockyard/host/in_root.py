@@ -177,6 +177,20 @@ class InRoot:
         except FileNotFoundError:
             return
 
+    def remove_all(self, path: str) -> None:
+        """Remove a file or link, or a directory with all below it; nothing happens when it is not
+        there.
+        """
+        found = self.lstat(path)
+        if found is None or not stat.S_ISDIR(found.st_mode):
+            self.remove(path)
+            return
+        for name in self.names(path):
+            self.remove_all(f"{path}/{name}")
+        with self._parent(path) as (directory, name):
+            self._require_name(path, name)
+            os.rmdir(name, dir_fd=directory)
+
     def set_attributes(self, path: str, *, mode: int, uid: int, gid: int) -> None:
         """Set owner and mode of a file or directory; a symbolic link at the end is not followed."""
         with self._parent(path) as (directory, name):

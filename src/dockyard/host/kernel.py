@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
@@ -24,6 +25,8 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_IN_ROOT = 0x10
 
 _SYS_OPENAT2 = 437
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 _MOST_TRIES = 10_000
 
 _PR_SET_DUMPABLE = 4
@@ -120,3 +123,11 @@ def openat2(directory: int, path: bytes, flags: int, mode: int = 0, resolve: int
         if found >= 0 or ctypes.get_errno() != errno.EAGAIN:
             break
     return _check(found, path)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Exchange the names of two files or directories of one file system in one move, renameat2(2).
+    Raises OSError.
+    """
+    names = [os.fsencode(path) for path in (one, other)]
+    _check(_libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE), names[1])

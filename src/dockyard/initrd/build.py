@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.initrd import cpio, modules, udev, units
+from dockyard.initrd import cpio, live, modules, udev, units
 from dockyard.initrd.compression import compressed
 from dockyard.initrd.contents import Contents
 from dockyard.initrd.modules import Kernel, KernelModule
@@ -64,8 +64,8 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
             contents.require(program, reason)
         for program in part.wanted_programs:
             contents.program(program)
-    groups = udev.add_rules(contents)
-    _add_accounts(contents, groups)
+    groups = udev.add_rules(contents, (name for _, part in wanted for name in part.wanted_rules))
+    _add_accounts(contents, groups, live.users(options.features))
     udev.narrow_coldplug(contents)
     _add_features(contents, options.features)
     _add_loaded(contents, sorted({name for _, part in wanted for name in part.loaded}))
@@ -140,14 +140,26 @@ def _add_frame(contents: Contents) -> None:
     contents.link("etc/os-release", "initrd-release")
 
 
-def _add_accounts(contents: Contents, groups: frozenset[str]) -> None:
-    """Root without a password, nobody, and the groups that udev's rules name."""
+def _add_accounts(contents: Contents, groups: frozenset[str], users: frozenset[str]) -> None:
+    """Root without a password, nobody, users of services with groups of the same names, and the
+    groups that udev's rules name.
+    """
     shell = "/bin/sh"
-    contents.write(
-        "etc/passwd",
-        f"root:x:0:0:root:/root:{shell}\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
-    )
+    found = [
+        line
+        for line in (contents.root.text("/etc/passwd") or "").splitlines()
+        if line.partition(":")[0] in users
+    ]
+    for name in sorted(users - {line.partition(":")[0] for line in found}):
+        contents.lacks(f"the user {name}", "a service of its initrd")
+    lines = [
+        f"root:x:0:0:root:/root:{shell}",
+        "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin",
+        *sorted(found),
+    ]
+    contents.write("etc/passwd", "".join(f"{line}\n" for line in lines))
     contents.write("etc/shadow", "root:*:::::::\nnobody:!*:::::::\n", 0o400)
+    groups |= users
     lines = ["root:x:0:"]
     for line in (contents.root.text("/etc/group") or "").splitlines():
         fields = line.split(":")
@@ -161,6 +173,8 @@ def _add_features(contents: Contents, features: frozenset[InitrdFeature]) -> Non
     if InitrdFeature.EMERGENCY_SHELL in features:
         for unit in ("emergency", "rescue"):
             contents.write(f"etc/systemd/system/{unit}.service.d/shell.conf", _SULOGIN_DROP_IN)
+    if InitrdFeature.LIVE in features:
+        live.add_live(contents, features)
     if InitrdFeature.REPART in features:
         contents.write("etc/systemd/system/systemd-repart.service.d/root.conf", _REPART_DROP_IN)
         for folder in _REPART:

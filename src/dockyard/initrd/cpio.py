@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-_BLOCK = 512
+BLOCK = 512
 _TRAILER = b"TRAILER!!!"
 
 
@@ -63,21 +63,33 @@ def write(entries: Iterable[Member], out: Sink, epoch: int) -> int:
         elif stat.S_ISDIR(entry.mode):
             links = 2
         size += _put(out, entry, inode, links, data, epoch)
-    size += _put(out, Member(_TRAILER, 0), 0, 1, b"", 0)
-    padding = -size % _BLOCK
+    out.write(trailer())
+    size += len(trailer())
+    padding = -size % BLOCK
     out.write(bytes(padding))
     return size + padding
 
 
 def _put(out: Sink, entry: Member, inode: int, links: int, data: bytes, epoch: int) -> int:
-    fields = (
-        *(inode, entry.mode, 0, 0, links, epoch, len(data)),
-        *(0, 0, *entry.device, len(entry.name) + 1, 0),
-    )
-    head = b"070701" + b"".join(b"%08X" % field for field in fields) + entry.name + b"\0"
-    head += bytes(-len(head) % 4)
-    out.write(head)
-    out.write(data)
-    tail = -len(data) % 4
-    out.write(bytes(tail))
-    return len(head) + len(data) + tail
+    fields = (inode, entry.mode, 0, 0, links, epoch, len(data))
+    record = head(entry.name, fields, entry.device) + padded(data)
+    out.write(record)
+    return len(record)
+
+
+def head(name: bytes, fields: tuple[int, ...], device: tuple[int, int] = (0, 0)) -> bytes:
+    """What comes before the data of a member. fields: inode, mode, uid, gid, number of links, time,
+    size of the data.
+    """
+    numbers = (*fields, 0, 0, *device, len(name) + 1, 0)
+    return padded(b"070701" + b"".join(b"%08X" % number for number in numbers) + name + b"\0")
+
+
+def padded(data: bytes) -> bytes:
+    """Data with what fills them up to four bytes."""
+    return data + bytes(-len(data) % 4)
+
+
+def trailer() -> bytes:
+    """The member that ends an archive."""
+    return head(_TRAILER, (0, 0, 0, 0, 1, 0, 0))

@@ -15,6 +15,9 @@ class InitrdFeature(StrEnum):
     CRYPT = "crypt"  # root on LUKS
     TPM = "tpm"  # secrets and measurements of a TPM 2.0
     GPT_AUTO = "gpt-auto"  # find the root partition by its type where root= names none
+    LIVE = "live"  # root=live:…: a root image on a medium, below a layer in memory
+    LIVE_NETWORK = "live-network"  # the root image of a live system fetched over the network
+    LIVE_TLS = "live-tls"  # the same by https, which needs to know whom to trust
     EMERGENCY_SHELL = "emergency-shell"  # an emergency shell without a password: test images only
 
 

@@ -26,6 +26,7 @@ class Part:
     libraries: tuple[str, ...] = ()  # features of dlopen notes
     wanted_libraries: tuple[str, ...] = ()
     loaded: tuple[str, ...] = ()  # modules that have to be there before udev looks at a device
+    wanted_rules: tuple[str, ...] = ()  # of udev
 
 
 BASE = Part(
@@ -122,6 +123,29 @@ FEATURES: Mapping[InitrdFeature, Part] = {
     InitrdFeature.GPT_AUTO: Part(
         programs=("/usr/lib/systemd/system-generators/systemd-gpt-auto-generator",)
     ),
+    InitrdFeature.LIVE: Part(
+        programs=("mkdir", "ln", "chmod", "mount"),
+        modules=("squashfs", "overlay", "loop"),
+        # The medium is an ISO; one that is fetched may be the root itself.
+        wanted_modules=("isofs", "cdrom", "sr_mod", "erofs", "usb_storage", "uas", "ehci_pci"),
+        wanted_rules=("60-cdrom_id.rules",),
+        loaded=("loop",),
+    ),
+    InitrdFeature.LIVE_NETWORK: Part(
+        units=(
+            *("network.target", "network-pre.target", "network-online.target"),
+            *("systemd-networkd.service", "systemd-networkd.socket"),
+            "systemd-networkd-wait-online.service",
+        ),
+        programs=("curl",),
+        modules=("isofs",),
+        wanted_modules=(
+            *("af_packet", "virtio_net", "vmxnet3", "hv_netvsc", "ena", "gve", "e1000", "e1000e"),
+            *("igb", "igc", "ixgbe", "ixgbevf", "i40e", "iavf", "ice", "r8169", "tg3", "bnxt_en"),
+            *("mlx4_en", "mlx5_core", "qede", "xen_netfront", "atlantic", "usbnet", "cdc_ether"),
+        ),
+    ),
+    InitrdFeature.LIVE_TLS: Part(),
     InitrdFeature.EMERGENCY_SHELL: Part(programs=("sulogin",)),
 }
 

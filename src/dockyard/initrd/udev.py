@@ -8,6 +8,7 @@ narrowed to those that finding a root may need.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from dockyard.initrd.contents import Contents
 from dockyard.initrd.parts import PASSED_OVER_SUBSYSTEMS, REQUIRED_UDEV_RULES, UDEV_RULES
@@ -21,10 +22,12 @@ _PROGRAM = re.compile(r'(?:PROGRAM|IMPORT\{program\}|RUN(?:\{program\})?)[+:=!]*
 _GROUP = re.compile(r'GROUP[:]?="([^"$]+)"')
 
 
-def add_rules(contents: Contents) -> frozenset[str]:
-    """Add the rules and their programs; returns the groups that the rules give devices to."""
+def add_rules(contents: Contents, wanted: Iterable[str] = ()) -> frozenset[str]:
+    """Add the rules and their programs; returns the groups that the rules give devices to. wanted:
+    further rules, taken where the root has them.
+    """
     groups: set[str] = set()
-    for name in UDEV_RULES:
+    for name in (*UDEV_RULES, *wanted):
         if not contents.add(f"{RULES}/{name}"):
             if name in REQUIRED_UDEV_RULES:
                 contents.lacks(f"{RULES}/{name}", DEVICE)

@@ -24,25 +24,6 @@ class ImageFormat(StrEnum):
     TAR = "tar"
     TAR_ZST = "tar-zst"
 
-    @property
-    def is_written(self) -> bool:
-        """Whether building writes it."""
-        return self in WRITTEN_FORMATS
-
-
-WRITTEN_FORMATS = (
-    ImageFormat.RAW,
-    ImageFormat.QCOW2,
-    ImageFormat.VHD,
-    ImageFormat.VHD_FIXED,
-    ImageFormat.VHDX,
-    ImageFormat.COSI,
-    ImageFormat.BAREMETAL_IMAGE,
-    ImageFormat.TAR,
-    ImageFormat.TAR_ZST,
-)
-"""The formats that building writes."""
-
 
 class ArtifactItem(StrEnum):
     UKIS = "ukis"

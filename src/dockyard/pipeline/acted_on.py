@@ -16,8 +16,8 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
 from dockyard.model.input import Input
 from dockyard.model.os import UkiMode
-from dockyard.model.output import WRITTEN_FORMATS
 from dockyard.model.storage import BootType
+from dockyard.pipeline.live import FORMATS
 
 _CODE = "build.not-acted-on"
 
@@ -27,8 +27,6 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.input != Input(),
         "customizing an image that exists; build makes images from packages",
     ),
-    "iso": (lambda image: image.iso, "live ISO images"),
-    "pxe": (lambda image: image.pxe, "network boot artefacts"),
     "os.selinux.mode": (lambda image: image.os.selinux.mode, "SELinux"),
     "os.overlays": (lambda image: image.os.overlays, "overlay mounts"),
     "os.packages.remove": (lambda image: image.os.packages.remove, "removing packages"),
@@ -93,16 +91,7 @@ def refusals(
 
 def not_acted_on(loaded: LoadedImage) -> Iterator[Problem]:
     """A problem for every key in use that building does not act on."""
-    image = loaded.image
     yield from refusals(loaded, NOT_YET, "building")
-    written = image.output.image.format
-    if written is not None and written not in WRITTEN_FORMATS:
-        yield loaded.problem(
-            "output.image.format",
-            _CODE,
-            f"the format {written} is valid, but building does not write it yet",
-            fix=f"choose one of {', '.join(WRITTEN_FORMATS)}",
-        )
 
 
 def needs_disk(loaded: LoadedImage, chosen: str | None = None) -> bool:
@@ -111,6 +100,8 @@ def needs_disk(loaded: LoadedImage, chosen: str | None = None) -> bool:
     chosen: the format, in place of the one that the file names.
     """
     name = chosen or str(loaded.image.output.image.format or "raw")
+    if name in FORMATS:
+        return False
     without = name in supported() and Part.DISK not in format_by_name(name).needs
     return bool(loaded.image.storage.disks) or not without
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ from dockyard.engine.codec import encode
 from dockyard.engine.store import Store
 from dockyard.formats import Part, Parts
 from dockyard.formats import by_name as format_by_name
-from dockyard.pipeline.arguments.names import FILESYSTEM, INITRD, KERNEL
+from dockyard.formats.parts import LivePart
+from dockyard.pipeline.arguments.names import FILESYSTEM, INITRD, KERNEL, TREE
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest
 
@@ -42,6 +44,7 @@ def image_id(request: ImageRequest, steps: ImageSteps, store: Store) -> str | No
         "layout": encode(_bare(request.layout)),
         "boot code": request.layout.boot_code.hex(),
         "command line": list(request.command_line),
+        "live": _live_facts(request),
         "parts": parts,
     }
     text = json.dumps(shaped, sort_keys=True)
@@ -57,7 +60,7 @@ def write_image(
     from dockyard.tools.unpacked import trees_in
 
     named = {step.name: step for step in (*steps.layers, steps.root)}
-    needs, boot = steps.needs, steps.boot
+    needs, boot = steps.needs, steps.live or steps.boot
 
     def result(name: str) -> Path:
         return store.path(named[name])
@@ -81,11 +84,40 @@ def write_image(
         partitions={key: store.path(step) / FILESYSTEM for key, step in steps.filesystems.items()},
         kernel=store.path(boot.kernel) / KERNEL if boot and Part.KERNEL in needs else None,
         initrd=store.path(boot.initrd) / INITRD if boot and Part.INITRD in needs else None,
+        live=_live_part(request, steps, store) if Part.LIVE in needs else None,
         level=request.output.level,
         describe=told if Part.SYSTEM in needs else None,
-        uki=ukis_in(store.path(boot.uki))[0] if boot and Part.UKI in needs else None,
+        uki=ukis_in(store.path(steps.boot.uki))[0] if steps.boot and Part.UKI in needs else None,
     )
     return format_by_name(request.output.format).write(parts, out, trees.main)
+
+
+def _live_facts(request: ImageRequest) -> Mapping[str, object] | None:
+    """What of a live image is in no step."""
+    live = request.live
+    if live is None:
+        return None
+    words = [live.medium_words, live.network_words]
+    return {"saved": live.saved, "title": live.title, "url": live.url, "words": words}
+
+
+def _live_part(request: ImageRequest, steps: ImageSteps, store: Store) -> LivePart:
+    live, made = request.live, steps.live
+    assert live is not None and made is not None
+    files = {}
+    if made.files is not None:
+        place = store.path(made.files) / TREE
+        files = {str(path.relative_to(place)): path for path in place.rglob("*") if path.is_file()}
+    return LivePart(
+        title=live.title,
+        label=live.label,
+        root=store.path(made.image) / FILESYSTEM if made.image else None,
+        medium_words=live.medium_words,
+        network_words=live.network_words,
+        fetched_name=live.fetched_name,
+        files=files,
+        saved=live.saved,
+    )
 
 
 def shaping_modules(format_name: str) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from dockyard.config import LoadedImage
 from dockyard.disk.boot_files import BootKind
 from dockyard.disk.command_words import NO_CHANGE, CommandLineChange, replacing, words_of
-from dockyard.disk.grub import BootPlace, boot_place
 from dockyard.disk.kernel_cmdline import kernel_command_line, verity_words
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import Problem, Problems
@@ -41,7 +40,7 @@ _CHANGES_KERNELS = ("install", "install_lists", "remove", "remove_lists", "updat
 class BootChanges:
     """work: what is done. change: of every command line. initrd: the one to be made. fresh: whether
     command lines start anew, without what the image had. new_kernels: whether packages change.
-    place: where GRUB finds /boot.
+    boot_id: the UUID of the file system that has /boot, boot_at: where that is mounted.
     """
 
     work: BootWork
@@ -49,7 +48,8 @@ class BootChanges:
     initrd: InitrdWish
     fresh: bool
     new_kernels: bool
-    place: BootPlace
+    boot_id: str
+    boot_at: str
 
     @property
     def makes_parts(self) -> bool:
@@ -77,13 +77,15 @@ def boot_changes(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) ->
     problems.extend(_conflicts(loaded, source, kind, mode, asked))
     problems.raise_any()
     work = _work(loaded, kind, mode, change, initrd)
+    boot = layout.mounted_at("/boot") or layout.mounted_at("/")
     return BootChanges(
         work=work,
         change=change,
         initrd=initrd,
         fresh=fresh,
         new_kernels=changes_kernels(loaded),
-        place=boot_place(layout),
+        boot_id=boot.filesystem.uuid_text if boot and boot.filesystem else "",
+        boot_at="/boot" if layout.mounted_at("/boot") else "/",
     )
 
 

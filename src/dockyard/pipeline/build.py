@@ -25,6 +25,7 @@ from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import (
+    image_size,
     is_placed,
     misnamed,
     output_path,
@@ -173,7 +174,10 @@ def build_image(
     verify: build twice, from nothing, and compare every byte. Raises DockyardError.
     """
     steps = planned.steps
-    target = require_placeable(planned.output, planned.request.inputs, store)
+    is_directory = not planned.request.output.extension
+    target = require_placeable(
+        planned.output, planned.request.inputs, store, directory=is_directory
+    )
     with Hold(store) as hold:
         identity = image_id(planned.request, steps, store)
         placing = not is_placed(identity, target, store)
@@ -222,7 +226,7 @@ def _built(
 ) -> BuiltImage:
     steps = planned.steps
     manifest = store.path(steps.manifest) / MANIFEST
-    found = target.stat()
+    size, used = image_size(target)
     with manifest.open("rb") as lines:
         files = sum(piece.count(b"\n") for piece in iter(lambda: lines.read(_PIECE), b""))
     return BuiltImage(
@@ -231,8 +235,8 @@ def _built(
         format=planned.request.output.format,
         packages=planned.request.source.package_count,
         files=files,
-        size=found.st_size,
-        used=found.st_blocks * 512,
+        size=size,
+        used=used,
         changed=bool(planned.plan.to_run),
         placed=placed,
         verified=verified,

@@ -94,12 +94,8 @@ def image_questions(
         found.append(_command_line(loaded, command_line))
     if words:
         found.append(_words(loaded, words))
-    found += [_partition_table(layout), _partitions(layout)]
-    found += [_verity(device) for _, device in layout.verity]
-    if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
-        found.append(_uki(loaded))
-    if loaded.image.os.bootloader.type is BootloaderType.GRUB:
-        found.append(_grub(loaded))
+    if layout.partitions:
+        found += _disk(loaded, layout)
     for setting in settings:
         found += setting.checks()
     title = "no service is started again and again"
@@ -121,6 +117,17 @@ def image_questions(
             built.every_file,
         )
     return [*found, *own_checks(loaded)]
+
+
+def _disk(loaded: LoadedImage, layout: DiskLayout) -> list[Question]:
+    """What is asked of a disk, and of what boots from it."""
+    found: list[Question] = [_partition_table(layout), _partitions(layout)]
+    found += [_verity(device) for _, device in layout.verity]
+    if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
+        found.append(_uki(loaded))
+    if loaded.image.os.bootloader.type is BootloaderType.GRUB:
+        found.append(_grub(loaded))
+    return found
 
 
 def _paths(settings: Sequence[Setting]) -> set[str]:

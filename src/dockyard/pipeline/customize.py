@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dockyard.config import LoadedImage, check_files, load_image
+from dockyard.disk.command_words import words_of
 from dockyard.disk.layout import NO_DISK
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Position, Problem
@@ -22,6 +23,7 @@ from dockyard.pipeline.existing import DiskSource, read_existing
 from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
+from dockyard.pipeline.live import FORMATS, architecture_problems, live_problems, live_request
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
 from dockyard.pipeline.sealing import sealing_problems
@@ -80,6 +82,8 @@ def read_customization(
     together.extend(missing)
     output = output_of(loaded, overrides.output_format, overrides.level)
     together.get(lambda: format_by_name(output.format))
+    together.extend(live_problems(loaded, output.format))
+    is_live = output.format in FORMATS
     told = not any(each.where == at for each in missing)
     named = together.get(lambda: _input_of(loaded, overrides.input)) if told else None
     hidden = (loaded.path.absolute(), *sorted(placed))
@@ -87,7 +91,11 @@ def read_customization(
     given = _file_of(named, loaded, fetch, together) if named else None
     source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
     layout = layout_of(source) if source else NO_DISK
-    boot = together.get(lambda: boot_changes(loaded, source, layout)) if source else None
+    boot = None
+    if source is not None and is_live:
+        together.extend(architecture_problems(loaded, source.architecture))
+    elif source is not None:
+        boot = together.get(lambda: boot_changes(loaded, source, layout))
     together.raise_any()
     assert settings is not None and source is not None
     assert given is not None
@@ -102,18 +110,26 @@ def read_customization(
     has_disk = Part.DISK in format_by_name(output.format).needs
     together.extend(sealing_problems(loaded, layout if has_disk else NO_DISK))
     together.raise_any()
+    seed = bytes.fromhex(source.digest)
+    live = live_request(loaded, output.format, seed, loaded.name, booted=_booted(source))
     return ImageRequest(
         loaded=loaded,
         source=source,
         settings=replace(settings, record=record),
         layout=layout if has_disk else NO_DISK,
         output=output,
-        command_line=(),
-        seed=bytes.fromhex(source.digest),
+        command_line=live.command_line if live else (),
+        seed=seed,
         origins=origins,
         remarks=together.remarks,
         boot=boot,
+        live=live,
     )
+
+
+def _booted(source: DiskSource) -> tuple[str, ...]:
+    """The words of the kernel command line that an image boots with."""
+    return words_of(source.boot.command_lines[0]) if source.boot.command_lines else ()
 
 
 def _made_of(given: InputFile, source: DiskSource) -> dict[str, Any]:

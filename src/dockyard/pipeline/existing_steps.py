@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dockyard.disk.grub import boot_partition
-from dockyard.disk.partitions import DiskLayout, FileSystemLayout, PartitionLayout
+from dockyard.disk.partitions import FileSystemLayout, PartitionLayout
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
@@ -73,20 +72,16 @@ def kept_steps(
 
 
 def held_by(
-    source: DiskSource, layout: DiskLayout, convert: Step | None, stack: Stack
+    source: DiskSource, convert: Step | None, stack: Stack
 ) -> Callable[[PartitionLayout], Held]:
     """What goes into the file system of each partition that is written anew. stack: the root."""
     disk = disk_of(source)
     places = {str(each.number): (each.start, each.size) for each in source.partitions}
 
-    kind = source.boot.boot_kind
-    read = boot_partition(layout) if kind is not None and kind.by_grub else None
-
     def held(laid: PartitionLayout) -> Held:
         if laid.filesystem is None or not _has_outermost(laid.filesystem):
-            return Held(stack, grub=laid == read)
-        original = Original(disk, *places[laid.key])
-        return Held(stack, grub=laid == read, original=original, disk=convert)
+            return Held(stack)
+        return Held(stack, original=Original(disk, *places[laid.key]), disk=convert)
 
     return held
 

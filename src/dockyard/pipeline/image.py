@@ -14,6 +14,8 @@ from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
 from dockyard.pipeline.filesystem_steps import FileSystemSteps
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
+from dockyard.pipeline.live import LiveRequest
+from dockyard.pipeline.live_steps import LiveSteps, live_steps
 from dockyard.pipeline.loaders import booting
 from dockyard.pipeline.package_steps import packages_step
 from dockyard.pipeline.request import ImageRequest
@@ -33,7 +35,7 @@ class ImageSteps:
     file systems and swap spaces by the key of their partition. Made on request only: expected,
     the step that notes what a check of the running system is to find, and proofs, which read each
     file system back and compare it. boot: None for an image that exists, which
-    brings along what it boots. needs, runs_programs: of the format.
+    brings along what it boots. needs, runs_programs: of the format. live: of a live system.
     """
 
     manifest: Step
@@ -46,6 +48,7 @@ class ImageSteps:
     tools: Step
     needs: frozenset[Part]
     runs_programs: bool
+    live: LiveSteps | None = None
 
     @property
     def parts(self) -> tuple[Step, ...]:
@@ -55,6 +58,13 @@ class ImageSteps:
             Part.DISK: tuple(self.filesystems.values()),
             Part.SYSTEM: (),
         }
+        if self.live is not None:
+            made = (self.live.image, self.live.files)
+            steps |= {
+                Part.KERNEL: (self.live.kernel,),
+                Part.INITRD: (self.live.initrd,),
+                Part.LIVE: tuple(step for step in made if step),
+            }
         if self.boot is not None:
             steps |= {
                 Part.KERNEL: (self.boot.kernel,),
@@ -81,6 +91,8 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
     format_ = format_by_name(request.output.format)
     layers = layers_over(request, packages_step(request, tools), tools)
     whole = merged(ROOT, "Merge the root", layers, request.epoch)
+    if request.live is not None:
+        return _live(request, request.live, whole, tools)
     boot = whole
     if not (request.settings.post_scripts or request.settings.final_scripts):
         shaping = tuple(step for step in layers if step.name in ("packages", "boot-settings"))
@@ -107,19 +119,26 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
 
     root, convert = root_step(source, tools)
     whole = merged(ROOT, "Merge the root", layers_over(request, root, tools), request.epoch)
+    if request.live is not None:
+        return _live(request, request.live, whole, tools)
     disk = Part.DISK in format_by_name(request.output.format).needs
     sealed = sealed_systems(request, whole, tools) if disk else Sealed()
     # What names the root by its hash comes over it, and is on other partitions than that.
     booted = with_entries(request, request.boot, whole, sealed, tools) if request.boot else whole
     systems = FileSystemSteps({}, (), ())
     if disk:
-        systems = with_sealed(
-            request, sealed, held_by(source, request.layout, convert, booted), tools
-        )
+        systems = with_sealed(request, sealed, held_by(source, convert, booted), tools)
         kept = kept_steps(request, source, convert)
         systems = replace(systems, steps={**systems.steps, **kept})
     manifest = _manifest(request, booted, systems.fat, tools, None)
     return _steps(request, booted, systems, None, manifest, tools)
+
+
+def _live(request: ImageRequest, live: LiveRequest, whole: Stack, tools: Step) -> ImageSteps:
+    made = live_steps(request, live, whole, tools)
+    manifest = _manifest(request, made.root, (), tools, None)
+    steps = _steps(request, made.root, FileSystemSteps({}, (), ()), None, manifest, tools)
+    return replace(steps, live=made, proofs=(made.proof,) if made.proof else ())
 
 
 def _steps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem, Severity
-from dockyard.host import files, removal, stopping
+from dockyard.host import files, kernel, removal, stopping
 from dockyard.host.conditions import mode_for_caller
 from dockyard.host.storage import output_refused
 from dockyard.pipeline.request import ImageRequest
@@ -58,8 +59,8 @@ def _write(write: Callable[[Path], tuple[Path, ...]], target: Path) -> None:
         part.mkdir(0o755)
         image, *beside = write(part)
         for path in (*beside, image):  # the image last: when it is there, all is
-            path.chmod(mode_for_caller())
-            path.rename(target if path == image else target.with_name(path.name))
+            _give_to_caller(path)
+            _put(path, target if path == image else target.with_name(path.name))
     except OSError as error:
         raise _not_written(target, error) from error
     except DockyardError as error:
@@ -71,6 +72,25 @@ def _write(write: Callable[[Path], tuple[Path, ...]], target: Path) -> None:
     finally:
         with stopping.clearing(), suppress(OSError, DockyardError):
             removal.remove_tree(part)
+
+
+def _give_to_caller(path: Path) -> None:
+    mode = mode_for_caller()
+    if path.is_dir():
+        for each in path.rglob("*"):
+            each.chmod(mode | (mode & 0o444) >> 2 if each.is_dir() else mode)
+        mode |= (mode & 0o444) >> 2
+    path.chmod(mode)
+
+
+def _put(path: Path, target: Path) -> None:
+    """Give what was made its name, in one move. A directory that is replaced takes the place of
+    the new one, and is removed with it.
+    """
+    if path.is_dir() and target.is_dir():
+        kernel.exchange(path, target)
+    else:
+        path.rename(target)
 
 
 def _not_written(target: Path, error: OSError) -> DockyardError:
@@ -86,8 +106,9 @@ def _not_written(target: Path, error: OSError) -> DockyardError:
 
 
 def image_digest(target: Path, store: Store) -> str:
-    """The SHA-256 of an image that was placed, in hex. It is read, holes and all, for the first who
-    asks: the zeros of the holes take several times as long as all that is in the image.
+    """The SHA-256 of an image that was placed, in hex: of a directory, that of the lines that
+    sha256sum(1) prints of its files. It is read, holes and all, for the first who asks: the zeros
+    of the holes take several times as long as all that is in the image.
     """
     name = str(target.absolute())
     stamp = _stamp(target, name)
@@ -96,11 +117,26 @@ def image_digest(target: Path, store: Store) -> str:
         kept = known.get(name)
         if isinstance(kept, dict) and stamp is not None and kept["stamp"] == stamp:
             return str(kept["sha256"])
-        found = files.digest(target)
+        found = _directory_digest(target) if target.is_dir() else files.digest(target)
         placed = store.record(_RECORD)
         entries = {path: row for path, row in known.items() if path in placed}
         store.keep_record(_DIGESTS, {**entries, name: {"stamp": stamp, "sha256": found}})
         return found
+
+
+def _directory_digest(target: Path) -> str:
+    lines = (f"{files.digest(path)}  {path.relative_to(target)}\n" for path in _files(target))
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _files(target: Path) -> list[Path]:
+    return sorted(path for path in target.rglob("*") if not path.is_dir())
+
+
+def image_size(target: Path) -> tuple[int, int]:
+    """Bytes of an image, and of those the ones that are no holes."""
+    found = [path.stat() for path in (_files(target) if target.is_dir() else [target])]
+    return sum(each.st_size for each in found), sum(each.st_blocks * 512 for each in found)
 
 
 def placed_files(store: Store) -> frozenset[Path]:
@@ -114,7 +150,9 @@ def _stamp(target: Path, result: str) -> dict[str, object] | None:
         found = target.stat()
     except OSError:
         return None
+    inside = {"files": _inside(target)} if stat.S_ISDIR(found.st_mode) else {}
     return {
+        **inside,
         "result": result,
         "inode": found.st_ino,
         "size": found.st_size,
@@ -123,26 +161,45 @@ def _stamp(target: Path, result: str) -> dict[str, object] | None:
     }
 
 
-def require_placeable(target: Path, inputs: Sequence[Path], store: Store) -> Path:
+def _inside(target: Path) -> str:
+    """What changes when something in a directory does."""
+    made = hashlib.sha256()
+    for path in sorted(target.rglob("*")):
+        found = path.lstat()
+        told = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        made.update(f"{path.relative_to(target)}\0{told}\0".encode(errors="surrogateescape"))
+    return made.hexdigest()
+
+
+def require_placeable(
+    target: Path, inputs: Sequence[Path], store: Store, *, directory: bool = False
+) -> Path:
     """Where a path leads, when an image may be put there: a new name, or a regular file that is
     nothing the image is made of.
 
-    inputs: what it is made of. Raises DockyardError for anything else, before any work.
+    inputs: what it is made of. directory: the image is one; it may replace one that was put there
+    as an image and not touched since, or that is empty. Raises DockyardError for anything else,
+    before any work.
     """
-    problem = _unplaceable(target, inputs, store)
+    problem = _unplaceable(target, inputs, store, directory)
     if problem is not None:
         fix = "choose a new name, or an image to replace, with --output-image-file"
         raise DockyardError(Problem("build.output", problem, str(target), fix=fix))
     return target.resolve()
 
 
-def _unplaceable(target: Path, inputs: Sequence[Path], store: Store) -> str | None:
+def _unplaceable(target: Path, inputs: Sequence[Path], store: Store, directory: bool) -> str | None:
     try:
         real = target.resolve()
         found = target.stat() if target.exists() else None
     except (OSError, RuntimeError) as error:  # a loop of links
         return f"the image cannot be put there: {error}"
-    if found is not None and not stat.S_ISREG(found.st_mode):
+    if found is not None and directory:
+        if not stat.S_ISDIR(found.st_mode):
+            return f"the image is a directory, and would replace {_kind(found.st_mode)}"
+        if any(real.iterdir()) and not _is_as_placed(real, store):
+            return "the image would replace a directory with files that are not its own"
+    elif found is not None and not stat.S_ISREG(found.st_mode):
         return f"the image would replace {_kind(found.st_mode)}"
     if real.is_relative_to(store.root.resolve()):
         return "the image cannot be put into the store"
@@ -161,8 +218,14 @@ def _unplaceable(target: Path, inputs: Sequence[Path], store: Store) -> str | No
     return None
 
 
+def _is_as_placed(target: Path, store: Store) -> bool:
+    known = store.record(_RECORD).get(str(target))
+    return isinstance(known, dict) and known == _stamp(target, str(known.get("result")))
+
+
 def _kind(mode: int) -> str:
     kinds = {
+        stat.S_IFREG: "a file",
         stat.S_IFDIR: "a directory",
         stat.S_IFIFO: "a FIFO",
         stat.S_IFSOCK: "a socket",

@@ -12,6 +12,7 @@ from dockyard.pipeline.build import PlannedImage
 from dockyard.pipeline.checks import Built, image_questions
 from dockyard.pipeline.expected import Expected
 from dockyard.pipeline.layer_steps import mounts_of
+from dockyard.pipeline.live_steps import live_settings
 from dockyard.pipeline.source import PackageSource
 from dockyard.tree.check import Question
 
@@ -39,7 +40,12 @@ def questions_of(
     return image_questions(
         request.loaded,
         request.source.lock.packages if isinstance(request.source, PackageSource) else None,
-        (*request.settings.settings, *request.settings.record, *mounts_of(request)),
+        (
+            *request.settings.settings,
+            *request.settings.record,
+            *mounts_of(request),
+            *live_settings(request),
+        ),
         command_line,
         request.layout,
         request.family,

@@ -32,6 +32,13 @@ from dockyard.packages.sources import image_repositories, image_request, lock_pa
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.grub_problems import grub_problems
+from dockyard.pipeline.live import (
+    FORMATS,
+    LiveRequest,
+    architecture_problems,
+    live_problems,
+    live_request,
+)
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.read_only import read_only_problems
 from dockyard.pipeline.sealing import sealing_problems
@@ -91,7 +98,7 @@ class ImageRequest:
     of the kernel command line. seed: decides every id of the disk (see docs/decisions/0008).
     origins: where what is not in the store is fetched from. remarks: warnings and notes about the
     input, to be shown once before the work. boot: what changes about how an image that exists
-    boots.
+    boots. live: what a live system is asked for; None for others.
     """
 
     loaded: LoadedImage
@@ -104,6 +111,7 @@ class ImageRequest:
     origins: Origins
     remarks: tuple[Problem, ...] = ()
     boot: BootChanges | None = None
+    live: LiveRequest | None = None
 
     @property
     def name(self) -> str:
@@ -172,6 +180,8 @@ def read_request(
         together.extend(sealing_problems(loaded, layout))
     together.raise_any()
     assert distro and layout and settings
+    if output.format in FORMATS:
+        together.extend(architecture_problems(loaded, distro.distro.architecture))
     source = _source(loaded, distro, store, origins, rpm_sources, together)
     _judge_packages(loaded, distro, source, settings, layout, output, together)
     lock = source.lock
@@ -180,16 +190,19 @@ def read_request(
     together.raise_any()
     keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
     extra = loaded.image.os.kernel_command_line.extra_command_line
+    live = live_request(loaded, output.format, seed, distro.distro.title or distro.distro.name)
+    words = tuple(kernel_command_line(layout, extra).split(" ")) if has_disk else ()
     return ImageRequest(
         loaded=loaded,
         source=source,
         settings=replace(settings, settings=(*keys, *settings.settings)),
         layout=layout,
         output=output,
-        command_line=tuple(kernel_command_line(layout, extra).split(" ")) if has_disk else (),
+        command_line=live.command_line if live else words,
         seed=seed,
         origins=origins,
         remarks=together.remarks,
+        live=live,
     )
 
 
@@ -206,6 +219,7 @@ def _judge_file(loaded: LoadedImage, output: Output, together: Together) -> bool
     has_disk = needs_disk(loaded, output.format) if known else bool(loaded.image.storage.disks)
     together.extend(not_buildable(loaded, needs_disk=has_disk))
     together.extend(not_acted_on(loaded))
+    together.extend(live_problems(loaded, output.format))
     together.extend(check_files(loaded))
     together.raise_any()
     return has_disk

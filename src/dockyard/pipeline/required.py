@@ -50,6 +50,10 @@ def require_parts(request: ImageRequest) -> None:
 
 
 def _wanted(request: ImageRequest) -> dict[str, str]:
+    if request.live is not None:
+        if request.live.full_os:
+            return {"/usr/lib/systemd/systemd": "every system"}
+        return requirements(InitrdOptions("", (), features=request.live.features))
     wanted = wanted_parts(request.layout, request.loaded.image.os.initrd)
     loader = request.family.by_grub
     if loader is not None and loader_type(request) is BootloaderType.GRUB:

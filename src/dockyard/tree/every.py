@@ -9,6 +9,7 @@ from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileS
 from dockyard.tree.fstab import FstabSetting
 from dockyard.tree.history import HistorySetting
 from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.live import LiveSetting
 from dockyard.tree.modules import ModuleSetting
 from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.services import ServiceSetting
@@ -21,6 +22,7 @@ AnySetting: TypeAlias = (
     | GroupSetting
     | HistorySetting
     | HostnameSetting
+    | LiveSetting
     | ModuleSetting
     | ScriptSetting
     | ServiceSetting

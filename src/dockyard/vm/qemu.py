@@ -1,5 +1,5 @@
-"""The command line of QEMU: a q35 machine with UEFI firmware, one disk, one network card, and
-nothing that is not asked for.
+"""The command line of QEMU: a q35 machine with UEFI firmware or a BIOS, one disk or CD, one network
+card, and nothing that is not asked for.
 
 The disk is opened with `snapshot=on` unless it is to be kept: what the guest writes goes to a
 temporary file and the image never changes. Options are documented in qemu-system(1).
@@ -37,11 +37,14 @@ _DRIVERS = {
     "vhd": "format=vpc,force_size_calc=current_size",
     "vhd-fixed": "format=vpc,force_size_calc=current_size",
     "vhdx": "format=vhdx",
+    "iso": "format=raw",
 }
+_ISO_MAGIC_AT = 0x8001
 _BUSES = {
     "virtio": "virtio-blk-pci,drive=disk,bootindex=1",
     "nvme": "nvme,drive=disk,serial=dockyard,bootindex=1",
     "sata": "ide-hd,drive=disk,bootindex=1",
+    "cdrom": "scsi-cd,drive=disk,bootindex=1",
 }
 
 
@@ -73,6 +76,8 @@ class Machine:
 
     memory: bytes. cpu: a processor model of QEMU's; empty for the one that suits the accelerator:
     the host's under KVM, and a plain one under TCG, where most features are paid for in time.
+    bus: what the disk is attached to; empty for a CD drive where the image is an ISO, else virtio.
+    bios: started by a BIOS, not by UEFI firmware.
     network: whether the network card has a way out; without, DHCP answers it and nobody else, but
     for what `forwards` lead in.
     """
@@ -81,11 +86,12 @@ class Machine:
     memory: int = 2048 * MEBIBYTE
     cpus: int = 2
     cpu: str = ""
-    bus: str = "virtio"
+    bus: str = ""
     network: bool = False
     forwards: tuple[Forward, ...] = ()
     secure_boot: bool = False
     architecture: Architecture = Architecture.X86_64
+    bios: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +154,15 @@ def detect_format(path: Path) -> str:
         size = file.seek(0, 2)
         file.seek(max(0, size - 512))
         foot = file.read(8)
+        file.seek(_ISO_MAGIC_AT)
+        magic = file.read(5)
     if head.startswith(b"QFI\xfb"):
         return "qcow2"
     if head == b"vhdxfile":
         return "vhdx"
-    return "vhd" if b"conectix" in (head, foot) else "raw"
+    if b"conectix" in (head, foot):
+        return "vhd"
+    return "iso" if magic == b"CD001" else "raw"
 
 
 def command(
@@ -177,7 +187,7 @@ def command(
         "none",
     ]
     argv += _processor(machine)
-    argv += _firmware(machine, firmware)
+    argv += [] if machine.bios else _firmware(machine, firmware)
     argv += _disk(machine, disk) if disk else []
     argv += ["-device", "virtio-rng-pci", "-device", "pvpanic-pci"]
     argv += _network(machine)
@@ -190,7 +200,8 @@ def command(
 def _processor(machine: Machine) -> list[str]:
     model = machine.cpu or ("host" if machine.accel is Accel.KVM else _PLAIN_PROCESSOR)
     board = machine.architecture.names.board
-    options = [board, *(each for each in _WITHOUT.get(board, ()) if machine.bus not in each)]
+    bus = machine.bus or "virtio"
+    options = [board, *(each for each in _WITHOUT.get(board, ()) if bus not in each)]
     options += ["smm=on"] if machine.secure_boot else []
     return [
         *("-machine", ",".join(options), "-accel", machine.accel.value, "-cpu", model),
@@ -209,10 +220,15 @@ def _firmware(machine: Machine, firmware: Firmware) -> list[str]:
 
 def _disk(machine: Machine, disk: Disk) -> list[str]:
     check_format(disk)
+    bus = machine.bus or ("cdrom" if disk.format == "iso" else "virtio")
     snapshot = "off" if disk.kept else "on"
-    where = f"if=none,id=disk,snapshot={snapshot},cache=unsafe,{_DRIVERS[disk.format]}"
+    changes = f"snapshot={snapshot},cache=unsafe"
+    controller: list[str] = []
+    if bus == "cdrom":
+        changes, controller = "media=cdrom,readonly=on", ["-device", "virtio-scsi-pci"]
+    where = f"if=none,id=disk,{changes},{_DRIVERS[disk.format]}"
     path = _escaped(str(disk.path))
-    return ["-drive", f"{where},file={path}", "-device", _BUSES[machine.bus]]
+    return [*controller, "-drive", f"{where},file={path}", "-device", _BUSES[bus]]
 
 
 def _network(machine: Machine) -> list[str]:

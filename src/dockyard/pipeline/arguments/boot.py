@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dockyard.disk.command_words import CommandLineChange
-from dockyard.disk.grub import BootPlace
 from dockyard.engine.codec import Beside
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
@@ -66,8 +65,8 @@ class PrepareBoot:
 @dataclass(frozen=True, slots=True)
 class ChangeEntries:
     """found: what stands for `{NAME}` in words. parts, fresh: see PrepareBoot. new_kernels: whether
-    there may be others than the entries are of. place: where GRUB
-    finds /boot. loader: of UKIs.
+    there may be others than the entries are of. boot_id: the UUID of
+    the file system that has /boot, boot_at: where that is mounted. loader: of UKIs.
     """
 
     work: BootWork
@@ -75,7 +74,8 @@ class ChangeEntries:
     fresh: bool
     new_kernels: bool
     parts: Beside[str]
-    place: BootPlace
+    boot_id: str
+    boot_at: str
     loader: BootLoader
     architecture: Architecture
     below: Beside[tuple[str, ...]]

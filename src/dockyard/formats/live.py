@@ -1,0 +1,92 @@
+"""What live media are made of, whether they are burned, copied to a stick or served by a network.
+
+Where things are on a medium, which is where Image Customizer has them: `liveos/rootfs.img` is the
+root, `boot/` has kernel, initrd and the menu. `liveos/medium.json` keeps what was asked for of the
+medium alone, so that it is not lost when the medium is customized again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dockyard.archive import Archive, Entry, Kind
+from dockyard.disk import grub_images
+from dockyard.disk.identity import derive
+from dockyard.filesystems import FilesystemSpec, by_name
+from dockyard.formats.parts import LivePart, Parts
+from dockyard.host.sandbox import Tools
+from dockyard.initrd.live import IMAGE
+
+KERNEL = "boot/vmlinuz"
+INITRD = "boot/initrd.img"
+SAVED = "liveos/medium.json"
+ROOT = IMAGE
+LOADER = "EFI/BOOT/BOOTX64.EFI"
+_EFI = "boot/grub/efi.img"
+_BIOS = "boot/grub/bios.img"
+_VERSION = 1
+_LOADER_SPACE = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Boots:
+    """What an ISO boots with: images for El Torito (UEFI: a FAT file system; BIOS: a program), by
+    their paths on the medium.
+    """
+
+    uefi: str = _EFI
+    bios: str = _BIOS
+
+
+def lay_out(parts: Parts, into: Path, tools: Tools) -> dict[str, Path]:
+    """Make the files of an ISO that are no parts, in an empty directory; gives where everything on
+    the medium is on the host, by its path on the medium.
+    """
+    live = live_of(parts)
+    loader, bios, efi = into / "loader", into / "bios", into / "efi"
+    grub_images.make_grub(loader, grub_images.UEFI, live.label, tools)
+    grub_images.make_grub(bios, grub_images.BIOS, live.label, tools)
+    _write_esp(parts, loader, efi, tools)
+    menu, saved = into / "menu", into / "saved"
+    words = live.medium_words
+    menu.write_text(grub_images.menu(live.title, f"/{KERNEL}", f"/{INITRD}", words))
+    saved.write_text(json.dumps({"version": _VERSION, **live.saved}, indent=2) + "\n")
+    assert parts.kernel is not None and parts.initrd is not None
+    found = {
+        KERNEL: parts.kernel,
+        INITRD: parts.initrd,
+        grub_images.MENU: menu,
+        LOADER: loader,
+        _EFI: efi,
+        _BIOS: bios,
+        SAVED: saved,
+        **({ROOT: live.root} if live.root else {}),
+    }
+    return {**found, **live.files}
+
+
+def live_of(parts: Parts) -> LivePart:
+    """What makes parts those of a live medium."""
+    assert parts.live is not None
+    return parts.live
+
+
+def saved_of(text: bytes) -> Mapping[str, Any]:
+    """What a medium keeps of what was asked for. Raises ValueError for what we have not written."""
+    found = json.loads(text)
+    if not isinstance(found, dict) or found.get("version") != _VERSION:
+        raise ValueError("it is of another version")
+    return found
+
+
+def _write_esp(parts: Parts, loader: Path, out: Path, tools: Tools) -> None:
+    """The file system that UEFI starts from, whether the medium is a CD or a stick."""
+    path = LOADER.encode()
+    entry = Entry(path, Kind.FILE, 0o755, mtime_ns=parts.epoch * 10**9)
+    content = Archive.from_entries([entry], {path: loader})
+    spec = FilesystemSpec(derive(parts.seed, "medium", "esp"), "LIVE", parts.epoch)
+    by_name("vfat").write(content, out, _LOADER_SPACE, spec, tools)

@@ -1,0 +1,93 @@
+"""Live media: what is on them, and what programs of others find there."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from image_parts import content, parts
+
+from dockyard.formats import Parts, by_name
+from dockyard.host.sandbox import Tools
+
+pytestmark = pytest.mark.build
+
+MEDIUM = {
+    *("boot/vmlinuz", "boot/initrd.img", "boot/grub/grub.cfg", "liveos/rootfs.img"),
+    *("boot/grub/efi.img", "boot/grub/bios.img", "EFI/BOOT/BOOTX64.EFI"),
+    *("liveos/medium.json", "docs/extra = \\more"),
+}
+SERVED = {
+    *("vmlinuz", "initrd.img", "bootx64.efi", "pxegrub.0", "boot/grub/grub.cfg", "image.iso"),
+    "docs/extra = \\more",
+}
+
+
+def written(name: str, given: Parts, tools: Tools) -> Path:
+    assert given.kernel is not None
+    out = given.kernel.with_name("out")
+    out.mkdir(exist_ok=True)
+    (image,) = by_name(name).write(given, out, tools)
+    return image
+
+
+def full_os(given: Parts) -> Parts:
+    assert given.live is not None
+    return replace(given, live=replace(given.live, root=None, network_words=("quiet",)))
+
+
+def listed(image: Path, tools: Tools, *words: str) -> str:
+    """What xorriso says of a medium."""
+    return tools.run(["xorriso", "-indev", str(image), *words], read=[image]).stdout.decode()
+
+
+def names(image: Path, tools: Tools) -> set[str]:
+    said = listed(image, tools, "-find", "/", "-type", "f")
+    return {line[2:-1] for line in said.splitlines() if line.startswith("'/")}
+
+
+def test_a_medium_has_everything_and_boots_in_four_ways(tools: Tools, tmp_path: Path) -> None:
+    image = written("iso", parts(tmp_path), tools)
+    assert names(image, tools) == MEDIUM
+    said = listed(
+        image, tools, "-report_el_torito", "plain", "-report_system_area", "plain", "-toc"
+    )
+    assert "WEB_1A2B3C4D" in said
+    assert "El Torito boot img :   1  BIOS" in said and "El Torito boot img :   2  UEFI" in said
+    assert "grub2-mbr" in said and "GPT partition path :   2  /boot/grub/efi.img" in said
+
+
+def test_a_medium_whose_initrd_is_the_system_has_no_root(tools: Tools, tmp_path: Path) -> None:
+    image = written("iso", full_os(parts(tmp_path)), tools)
+    assert names(image, tools) == MEDIUM - {"liveos/rootfs.img"}
+
+
+def test_what_is_served_has_the_medium_where_it_is_fetched(tools: Tools, tmp_path: Path) -> None:
+    given = parts(tmp_path)
+    image = written("pxe-dir", given, tools)
+    found = {str(path.relative_to(image)) for path in image.rglob("*") if path.is_file()}
+    assert found == SERVED
+    menu = (image / "boot/grub/grub.cfg").read_text()
+    assert "linux /vmlinuz root=live:http://10.0.0.1/image.iso" in menu
+    assert "initrd /initrd.img" in menu
+    assert names(image / "image.iso", tools) == MEDIUM
+    alone = written("iso", given, tools)
+    assert alone.read_bytes() == (image / "image.iso").read_bytes()
+
+
+def test_a_tar_has_what_the_directory_has(tools: Tools, tmp_path: Path) -> None:
+    given = full_os(parts(tmp_path))
+    folder, packed = written("pxe-dir", given, tools), written("pxe-tar", given, tools)
+    with tarfile.open(packed) as tar:
+        assert {each.uid for each in tar} == {0} and {each.mtime for each in tar} == {given.epoch}
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    assert content(tmp_path / "unpacked") == content(folder)
+    assert not (folder / "image.iso").exists()
+
+
+def test_menus_are_read_by_grub(tools: Tools, tmp_path: Path) -> None:
+    folder = written("pxe-dir", parts(tmp_path), tools)
+    menu = folder / "boot/grub/grub.cfg"
+    tools.run(["grub-script-check", str(menu)], read=[menu])
