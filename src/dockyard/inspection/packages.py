@@ -1,25 +1,30 @@
 """The packages of a tree, from the database of its package manager.
 
-rpm: `rpmdb.sqlite`, whose table Packages has each package's header (rpm's docs/manual); dpkg: the
-paragraphs of `status`, and of `status.d` in images without a package manager.
+rpm: `rpmdb.sqlite`, whose table Packages has each package's header (rpm's docs/manual), or
+`Packages.db`, see `ndb`; dpkg: the paragraphs of `status`, and of `status.d` in images without a
+package manager.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import total_ordering
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.inspection import ndb
 from dockyard.inspection.tree import Tree
 from dockyard.model.family import databases
 from dockyard.model.packages import PackageKind
 from dockyard.packages.deb.control import paragraphs
-from dockyard.packages.rpm.header import MAGIC, MalformedHeader, Tag, parse
+from dockyard.packages.rpm.header import MAGIC, Header, MalformedHeader, Tag, parse
+from dockyard.packages.rpm.reader import evr_of
 
 _SQLITE = "rpmdb.sqlite"
-_OLDER = {"Packages": "Berkeley DB", "Packages.db": "ndb"}
+_NDB = "Packages.db"
+_OLDER = "Packages"
 _TAGS = frozenset((Tag.NAME, Tag.EPOCH, Tag.VERSION, Tag.RELEASE, Tag.ARCH, Tag.SIZE, Tag.LICENSE))
 _MOST = 1 << 30  # bytes of a database
 _KEYS = "gpg-pubkey"
@@ -53,16 +58,54 @@ class PackageDatabase:
     packages: tuple[InstalledPackage, ...]
 
 
-def installed(tree: Tree) -> PackageDatabase:
-    """The packages of a tree. Raises DockyardError for a database that cannot be read."""
+@dataclass(frozen=True, slots=True)
+class RpmDatabase:
+    """The database of rpm. place: its directory. backend: its kind, as rpm calls it. file: the one
+    with the headers of packages, each of which begins after the magic number.
+    """
+
+    place: str
+    backend: str
+    file: str
+    headers: tuple[bytes, ...]
+
+    def parsed(self, tags: frozenset[Tag]) -> Iterator[Header]:
+        """Each package by these tags; keys of signatures are none. Raises DockyardError."""
+        try:
+            for data in self.headers:
+                header, _ = parse(MAGIC + data, 0, tags | {Tag.NAME})
+                if header.text(Tag.NAME) != _KEYS:
+                    yield header
+        except (MalformedHeader, TypeError, ValueError) as error:
+            raise _unreadable(self.file, f"it is damaged ({error})") from error
+
+
+def rpm_database(tree: Tree) -> RpmDatabase | None:
+    """The database of rpm in a tree; None where there is none. Raises DockyardError for one that
+    cannot be read.
+    """
     for place in databases(PackageKind.RPM):
         data = tree.whole(f"{place}/{_SQLITE}", _MOST)
         if data is not None:
-            found = _of_rpm(data, f"{place}/{_SQLITE}", _wal(tree, place))
-            return PackageDatabase(PackageKind.RPM, place, tuple(sorted(found)))
-        for name, kind in _OLDER.items():
-            if tree.entry(f"{place}/{name}"):
-                raise _unreadable(f"{place}/{name}", f"it is of the older kind {kind}")
+            file = f"{place}/{_SQLITE}"
+            return RpmDatabase(place, "sqlite", file, _of_sqlite(data, file, _wal(tree, place)))
+        data = tree.whole(f"{place}/{_NDB}", _MOST)
+        if data is not None:
+            try:
+                found = tuple(ndb.headers(data))
+            except ndb.Damaged as error:
+                raise _unreadable(f"{place}/{_NDB}", f"it is damaged ({error})") from error
+            return RpmDatabase(place, "ndb", f"{place}/{_NDB}", found)
+        if tree.entry(f"{place}/{_OLDER}"):
+            raise _unreadable(f"{place}/{_OLDER}", "it is of the older kind Berkeley DB")
+    return None
+
+
+def installed(tree: Tree) -> PackageDatabase:
+    """The packages of a tree. Raises DockyardError for a database that cannot be read."""
+    if (database := rpm_database(tree)) is not None:
+        listed = tuple(sorted(map(_of_header, database.parsed(_TAGS))))
+        return PackageDatabase(PackageKind.RPM, database.place, listed)
     for place in databases(PackageKind.DEB):
         below = f"{place}/status.d"
         if tree.entry(f"{place}/status") or tree.entry(below):
@@ -82,34 +125,30 @@ def _wal(tree: Tree, place: str) -> bool:
     return entry is not None and entry.size > 0
 
 
-def _of_rpm(data: bytes, where: str, has_wal: bool) -> list[InstalledPackage]:
+def _of_sqlite(data: bytes, where: str, has_wal: bool) -> tuple[bytes, ...]:
     if has_wal:
         raise _unreadable(where, "its write-ahead log was not written back: the system was not "
                           "shut down in order")  # fmt: skip
-    found = []
     try:
         with closing(sqlite3.connect(":memory:")) as database:
             # A database that was kept in WAL mode cannot be opened from memory.
             database.deserialize(data[:18] + b"\1\1" + data[20:])
-            for (blob,) in database.execute("SELECT blob FROM Packages"):
-                header, _ = parse(MAGIC + blob, 0, _TAGS)
-                name = header.text(Tag.NAME)
-                if name == _KEYS:
-                    continue
-                epoch = header.numbers(Tag.EPOCH)
-                version = f"{header.text(Tag.VERSION)}-{header.text(Tag.RELEASE)}"
-                found.append(
-                    InstalledPackage(
-                        name,
-                        f"{epoch[0]}:{version}" if epoch and epoch[0] else version,
-                        header.text(Tag.ARCH),
-                        sum(header.numbers(Tag.SIZE)[:1]),
-                        header.text(Tag.LICENSE),
-                    )
-                )
-    except (sqlite3.Error, MalformedHeader, TypeError, ValueError) as error:
+            rows = database.execute("SELECT blob FROM Packages ORDER BY hnum").fetchall()
+    except (sqlite3.Error, TypeError, ValueError) as error:
         raise _unreadable(where, f"it is damaged ({error})") from error
-    return found
+    if not all(isinstance(blob, bytes) for (blob,) in rows):
+        raise _unreadable(where, "it is damaged (a package is no header)")
+    return tuple(blob for (blob,) in rows)
+
+
+def _of_header(header: Header) -> InstalledPackage:
+    return InstalledPackage(
+        header.text(Tag.NAME),
+        evr_of(header),
+        header.text(Tag.ARCH),
+        header.number(Tag.SIZE),
+        header.text(Tag.LICENSE),
+    )
 
 
 def _of_dpkg(text: str) -> list[InstalledPackage]:
