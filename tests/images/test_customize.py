@@ -140,7 +140,7 @@ def test_partitions_that_are_no_mounted_file_system_and_boot_code_are_kept(
 def test_all_mistakes_are_told_before_anything_is_copied(published: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(
-        "os:\n  packages: {install: [vim]}\n  bootloader: {resetType: hard-reset}\n"
+        "os:\n  bootloader: {type: grub}\n"
         "  additionalFiles: [{source: missing, destination: /etc/x}]\n"
     )
     short = tmp_path / "short.raw"
@@ -148,7 +148,7 @@ def test_all_mistakes_are_told_before_anything_is_copied(published: Path, tmp_pa
     words = ("--config-file", config, "--image-file", short, "--output-image-file", tmp_path / "o")
     done = run_dockyard("customize", *words, check=False)
     assert done.status == 1
-    for said in ("os.packages.install", "os.bootloader.resetType", "missing", "7 bytes"):
+    for said in ("os.bootloader.type", "missing", "7 bytes"):
         assert said in done.stderr
     image = base(tmp_path / "base.raw")
     config.write_text("os: {hostname: x}\n")

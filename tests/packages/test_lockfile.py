@@ -93,8 +93,13 @@ locks = st.builds(
     packages=st.lists(pins, max_size=5, unique_by=lambda p: p.key).map(lambda v: tuple(sorted(v))),
     tools=st.lists(pins, max_size=3, unique_by=lambda p: p.key).map(lambda v: tuple(sorted(v))),
 )
-changes = st.builds(lambda lock, digest, removed: replace(lock, installed=digest, removed=removed),
-                    locks, digests, texts)  # fmt: skip
+changes = st.builds(
+    lambda lock, digest, gone, newest: replace(lock, installed=digest, removed=gone, newest=newest),
+    locks,
+    digests,
+    texts,
+    st.integers(0, 2**40),
+)
 
 
 @given(locks | changes)

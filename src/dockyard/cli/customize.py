@@ -22,6 +22,7 @@ from dockyard.cli.options import (
     jobs_option,
     origin_options,
     origins_of,
+    package_source_options,
     progress_option,
     store_option,
 )
@@ -40,6 +41,7 @@ from dockyard.cli.verb import Verb, remark
 @output_file_option
 @output_format_option
 @cosi_level_option
+@package_source_options
 @origin_options
 @store_option
 @jobs_option
@@ -56,6 +58,9 @@ def command(
     output_image_file: Path | None,
     output_image_format: str | None,
     cosi_compression_level: int | None,
+    rpm_source: tuple[Path, ...],
+    disable_base_image_rpm_repos: bool,
+    package_snapshot_time: str,
     store: Path,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
@@ -81,7 +86,15 @@ def command(
     kept, origins = Store(store), origins_of(debian_mirror, mirror_dir)
     remark(without_part(store, build_dir, tools_dir, setfiles_context))
     given = input_of(image_file, image_source)
-    overrides = Overrides(given, output_image_file, output_image_format, cosi_compression_level)
+    overrides = Overrides(
+        given,
+        output_image_file,
+        output_image_format,
+        cosi_compression_level,
+        rpm_source,
+        disable_base_image_rpm_repos,
+        package_snapshot_time,
+    )
     registries = registries_of(store, image_cache_dir, progress)
     planned = plan_customization(config_file, kept, origins, overrides, registries)
     remark(planned.remarks)

@@ -183,6 +183,50 @@ def rpm_source_option(command: Command) -> Command:
     )(command)
 
 
+def package_source_options(command: Command) -> Command:
+    """`--rpm-source`, `--disable-base-image-rpm-repos` and `--package-snapshot-time`, for an image
+    that exists.
+    """
+    for decorate in (
+        snapshot_time_option,
+        click.option(
+            "--disable-base-image-rpm-repos",
+            is_flag=True,
+            help="Take no packages from the repositories that the image itself is set up for.",
+        ),
+        click.option(
+            "--rpm-source",
+            type=click.Path(exists=True, path_type=Path),
+            multiple=True,
+            help="A directory of RPMs or a .repo file to take packages from, too; one with the id "
+            "of a repository of the image takes its place.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def snapshot_time_option(command: Command) -> Command:
+    """`--package-snapshot-time`."""
+    return click.option(
+        "--package-snapshot-time",
+        default="",
+        metavar="TIME",
+        callback=_time,
+        help="Take only packages that were published until then: YYYY-MM-DD, or an RFC 3339 time. "
+        "Default: os.packages.snapshotTime of the file.",
+    )(command)
+
+
+def _time(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from dockyard.config.scalars import is_time
+
+    if value and not is_time(value):
+        what = f"{value!r} is no time; write 2025-05-20, or 2025-05-20T23:59:59Z"
+        raise click.BadParameter(what, context, parameter)
+    return value
+
+
 def origins_of(debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...]) -> Origins:
     """Where packages are fetched from: what the options say, else as the host is set up."""
     from dockyard.packages.deb.sources import Origins

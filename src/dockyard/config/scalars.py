@@ -169,18 +169,23 @@ def read_enum_or_guid(node: Scalar, shape: Shape) -> object:
         raise
 
 
-def read_date(node: Scalar, shape: Shape) -> str:
-    text = node.text
+def is_time(text: str) -> bool:
+    """Whether a text is a day, or an RFC 3339 time."""
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             date.fromisoformat(text)
-            return text
+            return True
         if re.fullmatch(_RFC3339, text):
             datetime.fromisoformat(text)
-            return text
+            return True
     except ValueError:
         pass
-    if text == "":
+    return False
+
+
+def read_date(node: Scalar, shape: Shape) -> str:
+    text = node.text
+    if text == "" or is_time(text):
         return text
     raise Unreadable(
         "config.time",

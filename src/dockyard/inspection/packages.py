@@ -77,7 +77,10 @@ class RpmDatabase:
                 if header.text(Tag.NAME) != _KEYS:
                     yield header
         except (MalformedHeader, TypeError, ValueError) as error:
-            raise _unreadable(self.file, f"it is damaged ({error})") from error
+            raise self.damaged(str(error)) from error
+
+    def damaged(self, why: str) -> DockyardError:
+        return _unreadable(self.file, f"it is damaged ({why})")
 
 
 def rpm_database(tree: Tree) -> RpmDatabase | None:

@@ -181,6 +181,12 @@ def _settle_first_boot(files: InRoot) -> None:
 
 
 def _remove_volatile(root: Path, files: InRoot, packaging: Packaging) -> None:
+    _remove_files(files, packaging)
+    for name in _EMPTIED:
+        _empty(root, name)
+
+
+def _remove_files(files: InRoot, packaging: Packaging) -> None:
     for path in (*_VOLATILE, *packaging.volatile):
         directory, _, pattern = path.rpartition("/")
         for name in files.names(directory):
@@ -188,8 +194,16 @@ def _remove_volatile(root: Path, files: InRoot, packaging: Packaging) -> None:
                 found = files.lstat(f"{directory}/{name}")
                 if found and stat.S_ISREG(found.st_mode):
                     files.remove(f"{directory}/{name}")
+
+
+def remove_written(upper: Path, packaging: Packaging) -> None:
+    """Remove from the upper directory of an overlay what programs wrote that differs from run to
+    run, and what is empty in an image; what the tree below has of these comes to light again.
+    """
+    with InRoot(upper) as files:
+        _remove_files(files, packaging)
     for name in _EMPTIED:
-        _empty(root, name)
+        _empty(upper, name)
 
 
 def _empty(root: Path, name: str) -> None:

@@ -110,7 +110,7 @@ class Request:
     install: names, globs, NEVRAs, provides or absolute paths, sorted, each once.
     remove, update: likewise, of what is installed. update_all: update whatever is installed.
     before: Unix seconds; what repositories got later is not seen. None: all is.
-    protected: names of packages that must stay.
+    protected: names of packages that must stay. kernels: of those with a kernel, one of which must.
     wanted_by, unwanted_by: where each item to install or update, or to remove, was named, so that
     errors can point there; not compared.
     """
@@ -124,6 +124,7 @@ class Request:
     update_all: bool = False
     before: int | None = None
     protected: tuple[str, ...] = field(default=(), compare=False)
+    kernels: tuple[str, ...] = field(default=(), compare=False)
     wanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
     unwanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
 
@@ -143,7 +144,8 @@ class Lock:
     answers: (item of the request, name of the package that answers it), for items that are not
     simply a package's name, sorted.
     installed: for a lock that changes an image: the digest of what is installed in it. removed: the
-    packages (NEVRAs) of it that go, by being updated or replaced, too.
+    packages (NEVRAs) of it that go, by being updated or replaced, too. newest: Unix seconds, when
+    the newest of the packages that come was built.
     """
 
     subject: str
@@ -154,6 +156,7 @@ class Lock:
     answers: tuple[tuple[str, str], ...] = ()
     installed: str = ""
     removed: tuple[str, ...] = ()
+    newest: int = 0
 
     @property
     def newest_revision(self) -> int | None:

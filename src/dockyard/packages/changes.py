@@ -8,15 +8,21 @@ order of names, so that the same change is told in the same words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import solv
 
 from dockyard.model.package_change import Act, PackageChange
+from dockyard.model.packages import Lock, Request
 from dockyard.packages.pool import PackagePool
+from dockyard.packages.rpm.repository import Metadata
+from dockyard.packages.rpm.version import compare
 
 _ASKED = "asked for"
 _UPDATE_ALL = "all packages are updated"
+_NEEDED = "what was asked for needs it"
+_LOCKED = "the lock says so"
 
 
 def changes_of(
@@ -34,6 +40,35 @@ def changes_of(
     if not packages.installed:
         return ()
     return tuple(sorted(_Changes(packages, taken, gone, wanted, unwanted).all()))
+
+
+def changes_of_lock(lock: Lock, installed: Metadata, cache: Path) -> tuple[PackageChange, ...]:
+    """The same for what was chosen earlier; why is what the lock itself tells."""
+    assert lock.request is not None
+    request = Request((), architecture=lock.request.architecture)
+    packages = PackagePool([], request, cache, installed=installed)
+    names = {*lock.request.install, *lock.request.update, *(name for _, name in lock.answers)}
+    gone = {str(each): each for each in packages.installed if str(each) in lock.removed}
+    stay = {(each.name, each.arch) for each in packages.installed if str(each) not in gone}
+    found = []
+    for pin in lock.packages:
+        same = (each for each in gone.values() if (each.name, each.arch) == (pin.name, pin.arch))
+        old = next(same, None)
+        act = Act.BESIDE if (pin.name, pin.arch) in stay else Act.INSTALL
+        size, before = pin.unpacked, ""
+        if old is not None:
+            del gone[str(old)]
+            act = Act.UPDATE if compare(pin.evr, str(old.evr)) >= 0 else Act.DOWNGRADE
+            size, before = size - _size(old), str(old.evr)
+        asked = pin.name in names
+        why = _ASKED if asked else _LOCKED
+        found.append(PackageChange(pin.name, pin.arch, act, before, pin.evr, size, asked, why))
+    for each in gone.values():
+        asked = each.name in lock.request.remove
+        why, size = _ASKED if asked else _LOCKED, -_size(each)
+        evr = str(each.evr)
+        found.append(PackageChange(each.name, each.arch, Act.REMOVE, evr, "", size, asked, why))
+    return tuple(sorted(found))
 
 
 class _Changes:
@@ -81,9 +116,7 @@ class _Changes:
         elif needed := self._needs.get(new.id):
             why = f"{needed} needs it"
         else:
-            why = (
-                _UPDATE_ALL if self._packages.request.update_all else "what was asked for needs it"
-            )
+            why = _UPDATE_ALL if self._packages.request.update_all else _NEEDED
         before = str(old.evr) if old is not None else ""
         size = _size(new) - (_size(old) if old is not None else 0)
         return PackageChange(new.name, new.arch, act, before, str(new.evr), size, asked, why)

@@ -21,6 +21,7 @@ from dockyard.packages.pool import EXCLUDED, IN_IMAGE, PackagePool
 from dockyard.packages.providing import commands, near_names, parametrised
 
 _MOST_LINES = 12
+_KERNELS = ("kernel", "kernel-core", "installonlypkg(kernel)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,20 @@ def protected(
         fix = "leave it in the image"
         where = request.unwanted_by.get(item)
         problems.append(Problem("solve.protected", what, where, why, fix))
+    kernels = set(request.kernels)
+    coming = {each.id for each in taken}
+    others = (packages.pool.whatprovides(packages.pool.Dep(name)) for name in _KERNELS)
+    if kernels and kernels <= left and not any(e.id in coming for found in others for e in found):
+        item = next(iter(sorted(unwanted)), "")
+        problems.append(
+            Problem(
+                "solve.no-kernel",
+                f"removing {_listing(sorted(unwanted))} would leave the image without a kernel",
+                request.unwanted_by.get(item),
+                why=f"{_listing(sorted(kernels))} would go, and no other kernel comes",
+                fix="leave it in the image, or update it",
+            )
+        )
     return problems
 
 

@@ -34,6 +34,7 @@ from dockyard.model.packages import (
     PinBy,
     Request,
 )
+from dockyard.packages.lock_positions import positions
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^@-]{,254}\Z")
@@ -82,7 +83,8 @@ def _body(lock: Lock) -> list[str]:
         lines += [' "answers": [', *_one_per_line(rows), " ],"]
     if lock.installed:
         removed = [f"  {_json(each)}" for each in sorted(lock.removed)]
-        lines += [f' "installed": {_json(lock.installed)},', ' "removed": [']
+        lines += [f' "installed": {_json(lock.installed)},', f' "newest": {lock.newest},']
+        lines += [' "removed": [']
         lines += [f"{row}," for row in removed[:-1]] + [*removed[-1:], " ],"]
     repositories = [_repository_fields(entry) for entry in sorted(lock.repositories)]
     lines += [' "repositories": [', *_one_per_line(repositories), " ],"]
@@ -249,7 +251,7 @@ class _Reader:
         needed = {"lock", "digest", "subject", "packages"}
         known = needed | {"architecture", "weak", "exclude", "install", "answers"}
         known |= {"repositories", "tools", "remove", "update", "update_all", "before"}
-        known |= {"installed", "removed"}
+        known |= {"installed", "newest", "removed"}
         row = self._object(data, ("", 0), known, needed)
         if type(row.get("lock", LOCK_VERSION)) is not int or row.get("lock", 1) < 1:
             self._wrong(("lock", 0), f"its version is {_short(row['lock'])}, not {LOCK_VERSION}")
@@ -281,8 +283,11 @@ class _Reader:
         )
         installed = self._text_field(row, "installed", ("", 0), _DIGEST, default="")
         removed = self._texts(row, "removed", ("removed", 0))
+        newest = self._count(row, "newest", ("newest", 0))
         self._problems.raise_any()
-        lock = Lock(subject, request, repositories, packages, tools, answers, installed, removed)
+        lock = Lock(
+            subject, request, repositories, packages, tools, answers, installed, removed, newest
+        )
         # As it was written, or in another form of the same.
         if _digest(self._text.split("\n")[3:-2]) != digest and _digest(_body(lock)) != digest:
             what = "its digest does not fit the rest of it: it was changed by hand, or a merge"
@@ -444,7 +449,7 @@ class _Reader:
 
     def _wrong(self, where: tuple[str, int], what: str) -> None:
         if self._lines is None:
-            self._lines = dict(_positions(self._text, self._file))
+            self._lines = dict(positions(self._text, self._file))
         place = self._lines.get(where, Position(self._file))
         self._problems.add("lock.damaged", f"the lock is damaged: {what}", place, fix=self._fix)
 
@@ -470,30 +475,3 @@ def _plain_pin(row: object) -> Pin | None:
         return None
     of_file, content = ("", digest) if by_content else (digest, None)
     return Pin(*texts, kind, size, of_file, content, unpacked)
-
-
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|,')
-
-
-def _positions(text: str, file: str) -> Iterator[tuple[tuple[str, int], Position]]:
-    """Where the elements of the top-level lists stand: (key, index) -> position."""
-    depth, key, index = 0, "", 0
-    for token in _TOKEN.finditer(text):
-        mark = token.group()
-        if mark in "]}":
-            depth -= 1
-            continue
-        if depth == 1 and mark[0] == '"':
-            key, index = json.loads(mark), 0
-            yield (key, 0), _position(text, token.start(), file)
-        elif depth == 2 and mark == ",":
-            index += 1
-        elif depth == 2:
-            yield (key, index), _position(text, token.start(), file)
-        if mark in "[{":
-            depth += 1
-
-
-def _position(text: str, index: int, file: str) -> Position:
-    line = text.count("\n", 0, index) + 1
-    return Position(file, line, index - text.rfind("\n", 0, index))

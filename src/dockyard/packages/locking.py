@@ -93,7 +93,17 @@ def _chosen(
     pinned, used = tuple(sorted(packages)), tuple(sorted(tools))
     digest = installed.identity if installed else ""
     return (
-        Lock(subject, request, recorded, pinned, used, chosen.answers, digest, chosen.removed),
+        Lock(
+            subject,
+            request,
+            recorded,
+            pinned,
+            used,
+            chosen.answers,
+            digest,
+            chosen.removed,
+            chosen.newest if installed else 0,
+        ),
         chosen,
     )
 
@@ -277,6 +287,7 @@ def refresh_missing(
         repositories=recorded,
         answers=chosen.answers,
         removed=chosen.removed,
+        newest=max(lock.newest, chosen.newest) if installed else 0,
     )
     return new, diff_pins(lock.packages, new.packages)
 

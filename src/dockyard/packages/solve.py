@@ -47,6 +47,7 @@ class Solution:
     answers: (item, name of a package that answers it) for items that are no package's name.
     removed: what is installed and goes, by being updated or replaced, too (NEVRAs). changes: both
     in a person's terms. held_back: (package that stays as it is, its newest version that is there).
+    newest: Unix seconds, when the newest of the packages was built, where their metadata says that.
     """
 
     packages: tuple[Pin, ...]
@@ -54,6 +55,7 @@ class Solution:
     removed: tuple[str, ...] = ()
     changes: tuple[PackageChange, ...] = ()
     held_back: tuple[tuple[str, str], ...] = ()
+    newest: int = 0
 
 
 def solve(
@@ -139,6 +141,7 @@ class _Attempt:
             tuple(sorted(map(str, gone))),
             changes_of(self._packages, taken, gone, self._wanted, self._unwanted),
             self._held_back(taken, gone),
+            max((each.lookup_num(solv.SOLVABLE_BUILDTIME) for each in taken), default=0),
         )
 
     def _solver(self) -> Any:

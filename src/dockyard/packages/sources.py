@@ -8,7 +8,9 @@ command line names come beside them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,21 +65,44 @@ def image_repositories(
             found += _of_distro(distro, directory, store, variables)
         except DockyardError as error:
             problems.extend(error.problems)
-    for path in extra:
-        try:
-            found += _extra(path, variables)
-        except DockyardError as error:
-            problems.extend(error.problems)
-    for name in sorted({each.id for each in found if _count(found, each.id) > 1}):
-        what = f"two repositories have the id {name}"
-        fix = "rename one: a section of a .repo file, or the directory of packages"
-        problems.add("repository.id-twice", what, fix=fix)
+    found += named_sources(extra, variables, problems)
+    refuse_twice(found, problems)
     problems.raise_any()
     return tuple(found)
 
 
-def _count(found: Sequence[RpmRepository], name: str) -> int:
-    return sum(each.id == name for each in found)
+def named_sources(
+    paths: Sequence[Path], variables: Mapping[str, str], problems: Problems
+) -> list[RpmRepository]:
+    """The repositories that `--rpm-source` names, and what is wrong with any. variables: see
+    `repofile.load`.
+    """
+    found: list[RpmRepository] = []
+    for path in paths:
+        try:
+            found += _extra(path, variables)
+        except DockyardError as error:
+            problems.extend(error.problems)
+    return found
+
+
+def snapshot_time(text: str) -> int | None:
+    """Unix seconds of a day (its beginning, UTC) or of an RFC 3339 time, as image files give them;
+    None for "".
+    """
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def refuse_twice(found: Sequence[RpmRepository], problems: Problems) -> None:
+    """Note repositories with the id of another."""
+    for name, uses in sorted(Counter(each.id for each in found).items()):
+        if uses > 1:
+            what = f"two repositories have the id {name}"
+            fix = "rename one: a section of a .repo file, or the directory of packages"
+            problems.add("repository.id-twice", what, fix=fix)
 
 
 def _of_distro(
@@ -146,7 +171,7 @@ def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> RpmR
     )
 
 
-def _extra(path: Path, variables: dict[str, str]) -> tuple[RpmRepository, ...]:
+def _extra(path: Path, variables: Mapping[str, str]) -> tuple[RpmRepository, ...]:
     """What `--rpm-source` names.
 
     A directory of the user's own is trusted as it is; its packages may be built again and signed

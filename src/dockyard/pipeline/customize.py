@@ -16,7 +16,9 @@ from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
 from dockyard.model.input import InputImage
+from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
+from dockyard.packages.sources import lock_path
 from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.boot_changes import boot_changes
 from dockyard.pipeline.existing import DiskSource, read_existing
@@ -25,6 +27,7 @@ from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
 from dockyard.pipeline.live import FORMATS, architecture_problems, live_problems, live_request
 from dockyard.pipeline.overrides import Overrides
+from dockyard.pipeline.package_changes import changed, read_changes, refused, used_keys
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
@@ -37,16 +40,19 @@ if TYPE_CHECKING:
 # key -> (is it used?, what customizing would have to do); and what building does not act on.
 _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     "storage.disks": (lambda image: image.storage.disks, "laying out the disk anew"),
-    "os.packages.install": (lambda image: image.os.packages.install, "installing packages"),
-    "os.packages.installLists": (
-        lambda image: image.os.packages.install_lists,
-        "installing packages",
-    ),
     "os.bootloader.type": (
         lambda image: image.os.bootloader.type,
         "another boot loader; an image that exists keeps its own",
     ),
-    **{key: entry for key, entry in NOT_YET.items() if key not in ("input", "os.uki.mode")},
+    **{
+        key: entry
+        for key, entry in NOT_YET.items()
+        if key not in ("input", "os.uki.mode") and not key.startswith("os.packages.")
+    },
+    "os.packages.removePackageManager": (
+        lambda image: image.os.packages.remove_package_manager,
+        "removing the package manager",
+    ),
     "storage.verity": (lambda image: image.storage.verity, "hash trees of existing partitions"),
 }
 
@@ -86,10 +92,12 @@ def read_customization(
     is_live = output.format in FORMATS
     told = not any(each.where == at for each in missing)
     named = together.get(lambda: _input_of(loaded, overrides.input)) if told else None
-    hidden = (loaded.path.absolute(), *sorted(placed))
+    hidden = (loaded.path.absolute(), lock_path(file).absolute(), *sorted(placed))
     settings = read_settings(loaded, hidden, together)
     given = _file_of(named, loaded, fetch, together) if named else None
     source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
+    if source is not None and used_keys(loaded):
+        source = _with_changes(loaded, source, overrides, store, origins, together)
     layout = layout_of(source) if source else NO_DISK
     boot = None
     if source is not None and is_live:
@@ -136,6 +144,26 @@ def _made_of(given: InputFile, source: DiskSource) -> dict[str, Any]:
     """What the record of an image says of the one that it is made of."""
     fetched = {"reference": given.reference} if given.reference else {}
     return {"name": given.path.name, "contentDigest": source.digest, **fetched}
+
+
+def _with_changes(
+    loaded: LoadedImage,
+    source: DiskSource,
+    overrides: Overrides,
+    store: Store,
+    origins: Origins,
+    together: Together,
+) -> DiskSource:
+    """The image with what is to change among its packages."""
+    found = tuple(refused(loaded, source))
+    together.extend(found)
+    if found:
+        return source
+    access = Access.of_store(store.root, offline=origins.offline)
+    read = together.get(lambda: read_changes(loaded, source, overrides, access, store.root))
+    changes, remarks = read or (None, ())
+    together.extend(remarks)
+    return changed(source, changes)
 
 
 def _file_of(

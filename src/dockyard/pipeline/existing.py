@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dockyard.inspection.disks import FoundDisk
     from dockyard.inspection.subvolumes import FoundSubvolume
     from dockyard.inspection.systems import FoundSystem
+    from dockyard.pipeline.package_plan import PackageChanges
     from dockyard.tools.unpacked import ToolTrees
 
 _RECORD = "inputs"
@@ -97,7 +98,9 @@ class DiskSource:
     image: the file, stamp: what shows that it is still what was read. digest: of its content.
     container: what it comes in. size: bytes of the disk. table: the GUID of its partition table.
     boot_code: of its first sector, in hex digits. epoch: seconds, the newest time of a file in it:
-    what is made is not newer. package_count: how many it has. boot: how it boots.
+    what is made is not newer. package_count: how many it has. boot: how it boots. installed: the
+    directory with what is known of its packages, see `package_facts`; None where it has no database
+    of rpm. changes: what is to change among them.
     """
 
     image: Path
@@ -114,11 +117,13 @@ class DiskSource:
     package_count: int
     tools: tuple[Pin, ...]
     boot: ExistingBoot = field(default_factory=ExistingBoot)
+    installed: Path | None = None
+    changes: PackageChanges | None = None
 
     @property
     def pins(self) -> tuple[Pin, ...]:
         """All that it needs of the downloads that the store has."""
-        return self.tools
+        return (*(self.changes.lock.packages if self.changes else ()), *self.tools)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -144,12 +149,13 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
     stamp = stamp_of(image)
     records = store.record(_RECORD)
     known = records.get(str(image), {})
-    if known.get("stamp") != stamp or known.get("code") != _code():
+    if known.get("stamp") != stamp or known.get("code") != _code() or _are_gone(known, store):
+        digest = seal.content_digest(image)
         known = {
             "stamp": stamp,
             "code": _code(),
-            "digest": seal.content_digest(image),
-            "facts": _read(image, store, tools()),
+            "digest": digest,
+            "facts": _read(image, store, tools(), _installed_folder(store, digest)),
         }
         kept = dict(list(records.items())[-_MOST_KEPT:])
         kept.pop(str(image), None)
@@ -172,21 +178,37 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         package_count=facts["packages"],
         tools=load_tools_lock().packages,
         boot=of_facts(facts["boot"]),
+        installed=_installed_folder(store, known["digest"]) if facts["hasRpm"] else None,
     )
+
+
+def _installed_folder(store: Store, digest: str) -> Path:
+    """Where the facts of the packages of an image are kept, as this version of Dockyard reads
+    them.
+    """
+    return store.root / "metadata" / "installed" / f"{digest}-{_code()[:16]}"
+
+
+def _are_gone(known: Mapping[str, Any], store: Store) -> bool:
+    """Whether what is kept beside the record was removed since."""
+    folder = _installed_folder(store, known["digest"])
+    return bool(known["facts"]["hasRpm"]) and not (folder / "facts.json").is_file()
 
 
 def _code() -> str:
     """What changes when another version of Dockyard may find something else."""
-    return code_of(__name__, "dockyard.inspection.image")
+    return code_of(__name__, "dockyard.inspection.image", "dockyard.inspection.package_facts")
 
 
-def _read(image: Path, store: Store, tools: ToolTrees) -> dict[str, Any]:
+def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[str, Any]:
     from tempfile import TemporaryDirectory
 
     from dockyard.inspection.disks import open_disk
     from dockyard.inspection.image import architecture_of, distribution_of
-    from dockyard.inspection.packages import installed
+    from dockyard.inspection.package_facts import package_facts
+    from dockyard.inspection.packages import installed as installed_packages
     from dockyard.inspection.systems import find_system
+    from dockyard.pipeline.package_facts import keep
 
     with TemporaryDirectory(prefix=".input-", dir=store.root / "work") as name:
         scratch = Path(name)
@@ -217,6 +239,8 @@ def _read(image: Path, store: Store, tools: ToolTrees) -> dict[str, Any]:
         assert disk.table is not None
         with disk.raw.path.open("rb") as raw:
             boot_code = raw.read(_BOOT_CODE)
+        if packages := package_facts(system.tree):
+            keep(packages, installed)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
         times = (entry.mtime_ns for archive in read for entry in archive)
         return {
@@ -227,7 +251,8 @@ def _read(image: Path, store: Store, tools: ToolTrees) -> dict[str, Any]:
             "epoch": max(0, max(times, default=0) // _NANOSECONDS),
             "architecture": architecture.value,
             "family": distribution.family.name,
-            "packages": len(installed(system.tree).packages),
+            "packages": len(installed_packages(system.tree).packages),
+            "hasRpm": packages is not None,
             "boot": read_boot(system.tree).as_facts(),
         }
 

@@ -58,6 +58,15 @@ def layers_over(request: ImageRequest, lowest: Step, tools: Step) -> tuple[Step,
     return below
 
 
+def _packages(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    if isinstance(request.source, PackageSource) or request.source.changes is None:
+        return None
+    # An image whose packages stay need not load it.
+    from dockyard.pipeline.package_change_steps import package_layer
+
+    return package_layer(request, request.source.changes, below, tools)
+
+
 def _boot_settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
     chosen = [each for each in request.settings.settings if shapes_boot(each)]
     title = "Apply settings that shape the boot"
@@ -96,6 +105,7 @@ def _final_scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) 
 
 # Each gives the step of one layer over those below, or None where there is nothing to do.
 _LAYERS: tuple[Callable[[ImageRequest, tuple[Step, ...], Step], Step | None], ...] = (
+    _packages,
     _boot_settings,
     _settings,
     _record,

@@ -15,13 +15,17 @@ _FORMS = "oci:<reference> or azureLinux:<variant>:<version>"
 class Overrides:
     """input: the image to customize, with an absolute path where it is a file. output: where the
     image goes; output_format: what it is written as; level: of compression. None: what the image
-    file says.
+    file says. rpm_sources: directories of RPMs and .repo files. without_image_repositories: leave
+    out those of the image. snapshot_time: in place of os.packages.snapshotTime.
     """
 
     input: InputImage | None = None
     output: Path | None = None
     output_format: str | None = None
     level: int | None = None
+    rpm_sources: tuple[Path, ...] = ()
+    without_image_repositories: bool = False
+    snapshot_time: str = ""
 
 
 def input_named(text: str) -> InputImage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from dockyard.engine.step import Step, names_of
 from dockyard.model.packages import Lock, LockedRepository, RpmRepository
@@ -27,7 +28,7 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
     source, epoch = request.packages, request.epoch
     lock, documents = source.lock, source.documents
     alone = replace(lock, tools=())
-    fetch = _fetch(request, alone)
+    fetch = fetch_step(alone, str(source.lock_file), source.repositories, request.origins.offline)
     unpacked = dict(_unpacked(request, fetch))
     steps = tuple(unpacked.values())
     names = names_of(steps)
@@ -78,15 +79,19 @@ def packages_step(request: ImageRequest, tools: Step) -> Step:
     return Step.of("packages", title, function, wanted, inputs, borrowed=(fetch,))
 
 
-def _fetch(request: ImageRequest, lock: Lock) -> Step:
-    """The step that fetches all packages of a lock."""
-    source = request.packages
+def fetch_step(
+    lock: Lock,
+    lock_file: str,
+    repositories: tuple[RpmRepository, ...],
+    offline: tuple[Path, ...],
+) -> Step:
+    """The step that fetches all packages of a lock. lock_file: for messages."""
     wanted = FetchPackages(
         packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
         lock=lock,
-        lock_file=str(source.lock_file),
-        repositories=source.repositories,
-        offline=request.origins.offline,
+        lock_file=lock_file,
+        repositories=repositories,
+        offline=offline,
     )
     title = f"Fetch {len(lock.packages)} packages"
     return Step.of(FETCH, title, f"{_STEPS}.fetch:fetch_packages", wanted)

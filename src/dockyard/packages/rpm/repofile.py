@@ -8,7 +8,7 @@ is an error, as nothing may be ignored silently.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Position, Problem, Problems
@@ -48,8 +48,12 @@ def load(path: Path, variables: Mapping[str, str]) -> tuple[RpmRepository, ...]:
     return parse(text, path, variables)
 
 
-def parse(text: str, path: Path, variables: Mapping[str, str]) -> tuple[RpmRepository, ...]:
-    """The enabled repositories of a file's text; `path` names it and anchors relative paths."""
+def parse(
+    text: str, path: Path, variables: Mapping[str, str], *, skip: Collection[str] = ()
+) -> tuple[RpmRepository, ...]:
+    """The enabled repositories of a file's text; `path` names it and anchors relative paths.
+    skip: ids of those that do not count.
+    """
     import configparser  # most images name no such file
 
     parser = configparser.ConfigParser(interpolation=None, strict=True, default_section="\0")
@@ -64,7 +68,11 @@ def parse(text: str, path: Path, variables: Mapping[str, str]) -> tuple[RpmRepos
         where = Position(str(path), line)
         raise DockyardError(Problem("repofile.malformed", what, where, why)) from None
     reader = _Reader(text, path, variables)
-    found = [reader.repository(name, dict(parser[name])) for name in parser.sections()]
+    found = [
+        reader.repository(name, dict(parser[name]))
+        for name in parser.sections()
+        if name not in skip
+    ]
     reader.problems.raise_any()
     return tuple(repository for repository in found if repository)
 
@@ -136,6 +144,8 @@ class _Reader:
 
     def _refuse_unknown(self, name: str, options: dict[str, str]) -> None:
         for key in sorted(options.keys() - _KNOWN - _WITHOUT_EFFECT):
+            if key == "sslverify" and options[key].strip().lower() in _TRUE:
+                continue  # it always is
             if key.startswith(("ssl", "proxy", "username", "password", "user_agent")):
                 why = "secrets and proxies are taken from the environment and from addresses"
             else:

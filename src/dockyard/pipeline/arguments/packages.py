@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.engine.codec import Beside
+from dockyard.model.family import Packaging
 from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
 
 
@@ -37,6 +38,29 @@ class Unpack:
     rule: Beside[LockedRepository]
     repository: Beside[RpmRepository]
     lock_file: Beside[str]
+    offline: Beside[tuple[Path, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePackages:
+    """What changes among the packages of a tree that exists. packages: digests of those that come,
+    by their names, versions and architectures. signed: those whose signatures go into the database,
+    as their file is pinned. removed: those that go. place, backend: of the database. documents:
+    also what packages mark as documentation. The rest says where packages come from.
+    """
+
+    packages: Mapping[str, str]
+    signed: tuple[str, ...]
+    removed: tuple[str, ...]
+    place: str
+    backend: str
+    documents: bool
+    packaging: Packaging
+    epoch: int
+    below: Beside[tuple[str, ...]]
+    lock: Beside[Lock]
+    lock_file: Beside[str]
+    repositories: Beside[tuple[RpmRepository, ...]]
     offline: Beside[tuple[Path, ...]]
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.errors import DockyardError, Position, Problem
-from dockyard.host import removal
 from dockyard.host.in_root import InRoot
-from dockyard.install.finish import clamp_times, refuse_sockets
-from dockyard.pipeline.arguments.names import UPPER
 from dockyard.pipeline.arguments.settings import ApplySettings
-from dockyard.pipeline.linked_names import Names, bring_up, linked_names, touched
-from dockyard.pipeline.stack import merged_archive, writable_tree
+from dockyard.pipeline.layer import make_layer
 from dockyard.tree.setting import Setting, Tree
 
 if TYPE_CHECKING:
@@ -28,32 +25,16 @@ _OF_THE_TREE = (errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EN
 
 def apply_settings(work: Work, wanted: ApplySettings) -> None:
     """Fills `upper/`, the layer."""
-    groups = linked_names(merged_archive(work, wanted.below, wanted.epoch))
-    together: set[Names] = set()
-    while found := _apply(work, wanted, groups, together):
-        # Again, over a tree in which these are whole; the third time in which all are.
-        together = together | found if not together else set(groups)
-        removal.remove_tree(work.out / UPPER)
-    refuse_sockets(work.out / UPPER)
-    # Programs that read the tree, such as dracut, see the times that the archive will have.
-    clamp_times(work.out / UPPER, wanted.epoch)
 
+    def act(at: Path) -> None:
+        with InRoot(at) as inside:
+            tree = Tree(at, inside, wanted.epoch)
+            for number, setting in enumerate(wanted.settings):
+                work.progress(setting.describe(), number, len(wanted.settings), "settings")
+                with _told_where(setting):
+                    setting.apply(tree)
 
-def _apply(
-    work: Work, wanted: ApplySettings, groups: Sequence[Names], together: Collection[Names]
-) -> set[Names]:
-    """Apply all settings once, with the names of some files together; gives the files of which
-    names were parted all the same.
-    """
-    settings = wanted.settings
-    with writable_tree(work, wanted.below) as at, InRoot(at) as inside:
-        bring_up(together, at)
-        tree = Tree(at, inside, wanted.epoch)
-        for number, setting in enumerate(settings):
-            work.progress(setting.describe(), number, len(settings), "settings")
-            with _told_where(setting):
-                setting.apply(tree)
-        return touched([names for names in groups if names not in together], work.out / UPPER, at)
+    make_layer(work, wanted.below, wanted.epoch, act)
 
 
 @contextmanager

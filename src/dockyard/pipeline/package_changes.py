@@ -1,0 +1,217 @@
+"""Decides what changes among the packages of an image that exists: before any work, and all of it.
+
+Removals, updates and installations are one question to the solver over what is installed. A lock
+beside the image file answers it where there is one, and must fit; else it is answered from the
+repositories as they are now, and what was decided is shown, kept in the plan, and pinned by digest
+for all that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.config import LoadedImage, package_names
+from dockyard.errors import DockyardError, Problem, Severity
+from dockyard.model.architecture import Architecture
+from dockyard.model.family import FAMILIES
+from dockyard.model.os import Packages
+from dockyard.model.packages import Lock, PackageKind, Pin, Request, RpmRepository
+from dockyard.packages import locking as locks
+from dockyard.packages.access import Access
+from dockyard.packages.sources import lock_path, snapshot_time
+from dockyard.pipeline.change_repositories import LEAVE_OUT, change_repositories
+from dockyard.pipeline.overrides import Overrides
+from dockyard.pipeline.package_facts import InstalledFacts, kept
+from dockyard.pipeline.package_plan import PackageChanges
+
+if TYPE_CHECKING:
+    from dockyard.packages.solve import Solution
+    from dockyard.pipeline.existing import DiskSource
+
+_KEYS: Mapping[str, Callable[[Packages], object]] = {
+    "install": lambda packages: packages.install,
+    "installLists": lambda packages: packages.install_lists,
+    "remove": lambda packages: packages.remove,
+    "removeLists": lambda packages: packages.remove_lists,
+    "update": lambda packages: packages.update,
+    "updateLists": lambda packages: packages.update_lists,
+    "updateExistingPackages": lambda packages: packages.update_existing_packages,
+    "removePackageManager": lambda packages: packages.remove_package_manager,
+}
+_MOST_HELD_BACK = 10
+
+
+def used_keys(loaded: LoadedImage) -> list[str]:
+    """The keys of os.packages that are in use and change packages."""
+    packages = loaded.image.os.packages
+    return [f"os.packages.{key}" for key, used in _KEYS.items() if used(packages)]
+
+
+def refused(loaded: LoadedImage, source: DiskSource) -> Iterator[Problem]:
+    """A problem for every key in use that cannot be honoured for an image of this kind."""
+    keys = used_keys(loaded)
+    if source.family.packaging.kind is not PackageKind.RPM:
+        known = [each.name for each in FAMILIES if each.packaging.kind is PackageKind.RPM]
+        for key in keys:
+            yield loaded.problem(
+                key,
+                "image.packages-not-changed",
+                f"packages of images of the family {source.family.name} are not changed",
+                why=f"their database is {source.family.packaging.tool}'s",
+                fix=f"remove `{key}`; it works for {', '.join(known)}",
+            )
+    elif source.installed is None:
+        for key in keys:
+            yield loaded.problem(
+                key,
+                "image.packages-not-changed",
+                f"`{key}` asks for what the image cannot have any more",
+                why="it has no database of packages",
+                fix=f"remove `{key}`, or begin with an image that has its database",
+            )
+
+
+def installed_facts(source: DiskSource) -> InstalledFacts:
+    """What is known of the packages of an image that has a database of them."""
+    assert source.installed is not None
+    found = kept(source.installed)
+    if found is None:
+        what = "what was known of the image's packages is gone from the store"
+        where, fix = str(source.installed), "run the command again"
+        raise DockyardError(Problem("image.packages-forgotten", what, where, fix=fix))
+    return found
+
+
+def change_request(
+    loaded: LoadedImage, installed: InstalledFacts, architecture: Architecture, when: str = ""
+) -> Request | None:
+    """What is asked of the packages; None where nothing is. when: a time in place of the file's."""
+    names = package_names(loaded)
+    packages = loaded.image.os.packages
+    asked = Request(
+        install=tuple(sorted(each.name for each in names.install)),
+        exclude=installed.exclude,
+        architecture=architecture,
+        remove=tuple(sorted(each.name for each in names.remove)),
+        update=tuple(sorted(each.name for each in names.update)),
+        update_all=packages.update_existing_packages,
+        before=snapshot_time(when or packages.snapshot_time),
+        protected=installed.protected,
+        kernels=installed.kernels,
+        wanted_by={each.name: each.position for each in (*names.update, *names.install)},
+        unwanted_by={each.name: each.position for each in names.remove},
+    )
+    return asked if asked.asks_repositories or asked.remove else None
+
+
+def read_changes(
+    loaded: LoadedImage, source: DiskSource, overrides: Overrides, access: Access, store: Path
+) -> tuple[PackageChanges | None, tuple[Problem, ...]]:
+    """What is to change, and remarks about it; None where nothing is asked for. Raises
+    DockyardError with every mistake.
+    """
+    if source.installed is None:
+        return None, ()
+    installed = installed_facts(source)
+    when = overrides.snapshot_time
+    request = change_request(loaded, installed, source.architecture, when)
+    if request is None:
+        return None, ()
+    repositories = repositories_for(loaded, source, request, overrides, store)
+    file = lock_path(loaded.path)
+    if file.is_file():
+        made_by = f"{locks.LOCK_IMAGE} {loaded.path} --image-file {source.image}"
+        lock = locks.load(file, made_by)
+        image = f"{loaded.path} --image-file {source.image}"
+        identity = installed.identity
+        locks.require(lock, request, repositories, str(file), image=image, installed=identity)
+        return _locked(lock, str(file), repositories, installed, access), ()
+    lock, chosen = decide(loaded.name, request, repositories, access, source.tools, installed)
+    remarks = tuple(_held_back(chosen.held_back, loaded))
+    return PackageChanges(lock, "", repositories, installed, chosen.changes), remarks
+
+
+def repositories_for(
+    loaded: LoadedImage, source: DiskSource, request: Request, overrides: Overrides, store: Path
+) -> tuple[RpmRepository, ...]:
+    """The repositories that a request asks; none where it only removes."""
+    if not request.asks_repositories:
+        return ()
+    return change_repositories(
+        loaded,
+        source.image,
+        installed_facts(source),
+        source.architecture,
+        store,
+        extra=overrides.rpm_sources,
+        without_image=overrides.without_image_repositories,
+    )
+
+
+def decide(
+    subject: str,
+    request: Request,
+    repositories: tuple[RpmRepository, ...],
+    access: Access,
+    tools: tuple[Pin, ...],
+    installed: InstalledFacts,
+) -> tuple[Lock, Solution]:
+    """Ask the solver; a repository of the image that cannot be had says how to leave it out."""
+    try:
+        return locks.lock_change(subject, request, repositories, access, tools, installed.metadata)
+    except DockyardError as error:
+        raise DockyardError(*map(_with_way_out, error.problems)) from error
+
+
+def _with_way_out(problem: Problem) -> Problem:
+    of_image = ":/" in str(problem.where or "")
+    if problem.code == "repository.unreachable" and of_image:
+        return replace(problem, fix=f"check the network; {LEAVE_OUT}")
+    return problem
+
+
+def _locked(
+    lock: Lock,
+    file: str,
+    repositories: tuple[RpmRepository, ...],
+    installed: InstalledFacts,
+    access: Access,
+) -> PackageChanges:
+    # It loads the solver's library.
+    from dockyard.packages.changes import changes_of_lock
+
+    changes = changes_of_lock(lock, installed.metadata, access.cache)
+    return PackageChanges(lock, file, repositories, installed, changes)
+
+
+def _held_back(found: tuple[tuple[str, str], ...], loaded: LoadedImage) -> Iterator[Problem]:
+    if not found:
+        return
+    words = [f"{package} (there is {newest})" for package, newest in found[:_MOST_HELD_BACK]]
+    more = len(found) - _MOST_HELD_BACK
+    yield replace(
+        loaded.problem(
+            "os.packages.updateExistingPackages",
+            "image.held-back",
+            f"{len(found)} packages are not updated to what is the newest there",
+            why=f"{', '.join(words)}{f', and {more} more' if more > 0 else ''}: what these need is "
+            "not there, or another package must stay as it is",
+            fix="name one in os.packages.update to be told what stands in its way",
+        ),
+        severity=Severity.WARNING,
+    )
+
+
+def changed(source: DiskSource, changes: PackageChanges | None) -> DiskSource:
+    """An image with what changes in it; its time is not before that of what comes."""
+    if changes is None:
+        return source
+    return replace(
+        source,
+        changes=changes,
+        epoch=max(source.epoch, changes.lock.newest),
+        package_count=source.package_count + changes.package_count,
+    )

@@ -1,0 +1,125 @@
+"""Packages of images that exist: what was asked for changes, rpm agrees, and twice is the same."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from command_line import EXAMPLES, ROOT, run_dockyard
+
+from dockyard.packages.rpm.contents import (
+    PackagedFile,
+    PackageScriptlet,
+    RpmPackage,
+    parse_relation,
+)
+from dockyard.packages.rpm.writer import write_package
+
+pytestmark = pytest.mark.build
+
+MINIMAL = EXAMPLES / "minimal/image.yaml"
+BUILT = 1767225600
+CONFIG = f"""
+distro: {ROOT / "distros/harbor"}
+os:
+  packages: {{install: [jq, tree], remove: [libnss-myhostname], update: [hostname]}}
+scripts:
+  postCustomization:
+    - content: |
+        #!/bin/sh
+        set -e
+        jq --version > /etc/jq-version
+        hostname > /etc/hostname-says
+"""
+
+
+def newer(directory: Path) -> Path:
+    """A directory with a newer package of an image's own, whose scriptlet runs in the tree."""
+    package = RpmPackage(
+        name="hostname",
+        version="99",
+        release="1",
+        summary="Another hostname",
+        license="MIT",
+        architecture="x86_64",
+        build_time=BUILT,
+        files=[
+            PackagedFile(
+                "/usr/bin/hostname", stat.S_IFREG | 0o755, b"#!/bin/sh\necho new\n", mtime=BUILT
+            )
+        ],
+        provides=[parse_relation("hostname = 99-1")],
+        scriptlets=[PackageScriptlet("post", script="echo $1 > /etc/hostname-updated\n")],
+    )
+    directory.mkdir()
+    with (directory / package.file_name).open("wb") as out:
+        write_package(package, out)
+    return directory
+
+
+def names(image: Path) -> dict[str, str]:
+    found = run_dockyard("inspect", image, "--json").json["packages"]["installed"]
+    return {each["name"]: each["version"] for each in found}
+
+
+@pytest.fixture(scope="module")
+def base(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("base") / "base.raw"
+    run_dockyard("build", MINIMAL, "--output-image-file", out, "--progress", "quiet")
+    return out
+
+
+def test_packages_come_go_and_are_updated(base: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "config.yaml", tmp_path / "out.raw"
+    config.write_text(CONFIG)
+    given = ("--config-file", config, "--image-file", base, "--rpm-source", newer(tmp_path / "r"))
+    words = (*given, "--output-image-file", out, "--json", "--progress", "quiet")
+    made = run_dockyard("customize", *words).json
+    assert made["placed"]
+    before, after = names(base), names(out)
+    assert after["hostname"] == "99-1"
+    assert after.keys() - before.keys() == {"jq", "tree", "libjq1", "libonig5"}
+    gone = before.keys() - after.keys()
+    assert "libnss-myhostname" in gone
+    assert {name: before[name] for name in before.keys() & after.keys() - {"hostname"}} == {
+        name: after[name] for name in before.keys() & after.keys() - {"hostname"}
+    }
+    files = run_dockyard("diff", base, out, "--json").json["files"]
+    added = {each["path"] for each in files["added"]}
+    assert {"/usr/bin/jq", "/usr/bin/tree", "/etc/hostname-updated", "/etc/jq-version"} <= added
+    assert "/usr/bin/hostname" in {each["path"] for each in files["changed"]}
+    assert not {path for path in added if path.startswith(("/run/", "/tmp/", "/var/tmp/"))}
+    # Nothing to do the second time; and what came out goes in.
+    assert not run_dockyard("customize", *words).json["changed"]
+    again = tmp_path / "again.yaml"
+    again.write_text("os: {packages: {remove: [jq]}}\n")
+    twice = tmp_path / "twice.raw"
+    last = ("--config-file", again, "--image-file", out, "--output-image-file", twice)
+    run_dockyard("customize", *last, "--progress", "quiet")
+    assert after.keys() - names(twice).keys() == {"jq"}
+
+
+def test_what_cannot_be_done_is_told_before_any_work(base: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"distro: {ROOT / 'distros/harbor'}\n"
+        "os:\n  packages:\n    install: [tre]\n    remove: [less, libc6]\n    update: [nginx]\n"
+    )
+    words = ("--config-file", config, "--image-file", base, "--output-image-file", tmp_path / "o")
+    done = run_dockyard("customize", *words, check=False)
+    assert done.status == 1
+    for said in (
+        "there is no package tre", "tree", "config.yaml:4",
+        "package less is not in the image", "config.yaml:5",
+        "package nginx is not in the image", "config.yaml:6",
+    ):  # fmt: skip
+        assert said in done.stderr
+    # The image's own repository is on no server: nothing is passed over.
+    config.write_text("os: {packages: {install: [tree]}}\n")
+    done = run_dockyard("customize", *words, check=False)
+    text = " ".join(done.stderr.split())
+    if "base.raw:/etc/yum.repos.d" in text:
+        assert "--disable-base-image-rpm-repos" in text
+    done = run_dockyard("customize", *words, "--disable-base-image-rpm-repos", check=False)
+    assert "there is no repository to take packages from" in done.stderr
