@@ -161,6 +161,8 @@ def test_what_is_no_disk_is_refused_with_what_it_is(tmp_path: Path) -> None:
     assert "gzip" in refusal(image, tmp_path)
     image.write_bytes(b"short")
     assert "5 bytes" in refusal(image, tmp_path)
+    image.write_bytes(b"QFI\xfb\0\0\0\3" + bytes(90))
+    assert "ends within its header" in refusal(image, tmp_path)
     image.write_bytes(b"# Disk DescriptorFile\nversion=1\n" + bytes(2000))
     assert "other files" in refusal(image, tmp_path)
 

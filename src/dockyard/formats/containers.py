@@ -26,6 +26,7 @@ _SECTOR = 512
 _VHD_FIXED = 2
 _EXTERNAL_DATA = 1 << 2  # an incompatible feature of qcow2
 _ENCRYPTED_AT = 32  # in the header of a qcow2
+_QCOW2_HEADER = 104  # bytes, the least
 
 
 class Container(StrEnum):
@@ -155,6 +156,9 @@ def _opened(image: Path) -> BinaryIO:
 
 
 def _require_whole_qcow2(image: Path, head: bytes) -> None:
+    if len(head) < _QCOW2_HEADER:
+        raise _refused(image, "it is a qcow2 that ends within its header",
+                       "fetch or make the image again")  # fmt: skip
     version, backing = struct.unpack_from(">IQ", head, 4)
     (encryption,) = struct.unpack_from(">I", head, _ENCRYPTED_AT)
     features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 else 0
