@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dockyard.archive.archive import Archive, changed_meanwhile, require_digest
@@ -22,8 +22,15 @@ _BLOCK = 4096
 _ZEROS = bytes(_PIECE)
 
 
-def unpack(archive: Archive, into: Path, *, reverse: bool = False) -> None:
-    """Fill an empty directory. reverse: make the names of each directory in reverse order.
+def unpack(
+    archive: Archive,
+    into: Path,
+    *,
+    reverse: bool = False,
+    whole: Callable[[Entry], bool] = lambda _: False,
+) -> None:
+    """Fill an empty directory. reverse: make the names of each directory in reverse order. whole:
+    which files have no holes, zeros or not.
 
     Raises DockyardError with the path that could not be made.
     """
@@ -41,7 +48,7 @@ def unpack(archive: Archive, into: Path, *, reverse: bool = False) -> None:
             if entry.kind is not Kind.DIRECTORY:
                 made[leader] = path
             original = archive.positions[leader]
-            _make(archive, original, path)
+            _make(archive, original, path, whole)
             if entry.kind is not Kind.DIRECTORY:
                 dress(archive.entries[original], path)
         except OSError as error:
@@ -68,7 +75,7 @@ def _reversed(archive: Archive) -> Iterator[int]:
         pending += children.get(archive.entries[index].path, [])
 
 
-def _make(archive: Archive, index: int, path: bytes) -> None:
+def _make(archive: Archive, index: int, path: bytes, whole: Callable[[Entry], bool]) -> None:
     entry = archive.entries[index]
     if entry.kind is Kind.DIRECTORY:
         if entry.path:
@@ -81,10 +88,10 @@ def _make(archive: Archive, index: int, path: bytes) -> None:
         format_ = 0o020000 if entry.kind is Kind.CHARACTER else 0o060000
         os.mknod(path, format_ | 0o600, os.makedev(*entry.rdev))
     else:
-        _write(archive, index, path)
+        _write(archive, index, path, whole(entry))
 
 
-def _write(archive: Archive, index: int, path: bytes) -> None:
+def _write(archive: Archive, index: int, path: bytes, whole: bool) -> None:
     entry = archive.entries[index]
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -94,7 +101,10 @@ def _write(archive: Archive, index: int, path: bytes) -> None:
         with archive.open_at(index) as data:
             while piece := data.read(_PIECE):
                 digest.update(piece)
-                write_sparsely(number, piece, done)
+                if whole:
+                    os.pwrite(number, piece, done)
+                else:
+                    write_sparsely(number, piece, done)
                 done += len(piece)
         if done != entry.size:
             raise DockyardError(changed_meanwhile(entry.path, entry.size, done))

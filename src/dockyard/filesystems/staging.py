@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,14 +47,19 @@ def has_foreign_owner(entry: Entry) -> bool:
 
 
 @contextmanager
-def staged(archive: Archive, beside: Path) -> Iterator[Path]:
-    """The archive as a tree on a tmpfs that is mounted beside a path, inside the namespace."""
+def staged(
+    archive: Archive, beside: Path, whole: Callable[[Entry], bool] = lambda _: False
+) -> Iterator[Path]:
+    """The archive as a tree on a tmpfs that is mounted beside a path, inside the namespace.
+
+    whole: which files have no holes.
+    """
     at = beside.with_name(beside.name + ".tree")
     at.mkdir()
     try:
         with mounts.tmpfs(at):
             reverse = _lists_backwards(at)
-            unpack(archive, at, reverse=reverse)
+            unpack(archive, at, reverse=reverse, whole=whole)
             yield at
     finally:
         at.rmdir()

@@ -7,17 +7,24 @@ refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from dockyard.archive import Archive, Kind
+from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import Problem
 from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import XFS, switches
 from dockyard.filesystems.limits import LONG_NAME, Limit, check_label, refusals, xattr_limit
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
-from dockyard.filesystems.staging import ACLS, DEVICE_RULE, TRUSTED_RULE, has_foreign_owner, staged
+from dockyard.filesystems.staging import (
+    ACLS,
+    DEVICE_RULE,
+    TRUSTED_RULE,
+    has_foreign_owner,
+    staged,
+)
 from dockyard.filesystems.xfs import reader
 from dockyard.filesystems.xfs.mend import mend
 from dockyard.host.process import ProcessFailed
@@ -95,13 +102,21 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv += ["-L", spec.label] if spec.label else []
     env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "DETERMINISTIC_SEED": "1"}
     try:
-        with staged(_ownable(archive), out) as tree:
+        with staged(_ownable(archive), out, _without_holes(archive, spec)) as tree:
             tools.run([*argv, "-p", str(tree), str(out)], read=[tree], write=[out], env=env)
     except ProcessFailed as error:
         if b"No space left" in error.completed.stderr or b"ENOSPC" in error.completed.stderr:
             raise too_small("xfs", out, size, minimum_size(archive)) from error
         raise
     mend(archive, out)
+
+
+def _without_holes(archive: Archive, spec: FilesystemSpec) -> Callable[[Entry], bool]:
+    """The files of /boot, which may be this file system itself, where GRUB is to read it: up to
+    2.06 it does not start a kernel with holes.
+    """
+    within = b"boot/" if archive.find(b"boot") is not None else b""
+    return lambda entry: spec.grub and entry.path.startswith(within)
 
 
 def _ownable(archive: Archive) -> Archive:
