@@ -96,5 +96,6 @@ def verity_words(
         options.append(_CORRUPTION[device.corruption])
     if device.signature:
         options.append(f"root-hash-signature={device.signature}")
-    words = (f"{name}={{{name}}}", f"{prefix}_data={data_source}", f"{prefix}_hash={hash_source}")
+    found = device.root_hash or f"{{{name}}}"
+    words = (f"{name}={found}", f"{prefix}_data={data_source}", f"{prefix}_hash={hash_source}")
     return (*words, f"{prefix}_options={','.join(options)}") if options else words

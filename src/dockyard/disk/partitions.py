@@ -80,6 +80,9 @@ class FileSystemLayout:
 class VerityLayout:
     """The verity device whose data a partition holds. name: below /dev/mapper. hashes: the key of
     the partition with the hash tree; inline: it is that of the data. uuid, salt: of the tree.
+    existed: it is of an image that exists, whose command line says all of it but the root hash.
+    root_hash: of a tree that is kept with its data; empty where it is to be found. offset: where an
+    inline tree begins; 0 for as late as possible.
     data_by, hashes_by: how the kernel command line names them. signature: where in the image that
     of the root hash is; empty for none.
     """
@@ -90,6 +93,9 @@ class VerityLayout:
     inline: bool
     uuid: UUID
     salt: bytes
+    existed: bool = False
+    root_hash: str = ""
+    offset: int = 0
     corruption: CorruptionOption = CorruptionOption.IO_ERROR
     data_by: MountIdType | None = None
     hashes_by: MountIdType | None = None
@@ -133,8 +139,9 @@ class PartitionLayout:
     @property
     def content_size(self) -> int:
         """Bytes that its content may take: all but a hash tree that follows it."""
-        inline = self.verity is not None and self.verity.inline
-        return inline_data_size(self.size) if inline else self.size
+        if self.verity is None or not self.verity.inline:
+            return self.size
+        return self.verity.offset or inline_data_size(self.size)
 
     @property
     def key(self) -> str:

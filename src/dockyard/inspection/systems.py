@@ -26,6 +26,7 @@ from dockyard.inspection.subvolumes import (
     subvolumes_of,
 )
 from dockyard.inspection.tree import Mounted, Tree
+from dockyard.inspection.verity import find_trees
 from dockyard.model.storage import PartitionType
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _BY_TYPE: Mapping[str, str] = {
     PartitionType.USR: "/usr",
     PartitionType.XBOOTLDR: "/boot",
 }
+_USR_DEVICE = "/dev/mapper/usr"  # systemd-veritysetup-generator(8)
 _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
@@ -219,9 +221,24 @@ def _by_fstab(
         for partition in partitions:
             number = partition.number
             known = number in archives and number != root and number not in found
-            if at != "/" and known and _is_named(partition, fields[0]):
+            if (
+                at != "/"
+                and known
+                and (
+                    _is_named(partition, fields[0]) or _is_sealed(partition, fields[0], partitions)
+                )
+            ):
                 found[number] = at
     return found
+
+
+def _is_sealed(partition: FoundPartition, spec: str, partitions: Sequence[FoundPartition]) -> bool:
+    """Whether the first field of a line of fstab(5) is the verity device of /usr, which has its
+    data on a partition.
+    """
+    if spec != _USR_DEVICE:
+        return False
+    return any(tree.data == partition.number for tree in find_trees(partitions))
 
 
 def _is_named(partition: FoundPartition, spec: str) -> bool:

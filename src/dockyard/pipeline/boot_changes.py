@@ -12,8 +12,14 @@ from dataclasses import dataclass
 
 from dockyard.config import LoadedImage
 from dockyard.disk.boot_files import BootKind
-from dockyard.disk.command_words import NO_CHANGE, CommandLineChange, replacing, words_of
-from dockyard.disk.kernel_cmdline import kernel_command_line, verity_words
+from dockyard.disk.command_words import (
+    NO_CHANGE,
+    CommandLineChange,
+    name_of,
+    replacing,
+    words_of,
+)
+from dockyard.disk.kernel_cmdline import kernel_command_line, root_hash_name, verity_words
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import Problem, Problems
 from dockyard.initrd.options import InitrdFeature
@@ -133,19 +139,28 @@ def wanted_words(
     if layout.partitions and (fresh or loaded.image.storage.disks):
         own = words_of(kernel_command_line(layout))
         change += replacing((*_ROOT_WORDS, *_VERITY_WORDS), own)
-    elif layout.verity:
-        own = tuple(w for data, dev in layout.verity for w in verity_words(layout, data, dev))
-        change += replacing((*_ROOT_WORDS[:1], *_VERITY_WORDS), (*_mapped_root(layout), *own))
+    else:
+        change += _sealed_words(layout)
     for words in _WORDS:
         change += words(loaded, source)
     return change
 
 
-def _mapped_root(layout: DiskLayout) -> tuple[str, ...]:
-    """`root=`, where the root itself is checked by its hash."""
-    root = layout.mounted_at("/")
-    has_device = root is not None and root.verity is not None
-    return ("root=/dev/mapper/root",) if has_device else ()
+def _sealed_words(layout: DiskLayout) -> CommandLineChange:
+    """What devices say that are new, and the new root hash of those that the image had."""
+    change = NO_CHANGE
+    for data, device in layout.verity:
+        words = verity_words(layout, data, device)
+        if data.kept:
+            continue
+        if device.existed:
+            change += replacing((root_hash_name(device),), words[:1])
+            continue
+        names = [name_of(word) for word in words]
+        change += replacing([*names, f"systemd.verity_{device.name}_options"], words)
+        if device.name == "root":
+            change += replacing(("root", "ro", "rw"), ("root=/dev/mapper/root", "ro"))
+    return change
 
 
 def ids_changed(source: DiskSource, layout: DiskLayout) -> CommandLineChange:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dockyard.config import LoadedImage, check_files, load_image
 from dockyard.disk.command_words import words_of
-from dockyard.disk.layout import NO_DISK
+from dockyard.disk.layout import NO_DISK, DiskLayout
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats import Part
@@ -23,6 +23,7 @@ from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.boot_changes import boot_changes
 from dockyard.pipeline.existing import DiskSource, read_existing
 from dockyard.pipeline.existing_layout import layout_of
+from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
 from dockyard.pipeline.live import FORMATS, architecture_problems, live_problems, live_request
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from dockyard.tools.unpacked import ToolTrees
 
+# What customizing acts on, and building does not.
+_ACTED_ON = ("input", "os.uki.mode", "storage.reinitializeVerity")
 # key -> (is it used?, what customizing would have to do); and what building does not act on.
 _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     "storage.disks": (lambda image: image.storage.disks, "laying out the disk anew"),
@@ -47,13 +50,16 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     **{
         key: entry
         for key, entry in NOT_YET.items()
-        if key not in ("input", "os.uki.mode") and not key.startswith("os.packages.")
+        if key not in _ACTED_ON and not key.startswith("os.packages.")
     },
     "os.packages.removePackageManager": (
         lambda image: image.os.packages.remove_package_manager,
         "removing the package manager",
     ),
-    "storage.verity": (lambda image: image.storage.verity, "hash trees of existing partitions"),
+    "storage.verity": (
+        lambda image: any(each.hash_signature_path for each in image.storage.verity),
+        "a signed root hash",
+    ),
 }
 
 
@@ -87,7 +93,8 @@ def read_customization(
     missing = [each for each in found if overrides.input is None or each.where != at]
     together.extend(missing)
     output = output_of(loaded, overrides.output_format, overrides.level)
-    together.get(lambda: format_by_name(output.format))
+    known = together.get(lambda: format_by_name(output.format))
+    has_disk = known is not None and Part.DISK in known.needs
     together.extend(live_problems(loaded, output.format))
     is_live = output.format in FORMATS
     told = not any(each.where == at for each in missing)
@@ -98,7 +105,7 @@ def read_customization(
     source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
     if source is not None and used_keys(loaded):
         source = _with_changes(loaded, source, overrides, store, origins, together)
-    layout = layout_of(source) if source else NO_DISK
+    layout = _layout(loaded, source, has_disk, together) if source else NO_DISK
     boot = None
     if source is not None and is_live:
         together.extend(architecture_problems(loaded, source.architecture))
@@ -115,7 +122,8 @@ def read_customization(
         {"input": "image"} if overrides.input else {},
         source.epoch,
     )
-    has_disk = Part.DISK in format_by_name(output.format).needs
+    if any(laid.kept for laid, _ in layout.verity):
+        record = ()  # it would be in what is kept
     together.extend(sealing_problems(loaded, layout if has_disk else NO_DISK))
     together.raise_any()
     seed = bytes.fromhex(source.digest)
@@ -123,7 +131,11 @@ def read_customization(
     return ImageRequest(
         loaded=loaded,
         source=source,
-        settings=replace(settings, record=record),
+        settings=replace(
+            settings,
+            record=record,
+            settings=(*mounts_of_devices(layout), *settings.settings),
+        ),
         layout=layout if has_disk else NO_DISK,
         output=output,
         command_line=live.command_line if live else (),
@@ -138,6 +150,17 @@ def read_customization(
 def _booted(source: DiskSource) -> tuple[str, ...]:
     """The words of the kernel command line that an image boots with."""
     return words_of(source.boot.command_lines[0]) if source.boot.command_lines else ()
+
+
+def _layout(
+    loaded: LoadedImage, source: DiskSource, has_disk: bool, together: Together
+) -> DiskLayout:
+    """The disk of the new image, as it was, with verity devices where its format has a disk."""
+    layout = layout_of(source)
+    if not has_disk:
+        return layout
+    seed = bytes.fromhex(source.digest)
+    return together.get(lambda: with_verity(loaded, source, layout, seed)) or layout
 
 
 def _made_of(given: InputFile, source: DiskSource) -> dict[str, Any]:

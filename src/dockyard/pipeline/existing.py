@@ -20,6 +20,7 @@ from dockyard.host import seal
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family, family_named
 from dockyard.model.packages import Pin
+from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
 from dockyard.pipeline.untouched import stamp_of
 
@@ -91,6 +92,23 @@ class ExistingPartition:
         return cls(**{**facts, "subvolumes": inner})
 
 
+@dataclass(frozen=True, slots=True)
+class ExistingVerity:
+    """A verity device of an image that exists. data, hashes: the numbers of its partitions, which
+    may be the same one. offset: where its hash tree begins in the latter, in bytes. name: `root` or
+    `usr`. uuid, salt (in hex): of the tree. root_hash: on the kernel command line; empty where it
+    is not there.
+    """
+
+    data: int
+    hashes: int
+    offset: int
+    name: str
+    uuid: str
+    salt: str
+    root_hash: str
+
+
 @dataclass(frozen=True)
 class DiskSource:
     """The disk of an image that exists.
@@ -98,9 +116,9 @@ class DiskSource:
     image: the file, stamp: what shows that it is still what was read. digest: of its content.
     container: what it comes in. size: bytes of the disk. table: the GUID of its partition table.
     boot_code: of its first sector, in hex digits. epoch: seconds, the newest time of a file in it:
-    what is made is not newer. package_count: how many it has. boot: how it boots. installed: the
-    directory with what is known of its packages, see `package_facts`; None where it has no database
-    of rpm. changes: what is to change among them.
+    what is made is not newer. package_count: how many it has. boot: how it boots. verity: of what
+    is mounted at / and /usr. installed: the directory with what is known of its packages, see
+    `package_facts`; None where it has no database of rpm. changes: what is to change among them.
     """
 
     image: Path
@@ -117,6 +135,7 @@ class DiskSource:
     package_count: int
     tools: tuple[Pin, ...]
     boot: ExistingBoot = field(default_factory=ExistingBoot)
+    verity: tuple[ExistingVerity, ...] = ()
     installed: Path | None = None
     changes: PackageChanges | None = None
 
@@ -179,6 +198,7 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         tools=load_tools_lock().packages,
         boot=of_facts(facts["boot"]),
         installed=_installed_folder(store, known["digest"]) if facts["hasRpm"] else None,
+        verity=tuple(ExistingVerity(**each) for each in facts["verity"]),
     )
 
 
@@ -241,6 +261,7 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
             boot_code = raw.read(_BOOT_CODE)
         if packages := package_facts(system.tree):
             keep(packages, installed)
+        boot = read_boot(system.tree)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
         times = (entry.mtime_ns for archive in read for entry in archive)
         return {
@@ -253,7 +274,8 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
             "family": distribution.family.name,
             "packages": len(installed_packages(system.tree).packages),
             "hasRpm": packages is not None,
-            "boot": read_boot(system.tree).as_facts(),
+            "boot": boot.as_facts(),
+            "verity": [asdict(each) for each in _verity(disk, system, boot)],
         }
 
 
@@ -275,6 +297,27 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             mount=mount,
             subvolumes=tuple(_subvolume(each) for each in system.volumes.get(found.number, ())),
         )
+
+
+def _verity(disk: FoundDisk, system: FoundSystem, boot: ExistingBoot) -> Iterator[ExistingVerity]:
+    from dockyard.inspection.verity import find_trees
+
+    words = [word.partition("=") for line in boot.command_lines for word in line.split()]
+    for tree in find_trees(disk.partitions):
+        name = VERITY_MOUNTS.get(system.mounts.get(tree.data, ""), "")
+        if name:
+            parameter = "roothash" if name == "root" else "usrhash"
+            known = [value for key, _, value in words if key == parameter]
+            superblock = tree.superblock
+            yield ExistingVerity(
+                data=tree.data,
+                hashes=tree.hashes,
+                offset=tree.offset,
+                name=name,
+                uuid=str(superblock.uuid),
+                salt=superblock.salt.hex(),
+                root_hash=known[0].lower() if known else "",
+            )
 
 
 def _subvolume(found: FoundSubvolume) -> ExistingSubvolume:

@@ -10,6 +10,7 @@ from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
     ExistingDisk,
     KeepPartition,
+    KeepSealed,
     MountedPart,
     TakeRoot,
 )
@@ -60,15 +61,40 @@ def root_step(source: DiskSource, tools: Step) -> tuple[Step, Step | None]:
 
 
 def kept_steps(
-    request: ImageRequest, source: DiskSource, convert: Step | None
+    request: ImageRequest, source: DiskSource, convert: Step | None, stack: Stack
 ) -> Mapping[str, Step]:
-    """The steps that keep partitions as they are, whatever they hold, by the key of each."""
-    held = {partition.number: partition for partition in source.partitions if not partition.mount}
+    """The steps that keep partitions as they are, whatever they hold, by the key of each. stack:
+    the root, in which what is kept of that must be as it was.
+    """
+    held = {partition.number: partition for partition in source.partitions}
     return {
-        laid.key: _kept(source, held[laid.number], convert)
+        laid.key: _kept_sealed(source, held[laid.number], convert, stack)
+        if laid.verity
+        else _kept(source, held[laid.number], convert)
         for laid in request.layout.partitions
         if laid.kept
     }
+
+
+def _kept_sealed(
+    source: DiskSource, partition: ExistingPartition, convert: Step | None, stack: Stack
+) -> Step:
+    wanted = KeepSealed(
+        kept=KeepPartition(disk_of(source), partition.start, partition.size),
+        mount=partition.mount,
+        others=tuple(sorted(path for path in source.mounts if path != partition.mount)),
+        root=stack.root.name,
+        below=stack.names,
+    )
+    return Step.of(
+        "keep",
+        f"Keep {partition.mount} as it is, {partition.size >> 20} MiB",
+        f"{_EXISTING}:keep_sealed",
+        wanted,
+        (stack.layers[0], stack.root, *((convert,) if convert else ())),
+        borrowed=stack.layers[1:],
+        name=f"keep-{partition.number}",
+    )
 
 
 def held_by(

@@ -59,7 +59,7 @@ def filesystem_steps(
     for partition in partitions:
         if partition.swap:
             steps[partition.key] = _swap(partition, tools)
-        if partition.filesystem is None:
+        if partition.filesystem is None or partition.kept:
             continue
         content = held(partition)
         wanted = _filesystem(request, partition, content)

@@ -128,7 +128,7 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
     systems = FileSystemSteps({}, (), ())
     if disk:
         systems = with_sealed(request, sealed, held_by(source, convert, booted), tools)
-        kept = kept_steps(request, source, convert)
+        kept = kept_steps(request, source, convert, booted)
         systems = replace(systems, steps={**systems.steps, **kept})
     manifest = _manifest(request, booted, systems.fat, tools, None)
     return _steps(request, booted, systems, None, manifest, tools)

@@ -20,6 +20,7 @@ from dockyard.pipeline.source import PackageSource
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, plain_path
 from dockyard.tree.every import AnySetting, settled
 from dockyard.tree.fstab import FstabSetting, Mount, SubvolumeLimit
+from dockyard.tree.fstab_device import FstabDeviceSetting
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.users import GroupSetting, UserSetting
 
@@ -139,7 +140,13 @@ def merged(name: str, title: str, layers: tuple[Step, ...], epoch: int) -> Stack
 def shapes_boot(setting: AnySetting) -> bool:
     """Whether a setting may change what the initrd or the EFI partition is made from."""
     match setting:
-        case HostnameSetting() | GroupSetting() | UserSetting() | FstabSetting():
+        case (
+            HostnameSetting()
+            | GroupSetting()
+            | UserSetting()
+            | FstabSetting()
+            | FstabDeviceSetting()
+        ):
             return False
         case AdditionalFileSetting(destination=destination):
             return _in_boot_place(destination)

@@ -38,12 +38,13 @@ class Sealed:
 
 def sealed_systems(request: ImageRequest, whole: Stack, tools: Step) -> Sealed:
     """The steps of all file systems that are verity data: nothing over the merged root is there."""
-    if not request.layout.verity:
+    devices = [each for each in request.layout.verity if not each[0].kept]
+    if not devices:
         return Sealed()
-    data = [partition for partition, _ in request.layout.verity]
+    data = [partition for partition, _ in devices]
     systems = filesystem_steps(request, lambda _: Held(whole), tools, data)
     steps, proofs, hashes = dict(systems.steps), list(systems.proofs), {}
-    for partition, device in request.layout.verity:
+    for partition, device in devices:
         written = systems.steps[partition.key]
         step, proof = _steps(partition, device, written, tools)
         steps[partition.key if device.inline else device.hashes] = step
@@ -59,7 +60,7 @@ def with_sealed(
     tools: Step,
 ) -> FileSystemSteps:
     """The steps of all partitions. held: what goes into the file systems that are not sealed."""
-    others = [each for each in request.layout.partitions if each.verity is None]
+    others = [each for each in request.layout.partitions if each.key not in sealed.systems.steps]
     rest = filesystem_steps(request, held, tools, others)
     made = {**rest.steps, **sealed.systems.steps}
     order = [each.key for each in request.layout.partitions if each.key in made]

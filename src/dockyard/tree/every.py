@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.fstab import FstabSetting
+from dockyard.tree.fstab_device import FstabDeviceSetting
 from dockyard.tree.history import HistorySetting
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.live import LiveSetting
@@ -18,6 +19,7 @@ from dockyard.tree.users import GroupSetting, UserSetting
 AnySetting: TypeAlias = (
     AdditionalDirectorySetting
     | AdditionalFileSetting
+    | FstabDeviceSetting
     | FstabSetting
     | GroupSetting
     | HistorySetting

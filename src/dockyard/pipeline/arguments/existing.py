@@ -58,3 +58,16 @@ class KeepPartition:
     disk: ExistingDisk
     start: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSealed:
+    """A partition with what is checked by its hash. mount: where it is mounted; others: where all
+    else is. root, below: the root that was made; nothing of what is kept may differ in it.
+    """
+
+    kept: KeepPartition
+    mount: str
+    others: tuple[str, ...]
+    root: Beside[str]
+    below: Beside[tuple[str, ...]]

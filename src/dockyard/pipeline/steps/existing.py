@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard import archive
-from dockyard.archive import Archive
+from dockyard.archive import Archive, Kind
 from dockyard.archive.entry import DEVICES
+from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems import btrfs, by_name
 from dockyard.filesystems.image import Region
 from dockyard.formats.containers import raw_disk
@@ -16,9 +18,11 @@ from dockyard.host import files, removal
 from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
     KeepPartition,
+    KeepSealed,
     TakeRoot,
 )
 from dockyard.pipeline.arguments.names import FILESYSTEM, INDEX, TOOLS, TREE
+from dockyard.pipeline.stack import load_root, package_trees
 from dockyard.pipeline.untouched import disk_of, require_same, require_untouched
 from dockyard.tools.unpacked import trees_in
 
@@ -79,6 +83,46 @@ def keep_partition(work: Work, wanted: KeepPartition) -> None:
                 to = begin - wanted.start
                 files.copy_range(disk.fileno(), out.fileno(), begin, min(stop, end), to)
     require_same(wanted.disk)
+
+
+def keep_sealed(work: Work, wanted: KeepSealed) -> None:
+    """The same of what is checked by its hash. Raises DockyardError where the new root has it
+    otherwise: that would be lost.
+    """
+    before = archive.load(
+        work.result(wanted.below[0]) / INDEX, package_trees(work.result(wanted.below[0]))
+    )
+    after = load_root(work.result, wanted.root, wanted.below)
+    changed = sorted(_changed(wanted, before, after))
+    if changed:
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise DockyardError(
+            Problem(
+                "image.verity-kept",
+                f"what is below {wanted.mount} is to be kept as it is, and was changed",
+                why=f"changed were {', '.join(changed[:5])}{more}",
+                fix="set `storage.reinitializeVerity: all`, or change only what is elsewhere",
+            )
+        )
+    keep_partition(work, wanted.kept)
+
+
+def _changed(wanted: KeepSealed, before: Archive, after: Archive) -> set[str]:
+    """The paths in a file system that are not the same in two trees. Times of directories tell
+    nothing.
+    """
+    at = os.fsencode(wanted.mount.strip("/"))
+    inside = [os.fsencode(path.strip("/")) for path in wanted.others]
+    below = [path for path in inside if not at or path.startswith(at + b"/")]
+    old, new = (
+        {
+            entry.path: replace(entry, mtime_ns=0) if entry.kind is Kind.DIRECTORY else entry
+            for entry in archive.subtree(each, at, below)
+        }
+        for each in (before, after)
+    )
+    paths = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    return {f"{wanted.mount.rstrip('/')}/{os.fsdecode(path)}" for path in paths}
 
 
 def _holdable(whole: Archive) -> Archive:
