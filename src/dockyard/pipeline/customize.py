@@ -27,6 +27,7 @@ from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
 from dockyard.pipeline.live import FORMATS, architecture_problems, live_problems, live_request
+from dockyard.pipeline.new_layout import left_behind, new_layout
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import changed, read_changes, refused, used_keys
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 _ACTED_ON = ("input", "os.uki.mode", "storage.reinitializeVerity")
 # key -> (is it used?, what customizing would have to do); and what building does not act on.
 _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
-    "storage.disks": (lambda image: image.storage.disks, "laying out the disk anew"),
     "os.bootloader.type": (
         lambda image: image.os.bootloader.type,
         "another boot loader; an image that exists keeps its own",
@@ -95,6 +95,7 @@ def read_customization(
     output = output_of(loaded, overrides.output_format, overrides.level)
     known = together.get(lambda: format_by_name(output.format))
     has_disk = known is not None and Part.DISK in known.needs
+    laid_out = has_disk or bool(loaded.image.storage.disks)
     together.extend(live_problems(loaded, output.format))
     is_live = output.format in FORMATS
     told = not any(each.where == at for each in missing)
@@ -136,7 +137,7 @@ def read_customization(
             record=record,
             settings=(*mounts_of_devices(layout), *settings.settings),
         ),
-        layout=layout if has_disk else NO_DISK,
+        layout=layout if laid_out else NO_DISK,
         output=output,
         command_line=live.command_line if live else (),
         seed=seed,
@@ -155,7 +156,13 @@ def _booted(source: DiskSource) -> tuple[str, ...]:
 def _layout(
     loaded: LoadedImage, source: DiskSource, has_disk: bool, together: Together
 ) -> DiskLayout:
-    """The disk of the new image, as it was, with verity devices where its format has a disk."""
+    """The disk of the new image: a new one for its tree, or as it was, with verity devices where
+    its format has a disk.
+    """
+    if loaded.image.storage.disks:
+        laid = together.get(lambda: new_layout(loaded, source))
+        together.extend(left_behind(loaded, source, laid) if laid else ())
+        return laid or layout_of(source)
     layout = layout_of(source)
     if not has_disk:
         return layout

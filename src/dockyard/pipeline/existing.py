@@ -22,6 +22,7 @@ from dockyard.model.family import Family, family_named
 from dockyard.model.packages import Pin
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
+from dockyard.pipeline.existing_storage import ExistingStorage, read_storage
 from dockyard.pipeline.untouched import stamp_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class ExistingPartition:
 
     start, size: bytes. module: of the file system, for what is read and written anew; empty for
     what is kept as it is. uuid, name: of the file system, as its tools print them. mount: where it
-    is in the tree; empty for what is not in it. subvolumes: of btrfs that has any.
+    is in the tree; empty for what is not in it. subvolumes: of btrfs that has any. holds: the kind
+    of what is in it, also of what is kept; empty where nothing is known of that.
     """
 
     number: int
@@ -77,6 +79,7 @@ class ExistingPartition:
     name: str
     mount: str
     subvolumes: tuple[ExistingSubvolume, ...] = ()
+    holds: str = ""
 
     @property
     def places(self) -> tuple[tuple[str, int | None], ...]:
@@ -119,6 +122,7 @@ class DiskSource:
     what is made is not newer. package_count: how many it has. boot: how it boots. verity: of what
     is mounted at / and /usr. installed: the directory with what is known of its packages, see
     `package_facts`; None where it has no database of rpm. changes: what is to change among them.
+    storage: what another disk for it must hold.
     """
 
     image: Path
@@ -138,6 +142,7 @@ class DiskSource:
     verity: tuple[ExistingVerity, ...] = ()
     installed: Path | None = None
     changes: PackageChanges | None = None
+    storage: ExistingStorage = field(default_factory=ExistingStorage)
 
     @property
     def pins(self) -> tuple[Pin, ...]:
@@ -199,6 +204,7 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         boot=of_facts(facts["boot"]),
         installed=_installed_folder(store, known["digest"]) if facts["hasRpm"] else None,
         verity=tuple(ExistingVerity(**each) for each in facts["verity"]),
+        storage=ExistingStorage(**facts["storage"]),
     )
 
 
@@ -217,7 +223,12 @@ def _are_gone(known: Mapping[str, Any], store: Store) -> bool:
 
 def _code() -> str:
     """What changes when another version of Dockyard may find something else."""
-    return code_of(__name__, "dockyard.inspection.image", "dockyard.inspection.package_facts")
+    return code_of(
+        __name__,
+        "dockyard.inspection.image",
+        "dockyard.inspection.package_facts",
+        "dockyard.pipeline.existing_storage",
+    )
 
 
 def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[str, Any]:
@@ -265,6 +276,7 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
         times = (entry.mtime_ns for archive in read for entry in archive)
         return {
+            "storage": read_storage(system.tree).as_facts(),
             "size": disk.table.size,
             "table": str(disk.table.guid),
             "bootCode": boot_code.hex() if any(boot_code) else "",
@@ -296,6 +308,7 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             name=content.label if content else "",
             mount=mount,
             subvolumes=tuple(_subvolume(each) for each in system.volumes.get(found.number, ())),
+            holds=content.kind if content else "",
         )
 
 

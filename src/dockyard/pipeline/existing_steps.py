@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dockyard.disk.partitions import FileSystemLayout, PartitionLayout
+from dockyard.disk.grub import boot_partition
+from dockyard.disk.partitions import DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
@@ -98,16 +99,19 @@ def _kept_sealed(
 
 
 def held_by(
-    source: DiskSource, convert: Step | None, stack: Stack
+    source: DiskSource, convert: Step | None, stack: Stack, layout: DiskLayout
 ) -> Callable[[PartitionLayout], Held]:
     """What goes into the file system of each partition that is written anew. stack: the root."""
     disk = disk_of(source)
+    kind = source.boot.boot_kind
+    read = boot_partition(layout) if kind and kind.by_grub else None
     places = {str(each.number): (each.start, each.size) for each in source.partitions}
 
     def held(laid: PartitionLayout) -> Held:
         if laid.filesystem is None or not _has_outermost(laid.filesystem):
-            return Held(stack)
-        return Held(stack, original=Original(disk, *places[laid.key]), disk=convert)
+            return Held(stack, grub=laid == read)
+        original = Original(disk, *places[laid.key])
+        return Held(stack, grub=laid == read, original=original, disk=convert)
 
     return held
 

@@ -127,7 +127,8 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
     booted = with_entries(request, request.boot, whole, sealed, tools) if request.boot else whole
     systems = FileSystemSteps({}, (), ())
     if disk:
-        systems = with_sealed(request, sealed, held_by(source, convert, booted), tools)
+        held = held_by(source, convert, booted, request.layout)
+        systems = with_sealed(request, sealed, held, tools)
         kept = kept_steps(request, source, convert, booted)
         systems = replace(systems, steps={**systems.steps, **kept})
     manifest = _manifest(request, booted, systems.fat, tools, None)

@@ -164,7 +164,7 @@ def mounts_of(request: ImageRequest) -> tuple[FstabSetting, ...]:
     """The setting that is `storage.filesystems`; none for a disk that is kept, as an image that
     exists says itself what it mounts.
     """
-    if not isinstance(request.source, PackageSource) or not request.layout.partitions:
+    if not request.is_laid_out:
         return ()
     mounts: list[Mount] = []
     limits: list[SubvolumeLimit] = []

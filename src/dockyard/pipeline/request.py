@@ -142,7 +142,17 @@ class ImageRequest:
 
     @cached_property
     def fstab(self) -> str:
-        return fstab(self.layout)
+        """The table of file systems, with what an image that exists mounts from elsewhere."""
+        if isinstance(self.source, PackageSource):
+            return fstab(self.layout)
+        from dockyard.pipeline.new_layout import fstab_over  # a build need not load it
+
+        return fstab_over(self.layout, self.source)
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether the image file lays out the disk, and an image that exists does not bring it."""
+        return bool(self.layout.partitions and self.loaded.image.storage.disks)
 
     def partition_position(self, number: int) -> Position:
         """Where the image file describes a partition."""

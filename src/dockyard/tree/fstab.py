@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from dockyard.tree.check import Check, Turn
 from dockyard.tree.setting import Tree
 
 REPART = "/usr/lib/repart.d"
+_OWN_GROWTH = re.compile(r"\d{3}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.conf$")
 _REPART_PROGRAM = "/usr/bin/systemd-repart"
 _SHOWN = frozenset(("ro", "noatime", "nodiratime", "nosuid", "nodev", "noexec", "sync", "dirsync"))
 
@@ -78,6 +80,10 @@ class FstabSetting:
                     fix="install the package systemd-repart, or give the partition a size",
                 )
             )
+        # Those of another layout, which the image had before, would make partitions again.
+        for name in tree.files.names(REPART) if tree.files.lstat(REPART) else ():
+            if _OWN_GROWTH.match(name):
+                tree.files.remove(f"{REPART}/{name}")
         for name, text in self.growth:
             tree.files.make_directories(REPART)
             tree.files.write(f"{REPART}/{name}", text.encode())
