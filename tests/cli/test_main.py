@@ -101,7 +101,7 @@ def test_an_option_that_would_do_nothing_is_refused(
 ) -> None:
     named = {"IMAGE": tmp_path / "image.yaml", "DISK": tmp_path / "disk.raw"}
     for path in named.values():
-        path.write_text("")
+        path.write_text("os: {}\n")
     done = here(*(str(named.get(word, word)) for word in words))
     assert done.returncode == 2, done.stderr
     assert told in " ".join((done.stderr + done.stdout).split())

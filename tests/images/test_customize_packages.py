@@ -123,3 +123,28 @@ def test_what_cannot_be_done_is_told_before_any_work(base: Path, tmp_path: Path)
         assert "--disable-base-image-rpm-repos" in text
     done = run_dockyard("customize", *words, "--disable-base-image-rpm-repos", check=False)
     assert "there is no repository to take packages from" in done.stderr
+
+
+def test_a_plan_shows_the_change_and_a_lock_holds_it(base: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    given = (config, "--image-file", base, "--rpm-source", newer(tmp_path / "r"))
+    planned = run_dockyard("plan", *given, "--json").json["changes"]
+    packages = {each["name"]: each for each in planned["packages"]}
+    assert (packages["hostname"]["act"], packages["hostname"]["after"]) == ("update", "99-1")
+    assert packages["libjq1"]["why"] == "jq needs it" and not packages["libjq1"]["asked"]
+    assert packages["libnss-myhostname"]["act"] == "remove"
+    assert planned["room"]["fits"] and planned["room"]["mount"] == "/"
+    assert planned["growth"] == sum(each["size"] for each in planned["packages"]) > 0
+    assert run_dockyard("lock", *given, "--json").json["packages"] == 5
+    locked = run_dockyard("plan", *given, "--json").json["changes"]
+    assert locked["lock"] == str(tmp_path / "config.lock")
+    keys = ("name", "act", "before", "after", "size", "asked")
+    assert [[each[key] for key in keys] for each in locked["packages"]] == [
+        [each[key] for key in keys] for each in planned["packages"]
+    ]
+    # Something else is asked for than what was locked: nothing is decided behind anybody's back.
+    config.write_text(CONFIG.replace("tree]", "tree, htop]"))
+    words = ("--config-file", config, *given[1:], "--output-image-file", tmp_path / "o")
+    done = run_dockyard("customize", *words, check=False)
+    assert "lock.stale" in done.stderr and "htop is asked for now" in done.stderr

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.answer import Answer
+from dockyard.cli.customization import customization_options, customizes, require_image
 from dockyard.cli.display import display
 from dockyard.cli.fetching import step
+from dockyard.cli.input_options import input_of, registries_of
 from dockyard.cli.options import (
     image_argument,
     origin_options,
@@ -19,13 +21,16 @@ from dockyard.cli.options import (
     rpm_source_option,
     store_option,
 )
-from dockyard.cli.verb import Needing, Verb
+from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Pin
     from dockyard.packages.deb.sources import Origins
     from dockyard.packages.fetch import Progress
     from dockyard.packages.image_lock import LockedImage
+    from dockyard.packages.oci.access import Registries
+    from dockyard.pipeline.overrides import Overrides
+    from dockyard.tools.unpacked import ToolTrees
 
 _SHOWN = 40
 
@@ -42,26 +47,32 @@ _SHOWN = 40
 @rpm_source_option
 @click.option(
     "--disable-base-image-rpm-repos",
-    cls=Needing,
-    needs="--rpm-source",
     is_flag=True,
-    help="Use only what --rpm-source names, not the distro's own repositories.",
+    help="Use only what --rpm-source names, not the repositories of the distro or of the image.",
 )
+@customization_options
 @origin_options
+@click.pass_context
 def command(
+    context: click.Context,
     image: Path,
     store: Path,
     progress: str,
     refresh_missing: bool,
     rpm_source: tuple[Path, ...],
     disable_base_image_rpm_repos: bool,
+    image_file: Path | None,
+    image_source: str | None,
+    image_cache_dir: Path | None,
+    package_snapshot_time: str,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
 ) -> Answer:
     """Choose the packages that IMAGE asks for, and pin them in the lock beside it.
 
     A build takes exactly what the lock says: image.yaml has image.lock. Keep it under version
-    control.
+    control. Where IMAGE changes an image that exists, the lock says which packages come and go, and
+    `customize` takes exactly those.
     """
     from functools import partial
 
@@ -72,9 +83,28 @@ def command(
     from dockyard.host import clock
     from dockyard.packages.access import Access
     from dockyard.packages.image_lock import lock_image
+    from dockyard.pipeline.overrides import Overrides
 
     began = clock.monotonic()
     loaded = load_image(image)
+    given = input_of(image_file, image_source)
+    if customizes(loaded, given):
+        overrides = Overrides(
+            given,
+            rpm_sources=rpm_source,
+            without_image_repositories=disable_base_image_rpm_repos,
+            snapshot_time=package_snapshot_time,
+        )
+        origins = origins_of(debian_mirror, mirror_dir)
+        registries = registries_of(store, image_cache_dir, progress)
+        done = _lock_changes(
+            image, overrides, store.absolute(), origins, registries, progress, refresh_missing
+        )
+        return _answer(done, terminal.duration(clock.monotonic() - began))
+    require_image(context, "package_snapshot_time")
+    if disable_base_image_rpm_repos and not rpm_source:
+        what = "--disable-base-image-rpm-repos does nothing without --rpm-source"
+        raise click.UsageError(what, context)
     if loaded.distro_path is None:
         what = "the image file names no distro, so there is nothing to lock"
         fix = "add, for example: distro: harbor"
@@ -98,6 +128,42 @@ def command(
             refresh_missing=refresh_missing,
         )
     return _answer(done, terminal.duration(clock.monotonic() - began))
+
+
+def _lock_changes(
+    file: Path,
+    overrides: Overrides,
+    root: Path,
+    origins: Origins,
+    registries: Registries,
+    progress: str,
+    refresh_missing: bool,
+) -> LockedImage:
+    """The lock of a file that changes an image that exists."""
+    from dockyard.engine.store import Store
+    from dockyard.host import namespace
+    from dockyard.packages.access import Access
+    from dockyard.pipeline.input_image import fetched
+    from dockyard.pipeline.lock_changes import lock_changes
+    from dockyard.tools.trees import tools_tree
+
+    def tools() -> ToolTrees:
+        namespace.enter()
+        return tools_tree(root, origins=origins)
+
+    with (
+        display(progress) as listener,
+        step(listener, f"Choose packages for {file.stem}", "its lock is made") as told,
+    ):
+        return lock_changes(
+            file,
+            overrides,
+            Store(root),
+            Access.of_store(root, offline=origins.offline, progress=told),
+            tools,
+            lambda named, where: fetched(named, where, registries),
+            refresh_missing=refresh_missing,
+        )
 
 
 def _tool_pins(

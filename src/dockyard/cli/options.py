@@ -183,17 +183,22 @@ def rpm_source_option(command: Command) -> Command:
     )(command)
 
 
+def disable_repositories_option(command: Command) -> Command:
+    """`--disable-base-image-rpm-repos`, for an image that exists."""
+    return click.option(
+        "--disable-base-image-rpm-repos",
+        is_flag=True,
+        help="Take no packages from the repositories that the image itself is set up for.",
+    )(command)
+
+
 def package_source_options(command: Command) -> Command:
     """`--rpm-source`, `--disable-base-image-rpm-repos` and `--package-snapshot-time`, for an image
     that exists.
     """
     for decorate in (
         snapshot_time_option,
-        click.option(
-            "--disable-base-image-rpm-repos",
-            is_flag=True,
-            help="Take no packages from the repositories that the image itself is set up for.",
-        ),
+        disable_repositories_option,
         click.option(
             "--rpm-source",
             type=click.Path(exists=True, path_type=Path),

@@ -13,12 +13,15 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.customization import customization_options, customizes, require_image
 from dockyard.cli.image_options import image_options
-from dockyard.cli.options import origins_of
+from dockyard.cli.input_options import input_of, registries_of
+from dockyard.cli.options import disable_repositories_option, origins_of
 from dockyard.cli.verb import Verb, remark
 
 if TYPE_CHECKING:
     from dockyard.engine.plan import Decision, Plan
+    from dockyard.pipeline.build import PlannedImage
 
 _SHOWN = 3  # steps of a group, or reasons, that are told one by one
 _MARKS = {"run": ("▸", "green"), "reuse": ("=", None), "skip": ("·", None)}
@@ -26,26 +29,66 @@ _MARKS = {"run": ("▸", "green"), "reuse": ("=", None), "skip": ("·", None)}
 
 @click.command(cls=Verb)
 @image_options
+@customization_options
+@disable_repositories_option
 @click.option("--details", is_flag=True, help="Show the settings within each step as well.")
+@click.pass_context
 def command(
+    context: click.Context,
     image: Path,
     store: Path,
     output_image_format: str | None,
     rpm_source: tuple[Path, ...],
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
+    image_file: Path | None,
+    image_source: str | None,
+    image_cache_dir: Path | None,
+    disable_base_image_rpm_repos: bool,
+    package_snapshot_time: str,
     details: bool,
 ) -> Answer:
-    """Show what `dockyard build IMAGE` would do, and why."""
+    """Show what `dockyard build IMAGE` would do, and why; or, where the file or an option names an
+    image that exists, what `dockyard customize` would: which packages come, go and change and why,
+    what is set, and whether it fits.
+    """
+    from dockyard.config import load_image
     from dockyard.engine.store import Store
-    from dockyard.pipeline.build import plan_image, without_damage
+    from dockyard.pipeline.build import plan_customization, plan_image, without_damage
+    from dockyard.pipeline.overrides import Overrides
 
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
-    planned = plan_image(image, kept, origins, output_image_format, rpm_source)
+    given = input_of(image_file, image_source)
+    if not customizes(load_image(image), given):
+        require_image(context, "disable_base_image_rpm_repos", "package_snapshot_time")
+        planned = plan_image(image, kept, origins, output_image_format, rpm_source)
+        plan = without_damage(planned, kept, mend=False).plan
+        remark(planned.remarks)
+        return Answer(as_text(plan, details=details), as_json(plan))
+    overrides = Overrides(
+        given,
+        output_format=output_image_format,
+        rpm_sources=rpm_source,
+        without_image_repositories=disable_base_image_rpm_repos,
+        snapshot_time=package_snapshot_time,
+    )
+    registries = registries_of(store, image_cache_dir, "auto")
+    planned = plan_customization(image, kept, origins, overrides, registries)
     plan = without_damage(planned, kept, mend=False).plan
     remark(planned.remarks)
-    return Answer(as_text(plan, details=details), as_json(plan))
+    return _customization(planned, plan, details=details)
+
+
+def _customization(planned: PlannedImage, plan: Plan, *, details: bool) -> Answer:
+    from dockyard.cli import plan_changes
+    from dockyard.pipeline.existing import DiskSource
+
+    request = planned.request
+    assert isinstance(request.source, DiskSource)
+    lines = [*plan_changes.as_text(request, request.source), as_text(plan, details=details)]
+    changes = plan_changes.as_json(request, request.source)
+    return Answer("\n".join(lines), {**as_json(plan), "changes": changes})
 
 
 def as_json(plan: Plan) -> dict[str, object]:

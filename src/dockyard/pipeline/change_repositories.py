@@ -90,7 +90,7 @@ def _of_image(
             for each in repofile.parse(text, Path(f"{image}:{path}"), variables, skip=replaced):
                 yield _inside(each, installed, problems)
         except DockyardError as error:
-            problems.extend(replace(one, fix=one.fix or LEAVE_OUT) for one in error.problems)
+            problems.extend(replace(one, fix=LEAVE_OUT) for one in error.problems)
 
 
 def _inside(

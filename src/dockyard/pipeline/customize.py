@@ -99,10 +99,10 @@ def read_customization(
     together.extend(live_problems(loaded, output.format))
     is_live = output.format in FORMATS
     told = not any(each.where == at for each in missing)
-    named = together.get(lambda: _input_of(loaded, overrides.input)) if told else None
+    named = together.get(lambda: input_named_by(loaded, overrides.input)) if told else None
     hidden = (loaded.path.absolute(), lock_path(file).absolute(), *sorted(placed))
     settings = read_settings(loaded, hidden, together)
-    given = _file_of(named, loaded, fetch, together) if named else None
+    given = input_file(named, loaded, fetch, together) if named else None
     source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
     if source is not None and used_keys(loaded):
         source = _with_changes(loaded, source, overrides, store, origins, together)
@@ -196,7 +196,7 @@ def _with_changes(
     return changed(source, changes)
 
 
-def _file_of(
+def input_file(
     named: tuple[InputImage, Position | str], loaded: LoadedImage, fetch: Fetch, together: Together
 ) -> InputFile:
     """The file of the image to customize. One that is in a registry is fetched only where nothing
@@ -211,7 +211,9 @@ def _file_of(
     return found
 
 
-def _input_of(loaded: LoadedImage, given: InputImage | None) -> tuple[InputImage, Position | str]:
+def input_named_by(
+    loaded: LoadedImage, given: InputImage | None
+) -> tuple[InputImage, Position | str]:
     """The image to customize, and what names it."""
     if (named := where_named(loaded, given)) is not None:
         return named

@@ -7,12 +7,13 @@ once. What cannot be kept as it is is refused by name before anything is copied.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dockyard.archive import Entry, Kind
 from dockyard.engine.code import code_of
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _RECORD = "inputs"
 _MOST_KEPT = 50  # images whose facts are kept
+_BLOCK = 4096
 _BOOT_CODE = 440  # bytes of the first sector before the disk's signature (UEFI 2.10, 5.2.1)
 _NANOSECONDS = 10**9
 _LARGEST_ID = 65535  # that a namespace of subordinate ids holds
@@ -64,7 +66,8 @@ class ExistingPartition:
     start, size: bytes. module: of the file system, for what is read and written anew; empty for
     what is kept as it is. uuid, name: of the file system, as its tools print them. mount: where it
     is in the tree; empty for what is not in it. subvolumes: of btrfs that has any. holds: the kind
-    of what is in it, also of what is kept; empty where nothing is known of that.
+    of what is in it, also of what is kept; empty where nothing is known of that. used: bytes that
+    files take in blocks of 4 KiB, without what the file system itself takes.
     """
 
     number: int
@@ -80,6 +83,7 @@ class ExistingPartition:
     mount: str
     subvolumes: tuple[ExistingSubvolume, ...] = ()
     holds: str = ""
+    used: int = 0
 
     @property
     def places(self) -> tuple[tuple[str, int | None], ...]:
@@ -309,6 +313,7 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             mount=mount,
             subvolumes=tuple(_subvolume(each) for each in system.volumes.get(found.number, ())),
             holds=content.kind if content else "",
+            used=_used(system.archives.get(entry.number, ())),
         )
 
 
@@ -331,6 +336,10 @@ def _verity(disk: FoundDisk, system: FoundSystem, boot: ExistingBoot) -> Iterato
                 salt=superblock.salt.hex(),
                 root_hash=known[0].lower() if known else "",
             )
+
+
+def _used(entries: Iterable[Entry]) -> int:
+    return sum(-(-each.size // _BLOCK) * _BLOCK for each in entries if each.kind is Kind.FILE)
 
 
 def _subvolume(found: FoundSubvolume) -> ExistingSubvolume:

@@ -212,6 +212,7 @@ def changed(source: DiskSource, changes: PackageChanges | None) -> DiskSource:
     return replace(
         source,
         changes=changes,
+        tools=changes.lock.tools if changes.lock_file else source.tools,
         epoch=max(source.epoch, changes.lock.newest),
         package_count=source.package_count + changes.package_count,
     )

@@ -1,0 +1,85 @@
+"""Locks what changes among the packages of an image that exists: what `dockyard lock` does with an
+image, without the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.config import load_image
+from dockyard.engine.store import Store
+from dockyard.errors import DockyardError
+from dockyard.host.files import write_atomic
+from dockyard.packages import locking as locks
+from dockyard.packages.access import Access
+from dockyard.packages.image_lock import LockedImage
+from dockyard.packages.lockfile import load_if_sound
+from dockyard.packages.sources import lock_path
+from dockyard.pipeline.customize import input_file, input_named_by
+from dockyard.pipeline.existing import read_existing
+from dockyard.pipeline.input_image import Fetch
+from dockyard.pipeline.overrides import Overrides
+from dockyard.pipeline.package_changes import (
+    change_request,
+    decide,
+    installed_facts,
+    refused,
+    repositories_for,
+)
+from dockyard.pipeline.together import Together
+
+if TYPE_CHECKING:
+    from dockyard.tools.unpacked import ToolTrees
+
+
+def lock_changes(
+    file: Path,
+    overrides: Overrides,
+    store: Store,
+    access: Access,
+    tools: Callable[[], ToolTrees],
+    fetch: Fetch,
+    *,
+    refresh_missing: bool = False,
+) -> LockedImage:
+    """Make the lock beside an image file that changes packages, or with refresh_missing move only
+    the pins that are gone. tools, fetch: see `read_customization`. Raises DockyardError; then the
+    lock on disk is as it was.
+    """
+    loaded = load_image(file)
+    together = Together()
+    given = input_file(input_named_by(loaded, overrides.input), loaded, fetch, together)
+    source = read_existing(given.path, store, tools)
+    together.extend(refused(loaded, source))
+    together.raise_any()
+    request = None
+    if source.installed is not None:
+        installed = installed_facts(source)
+        when = overrides.snapshot_time
+        request = change_request(loaded, installed, source.architecture, when)
+    if request is None:
+        what = "the image file changes no packages, so there is nothing to lock"
+        fix = "name some in os.packages"
+        raise DockyardError(loaded.problem("os.packages", "lock.no-packages", what, fix=fix))
+    repositories = repositories_for(loaded, source, request, overrides, store.root)
+    path = lock_path(file)
+    old = load_if_sound(path)
+    if refresh_missing:
+        made_by = f"{locks.LOCK_IMAGE} {file} --image-file {source.image}"
+        old = locks.load(path, made_by)
+        identity = installed.identity
+        locks.require(old, request, repositories, str(path), installed=identity, image=str(file))
+        new, _ = locks.refresh_missing(old, repositories, access, installed.metadata)
+        new = replace(new, tools=tuple(sorted(source.tools)))
+    else:
+        new, _ = decide(loaded.name, request, repositories, access, source.tools, installed)
+    if old is not None and old.installed == new.installed:
+        new = locks.follow(old, new, str(path))
+    text = locks.dump(new).encode()
+    if not path.is_file() or path.read_bytes() != text:
+        write_atomic(path, text)
+    changes = tuple(locks.diff(old, new)) if old else ()
+    return LockedImage(path, new, changes, old is None)
