@@ -4,12 +4,13 @@ the same readers that inspect images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import UUID
 
-from dockyard.disk.partition_types import name_of
+from dockyard.disk.command_words import plain, words_of
+from dockyard.disk.verity import BLOCK, first_hash
 from dockyard.formats.containers import Container, RawDisk
 from dockyard.formats.system import (
     EntryKind,
@@ -20,19 +21,20 @@ from dockyard.formats.system import (
     VerityOf,
 )
 from dockyard.inspection.boot import Boot, BootEntry, boot_of, variables
-from dockyard.inspection.disks import FoundDisk, FoundPartition, partitions_of
+from dockyard.inspection.disks import FoundDisk, partitions_of
 from dockyard.inspection.image import architecture_of
 from dockyard.inspection.packages import InstalledPackage, installed
 from dockyard.inspection.systems import find_system
 from dockyard.inspection.tree import Tree
+from dockyard.inspection.verity import FoundTree, find_trees
 from dockyard.tools.unpacked import ToolTrees
 
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
 # Where a tool that made an image notes the image's UUID.
 _IDENTITY = ("/etc/image-customizer-release", "IMAGE_UUID")
 _UKI_KEYS = ("efi", "uki")
-_VERITY_MOUNTS = {"root": "/", "usr": "/usr"}
-_HASH_OFFSET = "hash-offset="
+# What is mounted with dm-verity -> the word of a command line that has its root hash.
+_VERITY_WORDS = {"/": "roothash", "/usr": "usrhash"}
 
 
 def describe(disk: Path, size: int, scratch: Path, tools: ToolTrees) -> System:
@@ -55,7 +57,7 @@ def describe(disk: Path, size: int, scratch: Path, tools: ToolTrees) -> System:
             loader=loader,
             entries=tuple(_entries(boot, tree)) if loader == "systemd-boot" else (),
             packages=tuple(_package(each) for each in installed(tree).packages),
-            mounted=tuple(_mounted(found, system.mounts, boot)),
+            mounted=tuple(mounted_systems(found, system.mounts, boot.command_lines)),
             id=variables(tree.text(file) or "").get(key, ""),
         )
 
@@ -91,72 +93,29 @@ def _package(each: InstalledPackage) -> SystemPackage:
     )
 
 
-def _mounted(disk: FoundDisk, mounts: Mapping[int, str], boot: Boot) -> Iterator[MountedSystem]:
-    """The file systems that are mounted, in the order of the disk."""
+def mounted_systems(
+    disk: FoundDisk, mounts: Mapping[int, str], command_lines: Iterable[str]
+) -> Iterator[MountedSystem]:
+    """The file systems that are mounted, in the order of the disk. mounts: where, by the numbers of
+    partitions. command_lines: of what boots, which say what is opened with dm-verity.
+    """
+    trees = {each.data: each for each in find_trees(disk.partitions)}
+    words = {plain(word) for line in command_lines for word in words_of(line)}
     for each in sorted(disk.partitions, key=lambda each: each.entry.start):
         content, mount = each.content, mounts.get(each.number, "")
         if content is not None and mount:
-            verity = _verity(each, mount, disk.partitions, boot.command_lines)
+            verity = None
+            if mount in _VERITY_WORDS and each.number in trees:
+                verity = _verity(trees[each.number], disk, _VERITY_WORDS[mount], words)
             yield MountedSystem(each.number, content.kind, content.uuid, mount, verity)
 
 
-def _verity(
-    data: FoundPartition,
-    mount: str,
-    partitions: Sequence[FoundPartition],
-    command_lines: Sequence[str],
-) -> VerityOf | None:
-    """The hash tree by which a command line has a file system opened (veritytab(5),
-    systemd-veritysetup-generator(8)); None where it is opened as it is.
-    """
-    name = next((name for name, at in _VERITY_MOUNTS.items() if at == mount), None)
-    if name is None:
+def _verity(tree: FoundTree, disk: FoundDisk, name: str, words: Collection[str]) -> VerityOf | None:
+    """A hash tree with whose root hash a command line has its data opened; None where none has."""
+    hashes = next(each for each in disk.partitions if each.number == tree.hashes)
+    with hashes.region.path.open("rb", buffering=0) as file:
+        top = os.pread(file.fileno(), BLOCK, hashes.region.start + tree.offset + BLOCK)
+    root_hash = first_hash(top, tree.superblock.salt).hex()
+    if f"{name}={root_hash}" not in words:
         return None
-    for line in command_lines:
-        words = dict(word.partition("=")[::2] for word in line.split())
-        root_hash = words.get(f"{name}hash", "").lower()
-        if not root_hash:
-            continue
-        device = words.get(f"systemd.verity_{name}_hash", "")
-        hashes = _named(device, partitions) if device else _discovered(name, root_hash, partitions)
-        if hashes is None:
-            continue
-        options = words.get(f"systemd.verity_{name}_options", "").split(",")
-        at = next((each for each in options if each.startswith(_HASH_OFFSET)), "")
-        number = at.removeprefix(_HASH_OFFSET)
-        inline = hashes.number == data.number and number.isdecimal()
-        return VerityOf(root_hash, hashes.number, int(number) if inline else None)
-    return None
-
-
-def _named(device: str, partitions: Sequence[FoundPartition]) -> FoundPartition | None:
-    """The partition that a word of a command line names, as fstab(5) does."""
-    for tag in ("PARTUUID", "UUID", "PARTLABEL", "LABEL"):
-        device = device.replace(f"/dev/disk/by-{tag.lower()}/", f"{tag}=")
-    tag, _, value = device.partition("=")
-    for each in partitions:
-        content = each.content
-        names = {
-            "PARTUUID": str(each.entry.guid),
-            "PARTLABEL": each.entry.name,
-            "UUID": content.uuid if content else "",
-            "LABEL": content.label if content else "",
-        }
-        if value and names.get(tag, "").lower() == value.lower():
-            return each
-    return None
-
-
-def _discovered(
-    name: str, root_hash: str, partitions: Sequence[FoundPartition]
-) -> FoundPartition | None:
-    """The partition of hashes whose id is the second half of the root hash, as systemd looks for
-    it; else the only one of its type.
-    """
-    if len(root_hash) == 64 and all(char in "0123456789abcdef" for char in root_hash):
-        wanted = UUID(hex=root_hash[32:])
-        for each in partitions:
-            if each.entry.guid == wanted:
-                return each
-    typed = [each for each in partitions if name_of(each.entry.type_guid) == f"{name}-verity"]
-    return typed[0] if len(typed) == 1 else None
+    return VerityOf(root_hash, tree.hashes, tree.offset if tree.inline else None)
