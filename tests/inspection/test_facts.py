@@ -65,7 +65,7 @@ def test_the_plain_commands_of_a_grub_menu_are_read() -> None:
     tree = made({"/boot/grub/grub.cfg": GRUB, "/boot/grub/i386-pc/boot.img": ""})
     kernel, path = "/boot/vmlinuz-6.1.0-13-amd64", "/boot/grub/grub.cfg"
     assert boot_of(tree, None).entries == (
-        BootEntry("grub", "Debian GNU/Linux", path, kernel, "root=UUID=0f1a ro  quiet"),
+        BootEntry("grub", "Debian GNU/Linux", path, kernel, "root=UUID=0f1a ro quiet"),
         BootEntry("grub", "Debian, with Linux 6.1 (recovery mode)", path, kernel,
                   "root=UUID=0f1a ro single"),
     )  # fmt: skip

@@ -1,7 +1,8 @@
-"""A menu of GRUB with entries written out, made anew for the kernels of an image.
+"""The menu of GRUB made anew for the kernels of an image.
 
-For systems whose GRUB does not read entries of the Boot Loader Specification: Debian's, and Azure
-Linux up to 3. A later grub-mkconfig(8) in the machine makes its own in place of it.
+With entries written out for systems whose GRUB does not read those of the Boot Loader
+Specification: Debian's, and Azure Linux up to 3. A later grub-mkconfig(8) in the machine makes its
+own in place of it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dockyard.disk.command_words import words_of
-from dockyard.disk.grub_menu import argument
-from dockyard.disk.grub_script import quoted
+from dockyard.disk.grub import BootPlace
+from dockyard.disk.grub_menu import ENTRIES, argument
+from dockyard.disk.grub_script import commands_of, quoted, tokens_of, value_of
 
 _TIMEOUT = re.compile(r"^[ \t]*GRUB_TIMEOUT=[\"']?(-?\d+)[\"']?[ \t]*$", re.MULTILINE)
 
@@ -37,15 +39,7 @@ def written_menu(entries: Sequence[WrittenEntry], filesystem: str, timeout: int)
     """The text of a grub.cfg, which starts the first entry. filesystem: the UUID of the file system
     that has the kernels. timeout: seconds. Raises DockyardError for words that GRUB cannot hand on.
     """
-    lines = [
-        "# Made when the image was. grub-mkconfig replaces it by what /etc/default/grub says.",
-        "set default=0",
-        f"set timeout={timeout}",
-        "if [ -s $prefix/grubenv ]; then",
-        "\tload_env",
-        "fi",
-        f"search --no-floppy --fs-uuid --set=root {filesystem}",
-    ]
+    lines = _beginning(filesystem, timeout)
     for entry in entries:
         words = " ".join(argument(word) for word in words_of(entry.command_line))
         lines += [
@@ -57,11 +51,36 @@ def written_menu(entries: Sequence[WrittenEntry], filesystem: str, timeout: int)
     return "".join(f"{line}\n" for line in lines)
 
 
-def first_menu(filesystem: str, menu: str) -> str:
-    """What leads GRUB to its menu. menu: its path in the file system of that UUID."""
-    folder, _, name = menu.rpartition("/")
-    return (
-        f"search --no-floppy --fs-uuid --set=root {filesystem}\n"
-        f"set prefix=($root){folder}\n"
-        f"configfile $prefix/{name}\n"
-    )
+def entries_menu(old: str, place: BootPlace, timeout: int, name: str) -> str:
+    """The text of a grub.cfg that shows entries of the Boot Loader Specification.
+
+    old: the one before, which tells how its GRUB does that: upstream's has a module for it and is
+    told the path, that of Fedora and its kin finds the path itself. timeout: seconds. name: what
+    errors call the old one.
+    """
+    tokens = tokens_of(old, name)
+    commands = [
+        [value_of(tokens[at].text) for at in command.words] for command in commands_of(tokens)
+    ]
+    modules = [words[1] for words in commands if words[0] == "insmod" and "bls" in words[-1]]
+    with_path = any(words[0] == ENTRIES and "--path" in words for words in commands)
+    shown = f"{ENTRIES} --path {place.path}/loader/entries" if with_path else ENTRIES
+    lines = [
+        *_beginning(place.filesystem, timeout),
+        "set boot=$root",
+        *(f"insmod {module}" for module in dict.fromkeys(modules)),
+        shown,
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _beginning(filesystem: str, timeout: int) -> list[str]:
+    return [
+        "# Made when the image was. grub-mkconfig replaces it by what /etc/default/grub says.",
+        "set default=0",
+        f"set timeout={timeout}",
+        "if [ -s $prefix/grubenv ]; then",
+        "\tload_env",
+        "fi",
+        f"search --no-floppy --fs-uuid --set=root {filesystem}",
+    ]

@@ -2,16 +2,21 @@
 
 Sources: UAPI Boot Loader Specification (type 1 entries and UKIs), systemd-boot(7), GRUB's manual
 (`menuentry`, `linux`, `blscfg`). Of a grub.cfg, which is a program, only the plain commands of its
-menu entries are read.
+menu entries are read. What a customization has to know of them is in `disk.boot_files`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
+from dockyard.disk.boot_files import joined
+from dockyard.disk.grub_environment import variables_of
+from dockyard.disk.grub_menu import read_menu
 from dockyard.disk.pe import Program
+from dockyard.disk.uki import ADDON, addon_folder
 from dockyard.errors import DockyardError
 from dockyard.inspection.tree import Tree
 from dockyard.model.family import ESP_MOUNT, FAMILIES
@@ -22,8 +27,6 @@ _BLS = ("/boot/loader/entries", f"{ESP_MOUNT}/loader/entries", "/efi/loader/entr
 _UKIS = ("EFI/Linux",)
 _MODULES = "/usr/lib/modules"
 _LARGEST_UKI = 1 << 30
-_MENU_ENTRY = re.compile(r"""^\s*menuentry\s+(?:'([^']*)'|"([^"]*)"|(\S+))""")
-_LINUX = re.compile(r"^\s*linux(?:16|efi)?\s+(\S+)\s*(.*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,10 @@ def _ukis(tree: Tree, esp: Tree | None) -> Iterator[BootEntry]:
                 if name.lower().endswith(".efi"):
                     data = where.whole(f"{at}/{name}", _LARGEST_UKI)
                     if data is not None:
-                        yield _uki(f"{at}/{name}", data)
+                        yield _uki(where, f"{at}/{name}", data)
 
 
-def _uki(path: str, data: bytes) -> BootEntry:
+def _uki(where: Tree, path: str, data: bytes) -> BootEntry:
     name = path.rpartition("/")[2]
     try:
         program = Program(data, name)
@@ -105,7 +108,19 @@ def _uki(path: str, data: bytes) -> BootEntry:
     parts = {each: _section(program, each) for each in (".osrel", ".uname", ".cmdline")}
     release = variables(parts[".osrel"])
     title = release.get("PRETTY_NAME") or name
-    return BootEntry("uki", title, path, parts[".uname"], parts[".cmdline"])
+    added = [addon for addon in _addons(where, path) if addon]
+    line = " ".join([*([parts[".cmdline"]] if parts[".cmdline"] else []), *added])
+    return BootEntry("uki", title, path, parts[".uname"], line)
+
+
+def _addons(where: Tree, uki: str) -> Iterator[str]:
+    """The words that addons put behind the command line of a UKI (systemd-stub(7))."""
+    for name in where.names(addon_folder(uki)):
+        path = f"{addon_folder(uki)}/{name}"
+        data = where.whole(path, _LARGEST_UKI) if name.lower().endswith(ADDON) else None
+        if data is not None:
+            with suppress(DockyardError):
+                yield _section(Program(data, name), ".cmdline")
 
 
 def _section(program: Program, name: str) -> str:
@@ -145,8 +160,7 @@ def _grub_environment(tree: Tree) -> dict[str, str]:
     for path in _GRUB_FILES:
         text = tree.text(f"{path.rpartition('/')[0]}/grubenv")
         if text is not None:
-            pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-            return {name: value for name, _, value in pairs}
+            return variables_of(text)
     return {}
 
 
@@ -158,13 +172,9 @@ def _expanded(options: str, environment: Mapping[str, str]) -> str:
 
 def _grub(tree: Tree) -> Iterator[BootEntry]:
     for path in _GRUB_FILES:
-        title = ""
-        for line in (tree.text(path) or "").splitlines():
-            if found := _MENU_ENTRY.match(line):
-                title = next(each for each in found.groups() if each is not None)
-            elif title and (found := _LINUX.match(line)):
-                yield BootEntry("grub", title, path, found[1], found[2].strip())
-                title = ""
+        with suppress(DockyardError):
+            for entry in read_menu(tree.text(path) or "", path).entries:
+                yield BootEntry("grub", entry.title, path, entry.kernel, joined(entry.words))
 
 
 def variables(text: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from dockyard.disk.command_words import (
     replacing,
     words_of,
 )
+from dockyard.disk.grub import BootPlace, boot_place
 from dockyard.disk.kernel_cmdline import kernel_command_line, root_hash_name, verity_words
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import Problem, Problems
@@ -46,7 +47,7 @@ _CHANGES_KERNELS = ("install", "install_lists", "remove", "remove_lists", "updat
 class BootChanges:
     """work: what is done. change: of every command line. initrd: the one to be made. fresh: whether
     command lines start anew, without what the image had. new_kernels: whether packages change.
-    boot_id: the UUID of the file system that has /boot, boot_at: where that is mounted.
+    place: where GRUB finds /boot.
     """
 
     work: BootWork
@@ -54,8 +55,7 @@ class BootChanges:
     initrd: InitrdWish
     fresh: bool
     new_kernels: bool
-    boot_id: str
-    boot_at: str
+    place: BootPlace
 
     @property
     def makes_parts(self) -> bool:
@@ -83,15 +83,13 @@ def boot_changes(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) ->
     problems.extend(_conflicts(loaded, source, kind, mode, asked))
     problems.raise_any()
     work = _work(loaded, kind, mode, change, initrd)
-    boot = layout.mounted_at("/boot") or layout.mounted_at("/")
     return BootChanges(
         work=work,
         change=change,
         initrd=initrd,
         fresh=fresh,
         new_kernels=changes_kernels(loaded),
-        boot_id=boot.filesystem.uuid_text if boot and boot.filesystem else "",
-        boot_at="/boot" if layout.mounted_at("/boot") else "/",
+        place=boot_place(layout),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dockyard.disk.command_words import CommandLineChange
+from dockyard.disk.grub import BootPlace
 from dockyard.engine.codec import Beside
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
@@ -65,8 +66,8 @@ class PrepareBoot:
 @dataclass(frozen=True, slots=True)
 class ChangeEntries:
     """found: what stands for `{NAME}` in words. parts, fresh: see PrepareBoot. new_kernels: whether
-    there may be others than the entries are of. boot_id: the UUID of
-    the file system that has /boot, boot_at: where that is mounted. loader: of UKIs.
+    there may be others than the entries are of. place: where GRUB
+    finds /boot. loader: of UKIs.
     """
 
     work: BootWork
@@ -74,8 +75,7 @@ class ChangeEntries:
     fresh: bool
     new_kernels: bool
     parts: Beside[str]
-    boot_id: str
-    boot_at: str
+    place: BootPlace
     loader: BootLoader
     architecture: Architecture
     below: Beside[tuple[str, ...]]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from dockyard.disk.boot_entries import Fields, changed_entry, entry_text, fields_of, names_options
 from dockyard.disk.boot_files import KERNELS, MENUS, BootFiles, BootKind, boot_files
 from dockyard.disk.command_words import CommandLineChange, words_of
+from dockyard.disk.grub import first_settings
 from dockyard.disk.grub_environment import variables_of, with_variables
 from dockyard.disk.grub_menu import KERNEL_OPTIONS, argument, changed_menu, read_menu, variable_word
-from dockyard.disk.grub_reset import WrittenEntry, first_menu, timeout_of, written_menu
+from dockyard.disk.grub_reset import WrittenEntry, entries_menu, timeout_of, written_menu
 from dockyard.disk.grub_settings import SETTINGS
 from dockyard.filesystems.kernels import version as version_number
 from dockyard.host.in_root import InRoot
@@ -132,12 +133,16 @@ def _make_anew(
     newest_first = sorted(lines, key=lambda each: (version_number(each), each), reverse=True)
     release = variables(tree.text("/etc/os-release") or tree.text("/usr/lib/os-release"))
     title = release.get("PRETTY_NAME") or release.get("ID", "Linux")
+    timeout = timeout_of(tree.text(SETTINGS))
     if files.kind in (BootKind.GRUB_ENTRIES, BootKind.ENTRIES):
         _write_entries(tree, files, {each: lines[each] for each in newest_first}, title, wanted)
         if wanted.work is BootWork.RESET and files.kind is BootKind.GRUB_ENTRIES:
+            for path, old in files.menus:
+                if read_menu(old, path).uses_entries:
+                    tree.replace(path, entries_menu(old, wanted.place, timeout, path))
             _lead_to_menus(tree, files, wanted)
         return
-    prefix = _prefix(wanted)
+    prefix = wanted.place.path
     entries = [
         WrittenEntry(
             f"{title}, with Linux {version}",
@@ -147,17 +152,12 @@ def _make_anew(
         )
         for version in newest_first
     ]
-    text = written_menu(entries, wanted.boot_id, timeout_of(tree.text(SETTINGS)))
+    text = written_menu(entries, wanted.place.filesystem, timeout)
     for path, old in files.menus:
         if read_menu(old, path).entries:
             tree.replace(path, text)
     if wanted.work is BootWork.RESET:
         _lead_to_menus(tree, files, wanted)
-
-
-def _prefix(wanted: ChangeEntries) -> str:
-    """What paths in /boot begin with where GRUB reads them."""
-    return "/boot".removeprefix(wanted.boot_at.rstrip("/"))
 
 
 def _lead_to_menus(tree: BootTree, files: BootFiles, wanted: ChangeEntries) -> None:
@@ -167,8 +167,7 @@ def _lead_to_menus(tree: BootTree, files: BootFiles, wanted: ChangeEntries) -> N
         menu = read_menu(text, path)
         leads = not menu.entries and not menu.uses_entries
         if menus and leads and files.esp and path.startswith(f"{files.esp}/"):
-            target = f"{_prefix(wanted)}{menus[0].removeprefix('/boot')}"
-            tree.replace(path, first_menu(wanted.boot_id, target))
+            tree.replace(path, first_settings(wanted.place, menus[0]))
 
 
 def _write_entries(
@@ -189,7 +188,7 @@ def _write_entries(
         elif "rescue" not in fields.kernel:
             tree.remove(path)
     root = place.partition("/loader/")[0]
-    prefix = _prefix(wanted) if root == "/boot" else ""
+    prefix = wanted.place.path if root == "/boot" else ""
     for version, line in left.items():
         kernel, initrd = KERNELS[1].format(version), initrd_place(tree, version)
         if root != "/boot":
