@@ -302,9 +302,10 @@ def test_an_image_to_customize_is_not_asked_for_a_distro(here: Here, tmp_path: P
     image.write_text("input:\n  image:\n    path: base.raw\nos:\n  hostname: a\n")
     told = here("validate-config", str(image)).stderr
     assert told == ""
-    image.write_text("input:\n  image:\n    path: base.raw\niso: {initramfsType: bootstrap}\n")
+    password = "{name: a, password: {type: plain-text, value: x}}"
+    image.write_text(f"input:\n  image:\n    path: base.raw\nos: {{users: [{password}]}}\n")
     done = here("validate-config", str(image))
-    assert "note[build.not-acted-on]: `iso`" in done.stderr and "no-distro" not in done.stderr
+    assert "note[tree.plain-password]" in done.stderr and "no-distro" not in done.stderr
     assert "`dockyard customize` would stop" in done.stdout
 
 

@@ -238,3 +238,12 @@ def test_where_the_store_is() -> None:
     assert default_root({"DOCKYARD_STORE": "/s", "HOME": "/h"}) == Path("/s")
     assert default_root({"XDG_CACHE_HOME": "/c", "HOME": "/h"}) == Path("/c/dockyard")
     assert default_root({"HOME": "/h"}) == Path("/h/.cache/dockyard")
+
+
+def test_what_is_read_for_a_plan_is_not_swept_away_by_another_run(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.scratch("input-1") as scratch:
+        (scratch / "disk").write_text("in use")
+        store.sweep()
+        assert (scratch / "disk").read_text() == "in use"
+    assert not store.has_work()

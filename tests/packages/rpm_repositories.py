@@ -56,8 +56,9 @@ def add_rpm(
     text: str = "",
     signed: str | None = None,
     path: str | None = None,
+    built: int = 0,
 ) -> Path:
-    """Write a package with one file. signed: the name of the key that signs it."""
+    """Write a package with one file. signed: the name of the key that signs it. built: when."""
     data = (text or f"{name} {version}\n").encode()
     package = RpmPackage(
         name=name,
@@ -65,6 +66,7 @@ def add_rpm(
         release="1",
         summary=f"The {name} package",
         license="MIT",
+        build_time=built,
         requires=[parse_relation(each) for each in requires],
         provides=[parse_relation(f"{name} = {version}-1")],
         files=[PackagedFile(path or f"/usr/share/{name}", 0o100644, data)],

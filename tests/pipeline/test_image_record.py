@@ -68,17 +68,15 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def record(
-    place: Path, name: str = "image.yaml", digest: str = "00", **more: Any
-) -> HistorySetting:
+def record(place: Path, name: str = "image.yaml", digest: str = "00") -> HistorySetting:
     loaded = load_image(place / name)
     hidden = (place / "image.yaml",)
     scripts = [
         *scripts_of(loaded, "postCustomization", hidden),
         *scripts_of(loaded, "finalizeCustomization", hidden),
     ]
-    made_of = {"name": "base.raw", "contentDigest": digest}
-    (found,) = record_of(loaded, settings_of(loaded), scripts, made_of, more, EPOCH)
+    made_of = {"contentDigest": digest}
+    (found,) = record_of(loaded, settings_of(loaded), scripts, made_of, EPOCH)
     return found
 
 
@@ -87,14 +85,13 @@ def sha256(text: str) -> str:
 
 
 def test_a_record_has_all_that_was_asked_for_and_no_secret(place: Path) -> None:
-    entry = record(place, input="image").entry
+    entry = record(place).entry
     text = json.dumps(entry)
     assert not [secret for secret in SECRETS if secret in text]
     assert str(place) not in text and "/somewhere" not in text
     assert (entry["timestamp"], entry["toolVersion"]) == (DATE, __version__)
     assert entry["configFiles"] == ["../shared/base.yaml", "image.yaml"]
-    assert entry["commandLine"] == {"input": "image"}
-    assert entry["input"] == {"name": "base.raw", "contentDigest": "00"}
+    assert entry["input"] == {"contentDigest": "00"}
     system = entry["config"]["os"]
     assert system["hostname"] == "node"
     assert system["additionalFiles"] == [
@@ -136,7 +133,7 @@ def test_the_uuid_of_an_image_follows_from_what_shapes_it(place: Path) -> None:
 
 def test_none_wants_no_record(place: Path) -> None:
     (place / "none.yaml").write_text("os: {imageHistory: none}\n")
-    assert record_of(load_image(place / "none.yaml"), (), (), {}, {}, EPOCH) == ()
+    assert record_of(load_image(place / "none.yaml"), (), (), {}, EPOCH) == ()
 
 
 @pytest.fixture

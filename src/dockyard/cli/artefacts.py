@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dockyard.engine.store import Store
     from dockyard.model.packages import Pin
     from dockyard.pipeline.build import PlannedImage
+    from dockyard.pipeline.creation import Creation
     from dockyard.tree.check import Question
 
 
@@ -74,7 +75,10 @@ def questions_for(
         registries = registries_of(store, None, "auto")
         planned = plan_customization(file, kept, origins, Overrides(given), registries)
     else:
-        planned = plan_image(file, kept, origins, rpm_sources=rpm_sources)
+        # A file that names no distribution was made from these alone.
+        creation = _creation(file, kept, rpm_sources)
+        sources = () if creation else rpm_sources
+        planned = plan_image(file, kept, origins, rpm_sources=sources, creation=creation)
     fits(planned.request.output.format)
     hold_until_the_end(kept, *(each.step.id for each in planned.plan.decisions))
     if built:
@@ -104,6 +108,18 @@ def customizes(file: Path, image: Path | None) -> bool:
     from dockyard.model.input import Input
 
     return image is not None or load_image(file).image.input != Input()
+
+
+def _creation(file: Path, store: Store, rpm_sources: Sequence[Path]) -> Creation | None:
+    """What an image was made of by `create`; None for one that names its distribution."""
+    from dockyard.cli.create import epoch_of_host
+    from dockyard.config import load_image
+    from dockyard.packages.access import Access
+    from dockyard.pipeline.creation import Creation
+
+    if not rpm_sources or load_image(file).image.distro:
+        return None
+    return Creation(tuple(rpm_sources), Access.of_store(store.root), epoch=epoch_of_host())
 
 
 def _made_by(file: Path, image: Path | None) -> str:

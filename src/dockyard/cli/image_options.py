@@ -20,8 +20,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 output_format_option = click.option(
     "--output-image-format",
-    help="Format of the image: raw, qcow2, vhd, vhd-fixed, vhdx, cosi, baremetal-image, tar or "
-    "tar-zst. Default: output.image.format of the file, or raw.",
+    help="Format of the image: vhd, vhd-fixed, vhdx, qcow2, raw, iso, pxe-dir, pxe-tar, cosi, "
+    "baremetal-image, tar or tar-zst. Default: output.image.format of the file, or raw.",
 )
 cosi_level_option = click.option(
     "--cosi-compression-level",

@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "customize": ("customize", "Apply an image file to an image that exists."),
     "convert": ("convert", "Write the disk of an image in another format."),
     "inject-files": ("inject_files", "Put files into a finished image, such as signed UKIs."),
+    "create": ("create", "Make an image from nothing out of RPMs that are named."),
     "inspect": ("inspect", "Show what an image is: partitions, boot, packages, users."),
     "diff": ("diff", "Show what changed from one image to another."),
     "validate-config": ("validate_config", "Check an image file and report every mistake."),

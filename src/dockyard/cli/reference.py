@@ -26,6 +26,7 @@ Every verb takes `--json`, see [what programs read](json.md). Verbs that work ta
 | `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, separated by colons |
 | `DOCKYARD_AZURE_LINUX` | registry and path below which Azure Linux is published |
 | `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE` | where logins of registries are, as for Docker and Podman |
+| `SOURCE_DATE_EPOCH` | of `create`: the time of all that is made, in seconds since 1970 |
 | `DOCKYARD_TOOLS_LOCK` | a lock of the tools in place of yours, or of Dockyard's own |
 | `DOCKYARD_LIMIT_…` | limits of programs in the sandbox, see [security](../concepts/security.md) |
 | `NO_COLOR` | anything: no colours |

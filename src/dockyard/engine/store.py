@@ -173,6 +173,21 @@ class Store:
                 with stopping.clearing():
                     removal.discard_tree(work)
 
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """An empty directory in work/ for the length of the block, which no other process sweeps
+        away. name: of a file, and the same for what only one process is to do at a time.
+        """
+        with self.exclusive(name):
+            work = self.root / "work" / name
+            removal.discard_tree(work)
+            work.mkdir()
+            try:
+                yield work
+            finally:
+                with stopping.clearing():
+                    removal.discard_tree(work)
+
     def publish(
         self, key: str, facts: Mapping[str, Any], known: Mapping[str, str] | None = None
     ) -> None:

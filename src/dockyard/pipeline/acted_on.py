@@ -106,13 +106,23 @@ def needs_disk(loaded: LoadedImage, chosen: str | None = None) -> bool:
     return bool(loaded.image.storage.disks) or not without
 
 
-def not_buildable(loaded: LoadedImage, *, needs_disk: bool = True) -> Iterator[Problem]:
+def not_buildable(
+    loaded: LoadedImage, *, needs_disk: bool = True, created: bool = False
+) -> Iterator[Problem]:
     """A problem for each thing that an image made from nothing needs and the file lacks.
 
-    needs_disk: see the function of this name.
+    needs_disk: see the function of this name. created: the command line says where packages come
+    from, and the file does not.
     """
     image = loaded.image
-    if not image.distro:
+    if image.distro and created:
+        yield loaded.problem(
+            "distro",
+            "create.distro",
+            "the image file names a distro, and `create` takes packages from --rpm-source alone",
+            fix="use `dockyard lock` and `dockyard build`, or remove `distro`",
+        )
+    if not image.distro and not created:
         yield loaded.problem(
             "",
             "build.no-distro",

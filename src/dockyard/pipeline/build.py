@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dockyard.keeping.prune import Pruned
     from dockyard.model.input import InputImage
     from dockyard.packages.oci.access import Registries
+    from dockyard.pipeline.creation import Creation
     from dockyard.tools.unpacked import ToolTrees
 
 _PIECE = 1 << 20
@@ -98,14 +99,16 @@ def plan_image(
     rpm_sources: Sequence[Path] = (),
     output: Path | None = None,
     level: int | None = None,
+    creation: Creation | None = None,
 ) -> PlannedImage:
     """Read an image file and all that it needs, and plan its build. Changes nothing.
 
-    output: where the image goes; level: of compression; in place of what the file says. Raises
-    DockyardError with every mistake of the input.
+    creation: what takes the place of a distribution's file and a lock. output: where the image
+    goes; level: of compression; in place of what the file says. Raises DockyardError with every
+    mistake of the input.
     """
     request = read_request(
-        file, store.root, origins, output_format, rpm_sources, placed_files(store), level
+        file, store.root, origins, output_format, rpm_sources, placed_files(store), level, creation
     )
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))

@@ -114,13 +114,11 @@ def read_customization(
         boot = together.get(lambda: boot_changes(loaded, source, layout))
     together.raise_any()
     assert settings is not None and source is not None
-    assert given is not None
     record = record_of(
         loaded,
         settings.settings,
         settings.all_scripts,
-        _made_of(given, source),
-        {"input": "image"} if overrides.input else {},
+        _made_of(source),
         source.epoch,
     )
     if any(laid.kept for laid, _ in layout.verity):
@@ -148,6 +146,18 @@ def read_customization(
     )
 
 
+def _made_of(source: DiskSource) -> dict[str, Any]:
+    """What the record of an image says of the one that it is made of, and of the packages that
+    were chosen for it.
+    """
+    made_of: dict[str, Any] = {"contentDigest": source.digest}
+    if source.changes is not None:
+        lock = source.changes.lock
+        made_of["packages"] = sorted(pin.nevra for pin in lock.packages)
+        made_of["removedPackages"] = sorted(lock.removed)
+    return made_of
+
+
 def _booted(source: DiskSource) -> tuple[str, ...]:
     """The words of the kernel command line that an image boots with."""
     return words_of(source.boot.command_lines[0]) if source.boot.command_lines else ()
@@ -168,12 +178,6 @@ def _layout(
         return layout
     seed = bytes.fromhex(source.digest)
     return together.get(lambda: with_verity(loaded, source, layout, seed)) or layout
-
-
-def _made_of(given: InputFile, source: DiskSource) -> dict[str, Any]:
-    """What the record of an image says of the one that it is made of."""
-    fetched = {"reference": given.reference} if given.reference else {}
-    return {"name": given.path.name, "contentDigest": source.digest, **fetched}
 
 
 def _with_changes(

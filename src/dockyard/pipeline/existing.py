@@ -6,6 +6,7 @@ once. What cannot be kept as it is is refused by name before anything is copied.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -236,8 +237,6 @@ def _code() -> str:
 
 
 def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[str, Any]:
-    from tempfile import TemporaryDirectory
-
     from dockyard.inspection.disks import open_disk
     from dockyard.inspection.image import architecture_of, distribution_of
     from dockyard.inspection.package_facts import package_facts
@@ -245,8 +244,8 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
     from dockyard.inspection.systems import find_system
     from dockyard.pipeline.package_facts import keep
 
-    with TemporaryDirectory(prefix=".input-", dir=store.root / "work") as name:
-        scratch = Path(name)
+    named = hashlib.sha256(os.fsencode(image)).hexdigest()[:20]
+    with store.scratch(f"input-{named}") as scratch:
         disk = open_disk(image, scratch, tools.main)
         system = find_system(disk, scratch, tools)
         distribution = distribution_of(system.tree)

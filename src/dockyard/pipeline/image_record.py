@@ -26,11 +26,10 @@ def record_of(
     settings: Sequence[AnySetting],
     scripts: Sequence[ScriptSetting],
     made_of: dict[str, Any],
-    command_line: dict[str, Any],
     epoch: int,
 ) -> tuple[HistorySetting, ...]:
     """The record; none where the file wants none. scripts: all of them, in order. made_of: what the
-    image is made of, in the words of the record. command_line: what it says in place of the file.
+    image is made of, in the words of the record: what it is, not where it was found.
     """
     if loaded.image.os.image_history is ImageHistory.NONE:
         return ()
@@ -39,8 +38,6 @@ def record_of(
     record: dict[str, Any] = {"tool": "dockyard", "input": made_of}
     if len(loaded.files) > 1:
         record["configFiles"] = recorded_files(loaded)
-    if command_line:
-        record["commandLine"] = command_line
     # Of what is left out of the record, the identities have digests that give nothing away.
     shaping = [each.identity for each in (*settings, *scripts)]
     text = json.dumps([record, config, shaping, epoch, __version__], sort_keys=True)

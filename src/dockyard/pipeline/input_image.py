@@ -21,12 +21,9 @@ _NOT_VERIFIED = "who published it is not verified: no signature is looked at"
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """path: of the image. reference: what it was fetched as, by its digest; "" for a file of the
-    user's. remarks: what is to be told of it.
-    """
+    """path: of the image. remarks: what is to be told of it."""
 
     path: Path
-    reference: str = ""
     remarks: tuple[Problem, ...] = ()
 
 
@@ -52,7 +49,7 @@ def fetched(named: InputImage, where: Position | str, registries: Registries) ->
         path = registries.bring(found)
     except DockyardError as error:
         raise _at(error, where) from error
-    return InputFile(path, str(found.pinned), (told(found, where),))
+    return InputFile(path, (told(found, where),))
 
 
 def where_named(

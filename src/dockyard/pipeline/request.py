@@ -21,6 +21,7 @@ from dockyard.distro.header import DistroHeader, read_header
 from dockyard.errors import Position, Problem
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
+from dockyard.host.machine import architecture_or_default as host_architecture
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
 from dockyard.model.family import Family
@@ -53,6 +54,7 @@ from dockyard.tree.settings import scripts_of, settings_of
 
 if TYPE_CHECKING:
     from dockyard.pipeline.boot_changes import BootChanges
+    from dockyard.pipeline.creation import Creation
     from dockyard.pipeline.existing import DiskSource
 
 
@@ -167,32 +169,40 @@ def read_request(
     rpm_sources: Sequence[Path] = (),
     placed: Collection[Path] = (),
     level: int | None = None,
+    creation: Creation | None = None,
 ) -> ImageRequest:
     """Read an image file and all that it needs. Raises DockyardError with every mistake.
 
     level: of compression, in place of what the file says. placed: images that were made before;
-    scripts do not see them and are not shaped by them.
+    scripts do not see them and are not shaped by them. creation: where packages come from without
+    a distribution's file and a lock, which are looked for otherwise.
     """
     loaded = load_image(file)
     together = Together()
     together.extend(loaded.remarks)
     output = output_of(loaded, output_format, level)
-    has_disk = _judge_file(loaded, output, together)
-    distro = together.get(lambda: read_header((loaded.distro_path or loaded.directory).resolve()))
+    has_disk = _judge_file(loaded, output, together, created=creation is not None)
+    distro = together.get(lambda: _distro(loaded)) if creation is None else None
     lock_file = lock_path(file)
     hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
     settings = read_settings(loaded, hidden, together)
     seed = _seed(loaded)
-    layout = _layout(loaded, distro, seed, together) if has_disk else NO_DISK
-    if distro and layout:
-        family, architecture = distro.distro.of_family, distro.distro.architecture
-        together.extend(grub_problems(loaded, layout, family, architecture))
-        together.extend(sealing_problems(loaded, layout))
+    architecture = distro.distro.architecture if distro else host_architecture()
+    layout = _layout(loaded, architecture, seed, together) if has_disk else NO_DISK
+    if layout:
+        family = distro.distro.of_family if distro else None
+        _judge_layout(loaded, layout, family, architecture, together)
     together.raise_any()
-    assert distro and layout and settings
+    assert layout and settings
+    if creation is not None:
+        source = creation.source(loaded, store)
+        _judge_layout(loaded, layout, source.family, architecture, together)
+    else:
+        assert distro
+        source = _source(loaded, distro, store, origins, rpm_sources, together)
+    distro = source.distro
     if output.format in FORMATS:
         together.extend(architecture_problems(loaded, distro.distro.architecture))
-    source = _source(loaded, distro, store, origins, rpm_sources, together)
     _judge_packages(loaded, distro, source, settings, layout, output, together)
     lock = source.lock
     if not tools_there(store, lock.tools):
@@ -205,7 +215,11 @@ def read_request(
     return ImageRequest(
         loaded=loaded,
         source=source,
-        settings=replace(settings, settings=(*keys, *settings.settings)),
+        settings=replace(
+            settings,
+            settings=(*keys, *settings.settings),
+            record=_record(loaded, settings, source) if creation is not None else (),
+        ),
         layout=layout,
         output=output,
         command_line=live.command_line if live else words,
@@ -222,12 +236,46 @@ def output_of(loaded: LoadedImage, chosen: str | None, level: int | None) -> Out
     return Output(chosen or str(told.format or "raw"), level or told.cosi.compression.level)
 
 
-def _judge_file(loaded: LoadedImage, output: Output, together: Together) -> bool:
-    """Judge what an image file says by itself; gives whether the image has a disk."""
+def _distro(loaded: LoadedImage) -> DistroHeader:
+    """The distribution that an image file names."""
+    return read_header((loaded.distro_path or loaded.directory).resolve())
+
+
+def _judge_layout(
+    loaded: LoadedImage,
+    layout: DiskLayout,
+    family: Family | None,
+    architecture: Architecture,
+    together: Together,
+) -> None:
+    """Judge a layout. family: None where it is only known by the packages."""
+    if family is not None:
+        together.extend(grub_problems(loaded, layout, family, architecture))
+    together.extend(sealing_problems(loaded, layout))
+
+
+def _record(
+    loaded: LoadedImage, chosen: ImageSettings, source: PackageSource
+) -> tuple[HistorySetting, ...]:
+    """The record of an image that has no lock: it tells its packages."""
+    from dockyard.pipeline.image_record import record_of
+
+    distro, packages = source.distro.distro, sorted(pin.nevra for pin in source.lock.packages)
+    made_of = {"distro": distro.name, "version": distro.version, "packages": packages}
+    scripts = chosen.all_scripts
+    return record_of(loaded, chosen.settings, scripts, made_of, source.epoch)
+
+
+def _judge_file(
+    loaded: LoadedImage, output: Output, together: Together, *, created: bool = False
+) -> bool:
+    """Judge what an image file says by itself; gives whether the image has a disk. created: it is
+    to name no distribution.
+    """
     known = together.get(lambda: format_by_name(output.format))
     # What an unknown format needs is unknown, too.
     has_disk = needs_disk(loaded, output.format) if known else bool(loaded.image.storage.disks)
-    together.extend(not_buildable(loaded, needs_disk=has_disk))
+    together.extend(not_buildable(loaded, needs_disk=has_disk, created=created))
     together.extend(not_acted_on(loaded))
     together.extend(live_problems(loaded, output.format))
     together.extend(check_files(loaded))
@@ -248,9 +296,8 @@ def read_settings(
 
 
 def _layout(
-    loaded: LoadedImage, distro: DistroHeader | None, seed: bytes, together: Together
+    loaded: LoadedImage, architecture: Architecture, seed: bytes, together: Together
 ) -> DiskLayout | None:
-    architecture = distro.distro.architecture if distro else Architecture.X86_64
     storage = loaded.image.storage
     return together.get(lambda: lay_out(storage, seed, architecture, loaded.positions))
 
