@@ -132,7 +132,6 @@ def test_swap_space_is_known(tools: Tools, tmp_path: Path) -> None:
         (512, b"LABELONE" + bytes(16) + b"LVM2 001", "LVM"),
         (4096, (0xA92B4EFC).to_bytes(4, "little") + b"\1\0\0\0", "RAID"),
         (0, b"verity\0\0", "verity-hash"),
-        (0x8001, b"CD001", "iso9660"),
         (3, b"NTFS    ", "ntfs"),
         (1024, b"\x10\x20\xf5\xf2", "f2fs"),
     ],

@@ -31,7 +31,7 @@ _TIMEOUT = 300
 
 
 @click.command(cls=Verb)
-@click.argument("image", required=False, type=EXISTING_FILE)
+@click.argument("image", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option("--check", is_flag=True, help="Ask the booted image whether its settings hold.")
 @click.option("--config-file", type=EXISTING_FILE, help=(
     "The image file: of the built image to boot, or, beside a disk image, whose settings to check."
@@ -84,7 +84,8 @@ def command(
     rpm_source: tuple[Path, ...],
     store: Path,
 ) -> Answer | None:
-    """Boot IMAGE: a disk image, or an image file whose built image is meant.
+    """Boot IMAGE: a disk image, an ISO, a directory of what a network boots, or an image file whose
+    built image is meant.
 
     Without --check the terminal is the guest's console. With --check the booted image is asked
     whether every setting of its file holds, and the exit status is 1 when one does not. With --ssh

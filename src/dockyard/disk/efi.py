@@ -14,7 +14,7 @@ from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import BootLoader
 
-_KERNELS = ("usr/lib/modules/{0}/vmlinuz", "boot/vmlinuz-{0}", "usr/lib/modules/{0}/Image")
+KERNELS = ("usr/lib/modules/{0}/vmlinuz", "boot/vmlinuz-{0}", "usr/lib/modules/{0}/Image")
 
 
 def loader(root: Path, tools: Tools, wanted: BootLoader, architecture: Architecture) -> bytes:
@@ -34,7 +34,7 @@ def addon_stub(root: Path, tools: Tools, wanted: BootLoader, architecture: Archi
 
 def kernel(root: Path, version: str) -> bytes:
     """The kernel of a version. Raises DockyardError when the root has none."""
-    places = [place.format(version) for place in _KERNELS]
+    places = [place.format(version) for place in KERNELS]
     with InRoot(root) as tree:
         for place in places:
             try:

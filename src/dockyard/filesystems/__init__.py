@@ -18,6 +18,7 @@ _MODULES = {
     "erofs": "erofs",
     "ext4": "ext4",
     "fat32": "vfat",
+    "iso9660": "iso9660",
     "squashfs": "squashfs",
     "vfat": "vfat",
     "xfs": "xfs",

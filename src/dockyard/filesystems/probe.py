@@ -117,6 +117,12 @@ def _squashfs(data: _Bytes) -> Content | None:
     return Content("squashfs", module="squashfs") if data.at(0, 4) == b"hsqs" else None
 
 
+def _iso9660(data: _Bytes) -> Content | None:
+    if data.at(0x8001, 5) != b"CD001":
+        return None
+    return Content("iso9660", "", _text(data.at(0x8028, 32)).rstrip(), "iso9660")
+
+
 def _ext(data: _Bytes) -> Content | None:
     block = data.at(1024, 1024)
     if block[0x38:0x3A] != b"\x53\xef":
@@ -151,7 +157,6 @@ def _swap(data: _Bytes) -> Content | None:
 def _others(data: _Bytes) -> Content | None:
     """What mount(8) knows, and Dockyard does not read."""
     for at, magic, kind in (
-        (0x8001, b"CD001", "iso9660"),
         (3, b"NTFS    ", "ntfs"),
         (3, b"EXFAT   ", "exfat"),
         (1024, b"\x10\x20\xf5\xf2", "f2fs"),
@@ -164,7 +169,8 @@ def _others(data: _Bytes) -> Content | None:
 
 
 _LOOKS: tuple[Callable[[_Bytes], Content | None], ...] = (
-    _luks, _lvm, _raid, _verity, _xfs, _btrfs, _erofs, _squashfs, _ext, _swap, _others, _fat,
+    _luks, _lvm, _raid, _verity, _xfs, _btrfs, _erofs, _squashfs, _ext, _swap, _iso9660, _others,
+    _fat,
 )  # fmt: skip
 
 

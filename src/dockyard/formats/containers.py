@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SECTOR = 512
 _VHD_FIXED = 2
+_ISO_MAGIC_AT = 0x8001
 _EXTERNAL_DATA = 1 << 2  # an incompatible feature of qcow2
 _ENCRYPTED_AT = 32  # in the header of a qcow2
 _QCOW2_HEADER = 104  # bytes, the least
@@ -40,11 +41,12 @@ class Container(StrEnum):
     VMDK = "vmdk"
     COSI = "cosi"
     BAREMETAL_IMAGE = "baremetal-image"
+    ISO = "iso"
 
     @property
     def is_raw(self) -> bool:
         """Whether the file begins with the raw disk, and need not be converted."""
-        return self in (Container.RAW, Container.VHD_FIXED)
+        return self in (Container.RAW, Container.VHD_FIXED, Container.ISO)
 
 
 _QEMU = {
@@ -82,6 +84,8 @@ def container_of(image: Path) -> Container:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _SECTOR))
         tail = file.read(_SECTOR)
+        file.seek(_ISO_MAGIC_AT)
+        is_iso = file.read(5) == b"CD001"
     if head[:4] == b"QFI\xfb":
         _require_whole_qcow2(image, head)
         return Container.QCOW2
@@ -105,6 +109,8 @@ def container_of(image: Path) -> Container:
     for magic, at, what, how in _NOT_DISKS:
         if head[at : at + len(magic)] == magic:
             raise _refused(image, f"it is {what}", f"unpack it first, with {how}")
+    if is_iso:  # also where it has a partition table, for sticks
+        return Container.ISO
     if size < _SECTOR:
         raise _refused(image, f"it has {size} bytes", "check the path, and that it is complete")
     return Container.RAW
@@ -117,7 +123,7 @@ def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
     """
     container = container_of(image)
     size = image.stat().st_size
-    if container is Container.RAW:
+    if container in (Container.RAW, Container.ISO):
         return RawDisk(image, size, container)
     if container is Container.VHD_FIXED:
         return RawDisk(image, size - _SECTOR, container)

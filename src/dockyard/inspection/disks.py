@@ -11,7 +11,8 @@ from dockyard.disk import gpt
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.image import Region
 from dockyard.filesystems.probe import Content, probe
-from dockyard.formats.containers import RawDisk, raw_disk
+from dockyard.formats.containers import Container, RawDisk, raw_disk
+from dockyard.inspection.medium import Medium, medium_of
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -37,11 +38,14 @@ class FoundPartition:
 
 @dataclass(frozen=True, slots=True)
 class FoundDisk:
-    """A disk. table: None for one that is all one file system. partitions: by number."""
+    """A disk. table: None for one that is all one file system, and for a medium: then that is the
+    partition 0, and the image of a root on it the partition 1. partitions: by number.
+    """
 
     raw: RawDisk
     table: gpt.Table | None
     partitions: tuple[FoundPartition, ...]
+    medium: Medium | None = None
 
 
 def open_disk(image: Path, scratch: Path, tools: Tools) -> FoundDisk:
@@ -55,6 +59,8 @@ def open_disk(image: Path, scratch: Path, tools: Tools) -> FoundDisk:
 
 def partitions_of(image: Path, raw: RawDisk) -> FoundDisk:
     """The same of a raw disk that is there. image: what it came in."""
+    if raw.container is Container.ISO:
+        return _of_medium(raw)
     table = _table(raw)
     if table is None:
         region = Region(raw.path, 0, raw.size)
@@ -72,6 +78,20 @@ def partitions_of(image: Path, raw: RawDisk) -> FoundDisk:
 
 
 _NO_GUID = UUID(int=0)
+
+
+def _of_medium(raw: RawDisk) -> FoundDisk:
+    medium = medium_of(raw.path)
+    regions = [Region(raw.path, 0, raw.size), *([medium.root] if medium.root else [])]
+    found = tuple(
+        FoundPartition(
+            gpt.TableEntry(number, _NO_GUID, _NO_GUID, region.start, region.size),
+            region,
+            probe(region),
+        )
+        for number, region in enumerate(regions)
+    )
+    return FoundDisk(raw, None, found, medium)
 
 
 def _table(raw: RawDisk) -> gpt.Table | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockyard.archive import Archive, Kind
@@ -100,6 +100,11 @@ def inspect_image(image: Path, scratch: Path, tools: ToolTrees) -> Inspected:
     tree = system.tree
     esp = system.archives.get(system.esp) if system.esp is not None else None
     boot = boot_of(tree, Tree([Mounted(b"", esp)]) if esp is not None else None)
+    if disk.medium is not None:
+        # It boots from its medium, whatever its root has.
+        boot = replace(
+            boot_of(Tree([Mounted(b"", system.archives[0])]), None), kernels=boot.kernels
+        )
     return Inspected(
         path=image,
         disk=disk.raw.path,

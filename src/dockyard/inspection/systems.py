@@ -272,6 +272,14 @@ def _remark(partition: FoundPartition, problem: Problem) -> Problem:
 
 
 def _no_root(disk: FoundDisk) -> Problem:
+    if disk.medium is not None:
+        return Problem(
+            "image.no-root",
+            "the medium has no root that can be read",
+            str(disk.raw.path),
+            disk.medium.lacking,
+            "give a live medium whose root is an image on it, or a disk image",
+        )
     kinds = [p.content.kind if p.content else "unknown" for p in disk.partitions]
     return Problem(
         "image.no-root",

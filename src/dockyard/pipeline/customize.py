@@ -26,7 +26,14 @@ from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import Fetch, InputFile, where_named
-from dockyard.pipeline.live import FORMATS, architecture_problems, live_problems, live_request
+from dockyard.pipeline.live import (
+    FORMATS,
+    SavedMedium,
+    architecture_problems,
+    live_problems,
+    live_request,
+    saved_medium,
+)
 from dockyard.pipeline.new_layout import left_behind, new_layout
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import changed, read_changes, refused, used_keys
@@ -106,10 +113,14 @@ def read_customization(
     source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
     if source is not None and used_keys(loaded):
         source = _with_changes(loaded, source, overrides, store, origins, together)
-    layout = _layout(loaded, source, has_disk, together) if source else NO_DISK
+    layout = NO_DISK
+    if source is not None and source.medium is None and not is_live:
+        layout = _layout(loaded, source, has_disk, together)
     boot = None
     if source is not None and is_live:
         together.extend(architecture_problems(loaded, source.architecture))
+    elif source is not None and source.medium is not None:
+        together.extend(_without_disk(loaded, source, output.format))
     elif source is not None:
         boot = together.get(lambda: boot_changes(loaded, source, layout))
     together.raise_any()
@@ -126,7 +137,7 @@ def read_customization(
     together.extend(sealing_problems(loaded, layout if has_disk else NO_DISK))
     together.raise_any()
     seed = bytes.fromhex(source.digest)
-    live = live_request(loaded, output.format, seed, loaded.name, booted=_booted(source))
+    live = live_request(loaded, output.format, seed, loaded.name, _saved(source), _booted(source))
     return ImageRequest(
         loaded=loaded,
         source=source,
@@ -156,6 +167,22 @@ def _made_of(source: DiskSource) -> dict[str, Any]:
         made_of["packages"] = sorted(pin.nevra for pin in lock.packages)
         made_of["removedPackages"] = sorted(lock.removed)
     return made_of
+
+
+def _without_disk(loaded: LoadedImage, source: DiskSource, chosen: str) -> Iterator[Problem]:
+    """A problem for a format with a disk, which a live medium has not."""
+    if Part.DISK in format_by_name(chosen).needs:
+        yield loaded.problem(
+            "output.image.format",
+            "live.no-disk-to-keep",
+            f"{source.image.name} is a live medium, and has no disk to write as {chosen}",
+            fix="write one of the formats iso, pxe-dir, pxe-tar, tar, tar-zst",
+        )
+
+
+def _saved(source: DiskSource) -> SavedMedium | None:
+    """What a live medium says of how it was made."""
+    return saved_medium(source.medium) if source.medium else None
 
 
 def _booted(source: DiskSource) -> tuple[str, ...]:

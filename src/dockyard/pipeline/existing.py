@@ -127,7 +127,8 @@ class DiskSource:
     what is made is not newer. package_count: how many it has. boot: how it boots. verity: of what
     is mounted at / and /usr. installed: the directory with what is known of its packages, see
     `package_facts`; None where it has no database of rpm. changes: what is to change among them.
-    storage: what another disk for it must hold.
+    storage: what another disk for it must hold. medium: of a live medium, the words of its menu,
+    what it keeps of how it was made, and where its kernel is.
     """
 
     image: Path
@@ -145,6 +146,7 @@ class DiskSource:
     tools: tuple[Pin, ...]
     boot: ExistingBoot = field(default_factory=ExistingBoot)
     verity: tuple[ExistingVerity, ...] = ()
+    medium: Mapping[str, Any] | None = None
     installed: Path | None = None
     changes: PackageChanges | None = None
     storage: ExistingStorage = field(default_factory=ExistingStorage)
@@ -153,6 +155,12 @@ class DiskSource:
     def pins(self) -> tuple[Pin, ...]:
         """All that it needs of the downloads that the store has."""
         return (*(self.changes.lock.packages if self.changes else ()), *self.tools)
+
+    @property
+    def kernel(self) -> tuple[int, int] | None:
+        """Where the kernel of a live medium is: start and size in bytes."""
+        found = self.medium["kernel"] if self.medium else None
+        return (found[0], found[1]) if found else None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -207,6 +215,7 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         package_count=facts["packages"],
         tools=load_tools_lock().packages,
         boot=of_facts(facts["boot"]),
+        medium=facts["medium"],
         installed=_installed_folder(store, known["digest"]) if facts["hasRpm"] else None,
         verity=tuple(ExistingVerity(**each) for each in facts["verity"]),
         storage=ExistingStorage(**facts["storage"]),
@@ -270,7 +279,6 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
             )
         problems.raise_any()
         assert distribution.family is not None and architecture is not None
-        assert disk.table is not None
         with disk.raw.path.open("rb") as raw:
             boot_code = raw.read(_BOOT_CODE)
         if packages := package_facts(system.tree):
@@ -280,8 +288,8 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
         times = (entry.mtime_ns for archive in read for entry in archive)
         return {
             "storage": read_storage(system.tree).as_facts(),
-            "size": disk.table.size,
-            "table": str(disk.table.guid),
+            "size": disk.table.size if disk.table else disk.raw.size,
+            "table": str(disk.table.guid) if disk.table else "",
             "bootCode": boot_code.hex() if any(boot_code) else "",
             "partitions": [asdict(each) for each in _partitions(disk, system)],
             "epoch": max(0, max(times, default=0) // _NANOSECONDS),
@@ -291,7 +299,16 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
             "hasRpm": packages is not None,
             "boot": boot.as_facts(),
             "verity": [asdict(each) for each in _verity(disk, system, boot)],
+            "medium": _medium_facts(disk),
         }
+
+
+def _medium_facts(disk: FoundDisk) -> dict[str, Any] | None:
+    medium = disk.medium
+    if medium is None:
+        return None
+    kernel = [medium.kernel.start, medium.kernel.size] if medium.kernel else None
+    return {"words": list(medium.words), "saved": dict(medium.saved), "kernel": kernel}
 
 
 def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartition]:
@@ -358,7 +375,7 @@ def _subvolume(found: FoundSubvolume) -> ExistingSubvolume:
 
 def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Problem]:
     """What an image has that it would not have any more after it was written anew."""
-    if disk.table is None:
+    if disk.table is None and disk.medium is None:
         yield _refused(image, "it is one file system without a partition table",
                        "put it into a disk with a GUID partition table")  # fmt: skip
     for problem in system.remarks:

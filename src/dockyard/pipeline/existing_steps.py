@@ -54,7 +54,7 @@ def root_step(source: DiskSource, tools: Step) -> tuple[Step, Step | None]:
         "input",
         f"Take the root out of {source.image.name}",
         f"{_EXISTING}:take_root",
-        TakeRoot(disk, parts),
+        TakeRoot(disk, parts, source.kernel),
         (tools, *((convert,) if convert else ())),
         modules=tuple(f"dockyard.filesystems.{part.module}" for part in parts),
     )

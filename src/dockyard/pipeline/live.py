@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dockyard.config import LoadedImage
 from dockyard.disk.command_words import words_of
@@ -42,6 +43,19 @@ class SavedMedium:
     kdump_boot_files: KdumpBootFiles | None
     words: tuple[str, ...]
     of_medium: tuple[str, ...]
+
+
+def saved_medium(facts: Mapping[str, Any]) -> SavedMedium:
+    """What is known of a live medium: of ours what it has kept, else what its menu says."""
+    saved = facts["saved"]
+    if not saved:
+        return SavedMedium(InitramfsType.BOOTSTRAP, None, _kept(facts["words"]), ())
+    return SavedMedium(
+        InitramfsType(saved["initramfsType"]),
+        KdumpBootFiles(saved["kdumpBootFiles"]),
+        tuple(saved["kernelCommandLine"]),
+        tuple(saved["ofTheMedium"]),
+    )
 
 
 @dataclass(frozen=True)

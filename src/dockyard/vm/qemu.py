@@ -38,8 +38,12 @@ _DRIVERS = {
     "vhd-fixed": "format=vpc,force_size_calc=current_size",
     "vhdx": "format=vhdx",
     "iso": "format=raw",
+    "pxe-dir": "",  # no disk: the firmware boots from the network
 }
 _ISO_MAGIC_AT = 0x8001
+NETWORK_BOOT = "pxe-dir"
+# What firmware asks the network for: by UEFI, and by BIOS.
+_LOADERS = ("bootx64.efi", "pxegrub.0")
 _BUSES = {
     "virtio": "virtio-blk-pci,drive=disk,bootindex=1",
     "nvme": "nvme,drive=disk,serial=dockyard,bootindex=1",
@@ -148,7 +152,11 @@ def check_format(disk: Disk) -> None:
 
 
 def detect_format(path: Path) -> str:
-    """The format of a disk image by its first and last bytes; raw when they name no other."""
+    """The format of a disk image by its first and last bytes; raw when they name no other. A
+    directory is what a network boots.
+    """
+    if path.is_dir():
+        return NETWORK_BOOT
     with path.open("rb") as file:
         head = file.read(8)
         size = file.seek(0, 2)
@@ -188,9 +196,10 @@ def command(
     ]
     argv += _processor(machine)
     argv += [] if machine.bios else _firmware(machine, firmware)
-    argv += _disk(machine, disk) if disk else []
+    served = disk.path if disk and disk.format == NETWORK_BOOT else None
+    argv += _disk(machine, disk) if disk and not served else []
     argv += ["-device", "virtio-rng-pci", "-device", "pvpanic-pci"]
-    argv += _network(machine)
+    argv += _network(machine, served)
     argv += _channels(channels)
     for value in smbios:
         argv += ["-smbios", f"type=11,value={_escaped(value)}"]
@@ -231,14 +240,17 @@ def _disk(machine: Machine, disk: Disk) -> list[str]:
     return [*controller, "-drive", f"{where},file={path}", "-device", _BUSES[bus]]
 
 
-def _network(machine: Machine) -> list[str]:
+def _network(machine: Machine, served: Path | None) -> list[str]:
+    """served: a directory that is served by TFTP, for the firmware to boot from."""
     lines = "".join(f",hostfwd=tcp:127.0.0.1:{f.host}-:{f.guest}" for f in machine.forwards)
     restrict = "off" if machine.network else "on"
     # Without an option ROM the firmware does not try to boot from the network.
-    return [
-        *("-netdev", f"user,id=net,restrict={restrict}{lines}"),
-        *("-device", "virtio-net-pci,netdev=net,romfile="),
-    ]
+    card = "virtio-net-pci,netdev=net,romfile="
+    if served is not None:
+        lines += f",tftp={_escaped(str(served))},bootfile=/{_LOADERS[machine.bios]}"
+        # A BIOS has no driver of its own.
+        card = f"virtio-net-pci,netdev=net,bootindex=1{'' if machine.bios else ',romfile='}"
+    return ["-netdev", f"user,id=net,restrict={restrict}{lines}", "-device", card]
 
 
 def _channels(channels: Mapping[str, int]) -> list[str]:

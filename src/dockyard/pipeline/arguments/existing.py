@@ -45,10 +45,13 @@ class MountedPart:
 
 @dataclass(frozen=True, slots=True)
 class TakeRoot:
-    """parts: the root, and what is mounted in it."""
+    """parts: the root, and what is mounted in it. kernel: where that of a medium is, for a root
+    without one: start and size in bytes.
+    """
 
     disk: ExistingDisk
     parts: tuple[MountedPart, ...]
+    kernel: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

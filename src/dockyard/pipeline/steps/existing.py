@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard import archive
-from dockyard.archive import Archive, Kind
-from dockyard.archive.entry import DEVICES
+from dockyard.archive import Archive, Entry, Kind
+from dockyard.archive.entry import DEVICES, order
+from dockyard.disk import efi
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems import btrfs, by_name
 from dockyard.filesystems.image import Region
@@ -28,6 +29,9 @@ from dockyard.tools.unpacked import trees_in
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
+
+
+_MODULES = b"usr/lib/modules"
 
 
 def convert_disk(work: Work, wanted: ConvertDisk) -> None:
@@ -59,6 +63,8 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
         at = os.fsencode(part.mount.strip("/"))
         whole = found if whole is None else archive.joined(whole, at, found)
     assert whole is not None
+    if wanted.kernel is not None:
+        whole = _with_kernel(whole, Region(disk, *wanted.kernel))
     work.progress("writing the tree", 0, len(whole), "files")
     tree = work.out / TREE
     files.make_root(tree)
@@ -67,6 +73,25 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
     removal.remove_tree(scratch)
     require_same(wanted.disk)
     work.digested({f"{TREE}/{os.fsdecode(e.path)}": e.digest for e in whole if e.digest})
+
+
+def _with_kernel(whole: Archive, kernel: Region) -> Archive:
+    """A root with the kernel of its medium in /boot, where it has none of its own."""
+    places = (os.fsencode(place) for place in efi.KERNELS)
+    versions = [entry.name for entry in whole if entry.parent == _MODULES]
+    if len(versions) != 1 or any(whole.find(at.replace(b"{0}", versions[0])) for at in places):
+        return whole
+    path = b"boot/vmlinuz-" + versions[0]
+    (newest,) = (entry.mtime_ns for entry in whole if entry.path == _MODULES)
+    with kernel.path.open("rb") as medium:
+        medium.seek(kernel.start)
+        data = medium.read(kernel.size)
+    added = Archive.from_entries([Entry(path, Kind.FILE, 0o644, mtime_ns=newest)], {path: data})
+    one = added.entries[added.positions[path]]
+    placed = [*zip(whole.entries, whole.source_of, strict=True), (one, len(whole.sources))]
+    placed.sort(key=lambda pair: order(pair[0].path))
+    sources = (*whole.sources, *added.sources)
+    return Archive([entry for entry, _ in placed], sources, [source for _, source in placed])
 
 
 def keep_partition(work: Work, wanted: KeepPartition) -> None:
