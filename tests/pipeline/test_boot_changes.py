@@ -9,17 +9,19 @@ from uuid import UUID
 
 import pytest
 
+from dockyard.archive import Archive, Entry, Kind
 from dockyard.config import load_image
 from dockyard.disk.boot_files import BootKind
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError
 from dockyard.formats.containers import Container
+from dockyard.inspection.tree import Mounted, Tree
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import HARBOR
 from dockyard.pipeline.arguments.boot import BootWork
 from dockyard.pipeline.boot_changes import BootChanges, boot_changes
 from dockyard.pipeline.existing import DiskSource, ExistingPartition
-from dockyard.pipeline.existing_boot import ExistingBoot, ExistingUki, of_facts
+from dockyard.pipeline.existing_boot import ExistingBoot, ExistingUki, of_facts, read_boot
 from dockyard.pipeline.existing_layout import layout_of
 
 ROOT = "0f1a4c0b-0000-4000-8000-000000000001"
@@ -81,7 +83,7 @@ INSTALL = "os: {packages: {update: [kernel]}}"
         (RESET, BootKind.GRUB_MENU, BootWork.RESET),
         (RESET, BootKind.UKIS, BootWork.UKIS),
         (INSTALL, BootKind.GRUB_ENTRIES, BootWork.EDIT),
-        (INSTALL, BootKind.UKIS, BootWork.UKIS),
+        (INSTALL, BootKind.UKIS, BootWork.FOLLOW),
         ("os: {initrd: {builder: dracut}}", BootKind.UKIS, BootWork.UKIS),
         ("os: {initrd: {builder: dracut}}", BootKind.GRUB_MENU, BootWork.NOTHING),
     ],
@@ -91,7 +93,7 @@ def test_what_is_done(read: Read, text: str, kind: BootKind, work: BootWork) -> 
     assert found.work is work
     assert found.initrd.always is ("initrd" in text)
     assert found.makes_parts is (
-        work in (BootWork.UKIS, BootWork.RESET) or "initrd" in text
+        work in (BootWork.UKIS, BootWork.FOLLOW, BootWork.RESET) or "initrd" in text
         or (work is BootWork.EDIT and "packages" in text)
     )  # fmt: skip
 
@@ -108,6 +110,19 @@ def test_a_fresh_start_says_where_the_root_is(read: Read) -> None:
     found = read(RESET, booted(BootKind.GRUB_MENU))
     assert found.fresh and found.change.added == (f"root=PARTUUID={GUIDS[2]}", "rw")
     assert found.place.filesystem == ROOT and found.place.path == "/boot"
+
+
+def test_a_fresh_start_keeps_what_the_image_says_of_selinux(read: Read) -> None:
+    boot = ExistingBoot(BootKind.GRUB_MENU, "", "/boot/efi", (), (), ("root=x selinux=0 quiet",))
+    assert "selinux=0" in read(RESET, source(boot)).change.added
+    assert "quiet" not in read(RESET, source(boot)).change.added
+
+
+def test_a_boot_loader_of_another_kind_is_named() -> None:
+    entries = [Entry(b"boot/grub/menu.lst", Kind.FILE, 0o644)]
+    tree = Tree([Mounted(b"", Archive.from_entries(entries, {b"boot/grub/menu.lst": b""}))])
+    found = read_boot(tree)
+    assert found.boot_kind is None and "GRUB 0.97" in found.why
 
 
 def test_ids_that_change_are_named_anew(read: Read) -> None:

@@ -160,7 +160,8 @@ def changed(
     (trees.place / "hash/found").write_text("00ff\n")
     trees.results["hash"] = trees.place / "hash"
     below = tuple(trees.below)
-    take = TakeBootParts(initrd, work is BootWork.UKIS, below, 1000)
+    whole = work in (BootWork.UKIS, BootWork.FOLLOW)
+    take = TakeBootParts(initrd, whole, below, 1000)
     trees.run("parts", lambda w: take_boot_parts(w, take), layer=False)
     prepare = PrepareBoot(work, change, fresh, "parts", below, 1000)
     trees.run("boot", lambda w: prepare_boot(w, prepare))
@@ -315,6 +316,28 @@ def test_ukis_are_made_of_ukis_again_and_again(trees: Made, ukis: dict[str, str 
     for version in (OLD, NEW):
         uki = here.place / "entries" / UPPER / f"boot/efi/EFI/Linux/a-{version}.efi"
         assert Program(uki.read_bytes(), "").exact(".initrd") == f"initrd {version}".encode()
+
+
+def test_ukis_follow_the_kernels_that_packages_leave(
+    trees: Made, ukis: dict[str, str | bytes], programs: dict[str, bytes]
+) -> None:
+    third = "5.14.0-3.el9.x86_64"
+    stub = programs[f"{STUBS}/linuxx64.efi.stub"]
+    brought = {f"usr/lib/modules/{third}/vmlinuz": stub, f"boot/initramfs-{third}.img": b"new"}
+    del ukis[f"usr/lib/modules/{OLD}/modules.dep"]
+    here = trees({**ukis, **brought})
+    changed(here, BootWork.FOLLOW, CommandLineChange())
+    paths, _, lines = here.files()
+    assert lines == ("root=UUID=aaaa-1 ro selinux=0",) * 2
+    found = {path for path in paths if path.startswith("boot/efi/EFI/Linux/")}
+    assert found == {f"boot/efi/EFI/Linux/{name}.efi" for name in (f"a-{NEW}", f"vmlinuz-{third}")}
+
+
+def test_ukis_of_the_same_kernels_stay(trees: Made, ukis: dict[str, str | bytes]) -> None:
+    here = trees(ukis)
+    changed(here, BootWork.FOLLOW, CommandLineChange())
+    upper = here.place / "entries" / UPPER
+    assert not [path for path in upper.rglob("*") if path.is_file()]
 
 
 def test_addons_alone_are_modified(trees: Made, ukis: dict[str, str | bytes]) -> None:

@@ -31,6 +31,7 @@ from dockyard.pipeline.existing import DiskSource
 # The first systemd whose stub knows addons (its NEWS).
 _ADDONS_SINCE = 254
 _ROOT_WORDS = ("root", "ro", "rw", "rootflags", "rootfstype")
+SELINUX_WORDS = ("security", "selinux", "enforcing")
 _VERITY_WORDS = tuple(
     name
     for device, hash_ in (("root", "roothash"), ("usr", "usrhash"))
@@ -60,7 +61,7 @@ class BootChanges:
     @property
     def makes_parts(self) -> bool:
         """Whether kernels and initrds are taken or made for it."""
-        if self.work in (BootWork.UKIS, BootWork.RESET):
+        if self.work in (BootWork.UKIS, BootWork.FOLLOW, BootWork.RESET):
             return True
         return self.initrd.always or (self.work is BootWork.EDIT and self.new_kernels)
 
@@ -110,8 +111,9 @@ def _work(
             return BootWork.ADDONS
         if mode is not None:
             return BootWork.GUARD if changes_kernels(loaded) else BootWork.NOTHING
-        anew = change or initrd.always or reset or changes_kernels(loaded)
-        return BootWork.UKIS if anew else BootWork.NOTHING
+        if change or initrd.always or reset:
+            return BootWork.UKIS
+        return BootWork.FOLLOW if changes_kernels(loaded) else BootWork.NOTHING
     if reset:
         return BootWork.RESET
     return BootWork.EDIT if change or changes_kernels(loaded) else BootWork.NOTHING
@@ -134,6 +136,8 @@ def wanted_words(
     then it says where the root is.
     """
     change = ids_changed(source, layout)
+    if fresh and loaded.image.os.selinux.mode is None:
+        change += _selinux_of(source)
     if layout.partitions and (fresh or loaded.image.storage.disks):
         own = words_of(kernel_command_line(layout))
         change += replacing((*_ROOT_WORDS, *_VERITY_WORDS), own)
@@ -142,6 +146,12 @@ def wanted_words(
     for words in _WORDS:
         change += words(loaded, source)
     return change
+
+
+def _selinux_of(source: DiskSource) -> CommandLineChange:
+    """What the image says of SELinux: making its boot loader anew does not switch that."""
+    words = words_of(next(iter(source.boot.command_lines), ""))
+    return CommandLineChange(added=tuple(w for w in words if name_of(w) in SELINUX_WORDS))
 
 
 def _sealed_words(layout: DiskLayout) -> CommandLineChange:

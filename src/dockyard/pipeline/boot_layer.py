@@ -41,7 +41,7 @@ def parts_step(request: ImageRequest, changes: BootChanges, below: tuple[Step, .
     """The step that takes or makes kernels and initrds; None where none are wanted."""
     if not changes.makes_parts:
         return None
-    whole = changes.work is BootWork.UKIS
+    whole = changes.work in (BootWork.UKIS, BootWork.FOLLOW)
     wanted = TakeBootParts(changes.initrd, whole, names_of(below), request.epoch)
     title = "Make initrds anew" if changes.initrd.always else "Take kernels and initrds"
     function = f"{_STEPS}.boot_parts:take_boot_parts"

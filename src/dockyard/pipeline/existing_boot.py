@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from dockyard.inspection.tree import Tree
 
 _LARGEST = 1 << 30
+_OTHERS = {
+    "/boot/grub/menu.lst": "GRUB 0.97",
+    "/boot/grub/grub.conf": "GRUB 0.97",
+    "/boot/extlinux/extlinux.conf": "extlinux",
+    "/extlinux.conf": "extlinux",
+    "/boot/syslinux/syslinux.cfg": "syslinux",
+    "/boot/refind_linux.conf": "rEFInd",
+    "/boot/limine.conf": "Limine",
+    "/etc/lilo.conf": "LILO",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,7 @@ def read_boot(tree: Tree) -> ExistingBoot:
         return ExistingBoot(why=f"{problem.what} ({problem.where})")
     return ExistingBoot(
         kind=found.kind or "",
-        why="" if found.kind else _unknown(found),
+        why="" if found.kind else _unknown(found, tree),
         esp=found.esp,
         ukis=tuple(
             ExistingUki(each.path, each.version, bool(each.addons), each.is_signed, each.stub)
@@ -77,7 +87,10 @@ def read_boot(tree: Tree) -> ExistingBoot:
     )
 
 
-def _unknown(found: BootFiles) -> str:
+def _unknown(found: BootFiles, tree: Tree) -> str:
+    for path, loader in _OTHERS.items():
+        if tree.entry(path) is not None:
+            return f"it has {path}: {loader} is not a boot loader that is known here"
     if found.entries:
         return "it has boot entries, but neither GRUB nor systemd-boot that would show them"
     if found.menus:

@@ -21,6 +21,7 @@ _TITLES = {
     BootWork.EDIT: "Change boot entries",
     BootWork.RESET: "Make boot loader settings and entries anew",
     BootWork.UKIS: "Make UKIs of the kernels",
+    BootWork.FOLLOW: "Make UKIs of new kernels",
     BootWork.ADDONS: "Change addons of UKIs",
     BootWork.GUARD: "See that UKIs are of the kernels",
 }

@@ -22,6 +22,7 @@ class BootWork(StrEnum):
     EDIT = "edit"  # entries that are there are changed
     RESET = "reset"  # menu and entries are made anew
     UKIS = "ukis"  # UKIs are made of the kernels that are there
+    FOLLOW = "follow"  # the same, where there are other kernels than UKIs
     ADDONS = "addons"  # addons of UKIs are changed
     GUARD = "guard"  # UKIs stay: their kernels must, too
 

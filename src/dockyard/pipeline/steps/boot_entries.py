@@ -31,7 +31,7 @@ from dockyard.pipeline.steps.boot_lines import (
 from dockyard.pipeline.steps.boot_parts import LINES, bootable
 from dockyard.pipeline.steps.boot_settings import initrd_place
 from dockyard.pipeline.steps.boot_tree import BootTree
-from dockyard.pipeline.steps.boot_ukis import change_addons, guard_ukis, make_ukis
+from dockyard.pipeline.steps.boot_ukis import change_addons, guard_ukis, make_ukis, needs_follow
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
@@ -52,7 +52,9 @@ def change_entries(work: Work, wanted: ChangeEntries) -> None:
             case BootWork.RESET:
                 lines = dict.fromkeys(bootable(tree, files), " ".join(change.added))
                 _make_anew(tree, files, lines, wanted)
-            case BootWork.UKIS:
+            case BootWork.FOLLOW if not needs_follow(files):
+                pass
+            case BootWork.UKIS | BootWork.FOLLOW:
                 make_ukis(work, tree, files, _lines_of_ukis(work, change, wanted), wanted)
             case BootWork.ADDONS:
                 change_addons(work, tree, files, change, wanted)

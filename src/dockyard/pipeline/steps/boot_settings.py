@@ -43,7 +43,7 @@ def prepare_boot(work: Work, wanted: PrepareBoot) -> None:
         files = boot_files(tree)
         if wanted.change or wanted.fresh:
             _change_settings(tree, files, wanted)
-        if wanted.work is BootWork.UKIS:
+        if wanted.work in (BootWork.UKIS, BootWork.FOLLOW):
             if files.kind is not BootKind.UKIS:
                 _clear(tree, files)
         elif parts is not None:

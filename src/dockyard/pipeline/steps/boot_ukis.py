@@ -92,6 +92,25 @@ def change_addons(
                 made.unlink()
 
 
+def needs_follow(files: BootFiles) -> bool:
+    """Whether the kernels are others than those of the UKIs. Raises DockyardError where UKIs are
+    signed, and would have to be made anew.
+    """
+    if {uki.version for uki in files.ukis} == set(files.kernels):
+        return False
+    signed = [uki.path for uki in files.ukis if uki.is_signed]
+    if signed:
+        raise DockyardError(
+            Problem(
+                "boot.signed-uki",
+                "packages brought another kernel, and the UKIs of the image are signed",
+                why=f"making UKIs anew would take the signature from {', '.join(signed)}",
+                fix="say `os.uki.mode: create` and sign what is made, or leave the kernel as it is",
+            )
+        )
+    return True
+
+
 def guard_ukis(tree: BootTree, files: BootFiles) -> None:
     """Raises DockyardError where the kernels are not those of the UKIs, which stay."""
     told = {uki.version for uki in files.ukis if uki.version}
