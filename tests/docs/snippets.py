@@ -6,6 +6,7 @@ Marks, on the line before a fence (a block may be indented, as in a list):
     <!-- file: DIRECTORY/image.yaml --> YAML: a whole image file, which the tutorial's reader writes
     <!-- add to: FILE KEY -->           YAML: added below KEY at the end of that file
     <!-- distro: component -->          YAML: a distribution's file, see KINDS of the tests
+    <!-- inject files -->               YAML: the file of `inject-files`
     <!-- other -->                      YAML of another program
     <!-- distro: components in FILE --> YAML: components that the reader of a how-to adds to it
     <!-- not run: REASON -->            shell: parsed, but not run with the tutorial or the how-to

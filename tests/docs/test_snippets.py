@@ -20,6 +20,7 @@ from dockyard.config import parse_image, parse_model
 from dockyard.model.base import Model
 from dockyard.model.components import ComponentsFile, Package
 from dockyard.model.distro import Distro
+from dockyard.model.image import InjectFilesConfig
 
 TUTORIAL = ROOT / "docs/tutorial.md"
 KINDS: dict[str, type[Model]] = {
@@ -46,6 +47,8 @@ def tutorial_image() -> str:
 def test_yaml(block: Block) -> None:
     if block.mark == "other":
         assert yaml.safe_load(block.text)
+    elif block.mark == "inject files":
+        parse_model(InjectFilesConfig, block.text, str(block))
     elif kind := block.marked("distro"):
         parse_model(KINDS[kind.split()[0]], block.text, str(block))
     elif place := block.marked("fragment of"):

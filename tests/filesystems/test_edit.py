@@ -103,6 +103,8 @@ def test_the_same_twice(made: tuple[str, Path], tools: Tools, tmp_path: Path) ->
     put(module, image, tools, **files)
     put(module, copy, tools, **files)
     assert copy.read_bytes() == image.read_bytes()
+    put(module, copy, tools, **files)
+    assert copy.read_bytes() == image.read_bytes()
 
 
 def test_fat_knows_names_in_any_case(tools: Tools, tmp_path: Path) -> None:

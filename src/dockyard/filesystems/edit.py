@@ -38,6 +38,9 @@ def put_files(
     before = by_name(module).read(image, tools, scratch)
     wanted = {PurePosixPath(path).relative_to("/"): source for path, source in files.items()}
     paths = {_found(before, path, module): source for path, source in wanted.items()}
+    paths = {path: source for path, source in paths.items() if not _is_there(before, path, source)}
+    if not paths:
+        return
     _require_room(before, paths, image, module)
     work = scratch / "edit"
     work.mkdir()
@@ -85,6 +88,12 @@ def _found(archive: Archive, path: PurePosixPath, module: str) -> PurePosixPath:
                 )
             )
     return at
+
+
+def _is_there(archive: Archive, path: PurePosixPath, source: Path) -> bool:
+    """Whether a file need not be put: so doing it twice is doing it once."""
+    entry = archive.find(os.fsencode(path))
+    return entry is not None and entry.digest == host_files.digest(source)
 
 
 def _folded(path: bytes, module: str) -> str:
