@@ -33,6 +33,19 @@ def test_everything_comes_back(tools: Tools, tmp_path: Path) -> None:
 
 
 @build
+def test_with_labels_what_mke2fs_adds_has_one(tools: Tools, tmp_path: Path) -> None:
+    label = (b"security.selinux", b"system_u:object_r:root_t:s0\0")
+    archive, image = Archive([directory(b"", xattrs=(label,))]), tmp_path / "image"
+    ext4.write(archive, image, 8 << 20, SPEC, tools)
+    same(ext4.read(image), archive)
+    shown = tools.run(
+        ["debugfs", "-R", "ea_get -V /lost+found security.selinux", str(image)], read=[image]
+    ).text
+    assert "system_u:object_r:lost_found_t:s0" in shown
+    tools.run(["e2fsck", "-fn", str(image)], read=[image])
+
+
+@build
 @pytest.mark.parametrize("files", [1, 3000])
 def test_the_minimum_size_is_enough(tools: Tools, tmp_path: Path, files: int) -> None:
     data = {b"d%d/f%05d" % (at % 7, at): bytes([at % 251 + 1]) * (at % 9000) for at in range(files)}

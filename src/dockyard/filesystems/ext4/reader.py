@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.archive.entry import DEVICES
+from dockyard.archive.entry import DEVICES, XATTR_SELINUX
 from dockyard.filesystems.ext4.attributes import content, inline_rest, xattrs
 from dockyard.filesystems.ext4.directories import names
 from dockyard.filesystems.ext4.features import EXTENTS, INLINE_DATA, refusal_of_inode
@@ -34,7 +34,7 @@ from dockyard.filesystems.pieces import digest, zeros
 
 _DIRECTORY_TYPE = 2
 _FAST_SYMLINK = 60
-_LOST_AND_FOUND = b"lost+found"
+LOST_AND_FOUND = b"lost+found"
 
 
 def read(image: Image) -> Archive:
@@ -52,17 +52,17 @@ def read(image: Image) -> Archive:
 def inode_numbers(volume: Volume) -> dict[bytes, int]:
     """For each path its inode number, in canonical order."""
     found = numbers_by_path(volume, ROOT_INODE, partial(_names, volume))
-    if found.get(_LOST_AND_FOUND) == LOST_AND_FOUND_INODE and _is_as_made(volume):
-        del found[_LOST_AND_FOUND]
+    if found.get(LOST_AND_FOUND) == LOST_AND_FOUND_INODE and _is_as_made(volume):
+        del found[LOST_AND_FOUND]
     return found
 
 
 def _is_as_made(volume: Volume) -> bool:
-    """Whether `lost+found` is as mke2fs makes it, empty and root's alone."""
+    """Whether `lost+found` is as mke2fs makes it, empty and root's alone; it may have a label."""
     inode = volume.inode(LOST_AND_FOUND_INODE)
     if inode.mode != 0o40700 or any(names(volume, inode)):
         return False
-    return not xattrs(volume, inode)
+    return all(name == XATTR_SELINUX for name, _ in xattrs(volume, inode))
 
 
 def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:

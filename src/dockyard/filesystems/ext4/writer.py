@@ -14,10 +14,11 @@ import shutil
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind, streamed
-from dockyard.archive.entry import NANOSECONDS, XATTR_CAPABILITY
+from dockyard.archive.entry import NANOSECONDS, XATTR_CAPABILITY, XATTR_SELINUX
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.ext4.journal import volume_of
-from dockyard.filesystems.ext4.reader import inode_numbers
+from dockyard.filesystems.ext4.reader import LOST_AND_FOUND, inode_numbers
+from dockyard.filesystems.ext4.volume import LOST_AND_FOUND_INODE
 from dockyard.filesystems.kernels import EXT4, stable
 from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
@@ -193,9 +194,11 @@ def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> N
     wanting = [entry for entry in archive if _needs_mending(entry)]
     if not wanting:
         return
+    if label := label_of_lost(archive):
+        wanting.append(Entry(LOST_AND_FOUND, Kind.DIRECTORY, xattrs=((XATTR_SELINUX, label),)))
     volume = volume_of(out)
     try:
-        numbers = inode_numbers(volume)
+        numbers = {LOST_AND_FOUND: LOST_AND_FOUND_INODE, **inode_numbers(volume)}
     finally:
         volume.close()
     work = out.with_name(out.name + ".attributes")
@@ -233,6 +236,18 @@ def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> N
                 excerpt=tuple(complaints[:20]),
             )
         )
+
+
+def label_of_lost(archive: Archive) -> bytes | None:
+    """The SELinux label of the directory that mke2fs makes by itself: the root's, with the type
+    that all policies have for it. None where the root has no label, or the archive has it.
+    """
+    root = archive.find(b"")
+    label = root.xattr(XATTR_SELINUX) if root else None
+    if label is None or archive.find(LOST_AND_FOUND) is not None:
+        return None
+    user, role, _, *level = label.split(b":")
+    return b":".join((user, role, b"lost_found_t", *level))
 
 
 def _quoted(word: bytes) -> bytes:
