@@ -39,10 +39,6 @@ RESET = "os:\n  bootloader: {resetType: hard-reset}\n"
 
 NOT_ACTED_ON = {
     "input": "input: {image: {path: base.raw}}\n",
-    "os.selinux.mode": "os: {selinux: {mode: enforcing}}\n",
-    "os.overlays": (
-        "os: {overlays: [{lowerDirs: [/etc], upperDir: /u, workDir: /w, mountPoint: /etc}]}\n"
-    ),
     "os.packages.remove": "os: {packages: {remove: [a]}}\n",
     "os.packages.removeLists": "os: {packages: {removeLists: [a.yaml]}}\n",
     "os.packages.update": "os: {packages: {update: [a]}}\n",
@@ -65,7 +61,6 @@ NOT_ACTED_ON = {
         "storage: {resetPartitionsUuidsType: reset-all}\n" + RESET
     ),
     "storage.reinitializeVerity": "storage: {reinitializeVerity: all}\n",
-    "output.selinuxPolicyPath": "output: {selinuxPolicyPath: ./out}\n",
 }
 
 

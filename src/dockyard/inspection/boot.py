@@ -59,7 +59,7 @@ def boot_of(tree: Tree, esp: Tree | None) -> Boot:
     """How a system boots. esp: the EFI system partition, mounted or not."""
     kernels = tuple(name for name in tree.names(_MODULES) if tree.names(f"{_MODULES}/{name}"))
     entries = [*_ukis(tree, esp), *_bls(tree, esp), *_grub(tree)]
-    return Boot(tuple(_loaders(tree, esp)), kernels, tuple(entries))
+    return Boot(tuple(dict.fromkeys(_loaders(tree, esp))), kernels, tuple(entries))
 
 
 def _partition(tree: Tree, esp: Tree | None) -> Iterator[tuple[Tree, str]]:

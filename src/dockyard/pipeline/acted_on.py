@@ -27,8 +27,6 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.input != Input(),
         "customizing an image that exists; build makes images from packages",
     ),
-    "os.selinux.mode": (lambda image: image.os.selinux.mode, "SELinux"),
-    "os.overlays": (lambda image: image.os.overlays, "overlay mounts"),
     "os.packages.remove": (lambda image: image.os.packages.remove, "removing packages"),
     "os.packages.removeLists": (lambda image: image.os.packages.remove_lists, "removing packages"),
     "os.packages.update": (lambda image: image.os.packages.update, "updating packages"),
@@ -68,7 +66,6 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.storage.reinitialize_verity,
         "dm-verity of an existing image",
     ),
-    "output.selinuxPolicyPath": (lambda image: image.output.selinux_policy_path, "SELinux"),
 }
 
 

@@ -27,6 +27,7 @@ from dockyard.initrd.options import InitrdFeature
 from dockyard.model.os import UkiMode
 from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
 from dockyard.pipeline.existing import DiskSource
+from dockyard.tree.selinux import MODE_WORDS, command_words
 
 # The first systemd whose stub knows addons (its NEWS).
 _ADDONS_SINCE = 254
@@ -190,7 +191,12 @@ def _extra(loaded: LoadedImage, source: DiskSource) -> CommandLineChange:
     return CommandLineChange(added=tuple(word for text in given for word in words_of(text)))
 
 
-_WORDS: tuple[Callable[[LoadedImage, DiskSource], CommandLineChange], ...] = (_extra,)
+def _selinux(loaded: LoadedImage, source: DiskSource) -> CommandLineChange:
+    mode = loaded.image.os.selinux.mode
+    return replacing(MODE_WORDS, command_words(mode)) if mode else NO_CHANGE
+
+
+_WORDS: tuple[Callable[[LoadedImage, DiskSource], CommandLineChange], ...] = (_selinux, _extra)
 
 
 # ------------------------------------------------------------------------------ initrd
@@ -206,7 +212,7 @@ def _initrd(loaded: LoadedImage, layout: DiskLayout, source: DiskSource) -> Init
         always=asked or early or laid_out,
         builder=str(chosen.builder) if "os.initrd.builder" in loaded.positions else "",
         filesystems=layout.initrd_filesystems,
-        modules=chosen.modules,
+        modules=(*chosen.modules, *(["overlay"] if early else [])),
         features=(InitrdFeature.VERITY,) if layout.verity else (),
     )
 
@@ -219,6 +225,7 @@ def _asked(loaded: LoadedImage, change: CommandLineChange, initrd: InitrdWish) -
     image = loaded.image
     keys = {
         "os.kernelCommandLine.extraCommandLine": image.os.kernel_command_line.extra_command_line,
+        "os.selinux.mode": image.os.selinux.mode,
         "os.uki.mode": image.os.uki and image.os.uki.mode,
         "os.bootloader.resetType": image.os.bootloader.reset_type,
         "os.initrd": "os.initrd" in loaded.positions,

@@ -30,7 +30,9 @@ def initrd_step(request: ImageRequest, boot: Stack) -> Step:
     by_dracut = chosen.builder is InitrdBuilder.DRACUT
     kinds = request.layout.initrd_filesystems
     features = (InitrdFeature.VERITY,) if request.layout.verity else ()
-    wanted = MakeInitrd(by_dracut, kinds, chosen.modules, boot.names, request.epoch, features)
+    early = any(each.is_initrd_overlay for each in request.loaded.image.os.overlays)
+    modules = (*chosen.modules, *(["overlay"] if early else []))
+    wanted = MakeInitrd(by_dracut, kinds, modules, boot.names, request.epoch, features)
     maker = "Let dracut make" if by_dracut else "Put together"
     title = f"{maker} the initrd, for {', '.join(kinds)}"
     function = f"{_BOOT}:make_initrd"

@@ -189,13 +189,16 @@ def build_image(
             from dockyard.keeping.limit import limit_of
 
             limit_of(store.root)  # refused now, not when all is made
-        inside = verify or (placing and needs_namespace(steps))
+        policy = planned.request.loaded.image.output.selinux_policy_path
+        inside = verify or bool(policy) or (placing and needs_namespace(steps))
         carry_out(planned.plan, hold, store, listener, jobs=jobs, inside=inside)
         if verify:
             from dockyard.pipeline.verify import verify_build
 
             verify_build(planned.request, steps, store, listener, jobs)
         note_plan(planned, store)
+        if policy:
+            _place_policy(planned, store)
         placed = _place(planned, target, store, listener)
         artifacts = _artifacts(planned, store)
         given_up = None
@@ -254,6 +257,20 @@ def _artifacts(planned: PlannedImage, store: Store) -> tuple[Path, ...]:
     from dockyard.pipeline.artifacts import write_artifacts
 
     return write_artifacts(planned.request, planned.steps, store)
+
+
+def _place_policy(planned: PlannedImage, store: Store) -> None:
+    """Write the SELinux policy of the image where it is wanted."""
+    from dockyard.pipeline.policy_output import write_policy
+    from dockyard.pipeline.stack import load_root
+
+    loaded, steps = planned.request.loaded, planned.steps
+    named = {step.name: step for step in (*steps.layers, steps.root)}
+    root = load_root(
+        lambda name: store.path(named[name]), steps.root.name, [step.name for step in steps.layers]
+    )
+    place = loaded.local(loaded.image.output.selinux_policy_path)
+    write_policy(root, place, loaded.position("output.selinuxPolicyPath"))
 
 
 def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener) -> bool:

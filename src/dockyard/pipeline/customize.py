@@ -35,6 +35,7 @@ from dockyard.pipeline.live import (
     saved_medium,
 )
 from dockyard.pipeline.new_layout import left_behind, new_layout
+from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import changed, read_changes, refused, used_keys
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
@@ -135,6 +136,8 @@ def read_customization(
     if any(laid.kept for laid, _ in layout.verity):
         record = ()  # it would be in what is kept
     together.extend(sealing_problems(loaded, layout if has_disk else NO_DISK))
+    if has_disk:
+        together.extend(overlay_problems(loaded, layout))
     together.raise_any()
     seed = bytes.fromhex(source.digest)
     live = live_request(loaded, output.format, seed, loaded.name, _saved(source), _booted(source))

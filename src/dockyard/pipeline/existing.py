@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dockyard.archive import Entry, Kind
+from dockyard.archive.entry import XATTR_SELINUX
 from dockyard.engine.code import code_of
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
@@ -26,12 +27,14 @@ from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
 from dockyard.pipeline.existing_storage import ExistingStorage, read_storage
 from dockyard.pipeline.untouched import stamp_of
+from dockyard.tree.selinux import CONFIG
 
 if TYPE_CHECKING:
     from dockyard.formats.containers import Container
     from dockyard.inspection.disks import FoundDisk
     from dockyard.inspection.subvolumes import FoundSubvolume
     from dockyard.inspection.systems import FoundSystem
+    from dockyard.inspection.tree import Tree
     from dockyard.pipeline.package_plan import PackageChanges
     from dockyard.tools.unpacked import ToolTrees
 
@@ -129,6 +132,7 @@ class DiskSource:
     `package_facts`; None where it has no database of rpm. changes: what is to change among them.
     storage: what another disk for it must hold. medium: of a live medium, the words of its menu,
     what it keeps of how it was made, and where its kernel is.
+    labelled: whether it has the labels of SELinux, and a mode in which they count.
     """
 
     image: Path
@@ -147,6 +151,7 @@ class DiskSource:
     boot: ExistingBoot = field(default_factory=ExistingBoot)
     verity: tuple[ExistingVerity, ...] = ()
     medium: Mapping[str, Any] | None = None
+    labelled: bool = False
     installed: Path | None = None
     changes: PackageChanges | None = None
     storage: ExistingStorage = field(default_factory=ExistingStorage)
@@ -219,6 +224,7 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
         installed=_installed_folder(store, known["digest"]) if facts["hasRpm"] else None,
         verity=tuple(ExistingVerity(**each) for each in facts["verity"]),
         storage=ExistingStorage(**facts["storage"]),
+        labelled=facts["labelled"],
     )
 
 
@@ -300,6 +306,7 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
             "boot": boot.as_facts(),
             "verity": [asdict(each) for each in _verity(disk, system, boot)],
             "medium": _medium_facts(disk),
+            "labelled": _is_labelled(system.tree),
         }
 
 
@@ -309,6 +316,15 @@ def _medium_facts(disk: FoundDisk) -> dict[str, Any] | None:
         return None
     kernel = [medium.kernel.start, medium.kernel.size] if medium.kernel else None
     return {"words": list(medium.words), "saved": dict(medium.saved), "kernel": kernel}
+
+
+def _is_labelled(tree: Tree) -> bool:
+    """Whether a system runs with SELinux, by its settings, and has labels."""
+    from dockyard.inspection.boot import variables
+
+    mode = variables(tree.text(CONFIG) or "").get("SELINUX", "")
+    root = tree.entry("/")
+    return mode in ("enforcing", "permissive") and bool(root and root.xattr(XATTR_SELINUX))
 
 
 def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartition]:

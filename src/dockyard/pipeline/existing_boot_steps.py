@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.boot import BootWork, ChangeEntries
 from dockyard.pipeline.boot_layer import BOOT, parts_step
+from dockyard.pipeline.labels_steps import labels_step
 from dockyard.pipeline.layer_steps import Stack, merged
 from dockyard.pipeline.verity_steps import Sealed
 
@@ -60,4 +61,6 @@ def with_entries(
         inputs,
         details=tuple(details if changes.change.added else ()),
     )
-    return merged("booted", "Merge what boots", (*whole.layers, entries), request.epoch)
+    layers = (*whole.layers, entries)
+    labels = labels_step(request, layers, "boot-labels")
+    return merged("booted", "Merge what boots", layers, request.epoch, labels)

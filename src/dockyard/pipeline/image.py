@@ -13,6 +13,7 @@ from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, Write
 from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
 from dockyard.pipeline.filesystem_steps import FileSystemSteps
+from dockyard.pipeline.labels_steps import labels_step
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
 from dockyard.pipeline.live import LiveRequest
 from dockyard.pipeline.live_steps import LiveSteps, live_steps
@@ -90,7 +91,8 @@ def image_steps(request: ImageRequest) -> ImageSteps:
 def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
     format_ = format_by_name(request.output.format)
     layers = layers_over(request, packages_step(request, tools), tools)
-    whole = merged(ROOT, "Merge the root", layers, request.epoch)
+    labels = labels_step(request, layers, "labels")
+    whole = merged(ROOT, "Merge the root", layers, request.epoch, labels)
     if request.live is not None:
         return _live(request, request.live, whole, tools)
     boot = whole
@@ -118,7 +120,9 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
     from dockyard.pipeline.existing_steps import held_by, kept_steps, root_step
 
     root, convert = root_step(source, tools)
-    whole = merged(ROOT, "Merge the root", layers_over(request, root, tools), request.epoch)
+    layers = layers_over(request, root, tools)
+    labels = labels_step(request, layers, "labels")
+    whole = merged(ROOT, "Merge the root", layers, request.epoch, labels)
     if request.live is not None:
         return _live(request, request.live, whole, tools)
     disk = Part.DISK in format_by_name(request.output.format).needs

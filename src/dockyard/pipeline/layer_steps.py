@@ -22,6 +22,8 @@ from dockyard.tree.every import AnySetting, settled
 from dockyard.tree.fstab import FstabSetting, Mount, SubvolumeLimit
 from dockyard.tree.fstab_device import FstabDeviceSetting
 from dockyard.tree.hostname import HostnameSetting
+from dockyard.tree.overlays import OverlaySetting
+from dockyard.tree.selinux import SelinuxSetting
 from dockyard.tree.users import GroupSetting, UserSetting
 
 _STEPS = "dockyard.pipeline.steps"
@@ -130,11 +132,16 @@ def layer_step(
     return Step.of("settings", title, function, wanted, below, name=name, details=details)
 
 
-def merged(name: str, title: str, layers: tuple[Step, ...], epoch: int) -> Stack:
-    """The root tree that layers make up. name, title: of the step that merges them."""
-    wanted = MergeRoot(names_of(layers), epoch)
+def merged(
+    name: str, title: str, layers: tuple[Step, ...], epoch: int, labels: Step | None = None
+) -> Stack:
+    """The root tree that layers make up. name, title: of the step that merges them. labels: the
+    step that finds SELinux labels of its files, if they are to have some.
+    """
+    wanted = MergeRoot(names_of(layers), epoch, labels.name if labels else None)
     function = f"{_STEPS}.root:merge_root"
-    return Stack(layers, Step.of("root", title, function, wanted, layers, name=name))
+    inputs = (*layers, *([labels] if labels else []))
+    return Stack(layers, Step.of("root", title, function, wanted, inputs, name=name))
 
 
 def shapes_boot(setting: AnySetting) -> bool:
@@ -146,6 +153,8 @@ def shapes_boot(setting: AnySetting) -> bool:
             | UserSetting()
             | FstabSetting()
             | FstabDeviceSetting()
+            | SelinuxSetting()
+            | OverlaySetting()
         ):
             return False
         case AdditionalFileSetting(destination=destination):

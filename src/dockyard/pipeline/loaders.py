@@ -17,6 +17,7 @@ from dockyard.model.os import BootloaderType
 from dockyard.pipeline.arguments.image import WriteGrub
 from dockyard.pipeline.boot_steps import BootSteps
 from dockyard.pipeline.filesystem_steps import Held, boots
+from dockyard.pipeline.labels_steps import labels_step
 from dockyard.pipeline.layer_steps import Stack, merged
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.verity_steps import Sealed
@@ -86,7 +87,9 @@ def _grub(
         (steps.initrd, *sealed.hashes.values(), *whole.layers),
         details=(f"kernel command line: {' '.join(request.command_line)}",),
     )
-    booted = merged("booted", "Merge what boots", (*whole.layers, entries), request.epoch)
+    layers = (*whole.layers, entries)
+    labels = labels_step(request, layers, "boot-labels")
+    booted = merged("booted", "Merge what boots", layers, request.epoch, labels)
     read = boot_partition(request.layout)
 
     def held(partition: PartitionLayout) -> Held:

@@ -41,6 +41,7 @@ from dockyard.pipeline.live import (
     live_request,
 )
 from dockyard.pipeline.named import unknown_names
+from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.read_only import read_only_problems
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
@@ -50,6 +51,7 @@ from dockyard.tree.additional import added_paths
 from dockyard.tree.every import AnySetting
 from dockyard.tree.history import HistorySetting
 from dockyard.tree.scripts import ScriptSetting
+from dockyard.tree.selinux import command_words
 from dockyard.tree.settings import scripts_of, settings_of
 
 if TYPE_CHECKING:
@@ -209,7 +211,10 @@ def read_request(
         together.get(lambda: require_whole(lock.tools, str(lock_file), f"dockyard lock {file}"))
     together.raise_any()
     keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
-    extra = loaded.image.os.kernel_command_line.extra_command_line
+    extra = (
+        *command_words(loaded.image.os.selinux.mode),
+        *loaded.image.os.kernel_command_line.extra_command_line,
+    )
     live = live_request(loaded, output.format, seed, distro.distro.title or distro.distro.name)
     words = tuple(kernel_command_line(layout, extra).split(" ")) if has_disk else ()
     return ImageRequest(
@@ -252,6 +257,7 @@ def _judge_layout(
     if family is not None:
         together.extend(grub_problems(loaded, layout, family, architecture))
     together.extend(sealing_problems(loaded, layout))
+    together.extend(overlay_problems(loaded, layout))
 
 
 def _record(

@@ -20,6 +20,7 @@ from dockyard.model.packages import Lock, RpmRepository
 from dockyard.model.storage import FileSystemType
 from dockyard.packages.access import Access
 from dockyard.packages.providing import BINARIES, who_provides
+from dockyard.pipeline.labels_steps import LABELLED
 from dockyard.pipeline.loaders import loader_type
 from dockyard.pipeline.request import ImageRequest
 from dockyard.tree.additional import added_paths
@@ -28,6 +29,7 @@ from dockyard.tree.additional import added_paths
 # itself when it mounts them; FAT is checked where there is a program to do it.
 _PROGRAMS: Mapping[FileSystemType, tuple[str, ...]] = {FileSystemType.EXT4: ("fsck.ext4",)}
 _VERITY = ("/usr/lib/systemd/systemd-veritysetup", "dmsetup")
+_SELINUX = ("/etc/selinux/config", "matchpathcon", "restorecon")
 _GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
 
 
@@ -59,6 +61,8 @@ def _wanted(request: ImageRequest) -> dict[str, str]:
     if loader is not None and loader_type(request) is BootloaderType.GRUB:
         name = request.architecture.names.efi
         wanted |= {file.format(name): "GRUB" for _, file in loader.programs}
+    if (mode := request.loaded.image.os.selinux.mode) in LABELLED:
+        wanted |= dict.fromkeys(_SELINUX, f"SELinux {mode}")
     return wanted
 
 

@@ -12,7 +12,9 @@ from dockyard.tree.history import HistorySetting
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.live import LiveSetting
 from dockyard.tree.modules import ModuleSetting
+from dockyard.tree.overlays import OverlaySetting
 from dockyard.tree.scripts import ScriptSetting
+from dockyard.tree.selinux import SelinuxSetting
 from dockyard.tree.services import ServiceSetting
 from dockyard.tree.users import GroupSetting, UserSetting
 
@@ -26,7 +28,9 @@ AnySetting: TypeAlias = (
     | HostnameSetting
     | LiveSetting
     | ModuleSetting
+    | OverlaySetting
     | ScriptSetting
+    | SelinuxSetting
     | ServiceSetting
     | UserSetting
 )

@@ -91,10 +91,12 @@ class FstabSetting:
     def checks(self) -> list[Check]:
         where = self.mounts[0].position if self.mounts else None
         title = "/etc/fstab is as the image file lays it out"
-        found = [Check("mounts.fstab", title, "cat /etc/fstab", self.text, where)]
+        # What follows are lines of other settings, each with a check of its own.
+        script = f"head --lines={len(self.text.splitlines())} /etc/fstab"
+        found = [Check("mounts.fstab", title, script, self.text, where)]
         for mount in self.mounts:
             found.append(self._check(mount))
-            if live := _live_options(mount.options):
+            if live := live_options(mount.options):
                 found.append(self._options_check(mount, live))
             if mount.subvolume:
                 found.append(self._check_subvolume(mount))
@@ -172,7 +174,7 @@ def _mounted(mount: Mount) -> str:
     return f"ls {path} >/dev/null"
 
 
-def _live_options(options: tuple[str, ...]) -> list[str]:
+def live_options(options: tuple[str, ...]) -> list[str]:
     """Those of the options that the kernel shows of a mounted file system, as it shows them. All
     others, such as nofail, are systemd's and have their say in /etc/fstab.
     """

@@ -1,8 +1,8 @@
 """The settings of an image file, in the order in which they are applied.
 
-The order is Image Customizer's: host name, groups, users, directories, files, services, modules.
-Later ones may build on earlier ones (a service on a unit file that was added), never the other way
-round.
+The order is Image Customizer's: host name, groups, users, directories, files, services, modules,
+SELinux, overlays. Later ones may build on earlier ones (a service on a unit file that was added),
+never the other way round.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dockyard.config import LoadedImage
-from dockyard.errors import DockyardError, Problem, Problems
+from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host.files import read_regular
-from dockyard.model.os import AdditionalDir, AdditionalFile, PasswordType, User
+from dockyard.model.os import AdditionalDir, AdditionalFile, Overlay, PasswordType, User
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.every import AnySetting
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.modules import ModuleSetting
+from dockyard.tree.overlays import OverlaySetting
 from dockyard.tree.scripts import ScriptSetting
+from dockyard.tree.selinux import SelinuxSetting
 from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Setting, missing_source
 from dockyard.tree.users import LOCKED, GroupSetting, UserSetting
@@ -56,6 +58,10 @@ def settings_of(loaded: LoadedImage) -> tuple[AnySetting, ...]:
         mode = str(module.load_mode or "inherit")
         options = tuple(sorted(module.options.items()))
         found.append(ModuleSetting(module.name, mode, options, at(f"os.modules[{index}]")))
+    if chosen.selinux.mode:
+        found.append(SelinuxSetting(chosen.selinux.mode, at("os.selinux.mode")))
+    for index, overlay in enumerate(chosen.overlays):
+        found.append(_overlay(overlay, at(f"os.overlays[{index}]")))
     _require_readable(found, problems)
     problems.raise_any()
     return tuple(found)
@@ -184,6 +190,19 @@ def _text(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> str:
     except OSError as error:
         problems.extend([missing_source(path, loaded.position(at), error)])
         return ""
+
+
+def _overlay(overlay: Overlay, position: Position) -> OverlaySetting:
+    return OverlaySetting(
+        lower=overlay.lower_dirs,
+        upper=overlay.upper_dir,
+        work=overlay.work_dir,
+        mount_point=overlay.mount_point,
+        early=overlay.is_initrd_overlay,
+        dependencies=overlay.mount_dependencies,
+        options=tuple(each for each in overlay.mount_options.split(",") if each),
+        position=position,
+    )
 
 
 def _file(file: AdditionalFile, key: str, loaded: LoadedImage) -> AdditionalFileSetting:

@@ -19,10 +19,11 @@ from dockyard.pipeline.arguments.existing import ExistingDisk
 
 @dataclass(frozen=True, slots=True)
 class MergeRoot:
-    """The layers of a root, to be merged."""
+    """The layers of a root, to be merged. labels: the name of the result with SELinux labels."""
 
     below: Beside[tuple[str, ...]]
     epoch: int
+    labels: Beside[str | None] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ INITRD = "initrd"
 KERNEL = "kernel"
 COMMAND_LINE = "cmdline"
 FILESYSTEM = "filesystem"
+LABELS = "labels"  # of SELinux, by path
 ROOT_HASH = "roothash"  # of dm-verity, in hex
 MANIFEST = "manifest.jsonl"
 EXPECTED = "expected.json"

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.archive import Archive, Entry, Kind, subtree
+from dockyard.archive import Archive, Entry, Kind, labels, subtree
 from dockyard.disk import esp
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, by_name, kernels, swap
@@ -85,6 +85,8 @@ def content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
     prefix = at + b"/" if at else b""
     inside = [os.fsencode(path.strip("/")) for path in wanted.others]
     content = subtree(whole, at, [path for path in inside if path.startswith(prefix)])
+    if wanted.type.is_fat:
+        content = labels.without_labels(content)
     return _bootable(content, wanted.uki, wanted, work) if wanted.uki else content
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockyard import archive
+from dockyard.archive import labels
 from dockyard.pipeline.arguments.image import MergeRoot
-from dockyard.pipeline.arguments.names import INDEX
+from dockyard.pipeline.arguments.names import INDEX, LABELS
 from dockyard.pipeline.stack import merged_archive
 
 if TYPE_CHECKING:
@@ -20,4 +21,6 @@ if TYPE_CHECKING:
 def merge_root(work: Work, wanted: MergeRoot) -> None:
     """Fills `index`."""
     merged = merged_archive(work, wanted.below, wanted.epoch)
+    if wanted.labels is not None:
+        merged = labels.labelled(merged, labels.load(work.result(wanted.labels) / LABELS))
     archive.save(merged, work.out / INDEX)
