@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from dockyard.config.differences import DIFFERENCES
+from dockyard.config.outcomes import OUTCOMES
 from dockyard.config.shape import Field, Shape, ValueKind, fields_of
 from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
@@ -151,4 +152,7 @@ def differences_markdown() -> str:
         )
         parts.append(f"## {item.title}\n\n*{verdict}.* {item.reason}\n")
         parts += [f"```yaml\n{example.rstrip()}\n```\n" for example in item.examples]
+    parts.append("# What comes out is different\n")
+    for each in OUTCOMES:
+        parts.append(f"## {each.title}\n\n*There:* {each.theirs}\n\n*Here:* {each.ours}\n")
     return "\n".join(parts).rstrip() + "\n"

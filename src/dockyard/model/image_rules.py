@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dockyard.errors import Severity
 from dockyard.model.base import Mistake
 from dockyard.model.image import Image
 from dockyard.model.os import BootloaderType
@@ -15,6 +16,7 @@ def image(value: Image) -> Iterator[Mistake]:
     yield from _uki(value)
     yield from _package_manager(value)
     yield from _root_argument(value)
+    yield from _without_effect(value)
     if value.distro is not None and not value.distro.strip():
         yield Mistake(("distro",), "config.empty", "`distro` is empty", "name a distribution file")
     given = value.input.image
@@ -33,6 +35,29 @@ def image(value: Image) -> Iterator[Mistake]:
             f"{value.name!r} cannot be a file's name",
             "use letters, digits and hyphens",
             reads=(("name",),),
+        )
+
+
+def _without_effect(value: Image) -> Iterator[Mistake]:
+    """What is valid and asks for nothing: it is told, as it may be what is left of a mistake."""
+    for index, feature in enumerate(value.preview_features):
+        if feature in value.preview_features[:index]:
+            yield Mistake(
+                ("previewFeatures", index),
+                "config.without-effect",
+                f"the preview feature {feature} is named twice",
+                "remove one of the two",
+                reads=(("previewFeatures",),),
+                severity=Severity.WARNING,
+            )
+    if value.os.uki is not None and not value.os.uki.mode:
+        yield Mistake(
+            ("os", "uki"),
+            "config.without-effect",
+            "`uki` has no `mode`, and asks for nothing",
+            "give it a mode, such as `create`, or remove it",
+            reads=(("os", "uki"),),
+            severity=Severity.WARNING,
         )
 
 
