@@ -116,6 +116,14 @@ os: {{bootloader: {{resetType: hard-reset}}}}
         ("hash", ", hashSignaturePath: /etc/a.sig", ["config.verity-signature"]),
         ("hash", ", hashSignaturePath: /boot/../a.sig", ["config.verity-signature"]),
         ("hash", ", dataDeviceMountIdType: uid", ["config.unknown-value"]),
+        ("hash", ", hashDeviceMountIdType: uid", ["config.unknown-value"]),
+        ("hash", ", dataDeviceMountIdType: part-uuid, hashDeviceMountIdType: uuid", []),
+        ("hash", ", dataDeviceMountIdType: part-label", ["config.partition-label"]),
+        ("hash", ", hashDeviceMountIdType: part-label", ["config.partition-label"]),
+        ("root", ", hashDeviceMountIdType: part-label", ["config.partition-label"]),
+        ("hash", ", corruptionOption: explode", ["config.unknown-value"]),
+        ("hash", ", corruptionOption: restart", []),
+        ("hash", ", dataDevice: {idType: part-label, id: x}", 3 * ["config.exclusive"]),
     ],
 )
 def test_verity(hash_device: str, more: str, expected: list[str]) -> None:
@@ -124,6 +132,58 @@ def test_verity(hash_device: str, more: str, expected: list[str]) -> None:
     if not expected:
         (verity,) = parse_image(text).image.storage.verity
         assert verity.inline == (hash_device == "root")
+
+
+LABELS = """\
+storage:
+  bootType: efi
+  disks:
+  - partitions:
+    - {{id: esp, type: esp, size: 8M, label: esp}}
+    - {{id: root, size: 1G, label: {label!r}}}
+    - {{id: hash, size: 100M, label: hash}}
+  filesystems:
+  - {{deviceId: esp, type: fat32, mountPoint: /boot/efi}}
+  - {{deviceId: v, type: erofs, mountPoint: {{path: /, options: 'ro'}}}}
+  verity:
+  - {{id: v, name: root, dataDeviceId: root, hashDeviceId: hash, dataDeviceMountIdType: part-label}}
+os: {{bootloader: {{resetType: hard-reset}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("label", "good"), [("root", True), ("my root", True), ("hash", False), ('a"b', False)]
+)
+def test_a_label_on_the_command_line_names_one_partition(label: str, good: bool) -> None:
+    assert codes(LABELS.format(label=label)) == ([] if good else ["config.partition-label"])
+
+
+EXISTING = """\
+storage:
+  verity:
+  - id: v
+    name: {name}
+    dataDevice: {data}
+    hashDevice: {hash}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "hash_device", "expected"),
+    [
+        ("usr", "{idType: part-label, id: a}", "{idType: part-label, id: b}", []),
+        ("usr", "{id: a}", "{id: b}", []),
+        ("data", "{id: a}", "{id: b}", ["config.verity-name"]),
+        ("usr", "{idType: bogus, id: a}", "{id: b}", ["config.unknown-value"]),
+        ("usr", "{id: a}", "{idType: part-uuid, id: b}", ["config.unknown-value"]),
+        ("usr", "{id: ''}", "{id: b}", ["config.required"]),
+        ("usr", "{id: a}", "{idType: part-label}", ["config.required"]),
+    ],
+)
+def test_verity_of_existing_partitions(
+    name: str, data: str, hash_device: str, expected: list[str]
+) -> None:
+    assert codes(EXISTING.format(name=name, data=data, hash=hash_device)) == expected
 
 
 EROFS = """\

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dockyard.model.base import ANY, Mistake, Segment
-from dockyard.model.filesystems import FileSystem, MountPoint, normal
+from dockyard.model.filesystems import FileSystem, MountIdType, MountPoint, normal
 from dockyard.model.partitions import Partition
 from dockyard.model.storage import VERITY_MOUNTS, Storage
 
@@ -32,6 +32,7 @@ def storage_mounts(value: Storage) -> Iterator[Mistake]:
     """The broken rules of the mounts of one layout."""
     yield from _mount_paths(value)
     yield from _labels(value)
+    yield from _verity_labels(value)
     yield from _verity_mounts(value)
 
 
@@ -102,6 +103,35 @@ def _labels(value: Storage) -> Iterator[Mistake]:
                 "choose a label without it, or use another `idType`",
                 "in /etc/fstab and on the kernel command line these characters quote others",
                 reads=((*partitions[device][0], "label"),),
+            )
+
+
+def _verity_labels(value: Storage) -> Iterator[Mistake]:
+    """What the kernel command line names by its label has one, of its own."""
+    partitions = {part.id: part for disk in value.disks for part in disk.partitions}
+    counts = Counter(part.label for part in partitions.values())
+    for index, device in enumerate(value.verity):
+        for key, id_type, device_id in (
+            ("dataDeviceMountIdType", device.data_device_mount_id_type, device.data_device_id),
+            ("hashDeviceMountIdType", device.hash_device_mount_id_type, device.hash_device_id),
+        ):
+            part = partitions.get(device_id)
+            if id_type is not MountIdType.PART_LABEL or part is None:
+                continue
+            odd = sorted(set(part.label) & _QUOTING)
+            if part.label and counts[part.label] == 1 and not odd:
+                continue
+            what = f"several partitions have the label {part.label!r}"
+            if not part.label:
+                what = f"partition {part.id!r} has no label"
+            elif odd:
+                what = f"the kernel command line cannot name the label {part.label!r}"
+            yield Mistake(
+                ("verity", index, key),
+                "config.partition-label",
+                what,
+                "give the partition a `label` of its own, or use another way to name it",
+                reads=(("verity", index), ("disks", ANY, "partitions", ANY, "label")),
             )
 
 

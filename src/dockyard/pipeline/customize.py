@@ -147,7 +147,7 @@ def read_customization(
         settings=replace(
             settings,
             record=record,
-            settings=(*mounts_of_devices(layout), *settings.settings),
+            settings=(*mounts_of_devices(loaded, layout), *settings.settings),
         ),
         layout=layout if laid_out else NO_DISK,
         output=output,

@@ -49,8 +49,12 @@ def with_verity(
     return replace(layout, partitions=laid)
 
 
-def mounts_of_devices(layout: DiskLayout) -> tuple[FstabDeviceSetting, ...]:
-    """What /etc/fstab is to say of devices that the image did not have."""
+def mounts_of_devices(loaded: LoadedImage, layout: DiskLayout) -> tuple[FstabDeviceSetting, ...]:
+    """What /etc/fstab is to say of devices that the image did not have; that of a new disk has it
+    already.
+    """
+    if loaded.image.storage.disks:
+        return ()
     return tuple(
         FstabDeviceSetting(
             path="/" if device.name == "root" else "/usr",
