@@ -30,6 +30,12 @@ previewFeatures: [uki, btrfs]
 """
 PLAIN = "mountPoint: /"
 SUBVOLUMES = "btrfs: {subvolumes: [{path: r, mountPoint: /}, {path: v, mountPoint: /var}]}"
+# What a customization notes of itself.
+RECORD = {
+    "/etc/image-customizer-release",
+    "/usr/share/image-customizer",
+    "/usr/share/image-customizer/history.json",
+}
 # What is about the disk, and what boots from it.
 ABOUT_THE_DISK = ("/etc/fstab", "/usr/lib/repart.d", "/boot/efi/EFI/Linux/")
 
@@ -66,9 +72,34 @@ def test_from_ext4_to_xfs_and_btrfs_and_back(published: Path, tmp_path: Path) ->
         root = next(guid for guid, each in systems.items() if each["mountPoint"] == "/")
         assert f"root=PARTUUID={root} rw" in str(told["boot"]["entries"])
         assert ("subvol=r" in str(told["boot"]["entries"])) == (image == btrfs)
-        assert changed_files(first, image) == set()
+        assert changed_files(first, image) <= RECORD
     again = customize(tmp_path, "again", f"ext4, {PLAIN}", "btrfs", btrfs)
     assert again.read_bytes() == ext4.read_bytes()
+
+
+@pytest.mark.build
+def test_all_ids_are_others_and_nothing_else_is(published: Path, tmp_path: Path) -> None:
+    first, config, out = (tmp_path / name for name in ("first.raw", "config.yaml", "out.raw"))
+    run_dockyard("build", MINIMAL, "--output-image-file", first, "--progress", "quiet")
+    config.write_text(
+        "storage: {resetPartitionsUuidsType: reset-all}\n"
+        "os:\n  bootloader: {resetType: hard-reset}\n"
+        "  kernelCommandLine: {extraCommandLine: [console=ttyS0]}\n"
+    )
+    given = ("--config-file", config, "--image-file", first, "--output-image-file", out)
+    run_dockyard("customize", *given, "--progress", "quiet")
+    before, after = (run_dockyard("inspect", each, "--json").json for each in (first, out))
+    assert before["partitionTable"] != after["partitionTable"]
+    for old, new in zip(before["partitions"], after["partitions"], strict=True):
+        assert old.pop("guid") != (guid := new.pop("guid"))
+        if old["fileSystem"]["mountPoint"] == "/":
+            assert f"root=PARTUUID={guid}" in str(after["boot"]["entries"])
+        assert old["fileSystem"].pop("uuid") != new["fileSystem"].pop("uuid")
+        assert old["fileSystem"].pop("dataSize") and new["fileSystem"].pop("dataSize")
+        for each in (old, new):
+            each["fileSystem"].pop("files")
+        assert old == new
+    assert changed_files(first, out) == RECORD
 
 
 @pytest.mark.build

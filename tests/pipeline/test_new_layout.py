@@ -39,9 +39,10 @@ os: {bootloader: {resetType: hard-reset}}
 
 def partition(number: int, mount: str, holds: str, guid: str = GUIDS[8]) -> ExistingPartition:
     module = holds if mount else ""
+    uuid = "0A0B-0C0D" if holds == "vfat" else GUIDS[number]
     return ExistingPartition(
         number, f"part{number}", guid, GUIDS[number], 0, number * 100 * MIB, 100 * MIB, module,
-        GUIDS[number], "", mount, (), holds,
+        uuid, "", mount, (), holds,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dockyard.filesystems.image import create_sparse
 from dockyard.filesystems.limits import check_label
 from dockyard.host.sandbox import Tools
 
+UUID_AT = 0x40C  # bytes, in a swap space of any page size (union swap_header of Linux)
 _PAGE = 4096
 
 

@@ -27,6 +27,7 @@ from dockyard.initrd.options import InitrdFeature
 from dockyard.model.os import UkiMode
 from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
 from dockyard.pipeline.existing import DiskSource
+from dockyard.pipeline.new_ids import id_changes
 from dockyard.tree.selinux import MODE_WORDS, command_words
 
 # The first systemd whose stub knows addons (its NEWS).
@@ -136,7 +137,7 @@ def wanted_words(
     """What changes about every command line. fresh: whether it starts without what the image had:
     then it says where the root is.
     """
-    change = ids_changed(source, layout)
+    change = ids_changed(loaded, source, layout)
     if fresh and loaded.image.os.selinux.mode is None:
         change += _selinux_of(source)
     if layout.partitions and (fresh or loaded.image.storage.disks):
@@ -172,9 +173,13 @@ def _sealed_words(layout: DiskLayout) -> CommandLineChange:
     return change
 
 
-def ids_changed(source: DiskSource, layout: DiskLayout) -> CommandLineChange:
-    """The ids of partitions and file systems that are others in the new layout, by their mounts."""
+def ids_changed(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) -> CommandLineChange:
+    """The ids of partitions and file systems that are others in the new layout: of the same ones,
+    or by their mounts where the disk is laid out anew.
+    """
     ids: list[tuple[str, str]] = []
+    if not loaded.image.storage.disks:
+        return CommandLineChange(ids=id_changes(source, layout))
     for at, old in source.mounts.items():
         new = layout.mounted_at(at)
         if new is None or new.filesystem is None:

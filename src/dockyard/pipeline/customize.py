@@ -34,6 +34,7 @@ from dockyard.pipeline.live import (
     live_request,
     saved_medium,
 )
+from dockyard.pipeline.new_ids import id_problems, named_anew, with_new_ids
 from dockyard.pipeline.new_layout import left_behind, new_layout
 from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.overrides import Overrides
@@ -41,6 +42,8 @@ from dockyard.pipeline.package_changes import changed, read_changes, refused, us
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
+from dockyard.tree.device_ids import DeviceIdsSetting
+from dockyard.tree.fstab_device import FstabDeviceSetting
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,7 +51,12 @@ if TYPE_CHECKING:
     from dockyard.tools.unpacked import ToolTrees
 
 # What customizing acts on, and building does not.
-_ACTED_ON = ("input", "os.uki.mode", "storage.reinitializeVerity")
+_ACTED_ON = (
+    "input",
+    "os.uki.mode",
+    "storage.reinitializeVerity",
+    "storage.resetPartitionsUuidsType",
+)
 # key -> (is it used?, what customizing would have to do); and what building does not act on.
 _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     "os.bootloader.type": (
@@ -147,7 +155,7 @@ def read_customization(
         settings=replace(
             settings,
             record=record,
-            settings=(*mounts_of_devices(loaded, layout), *settings.settings),
+            settings=(*_of_devices(loaded, source, layout), *settings.settings),
         ),
         layout=layout if laid_out else NO_DISK,
         output=output,
@@ -206,8 +214,20 @@ def _layout(
     layout = layout_of(source)
     if not has_disk:
         return layout
+    if loaded.image.storage.reset_partitions_uuids_type:
+        together.extend(id_problems(loaded, source))
+        layout = with_new_ids(source, layout)
     seed = bytes.fromhex(source.digest)
     return together.get(lambda: with_verity(loaded, source, layout, seed)) or layout
+
+
+def _of_devices(
+    loaded: LoadedImage, source: DiskSource, layout: DiskLayout
+) -> Iterator[FstabDeviceSetting | DeviceIdsSetting]:
+    """What files of the image are to say of its devices."""
+    if loaded.image.storage.reset_partitions_uuids_type:
+        yield from named_anew(source, layout)
+    yield from mounts_of_devices(loaded, layout)
 
 
 def _with_changes(

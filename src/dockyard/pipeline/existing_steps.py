@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 from dockyard.disk.grub import boot_partition
 from dockyard.disk.partitions import DiskLayout, FileSystemLayout, PartitionLayout
@@ -71,7 +72,7 @@ def kept_steps(
     return {
         laid.key: _kept_sealed(source, held[laid.number], convert, stack)
         if laid.verity
-        else _kept(source, held[laid.number], convert)
+        else _kept(source, held[laid.number], convert, laid.swap)
         for laid in request.layout.partitions
         if laid.kept
     }
@@ -121,8 +122,10 @@ def _has_outermost(system: FileSystemLayout) -> bool:
     return any(not one.path for one in system.subvolumes)
 
 
-def _kept(source: DiskSource, partition: ExistingPartition, convert: Step | None) -> Step:
-    wanted = KeepPartition(disk_of(source), partition.start, partition.size)
+def _kept(
+    source: DiskSource, partition: ExistingPartition, convert: Step | None, swap: UUID | None
+) -> Step:
+    wanted = KeepPartition(disk_of(source), partition.start, partition.size, swap)
     return Step.of(
         "keep",
         f"Keep partition {partition.number} as it is, {partition.size >> 20} MiB",

@@ -57,7 +57,7 @@ def filesystem_steps(
     proofs: list[Step] = []
     fat: list[tuple[WriteFilesystem, Stack]] = []
     for partition in partitions:
-        if partition.swap:
+        if partition.swap and not partition.kept:
             steps[partition.key] = _swap(partition, tools)
         if partition.filesystem is None or partition.kept:
             continue

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
+from dockyard.tree.device_ids import DeviceIdsSetting
 from dockyard.tree.fstab import FstabSetting
 from dockyard.tree.fstab_device import FstabDeviceSetting
 from dockyard.tree.history import HistorySetting
@@ -21,6 +22,7 @@ from dockyard.tree.users import GroupSetting, UserSetting
 AnySetting: TypeAlias = (
     AdditionalDirectorySetting
     | AdditionalFileSetting
+    | DeviceIdsSetting
     | FstabDeviceSetting
     | FstabSetting
     | GroupSetting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from dockyard.engine.codec import Beside
 
@@ -56,11 +57,12 @@ class TakeRoot:
 
 @dataclass(frozen=True, slots=True)
 class KeepPartition:
-    """start, size: bytes."""
+    """start, size: bytes. swap: the new id of the swap space that it is."""
 
     disk: ExistingDisk
     start: int
     size: int
+    swap: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

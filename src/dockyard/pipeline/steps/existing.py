@@ -14,6 +14,7 @@ from dockyard.disk import efi
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems import btrfs, by_name
 from dockyard.filesystems.image import Region
+from dockyard.filesystems.swap import UUID_AT
 from dockyard.formats.containers import raw_disk
 from dockyard.host import files, removal
 from dockyard.pipeline.arguments.existing import (
@@ -95,7 +96,9 @@ def _with_kernel(whole: Archive, kernel: Region) -> Archive:
 
 
 def keep_partition(work: Work, wanted: KeepPartition) -> None:
-    """Fills `filesystem` with what a partition holds, whatever that is; zeros become holes."""
+    """Fills `filesystem` with what a partition holds, whatever that is; zeros become holes. Only
+    swap space may get another id.
+    """
     with (
         disk_of(work.result, wanted.disk).open("rb") as disk,
         (work.out / FILESYSTEM).open("wb") as out,
@@ -107,6 +110,8 @@ def keep_partition(work: Work, wanted: KeepPartition) -> None:
             if begin < min(stop, end):
                 to = begin - wanted.start
                 files.copy_range(disk.fileno(), out.fileno(), begin, min(stop, end), to)
+        if wanted.swap is not None:
+            os.pwrite(out.fileno(), wanted.swap.bytes, UUID_AT)
     require_same(wanted.disk)
 
 
