@@ -16,7 +16,7 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.layer_steps import shapes_boot
 from dockyard.pipeline.output import require_placeable
-from dockyard.pipeline.request import read_request
+from dockyard.pipeline.request import Output, read_request, unpackaged_problems
 from dockyard.pipeline.verify import first_difference
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.hostname import HostnameSetting
@@ -206,3 +206,11 @@ def test_an_unchanged_build_loads_nothing_that_only_a_change_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_format_of_the_command_line_that_needs_the_package_manager_is_refused() -> None:
+    image = parse_image("os: {packages: {removePackageManager: true}}\n")
+    (problem,) = unpackaged_problems(image, Output("cosi"))
+    assert "removePackageManager" in problem.what and str(problem.where).startswith("image.yaml:1")
+    assert [*unpackaged_problems(image, Output("qcow2"))] == []
+    assert [*unpackaged_problems(parse_image("os: {}\n"), Output("cosi"))] == []

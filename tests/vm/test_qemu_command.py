@@ -19,6 +19,7 @@ from dockyard.vm.qemu import (
     find_firmware,
 )
 
+COSI = b"cosi-marker".ljust(257, b"\0") + b"ustar"
 FIRMWARE = Firmware(Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/w/variables"))
 
 
@@ -99,6 +100,11 @@ def test_a_login_key_reaches_the_user_it_is_for(tmp_path: Path) -> None:
         (b"vhdxfile" + bytes(600), "vhdx"),
         (bytes(1024) + b"conectix" + bytes(504), "vhd"),
         (b"conectix" + bytes(1024), "vhd"),
+        (b"cosi-marker".ljust(257, b"\0") + b"ustar" + bytes(600), "cosi"),
+        (
+            b"cosi-marker".ljust(257, b"\0") + b"ustar\0" + bytes(761) + b"conectix" + bytes(504),
+            "cosi",
+        ),
         (bytes(2048), "raw"),
         (b"", "raw"),
     ],

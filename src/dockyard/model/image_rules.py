@@ -62,12 +62,12 @@ def _without_effect(value: Image) -> Iterator[Mistake]:
 
 
 # Formats that are made of, or for, an image that is customized again.
-_KEEP_PACKAGE_MANAGER = ("iso", "pxe-dir", "pxe-tar", "cosi", "baremetal-image")
+KEEP_PACKAGE_MANAGER = ("iso", "pxe-dir", "pxe-tar", "cosi", "baremetal-image")
 
 
 def _package_manager(value: Image) -> Iterator[Mistake]:
     written = value.output.image.format
-    if value.os.packages.remove_package_manager and written in _KEEP_PACKAGE_MANAGER:
+    if value.os.packages.remove_package_manager and written in KEEP_PACKAGE_MANAGER:
         yield Mistake(
             ("os", "packages", "removePackageManager"),
             "config.exclusive",

@@ -39,7 +39,7 @@ from dockyard.pipeline.new_layout import left_behind, new_layout
 from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import changed, read_changes, refused, used_keys
-from dockyard.pipeline.request import ImageRequest, output_of, read_settings
+from dockyard.pipeline.request import ImageRequest, output_of, read_settings, unpackaged_problems
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
 from dockyard.tree.device_ids import DeviceIdsSetting
@@ -109,6 +109,7 @@ def read_customization(
     missing = [each for each in found if overrides.input is None or each.where != at]
     together.extend(missing)
     output = output_of(loaded, overrides.output_format, overrides.level)
+    together.extend(unpackaged_problems(loaded, output))
     known = together.get(lambda: format_by_name(output.format))
     has_disk = known is not None and Part.DISK in known.needs
     laid_out = has_disk or bool(loaded.image.storage.disks)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from dockyard.host.machine import architecture_or_default as host_architecture
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
 from dockyard.model.family import Family
+from dockyard.model.image_rules import KEEP_PACKAGE_MANAGER
 from dockyard.model.packages import RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
@@ -233,6 +234,21 @@ def read_request(
         remarks=together.remarks,
         live=live,
     )
+
+
+def unpackaged_problems(loaded: LoadedImage, output: Output) -> Iterator[Problem]:
+    """A problem where the command line asks for a format that needs the package manager, and the
+    file for its removal; where the file asks for both, its own rules say so.
+    """
+    removed = loaded.image.os.packages.remove_package_manager
+    own = loaded.image.output.image.format
+    if removed and output.format in KEEP_PACKAGE_MANAGER and own != output.format:
+        yield loaded.problem(
+            "os.packages.removePackageManager",
+            "config.exclusive",
+            f"`removePackageManager` cannot be combined with the format {output.format}",
+            fix="remove it, or choose another format, such as qcow2",
+        )
 
 
 def output_of(loaded: LoadedImage, chosen: str | None, level: int | None) -> Output:

@@ -146,7 +146,8 @@ def check_format(disk: Disk) -> None:
                 code="vm.format-not-bootable",
                 what=f"an image of format {disk.format} cannot be started",
                 where=str(disk.path),
-                fix=f"boot one of these formats: {', '.join(sorted(_DRIVERS))}",
+                fix=f"boot one of these formats: {', '.join(sorted(_DRIVERS))}; `dockyard convert` "
+                "makes one of another",
             )
         )
 
@@ -158,7 +159,8 @@ def detect_format(path: Path) -> str:
     if path.is_dir():
         return NETWORK_BOOT
     with path.open("rb") as file:
-        head = file.read(8)
+        begin = file.read(512)
+        head = begin[:8]
         size = file.seek(0, 2)
         file.seek(max(0, size - 512))
         foot = file.read(8)
@@ -168,6 +170,8 @@ def detect_format(path: Path) -> str:
         return "qcow2"
     if head == b"vhdxfile":
         return "vhdx"
+    if begin.startswith(b"cosi-marker\0") and begin[257:262] == b"ustar":
+        return "cosi"  # a baremetal-image, too, whatever its footer says
     if b"conectix" in (head, foot):
         return "vhd"
     return "iso" if magic == b"CD001" else "raw"
