@@ -105,11 +105,35 @@ def _had(
         root_hash="" if anew else found.root_hash,
         offset=found.offset,
     )
+    if anew:
+        yield from _unhashable(loaded, path, data, hashes)
     if anew and hashes is not data:
         partitions[found.hashes] = replace(hashes, kept=False)
     partitions[found.data] = replace(data, verity=device, kept=not anew)
-    if not anew:
+    if loaded.image.storage.reinitialize_verity is ReinitializeVerity.NONE:
         yield from _changed(loaded, path)
+
+
+def _unhashable(
+    loaded: LoadedImage, path: str, data: PartitionLayout, hashes: PartitionLayout
+) -> Iterator[Problem]:
+    """What stands in the way of hashing data anew."""
+    if data.filesystem is not None and data.filesystem.subvolumes:
+        yield loaded.problem(
+            _KEY,
+            "image.verity-subvolumes",
+            f"{path} has btrfs subvolumes, and cannot be hashed anew",
+            fix=f"set `{_KEY}: none`, or start from an image without subvolumes",
+        )
+    if hashes is not data and tree_size(data.size) > hashes.size:
+        yield loaded.problem(
+            _KEY,
+            "disk.hash-too-small",
+            f"the hash tree of {path} needs {size_text(-(-tree_size(data.size) >> 20) << 20)}, but "
+            f"its partition {hashes.key} has {size_text(hashes.size)}",
+            why="the file system is written over all of its partition, and the tree covers it",
+            fix="start from an image with a larger partition for the hashes",
+        )
 
 
 def _changed(loaded: LoadedImage, path: str) -> Iterator[Problem]:
