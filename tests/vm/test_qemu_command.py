@@ -119,3 +119,26 @@ def test_firmware_that_is_missing_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(DockyardError) as caught:
         find_firmware(tmp_path)
     assert caught.value.problems[0].code == "vm.no-firmware"
+
+
+def test_an_iso_is_in_a_cd_drive_unless_it_is_on_a_stick(tmp_path: Path) -> None:
+    image = tmp_path / "i"
+    image.write_bytes(bytes(0x8001) + b"CD001" + bytes(4096))
+    assert detect_format(image) == "iso"
+    told = line(Machine(), Disk(image, "iso"))
+    assert "scsi-cd" in told and "media=cdrom,readonly=on" in told
+    told = line(Machine(bus="virtio"), Disk(image, "iso"))
+    assert "virtio-blk-pci" in told and "snapshot=on" in told
+
+
+def test_a_bios_has_no_firmware_of_uefi() -> None:
+    assert "pflash" not in line(Machine(bios=True), Disk(Path("/i"), "raw"))
+
+
+def test_what_a_network_boots_is_served_and_no_disk(tmp_path: Path) -> None:
+    assert detect_format(tmp_path) == "pxe-dir"
+    told = line(Machine(), Disk(tmp_path, "pxe-dir"))
+    assert f"tftp={tmp_path},bootfile=/bootx64.efi" in told and "restrict=on" in told
+    assert "bootindex=1,romfile=" in told and "id=disk" not in told
+    told = line(Machine(bios=True), Disk(tmp_path, "pxe-dir"))
+    assert "bootfile=/pxegrub.0" in told and "romfile" not in told

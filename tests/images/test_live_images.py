@@ -1,0 +1,74 @@
+"""Live images are built, customized again, and booted from a CD, a stick and a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import EXAMPLES, run_dockyard
+
+MINIMAL = EXAMPLES / "minimal/image.yaml"
+QUIET = ("--progress", "quiet")
+
+
+def image_file(place: Path, text: str) -> Path:
+    """The minimal example with further keys."""
+    distro = MINIMAL.parents[2] / "distros/harbor/distro.yaml"
+    minimal = MINIMAL.read_text().replace("../../distros/harbor/distro.yaml", str(distro))
+    (place / "image.yaml").write_text(minimal + text)
+    (place / "image.lock").write_bytes(MINIMAL.with_name("image.lock").read_bytes())
+    return place / "image.yaml"
+
+
+def build(file: Path, written: str, out: Path) -> Path:
+    words = ("--output-image-format", written, "--output-image-file", out)
+    run_dockyard("build", file, *words, *QUIET)
+    return out
+
+
+def words_of(image: Path) -> str:
+    (line,) = run_dockyard("inspect", image, "--json").json["boot"]["entries"]
+    return str(line["commandLine"])
+
+
+@pytest.mark.build
+def test_a_live_image_is_the_same_twice_and_keeps_what_was_asked_for(
+    published: Path, tmp_path: Path
+) -> None:
+    more = "iso: {kernelCommandLine: {extraCommandLine: [first=1]}}\n"
+    file = image_file(tmp_path, more)
+    one = build(file, "iso", tmp_path / "one.iso")
+    two = build(file, "iso", tmp_path / "two.iso")
+    assert one.read_bytes() == two.read_bytes()
+    config, out = tmp_path / "config.yaml", tmp_path / "next.iso"
+    config.write_text(
+        "os: {hostname: next}\niso: {kernelCommandLine: {extraCommandLine: [second=2]}}\n"
+    )
+    words = ("--config-file", config, "--image-file", one, "--output-image-file", out)
+    run_dockyard("customize", *words, "--output-image-format", "iso", *QUIET)
+    assert words_of(one).endswith("console=ttyS0 first=1")
+    assert words_of(out).endswith("console=ttyS0 first=1 second=2")
+    found = run_dockyard("diff", one, out, "--json", check=False).json
+    assert "host name" in {each["name"] for each in found["facts"]}
+    assert "/etc/hostname" in {each["path"] for each in found["files"]["changed"]}
+    refused = run_dockyard("customize", *words, "--output-image-format", "raw", check=False)
+    assert "live.no-disk-to-keep" in refused.stderr and "live.other-format" in refused.stderr
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("how", [(), ("--bus", "virtio"), ("--bios",)], ids=["cd", "stick", "bios"])
+def test_a_medium_boots(published: Path, tmp_path: Path, how: tuple[str, ...]) -> None:
+    file = image_file(tmp_path, "output: {image: {format: iso}}\n")
+    run_dockyard("build", file, "--output-image-file", tmp_path / "web.iso", *QUIET)
+    told = run_dockyard("boot", file, "--check", "--json", "--timeout", "600", *how).json
+    assert told["passed"]
+    assert {"live.root", "live.fstab", "kernel.command-line"} <= {
+        each["id"] for each in told["checks"]
+    }
+
+
+@pytest.mark.boot
+def test_the_whole_system_boots_over_the_network(published: Path, tmp_path: Path) -> None:
+    served = build(image_file(tmp_path, ""), "pxe-dir", tmp_path / "served")
+    words = ("--check", "--json", "--timeout", "600")
+    assert run_dockyard("boot", served, *words).json["passed"]
