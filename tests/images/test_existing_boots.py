@@ -61,7 +61,8 @@ def changes(one: Path, two: Path) -> dict[str, set[str]]:
     """The paths that are not the same in two images, but for the records of customizations."""
     files = run_dockyard("diff", one, two, "--json", check=False).json["files"]
     return {
-        kind: {each["path"] for each in files[kind]} for kind in ("added", "removed", "changed")
+        kind: {each["path"] for each in files[kind] if "image-customizer" not in each["path"]}
+        for kind in ("added", "removed", "changed")
     }
 
 
