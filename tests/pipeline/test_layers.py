@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Position
 from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER
 from dockyard.pipeline.arguments.settings import ApplySettings
+from dockyard.pipeline.foreign_owners import NOBODY, shown
 from dockyard.pipeline.stack import merged_archive
 from dockyard.pipeline.steps.settings import apply_settings
 from dockyard.tree.additional import AdditionalFileSetting
@@ -148,3 +150,41 @@ def test_a_name_that_is_moved_or_added_stays_one_of_the_file(working: Work) -> N
         "another": ("f", "other"), "other": ("hanother", "other"), "zoo": ("hanother", "other"),
         "alone": ("f", "left"), "left": ("halone", "left"),
     }  # fmt: skip
+
+
+def test_owners_beyond_the_namespace_are_kept_unless_a_layer_gives_files_to_others(
+    working: Work, tmp_path: Path
+) -> None:
+    packages = working.result("packages")
+    base = archive.load(packages / INDEX, [packages / TREE])
+    far = {f"{UNITS}/first".encode(): (70_000, 4_294_967_294), UNITS.encode(): (70_001, 5)}
+    far[f"{UNITS}/left".encode()] = (70_002, 7)
+    owned = base.changed(
+        lambda each: (
+            replace(each, uid=far[each.path][0], gid=far[each.path][1])
+            if each.path in far
+            else each
+        )
+    )
+    for path in far:
+        at = packages / TREE / os.fsdecode(path)
+        entry = owned.find(path)
+        assert entry is not None
+        os.chown(at, shown(entry).uid, shown(entry).gid)
+    archive.save(owned, packages / INDEX)
+
+    class Changing(AdditionalFileSetting):
+        def apply(self, tree: Tree) -> None:
+            (at := tree.path / UNITS / "first").write_text("changed")
+            os.chown(tree.path / UNITS / "left", 12, -1)
+            assert (at.stat().st_uid, at.stat().st_gid) == (NOBODY, NOBODY)
+
+    run(working, Changing("/etc/motd", content=""))
+    layers = Work(tmp_path, {"packages": packages, "over": working.out}, tmp_path)
+    merged = merged_archive(layers, ("packages", "over"), 1)
+    found = {path: merged.find(path) for path in far}
+    assert {path: each and (each.uid, each.gid) for path, each in found.items()} == {
+        **far,
+        f"{UNITS}/left".encode(): (12, 7),
+    }
+    assert merged.read(f"{UNITS}/first".encode()) == b"changed"

@@ -43,7 +43,6 @@ _MOST_KEPT = 50  # images whose facts are kept
 _BLOCK = 4096
 _BOOT_CODE = 440  # bytes of the first sector before the disk's signature (UEFI 2.10, 5.2.1)
 _NANOSECONDS = 10**9
-_LARGEST_ID = 65535  # that a namespace of subordinate ids holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,13 +402,6 @@ def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Probl
         if content.kind in ("ext2", "ext3"):
             yield _refused(image, f"partition {found.number} is {content.kind}, which is not "
                            "written", "convert it: tune2fs -O extents,has_journal")  # fmt: skip
-        for entry in system.archives[found.number]:
-            if entry.uid > _LARGEST_ID or entry.gid > _LARGEST_ID:
-                path = os.fsdecode(entry.path)
-                yield _refused(image, f"/{path} belongs to {entry.uid}:{entry.gid}; ids above "
-                               f"{_LARGEST_ID} cannot be worked with", "give it another owner"
-                               )  # fmt: skip
-                break
 
 
 def _refused(image: Path, why: str, fix: str) -> Problem:

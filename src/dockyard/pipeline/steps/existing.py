@@ -24,6 +24,7 @@ from dockyard.pipeline.arguments.existing import (
     TakeRoot,
 )
 from dockyard.pipeline.arguments.names import FILESYSTEM, INDEX, TOOLS, TREE
+from dockyard.pipeline.foreign_owners import shown
 from dockyard.pipeline.stack import load_root, package_trees
 from dockyard.pipeline.untouched import disk_of, require_same, require_untouched
 from dockyard.tools.unpacked import trees_in
@@ -69,7 +70,7 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
     work.progress("writing the tree", 0, len(whole), "files")
     tree = work.out / TREE
     files.make_root(tree)
-    archive.unpack(_holdable(whole), tree)
+    archive.unpack(_holdable(whole).changed(shown), tree)
     archive.save(Archive(whole.entries, (archive.TreeSource(tree),)), work.out / INDEX)
     removal.remove_tree(scratch)
     require_same(wanted.disk)
