@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,14 @@ def test_all_mistakes_come_before_packages_are_chosen(place: Place) -> None:
     assert [each.code for each in problems] == ["create.distro"]
     (problem,) = place.refused(text=CONFIG.replace("[kernel, bash]", "[kernel, gone]"))
     assert "gone" in str(problem)
+
+
+def test_packages_without_keys_are_not_fetched_as_those_with_them(place: Place) -> None:
+    from dockyard.pipeline.package_steps import fetch_step
+
+    lock = place.plan().request.packages.lock
+    (repository,) = lock.repositories
+    signed = replace(lock, repositories=(replace(repository, check_packages=True),))
+    assert not repository.check_packages
+    first, second = (fetch_step(each, "", (), ()) for each in (lock, signed))
+    assert first.id != second.id

@@ -92,6 +92,7 @@ def fetch_step(
         lock_file=lock_file,
         repositories=repositories,
         offline=offline,
+        signed=tuple(sorted(each.id for each in lock.repositories if each.check_packages)),
     )
     title = f"Fetch {len(lock.packages)} packages"
     return Step.of(FETCH, title, f"{_STEPS}.fetch:fetch_packages", wanted)

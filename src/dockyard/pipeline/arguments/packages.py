@@ -13,8 +13,9 @@ from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
 
 @dataclass(frozen=True, slots=True)
 class FetchPackages:
-    """packages: digests by what they are, the packages' names, versions and architectures. The rest
-    says where packages come from.
+    """packages: digests by what they are, the packages' names, versions and architectures. signed:
+    the repositories whose packages must be signed: their keys are noted. The rest says where
+    packages come from.
     """
 
     packages: Mapping[str, str]
@@ -22,6 +23,7 @@ class FetchPackages:
     lock_file: Beside[str]
     repositories: Beside[tuple[RpmRepository, ...]]
     offline: Beside[tuple[Path, ...]]
+    signed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
