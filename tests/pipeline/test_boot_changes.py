@@ -159,6 +159,15 @@ def test_what_cannot_be_is_told_at_once(
     assert all(problem.where and problem.fix for problem in caught.value.problems)
 
 
+def test_words_that_grub_cannot_hand_on_are_told_before_any_work(read: Read) -> None:
+    text = "os: {kernelCommandLine: {extraCommandLine: [a, 'b=\\c', \"d='e'\"]}}"
+    with pytest.raises(DockyardError) as caught:
+        read(text, booted(BootKind.GRUB_ENTRIES))
+    assert [problem.code for problem in caught.value.problems] == ["grub.word"] * 2
+    assert all("config.yaml" in str(problem.where) for problem in caught.value.problems)
+    assert read(text, booted(BootKind.UKIS, UKI)).change.added[1] == "b=\\c"
+
+
 def test_what_is_asked_of_an_unknown_boot_is_told_by_name(read: Read) -> None:
     text = "os: {uki: {mode: create}, bootloader: {resetType: hard-reset}}"
     with pytest.raises(DockyardError) as caught:

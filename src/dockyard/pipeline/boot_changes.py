@@ -8,7 +8,7 @@ last. A word may hold `{NAME}`, for what a step finds (`Sealed.found`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockyard.config import LoadedImage
 from dockyard.disk.boot_files import BootKind
@@ -20,9 +20,10 @@ from dockyard.disk.command_words import (
     words_of,
 )
 from dockyard.disk.grub import BootPlace, boot_place
+from dockyard.disk.grub_menu import argument
 from dockyard.disk.kernel_cmdline import kernel_command_line, root_hash_name, verity_words
 from dockyard.disk.layout import DiskLayout
-from dockyard.errors import Problem, Problems
+from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.os import UkiMode
 from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
@@ -84,6 +85,8 @@ def boot_changes(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) ->
         problems.extend(_unknown(loaded, source, key) for key in asked)
         problems.raise_any()
     problems.extend(_conflicts(loaded, source, kind, mode, asked))
+    if kind is not None and kind.by_grub and mode is not UkiMode.CREATE:
+        problems.extend(_not_handed_on(loaded))
     problems.raise_any()
     work = _work(loaded, kind, mode, change, initrd)
     return BootChanges(
@@ -250,6 +253,18 @@ def _unknown(loaded: LoadedImage, source: DiskSource, key: str) -> Problem:
         fix="give an image that boots by GRUB 2, or by systemd-boot, or remove the key; "
         "`dockyard inspect` shows what the image has",
     )
+
+
+def _not_handed_on(loaded: LoadedImage) -> Iterator[Problem]:
+    """The user's words that GRUB cannot hand on."""
+    given = loaded.image.os.kernel_command_line.extra_command_line
+    for index, text in enumerate(given):
+        at = loaded.position(f"os.kernelCommandLine.extraCommandLine[{index}]")
+        for word in words_of(text):
+            try:
+                argument(word)
+            except DockyardError as error:
+                yield from (replace(problem, where=at) for problem in error.problems)
 
 
 def _conflicts(
