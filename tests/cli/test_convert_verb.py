@@ -103,6 +103,12 @@ def test_a_build_directory_that_cannot_be_made_is_said(
     assert done.returncode == 1 and "cannot be made" in done.stderr
 
 
+def test_a_line_of_image_customizer_is_understood(here: Here, disk: Path, tmp_path: Path) -> None:
+    line = words(disk, tmp_path / "out.vhdx", "vhdx", "--build-dir", str(tmp_path / "build"))
+    done = here("--log-level", "info", "--disable-telemetry", *line)
+    assert done.returncode == 0 and (tmp_path / "out.vhdx").read_bytes()[:8] == b"vhdxfile"
+
+
 def test_options_that_are_missing_are_named(here: Here, disk: Path) -> None:
     done = here("convert", "--image-file", str(disk))
     assert done.returncode == 2 and "--output-image-file" in done.stderr

@@ -9,6 +9,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.customizer_options import log_options
 from dockyard.cli.display import display
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.verb import Verb, remark, wants_json
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @origin_options
 @store_option
 @progress_option
+@log_options
 def command(
     image_file: Path,
     output_image_file: Path,
