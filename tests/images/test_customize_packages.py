@@ -148,3 +148,24 @@ def test_a_plan_shows_the_change_and_a_lock_holds_it(base: Path, tmp_path: Path)
     words = ("--config-file", config, *given[1:], "--output-image-file", tmp_path / "o")
     done = run_dockyard("customize", *words, check=False)
     assert "lock.stale" in done.stderr and "htop is asked for now" in done.stderr
+
+
+def test_an_image_without_its_package_manager_has_no_database(base: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "config.yaml", tmp_path / "out.raw"
+    config.write_text(
+        f"distro: {ROOT / 'distros/harbor'}\n"
+        "os: {packages: {install: [rpm, tree], removePackageManager: true}}\n"
+        "scripts: {postCustomization: [{content: '#!/bin/sh\n\nrpm -q tree > /etc/said'}]}\n"
+    )
+    words = ("--config-file", config, "--image-file", base, "--output-image-file", out)
+    run_dockyard("customize", *words, "--progress", "quiet")
+    assert not run_dockyard("inspect", out, "--json").json["packages"]["installed"]
+    files = run_dockyard("diff", base, out, "--json").json["files"]
+    added, removed = ({each["path"] for each in files[key]} for key in ("added", "removed"))
+    assert {"/usr/bin/tree", "/etc/said"} <= added and "/usr/bin/rpm" not in added
+    assert "/var/lib/rpm/rpmdb.sqlite" in removed
+    again = ("--config-file", config, "--image-file", out, "--output-image-file", tmp_path / "o")
+    done = run_dockyard("customize", *again, check=False)
+    assert "it has no database of packages" in done.stderr
+    done = run_dockyard("customize", *words, "--output-image-format", "cosi", check=False)
+    assert "os.packages.removePackageManager" in done.stderr or "without a database" in done.stderr

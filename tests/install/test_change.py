@@ -15,6 +15,9 @@ from dockyard.host.sandbox import Tools
 from dockyard.install.change import Database, change
 from dockyard.install.rpm import install, verify
 from dockyard.install.rpmdb import Backend
+from dockyard.install.unmanaged import remove_manager
+from dockyard.model.architecture import Architecture
+from dockyard.model.family import HARBOR
 from dockyard.packages.rpm import writer
 from dockyard.packages.rpm.contents import (
     PackagedFile,
@@ -222,3 +225,44 @@ def test_a_database_of_the_kind_ndb_stays_one(tools: Tools, tmp_path: Path) -> N
         assert names(tools, root, Backend.NDB) == ["a-2-1"]
         data.append([(place / each).read_bytes() for each in Backend.NDB.files])
     assert data[0] == data[1]
+
+
+def test_the_package_manager_goes_with_its_data_and_what_needs_it(
+    tools: Tools, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    packages = [
+        make(old, "rpm", requires=["lib"]),
+        make(old, "dnf", requires=["rpm"]),
+        make(old, "plugin", requires=["dnf"]),
+        make(old, "lib"),
+        make(old, "kernel", file="/boot/vmlinuz-1"),
+    ]
+
+    def remove(name: str, protected: Sequence[str]) -> Path:
+        root = tree(tools, tmp_path / name, *packages)
+        tools.run(["sh", "-c", "mkdir -p $0/var/lib/dnf/x; ln -s /usr/lib/sysimage/rpm "
+                   "$0/var/lib/rpm", str(root)], write=[root])  # fmt: skip
+        remove_manager(
+            root,
+            tools,
+            EPOCH,
+            PLACE,
+            HARBOR.packaging,
+            Architecture.X86_64,
+            tmp_path / "cache",
+            protected=protected,
+            kernels=["kernel"],
+        )
+        return root
+
+    # Its own settings protect the manager from itself; that is no matter here.
+    root = remove("root", ["dnf"])
+    assert sorted(each.name for each in (root / "usr/share").iterdir()) == ["lib"]
+    assert (root / "boot/vmlinuz-1").exists()
+    said = (root / "said").read_text()
+    assert all(f"{name} 1 postun 0" in said for name in ("rpm", "dnf", "plugin"))
+    for path in ("usr/lib/sysimage/rpm", "var/lib/rpm", "var/lib/dnf"):
+        assert not (root / path).exists() and not (root / path).is_symlink()
+    with pytest.raises(DockyardError, match="would take the protected plugin along"):
+        remove("other", ["plugin"])

@@ -112,6 +112,14 @@ def installed(
     return frozenset(header.since for header in _headers(data, epoch, None))
 
 
+def headers(
+    root: Path, tools: Tools, epoch: int, dbpath: str, backend: Backend = Backend.SQLITE
+) -> list[bytes]:
+    """The headers of the tree's database, as it exports them."""
+    data = _exported(root, tools, epoch, dbpath, backend)
+    return [bytes(header.data) for header in _headers(data, epoch, None)]
+
+
 def canonicalise(
     root: Path,
     tools: Tools,

@@ -38,7 +38,13 @@ from dockyard.pipeline.new_ids import id_problems, named_anew, with_new_ids
 from dockyard.pipeline.new_layout import left_behind, new_layout
 from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.overrides import Overrides
-from dockyard.pipeline.package_changes import changed, read_changes, refused, used_keys
+from dockyard.pipeline.package_changes import (
+    changed,
+    judge_unmanaged,
+    read_changes,
+    refused,
+    used_keys,
+)
 from dockyard.pipeline.request import ImageRequest, output_of, read_settings, unpackaged_problems
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
@@ -68,10 +74,6 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         for key, entry in NOT_YET.items()
         if key not in _ACTED_ON and not key.startswith("os.packages.")
     },
-    "os.packages.removePackageManager": (
-        lambda image: image.os.packages.remove_package_manager,
-        "removing the package manager",
-    ),
     "storage.verity": (
         lambda image: any(each.hash_signature_path for each in image.storage.verity),
         "a signed root hash",
@@ -240,11 +242,13 @@ def _with_changes(
     together: Together,
 ) -> DiskSource:
     """The image with what is to change among its packages."""
-    found = tuple(refused(loaded, source))
+    found = tuple(refused(loaded, source, overrides.output_format))
     together.extend(found)
     if found:
         return source
     access = Access.of_store(store.root, offline=origins.offline)
+    if loaded.image.os.packages.remove_package_manager:
+        together.get(lambda: judge_unmanaged(source, access.cache))
     read = together.get(lambda: read_changes(loaded, source, overrides, access, store.root))
     changes, remarks = read or (None, ())
     together.extend(remarks)

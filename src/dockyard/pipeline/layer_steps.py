@@ -70,6 +70,16 @@ def _packages(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> St
     return package_layer(request, request.source.changes, below, tools)
 
 
+def _unmanaged(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    wanted = request.loaded.image.os.packages.remove_package_manager
+    if isinstance(request.source, PackageSource) or not wanted:
+        return None
+    from dockyard.pipeline.package_change_steps import unmanaged_layer
+    from dockyard.pipeline.package_changes import installed_facts
+
+    return unmanaged_layer(request, installed_facts(request.source), below, tools)
+
+
 def _boot_settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
     chosen = [each for each in request.settings.settings if shapes_boot(each)]
     title = "Apply settings that shape the boot"
@@ -113,6 +123,7 @@ _LAYERS: tuple[Callable[[ImageRequest, tuple[Step, ...], Step], Step | None], ..
     _settings,
     _record,
     _scripts,
+    _unmanaged,
     _boot,
     _final_scripts,
 )

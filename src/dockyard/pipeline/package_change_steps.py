@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from dockyard.engine.step import Step, names_of
 from dockyard.model.package_change import Act, PackageChange
-from dockyard.pipeline.arguments.packages import ChangePackages
+from dockyard.pipeline.arguments.packages import ChangePackages, RemoveManager
 from dockyard.pipeline.package_steps import fetch_step
 
 if TYPE_CHECKING:
+    from dockyard.pipeline.package_facts import InstalledFacts
     from dockyard.pipeline.package_plan import PackageChanges
     from dockyard.pipeline.request import ImageRequest
 
@@ -53,6 +54,30 @@ def package_layer(
         inputs,
         name="packages",
         details=tuple(map(line, changes.changes)),
+    )
+
+
+def unmanaged_layer(
+    request: ImageRequest, installed: InstalledFacts, below: tuple[Step, ...], tools: Step
+) -> Step:
+    """The layer without the package manager."""
+    wanted = RemoveManager(
+        place=installed.place,
+        backend=installed.backend,
+        packaging=request.family.packaging,
+        architecture=request.architecture,
+        protected=installed.protected,
+        kernels=installed.kernels,
+        epoch=request.epoch,
+        below=names_of(below),
+    )
+    return Step.of(
+        "unmanaged",
+        "Remove the package manager and its data",
+        f"{_STEPS}.change:remove_manager",
+        wanted,
+        (tools, *below),
+        name="unmanaged",
     )
 
 

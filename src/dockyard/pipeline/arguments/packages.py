@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.engine.codec import Beside
+from dockyard.model.architecture import Architecture
 from dockyard.model.family import Packaging
 from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
 
@@ -64,6 +65,22 @@ class ChangePackages:
     lock_file: Beside[str]
     repositories: Beside[tuple[RpmRepository, ...]]
     offline: Beside[tuple[Path, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveManager:
+    """The package manager, to be taken out of a tree. place, backend: of the database. protected,
+    kernels: names of packages that must stay, and of which one must.
+    """
+
+    place: str
+    backend: str
+    packaging: Packaging
+    architecture: Architecture
+    protected: tuple[str, ...]
+    kernels: tuple[str, ...]
+    epoch: int
+    below: Beside[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pysequoia
 
 from dockyard.errors import DockyardError, Problems
 from dockyard.host import removal
+from dockyard.install import unmanaged
 from dockyard.install.change import Database, change
 from dockyard.install.finish import remove_written
 from dockyard.install.rpmdb import Backend
@@ -21,7 +22,7 @@ from dockyard.packages.rpm.checked import Trust, check_file
 from dockyard.packages.rpm.keys import fingerprints
 from dockyard.packages.rpm.signature import strip_signature
 from dockyard.pipeline.arguments.names import FETCH, TOOLS
-from dockyard.pipeline.arguments.packages import ChangePackages
+from dockyard.pipeline.arguments.packages import ChangePackages, RemoveManager
 from dockyard.pipeline.fetched import Fetched
 from dockyard.pipeline.layer import make_layer
 from dockyard.tools.unpacked import trees_in
@@ -61,6 +62,30 @@ def change_packages(work: Work, wanted: ChangePackages) -> None:
 
     make_layer(work, wanted.below, wanted.epoch, act, settle)
     removal.remove_tree(plain)
+
+
+def remove_manager(work: Work, wanted: RemoveManager) -> None:
+    """Fills `upper/`, the layer without the package manager and its data."""
+    database = Database(wanted.place, Backend(wanted.backend))
+    tools = trees_in(work.result(TOOLS)).main
+
+    def act(at: Path) -> None:
+        unmanaged.remove_manager(
+            at,
+            tools,
+            wanted.epoch,
+            database,
+            wanted.packaging,
+            wanted.architecture,
+            work.store / "metadata",
+            protected=wanted.protected,
+            kernels=wanted.kernels,
+        )
+
+    def settle(upper: Path) -> None:
+        remove_written(upper, wanted.packaging)
+
+    make_layer(work, wanted.below, wanted.epoch, act, settle)
 
 
 def _packages(work: Work, wanted: ChangePackages, plain: Path) -> list[Path]:
