@@ -70,7 +70,8 @@ class ExistingPartition:
     what is kept as it is. uuid, name: of the file system, as its tools print them. mount: where it
     is in the tree; empty for what is not in it. subvolumes: of btrfs that has any. holds: the kind
     of what is in it, also of what is kept; empty where nothing is known of that. used: bytes that
-    files take in blocks of 4 KiB, without what the file system itself takes.
+    files take in blocks of 4 KiB, without what the file system itself takes. features: of ext4 and
+    older ones, for one that takes its place.
     """
 
     number: int
@@ -86,6 +87,7 @@ class ExistingPartition:
     mount: str
     subvolumes: tuple[ExistingSubvolume, ...] = ()
     holds: str = ""
+    features: str = ""
     used: int = 0
 
     @property
@@ -327,6 +329,8 @@ def _is_labelled(tree: Tree) -> bool:
 
 
 def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartition]:
+    from dockyard.filesystems import ext4
+
     for found in disk.partitions:
         entry, content = found.entry, found.content
         mount = system.mounts.get(found.number, "")
@@ -344,6 +348,7 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             mount=mount,
             subvolumes=tuple(_subvolume(each) for each in system.volumes.get(found.number, ())),
             holds=content.kind if content else "",
+            features=ext4.features_of(found.region) if content and content.module == "ext4" else "",
             used=_used(system.archives.get(entry.number, ())),
         )
 
@@ -395,13 +400,6 @@ def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Probl
                        "put it into a disk with a GUID partition table")  # fmt: skip
     for problem in system.remarks:
         yield _refused(image, f"{problem.where}: {problem.why}", problem.fix)
-    for found in disk.partitions:
-        content = found.content
-        if content is None or found.number not in system.mounts:
-            continue
-        if content.kind in ("ext2", "ext3"):
-            yield _refused(image, f"partition {found.number} is {content.kind}, which is not "
-                           "written", "convert it: tune2fs -O extents,has_journal")  # fmt: skip
 
 
 def _refused(image: Path, why: str, fix: str) -> Problem:

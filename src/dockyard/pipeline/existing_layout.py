@@ -50,6 +50,7 @@ def _filesystem(found: ExistingPartition) -> FileSystemLayout:
         hash_seed=None,
         mount=None if found.subvolumes else MountPoint(path=found.mount),
         subvolumes=tuple(_subvolume(each, found) for each in found.subvolumes),
+        options=(("features", found.features),) if found.features else (),
         label=found.name,
     )
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from dockyard.archive import Archive
 from dockyard.filesystems.ext4 import reader
+from dockyard.filesystems.ext4.features import kept
 from dockyard.filesystems.ext4.writer import minimum_size, refuse, write
-from dockyard.filesystems.image import Image, reading
+from dockyard.filesystems.image import Image, path_of, reading
 from dockyard.host.sandbox import Tools
 
-__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["features_of", "minimum_size", "needs", "read", "refuse", "write"]
 
 needs = "main"
+SUPERBLOCK_AT = 1024
+
+
+def features_of(image: Image) -> str:
+    """The features of an ext2, ext3 or ext4 that one made in its place has as well: see `writer`.
+    Raises OSError.
+    """
+    with open(path_of(image), "rb") as opened:
+        opened.seek((0 if isinstance(image, Path) else image.start) + SUPERBLOCK_AT)
+        return ",".join(kept(*struct.unpack_from("<III", opened.read(1024), 0x5C)))
 
 
 def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:

@@ -28,6 +28,17 @@ EXTENTS = 0x80000
 EA_INODE = 0x200000
 INLINE_DATA = 0x10000000
 
+# Those that a file system is made with where another one had them, by kind and bit.
+_KEPT = (
+    {HAS_JOURNAL: "has_journal", 0x8: "ext_attr", 0x10: "resize_inode", 0x20: "dir_index",
+     0x1000: "orphan_file"},
+    {FILETYPE: "filetype", 0x40: "extent", WIDE: "64bit", 0x200: "flex_bg",
+     CHECKSUM_SEED: "metadata_csum_seed"},
+    {SPARSE_SUPER: "sparse_super", 0x2: "large_file", 0x8: "huge_file",
+     OLD_CHECKSUMS: "uninit_bg", 0x20: "dir_nlink", 0x40: "extra_isize",
+     METADATA_CHECKSUMS: "metadata_csum"},
+)  # fmt: skip
+
 _NO_FIX = "copy what it holds to an ext4 without this feature, and use that"
 _UNDERSTOOD = {
     FILETYPE: "filetype",
@@ -52,6 +63,12 @@ _REFUSED = {
     ),
     0x1000: ("its directories hold data of Lustre (feature dirdata)", _NO_FIX),
 }
+
+
+def kept(compatible: int, incompatible: int, read_only: int) -> tuple[str, ...]:
+    """The features of a file system that one made in its place has as well, by their names."""
+    words = zip(_KEPT, (compatible, incompatible, read_only), strict=True)
+    return tuple(name for names, word in words for bit, name in names.items() if word & bit)
 
 
 def refusal(incompatible: int) -> tuple[str, str] | None:

@@ -4,7 +4,8 @@ mke2fs takes from a stream only `security.capability` of all extended attributes
 whole seconds before 2038, both without a word; debugfs sets them by inode number afterwards, ACLs
 in the kernel's form among them. Blocks are always of 4 KiB, so that larger attributes fit.
 
-Option: `reserved_percent` (as mke2fs -m).
+Options: `reserved_percent` (as mke2fs -m); `features` (as mke2fs -O), which an ext4, ext3 or ext2
+had that this one takes the place of: what boots from it and mounts it knows those.
 """
 
 from __future__ import annotations
@@ -168,8 +169,8 @@ def _mke2fs(archive: Archive, out: Path, size: int, spec: FilesystemSpec) -> lis
     argv += ["-U", str(spec.uuid), "-E", extended]
     argv += ["-L", spec.label] if spec.label else []
     known = stable(EXT4, spec.kernel, grub=spec.grub)
-    features = [name for name, on in known.items() if on]
-    argv += ["-O", ",".join(["none", *features])]
+    features = spec.options.get("features") or ",".join(name for name, on in known.items() if on)
+    argv += ["-O", f"none,{features}"]
     if "reserved_percent" in spec.options:
         argv += ["-m", spec.options["reserved_percent"]]
     return [*argv, "-d", "-", str(out), f"{size // 1024}k"]
