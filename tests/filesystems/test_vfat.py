@@ -37,7 +37,7 @@ def esp() -> Archive:
     return made.changed(
         lambda entry: replace(
             entry,
-            mtime_ns=(SPEC.epoch * SECOND if entry.path else 0)
+            mtime_ns=(T - len(entry.path) * 2 * SECOND if entry.path else 0)
             if entry.kind is Kind.DIRECTORY
             else T,
         )

@@ -2,8 +2,8 @@
 
 FAT knows no owners, modes and SELinux labels; a mount gives the same ones to all files. So those of
 the archive are not kept, and files that are not root's are refused. Times are kept in steps of two
-seconds from 1980 to 2107, directories have the time of the epoch. The volume id is the first four
-bytes of the UUID. Option: `fat_bits`, 12, 16 or 32; without it 32 where the size allows it.
+seconds from 1980 to 2107. The volume id is the first four bytes of the UUID. Option: `fat_bits`,
+12, 16 or 32; without it 32 where the size allows it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 import re
 import shlex
 import shutil
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
@@ -132,27 +134,37 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
 
 
 def _commands(archive: Archive, files: Path, out: Path) -> list[str]:
-    """The commands of mtools, one for all directories and one for each directory's files, in
-    canonical order; mcopy takes a file's name and time from a copy in `files`.
+    """The commands of mtools, one for directories that have a time together and one for each
+    directory's files, in canonical order; mcopy takes a file's name and time from a copy in
+    `files`, mmd a directory's time from its environment.
     """
-    directories: list[str] = []
+    directories: list[tuple[int, str]] = []
     copied: dict[bytes, list[str]] = {}
     for index, entry in enumerate(archive.entries):
         path = entry.path.decode()
         if entry.kind is Kind.DIRECTORY:
-            directories += [f"::/{path}"] if path else []
+            directories += [(_moment(entry), f"::/{path}")] if path else []
             (files / path).mkdir(exist_ok=True)
             continue
         with archive.open_at(index) as data, open(files / path, "wb") as copy:
             shutil.copyfileobj(data, copy, 1 << 20)
-        moment = min(max(entry.mtime_ns // NANOSECONDS, _FIRST), _LAST) & ~1
+        moment = _moment(entry)
         os.utime(files / path, (moment, moment))
         copied.setdefault(entry.parent, []).append(f"./{path}")
-    commands = [shlex.join(["mmd", "-i", str(out), *directories])] if directories else []
+    commands = [
+        f"SOURCE_DATE_EPOCH={moment} "
+        + shlex.join(["mmd", "-i", str(out), *(path for _, path in together)])
+        for moment, together in groupby(directories, key=itemgetter(0))
+    ]
     for parent in sorted(copied, key=order):
         target = f"::/{parent.decode()}"
         commands.append(shlex.join(["mcopy", "-m", "-i", str(out), *copied[parent], target]))
     return commands
+
+
+def _moment(entry: Entry) -> int:
+    """The time that FAT can hold, in seconds."""
+    return min(max(entry.mtime_ns // NANOSECONDS, _FIRST), _LAST) & ~1
 
 
 def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
