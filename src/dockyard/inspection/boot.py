@@ -27,6 +27,9 @@ _BLS = ("/boot/loader/entries", f"{ESP_MOUNT}/loader/entries", "/efi/loader/entr
 _UKIS = ("EFI/Linux",)
 _MODULES = "/usr/lib/modules"
 _LARGEST_UKI = 1 << 30
+_LARGEST_LOADER = 64 << 20
+# Sections that tell of a boot loader: GRUB's modules, systemd-boot's name, shim's line of SBAT.
+_MARKS = (("mods", "grub"), (".sdmagic", "systemd-boot"), (".sbat", "shim"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,31 @@ def _partition(tree: Tree, esp: Tree | None) -> Iterator[tuple[Tree, str]]:
 
 
 def _loaders(tree: Tree, esp: Tree | None) -> Iterator[str]:
+    """The names of the boot loaders: by their folders, and what firmware starts by default by what
+    it is, as it has no other name than BOOTX64.EFI.
+    """
+    found = [*_installed_loaders(tree, esp)]
+    for where, place in _partition(tree, esp):
+        for name in where.names(f"{place}/EFI/BOOT"):
+            data = where.whole(f"{place}/EFI/BOOT/{name}", _LARGEST_LOADER)
+            if name.lower().startswith("boot") and data is not None:
+                found += _recognised(data, name)
+    yield from dict.fromkeys(found)
+
+
+def _recognised(data: bytes, name: str) -> Iterator[str]:
+    """What a boot loader is, by the sections that its build gives it."""
+    try:
+        program = Program(data, name)
+    except DockyardError:
+        return
+    for section, loader in _MARKS:
+        content = program.content(section)
+        if content is not None and (section != ".sbat" or b"\nshim," in content):
+            yield loader
+
+
+def _installed_loaders(tree: Tree, esp: Tree | None) -> Iterator[str]:
     for where, place in _partition(tree, esp):
         folder = f"{place}/EFI"
         known = {name.lower(): name for name in where.names(folder)}
