@@ -16,7 +16,8 @@ _AIM = Aim(0.2, times_other=True)
 def against_mkosi(inputs: Inputs, runs: int, builds: Cold, directory: Path) -> Iterator[Figure]:
     """Cold build against `mkosi -f` with its packages cached; unchanged against `--incremental`."""
     directory.mkdir(parents=True, exist_ok=True)
-    inputs.python("-m", "benchmarks.mkosi", "prepare", str(directory))
+    recipe = str(Path(__file__).with_name("mkosi.yaml"))
+    inputs.python("-m", "benchmarks.mkosi", "prepare", str(directory), recipe)
     _mkosi(inputs, directory, "-f")  # fills the cache of packages
     ours, other = [], []
     for _ in range(runs):
@@ -39,7 +40,8 @@ def against_mkosi(inputs: Inputs, runs: int, builds: Cold, directory: Path) -> I
 
 
 def _mkosi(inputs: Inputs, directory: Path, *options: str) -> Sample:
-    return inputs.python("-m", "benchmarks.mkosi", "build", str(directory), *options).sample
+    words = ("run", str(directory), "mkosi", *options, "build")
+    return inputs.python("-m", "benchmarks.mkosi", *words).sample
 
 
 def _sizes(inputs: Inputs, output: Path) -> str:

@@ -54,7 +54,7 @@ def one_file(inputs: Inputs, runs: int) -> Iterator[Figure]:
     for number in range(runs):
         changed.write_text(f"{plain}Number {number}.\n")
         ours.append(inputs.build(inputs.store).sample)
-        other.append(_told(inputs.floor("mkfs", *map(str, (inputs.image, inputs.store, scratch)))))
+        other.append(told(inputs.floor("mkfs", *map(str, (inputs.image, inputs.store, scratch)))))
         inputs.remove(scratch)
         inputs.forget(kept)
     changed.write_text(plain)
@@ -85,9 +85,7 @@ def cold(inputs: Inputs, runs: int, builds: Cold) -> Iterator[Figure]:
     scratch = inputs.root / "floor"
     for _ in range(runs):
         ours.append(builds.build(inputs))
-        other.append(
-            _told(inputs.floor("unpack", *map(str, (inputs.image, inputs.store, scratch))))
-        )
+        other.append(told(inputs.floor("unpack", *map(str, (inputs.image, inputs.store, scratch)))))
         inputs.remove(scratch)
     aim = Aim(1.6, times_other=True)
     yield from compare("cold build", "unpacking + mkfs", ours, other, wall=aim, cpu=aim)
@@ -101,9 +99,7 @@ def second(inputs: Inputs, runs: int) -> Iterator[Figure]:
     scratch = inputs.root / "floor"
     for _ in range(runs):
         ours.append(second_build(inputs))
-        other.append(
-            _told(inputs.floor("unpack", *map(str, (inputs.image, inputs.store, scratch))))
-        )
+        other.append(told(inputs.floor("unpack", *map(str, (inputs.image, inputs.store, scratch)))))
         inputs.remove(scratch)
     aim = Aim(1.0, times_other=True)
     yield from compare("second image", "unpacking + mkfs", ours, other, wall=aim, cpu=aim)
@@ -129,7 +125,7 @@ def seconds_of_steps(done: Done) -> dict[str, float]:
     return found
 
 
-def _told(done: Done) -> Sample:
+def told(done: Done) -> Sample:
     """The times that a program of `benchmarks.floor` measured itself."""
     try:
         return Sample(**json.loads(done.stdout))

@@ -2,13 +2,15 @@
 
     python -m benchmarks.floor unpack IMAGE STORE SCRATCH
     python -m benchmarks.floor mkfs IMAGE STORE SCRATCH
+    python -m benchmarks.floor convert STORE IMAGE FORMAT OUT
     python -m benchmarks.floor remove PATH…
 
 `unpack` lays the payloads of the lock's packages out in pure Python, in one process and with their
 modes and owners, and makes one ext4 of the result: no dependency is checked, no digest, no
 signature; no database, no scriptlet, no initrd, no disk. `mkfs` makes the ext4 of the image's last
 build, fed with the same stream as the build's. Both print their own times as JSON, without the time
-that Python takes to start. `remove` removes trees whose files belong to subordinate ids.
+that Python takes to start. `convert` is `qemu-img convert`, in the sandbox that a build runs it in.
+`remove` removes trees whose files belong to subordinate ids.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from dockyard.packages.rpm.reader import read_package
 from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER
 from dockyard.pipeline.build import PlannedImage, plan_image
 from dockyard.pipeline.stack import package_trees
+from dockyard.tools.trees import tools_tree
 from dockyard.tools.unpacked import trees_in
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
@@ -55,6 +58,9 @@ def main(verb: str, *words: str) -> None:
     if verb == "remove":
         for word in words:
             removal.remove_tree(Path(word))
+        return
+    if verb == "convert":
+        _convert(*words)
         return
     image, store, scratch = map(Path, words)
     planned = plan_image(image, Store(store), Origins.of_host(os.environ))
@@ -77,6 +83,20 @@ def main(verb: str, *words: str) -> None:
             _mkfs(whole, scratch, planned, tools)
 
     print(json.dumps(asdict(measure.call(work))))
+
+
+def _convert(store: str, image: str, name: str, out: str) -> None:
+    """Convert an image to a format, as qemu-img does it by itself."""
+    given, made = Path(image), Path(out)
+    tools = tools_tree(Path(store)).main
+    argv = ["qemu-img", "convert", "-O", name, str(given), str(made)]
+
+    def work() -> None:
+        tools.run(argv, read=[given], write=[made])
+
+    made.touch()
+    print(json.dumps(asdict(measure.call(work))))
+    made.unlink()
 
 
 def unpack(packages: Iterable[Path], tree: Path, owners: Mapping[str, int]) -> Archive:

@@ -107,6 +107,28 @@ class Inputs:
         finally:
             shutil.rmtree(place)
 
+    @contextmanager
+    def changed(self, more: Sequence[str], file_system: str) -> Iterator[Path]:
+        """Another image file, with its lock: of more packages, and with a root of this kind."""
+        place = self.image.parent.with_name("changed")
+        shutil.copytree(self.image.parent, place)
+        image = place / "image.yaml"
+        try:
+            text = image.read_text().replace("type: ext4", f"type: {file_system}", 1)
+            image.write_text(text.replace("size: 2G", "size: 3G", 1))
+            with (place / "packages.yaml").open("a") as listed:
+                listed.writelines(f"  - {name}\n" for name in more)
+            self.dockyard("lock", str(image), "--store", str(self.store))
+            yield image
+        finally:
+            shutil.rmtree(place)
+
+    @property
+    def repository(self) -> Path:
+        """The directory of the distribution's published packages."""
+        (found,) = (self.root / "shared/repositories").iterdir()
+        return found
+
     def dockyard(self, *words: str) -> Done:
         return self.python("-c", _VERB, *words)
 

@@ -15,11 +15,12 @@ from typing import Any
 from benchmarks import cases
 from benchmarks.against_mkosi import against_mkosi
 from benchmarks.cases import Cold
+from benchmarks.customizing import customizing
 from benchmarks.figures import Figure, seconds, step_table, table
 from benchmarks.inputs import Inputs
 from dockyard.engine.store import default_root
 
-CASES = ("unchanged", "one-file", "one-package", "cold", "second", "mkosi")
+CASES = ("unchanged", "one-file", "one-package", "cold", "second", "customizing", "mkosi")
 _RUNS, _QUICK = 5, 3
 _RUNS_OF_MKOSI, _QUICK_OF_MKOSI = 3, 1
 _ROOM = 8 << 30
@@ -40,6 +41,7 @@ def main() -> None:
         "one-package": lambda: cases.one_package(inputs, runs),
         "second": lambda: cases.second(inputs, runs),
         "cold": lambda: cases.cold(inputs, runs, builds),
+        "customizing": lambda: customizing(inputs, runs),
         "mkosi": lambda: against_mkosi(inputs, few, builds, mkosi),
     }
     chosen = [name for name in CASES if name in (told.only or CASES)]

@@ -1,10 +1,12 @@
-"""mkosi, as Debian has it, making a Debian image that is much like examples/server: a raw disk,
-ext4, systemd-boot and a UKI.
+"""mkosi, as Debian has it: makes Debian images that are no work of ours, to compare and try with.
 
 It runs under bubblewrap from a tree that Dockyard's Debian client resolves, fetches, verifies and
 unpacks, in the same namespace as a build of ours, as root of it. What makes it quick is given to
 it: no documentation in the image, packages and metadata cached, the network not asked again
 (`CacheOnly=always`), and its workspace on the file system of its output.
+
+A recipe (YAML) names the suite, the packages of the tree that mkosi runs in (`tools`), with
+`links`, and those of the image.
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ from dockyard.packages.deb.unpack import unpack
 from dockyard.tools.declared import DeclaredTree, Purpose
 from dockyard.tools.unpacking import finish_tree
 
-_DECLARED = Path(__file__).with_name("mkosi.yaml")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _DROP = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale")
 _PYTHON = ("usr/lib/python3*",)
@@ -56,7 +57,7 @@ WithNetwork=no
 
 [Content]
 Bootable=yes
-Bootloader=systemd-boot
+Bootloader={loader}
 WithDocs=no
 SourceDateEpoch=1767225600
 Packages={packages}
@@ -64,30 +65,38 @@ Packages={packages}
 
 
 def main(verb: str, directory: str, *options: str) -> None:
-    """prepare: make the tree and the configuration. build: run mkosi with these options."""
+    """prepare DIRECTORY RECIPE: make the tree and the configuration. run DIRECTORY PROGRAM …: run a
+    program of the tree, such as mkosi, as root in the work directory.
+    """
     namespace.enter()
     root = Path(directory)
-    declared: dict[str, Any] = yaml.safe_load(_DECLARED.read_text())
     if verb == "prepare":
         try:
-            _prepare(root, declared)
+            _prepare(root, Path(options[0]))
         except DockyardError as error:
             sys.exit("\n".join(f"{each.what}: {each.why}" for each in error.problems))
     else:
-        os.execvp("bwrap", _sandboxed(root, ["mkosi", *options, "build"]))
+        # Who entered the namespace has one id in a sandbox; root has all, as has what it writes.
+        os.setgroups([])
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        os.execvp("bwrap", _sandboxed(root, list(options)))
 
 
-def _prepare(root: Path, declared: dict[str, Any]) -> None:
+def _prepare(root: Path, recipe: Path) -> None:
+    declared: dict[str, Any] = yaml.safe_load(recipe.read_text())
     tree = root / "tree"
     origins = Origins.of_host(os.environ)
     if not tree.is_dir():
-        _unpack(root, tree, declared, origins)
+        _unpack(root, tree, recipe.name, declared, origins)
     work = root / "work"
     removal.remove_tree(work)
     for name in _DIRECTORIES:
         (work / name).mkdir(parents=True)
     packages = "".join(f"\n    {name}" for name in declared["image"])
-    text = _CONFIGURATION.format(suite=declared["suite"], packages=packages)
+    text = _CONFIGURATION.format(
+        suite=declared["suite"], packages=packages, loader=declared["loader"]
+    )
     (work / "mkosi.conf").write_text(text)
     # Without a source of its own mkosi asks for the archive of debug symbols too.
     source = {
@@ -101,10 +110,12 @@ def _prepare(root: Path, declared: dict[str, Any]) -> None:
     (work / "mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources").write_text(text)
 
 
-def _unpack(root: Path, tree: Path, declared: dict[str, Any], origins: Origins) -> None:
+def _unpack(
+    root: Path, tree: Path, recipe: str, declared: dict[str, Any], origins: Origins
+) -> None:
     names, suite = tuple(declared["tools"]), Suite(declared["suite"])
     index, _ = open_suites([suite], root, origins)
-    pins = [pin(each) for each in solve(index, [Wish(name, _DECLARED.name) for name in names])]
+    pins = [pin(each) for each in solve(index, [Wish(name, recipe) for name in names])]
     blobs = Blobs(root / "blobs")
     fetch_pins(pins, blobs, origins)
     purpose = Purpose("mkosi", "to compare with", names)
