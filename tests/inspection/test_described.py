@@ -14,7 +14,8 @@ from dockyard.filesystems.image import Region
 from dockyard.filesystems.probe import Content
 from dockyard.formats.containers import Container, RawDisk
 from dockyard.formats.system import MountedSystem, VerityOf
-from dockyard.inspection.described import mounted_systems
+from dockyard.inspection.boot import Boot, BootEntry
+from dockyard.inspection.described import loader_of, mounted_systems
 from dockyard.inspection.disks import FoundDisk, FoundPartition
 
 MIB = 1 << 20
@@ -63,3 +64,21 @@ def test_the_tree_of_a_root_is_told_where_it_is_checked(tmp_path: Path, inline: 
                         ("/srv", f"roothash={root_hash}")):  # fmt: skip
         (found,) = mounted_systems(disk, {1: mount}, [line])
         assert found.verity is None
+
+
+@pytest.mark.parametrize(
+    ("loaders", "kinds", "found"),
+    [
+        (("systemd-boot", "grub"), ("uki",), "systemd-boot"),
+        (("shim", "grub"), ("bls",), "grub"),
+        (("grub for BIOS",), ("grub",), "grub"),
+        ((), ("grub",), "grub"),
+        ((), ("uki",), "systemd-boot"),
+        ((), (), ""),
+    ],
+)
+def test_a_loader_is_known_by_its_entries_too(
+    loaders: tuple[str, ...], kinds: tuple[str, ...], found: str
+) -> None:
+    entries = tuple(BootEntry(kind, "", "", "", "") for kind in kinds)
+    assert loader_of(Boot(loaders, ("6.1",), entries)) == found

@@ -48,7 +48,7 @@ def describe(disk: Path, size: int, scratch: Path, tools: ToolTrees) -> System:
         system = find_system(found, Path(name), tools)
         tree = system.tree
         boot = boot_of(tree, None)
-        loader = _loader(boot)
+        loader = loader_of(boot)
         texts = (tree.text(path) for path in _RELEASE_FILES)
         file, key = _IDENTITY
         return System(
@@ -62,13 +62,16 @@ def describe(disk: Path, size: int, scratch: Path, tools: ToolTrees) -> System:
         )
 
 
-def _loader(boot: Boot) -> str:
+def loader_of(boot: Boot) -> str:
+    """`systemd-boot` or `grub`, as the metadata of formats name it; empty where it is neither."""
+    kinds = {each.kind for each in boot.entries}
     if "systemd-boot" in boot.loaders:
         return "systemd-boot"
-    if any(name.startswith("grub") for name in boot.loaders):
+    # Either may be installed under the name alone that firmware starts by itself.
+    if any(name.startswith("grub") for name in boot.loaders) or "grub" in kinds:
         return "grub"
     # Firmware starts a UKI by itself, too; what reads the metadata knows these two.
-    return "systemd-boot" if any(each.kind == "uki" for each in boot.entries) else ""
+    return "systemd-boot" if kinds & {"uki", "bls"} else ""
 
 
 def _entries(boot: Boot, tree: Tree) -> Iterator[LoaderEntry]:
