@@ -16,14 +16,15 @@ from small_registry import registry
 
 from dockyard.host.files import digest as digest_of
 
-MINIMAL = EXAMPLES / "minimal/image.yaml"
+BASE = EXAMPLES / "create/config.yaml"
 
 
 @pytest.mark.build
 def test_an_image_of_a_registry_is_customized(published: Path, tmp_path: Path) -> None:
     base, local, out = (tmp_path / name for name in ("base.qcow2", "local.raw", "out.raw"))
     words = ("--output-image-format", "qcow2", "--output-image-file", base)
-    run_dockyard("build", MINIMAL, *words, "--progress", "quiet")
+    rpms = ("--rpm-source", published / "repositories/harbor")
+    run_dockyard("create", "--config-file", BASE, *rpms, *words, "--progress", "quiet")
     config = tmp_path / "config.yaml"
     config.write_text("os: {hostname: changed}\n")
     given = ("customize", "--config-file", config, "--progress", "quiet", "--json")
