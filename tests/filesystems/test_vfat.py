@@ -115,3 +115,12 @@ def test_fat32_is_fat32_from_its_least_size_on(tools: Tools, tmp_path: Path) -> 
     total, table = (int.from_bytes(sector[at : at + 4], "little") for at in (32, 36))
     # What a file system is, is decided by its number of clusters alone.
     assert (total - reserved - tables * table) // per_cluster >= 65525
+
+
+@pytest.mark.build
+@pytest.mark.parametrize(("bits", "size"), [("12", 8), ("16", 64), ("32", 64)])
+def test_the_bits_of_an_image_are_known(tools: Tools, tmp_path: Path, bits: str, size: int) -> None:
+    archive = Archive.from_entries([file(b"EFI/file")], {b"EFI/file": b"x" * 5000})
+    spec = replace(SPEC, label="", options={"fat_bits": bits})
+    vfat.write(archive, tmp_path / "image", size << 20, spec, tools)
+    assert vfat.bits_of(tmp_path / "image") == bits

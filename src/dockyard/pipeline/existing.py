@@ -31,7 +31,7 @@ from dockyard.tree.selinux import CONFIG
 
 if TYPE_CHECKING:
     from dockyard.formats.containers import Container
-    from dockyard.inspection.disks import FoundDisk
+    from dockyard.inspection.disks import FoundDisk, FoundPartition
     from dockyard.inspection.subvolumes import FoundSubvolume
     from dockyard.inspection.systems import FoundSystem
     from dockyard.inspection.tree import Tree
@@ -71,7 +71,7 @@ class ExistingPartition:
     is in the tree; empty for what is not in it. subvolumes: of btrfs that has any. holds: the kind
     of what is in it, also of what is kept; empty where nothing is known of that. used: bytes that
     files take in blocks of 4 KiB, without what the file system itself takes. features: of ext4 and
-    older ones, for one that takes its place.
+    older ones, or the bits of FAT, for one that takes its place.
     """
 
     number: int
@@ -329,8 +329,6 @@ def _is_labelled(tree: Tree) -> bool:
 
 
 def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartition]:
-    from dockyard.filesystems import ext4
-
     for found in disk.partitions:
         entry, content = found.entry, found.content
         mount = system.mounts.get(found.number, "")
@@ -348,7 +346,7 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             mount=mount,
             subvolumes=tuple(_subvolume(each) for each in system.volumes.get(found.number, ())),
             holds=content.kind if content else "",
-            features=ext4.features_of(found.region) if content and content.module == "ext4" else "",
+            features=_features(found) if mount else "",
             used=_used(system.archives.get(entry.number, ())),
         )
 
@@ -376,6 +374,15 @@ def _verity(disk: FoundDisk, system: FoundSystem, boot: ExistingBoot) -> Iterato
 
 def _used(entries: Iterable[Entry]) -> int:
     return sum(-(-each.size // _BLOCK) * _BLOCK for each in entries if each.kind is Kind.FILE)
+
+
+def _features(found: FoundPartition) -> str:
+    from dockyard.filesystems import ext4, vfat
+
+    module = found.content.module if found.content else ""
+    if module == "ext4":
+        return ext4.features_of(found.region)
+    return vfat.bits_of(found.region) if module == "vfat" else ""
 
 
 def _subvolume(found: FoundSubvolume) -> ExistingSubvolume:

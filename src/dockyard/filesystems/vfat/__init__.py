@@ -23,10 +23,11 @@ from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.limits import Limit, check_label, path_at, refusals, xattr_limit
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.vfat import reader
+from dockyard.filesystems.vfat.volume import Volume
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["minimum_size", "needs", "read", "refuse", "volume_id", "write"]
+__all__ = ["bits_of", "minimum_size", "needs", "read", "refuse", "volume_id", "write"]
 
 needs = "main"
 
@@ -165,6 +166,16 @@ def _commands(archive: Archive, files: Path, out: Path) -> list[str]:
 def _moment(entry: Entry) -> int:
     """The time that FAT can hold, in seconds."""
     return min(max(entry.mtime_ns // NANOSECONDS, _FIRST), _LAST) & ~1
+
+
+def bits_of(image: Image) -> str:
+    """The kind of an image, as the option `fat_bits` has it. Raises DockyardError."""
+    with reading("FAT", image):
+        volume = Volume(image)
+        try:
+            return str(volume.bits)
+        finally:
+            volume.close()
 
 
 def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
