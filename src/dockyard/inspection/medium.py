@@ -17,6 +17,7 @@ from dockyard.errors import DockyardError
 from dockyard.filesystems import iso9660
 from dockyard.filesystems.image import Region
 from dockyard.formats import live
+from dockyard.model.family import MENUS
 
 ROOTS = (
     live.ROOT,
@@ -24,7 +25,7 @@ ROOTS = (
     "casper/filesystem.squashfs",
     "LiveOS/squashfs.img",
 )
-_MENUS = ("boot/grub/grub.cfg", "boot/grub2/grub.cfg")
+_MENUS = tuple(place.lstrip("/") for place in MENUS)
 _KERNELS = ("boot/vmlinuz", "live/vmlinuz", "casper/vmlinuz", "images/pxeboot/vmlinuz")
 _INFO = (".disk/info", ".treeinfo", ".discinfo")
 _LARGEST_TEXT = 1 << 20

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from dockyard.inspection.packages import RpmDatabase, rpm_database
 from dockyard.inspection.tree import Tree
+from dockyard.model.family import MANAGER_SETTINGS, REPOSITORIES, VARIABLES
 from dockyard.packages.rpm.contents import FileFlag
 from dockyard.packages.rpm.header import Header, MalformedHeader, Tag
 from dockyard.packages.rpm.primary import chunk, from_chunks, installed
@@ -27,9 +28,6 @@ _RELEASES = (
     "distribution-release",
     "redhat-release",
 )
-_REPOSITORIES = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
-_VARIABLES = ("/usr/share/dnf5/vars.d", "/etc/yum/vars", "/etc/tdnf/vars", "/etc/dnf/vars")
-_MANAGERS = ("/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/tdnf/tdnf.conf")
 _PROTECTED = tuple(f"/etc/{each}/protected.d" for each in ("dnf", "yum", "tdnf"))
 _KEYS = "/etc/pki/rpm-gpg"
 _NAMED_KEY = re.compile(r"file://(/[\w.+/-]+)")
@@ -64,7 +62,7 @@ def package_facts(tree: Tree) -> PackageFacts | None:
     database = rpm_database(tree)
     if database is None:
         return None
-    repositories = dict(_files(tree, _REPOSITORIES, ".repo"))
+    repositories = dict(_files(tree, REPOSITORIES, ".repo"))
     texts = b"\n".join(repositories.values()).decode(errors="replace")
     keys = dict(_files(tree, (_KEYS,)))
     for path in _NAMED_KEY.findall(texts):
@@ -79,9 +77,9 @@ def package_facts(tree: Tree) -> PackageFacts | None:
         documents=_documents(headers),
         kernels=tuple(sorted({each.text(Tag.NAME) for each in headers if _has_kernel(each)})),
         repositories=repositories,
-        variables=dict(_files(tree, _VARIABLES)),
+        variables=dict(_files(tree, VARIABLES)),
         managers={
-            path: data for path in _MANAGERS if (data := tree.whole(path, _MOST)) is not None
+            path: data for path in MANAGER_SETTINGS if (data := tree.whole(path, _MOST)) is not None
         },
         protected=dict(_files(tree, _PROTECTED, ".conf")),
         keys=keys,

@@ -17,29 +17,13 @@ from dockyard.host.sandbox import Tools
 from dockyard.install import rpmdb
 from dockyard.install.change import Database, change
 from dockyard.model.architecture import Architecture
-from dockyard.model.family import Packaging
+from dockyard.model.family import MANAGER_DATA, MANAGERS, Packaging
 from dockyard.model.packages import Request, RpmRepository
 from dockyard.packages.rpm.header import Tag, parse
 from dockyard.packages.rpm.primary import chunk, from_chunks, installed
 from dockyard.packages.rpm.repository import Metadata
 from dockyard.packages.solve import Solution, solve
 
-MANAGERS = ("dnf", "dnf5", "microdnf", "rpm", "tdnf", "yum")
-"""The packages that are the manager, in all families."""
-
-# What the reference tool removes, whichever of them an image has.
-_DIRECTORIES = (
-    "/usr/lib/sysimage/libdnf5",
-    "/usr/lib/sysimage/rpm",
-    "/usr/lib/sysimage/tdnf",
-    "/var/cache/dnf",
-    "/var/cache/dnf5daemon-server",
-    "/var/cache/libdnf5",
-    "/var/cache/tdnf",
-    "/var/lib/dnf",
-    "/var/lib/rpm",
-    "/var/lib/tdnf",
-)
 _KEYS = "gpg-pubkey"
 
 
@@ -84,7 +68,7 @@ def remove_manager(
     found = without_manager(here, architecture, cache, protected=protected, kernels=kernels)
     if found is not None:
         change([], found.removed, root, tools, epoch, database)
-    directories = {*_DIRECTORIES, database.directory, packaging.database, *packaging.state}
+    directories = {*MANAGER_DATA, database.directory, packaging.database, *packaging.state}
     with InRoot(root) as inside:
         for directory in sorted(directories):
             status = inside.lstat(directory)

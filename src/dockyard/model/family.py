@@ -226,6 +226,36 @@ FAMILIES = (
 )
 
 
+MENUS = tuple(dict.fromkeys(each.grub for each in FAMILIES if each.grub))
+"""Where GRUB's menu is in the images of any family, the most common place first."""
+
+REPOSITORIES = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
+"""Where images with RPM packages say where these come from, in files of repositories."""
+
+VARIABLES = ("/usr/share/dnf5/vars.d", "/etc/yum/vars", "/etc/tdnf/vars", "/etc/dnf/vars")
+"""Where they say what the variables in those files mean, a later place before an earlier."""
+
+MANAGER_SETTINGS = ("/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/tdnf/tdnf.conf")
+"""The settings of their package managers."""
+
+MANAGERS = ("dnf", "dnf5", "microdnf", "rpm", "tdnf", "yum")
+"""The packages that are the manager of RPM packages, in all families."""
+
+MANAGER_DATA = (
+    "/usr/lib/sysimage/libdnf5",
+    "/usr/lib/sysimage/rpm",
+    "/usr/lib/sysimage/tdnf",
+    "/var/cache/dnf",
+    "/var/cache/dnf5daemon-server",
+    "/var/cache/libdnf5",
+    "/var/cache/tdnf",
+    "/var/lib/dnf",
+    "/var/lib/rpm",
+    "/var/lib/tdnf",
+)
+"""What goes with the manager of RPM packages: the directories that Image Customizer removes."""
+
+
 def databases(kind: PackageKind) -> tuple[str, ...]:
     """Where any family has its database of packages of a format; places below /usr come first, as
     systems that moved it there have a link at the former place.

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.image import MakeInitrd
-from dockyard.pipeline.arguments.live import LiveRoot, MediumFiles, ProveLiveRoot
+from dockyard.pipeline.arguments.live import (
+    MakeWholeInitrd,
+    ProveLiveRoot,
+    TakeMediumFiles,
+    WriteLiveRoot,
+)
 from dockyard.pipeline.boot_steps import kernel_step
 from dockyard.pipeline.layer_steps import Stack, layer_step, merged
 from dockyard.pipeline.live import LiveRequest
@@ -36,11 +41,12 @@ def live_steps(request: ImageRequest, live: LiveRequest, whole: Stack, tools: St
     layer = layer_step("live", title, live_settings(request), whole.layers, request.epoch)
     assert layer is not None
     root = merged("live-root", "Merge the live root", (*whole.layers, layer), request.epoch)
-    wanted = LiveRoot(root.root.name, root.names, request.epoch)
+    wanted = WriteLiveRoot(root.root.name, root.names, request.epoch)
     image = proof = None
     if live.full_os:
         title, function = "Make the whole system an initrd", f"{_LIVE}:make_whole_initrd"
-        initrd = Step.of("initrd", title, function, wanted, (root.root,), borrowed=root.layers)
+        system = MakeWholeInitrd(wanted)
+        initrd = Step.of("initrd", title, function, system, (root.root,), borrowed=root.layers)
     else:
         initrd = _bootstrap(request, live, whole)
         image = _image(wanted, root, tools)
@@ -56,7 +62,7 @@ def live_settings(request: ImageRequest) -> tuple[LiveSetting, ...]:
     return (LiveSetting(request.family.esp, live.keeps_boot_files, live.full_os),)
 
 
-def _image(wanted: LiveRoot, root: Stack, tools: Step) -> Step:
+def _image(wanted: WriteLiveRoot, root: Stack, tools: Step) -> Step:
     return Step.of(
         "live-image",
         "Write squashfs for the live root",
@@ -104,7 +110,7 @@ def _files(request: ImageRequest, live: LiveRequest) -> Step | None:
         "medium-files",
         "Take the files for the medium",
         f"{_LIVE}:take_medium_files",
-        MediumFiles(settled, request.epoch),
+        TakeMediumFiles(settled, request.epoch),
         (),
         details=tuple(each.describe() for each in live.files),
     )

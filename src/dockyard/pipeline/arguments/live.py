@@ -9,7 +9,7 @@ from dockyard.tree.additional import AdditionalFileSetting
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRoot:
+class WriteLiveRoot:
     """root: the name of the result with the merged root."""
 
     root: Beside[str]
@@ -21,12 +21,19 @@ class LiveRoot:
 class ProveLiveRoot:
     """written: the name of the result that is to be read back."""
 
-    live: LiveRoot
+    live: WriteLiveRoot
     written: str
 
 
 @dataclass(frozen=True, slots=True)
-class MediumFiles:
+class MakeWholeInitrd:
+    """live: the root that the initrd is."""
+
+    live: WriteLiveRoot
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMediumFiles:
     """Files of the user's for the medium."""
 
     files: tuple[AdditionalFileSetting, ...]

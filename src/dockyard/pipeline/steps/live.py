@@ -16,7 +16,12 @@ from dockyard.filesystems.proof import prove
 from dockyard.host import files, removal
 from dockyard.host.in_root import InRoot
 from dockyard.initrd.whole import write_whole
-from dockyard.pipeline.arguments.live import LiveRoot, MediumFiles, ProveLiveRoot
+from dockyard.pipeline.arguments.live import (
+    MakeWholeInitrd,
+    ProveLiveRoot,
+    TakeMediumFiles,
+    WriteLiveRoot,
+)
 from dockyard.pipeline.arguments.names import FILESYSTEM, INITRD, TOOLS, TREE
 from dockyard.pipeline.stack import load_root
 from dockyard.tools.unpacked import trees_in
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 _KIND = "squashfs"
 
 
-def write_live_root(work: Work, wanted: LiveRoot) -> None:
+def write_live_root(work: Work, wanted: WriteLiveRoot) -> None:
     """Fills `filesystem`, the image of the root."""
     root, module = _root(work, wanted), by_name(_KIND)
     if refused := module.refuse(root):
@@ -49,14 +54,14 @@ def prove_live_root(work: Work, wanted: ProveLiveRoot) -> None:
     removal.remove_tree(scratch)
 
 
-def make_whole_initrd(work: Work, wanted: LiveRoot) -> None:
+def make_whole_initrd(work: Work, wanted: MakeWholeInitrd) -> None:
     """Fills `initrd` with the whole root."""
-    root = load_root(work.result, wanted.root, wanted.below)
+    root = load_root(work.result, wanted.live.root, wanted.live.below)
     work.progress(f"{len(root)} files")
-    write_whole(root, work.out / INITRD, wanted.epoch)
+    write_whole(root, work.out / INITRD, wanted.live.epoch)
 
 
-def take_medium_files(work: Work, wanted: MediumFiles) -> None:
+def take_medium_files(work: Work, wanted: TakeMediumFiles) -> None:
     """Fills `tree/` with files of the user's, by their places on the medium."""
     place = work.out / TREE
     files.make_root(place)
@@ -66,7 +71,7 @@ def take_medium_files(work: Work, wanted: MediumFiles) -> None:
             each.apply(tree)
 
 
-def _root(work: Work, wanted: LiveRoot) -> Archive:
+def _root(work: Work, wanted: WriteLiveRoot) -> Archive:
     """The root as the image can hold it: with times of whole seconds."""
     return load_root(work.result, wanted.root, wanted.below).changed(_whole_seconds)
 
