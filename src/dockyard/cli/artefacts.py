@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockyard.cli.customization import customizes
 from dockyard.cli.display import display
 from dockyard.cli.input_options import registries_of
 from dockyard.errors import DockyardError, Problem
 
 if TYPE_CHECKING:
     from dockyard.engine.store import Store
+    from dockyard.model.input import InputImage
     from dockyard.model.packages import Pin
     from dockyard.pipeline.build import PlannedImage
     from dockyard.pipeline.creation import Creation
+    from dockyard.pipeline.overrides import Overrides
     from dockyard.tree.check import Question
 
 
@@ -42,24 +45,21 @@ def questions_for(
     built: bool = True,
     check: bool = True,
     fits: Callable[[str], None] = lambda _: None,
-    rpm_sources: Sequence[Path] = (),
+    overrides: Overrides | None = None,
     every_file: bool = False,
-    image: Path | None = None,
 ) -> Artefact:
     """The artefact of an image file, as the store has it.
 
     built: whether all that it is made of must be there. check: whether questions are wanted; none
     are made without. fits: called with the format of the image before anything is made, to refuse
-    it. rpm_sources: those that it was built with.
-    every_file: ask for the bytes of all files, not of a sample. image: the one that was customized,
-    in place of what the file says. Raises DockyardError with every
-    mistake of the file, or when it was not built as it is now, was changed in the store since, or
-    lacks what the checks need.
+    it. overrides: those that it was made with. every_file: ask for the bytes of all files, not of a
+    sample. Raises DockyardError with every mistake of the file, or when it was not built as it is
+    now, was changed in the store since, or lacks what the checks need.
     """
+    from dockyard.config import load_image
     from dockyard.engine.holds import hold_until_the_end
     from dockyard.engine.store import Store
     from dockyard.host import namespace
-    from dockyard.model.input import InputImage
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.arguments.names import MANIFEST
     from dockyard.pipeline.artefact import needs_namespace, write_image
@@ -70,10 +70,12 @@ def questions_for(
 
     kept = Store(store)
     origins = Origins.of_host(os.environ)
-    if customizes(file, image):
-        given = InputImage(path=str(image.absolute())) if image else None
+    told = overrides or Overrides()
+    rpm_sources, given = told.rpm_sources, told.input
+    changes = customizes(load_image(file), given)
+    if changes:
         registries = registries_of(store, None, "auto")
-        planned = plan_customization(file, kept, origins, Overrides(given), registries)
+        planned = plan_customization(file, kept, origins, told, registries)
     else:
         # A file that names no distribution was made from these alone.
         creation = _creation(file, kept, rpm_sources)
@@ -82,7 +84,7 @@ def questions_for(
     fits(planned.request.output.format)
     hold_until_the_end(kept, *(each.step.id for each in planned.plan.decisions))
     if built:
-        _require_whole(planned, kept, file, _made_by(file, image))
+        _require_whole(planned, kept, file, _made_by(file, changes, given))
     request, steps = planned.request, planned.steps
     manifest = kept.path(steps.manifest) if kept.has(steps.manifest) else None
     questions: Sequence[Question] = ()
@@ -100,16 +102,6 @@ def questions_for(
     return Artefact(request.name, write, request.output.format, questions, request.source.tools)
 
 
-def customizes(file: Path, image: Path | None) -> bool:
-    """Whether an image file says what to change in an image that exists. image: one that is given
-    beside it. Raises DockyardError with every mistake of the file.
-    """
-    from dockyard.config import load_image
-    from dockyard.model.input import Input
-
-    return image is not None or load_image(file).image.input != Input()
-
-
 def _creation(file: Path, store: Store, rpm_sources: Sequence[Path]) -> Creation | None:
     """What an image was made of by `create`; None for one that names its distribution."""
     from dockyard.cli.create import epoch_of_host
@@ -122,12 +114,14 @@ def _creation(file: Path, store: Store, rpm_sources: Sequence[Path]) -> Creation
     return Creation(tuple(rpm_sources), Access.of_store(store.root), epoch=epoch_of_host())
 
 
-def _made_by(file: Path, image: Path | None) -> str:
-    """The command that makes what an image file describes."""
-    if not customizes(file, image):
+def _made_by(file: Path, changes: bool, given: InputImage | None) -> str:
+    """The command that makes what an image file describes. changes: an image that exists, given
+    beside it or named in it.
+    """
+    if not changes:
         return f"dockyard build {file}"
-    given = f" --image-file {image}" if image else ""
-    return f"dockyard customize --config-file {file}{given}"
+    image = f" --image-file {given.path}" if given else ""
+    return f"dockyard customize --config-file {file}{image}"
 
 
 def _require_whole(planned: PlannedImage, kept: Store, file: Path, command: str) -> None:

@@ -12,7 +12,7 @@ import click
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.machine import WantedMachine, machine_options
-from dockyard.cli.options import EXISTING_FILE, rpm_source_option, store_option
+from dockyard.cli.options import EXISTING_FILE, package_source_options, store_option
 from dockyard.cli.verb import Needing, Verb, wants_json
 from dockyard.cli.verdict import as_facts, as_text
 
@@ -63,7 +63,7 @@ _TIMEOUT = 300
     "Keep what the guest writes, in the image. Default: --snapshot, the image is not changed."
 ))  # fmt: skip
 @machine_options
-@rpm_source_option
+@package_source_options
 @store_option
 def command(
     image: Path | None,
@@ -82,6 +82,8 @@ def command(
     persist: bool,
     wanted: WantedMachine,
     rpm_source: tuple[Path, ...],
+    disable_base_image_rpm_repos: bool,
+    package_snapshot_time: str,
     store: Path,
 ) -> Answer | None:
     """Boot IMAGE: a disk image, an ISO, a directory of what a network boots, or an image file whose
@@ -92,6 +94,8 @@ def command(
     a shell in the guest reads the terminal, or what is piped in, and the guest ends with it.
     """
     from dockyard.cli.artefacts import questions_for
+    from dockyard.model.input import InputImage
+    from dockyard.pipeline.overrides import Overrides
     from dockyard.vm.console import ESCAPES, interact
     from dockyard.vm.qemu import Disk
 
@@ -110,9 +114,13 @@ def command(
         return questions_for(
             file,
             store,
-            rpm_sources=rpm_source,
+            overrides=Overrides(
+                InputImage(path=str(image_file.absolute())) if image_file else None,
+                rpm_sources=rpm_source,
+                without_image_repositories=disable_base_image_rpm_repos,
+                snapshot_time=package_snapshot_time,
+            ),
             every_file=every_file,
-            image=image_file,
             **options,
         )
 

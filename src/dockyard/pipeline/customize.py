@@ -242,7 +242,7 @@ def _with_changes(
     together: Together,
 ) -> DiskSource:
     """The image with what is to change among its packages."""
-    found = tuple(refused(loaded, source, overrides.output_format))
+    found = tuple(refused(loaded, source))
     together.extend(found)
     if found:
         return source

@@ -42,8 +42,6 @@ _KEYS: Mapping[str, Callable[[Packages], object]] = {
     "removePackageManager": lambda packages: packages.remove_package_manager,
 }
 _MOST_HELD_BACK = 10
-# Formats that tell what packages an image has, or are made by what these say.
-_LISTING = ("cosi", "baremetal-image", "iso", "pxe-dir", "pxe-tar")
 
 
 def used_keys(loaded: LoadedImage) -> list[str]:
@@ -52,21 +50,9 @@ def used_keys(loaded: LoadedImage) -> list[str]:
     return [f"os.packages.{key}" for key, used in _KEYS.items() if used(packages)]
 
 
-def refused(
-    loaded: LoadedImage, source: DiskSource, output_format: str | None = None
-) -> Iterator[Problem]:
-    """A problem for every key in use that cannot be honoured for an image of this kind.
-    output_format: in place of the file's, which its own rules judge.
-    """
+def refused(loaded: LoadedImage, source: DiskSource) -> Iterator[Problem]:
+    """A problem for every key in use that cannot be honoured for an image of this kind."""
     keys = used_keys(loaded)
-    if loaded.image.os.packages.remove_package_manager and output_format in _LISTING:
-        yield loaded.problem(
-            "os.packages.removePackageManager",
-            "image.packages-not-listed",
-            f"the format {output_format} is not made of an image without a database of packages",
-            why="it lists the packages of the image, or is customized by them",
-            fix="choose another format, or leave the package manager in",
-        )
     if source.family.packaging.kind is not PackageKind.RPM:
         known = [each.name for each in FAMILIES if each.packaging.kind is PackageKind.RPM]
         for key in keys:

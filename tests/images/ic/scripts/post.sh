@@ -1,0 +1,3 @@
+set -eu
+tree --version > /etc/fitted.d/tree
+echo "$1 $WHO" > /etc/fitted.d/script
