@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, run_dockyard
 
+from features import covers
+
 HARBOR = EXAMPLES.parent / "distros/harbor/distro.yaml"
 IMAGE = f"""
 name: layers
@@ -107,6 +109,7 @@ def inside(image: Path, script: str) -> str:
     return done.stdout
 
 
+@covers("storage.filesystems, btrfs subvolumes", file_system="btrfs")
 @build
 def test_it_is_kept_as_it_is_and_comes_out_as_it_went_in(layers: Path, tmp_path: Path) -> None:
     told = run_dockyard("inspect", layers, "--json").json
@@ -118,6 +121,7 @@ def test_it_is_kept_as_it_is_and_comes_out_as_it_went_in(layers: Path, tmp_path:
     assert one.read_bytes() == two.read_bytes()
 
 
+@covers("storage.filesystems, btrfs subvolumes", file_system="btrfs")
 @build
 @needs_kernel
 def test_what_a_system_did_with_its_subvolumes_is_kept(layers: Path, tmp_path: Path) -> None:

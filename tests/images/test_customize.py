@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from command_line import EXAMPLES, run_dockyard
 
+from features import covers
+
 MINIMAL = EXAMPLES / "minimal/image.yaml"
 CONFIG = """
 os:
@@ -50,6 +52,16 @@ def customize(config: Path, image: Path, out: Path, *words: str) -> dict[str, An
     return answer
 
 
+@covers(
+    "input.image, raw",
+    "os.hostname",
+    "os.groups",
+    "os.users",
+    "os.services",
+    "os.additionalFiles",
+    "scripts",
+    "os.imageHistory",
+)
 @pytest.mark.build
 def test_what_was_asked_for_changes_and_nothing_else(
     published: Path, tmp_path: Path, config: Path
@@ -80,6 +92,7 @@ def test_what_was_asked_for_changes_and_nothing_else(
     assert not again["changed"] and not again["placed"]
 
 
+@covers("input.image, qcow2")
 @pytest.mark.build
 def test_nothing_asked_for_keeps_all_that_the_image_has_whatever_it_comes_in(
     published: Path, tmp_path: Path
@@ -162,6 +175,9 @@ def test_all_mistakes_are_told_before_anything_is_copied(published: Path, tmp_pa
     assert "config.yaml:1:23" in done.stderr and done.stderr.count("error[") == 1
 
 
+@covers(
+    "input.image, raw", "os.hostname", "os.groups", "os.users", "os.services", "os.additionalFiles"
+)
 @pytest.mark.boot
 def test_a_customized_image_boots_and_every_setting_holds(
     published: Path, tmp_path: Path, config: Path
@@ -175,6 +191,13 @@ def test_a_customized_image_boots_and_every_setting_holds(
     assert {"hostname", "accounts.users", "disk.partitions", "files./etc/hello", "names"} <= asked
 
 
+@covers(
+    "input.image, vhd",
+    "input.image, vhdx",
+    "input.image, cosi",
+    "output.image.format, cosi",
+    "output.image.format, vhd and vhdx",
+)
 @pytest.mark.build
 @pytest.mark.parametrize("written", ["vhd", "vhd-fixed", "vhdx", "cosi", "baremetal-image"])
 def test_what_is_written_in_each_format_goes_in_again(

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, run_dockyard
 
+from features import covers
+
 sys.path.append(str(Path(__file__).parents[1] / "packages/oci"))
 from small_registry import registry
 
@@ -19,6 +21,7 @@ from dockyard.host.files import digest as digest_of
 BASE = EXAMPLES / "create/config.yaml"
 
 
+@covers("input.image.oci")
 @pytest.mark.build
 def test_an_image_of_a_registry_is_customized(published: Path, tmp_path: Path) -> None:
     base, local, out = (tmp_path / name for name in ("base.qcow2", "local.raw", "out.raw"))

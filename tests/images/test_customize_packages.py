@@ -15,6 +15,7 @@ from dockyard.packages.rpm.contents import (
     parse_relation,
 )
 from dockyard.packages.rpm.writer import write_package
+from features import covers
 
 pytestmark = pytest.mark.build
 
@@ -34,25 +35,27 @@ scripts:
 """
 
 
-def newer(directory: Path) -> Path:
-    """A directory with a newer package of an image's own, whose scriptlet runs in the tree."""
+def newer(directory: Path, version: str = "99", built: int = BUILT) -> Path:
+    """A directory with a newer package of an image's own, whose scriptlet runs in the tree. built:
+    when, in seconds.
+    """
     package = RpmPackage(
         name="hostname",
-        version="99",
+        version=version,
         release="1",
         summary="Another hostname",
         license="MIT",
         architecture="x86_64",
-        build_time=BUILT,
+        build_time=built,
         files=[
             PackagedFile(
                 "/usr/bin/hostname", stat.S_IFREG | 0o755, b"#!/bin/sh\necho new\n", mtime=BUILT
             )
         ],
-        provides=[parse_relation("hostname = 99-1")],
+        provides=[parse_relation(f"hostname = {version}-1")],
         scriptlets=[PackageScriptlet("post", script="echo $1 > /etc/hostname-updated\n")],
     )
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     with (directory / package.file_name).open("wb") as out:
         write_package(package, out)
     return directory
@@ -70,6 +73,7 @@ def base(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@covers("os.packages, install", "os.packages, remove", "os.packages, update")
 def test_packages_come_go_and_are_updated(base: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "config.yaml", tmp_path / "out.raw"
     config.write_text(CONFIG)
@@ -150,6 +154,24 @@ def test_a_plan_shows_the_change_and_a_lock_holds_it(base: Path, tmp_path: Path)
     assert "lock.stale" in done.stderr and "htop is asked for now" in done.stderr
 
 
+@covers("os.packages.snapshotTime")
+def test_what_is_later_than_the_time_is_not_seen(base: Path, tmp_path: Path) -> None:
+    config, out = tmp_path / "config.yaml", tmp_path / "out.raw"
+    config.write_text(
+        "previewFeatures: [package-snapshot-time]\n"
+        "os: {packages: {update: [hostname], snapshotTime: 2026-01-10}}\n"
+    )
+    packages = newer(newer(tmp_path / "r"), "100", BUILT + 30 * 86400)
+    files = ("--config-file", config, "--image-file", base, "--output-image-file", out)
+    given = (*files, "--rpm-source", packages, "--disable-base-image-rpm-repos")
+    run_dockyard("customize", *given, "--progress", "quiet")
+    assert names(out)["hostname"] == "99-1"
+    later = ("--package-snapshot-time", "2026-03-01", "--progress", "quiet")
+    run_dockyard("customize", *given, *later)
+    assert names(out)["hostname"] == "100-1"
+
+
+@covers("os.packages.removePackageManager")
 def test_an_image_without_its_package_manager_has_no_database(base: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "config.yaml", tmp_path / "out.raw"
     config.write_text(

@@ -12,6 +12,7 @@ from dockyard.disk.verity import root_hash
 from dockyard.formats.containers import Container, RawDisk
 from dockyard.inspection.disks import FoundDisk, partitions_of
 from dockyard.inspection.verity import FoundTree, find_trees
+from features import covers
 
 FILE = "os:\n  additionalFiles:\n    - {content: new, destination: %s}\n"
 ALL = "storage: {reinitializeVerity: all}\n"
@@ -59,6 +60,7 @@ def require_hash(image: Path, parameter: str, scratch: Path) -> None:
     assert told == {parameter: root_hash(scratch, tree.superblock).hex()}
 
 
+@covers("storage.verity, root", "storage.reinitializeVerity")
 @pytest.mark.build
 def test_a_checked_root_is_kept_or_hashed_anew_as_the_file_says(
     published: Path, tmp_path: Path
@@ -86,6 +88,12 @@ def test_a_checked_root_is_kept_or_hashed_anew_as_the_file_says(
     assert plain[0] == plain[1]
 
 
+@covers(
+    "storage.verity, usr",
+    "storage.verity, inline",
+    "storage.reinitializeVerity",
+    file_system="erofs",
+)
 @pytest.mark.build
 def test_an_inline_tree_of_usr_is_hashed_anew(published: Path, tmp_path: Path) -> None:
     image = base(tmp_path, "usr-inline")
@@ -158,6 +166,7 @@ def test_what_cannot_be_data_and_hashes_is_refused(published: Path, tmp_path: Pa
         assert not out.exists()
 
 
+@covers("storage.verity, root", "storage.reinitializeVerity")
 @pytest.mark.boot
 def test_a_plain_image_gets_a_checked_root_and_boots(published: Path, tmp_path: Path) -> None:
     base_image = plain(tmp_path)

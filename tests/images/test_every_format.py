@@ -11,6 +11,7 @@ import pytest
 from command_line import EXAMPLES, run_dockyard
 
 from cosi_schema import SCHEMA
+from features import covers
 
 MINIMAL = EXAMPLES / "minimal/image.yaml"
 # In this order each is made of the one before.
@@ -25,6 +26,7 @@ def convert(image: Path, out: Path, name: str, *words: str) -> dict[str, object]
     return told
 
 
+@covers("output.image.format, cosi", "output.image.format, vhd and vhdx")
 @pytest.mark.build
 def test_the_disk_is_the_same_after_every_format(published: Path, tmp_path: Path) -> None:
     image = tmp_path / "base.raw"

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from command_line import EXAMPLES, run_dockyard
 
+from features import covers
+
 WORDS = "os: {{uki: {{mode: {mode}}}, kernelCommandLine: {{extraCommandLine: [{word}]}}}}\n"
 # As Debian and Azure Linux up to 3 have it, in place of entries of the Boot Loader Specification.
 MENU = """
@@ -73,6 +75,7 @@ def require_booted(image: Path, config: Path, of: Path) -> None:
     assert [each["passed"] for each in checks if each["id"] == "kernel.words"] == [True]
 
 
+@covers("os.uki, create", "os.uki, modify", "os.uki, passthrough", "os.kernelCommandLine")
 @pytest.mark.boot
 def test_ukis_are_customized_in_each_mode_one_after_another(
     published: Path, tmp_path: Path
@@ -102,6 +105,7 @@ def test_ukis_are_customized_in_each_mode_one_after_another(
     require_booted(third, config, first)
 
 
+@covers("os.uki, create", loader="GRUB")
 @pytest.mark.boot
 def test_an_image_with_grub_gets_ukis_and_an_initrd(published: Path, tmp_path: Path) -> None:
     base = built("grub", tmp_path)
@@ -116,6 +120,7 @@ def test_an_image_with_grub_gets_ukis_and_an_initrd(published: Path, tmp_path: P
     require_booted(made, config, base)
 
 
+@covers("os.bootloader.resetType", "os.kernelCommandLine", loader="GRUB")
 @pytest.mark.boot
 def test_a_menu_of_grub_is_changed_and_made_anew(published: Path, tmp_path: Path) -> None:
     base = customized(written(tmp_path, "menu", MENU), built("grub", tmp_path))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, run_dockyard
 
+from features import covers
+
 MINIMAL = EXAMPLES / "minimal/image.yaml"
 QUIET = ("--progress", "quiet")
 
@@ -31,6 +33,7 @@ def words_of(image: Path) -> str:
     return str(line["commandLine"])
 
 
+@covers("iso", "input.image, iso", file_system="squashfs", loader="GRUB")
 @pytest.mark.build
 def test_a_live_image_is_the_same_twice_and_keeps_what_was_asked_for(
     published: Path, tmp_path: Path
@@ -55,6 +58,7 @@ def test_a_live_image_is_the_same_twice_and_keeps_what_was_asked_for(
     assert "live.no-disk-to-keep" in refused.stderr and "live.other-format" in refused.stderr
 
 
+@covers("iso", file_system="squashfs", loader="GRUB")
 @pytest.mark.boot
 @pytest.mark.parametrize("how", [(), ("--bus", "virtio"), ("--bios",)], ids=["cd", "stick", "bios"])
 def test_a_medium_boots(published: Path, tmp_path: Path, how: tuple[str, ...]) -> None:
@@ -67,6 +71,7 @@ def test_a_medium_boots(published: Path, tmp_path: Path, how: tuple[str, ...]) -
     }
 
 
+@covers("pxe", file_system="squashfs", loader="GRUB")
 @pytest.mark.boot
 def test_the_whole_system_boots_over_the_network(published: Path, tmp_path: Path) -> None:
     served = build(image_file(tmp_path, ""), "pxe-dir", tmp_path / "served")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, run_dockyard
 
+from features import covers
+
 MINIMAL = EXAMPLES / "minimal/image.yaml"
 CONFIG = """\
 storage:
@@ -54,6 +56,7 @@ def changed_files(one: Path, two: Path) -> set[str]:
     return {path for path in paths if not path.startswith(ABOUT_THE_DISK)}
 
 
+@covers("storage.disks", "storage.filesystems, swap")
 @pytest.mark.build
 def test_from_ext4_to_xfs_and_btrfs_and_back(published: Path, tmp_path: Path) -> None:
     first = tmp_path / "first.raw"
@@ -77,6 +80,7 @@ def test_from_ext4_to_xfs_and_btrfs_and_back(published: Path, tmp_path: Path) ->
     assert again.read_bytes() == ext4.read_bytes()
 
 
+@covers("storage.resetPartitionsUuidsType")
 @pytest.mark.build
 def test_all_ids_are_others_and_nothing_else_is(published: Path, tmp_path: Path) -> None:
     first, config, out = (tmp_path / name for name in ("first.raw", "config.yaml", "out.raw"))

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from command_line import CODE, EXAMPLES, ROOT, run_dockyard
 
+from features import covers
+
 IMAGE = EXAMPLES / "selinux/image.yaml"
 
 
+@covers("os.selinux", "output.selinuxPolicyPath")
 @pytest.mark.build
 def test_every_file_has_a_label_and_the_policy_is_taken_out(
     published: Path, tmp_path: Path
@@ -35,6 +38,7 @@ def test_every_file_has_a_label_and_the_policy_is_taken_out(
     assert "build.policy-place" in ran.stderr
 
 
+@covers("os.selinux")
 @pytest.mark.boot
 def test_an_administrator_logs_in_where_selinux_enforces(published: Path) -> None:
     run_dockyard("build", IMAGE, "--output-image-file", ROOT / "build" / "selinux.img")

@@ -16,6 +16,7 @@ from dockyard.filesystems.image import Region
 from dockyard.filesystems.vfat import read
 from dockyard.formats.containers import Container, RawDisk
 from dockyard.inspection.disks import partitions_of
+from features import covers
 
 ARTIFACTS = "output: {artifacts: {items: [ukis, shim, bootloader], path: ./out}}\n"
 # Runs a tool as `dockyard` does: in the namespace, which a test that boots is not in.
@@ -56,6 +57,7 @@ def signed(place: Path) -> list[Path]:
     return programs
 
 
+@covers("output.artifacts")
 @pytest.mark.boot
 def test_a_signed_image_boots_and_only_its_programs_changed(
     published: Path, tmp_path: Path
