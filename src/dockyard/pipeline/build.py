@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.engine.events import Listener, StepFinished, StepStarted, ignore, unfinished
+from dockyard.engine.events import Listener, ignore
 from dockyard.engine.holds import Hold
 from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import Position, Problem
-from dockyard.host import clock, namespace
+from dockyard.host import namespace
 from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
@@ -35,6 +36,7 @@ from dockyard.pipeline.output import (
 )
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.request import ImageRequest, read_request
+from dockyard.pipeline.telling import told
 
 if TYPE_CHECKING:
     from dockyard.keeping.prune import Pruned
@@ -281,14 +283,8 @@ def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener
     title = f"Write {target.name}, {request.output.format}"
 
     def write(out: Path) -> tuple[Path, ...]:
-        listener(StepStarted(identity, title, "it is not there as its parts make it"))
-        began = clock.monotonic()
-        try:
-            made = write_image(request, steps, store, out)
-        except BaseException as error:
-            listener(unfinished(error)(identity, title, clock.monotonic() - began))
-            raise
-        listener(StepFinished(identity, title, clock.monotonic() - began))
-        return made
+        reason = "it is not there as its parts make it"
+        work = partial(write_image, request, steps, store, out)
+        return told(listener, identity, title, reason, work)
 
     return place(write, identity, target, store)

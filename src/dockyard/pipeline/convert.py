@@ -10,37 +10,35 @@ gives the same bytes.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dockyard.engine.code import code_of
-from dockyard.engine.events import Listener, StepFinished, StepStarted, ignore, unfinished
+from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError, Problem, Severity
-from dockyard.formats import Part, supported
-from dockyard.formats import by_name as format_by_name
-from dockyard.formats.blocks import content_seed
+from dockyard.errors import Problem, Severity
+from dockyard.formats import Part
 from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
-from dockyard.formats.disk_format import DiskFormat, Wrapping
-from dockyard.host import clock, namespace, seal
-from dockyard.model.output import ImageFormat
+from dockyard.formats.disk_format import DiskFormat
+from dockyard.host import namespace, seal
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline.artefact import shaping_modules
 from dockyard.pipeline.output import is_placed, misnamed, place, require_placeable
+from dockyard.pipeline.rewritten import (
+    disk_format,
+    level_problems,
+    make_build_dir,
+    named_by,
+    scratch_directory,
+    wrap,
+)
+from dockyard.pipeline.telling import told
 from dockyard.pipeline.together import Together
 from dockyard.pipeline.untouched import require_untouched, stamp_of
 
 if TYPE_CHECKING:
-    from dockyard.formats.system import System
     from dockyard.tools.unpacked import ToolTrees
 
-# Seconds since 1970 for formats that note a time: the content of a disk has none.
-_EPOCH = 0
 # What the names of parts begin with: that of the file would make equal disks differ.
 _NAME = "disk"
 
@@ -82,16 +80,6 @@ class Converted:
     remarks: tuple[Problem, ...] = ()
 
 
-def disk_formats() -> tuple[str, ...]:
-    """The names of the formats that hold a disk, in the order of the reference."""
-    written = supported()
-    return tuple(
-        str(each)
-        for each in ImageFormat
-        if each in written and Part.DISK in format_by_name(each).needs
-    )
-
-
 def plan_conversion(
     image: Path, format_name: str, target: Path, store: Store, level: int | None = None
 ) -> PlannedConversion:
@@ -101,37 +89,13 @@ def plan_conversion(
     together = Together()
     image = image.absolute()
     container = together.get(lambda: container_of(image))
-    chosen = together.get(lambda: _disk_format(format_name))
-    if chosen is not None and level is not None and Part.SYSTEM not in chosen.needs:
-        together.extend([_no_level(format_name)])
+    what = f"a disk cannot be converted to {format_name}"
+    chosen = together.get(lambda: disk_format(format_name, "convert.format", what))
+    together.extend(level_problems(chosen, level, "convert.level"))
     placeable = together.get(lambda: require_placeable(target, [image], store))
     together.raise_any()
     assert container is not None and chosen is not None and placeable is not None
     return PlannedConversion(image, container, stamp_of(image), chosen, level, placeable)
-
-
-def _disk_format(name: str) -> DiskFormat:
-    if name in disk_formats():
-        chosen = format_by_name(name)
-        assert isinstance(chosen, DiskFormat)
-        return chosen
-    why = "it does not hold a disk" if name in supported() else ""
-    raise DockyardError(
-        Problem(
-            "convert.format",
-            f"a disk cannot be converted to {name}",
-            why=why,
-            fix=f"choose one of: {', '.join(disk_formats())}",
-        )
-    )
-
-
-def _no_level(format_name: str) -> Problem:
-    return Problem(
-        "convert.level",
-        f"--cosi-compression-level does nothing for the format {format_name}",
-        fix="leave it out, or choose the format cosi or baremetal-image",
-    )
 
 
 def convert(
@@ -144,8 +108,7 @@ def convert(
     """Do what was planned. build_dir: where a raw disk is put meanwhile; default: beside the image.
     Enters the namespace where programs are run. Raises DockyardError.
     """
-    if build_dir is not None:
-        _make(build_dir)
+    make_build_dir(build_dir)
     identity = _identity(planned)
     if is_placed(identity, planned.target, store):
         return Converted(planned.target, None, placed=False)
@@ -154,45 +117,28 @@ def convert(
     title = f"Convert {planned.image.name} to {planned.format.name}"
 
     def write(out: Path) -> tuple[Path, ...]:
-        listener(StepStarted(identity, title, "it is not there as the image makes it"))
-        began = clock.monotonic()
-        try:
-            with TemporaryDirectory(prefix=".convert-", dir=build_dir or out) as scratch:
-                made, *told = _write(planned, out, Path(scratch), tools)
-                done.extend(told)
-        except BaseException as error:
-            listener(unfinished(error)(identity, title, clock.monotonic() - began))
-            raise
-        listener(StepFinished(identity, title, clock.monotonic() - began))
-        return (made,)
+        def work() -> Path:
+            with scratch_directory(build_dir, out) as scratch:
+                made, *more = _write(planned, out, Path(scratch), tools)
+                done.extend(more)
+                return made
+
+        reason = "it is not there as the image makes it"
+        return (told(listener, identity, title, reason, work),)
 
     place(write, identity, planned.target, store)
     ((size, remarks),) = done
     return Converted(planned.target, size, placed=True, remarks=remarks)
 
 
-def _make(build_dir: Path) -> None:
-    try:
-        build_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror or str(error)
-        what = "the directory for the raw disk cannot be made"
-        fix = "choose another one with --build-dir"
-        raise DockyardError(Problem("convert.build-dir", what, str(build_dir), why, fix)) from error
-
-
 def _identity(planned: PlannedConversion) -> str:
-    """What names the new image, by all that it is made of."""
     shaped = {
         "image": seal.content_digest(planned.image),
         "size": planned.image.stat().st_size,
         "container": planned.container,
-        "format": planned.format.name,
         "level": planned.level,
-        "code": code_of(__name__, *shaping_modules(planned.format.name)),
     }
-    text = json.dumps(shaped, sort_keys=True)
-    return f"image-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+    return named_by(__name__, planned.format.name, shaped)
 
 
 def _tools(store: Store, origins: Origins) -> ToolTrees:
@@ -213,23 +159,11 @@ def _write(
     raw = raw_disk(planned.image, scratch, main)
     image = out / f"{_NAME}{planned.format.extension}"
 
-    def describe(disk: Path, size: int) -> System:
-        from dockyard.inspection.described import describe as describe_system
-
-        assert tools is not None
-        return describe_system(disk, size, scratch, tools)
-
     if planned.format.name == "raw" and raw.path != planned.image:
         raw.path.rename(image)
     else:
-        given = Wrapping(
-            name=_NAME,
-            seed=content_seed(raw.path, raw.size),
-            epoch=_EPOCH,
-            level=planned.level,
-            describe=describe,
-        )
-        planned.format.wrap(raw.path, raw.size, image, given, main)
+        chosen, level = planned.format, planned.level
+        wrap(chosen, raw.path, raw.size, image, _NAME, level, main, tools, scratch)
     require_untouched(planned.image, planned.stamp)
     return image, (raw.size, tuple(_lost(planned, raw)))
 

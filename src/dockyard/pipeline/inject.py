@@ -9,45 +9,43 @@ takes its place, whole, where no other place is named.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dockyard.config import LoadedInjectFiles, load_inject_files
-from dockyard.engine.code import code_of
-from dockyard.engine.events import Listener, StepFinished, StepStarted, ignore, unfinished
+from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.edit import EDITED, put_files
-from dockyard.formats import Part, supported
-from dockyard.formats import by_name as format_by_name
-from dockyard.formats.blocks import content_seed
 from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
-from dockyard.formats.disk_format import DiskFormat, Wrapping
-from dockyard.host import clock, namespace, seal
+from dockyard.formats.disk_format import DiskFormat
+from dockyard.host import namespace, seal
 from dockyard.host.files import copy_range, data_ranges
 from dockyard.host.files import digest as file_digest
 from dockyard.inspection.disks import FoundDisk, FoundPartition, partitions_of
 from dockyard.inspection.verity import find_trees
 from dockyard.model.filesystems import MountIdType
 from dockyard.model.image import InjectPartition
-from dockyard.model.output import ImageFormat
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline.artefact import shaping_modules
 from dockyard.pipeline.output import misnamed, place, require_placeable
+from dockyard.pipeline.rewritten import (
+    disk_format,
+    level_problems,
+    make_build_dir,
+    named_by,
+    scratch_directory,
+    wrap,
+)
+from dockyard.pipeline.telling import told
 from dockyard.pipeline.together import Together
 from dockyard.pipeline.untouched import require_untouched, stamp_of
 
 if TYPE_CHECKING:
-    from dockyard.formats.system import System
     from dockyard.tools.unpacked import ToolTrees
 
-_EPOCH = 0  # of formats that note a time: the content of a disk has none
 _PIECE = 1 << 20
 
 
@@ -88,11 +86,9 @@ def plan_injection(
     image = image.absolute()
     container = together.get(lambda: container_of(image))
     name = format_name or (str(container) if container else "raw")
-    chosen = together.get(lambda: _disk_format(name))
-    if chosen is not None and level is not None and Part.SYSTEM not in chosen.needs:
-        what = f"--cosi-compression-level does nothing for the format {name}"
-        fix = "leave it out, or choose the format cosi or baremetal-image"
-        together.extend([Problem("inject.level", what, fix=fix)])
+    what = f"an image with files injected cannot be written in the format {name}"
+    chosen = together.get(lambda: disk_format(name, "inject.format", what))
+    together.extend(level_problems(chosen, level, "inject.level"))
     if container is not None and container.is_raw and files is not None:
         together.get(lambda: _targets(files, partitions_of(image, _raw(image, container))))
     inputs = [config, *(files.source(item) for _, item in files.items)] if files else []
@@ -109,22 +105,6 @@ def _raw(image: Path, container: Container) -> RawDisk:
     return RawDisk(image, size - (512 if container is Container.VHD_FIXED else 0), container)
 
 
-def _disk_format(name: str) -> DiskFormat:
-    written = [each for each in map(str, ImageFormat) if each in supported()]
-    formats = [each for each in written if Part.DISK in format_by_name(each).needs]
-    if name in formats:
-        chosen = format_by_name(name)
-        assert isinstance(chosen, DiskFormat)
-        return chosen
-    raise DockyardError(
-        Problem(
-            "inject.format",
-            f"an image with files injected cannot be written in the format {name}",
-            fix=f"choose one with --output-image-format: {', '.join(formats)}",
-        )
-    )
-
-
 def inject(
     planned: PlannedInjection,
     store: Store,
@@ -137,8 +117,7 @@ def inject(
     """
     from dockyard.tools.trees import tools_tree
 
-    if build_dir is not None:
-        _make(build_dir)
+    make_build_dir(build_dir)
     identity = _identity(planned)
     namespace.enter()
     tools = tools_tree(store.root, origins=origins)
@@ -146,46 +125,29 @@ def inject(
     title = f"Inject {count} file{'' if count == 1 else 's'} into {planned.image.name}"
 
     def write(out: Path) -> tuple[Path, ...]:
-        listener(StepStarted(identity, title, "it is not there as the image and the files make it"))
-        began = clock.monotonic()
-        try:
-            with TemporaryDirectory(prefix=".inject-", dir=build_dir or out) as scratch:
-                made = _write(planned, out, Path(scratch), tools)
-        except BaseException as error:
-            listener(unfinished(error)(identity, title, clock.monotonic() - began))
-            raise
-        listener(StepFinished(identity, title, clock.monotonic() - began))
-        return (made,)
+        def work() -> Path:
+            with scratch_directory(build_dir, out) as scratch:
+                return _write(planned, out, Path(scratch), tools)
+
+        reason = "it is not there as the image and the files make it"
+        return (told(listener, identity, title, reason, work),)
 
     place(write, identity, planned.target, store)
 
 
-def _make(build_dir: Path) -> None:
-    try:
-        build_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror or str(error)
-        what = "the directory for the raw disk cannot be made"
-        fix = "choose another one with --build-dir"
-        raise DockyardError(Problem("inject.build-dir", what, str(build_dir), why, fix)) from error
-
-
 def _identity(planned: PlannedInjection) -> str:
-    """What names the new image, by all that it is made of."""
+    files = [
+        [str(partition.id_type), partition.id, item.destination,
+         file_digest(planned.files.source(item))]
+        for partition, item in planned.files.items
+    ]  # fmt: skip
     shaped = {
         "image": seal.content_digest(planned.image),
-        "files": [
-            [str(partition.id_type), partition.id, item.destination,
-             file_digest(planned.files.source(item))]
-            for partition, item in planned.files.items
-        ],
-        "format": planned.format.name,
+        "files": files,
         "level": planned.level,
         "name": planned.target.stem,
-        "code": code_of(__name__, *shaping_modules(planned.format.name)),
-    }  # fmt: skip
-    text = json.dumps(shaped, sort_keys=True)
-    return f"image-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+    }
+    return named_by(__name__, planned.format.name, shaped)
 
 
 def _write(planned: PlannedInjection, out: Path, scratch: Path, tools: ToolTrees) -> Path:
@@ -200,19 +162,8 @@ def _write(planned: PlannedInjection, out: Path, scratch: Path, tools: ToolTrees
         _edit(disk, partition, files, scratch, tools)
     image = out / f"{planned.target.stem}{planned.format.extension}"
 
-    def describe(disk: Path, size: int) -> System:
-        from dockyard.inspection.described import describe as describe_system
-
-        return describe_system(disk, size, scratch, tools)
-
-    given = Wrapping(
-        name=planned.target.stem,
-        seed=content_seed(disk, raw.size),
-        epoch=_EPOCH,
-        level=planned.level,
-        describe=describe,
-    )
-    planned.format.wrap(disk, raw.size, image, given, tools.main)
+    name, level, main = planned.target.stem, planned.level, tools.main
+    wrap(planned.format, disk, raw.size, image, name, level, main, tools, scratch)
     return image
 
 
