@@ -71,7 +71,8 @@ def changes(one: Path, two: Path) -> dict[str, set[str]]:
 def require_booted(image: Path, config: Path, of: Path) -> None:
     """The image runs with the words that its file added on the kernel command line."""
     given = ("--check", "--config-file", config, "--image-file", of)
-    checks = run_dockyard("boot", image, *given, "--json").json["checks"]
+    # The image may have been customized again since: other answers are others.
+    checks = run_dockyard("boot", image, *given, "--json", check=False).json["checks"]
     assert [each["passed"] for each in checks if each["id"] == "kernel.words"] == [True]
 
 
