@@ -60,6 +60,7 @@ def questions_for(
     from dockyard.engine.holds import hold_until_the_end
     from dockyard.engine.store import Store
     from dockyard.host import namespace
+    from dockyard.host.apart import apart
     from dockyard.packages.deb.sources import Origins
     from dockyard.pipeline.arguments.names import MANIFEST
     from dockyard.pipeline.artefact import needs_namespace, write_image
@@ -95,9 +96,14 @@ def questions_for(
             questions = questions_of(planned, kept, listener, every_file=every_file)
 
     def write(out: Path) -> Path:
-        if needs_namespace(steps):
+        def written() -> Path:
+            return write_image(request, steps, kept, out)[0]
+
+        def inside() -> Path:
             namespace.enter()
-        return write_image(request, steps, kept, out)[0]
+            return written()
+
+        return apart(inside) if needs_namespace(steps) else written()
 
     return Artefact(request.name, write, request.output.format, questions, request.source.tools)
 
