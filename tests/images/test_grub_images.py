@@ -78,7 +78,7 @@ def test_an_image_is_inspected_as_one_of_the_rpm_world(published: Path, tmp_path
     [
         ("xfs", "xfs"),
         pytest.param("btrfs", "ext4", marks=pytest.mark.long),
-        (None, "xfs"),
+        pytest.param(None, "xfs", marks=pytest.mark.long),
         pytest.param(None, "btrfs", marks=pytest.mark.long),
     ],
 )
