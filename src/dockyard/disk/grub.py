@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dockyard.disk.boot_entries import Fields
+from dockyard.disk.boot_entries import entry_text as text_of
 from dockyard.disk.layout import DiskLayout, PartitionLayout
 from dockyard.model.filesystems import FileSystemType
 
@@ -81,14 +83,15 @@ def menu_text(place: BootPlace, modules: tuple[str, ...]) -> str:
 
 def entry_text(place: BootPlace, title: str, kernel: str, command_line: str) -> str:
     """The entry of a kernel. title: of the system. kernel: its release."""
-    lines = [
-        f"title {title} ({kernel})",
-        f"version {kernel}",
-        f"linux {place.path}/{kernel_name(kernel)}",
-        f"initrd {place.path}/{initrd_name(kernel)}",
-        f"options {command_line}",
-    ]
-    return "".join(f"{line}\n" for line in lines)
+    return text_of(
+        Fields(
+            title=f"{title} ({kernel})",
+            version=kernel,
+            kernel=f"{place.path}/{kernel_name(kernel)}",
+            initrds=(f"{place.path}/{initrd_name(kernel)}",),
+            options=command_line,
+        )
+    )
 
 
 def kernel_name(kernel: str) -> str:
