@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from dockyard.archive import Archive, Entry, Kind
 from dockyard.config import parse_image
 from dockyard.disk import grub
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 from dockyard.inspection.boot import boot_of
+from dockyard.inspection.tree import Mounted, Tree
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import DEBIAN, HARBOR
 from dockyard.pipeline.grub_problems import grub_problems
@@ -92,17 +94,9 @@ def test_an_entry_is_what_inspection_reads() -> None:
     text = grub.entry_text(PLACE, "Harbor Linux 1", "6.12.1", "root=UUID=x rw")
     path = f"{grub.ENTRIES}/{grub.entry_name('harbor', '6.12.1')}"
 
-    class Root:
-        def names(self, place: str) -> list[str]:
-            return [path.rpartition("/")[2]] if place == grub.ENTRIES else []
-
-        def text(self, place: str) -> str | None:
-            return text if place == path else None
-
-        def entry(self, place: str) -> None:
-            return None
-
-    (entry,) = boot_of(Root(), None).entries  # type: ignore[arg-type]
+    at = path.lstrip("/").encode()
+    archive = Archive.from_entries([Entry(at, Kind.FILE, 0o644)], {at: text.encode()})
+    (entry,) = boot_of(Tree([Mounted(b"", archive)]), None).entries
     assert (entry.kind, entry.kernel, entry.command_line) == ("bls", "6.12.1", "root=UUID=x rw")
     assert "linux /boot/vmlinuz-6.12.1\ninitrd /boot/initramfs-6.12.1.img\n" in text
 

@@ -20,12 +20,12 @@ from dockyard.disk.grub_settings import MORE_SETTINGS, SETTINGS
 from dockyard.disk.pe import Program
 from dockyard.disk.uki import ADDON, COMMAND_LINE, addon_folder
 from dockyard.errors import DockyardError
-from dockyard.model.family import ESP_MOUNT
+from dockyard.model import family
 
 MODULES = "/usr/lib/modules"
 KERNEL_COMMAND_LINE = "/etc/kernel/cmdline"  # from which kernel-install(8) makes entries and UKIs
-ESPS = (ESP_MOUNT, "/efi", "/boot")
-MENUS = ("/boot/grub2", "/boot/grub")
+ESPS = (family.ESP_MOUNT, "/efi", "/boot")
+MENUS = tuple(path.rpartition("/")[0] for path in family.MENUS)
 ENTRIES = "loader/entries"
 UKIS = "EFI/Linux"
 KERNELS = (f"{MODULES}/{{0}}/vmlinuz", "/boot/vmlinuz-{0}", f"{MODULES}/{{0}}/Image")
@@ -116,9 +116,14 @@ def boot_files(tree: Reader) -> BootFiles:
         environments=environments,
         ukis=ukis,
         settings=tuple(path for path in paths if tree.content(path) is not None),
-        kernels=tuple(n for n in tree.names(MODULES) if tree.names(f"{MODULES}/{n}")),
+        kernels=kernels_in(tree),
         command_lines=tuple(_lines(tree, kind, read, entries, environments, ukis)),
     )
+
+
+def kernels_in(tree: Reader) -> tuple[str, ...]:
+    """The releases of kernels that have modules."""
+    return tuple(name for name in tree.names(MODULES) if tree.names(f"{MODULES}/{name}"))
 
 
 def _named(tree: Reader, at: str, name: str) -> str | None:
@@ -156,21 +161,22 @@ def _ukis(tree: Reader, esp: str) -> Iterator[FoundUki]:
         if program is not None and program.exact(".linux") is not None:
             yield FoundUki(
                 path,
-                _text(program, ".uname"),
-                _text(program, COMMAND_LINE),
-                tuple(_addons(tree, path)),
+                section_text(program, ".uname"),
+                section_text(program, COMMAND_LINE),
+                tuple(addons(tree, path)),
                 program.is_signed,
                 _stub(program),
             )
 
 
-def _addons(tree: Reader, uki: str) -> Iterator[tuple[str, str]]:
+def addons(tree: Reader, uki: str) -> Iterator[tuple[str, str]]:
+    """The paths of the addons of a UKI that have words, and those. uki: its path."""
     folder = addon_folder(uki)
     for name in tree.names(folder):
         content = tree.content(f"{folder}/{name}") if name.lower().endswith(ADDON) else None
         program = None if content is None else _program(content, name)
         if program is not None and program.exact(COMMAND_LINE) is not None:
-            yield f"{folder}/{name}", _text(program, COMMAND_LINE)
+            yield f"{folder}/{name}", section_text(program, COMMAND_LINE)
 
 
 def _program(content: bytes, name: str) -> Program | None:
@@ -180,7 +186,8 @@ def _program(content: bytes, name: str) -> Program | None:
         return None
 
 
-def _text(program: Program, section: str) -> str:
+def section_text(program: Program, section: str) -> str:
+    """The text in a section; empty where there is none."""
     return (program.exact(section) or b"").decode(errors="replace").strip("\0 \n")
 
 

@@ -12,21 +12,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dockyard.disk.boot_files import joined
+from dockyard.disk.boot_entries import fields_of
+from dockyard.disk.boot_files import (
+    ENTRIES,
+    ESPS,
+    MENUS,
+    UKIS,
+    addons,
+    joined,
+    kernels_in,
+    section_text,
+)
 from dockyard.disk.grub_environment import variables_of
 from dockyard.disk.grub_menu import read_menu
 from dockyard.disk.pe import Program
-from dockyard.disk.uki import ADDON, addon_folder
+from dockyard.disk.uki import COMMAND_LINE
 from dockyard.errors import DockyardError
 from dockyard.inspection.tree import Tree
-from dockyard.model.family import ESP_MOUNT, FAMILIES
+from dockyard.model import family
 
-_ESPS = (ESP_MOUNT, "/efi", "/boot")
-_GRUB_FILES = tuple(dict.fromkeys(each.grub for each in FAMILIES if each.grub))
-_BLS = ("/boot/loader/entries", f"{ESP_MOUNT}/loader/entries", "/efi/loader/entries")
-_UKIS = ("EFI/Linux",)
-_MODULES = "/usr/lib/modules"
-_LARGEST_UKI = 1 << 30
 _LARGEST_LOADER = 64 << 20
 # Sections that tell of a boot loader: GRUB's modules, systemd-boot's name, shim's line of SBAT.
 _MARKS = (("mods", "grub"), (".sdmagic", "systemd-boot"), (".sbat", "shim"))
@@ -60,9 +64,8 @@ class Boot:
 
 def boot_of(tree: Tree, esp: Tree | None) -> Boot:
     """How a system boots. esp: the EFI system partition, mounted or not."""
-    kernels = tuple(name for name in tree.names(_MODULES) if tree.names(f"{_MODULES}/{name}"))
     entries = [*_ukis(tree, esp), *_bls(tree, esp), *_grub(tree)]
-    return Boot(tuple(dict.fromkeys(_loaders(tree, esp))), kernels, tuple(entries))
+    return Boot(tuple(dict.fromkeys(_loaders(tree, esp))), kernels_in(tree), tuple(entries))
 
 
 def _partition(tree: Tree, esp: Tree | None) -> Iterator[tuple[Tree, str]]:
@@ -70,7 +73,7 @@ def _partition(tree: Tree, esp: Tree | None) -> Iterator[tuple[Tree, str]]:
     if esp is not None:
         yield esp, ""
         return
-    for place in _ESPS:
+    for place in ESPS:
         if tree.entry(f"{place}/EFI"):
             yield tree, place
 
@@ -79,13 +82,12 @@ def _loaders(tree: Tree, esp: Tree | None) -> Iterator[str]:
     """The names of the boot loaders: by their folders, and what firmware starts by default by what
     it is, as it has no other name than BOOTX64.EFI.
     """
-    found = [*_installed_loaders(tree, esp)]
+    yield from _installed_loaders(tree, esp)
     for where, place in _partition(tree, esp):
         for name in where.names(f"{place}/EFI/BOOT"):
             data = where.whole(f"{place}/EFI/BOOT/{name}", _LARGEST_LOADER)
             if name.lower().startswith("boot") and data is not None:
-                found += _recognised(data, name)
-    yield from dict.fromkeys(found)
+                yield from _recognised(data, name)
 
 
 def _recognised(data: bytes, name: str) -> Iterator[str]:
@@ -112,53 +114,36 @@ def _installed_loaders(tree: Tree, esp: Tree | None) -> Iterator[str]:
                 yield "shim"
             if any(each.startswith("grub") and each.endswith(".efi") for each in programs):
                 yield "grub"
-    if any(tree.entry(f"{path.rpartition('/')[0]}/i386-pc") for path in _GRUB_FILES):
+    if any(tree.entry(f"{at}/i386-pc") for at in MENUS):
         yield "grub for BIOS"
 
 
 def _ukis(tree: Tree, esp: Tree | None) -> Iterator[BootEntry]:
     for where, place in _partition(tree, esp):
-        for folder in _UKIS:
-            at = f"{place}/{folder}"
-            for name in where.names(at):
-                if name.lower().endswith(".efi"):
-                    data = where.whole(f"{at}/{name}", _LARGEST_UKI)
-                    if data is not None:
-                        yield _uki(where, f"{at}/{name}", data)
+        for name in where.names(f"{place}/{UKIS}"):
+            path = f"{place}/{UKIS}/{name}"
+            content = where.content(path) if name.lower().endswith(".efi") else None
+            if content is not None:
+                yield _uki(where, path, content)
 
 
-def _uki(where: Tree, path: str, data: bytes) -> BootEntry:
+def _uki(where: Tree, path: str, content: bytes) -> BootEntry:
     name = path.rpartition("/")[2]
     try:
-        program = Program(data, name)
+        program = Program(content, name)
     except DockyardError:
         return BootEntry("uki", name, path, "", "")
-    parts = {each: _section(program, each) for each in (".osrel", ".uname", ".cmdline")}
-    release = variables(parts[".osrel"])
-    title = release.get("PRETTY_NAME") or name
-    added = [addon for addon in _addons(where, path) if addon]
-    line = " ".join([*([parts[".cmdline"]] if parts[".cmdline"] else []), *added])
-    return BootEntry("uki", title, path, parts[".uname"], line)
-
-
-def _addons(where: Tree, uki: str) -> Iterator[str]:
-    """The words that addons put behind the command line of a UKI (systemd-stub(7))."""
-    for name in where.names(addon_folder(uki)):
-        path = f"{addon_folder(uki)}/{name}"
-        data = where.whole(path, _LARGEST_UKI) if name.lower().endswith(ADDON) else None
-        if data is not None:
-            with suppress(DockyardError):
-                yield _section(Program(data, name), ".cmdline")
-
-
-def _section(program: Program, name: str) -> str:
-    return (program.content(name) or b"").decode(errors="replace").strip("\0 \n")
+    title = variables(section_text(program, ".osrel")).get("PRETTY_NAME") or name
+    words = [section_text(program, COMMAND_LINE), *(added for _, added in addons(where, path))]
+    line = " ".join(each for each in words if each)
+    return BootEntry("uki", title, path, section_text(program, ".uname"), line)
 
 
 def _bls(tree: Tree, esp: Tree | None) -> Iterator[BootEntry]:
     environment = _grub_environment(tree)
-    places = [(tree, place) for place in _BLS]
-    places += [(esp, "/loader/entries")] if esp is not None else []
+    # What is in /boot is shown before what is on the partition for it.
+    places = [(tree, f"{at}/{ENTRIES}") for at in reversed(ESPS)]
+    places += [(esp, f"/{ENTRIES}")] if esp is not None else []
     seen = set()
     for where, place in places:
         for name in where.names(place):
@@ -166,27 +151,16 @@ def _bls(tree: Tree, esp: Tree | None) -> Iterator[BootEntry]:
             if text is None or name in seen:
                 continue
             seen.add(name)
-            fields = _fields(text)
-            options = _expanded(fields.get("options", ""), environment)
-            kernel = fields.get("version") or fields.get("linux") or fields.get("efi", "")
-            yield BootEntry("bls", fields.get("title", name), f"{place}/{name}", kernel, options)
-
-
-def _fields(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        key, _, value = line.strip().partition(" ")
-        if not key or key.startswith("#"):
-            continue
-        value = value.strip()
-        found[key] = f"{found[key]} {value}" if key == "options" and key in found else value
-    return found
+            fields = fields_of(text)
+            kernel = fields.version or fields.kernel
+            options = _expanded(fields.options, environment)
+            yield BootEntry("bls", fields.title or name, f"{place}/{name}", kernel, options)
 
 
 def _grub_environment(tree: Tree) -> dict[str, str]:
     """The variables of GRUB's environment block, which entries name as `$kernelopts`."""
-    for path in _GRUB_FILES:
-        text = tree.text(f"{path.rpartition('/')[0]}/grubenv")
+    for at in MENUS:
+        text = tree.text(f"{at}/grubenv")
         if text is not None:
             return variables_of(text)
     return {}
@@ -199,7 +173,7 @@ def _expanded(options: str, environment: Mapping[str, str]) -> str:
 
 
 def _grub(tree: Tree) -> Iterator[BootEntry]:
-    for path in _GRUB_FILES:
+    for path in family.MENUS:
         with suppress(DockyardError):
             for entry in read_menu(tree.text(path) or "", path).entries:
                 yield BootEntry("grub", entry.title, path, entry.kernel, joined(entry.words))

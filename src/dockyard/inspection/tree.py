@@ -10,6 +10,7 @@ from dockyard.archive import Archive, Entry, Kind
 
 _MOST_LINKS = 40
 _MOST_TEXT = 16 << 20
+_MOST_CONTENT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class Tree:
         archive, at, _ = found
         with archive.open(at) as data:
             return data.read(length)
+
+    def content(self, path: str) -> bytes | None:
+        """The content of a regular file of up to 1 GiB; None where there is none."""
+        return self.whole(path, _MOST_CONTENT)
 
     def text(self, path: str) -> str | None:
         """The content of a regular file of up to 16 MiB as text; None where there is none."""

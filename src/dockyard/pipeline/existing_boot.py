@@ -12,7 +12,6 @@ from dockyard.errors import DockyardError
 if TYPE_CHECKING:
     from dockyard.inspection.tree import Tree
 
-_LARGEST = 1 << 30
 _OTHERS = {
     "/boot/grub/menu.lst": "GRUB 0.97",
     "/boot/grub/grub.conf": "GRUB 0.97",
@@ -70,7 +69,7 @@ def of_facts(facts: Mapping[str, Any]) -> ExistingBoot:
 def read_boot(tree: Tree) -> ExistingBoot:
     """How a system boots, read of its tree."""
     try:
-        found = boot_files(_OfInspection(tree))
+        found = boot_files(tree)
     except DockyardError as error:
         problem = error.problems[0]
         return ExistingBoot(why=f"{problem.what} ({problem.where})")
@@ -98,16 +97,3 @@ def _unknown(found: BootFiles, tree: Tree) -> str:
     if not found.esp:
         return "neither a grub.cfg nor a mounted EFI system partition was found in it"
     return f"{found.esp} has neither UKIs, nor boot entries, nor a grub.cfg"
-
-
-class _OfInspection:
-    """A tree of inspection, to be read from."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-
-    def names(self, directory: str) -> tuple[str, ...]:
-        return self._tree.names(directory)
-
-    def content(self, path: str) -> bytes | None:
-        return self._tree.whole(path, _LARGEST)

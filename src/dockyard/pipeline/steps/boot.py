@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.disk import efi, esp, uki
+from dockyard.disk.boot_files import MODULES, kernels_in
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
 from dockyard.initrd.build import build_initrd
@@ -15,12 +16,11 @@ from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
 from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD, KERNEL, TOOLS
 from dockyard.pipeline.found import found_words
 from dockyard.pipeline.stack import merged_tree, scratch_tree
+from dockyard.pipeline.steps.boot_tree import BootTree
 from dockyard.tools.unpacked import trees_in
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
-
-MODULES = "/usr/lib/modules"
 
 
 def make_initrd(work: Work, wanted: MakeInitrd) -> None:
@@ -65,7 +65,7 @@ def kernel_version(tree: Path) -> str:
     several.
     """
     with InRoot(tree) as inside:
-        found = [name for name in inside.names(MODULES) if inside.names(f"{MODULES}/{name}")]
+        found = kernels_in(BootTree(tree, inside))
     if len(found) == 1:
         return found[0]
     if found:
