@@ -13,7 +13,9 @@ from dockyard.disk.partition_types import NOT_BY_TYPE, type_guid
 from dockyard.filesystems.image import Region
 from dockyard.filesystems.probe import Content
 from dockyard.inspection.disks import FoundPartition
+from dockyard.inspection.mount_points import in_the_way, put_together
 from dockyard.inspection.systems import mounts_of
+from dockyard.inspection.tree import Mounted, Tree
 from dockyard.model.architecture import Architecture
 from dockyard.model.storage import PartitionType
 
@@ -66,3 +68,54 @@ def test_a_type_mounts_nothing_over_files_nor_where_the_table_forbids_it() -> No
     home, kept = partition(2, PartitionType.HOME), partition(3, PartitionType.SRV, NOT_BY_TYPE)
     assert mounts({"home/anna/file": "x"}, home, kept) == {}
     assert mounts({}, home, partition(3, PartitionType.HOME)) == {2: "/home"}
+
+
+HOSTILE = Tree(
+    [
+        Mounted(
+            b"",
+            Archive.from_entries(
+                [
+                    Entry(b"boot", Kind.DIRECTORY, 0o755),
+                    Entry(b"out", Kind.SYMLINK, target=b"/tmp"),
+                    Entry(b"srv/up", Kind.SYMLINK, target=b".."),
+                    Entry(b"etc/fstab", Kind.FILE),
+                ]
+            ),
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize("at", ["/boot", "/srv", "/etc", "/data", "/srv/data"])
+def test_a_directory_takes_a_mount_and_the_last_one_may_be_missing(at: str) -> None:
+    assert in_the_way(HOSTILE, at) == ""
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ("/out", "/out is a symbolic link"),
+        ("/out/x", "/out is a symbolic link"),
+        ("/srv/up/tmp", "/srv/up is a symbolic link"),
+        ("/etc/fstab", "/etc/fstab is not a directory"),
+        ("/data/deep", "/data is not a directory"),
+        *((at, "a mount point has no empty name, and neither . nor .. in its path")
+          for at in ("/../tmp", "/boot/..", "/boot/../../tmp", "/./boot", "//tmp", "/boot//x",
+                     "relative")),
+    ],
+)  # fmt: skip
+def test_nothing_is_mounted_where_a_path_leads_elsewhere(at: str, why: str) -> None:
+    assert in_the_way(HOSTILE, at) == why
+
+
+def test_what_has_no_place_is_left_out_and_told() -> None:
+    root = Archive.from_entries([Entry(b"a", Kind.DIRECTORY, 0o755)])
+    linked = Archive.from_entries([Entry(b"b", Kind.SYMLINK, target=b"/tmp")])
+    wanted = [("/a/b/c", 3, root), ("/", 1, root), ("/a", 2, linked), ("/a", 4, root)]
+    trees, misplaced = put_together(wanted)
+    assert [each.at for each in trees] == [b"", b"a"]
+    assert {each: problem.why for each, problem in misplaced.items()} == {
+        (3, "/a/b/c"): "it is to be mounted at /a/b/c, and /a/b is a symbolic link",
+        (4, "/a"): "it is to be mounted at /a, and another file system is mounted there",
+    }

@@ -32,13 +32,15 @@ def unpack(
     """Fill an empty directory. reverse: make the names of each directory in reverse order. whole:
     which files have no holes, zeros or not.
 
-    Raises DockyardError with the path that could not be made.
+    Raises DockyardError with the path that could not be made, or that would be outside.
     """
     root = os.fsencode(into)
     made: dict[bytes, bytes] = {}
+    directories: set[bytes] = set()
     indices = _reversed(archive) if reverse else range(len(archive))
     for index in indices:
         entry = archive.entries[index]
+        _require_inside(entry, directories)
         path = root + b"/" + entry.path if entry.path else root
         try:
             leader = entry.target if entry.kind is Kind.HARDLINK else entry.path
@@ -60,6 +62,23 @@ def unpack(
                 dress(entry, root + b"/" + entry.path if entry.path else root)
             except OSError as error:
                 raise DockyardError(not_made(entry, error)) from error
+
+
+def _require_inside(entry: Entry, directories: set[bytes]) -> None:
+    """Raise DockyardError for a name that is in none of the directories made so far: what is above
+    it may be a link that leads out of the tree. Notes a directory.
+    """
+    if entry.path and (entry.parent not in directories or entry.name in (b"", b".", b"..")):
+        raise DockyardError(
+            Problem(
+                "archive.not-unpacked",
+                "a file of the image could not be made",
+                path_text(entry.path),
+                "it is in no directory of the image",
+            )
+        )
+    if entry.kind is Kind.DIRECTORY:
+        directories.add(entry.path)
 
 
 def _reversed(archive: Archive) -> Iterator[int]:

@@ -17,6 +17,7 @@ from dockyard.disk.partition_types import ESP, NOT_BY_TYPE, name_of
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.filesystems import by_name
 from dockyard.inspection.disks import FoundDisk, FoundPartition
+from dockyard.inspection.mount_points import put_together
 from dockyard.inspection.subvolumes import (
     FoundSubvolume,
     candidates,
@@ -49,7 +50,7 @@ class FoundSystem:
     """tree: the system's. archives: what each file system holds, by the number of its partition.
     mounts: where each is mounted, by number, the root's too. volumes: the subvolumes of btrfs that
     has any, and is mounted, by number. esp: the EFI system partition. remarks: file systems that
-    could not be read.
+    could not be read, or have no place in the tree.
     """
 
     tree: Tree
@@ -84,18 +85,19 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
     mounts = {root: "/", **mounts_of(disk.partitions, archives, root)}
     fstab = Tree([Mounted(b"", archives[root])]).text("/etc/fstab") or ""
     volumes = dict(_volumes(readable, fstab, mounts, root, inside))
-    trees = [
-        Mounted(_inside(at), archives[number])
-        for number, at in mounts.items()
-        if number not in volumes
-    ]
+    wanted = [(at, each, archives[each]) for each, at in mounts.items() if each not in volumes]
     for partition in readable:
         for one in volumes.get(partition.number, ()):
             if one.mount:
                 read = read_subvolume(partition, one.known.number)
-                trees += [Mounted(_inside(at), read) for at in (one.mount, *one.also)]
+                wanted += [(at, partition.number, read) for at in (one.mount, *one.also)]
+    trees, misplaced = put_together(wanted)
+    remarks += misplaced.values()
     for number, found in volumes.items():
         mounts[number] = min((one.mount for one in found if one.mount), key=len)
+    for number, at in misplaced:
+        if mounts.get(number) == at:
+            del mounts[number]
     esp = next((p.number for p in disk.partitions if p.entry.type_guid == ESP), None)
     return FoundSystem(Tree(trees), archives, mounts, volumes, esp, tuple(remarks))
 
@@ -174,10 +176,6 @@ def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> 
     assert partition.content is not None
     module = by_name(partition.content.module)
     return module.read(partition.region, tools.named(module.needs), scratch)
-
-
-def _inside(at: str) -> bytes:
-    return at.strip("/").encode(errors="surrogateescape")
 
 
 def _root(partitions: Sequence[FoundPartition], archives: Mapping[int, Archive]) -> int | None:
