@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dockyard import archive
+from dockyard.archive import Kind
 from dockyard.disk.boot_files import BootKind, boot_files
 from dockyard.disk.command_words import CommandLineChange
 from dockyard.disk.grub import BootPlace
@@ -30,8 +32,8 @@ from dockyard.pipeline.arguments.boot import (
     TakeBootParts,
 )
 from dockyard.pipeline.arguments.image import Found
-from dockyard.pipeline.arguments.names import INITRD, TOOLS, TREE, UPPER
-from dockyard.pipeline.stack import merged_tree
+from dockyard.pipeline.arguments.names import INDEX, INITRD, TOOLS, TREE, UPPER
+from dockyard.pipeline.stack import merged_archive, merged_tree
 from dockyard.pipeline.steps.boot_entries import change_entries
 from dockyard.pipeline.steps.boot_parts import LINES, take_boot_parts
 from dockyard.pipeline.steps.boot_settings import prepare_boot
@@ -195,6 +197,24 @@ def test_every_entry_of_every_kind_is_changed(trees: Made, kind: BootKind) -> No
     assert lines == ("root=UUID=bbbb-2 ro selinux=1 hash=00ff",) * 2
     if kind.by_grub:
         assert here.found("boot/efi/EFI/a/grub.cfg") == FIRST.replace("aaaa-1", "bbbb-2")
+
+
+def test_other_names_of_a_changed_file_keep_what_it_held(trees: Made) -> None:
+    here = trees(GRUB_MENU)
+    root = here.place / "input" / TREE
+    changing = ("etc/default/grub", "boot/grub2/grub.cfg")
+    for path in changing:
+        for name in ("one", "two"):
+            (root / f"{path}.{name}").hardlink_to(root / path)
+    archive.save(archive.scan(root, epoch=1), here.place / "input" / INDEX)
+    changed(here, BootWork.EDIT)
+    merged = merged_archive(Work(here.place, here.results, here.place), here.below, 1000)
+    for path in changing:
+        kept = [f"{path}.{name}".encode() for name in ("one", "two")]
+        entries = [merged.find(name) for name in kept]
+        assert [each and each.kind for each in entries] == [Kind.FILE, Kind.HARDLINK]
+        assert entries[1] and entries[1].target == kept[0]
+        assert merged.read(kept[0]).decode() == GRUB_MENU[path] != here.found(path)
 
 
 def test_settings_of_a_running_machine_agree_but_for_what_is_found_later(trees: Made) -> None:

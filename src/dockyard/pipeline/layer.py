@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,17 @@ def make_layer(
     settle(work.out / UPPER)
     refuse_sockets(work.out / UPPER)
     # Programs that read the tree, such as dracut, see the times that the archive will have.
+    clamp_times(work.out / UPPER, epoch)
+
+
+@contextmanager
+def whole_files(work: Work, below: Sequence[str], epoch: int) -> Iterator[Path]:
+    """The tree, in which the block removes files, and gives new ones their places: that becomes
+    `upper/`. Into a file that is there nothing is written, so that one of several names parts from
+    the others, as it does where such a file is replaced on a machine.
+    """
+    with writable_tree(work, below) as at:
+        yield at
     clamp_times(work.out / UPPER, epoch)
 
 

@@ -18,10 +18,9 @@ from dockyard.disk.grub_settings import SETTINGS
 from dockyard.filesystems.kernels import version as version_number
 from dockyard.host.in_root import InRoot
 from dockyard.inspection.boot import variables
-from dockyard.install.finish import clamp_times
 from dockyard.pipeline.arguments.boot import BootWork, ChangeEntries
-from dockyard.pipeline.arguments.names import COMMAND_LINE, UPPER
-from dockyard.pipeline.stack import writable_tree
+from dockyard.pipeline.arguments.names import COMMAND_LINE
+from dockyard.pipeline.layer import whole_files
 from dockyard.pipeline.steps.boot_lines import (
     command_lines_of,
     complete,
@@ -43,7 +42,7 @@ def change_entries(work: Work, wanted: ChangeEntries) -> None:
              for name, each in wanted.found.items()]  # fmt: skip
     change = wanted.change.filled(found)
     (work.out / COMMAND_LINE).write_text("".join(f"{word}\n" for word in change.added))
-    with writable_tree(work, wanted.below) as at, InRoot(at) as inside:
+    with whole_files(work, wanted.below, wanted.epoch) as at, InRoot(at) as inside:
         tree = BootTree(at, inside)
         files = boot_files(tree)
         match wanted.work:
@@ -61,7 +60,6 @@ def change_entries(work: Work, wanted: ChangeEntries) -> None:
                 guard_ukis(tree, files)
             case _:
                 guard_ukis(tree, files)
-    clamp_times(work.out / UPPER, wanted.epoch)
 
 
 def _lines_of_ukis(work: Work, change: CommandLineChange, wanted: ChangeEntries) -> dict[str, str]:

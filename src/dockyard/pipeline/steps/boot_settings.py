@@ -20,10 +20,9 @@ from dockyard.disk.boot_files import (
 from dockyard.disk.command_words import CommandLineChange, name_of, words_of
 from dockyard.disk.grub_settings import changed_settings, names_in
 from dockyard.host.in_root import InRoot
-from dockyard.install.finish import clamp_times
 from dockyard.pipeline.arguments.boot import BootWork, PrepareBoot
-from dockyard.pipeline.arguments.names import INITRD, KERNEL, UPPER
-from dockyard.pipeline.stack import writable_tree
+from dockyard.pipeline.arguments.names import INITRD, KERNEL
+from dockyard.pipeline.layer import whole_files
 from dockyard.pipeline.steps.boot_tree import BootTree
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ _DEBIAN = "/etc/initramfs-tools"
 def prepare_boot(work: Work, wanted: PrepareBoot) -> None:
     """Fills `upper/`, the layer."""
     parts = work.result(wanted.parts) if wanted.parts else None
-    with writable_tree(work, wanted.below) as at, InRoot(at) as inside:
+    with whole_files(work, wanted.below, wanted.epoch) as at, InRoot(at) as inside:
         tree = BootTree(at, inside)
         files = boot_files(tree)
         if wanted.change or wanted.fresh:
@@ -48,7 +47,6 @@ def prepare_boot(work: Work, wanted: PrepareBoot) -> None:
                 _clear(tree, files)
         elif parts is not None:
             _place(tree, files, parts)
-    clamp_times(work.out / UPPER, wanted.epoch)
 
 
 def _change_settings(tree: BootTree, files: BootFiles, wanted: PrepareBoot) -> None:

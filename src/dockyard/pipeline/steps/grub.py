@@ -8,11 +8,10 @@ from dockyard.disk import efi, grub
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
 from dockyard.inspection.boot import variables
-from dockyard.install.finish import clamp_times
 from dockyard.pipeline.arguments.image import WriteGrub
-from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD, UPPER
+from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD
 from dockyard.pipeline.found import found_words
-from dockyard.pipeline.stack import writable_tree
+from dockyard.pipeline.layer import whole_files
 from dockyard.pipeline.steps.boot import kernel_version, os_release
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def write_grub(work: Work, wanted: WriteGrub) -> None:
     """Fills `upper/`, the layer, and `cmdline` with the command line as it was found out."""
     command_line = found_words(work.result, wanted.command_line, wanted.found)
     (work.out / COMMAND_LINE).write_text(f"{command_line}\n")
-    with writable_tree(work, wanted.below) as tree, InRoot(tree) as inside:
+    with whole_files(work, wanted.below, wanted.epoch) as tree, InRoot(tree) as inside:
         version = kernel_version(tree)
         release = variables(os_release(tree).decode(errors="replace"))
         system = release.get("ID", "linux")
@@ -40,7 +39,6 @@ def write_grub(work: Work, wanted: WriteGrub) -> None:
             _write(inside, path, data)
         initrd = (work.result(INITRD) / INITRD).read_bytes()
         _write(inside, f"{grub.BOOT}/{grub.initrd_name(version)}", initrd, _SECRET)
-    clamp_times(work.out / UPPER, wanted.epoch)
 
 
 def _program_files(inside: InRoot, wanted: WriteGrub) -> dict[str, bytes]:
