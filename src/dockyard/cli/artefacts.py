@@ -14,6 +14,7 @@ from dockyard.cli.input_options import registries_of
 from dockyard.errors import DockyardError, Problem
 
 if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
     from dockyard.engine.store import Store
     from dockyard.model.input import InputImage
     from dockyard.model.packages import Pin
@@ -73,13 +74,14 @@ def questions_for(
     origins = Origins.of_host(os.environ)
     told = overrides or Overrides()
     rpm_sources, given = told.rpm_sources, told.input
-    changes = customizes(load_image(file), given)
+    loaded = load_image(file)
+    changes = customizes(loaded, given)
     if changes:
         registries = registries_of(store, None, "auto")
         planned = plan_customization(file, kept, origins, told, registries)
     else:
         # A file that names no distribution was made from these alone.
-        creation = _creation(file, kept, rpm_sources)
+        creation = _creation(loaded, kept, rpm_sources)
         sources = () if creation else rpm_sources
         planned = plan_image(file, kept, origins, rpm_sources=sources, creation=creation)
     fits(planned.request.output.format)
@@ -108,14 +110,13 @@ def questions_for(
     return Artefact(request.name, write, request.output.format, questions, request.source.tools)
 
 
-def _creation(file: Path, store: Store, rpm_sources: Sequence[Path]) -> Creation | None:
+def _creation(loaded: LoadedImage, store: Store, rpm_sources: Sequence[Path]) -> Creation | None:
     """What an image was made of by `create`; None for one that names its distribution."""
     from dockyard.cli.create import epoch_of_host
-    from dockyard.config import load_image
     from dockyard.packages.access import Access
     from dockyard.pipeline.creation import Creation
 
-    if not rpm_sources or load_image(file).image.distro:
+    if not rpm_sources or loaded.image.distro:
         return None
     return Creation(tuple(rpm_sources), Access.of_store(store.root), epoch=epoch_of_host())
 

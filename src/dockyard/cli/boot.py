@@ -11,6 +11,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.input_options import input_of
 from dockyard.cli.machine import WantedMachine, machine_options
 from dockyard.cli.options import EXISTING_FILE, package_source_options, store_option
 from dockyard.cli.verb import Needing, Verb, wants_json
@@ -94,7 +95,6 @@ def command(
     a shell in the guest reads the terminal, or what is piped in, and the guest ends with it.
     """
     from dockyard.cli.artefacts import questions_for
-    from dockyard.model.input import InputImage
     from dockyard.pipeline.overrides import Overrides
     from dockyard.vm.console import ESCAPES, interact
     from dockyard.vm.qemu import Disk
@@ -115,7 +115,7 @@ def command(
             file,
             store,
             overrides=Overrides(
-                InputImage(path=str(image_file.absolute())) if image_file else None,
+                input_of(image_file, None),
                 rpm_sources=rpm_source,
                 without_image_repositories=disable_base_image_rpm_repos,
                 snapshot_time=package_snapshot_time,

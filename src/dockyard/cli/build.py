@@ -12,7 +12,8 @@ from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
 from dockyard.cli.image_options import cosi_level_option, image_options, output_file_option
 from dockyard.cli.options import jobs_option, origins_of, progress_option
-from dockyard.cli.verb import Verb, remark, wants_json
+from dockyard.cli.verb import Verb, remark
+from dockyard.cli.written import written_facts
 
 if TYPE_CHECKING:
     from dockyard.engine.store import Store
@@ -77,8 +78,7 @@ def built_answer(planned: PlannedImage, built: BuiltImage, store: Store, seconds
         "format": built.format,
         "packages": built.packages,
         "files": built.files,
-        "size": built.size,
-        "used": built.used,
+        **written_facts(built.path, store),
         "changed": built.changed,
         "placed": built.placed,
         "verified": built.verified,
@@ -86,10 +86,6 @@ def built_answer(planned: PlannedImage, built: BuiltImage, store: Store, seconds
         "givenUp": built.given_up.size if built.given_up else 0,
         "seconds": round(seconds, 2),
     }
-    if wants_json():
-        from dockyard.pipeline.output import image_digest
-
-        facts["sha256"] = image_digest(built.path, store)
     text = _text(facts, planned.output, terminal.duration(seconds))
     if built.given_up and built.given_up.results:
         from dockyard.cli.store_text import given_up

@@ -12,7 +12,8 @@ from dockyard.cli.answer import Answer
 from dockyard.cli.customizer_options import log_options
 from dockyard.cli.display import display
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
-from dockyard.cli.verb import Verb, remark, wants_json
+from dockyard.cli.verb import Verb, remark
+from dockyard.cli.written import rewriting_options, written_facts
 
 if TYPE_CHECKING:
     from dockyard.engine.store import Store
@@ -39,16 +40,7 @@ if TYPE_CHECKING:
     required=True,
     help="Format of the new image: vhd, vhd-fixed, vhdx, qcow2, raw, cosi or baremetal-image.",
 )
-@click.option(
-    "--cosi-compression-level",
-    type=click.IntRange(1, 22),
-    help="Level of zstd for cosi and baremetal-image. Default: 9; for baremetal-image 22.",
-)
-@click.option(
-    "--build-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where to put a raw disk while it is needed. Default: beside the new image.",
-)
+@rewriting_options
 @origin_options
 @store_option
 @progress_option
@@ -88,20 +80,14 @@ def command(
 def _answer(
     planned: PlannedConversion, done: Converted, store: Store, seconds: float, named: Path
 ) -> Answer:
-    found = done.path.stat()
     facts: dict[str, Any] = {
         "image": str(done.path),
         "format": planned.format.name,
         "from": str(planned.container),
-        "size": found.st_size,
-        "used": found.st_blocks * 512,
+        **written_facts(done.path, store),
         "placed": done.placed,
         "seconds": round(seconds, 2),
     }
-    if wants_json():
-        from dockyard.pipeline.output import image_digest
-
-        facts["sha256"] = image_digest(done.path, store)
     took = terminal.duration(seconds)
     if not done.placed:
         return Answer(f"unchanged: {named}, {took}", facts)

@@ -26,8 +26,9 @@ def customization_options(command: Command) -> Command:
 
 def customizes(loaded: LoadedImage, given: InputImage | None) -> bool:
     """Whether an image file is to be applied to an image that exists."""
-    image = loaded.image.input.image
-    return given is not None or bool(image.path or image.oci or image.azure_linux)
+    from dockyard.pipeline.input_image import where_named
+
+    return where_named(loaded, given) is not None
 
 
 def require_image(context: click.Context, *options: str) -> None:

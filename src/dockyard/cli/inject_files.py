@@ -11,7 +11,8 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
-from dockyard.cli.verb import Verb, remark, wants_json
+from dockyard.cli.verb import Verb, remark
+from dockyard.cli.written import rewriting_options, written_facts
 
 
 @click.command(name="inject-files", cls=Verb)
@@ -38,16 +39,7 @@ from dockyard.cli.verb import Verb, remark, wants_json
     help="Format of the new image: vhd, vhd-fixed, vhdx, qcow2, raw, cosi or baremetal-image. "
     "Default: that of the image.",
 )
-@click.option(
-    "--cosi-compression-level",
-    type=click.IntRange(1, 22),
-    help="Level of zstd for cosi and baremetal-image. Default: 9; for baremetal-image 22.",
-)
-@click.option(
-    "--build-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where to put a raw disk while it is needed. Default: beside the new image.",
-)
+@rewriting_options
 @origin_options
 @store_option
 @progress_option
@@ -86,20 +78,14 @@ def command(
     remark(planned.remarks)
     with display(progress) as listener:
         inject(planned, kept, origins_of(debian_mirror, mirror_dir), listener, build_dir)
-    found = planned.target.stat()
     seconds = clock.monotonic() - began
     facts: dict[str, Any] = {
         "image": str(planned.target),
         "format": planned.format.name,
         "injected": [item.destination for _, item in planned.files.items],
-        "size": found.st_size,
-        "used": found.st_blocks * 512,
+        **written_facts(planned.target, kept),
         "seconds": round(seconds, 2),
     }
-    if wants_json():
-        from dockyard.pipeline.output import image_digest
-
-        facts["sha256"] = image_digest(planned.target, kept)
     count = len(planned.files.items)
     text = (
         f"{output_image_file or image_file}: {facts['format']}, "

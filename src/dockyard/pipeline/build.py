@@ -26,7 +26,6 @@ from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import (
-    image_size,
     is_placed,
     misnamed,
     output_path,
@@ -74,9 +73,9 @@ class PlannedImage:
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
     """An image that was built. path: where it is. changed: whether any step ran. placed: whether it
-    was written there now. size: bytes; used: those that are no holes. files: how many names it has.
-    given_up: what was removed from the store to stay below its limit; None where nothing ran.
-    artifacts: files taken out for signing, the file that has them put back first.
+    was written there now. files: how many names it has. given_up: what was removed from the store
+    to stay below its limit; None where nothing ran. artifacts: files taken out for signing, the
+    file that has them put back first.
     """
 
     path: Path
@@ -84,8 +83,6 @@ class BuiltImage:
     format: str
     packages: int
     files: int
-    size: int
-    used: int
     changed: bool
     placed: bool
     verified: bool
@@ -234,7 +231,6 @@ def _built(
 ) -> BuiltImage:
     steps = planned.steps
     manifest = store.path(steps.manifest) / MANIFEST
-    size, used = image_size(target)
     with manifest.open("rb") as lines:
         files = sum(piece.count(b"\n") for piece in iter(lambda: lines.read(_PIECE), b""))
     return BuiltImage(
@@ -243,8 +239,6 @@ def _built(
         format=planned.request.output.format,
         packages=planned.request.source.package_count,
         files=files,
-        size=size,
-        used=used,
         changed=bool(planned.plan.to_run),
         placed=placed,
         verified=verified,
