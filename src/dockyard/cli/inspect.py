@@ -62,14 +62,12 @@ def inspected(store: Path, *images: Path) -> Iterator[tuple[Inspected, ...]]:
     from tempfile import TemporaryDirectory
 
     from dockyard.formats.containers import container_of
-    from dockyard.host import namespace
     from dockyard.inspection import inspect_image
-    from dockyard.tools.trees import tools_tree
+    from dockyard.tools.trees import enter_tools
 
     for image in images:
         container_of(image)  # what is no disk is told before any work
-    namespace.enter()
-    tools = tools_tree(store)
+    tools = enter_tools(store)
     with TemporaryDirectory(prefix="dockyard-inspect-") as name:
         found = []
         for number, image in enumerate(images):

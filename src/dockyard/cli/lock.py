@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from dockyard.packages.image_lock import LockedImage
     from dockyard.packages.oci.access import Registries
     from dockyard.pipeline.overrides import Overrides
-    from dockyard.tools.unpacked import ToolTrees
 
 _SHOWN = 40
 
@@ -141,15 +140,8 @@ def _lock_changes(
 ) -> LockedImage:
     """The lock of a file that changes an image that exists."""
     from dockyard.engine.store import Store
-    from dockyard.host import namespace
     from dockyard.packages.access import Access
-    from dockyard.pipeline.input_image import fetched
     from dockyard.pipeline.lock_changes import lock_changes
-    from dockyard.tools.trees import tools_tree
-
-    def tools() -> ToolTrees:
-        namespace.enter()
-        return tools_tree(root, origins=origins)
 
     with (
         display(progress) as listener,
@@ -160,8 +152,8 @@ def _lock_changes(
             overrides,
             Store(root),
             Access.of_store(root, offline=origins.offline, progress=told),
-            tools,
-            lambda named, where: fetched(named, where, registries),
+            origins,
+            registries,
             refresh_missing=refresh_missing,
         )
 

@@ -18,8 +18,7 @@ from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
-from dockyard.errors import Position, Problem
-from dockyard.host import namespace
+from dockyard.errors import Problem
 from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
@@ -39,10 +38,8 @@ from dockyard.pipeline.telling import told
 
 if TYPE_CHECKING:
     from dockyard.keeping.prune import Pruned
-    from dockyard.model.input import InputImage
     from dockyard.packages.oci.access import Registries
     from dockyard.pipeline.creation import Creation
-    from dockyard.tools.unpacked import ToolTrees
 
 _PIECE = 1 << 20
 
@@ -131,18 +128,9 @@ def plan_customization(
     else is changed. Raises DockyardError with every mistake.
     """
     from dockyard.pipeline.customize import read_customization
-    from dockyard.pipeline.input_image import InputFile, fetched
-    from dockyard.tools.trees import tools_tree
-
-    def tools() -> ToolTrees:
-        namespace.enter()
-        return tools_tree(store.root, origins=origins)
-
-    def fetch(named: InputImage, where: Position | str) -> InputFile:
-        return fetched(named, where, registries)
 
     placed = placed_files(store)
-    request = read_customization(file, overrides, store, origins, tools, fetch, placed)
+    request = read_customization(file, overrides, store, origins, registries, placed)
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
     return PlannedImage(request, steps, plan, output_path(request, overrides.output))

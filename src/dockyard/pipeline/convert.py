@@ -21,7 +21,7 @@ from dockyard.errors import Problem, Severity
 from dockyard.formats import Part
 from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
 from dockyard.formats.disk_format import DiskFormat
-from dockyard.host import namespace, seal
+from dockyard.host import seal
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.output import is_placed, misnamed, place, require_placeable
 from dockyard.pipeline.rewritten import (
@@ -108,11 +108,13 @@ def convert(
     """Do what was planned. build_dir: where a raw disk is put meanwhile; default: beside the image.
     Enters the namespace where programs are run. Raises DockyardError.
     """
+    from dockyard.tools.trees import enter_tools
+
     make_build_dir(build_dir)
     identity = _identity(planned)
     if is_placed(identity, planned.target, store):
         return Converted(planned.target, None, placed=False)
-    tools = _tools(store, origins) if planned.runs_programs else None
+    tools = enter_tools(store.root, origins) if planned.runs_programs else None
     done: list[tuple[int, tuple[Problem, ...]]] = []
     title = f"Convert {planned.image.name} to {planned.format.name}"
 
@@ -139,13 +141,6 @@ def _identity(planned: PlannedConversion) -> str:
         "level": planned.level,
     }
     return named_by(__name__, planned.format.name, shaped)
-
-
-def _tools(store: Store, origins: Origins) -> ToolTrees:
-    from dockyard.tools.trees import tools_tree
-
-    namespace.enter()
-    return tools_tree(store.root, origins=origins)
 
 
 def _write(

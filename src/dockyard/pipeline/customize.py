@@ -25,7 +25,7 @@ from dockyard.pipeline.existing import DiskSource, read_existing
 from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
-from dockyard.pipeline.input_image import Fetch, InputFile, where_named
+from dockyard.pipeline.input_image import InputFile, fetched, where_named
 from dockyard.pipeline.live import (
     FORMATS,
     SavedMedium,
@@ -54,7 +54,7 @@ from dockyard.tree.fstab_device import FstabDeviceSetting
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dockyard.tools.unpacked import ToolTrees
+    from dockyard.packages.oci.access import Registries
 
 # What customizing acts on, and building does not.
 _ACTED_ON = (
@@ -91,15 +91,14 @@ def read_customization(
     overrides: Overrides,
     store: Store,
     origins: Origins,
-    tools: Callable[[], ToolTrees],
-    fetch: Fetch,
+    registries: Registries,
     placed: Collection[Path] = (),
 ) -> ImageRequest:
     """Read an image file, and the image that it is to be applied to. Raises DockyardError with
     every mistake.
 
-    tools: see read_existing. fetch: brings an image that is in a registry, once all else is judged.
-    placed: images that were made before; scripts do not see them.
+    registries: have images that are fetched once all else is judged. placed: images that were made
+    before; scripts do not see them.
     """
     loaded = load_image(file)
     together = Together()
@@ -121,8 +120,8 @@ def read_customization(
     named = together.get(lambda: input_named_by(loaded, overrides.input)) if told else None
     hidden = (loaded.path.absolute(), lock_path(file).absolute(), *sorted(placed))
     settings = read_settings(loaded, hidden, together)
-    given = input_file(named, loaded, fetch, together) if named else None
-    source = together.get(lambda: read_existing(given.path, store, tools)) if given else None
+    given = input_file(named, loaded, registries, together) if named else None
+    source = together.get(lambda: read_existing(given.path, store, origins)) if given else None
     if source is not None and used_keys(loaded):
         source = _with_changes(loaded, source, overrides, store, origins, together)
     layout = NO_DISK
@@ -256,7 +255,10 @@ def _with_changes(
 
 
 def input_file(
-    named: tuple[InputImage, Position | str], loaded: LoadedImage, fetch: Fetch, together: Together
+    named: tuple[InputImage, Position | str],
+    loaded: LoadedImage,
+    registries: Registries,
+    together: Together,
 ) -> InputFile:
     """The file of the image to customize. One that is in a registry is fetched only where nothing
     else is wrong.
@@ -265,7 +267,7 @@ def input_file(
     if image.path:
         return InputFile(loaded.local(image.path))
     together.raise_any()
-    found = fetch(image, where)
+    found = fetched(image, where, registries)
     together.extend(found.remarks)
     return found
 

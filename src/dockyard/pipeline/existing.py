@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family, family_named
 from dockyard.model.packages import Pin
 from dockyard.model.storage import VERITY_MOUNTS
+from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
 from dockyard.pipeline.existing_storage import ExistingStorage, read_storage
 from dockyard.pipeline.untouched import stamp_of
@@ -178,14 +179,14 @@ class DiskSource:
         return {path: each for each in self.partitions for path, _ in each.places}
 
 
-def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> DiskSource:
+def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:
     """What is known of the disk of an image.
 
-    tools: gives the trees of tools, which are needed for an image that is new to the store; the
-    namespace is entered then. Raises DockyardError with all that stands in the way of using it.
+    origins: of the tools, which are needed for an image that is new to the store; the namespace is
+    entered then. Raises DockyardError with all that stands in the way of using it.
     """
     from dockyard.formats.containers import container_of
-    from dockyard.tools.trees import load_tools_lock
+    from dockyard.tools.trees import enter_tools, load_tools_lock
 
     image = image.absolute()
     container = container_of(image)
@@ -198,7 +199,9 @@ def read_existing(image: Path, store: Store, tools: Callable[[], ToolTrees]) -> 
             "stamp": stamp,
             "code": _code(),
             "digest": digest,
-            "facts": _read(image, store, tools(), _installed_folder(store, digest)),
+            "facts": _read(
+                image, store, enter_tools(store.root, origins), _installed_folder(store, digest)
+            ),
         }
         kept = dict(list(records.items())[-_MOST_KEPT:])
         kept.pop(str(image), None)

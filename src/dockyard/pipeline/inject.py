@@ -22,7 +22,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.edit import EDITED, put_files
 from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
 from dockyard.formats.disk_format import DiskFormat
-from dockyard.host import namespace, seal
+from dockyard.host import seal
 from dockyard.host.files import copy_range, data_ranges
 from dockyard.host.files import digest as file_digest
 from dockyard.inspection.disks import FoundDisk, FoundPartition, partitions_of
@@ -115,12 +115,11 @@ def inject(
     """Do what was planned. build_dir: where the raw disk is put meanwhile; default: beside the
     image. Enters the namespace. Raises DockyardError.
     """
-    from dockyard.tools.trees import tools_tree
+    from dockyard.tools.trees import enter_tools
 
     make_build_dir(build_dir)
     identity = _identity(planned)
-    namespace.enter()
-    tools = tools_tree(store.root, origins=origins)
+    tools = enter_tools(store.root, origins)
     count = len(planned.files.items)
     title = f"Inject {count} file{'' if count == 1 else 's'} into {planned.image.name}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,9 +64,6 @@ def where_named(
         return None
     key = "oci" if named.oci else "azureLinux" if named.azure_linux else "path"
     return named, loaded.position(f"input.image.{key}")
-
-
-Fetch = Callable[[InputImage, "Position | str"], InputFile]
 
 
 def told(found: FoundImage, where: Position | str) -> Problem:

@@ -4,7 +4,6 @@ image, without the command line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,12 @@ from dockyard.errors import DockyardError
 from dockyard.host.files import write_atomic
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
+from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import LockedImage
 from dockyard.packages.lockfile import load_if_sound
 from dockyard.packages.sources import lock_path
 from dockyard.pipeline.customize import input_file, input_named_by
 from dockyard.pipeline.existing import read_existing
-from dockyard.pipeline.input_image import Fetch
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import (
     change_request,
@@ -32,7 +31,7 @@ from dockyard.pipeline.package_changes import (
 from dockyard.pipeline.together import Together
 
 if TYPE_CHECKING:
-    from dockyard.tools.unpacked import ToolTrees
+    from dockyard.packages.oci.access import Registries
 
 
 def lock_changes(
@@ -40,19 +39,19 @@ def lock_changes(
     overrides: Overrides,
     store: Store,
     access: Access,
-    tools: Callable[[], ToolTrees],
-    fetch: Fetch,
+    origins: Origins,
+    registries: Registries,
     *,
     refresh_missing: bool = False,
 ) -> LockedImage:
     """Make the lock beside an image file that changes packages, or with refresh_missing move only
-    the pins that are gone. tools, fetch: see `read_customization`. Raises DockyardError; then the
+    the pins that are gone. registries: see `read_customization`. Raises DockyardError; then the
     lock on disk is as it was.
     """
     loaded = load_image(file)
     together = Together()
-    given = input_file(input_named_by(loaded, overrides.input), loaded, fetch, together)
-    source = read_existing(given.path, store, tools)
+    given = input_file(input_named_by(loaded, overrides.input), loaded, registries, together)
+    source = read_existing(given.path, store, origins)
     together.extend(refused(loaded, source))
     together.raise_any()
     request = None

@@ -18,6 +18,7 @@ from dockyard.engine.step import Step
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import DockyardError, Problem
+from dockyard.host import namespace
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
 from dockyard.packages.deb.sources import Origins
@@ -128,6 +129,12 @@ def tools_tree(
             run_plan(plan, kept, listener)
             _use(kept, kept.path(step).name)
     return trees_in(kept.path(step))
+
+
+def enter_tools(store: Path, origins: Origins | None = None) -> ToolTrees:
+    """Enter the namespace, and give the trees of the lock in use. Raises DockyardError."""
+    namespace.enter()
+    return tools_tree(store, origins=origins)
 
 
 def require_whole(
