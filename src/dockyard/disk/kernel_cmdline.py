@@ -19,6 +19,9 @@ _CORRUPTION = {
     CorruptionOption.RESTART: "restart-on-corruption",
 }
 
+ROOT_HASHES = {"root": "roothash", "usr": "usrhash"}
+"""The parameters that give root hashes, by the names of the devices."""
+
 
 def kernel_command_line(layout: DiskLayout, extra: Sequence[str] = ()) -> str:
     """The command line for a disk. extra: arguments of the image file, last so that they win.
@@ -77,7 +80,13 @@ def _root(root: PartitionLayout) -> list[str]:
 
 def root_hash_name(device: VerityLayout) -> str:
     """The parameter that gives the root hash of a device, and the name under which it is found."""
-    return "roothash" if device.name == "root" else "usrhash"
+    return ROOT_HASHES[device.name]
+
+
+def verity_names(device: str) -> tuple[str, ...]:
+    """All parameters that say something of a verity device. device: its name."""
+    parts = (f"systemd.verity_{device}_{part}" for part in ("data", "hash", "options"))
+    return (ROOT_HASHES[device], *parts)
 
 
 def verity_words(

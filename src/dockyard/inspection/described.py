@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dockyard.disk.command_words import plain, words_of
+from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.disk.verity import BLOCK, first_hash
 from dockyard.formats.containers import Container, RawDisk
 from dockyard.formats.system import (
@@ -27,14 +28,13 @@ from dockyard.inspection.packages import InstalledPackage, installed
 from dockyard.inspection.systems import find_system
 from dockyard.inspection.tree import Tree
 from dockyard.inspection.verity import FoundTree, find_trees
+from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.tools.unpacked import ToolTrees
 
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
 # Where a tool that made an image notes the image's UUID.
 _IDENTITY = ("/etc/image-customizer-release", "IMAGE_UUID")
 _UKI_KEYS = ("efi", "uki")
-# What is mounted with dm-verity -> the word of a command line that has its root hash.
-_VERITY_WORDS = {"/": "roothash", "/usr": "usrhash"}
 
 
 def describe(disk: Path, size: int, scratch: Path, tools: ToolTrees) -> System:
@@ -108,8 +108,9 @@ def mounted_systems(
         content, mount = each.content, mounts.get(each.number, "")
         if content is not None and mount:
             verity = None
-            if mount in _VERITY_WORDS and each.number in trees:
-                verity = _verity(trees[each.number], disk, _VERITY_WORDS[mount], words)
+            if mount in VERITY_MOUNTS and each.number in trees:
+                name = ROOT_HASHES[VERITY_MOUNTS[mount]]
+                verity = _verity(trees[each.number], disk, name, words)
             yield MountedSystem(each.number, content.kind, content.uuid, mount, verity)
 
 

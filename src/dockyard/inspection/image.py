@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockyard.archive import Archive, Kind
+from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.disk.partition_types import name_of
 from dockyard.errors import Problem
 from dockyard.inspection.accounts import Services, User, services_of, users_of
@@ -23,7 +24,6 @@ from dockyard.tools.unpacked import ToolTrees
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
 _PROGRAMS = ("/usr/bin/bash", "/usr/bin/sh", "/usr/lib/systemd/systemd", "/usr/bin/true")
 _LABEL = b"security.selinux"
-_ROOT_HASHES = ("roothash", "usrhash")
 _MACHINES = {62: Architecture.X86_64, 183: Architecture.AARCH64}
 
 
@@ -177,6 +177,6 @@ def _verity(boot: Boot) -> dict[str, str]:
     for line in boot.command_lines:
         for word in line.split():
             name, _, value = word.partition("=")
-            if name in _ROOT_HASHES:
+            if name in ROOT_HASHES.values():
                 found[name] = value
     return found

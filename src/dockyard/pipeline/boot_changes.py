@@ -21,7 +21,13 @@ from dockyard.disk.command_words import (
 )
 from dockyard.disk.grub import BootPlace, boot_place
 from dockyard.disk.grub_menu import argument
-from dockyard.disk.kernel_cmdline import kernel_command_line, root_hash_name, verity_words
+from dockyard.disk.kernel_cmdline import (
+    ROOT_HASHES,
+    kernel_command_line,
+    root_hash_name,
+    verity_names,
+    verity_words,
+)
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.initrd.options import InitrdFeature
@@ -35,14 +41,7 @@ from dockyard.tree.selinux import MODE_WORDS, command_words
 _ADDONS_SINCE = 254
 _ROOT_WORDS = ("root", "ro", "rw", "rootflags", "rootfstype")
 SELINUX_WORDS = ("security", "selinux", "enforcing")
-_VERITY_WORDS = tuple(
-    name
-    for device, hash_ in (("root", "roothash"), ("usr", "usrhash"))
-    for name in (
-        hash_,
-        *(f"systemd.verity_{device}_{part}" for part in ("data", "hash", "options")),
-    )
-)
+_VERITY_WORDS = tuple(name for device in ROOT_HASHES for name in verity_names(device))
 # Packages of these names are kernels.
 _CHANGES_KERNELS = ("install", "install_lists", "remove", "remove_lists", "update", "update_lists")
 
@@ -169,8 +168,7 @@ def _sealed_words(layout: DiskLayout) -> CommandLineChange:
         if device.existed:
             change += replacing((root_hash_name(device),), words[:1])
             continue
-        names = [name_of(word) for word in words]
-        change += replacing([*names, f"systemd.verity_{device.name}_options"], words)
+        change += replacing(verity_names(device.name), words)
         if device.name == "root":
             change += replacing(("root", "ro", "rw"), ("root=/dev/mapper/root", "ro"))
     return change

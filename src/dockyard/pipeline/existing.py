@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dockyard.archive import Entry, Kind
 from dockyard.archive.entry import XATTR_SELINUX
+from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.engine.code import code_of
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
@@ -361,8 +362,7 @@ def _verity(disk: FoundDisk, system: FoundSystem, boot: ExistingBoot) -> Iterato
     for tree in find_trees(disk.partitions):
         name = VERITY_MOUNTS.get(system.mounts.get(tree.data, ""), "")
         if name:
-            parameter = "roothash" if name == "root" else "usrhash"
-            known = [value for key, _, value in words if key == parameter]
+            known = [value for key, _, value in words if key == ROOT_HASHES[name]]
             superblock = tree.superblock
             yield ExistingVerity(
                 data=tree.data,
