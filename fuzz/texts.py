@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dockyard.config import parse_image
 from dockyard.disk import grub_environment, grub_menu, grub_script
-from dockyard.inspection.boot import variables
+from dockyard.model.os_release import variables
 from dockyard.packages.deb.control import paragraphs
 from dockyard.packages.rpm import repofile
 from fuzz.target import Target

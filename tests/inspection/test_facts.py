@@ -6,10 +6,11 @@ import time
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.inspection.accounts import services_of, users_of
-from dockyard.inspection.boot import BootEntry, boot_of, variables
+from dockyard.inspection.boot import BootEntry, boot_of
 from dockyard.inspection.image import distribution_of
 from dockyard.inspection.packages import InstalledPackage, installed
 from dockyard.inspection.tree import Mounted, Tree
+from dockyard.model.os_release import variables
 from dockyard.model.packages import PackageKind
 
 GRUB = """

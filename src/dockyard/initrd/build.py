@@ -17,6 +17,7 @@ from dockyard.initrd.modules import Kernel, KernelModule
 from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.initrd.parts import BASE, FEATURES, FILESYSTEMS, REQUIRED_UDEV_RULES, Part
 from dockyard.initrd.rooted import Rooted
+from dockyard.model.os_release import release_of
 
 _FOLDERS = ("proc", "sys", "dev", "run", "tmp", "sysroot", "var", "root", "etc")
 _MERGED = ("bin", "sbin", "lib", "lib64", "usr/sbin", "usr/lib64")
@@ -132,7 +133,7 @@ def _add_frame(contents: Contents) -> None:
     contents.node("dev/null", 0o666, 1, 3)
     contents.node("dev/kmsg", 0o644, 1, 11)
     contents.link("init", "usr/lib/systemd/systemd")
-    release = contents.root.read("/etc/os-release") or contents.root.read("/usr/lib/os-release")
+    release = release_of(contents.root.read)
     if release is None:
         contents.lacks("/usr/lib/os-release", "/etc/initrd-release")
         return

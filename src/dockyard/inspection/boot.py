@@ -7,7 +7,6 @@ menu entries are read. What a customization has to know of them is in `disk.boot
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from dockyard.disk.uki import COMMAND_LINE
 from dockyard.errors import DockyardError
 from dockyard.inspection.tree import Tree
 from dockyard.model import family
+from dockyard.model.os_release import variables
 
 _LARGEST_LOADER = 64 << 20
 # Sections that tell of a boot loader: GRUB's modules, systemd-boot's name, shim's line of SBAT.
@@ -177,16 +177,3 @@ def _grub(tree: Tree) -> Iterator[BootEntry]:
         with suppress(DockyardError):
             for entry in read_menu(tree.text(path) or "", path).entries:
                 yield BootEntry("grub", entry.title, path, entry.kernel, joined(entry.words))
-
-
-def variables(text: str) -> dict[str, str]:
-    """The variables of os-release(5) and files like it, without their quotes."""
-    found = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith("#"):
-            value = value.strip()
-            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-                value = value[1:-1]
-            found[name.strip()] = re.sub(r"\\(.)", r"\1", value)
-    return found

@@ -21,17 +21,17 @@ from dockyard.formats.system import (
     SystemPackage,
     VerityOf,
 )
-from dockyard.inspection.boot import Boot, BootEntry, boot_of, variables
+from dockyard.inspection.boot import Boot, BootEntry, boot_of
 from dockyard.inspection.disks import FoundDisk, partitions_of
 from dockyard.inspection.image import architecture_of
 from dockyard.inspection.packages import InstalledPackage, installed
 from dockyard.inspection.systems import find_system
 from dockyard.inspection.tree import Tree
 from dockyard.inspection.verity import FoundTree, find_trees
+from dockyard.model.os_release import release_of, variables
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.tools.unpacked import ToolTrees
 
-_RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
 # Where a tool that made an image notes the image's UUID.
 _IDENTITY = ("/etc/image-customizer-release", "IMAGE_UUID")
 _UKI_KEYS = ("efi", "uki")
@@ -49,11 +49,10 @@ def describe(disk: Path, size: int, scratch: Path, tools: ToolTrees) -> System:
         tree = system.tree
         boot = boot_of(tree, None)
         loader = loader_of(boot)
-        texts = (tree.text(path) for path in _RELEASE_FILES)
         file, key = _IDENTITY
         return System(
             architecture=architecture_of(tree),
-            release=next((text for text in texts if text), ""),
+            release=release_of(tree.text) or "",
             loader=loader,
             entries=tuple(_entries(boot, tree)) if loader == "systemd-boot" else (),
             packages=tuple(_package(each) for each in installed(tree).packages),

@@ -12,16 +12,16 @@ from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.disk.partition_types import name_of
 from dockyard.errors import Problem
 from dockyard.inspection.accounts import Services, User, services_of, users_of
-from dockyard.inspection.boot import Boot, boot_of, variables
+from dockyard.inspection.boot import Boot, boot_of
 from dockyard.inspection.disks import FoundPartition, open_disk
 from dockyard.inspection.packages import PackageDatabase, installed
 from dockyard.inspection.systems import FoundSystem, find_system
 from dockyard.inspection.tree import Mounted, Tree
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family, family_of
+from dockyard.model.os_release import release_of, variables
 from dockyard.tools.unpacked import ToolTrees
 
-_RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
 _PROGRAMS = ("/usr/bin/bash", "/usr/bin/sh", "/usr/lib/systemd/systemd", "/usr/bin/true")
 _LABEL = b"security.selinux"
 _MACHINES = {62: Architecture.X86_64, 183: Architecture.AARCH64}
@@ -148,8 +148,7 @@ def _partition(found: FoundPartition, system: FoundSystem) -> InspectedPartition
 
 def distribution_of(tree: Tree) -> Distribution:
     """Which distribution a tree is of."""
-    texts = (tree.text(path) for path in _RELEASE_FILES)
-    found = variables(next((text for text in texts if text is not None), ""))
+    found = variables(release_of(tree.text) or "")
     id, version = found.get("ID", "linux"), found.get("VERSION_ID", "")
     family = family_of(id, version, found.get("ID_LIKE", "").split())
     return Distribution(id, version, found.get("PRETTY_NAME", id), family)

@@ -28,6 +28,7 @@ from dockyard.inspection.subvolumes import (
 )
 from dockyard.inspection.tree import Mounted, Tree
 from dockyard.inspection.verity import find_trees
+from dockyard.model.os_release import release_of
 from dockyard.model.storage import PartitionType
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _BY_TYPE: Mapping[str, str] = {
     PartitionType.XBOOTLDR: "/boot",
 }
 _USR_DEVICE = "/dev/mapper/usr"  # systemd-veritysetup-generator(8)
-_OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> 
 def _root(partitions: Sequence[FoundPartition], archives: Mapping[int, Archive]) -> int | None:
     alone = {number: Tree([Mounted(b"", archive)]) for number, archive in archives.items()}
     for number, tree in alone.items():
-        if any(tree.entry(path) for path in _OS_RELEASE):
+        if release_of(tree.entry):
             return number
     # Its /usr may be a file system of its own.
     for number, tree in alone.items():

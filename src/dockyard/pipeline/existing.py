@@ -23,6 +23,7 @@ from dockyard.errors import Problem, Problems
 from dockyard.host import seal
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family, family_named
+from dockyard.model.os_release import variables
 from dockyard.model.packages import Pin
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.packages.deb.sources import Origins
@@ -325,8 +326,6 @@ def _medium_facts(disk: FoundDisk) -> dict[str, Any] | None:
 
 def _is_labelled(tree: Tree) -> bool:
     """Whether a system runs with SELinux, by its settings, and has labels."""
-    from dockyard.inspection.boot import variables
-
     mode = variables(tree.text(CONFIG) or "").get("SELINUX", "")
     root = tree.entry("/")
     return mode in ("enforcing", "permissive") and bool(root and root.xattr(XATTR_SELINUX))

@@ -12,6 +12,7 @@ from dockyard.host.in_root import InRoot
 from dockyard.initrd.build import build_initrd
 from dockyard.initrd.dracut import build_with_dracut
 from dockyard.initrd.options import InitrdOptions
+from dockyard.model.os_release import release_of
 from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
 from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD, KERNEL, TOOLS
 from dockyard.pipeline.found import found_words
@@ -89,11 +90,9 @@ def kernel_version(tree: Path) -> str:
 def os_release(tree: Path) -> bytes:
     """The os-release file of a tree. Raises DockyardError when there is none."""
     with InRoot(tree) as inside:
-        for path in ("/etc/os-release", "/usr/lib/os-release"):
-            try:
-                return inside.read(path)
-            except OSError:
-                continue
+        found = release_of(BootTree(tree, inside).content)
+    if found is not None:
+        return found
     raise DockyardError(
         Problem(
             "build.no-os-release",

@@ -17,7 +17,7 @@ from dockyard.disk.grub_reset import WrittenEntry, entries_menu, timeout_of, wri
 from dockyard.disk.grub_settings import SETTINGS
 from dockyard.filesystems.kernels import version as version_number
 from dockyard.host.in_root import InRoot
-from dockyard.inspection.boot import variables
+from dockyard.model.os_release import release_of, variables
 from dockyard.pipeline.arguments.boot import BootWork, ChangeEntries
 from dockyard.pipeline.arguments.names import COMMAND_LINE
 from dockyard.pipeline.layer import whole_files
@@ -131,7 +131,7 @@ def _make_anew(
 ) -> None:
     """Write menu and entries for all kernels. lines: command lines by version."""
     newest_first = sorted(lines, key=lambda each: (version_number(each), each), reverse=True)
-    release = variables(tree.text("/etc/os-release") or tree.text("/usr/lib/os-release"))
+    release = variables((release_of(tree.content) or b"").decode(errors="surrogateescape"))
     title = release.get("PRETTY_NAME") or release.get("ID", "Linux")
     timeout = timeout_of(tree.text(SETTINGS))
     if files.kind in (BootKind.GRUB_ENTRIES, BootKind.ENTRIES):

@@ -9,6 +9,7 @@ from dockyard.disk.boot_files import UKIS, BootFiles, BootKind
 from dockyard.disk.command_words import CommandLineChange, words_of
 from dockyard.disk.uki import UkiContent, addon_folder, addon_name, build_addon, build_uki
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.os_release import release_of
 from dockyard.pipeline.arguments.boot import ChangeEntries
 from dockyard.pipeline.arguments.names import INITRD, KERNEL, TOOLS
 from dockyard.pipeline.steps.boot_parts import uki_of
@@ -32,7 +33,7 @@ def make_ukis(
     """
     tools = trees_in(work.result(TOOLS)).main
     parts = work.result(wanted.parts)
-    release = tree.content("/etc/os-release") or tree.content("/usr/lib/os-release") or b""
+    release = release_of(tree.content) or b""
     stub = efi.stub(tree.at, tools, wanted.loader, wanted.architecture)
     made = {}
     for version, line in lines.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dockyard.disk import efi, grub
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.in_root import InRoot
-from dockyard.inspection.boot import variables
+from dockyard.model.os_release import variables
 from dockyard.pipeline.arguments.image import WriteGrub
 from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD
 from dockyard.pipeline.found import found_words
