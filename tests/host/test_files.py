@@ -17,6 +17,7 @@ import pytest
 from dockyard.errors import DockyardError
 from dockyard.host.files import (
     copy_sparse,
+    data_ranges,
     digest,
     open_regular,
     read_regular,
@@ -160,6 +161,25 @@ def test_sparse_copies_keep_holes_and_content(tmp_path: Path) -> None:
     copy_sparse(source, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == source.read_bytes()
     assert (tmp_path / "copy").stat().st_blocks <= source.stat().st_blocks + 16
+
+
+def test_a_part_is_copied_alone(tmp_path: Path) -> None:
+    source, block = tmp_path / "source", 1 << 16
+    data = b"".join(bytes([number]) * block if number % 3 else bytes(block) for number in range(9))
+    with source.open("wb") as file:
+        file.truncate(len(data))
+        for number in range(9):
+            if number % 3:
+                os.pwrite(file.fileno(), data[number * block :][:block], number * block)
+    for start, end in ((0, 2 * block), (block + 7, 5 * block + 9), (3 * block, 3 * block + 5)):
+        copy_sparse(source, copy := tmp_path / f"{start}", start, end - start)
+        assert copy.read_bytes() == data[start:end]
+        with source.open("rb") as file:
+            found = list(data_ranges(file.fileno(), end, start))
+        assert b"".join(data[low:high] for low, high in found) == data[start:end].replace(
+            b"\0", b""
+        )
+        assert all(start <= low < high <= end for low, high in found)
 
 
 def test_a_digest_counts_holes_as_zeros(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def blocks(disk: Path, size: int, block: int) -> Iterator[tuple[int, bytes]]:
     with disk.open("rb", buffering=0) as file:
         for start, end in data_ranges(file.fileno(), size):
             # Two ranges may lie in one block.
-            first, done = max(start // block, done), -(-min(end, size) // block)
+            first, done = max(start // block, done), -(-end // block)
             for number in range(first, done):
                 stopping.check()
                 at = number * block

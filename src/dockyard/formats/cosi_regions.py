@@ -75,21 +75,17 @@ def data_outside(disk: Path, size: int) -> int:
     at, count = 0, 0
     with disk.open("rb", buffering=0) as file:
         for start, end in (*places, (size, size)):
-            count += _used(file.fileno(), at, start, size)
+            count += _used(file.fileno(), at, start)
             at = max(at, end)
     return count
 
 
-def _used(descriptor: int, start: int, end: int, size: int) -> int:
+def _used(descriptor: int, start: int, end: int) -> int:
     count = 0
-    for first, last in data_ranges(descriptor, size):
-        at = max(first, start)
-        while at < min(last, end):
-            piece = os.pread(descriptor, min(_PIECE, min(last, end) - at), at)
-            if not piece:
-                return count
+    for first, last in data_ranges(descriptor, end, start):
+        for at in range(first, last, _PIECE):
+            piece = os.pread(descriptor, min(_PIECE, last - at), at)
             count += len(piece) - piece.count(0)
-            at += len(piece)
     return count
 
 

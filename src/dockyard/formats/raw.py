@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from dockyard.disk.assemble import assemble
 from dockyard.disk.output import whole
 from dockyard.formats.disk_format import DiskFormat, Wrapping
 from dockyard.formats.parts import Parts
-from dockyard.host.files import copy_range, data_ranges
+from dockyard.host.files import copy_sparse
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -28,12 +27,4 @@ class Raw(DiskFormat):
 
     def wrap(self, disk: Path, size: int, image: Path, given: Wrapping, tools: Tools) -> None:
         with whole(image) as part:
-            copy_disk(disk, size, part)
-
-
-def copy_disk(disk: Path, size: int, out: Path) -> None:
-    """Copy the first `size` bytes of a file with their holes. Raises OSError."""
-    with disk.open("rb") as source, out.open("xb") as target:
-        os.ftruncate(target.fileno(), size)
-        for start, end in data_ranges(source.fileno(), size):
-            copy_range(source.fileno(), target.fileno(), start, min(end, size), start)
+            copy_sparse(disk, part, size=size)

@@ -16,7 +16,7 @@ from dockyard.disk.identity import derive
 from dockyard.disk.output import whole
 from dockyard.formats.disk_format import SECTOR, DiskFormat, Wrapping, aligned, require_size
 from dockyard.formats.parts import Parts
-from dockyard.formats.raw import copy_disk
+from dockyard.host.files import copy_sparse
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -52,7 +52,7 @@ class VhdFixed(DiskFormat):
     def wrap(self, disk: Path, size: int, image: Path, given: Wrapping, tools: Tools) -> None:
         require_size(size, LARGEST, self.name)
         with whole(image) as part:
-            copy_disk(disk, size, part)
+            copy_sparse(disk, part, size=size)
             _finish(part, size, given.seed, given.epoch)
 
 

@@ -135,16 +135,17 @@ def make_root(path: Path) -> None:
     path.chmod(0o755)
 
 
-def copy_sparse(source: Path, target: Path) -> None:
+def copy_sparse(source: Path, target: Path, start: int = 0, size: int | None = None) -> None:
     """Copy a file with its holes, by reflink where the file system can; target must not exist.
 
-    Raises OSError (ENOSPC among others).
+    start, size: of the part that is copied, in bytes; default: all. Raises OSError (ENOSPC among
+    others).
     """
     with source.open("rb") as reader, target.open("xb") as writer:
-        size = os.fstat(reader.fileno()).st_size
-        os.ftruncate(writer.fileno(), size)
-        for start, end in data_ranges(reader.fileno(), size):
-            copy_range(reader.fileno(), writer.fileno(), start, end, start)
+        end = os.fstat(reader.fileno()).st_size if size is None else start + size
+        os.ftruncate(writer.fileno(), end - start)
+        for low, high in data_ranges(reader.fileno(), end, start):
+            copy_range(reader.fileno(), writer.fileno(), low, high, low - start)
 
 
 def digest(path: Path | str) -> str:
@@ -194,19 +195,21 @@ def copy_range(source: int, target: int, start: int, end: int, at: int) -> None:
         at += done
 
 
-def data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """The (start, end) byte ranges of a file that are not holes, in order (lseek(2) SEEK_DATA)."""
-    position = 0
-    while position < size:
+def data_ranges(descriptor: int, end: int, start: int = 0) -> Iterator[tuple[int, int]]:
+    """The (start, end) byte ranges between two places of a file that are not holes, in order
+    (lseek(2) SEEK_DATA).
+    """
+    while start < end:
         try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
+            start = os.lseek(descriptor, start, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:
                 return
             raise
-        end = os.lseek(descriptor, start, os.SEEK_HOLE)
-        yield start, end
-        position = end
+        if start < end:
+            stop = min(os.lseek(descriptor, start, os.SEEK_HOLE), end)
+            yield start, stop
+            start = stop
 
 
 @contextmanager

@@ -10,7 +10,6 @@ takes its place, whole, where no other place is named.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from dockyard.filesystems.edit import EDITED, put_files
 from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
 from dockyard.formats.disk_format import DiskFormat
 from dockyard.host import seal
-from dockyard.host.files import copy_range, data_ranges
+from dockyard.host.files import copy_sparse, data_ranges
 from dockyard.host.files import digest as file_digest
 from dockyard.inspection.disks import FoundDisk, FoundPartition, partitions_of
 from dockyard.inspection.verity import find_trees
@@ -154,7 +153,7 @@ def _write(planned: PlannedInjection, out: Path, scratch: Path, tools: ToolTrees
     disk = raw.path
     if disk == planned.image:
         disk = scratch / "disk"
-        _copy(planned.image, disk, raw.size)
+        copy_sparse(planned.image, disk, size=raw.size)
     require_untouched(planned.image, planned.stamp)
     found = partitions_of(planned.image, RawDisk(disk, raw.size, raw.container))
     for partition, files in _targets(planned.files, found):
@@ -164,13 +163,6 @@ def _write(planned: PlannedInjection, out: Path, scratch: Path, tools: ToolTrees
     name, level, main = planned.target.stem, planned.level, tools.main
     wrap(planned.format, disk, raw.size, image, name, level, main, tools, scratch)
     return image
-
-
-def _copy(image: Path, disk: Path, size: int) -> None:
-    with image.open("rb") as source, disk.open("wb") as target:
-        target.truncate(size)
-        for start, end in data_ranges(source.fileno(), size):
-            copy_range(source.fileno(), target.fileno(), start, min(end, size), start)
 
 
 def _targets(
@@ -237,10 +229,7 @@ def _edit(
     assert partition.content is not None
     start, size = partition.entry.start, partition.entry.size
     image = scratch / "partition"
-    with disk.open("rb") as source, image.open("wb") as target:
-        target.truncate(size)
-        for low, high in _ranges(source.fileno(), start, start + size):
-            copy_range(source.fileno(), target.fileno(), low, high, low - start)
+    copy_sparse(disk, image, start, size)
     place = scratch / "edited"
     place.mkdir()
     put_files(partition.content.module, image, files, tools.main, place)
@@ -252,9 +241,3 @@ def _edit(
                 if os.pread(target.fileno(), len(piece), start + at) != piece:
                     os.pwrite(target.fileno(), piece, start + at)
     image.unlink()
-
-
-def _ranges(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for low, high in data_ranges(descriptor, end):
-        if high > start:
-            yield max(low, start), min(high, end)

@@ -100,18 +100,10 @@ def keep_partition(work: Work, wanted: KeepPartition) -> None:
     """Fills `filesystem` with what a partition holds, whatever that is; zeros become holes. Only
     swap space may get another id.
     """
-    with (
-        disk_of(work.result, wanted.disk).open("rb") as disk,
-        (work.out / FILESYSTEM).open("wb") as out,
-    ):
-        out.truncate(wanted.size)
-        end = wanted.start + wanted.size
-        for start, stop in files.data_ranges(disk.fileno(), end):
-            begin = max(start, wanted.start)
-            if begin < min(stop, end):
-                to = begin - wanted.start
-                files.copy_range(disk.fileno(), out.fileno(), begin, min(stop, end), to)
-        if wanted.swap is not None:
+    kept = work.out / FILESYSTEM
+    files.copy_sparse(disk_of(work.result, wanted.disk), kept, wanted.start, wanted.size)
+    if wanted.swap is not None:
+        with kept.open("r+b") as out:
             os.pwrite(out.fileno(), wanted.swap.bytes, UUID_AT)
     require_same(wanted.disk)
 

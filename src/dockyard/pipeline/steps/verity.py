@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.disk import verity
-from dockyard.host.files import copy_range, data_ranges
+from dockyard.host.files import copy_sparse
 from dockyard.pipeline.arguments.names import FILESYSTEM, ROOT_HASH, TOOLS
 from dockyard.pipeline.arguments.verity import MakeVerity, ProveVerity
 from dockyard.tools.unpacked import trees_in
@@ -21,7 +20,7 @@ def make_verity(work: Work, wanted: MakeVerity) -> None:
     superblock = verity.Superblock(wanted.uuid, wanted.data_size, bytes.fromhex(wanted.salt))
     work.progress(f"{wanted.data_size >> 20} MiB")
     if wanted.inline:
-        _copy(data, out)
+        copy_sparse(data, out)
     root = verity.write_tree(data, superblock, out, wanted.data_size if wanted.inline else 0)
     (work.out / ROOT_HASH).write_text(f"{root.hex()}\n")
 
@@ -36,11 +35,3 @@ def prove_verity(work: Work, wanted: ProveVerity) -> None:
     root = (made / ROOT_HASH).read_text().strip()
     argv = ["veritysetup", "verify", *options, str(data), str(hashes), root]
     trees_in(work.result(TOOLS)).main.run(argv, read=[data, hashes])
-
-
-def _copy(data: Path, out: Path) -> None:
-    with data.open("rb") as source, out.open("wb") as target:
-        size = data.stat().st_size
-        target.truncate(size)
-        for start, end in data_ranges(source.fileno(), size):
-            copy_range(source.fileno(), target.fileno(), start, end, start)
