@@ -35,6 +35,7 @@ from dockyard.model.os import UkiMode
 from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
 from dockyard.pipeline.existing import DiskSource
 from dockyard.pipeline.new_ids import id_changes
+from dockyard.pipeline.package_changes import may_change_kernels
 from dockyard.tree.selinux import MODE_WORDS, command_words
 
 # The first systemd whose stub knows addons (its NEWS).
@@ -42,8 +43,6 @@ _ADDONS_SINCE = 254
 _ROOT_WORDS = ("root", "ro", "rw", "rootflags", "rootfstype")
 SELINUX_WORDS = ("security", "selinux", "enforcing")
 _VERITY_WORDS = tuple(name for device in ROOT_HASHES for name in verity_names(device))
-# Packages of these names are kernels.
-_CHANGES_KERNELS = ("install", "install_lists", "remove", "remove_lists", "update", "update_lists")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def boot_changes(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) ->
         change=change,
         initrd=initrd,
         fresh=fresh,
-        new_kernels=changes_kernels(loaded),
+        new_kernels=may_change_kernels(loaded),
         place=boot_place(layout),
     )
 
@@ -114,20 +113,13 @@ def _work(
         if mode is UkiMode.MODIFY and change:
             return BootWork.ADDONS
         if mode is not None:
-            return BootWork.GUARD if changes_kernels(loaded) else BootWork.NOTHING
+            return BootWork.GUARD if may_change_kernels(loaded) else BootWork.NOTHING
         if change or initrd.always or reset:
             return BootWork.UKIS
-        return BootWork.FOLLOW if changes_kernels(loaded) else BootWork.NOTHING
+        return BootWork.FOLLOW if may_change_kernels(loaded) else BootWork.NOTHING
     if reset:
         return BootWork.RESET
-    return BootWork.EDIT if change or changes_kernels(loaded) else BootWork.NOTHING
-
-
-def changes_kernels(loaded: LoadedImage) -> bool:
-    """Whether packages, and so perhaps kernels, are changed."""
-    packages = loaded.image.os.packages
-    named = any(getattr(packages, key) for key in _CHANGES_KERNELS)
-    return named or packages.update_existing_packages
+    return BootWork.EDIT if change or may_change_kernels(loaded) else BootWork.NOTHING
 
 
 # ------------------------------------------------------------------------------ command line

@@ -22,6 +22,7 @@ from dockyard.model.storage import (
     Verity,
 )
 from dockyard.pipeline.existing import DiskSource, ExistingVerity
+from dockyard.pipeline.package_changes import used_keys
 from dockyard.tree.fstab_device import FstabDeviceSetting
 
 _KEY = "storage.reinitializeVerity"
@@ -138,31 +139,22 @@ def _unhashable(
 
 def _changed(loaded: LoadedImage, path: str) -> Iterator[Problem]:
     """What the image file asks for that cannot be without a change of what is kept."""
-    packages = loaded.image.os.packages
-    asked = {
-        "os.packages.install": packages.install or packages.install_lists,
-        "os.packages.remove": packages.remove or packages.remove_lists,
-        "os.packages.update": packages.update or packages.update_lists,
-        "os.packages.updateExistingPackages": packages.update_existing_packages,
-        "os.packages.removePackageManager": packages.remove_package_manager,
+    system = loaded.image.os
+    of_root = {
+        "os.hostname": system.hostname,
+        "os.users": system.users,
+        "os.groups": system.groups,
+        "os.services": system.services.enable or system.services.disable,
     }
-    if path == "/":
-        system = loaded.image.os
-        asked |= {
-            "os.hostname": system.hostname,
-            "os.users": system.users,
-            "os.groups": system.groups,
-            "os.services": system.services.enable or system.services.disable,
-        }
-    for key, given in asked.items():
-        if given:
-            yield loaded.problem(
-                key,
-                "image.verity-kept",
-                f"`{key}` changes what is below {path}, which is to be kept as it is",
-                why=f"`{_KEY}` is `none`, and {path} is checked by dm-verity",
-                fix=f"set `{_KEY}: all`, or remove `{key}`",
-            )
+    asked = [key for key, given in of_root.items() if given and path == "/"]
+    for key in (*used_keys(loaded), *asked):
+        yield loaded.problem(
+            key,
+            "image.verity-kept",
+            f"`{key}` changes what is below {path}, which is to be kept as it is",
+            why=f"`{_KEY}` is `none`, and {path} is checked by dm-verity",
+            fix=f"set `{_KEY}: all`, or remove `{key}`",
+        )
 
 
 def _added(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dockyard.packages.solve import Solution
     from dockyard.pipeline.existing import DiskSource
 
+_MANAGER = "removePackageManager"
 _KEYS: Mapping[str, Callable[[Packages], object]] = {
     "install": lambda packages: packages.install,
     "installLists": lambda packages: packages.install_lists,
@@ -39,7 +40,7 @@ _KEYS: Mapping[str, Callable[[Packages], object]] = {
     "update": lambda packages: packages.update,
     "updateLists": lambda packages: packages.update_lists,
     "updateExistingPackages": lambda packages: packages.update_existing_packages,
-    "removePackageManager": lambda packages: packages.remove_package_manager,
+    _MANAGER: lambda packages: packages.remove_package_manager,
 }
 _MOST_HELD_BACK = 10
 
@@ -48,6 +49,11 @@ def used_keys(loaded: LoadedImage) -> list[str]:
     """The keys of os.packages that are in use and change packages."""
     packages = loaded.image.os.packages
     return [f"os.packages.{key}" for key, used in _KEYS.items() if used(packages)]
+
+
+def may_change_kernels(loaded: LoadedImage) -> bool:
+    """Whether packages come, go or change that may be kernels."""
+    return any(key != f"os.packages.{_MANAGER}" for key in used_keys(loaded))
 
 
 def refused(loaded: LoadedImage, source: DiskSource) -> Iterator[Problem]:
