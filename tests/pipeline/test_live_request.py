@@ -9,14 +9,8 @@ from dockyard.errors import Severity
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
 from dockyard.model.live import InitramfsType, KdumpBootFiles
-from dockyard.pipeline.live import (
-    LiveRequest,
-    SavedMedium,
-    architecture_problems,
-    live_problems,
-    live_request,
-    saved_medium,
-)
+from dockyard.pipeline.live import LiveRequest, SavedMedium, live_request, saved_medium
+from dockyard.pipeline.live_problems import architecture_problems, live_problems
 
 URL = "pxe: {initramfsType: bootstrap, bootstrapBaseUrl: 'http://10.0.0.1/web/'}\n"
 

@@ -26,14 +26,8 @@ from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import InputFile, fetched, where_named
-from dockyard.pipeline.live import (
-    FORMATS,
-    SavedMedium,
-    architecture_problems,
-    live_problems,
-    live_request,
-    saved_medium,
-)
+from dockyard.pipeline.live import FORMATS, SavedMedium, live_request, saved_medium
+from dockyard.pipeline.live_problems import architecture_problems, live_problems
 from dockyard.pipeline.new_ids import id_problems, named_anew, with_new_ids
 from dockyard.pipeline.new_layout import left_behind, new_layout
 from dockyard.pipeline.overlay_problems import overlay_problems

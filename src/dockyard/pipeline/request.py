@@ -34,13 +34,8 @@ from dockyard.packages.sources import image_repositories, image_request, lock_pa
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.grub_problems import grub_problems
-from dockyard.pipeline.live import (
-    FORMATS,
-    LiveRequest,
-    architecture_problems,
-    live_problems,
-    live_request,
-)
+from dockyard.pipeline.live import FORMATS, LiveRequest, live_request
+from dockyard.pipeline.live_problems import architecture_problems, live_problems
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.read_only import read_only_problems
