@@ -240,7 +240,7 @@ def _request() -> Iterator[str]:
     yield _arrow("M176 45H218")
     yield _rect("frame", 460, 20, 288, 174)
     yield _text(604, 41, "ImageRequest", "name mid")
-    yield _text(604, 58, "pipeline.request: read_request", "code mid")
+    yield _text(604, 58, "pipeline.from_packages: read_request", "code mid")
     parts = (
         ("source", "packages"),
         ("settings", "one module each"),

@@ -123,8 +123,8 @@ def test_only_documented_keys_exist(text: str, key: str) -> None:
 
 def test_create_acts_on_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("dockyard.pipeline.required.require_parts",
-                 "dockyard.pipeline.request.require_whole",
-                 "dockyard.pipeline.request._judge_packages"):  # fmt: skip
+                 "dockyard.pipeline.from_packages.require_whole",
+                 "dockyard.pipeline.from_packages._judge_packages"):  # fmt: skip
         monkeypatch.setattr(name, lambda *_: None)  # small packages boot nothing
     add_rpm(tmp_path / "rpms", "kernel", path="/usr/lib/modules/6.1/vmlinuz", built=5)
     config, store = tmp_path / "config.yaml", Store(tmp_path / "store")

@@ -16,8 +16,8 @@ from dockyard.host.sandbox import Tools
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import lock_image
+from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.image import image_steps
-from dockyard.pipeline.request import read_request
 from dockyard.tools.trees import load_tools_lock
 from stores import share
 

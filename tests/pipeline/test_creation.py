@@ -70,8 +70,8 @@ def place(tmp_path: Path) -> Place:
 def no_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     """What small packages lack to boot is not the subject."""
     monkeypatch.setattr("dockyard.pipeline.required.require_parts", lambda _: None)
-    monkeypatch.setattr("dockyard.pipeline.request.require_whole", lambda *_: None)
-    monkeypatch.setattr("dockyard.pipeline.request._judge_packages", lambda *_: None)
+    monkeypatch.setattr("dockyard.pipeline.from_packages.require_whole", lambda *_: None)
+    monkeypatch.setattr("dockyard.pipeline.from_packages._judge_packages", lambda *_: None)
 
 
 def test_neither_a_distribution_nor_a_lock_is_needed(place: Place) -> None:

@@ -14,9 +14,10 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, needs_disk, not_acted_on, not_buildable
+from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.layer_steps import shapes_boot
 from dockyard.pipeline.output import require_placeable
-from dockyard.pipeline.request import Output, read_request, unpackaged_problems
+from dockyard.pipeline.request import Output, unpackaged_problems
 from dockyard.pipeline.verify import first_difference
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.hostname import HostnameSetting

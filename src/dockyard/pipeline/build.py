@@ -23,6 +23,7 @@ from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
+from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import (
     is_placed,
@@ -33,7 +34,7 @@ from dockyard.pipeline.output import (
     require_placeable,
 )
 from dockyard.pipeline.overrides import Overrides
-from dockyard.pipeline.request import ImageRequest, read_request
+from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.telling import told
 
 if TYPE_CHECKING:

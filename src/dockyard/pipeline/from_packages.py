@@ -1,0 +1,243 @@
+"""Reads the file of an image that is made of packages, and judges it with its distribution and its
+lock.
+
+All mistakes of the file, of the files that it names and of its lock are reported together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.config import LoadedImage, check_files, load_image
+from dockyard.disk.kernel_cmdline import kernel_command_line
+from dockyard.disk.layout import NO_DISK, DiskLayout, lay_out
+from dockyard.distro.header import DistroHeader, read_header
+from dockyard.formats import by_name as format_by_name
+from dockyard.host.machine import architecture_or_default as host_architecture
+from dockyard.model.architecture import Architecture
+from dockyard.model.base import as_written
+from dockyard.model.family import Family
+from dockyard.model.packages import RpmRepository
+from dockyard.packages import locking as locks
+from dockyard.packages.access import Access
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.sources import image_repositories, image_request, lock_path
+from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
+from dockyard.pipeline.from_distro import trusted_keys, wants_documents
+from dockyard.pipeline.grub_problems import grub_problems
+from dockyard.pipeline.live import FORMATS, live_request
+from dockyard.pipeline.live_problems import architecture_problems, live_problems
+from dockyard.pipeline.named import unknown_names
+from dockyard.pipeline.overlay_problems import overlay_problems
+from dockyard.pipeline.read_only import read_only_problems
+from dockyard.pipeline.request import ImageRequest, ImageSettings, Output, output_of, read_settings
+from dockyard.pipeline.sealing import sealing_problems
+from dockyard.pipeline.source import PackageSource, image_epoch
+from dockyard.pipeline.together import Together
+from dockyard.tools.trees import require_whole, tools_there
+from dockyard.tree.additional import added_paths
+from dockyard.tree.history import HistorySetting
+from dockyard.tree.selinux import command_words
+
+if TYPE_CHECKING:
+    from dockyard.pipeline.creation import Creation
+
+
+def read_request(
+    file: Path,
+    store: Path,
+    origins: Origins,
+    output_format: str | None = None,
+    rpm_sources: Sequence[Path] = (),
+    placed: Collection[Path] = (),
+    level: int | None = None,
+    creation: Creation | None = None,
+) -> ImageRequest:
+    """Read an image file and all that it needs. Raises DockyardError with every mistake.
+
+    level: of compression, in place of what the file says. placed: images that were made before;
+    scripts do not see them and are not shaped by them. creation: where packages come from without
+    a distribution's file and a lock, which are looked for otherwise.
+    """
+    loaded = load_image(file)
+    together = Together()
+    together.extend(loaded.remarks)
+    output = output_of(loaded, output_format, level)
+    has_disk = _judge_file(loaded, output, together, created=creation is not None)
+    distro = together.get(lambda: _distro(loaded)) if creation is None else None
+    lock_file = lock_path(file)
+    hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
+    settings = read_settings(loaded, hidden, together)
+    seed = _seed(loaded)
+    architecture = distro.distro.architecture if distro else host_architecture()
+    layout = _layout(loaded, architecture, seed, together) if has_disk else NO_DISK
+    if layout:
+        family = distro.distro.of_family if distro else None
+        _judge_layout(loaded, layout, family, architecture, together)
+    together.raise_any()
+    assert layout and settings
+    if creation is not None:
+        source = creation.source(loaded, store)
+        _judge_layout(loaded, layout, source.family, architecture, together)
+    else:
+        assert distro
+        source = _source(loaded, distro, store, origins, rpm_sources, together)
+    distro = source.distro
+    if output.format in FORMATS:
+        together.extend(architecture_problems(loaded, distro.distro.architecture))
+    _judge_packages(loaded, distro, source, settings, layout, output, together)
+    lock = source.lock
+    if not tools_there(store, lock.tools):
+        together.get(lambda: require_whole(lock.tools, str(lock_file), f"dockyard lock {file}"))
+    together.raise_any()
+    keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
+    extra = (
+        *command_words(loaded.image.os.selinux.mode),
+        *loaded.image.os.kernel_command_line.extra_command_line,
+    )
+    live = live_request(loaded, output.format, seed, distro.distro.title or distro.distro.name)
+    words = tuple(kernel_command_line(layout, extra).split(" ")) if has_disk else ()
+    return ImageRequest(
+        loaded=loaded,
+        source=source,
+        settings=replace(
+            settings,
+            settings=(*keys, *settings.settings),
+            record=_record(loaded, settings, source) if creation is not None else (),
+        ),
+        layout=layout,
+        output=output,
+        command_line=live.command_line if live else words,
+        seed=seed,
+        origins=origins,
+        remarks=together.remarks,
+        live=live,
+    )
+
+
+def _distro(loaded: LoadedImage) -> DistroHeader:
+    """The distribution that an image file names."""
+    return read_header((loaded.distro_path or loaded.directory).resolve())
+
+
+def _judge_layout(
+    loaded: LoadedImage,
+    layout: DiskLayout,
+    family: Family | None,
+    architecture: Architecture,
+    together: Together,
+) -> None:
+    """Judge a layout. family: None where it is only known by the packages."""
+    if family is not None:
+        together.extend(grub_problems(loaded, layout, family, architecture))
+    together.extend(sealing_problems(loaded, layout))
+    together.extend(overlay_problems(loaded, layout))
+
+
+def _record(
+    loaded: LoadedImage, chosen: ImageSettings, source: PackageSource
+) -> tuple[HistorySetting, ...]:
+    """The record of an image that has no lock: it tells its packages."""
+    from dockyard.pipeline.image_record import record_of
+
+    distro, packages = source.distro.distro, sorted(pin.nevra for pin in source.lock.packages)
+    made_of = {"distro": distro.name, "version": distro.version, "packages": packages}
+    scripts = chosen.all_scripts
+    return record_of(loaded, chosen.settings, scripts, made_of, source.epoch)
+
+
+def _judge_file(
+    loaded: LoadedImage, output: Output, together: Together, *, created: bool = False
+) -> bool:
+    """Judge what an image file says by itself; gives whether the image has a disk. created: it is
+    to name no distribution.
+    """
+    known = together.get(lambda: format_by_name(output.format))
+    # What an unknown format needs is unknown, too.
+    has_disk = needs_disk(loaded, output.format) if known else bool(loaded.image.storage.disks)
+    together.extend(not_buildable(loaded, needs_disk=has_disk, created=created))
+    together.extend(not_acted_on(loaded))
+    together.extend(live_problems(loaded, output.format))
+    together.extend(check_files(loaded))
+    together.raise_any()
+    return has_disk
+
+
+def _layout(
+    loaded: LoadedImage, architecture: Architecture, seed: bytes, together: Together
+) -> DiskLayout | None:
+    storage = loaded.image.storage
+    return together.get(lambda: lay_out(storage, seed, architecture, loaded.positions))
+
+
+def _source(
+    loaded: LoadedImage,
+    distro: DistroHeader,
+    store: Path,
+    origins: Origins,
+    rpm_sources: Sequence[Path],
+    together: Together,
+) -> PackageSource:
+    """The lock, held against what the file asks for, and where its packages come from."""
+    file, lock_file = loaded.path, lock_path(loaded.path)
+    repositories = together.get(
+        lambda: image_repositories(distro.distro, distro.directory, store, extra=rpm_sources)
+    )
+    lock = together.get(lambda: locks.load(lock_file, f"{locks.LOCK_IMAGE} {file}"))
+    together.raise_any()
+    assert repositories is not None and lock is not None
+    request = image_request(loaded, distro.distro)
+    locks.require(lock, request, repositories, str(lock_file), image=str(file))
+    image_epoch(distro, lock)
+    access = Access.of_store(store, offline=origins.offline)
+    documents = wants_documents(distro.distro, lock)
+    return PackageSource(distro, lock, lock_file, tuple(repositories), access, documents)
+
+
+def _judge_packages(
+    loaded: LoadedImage,
+    distro: DistroHeader,
+    source: PackageSource,
+    chosen: ImageSettings,
+    layout: DiskLayout,
+    output: Output,
+    together: Together,
+) -> None:
+    """Judge whether the packages have what the file names."""
+    settings, repositories, access = chosen.settings, source.repositories, source.access
+    position = loaded.position("os.packages")
+    kinds = None if output.boots_nothing else layout.initrd_filesystems
+    together.extend(unknown_names(settings, source.lock, repositories, access, position, kinds))
+    names = {pin.name for pin in source.lock.packages}
+
+    def provided(capability: str) -> tuple[str, ...]:
+        return _provided(capability, repositories, access, distro.distro.architecture)
+
+    together.extend(read_only_problems(loaded, layout, names, added_paths(settings), provided))
+
+
+def _provided(
+    capability: str,
+    repositories: Sequence[RpmRepository],
+    access: Access,
+    architecture: Architecture,
+) -> tuple[str, ...]:
+    """The packages of repositories on this machine that have a capability."""
+    from dockyard.packages.providing import who_provides
+
+    if not all(repository.is_here for repository in repositories):
+        return ()
+    found = who_provides([capability], repositories, access, architecture, near=False)
+    return found[capability].packages
+
+
+def _seed(loaded: LoadedImage) -> bytes:
+    storage = json.dumps(
+        as_written(loaded.image.storage), separators=(",", ":"), ensure_ascii=False
+    )
+    return hashlib.sha256(f"{loaded.name}\0{storage}".encode()).digest()
