@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.guest import apart, log_in, run_checks
 from dockyard.cli.input_options import input_of
 from dockyard.cli.machine import WantedMachine, machine_options
 from dockyard.cli.options import EXISTING_FILE, package_source_options, store_option
@@ -21,12 +20,9 @@ if TYPE_CHECKING:
     from dockyard.cli.artefacts import Artefact
     from dockyard.host.sandbox import Tools
     from dockyard.model.packages import Pin
-    from dockyard.tree.check import Check, Question, Unasked
-    from dockyard.vm.guest import Progress
-    from dockyard.vm.qemu import Disk, Machine
-    from dockyard.vm.verdict import Verdict
+    from dockyard.tree.check import Question
+    from dockyard.vm.qemu import Disk
 
-COMMAND_LINE_CHECK = "kernel.command-line"
 _YAML = (".yaml", ".yml")
 _TIMEOUT = 300
 
@@ -130,8 +126,8 @@ def command(
     log = log.absolute() if log else _console_log(store, name)
     if check:
         console = show_kernel or False
-        asked, unasked = _split(questions, console)
-        verdict = _check(disk, asked, tools, machine, timeout, console, log, power_off)
+        asked, unasked = apart(questions, console)
+        verdict = run_checks(disk, asked, tools, machine, timeout, console, log, power_off)
         told = as_text(verdict, unasked)
         return Answer(told, as_facts(verdict, unasked), passed=verdict.passed)
     if disk.kept is not persist:
@@ -140,7 +136,7 @@ def command(
     if ssh:
         who = user or "root"
         click.echo(f"{name}: logging in as {who}; {kept}; console: {log}", err=True)
-        raise SystemExit(_log_in(disk, tools, machine, who, key, timeout, log))
+        raise SystemExit(log_in(disk, tools, machine, who, key, timeout, log))
     click.echo(f"{name}: {ESCAPES}; {kept}", err=True)
     who = (user or "root") if autologin else ""
     interact(disk, tools, machine, show_kernel=show_kernel is not False, autologin=who)
@@ -240,36 +236,6 @@ def _subject(
     return disk, found.questions, found.tools, image.stem
 
 
-def _split(questions: Sequence[Question], show_kernel: bool) -> tuple[list[Check], list[Unasked]]:
-    """What to ask, and what not."""
-    from dockyard.tree.check import Check, Unasked
-
-    asked = [item for item in questions if isinstance(item, Check)]
-    unasked = [item for item in questions if isinstance(item, Unasked)]
-    if show_kernel:
-        asked = [item for item in asked if item.id != COMMAND_LINE_CHECK]
-        unasked.append(Unasked("the kernel command line", "--console adds to it"))
-    return asked, unasked
-
-
-def _log_in(
-    disk: Disk,
-    tools: Tools,
-    machine: Machine,
-    user: str,
-    key: Path | None,
-    timeout: int,
-    log: Path,
-) -> int:
-    from dockyard.vm.access import Login, log_in
-
-    def ready(command: str) -> None:
-        click.echo(f"meanwhile others log in with: {command}", err=True)
-
-    login = Login(user, key.absolute() if key else None)
-    return log_in(disk, tools, machine, login, console=log, timeout=timeout, ready=ready)
-
-
 def _tools(store: Path, pins: Sequence[Pin]) -> Tools:
     """The tools of these pins, or of the lock that comes with Dockyard."""
     from dockyard.host import namespace
@@ -279,49 +245,3 @@ def _tools(store: Path, pins: Sequence[Pin]) -> Tools:
     if not tools_ready(store, pins):
         namespace.enter()
     return tools_tree(store, pins).main
-
-
-def _check(
-    disk: Disk,
-    checks: Sequence[Check],
-    tools: Tools,
-    machine: Machine,
-    timeout: int,
-    show_kernel: bool,
-    log: Path,
-    power_off: bool,
-) -> Verdict:
-    from dockyard.vm.guest import ask
-
-    with _progress() as progress:
-        return ask(
-            disk.path,
-            disk.format,
-            checks,
-            tools,
-            console=log,
-            machine=machine,
-            timeout=timeout,
-            show_kernel=show_kernel,
-            power_off=power_off,
-            progress=progress,
-            notice=lambda text: click.echo(text, err=True),
-        )
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """Shows the stage of the boot on standard error, when that is a terminal."""
-    if not terminal.draws():
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    with console.status("firmware") as status:
-
-        def show(progress: Progress) -> None:
-            detail = f", {progress.detail}" if progress.detail else ""
-            status.update(f"{progress.stage.title}{detail} [dim]{progress.seconds:.0f} s[/]")
-
-        yield show
