@@ -105,6 +105,15 @@ def test_a_result_that_has_gone_is_told() -> None:
     assert plan.decisions[0].reason == "its result is no longer in the store"
 
 
+def test_an_input_that_has_gone_is_told() -> None:
+    first, second, goal = chain()
+    record = make_plan([goal], There(), {}).record
+    fewer = replace(goal, inputs=(second,))
+    assert make_plan([fewer], There([first, second]), record).decisions[-1].reason == (
+        "it is made without packages now"
+    )
+
+
 def test_damage_is_told_and_what_is_damaged_is_made_anew() -> None:
     first, second, goal = chain()
     plan = make_plan([goal], There([first, second]), {}, damaged={second.id: "a file is gone"})

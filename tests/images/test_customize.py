@@ -90,6 +90,12 @@ def test_what_was_asked_for_changes_and_nothing_else(
     assert {each["path"] for each in files["changed"]} <= accounts
     again = customize(config, image, out)
     assert not again["changed"] and not again["placed"]
+    # The record has every key, and repeats no script.
+    config.write_text(config.read_text().replace("os:\n", "os:\n  imageHistory: none\n"))
+    steps = run_dockyard("plan", config, "--image-file", image, "--json").json["steps"]
+    acts = {each["name"]: (each["action"], each["reason"]) for each in steps}
+    assert acts["scripts"][0] == "reuse"
+    assert acts["root"] == ("run", "it is made without record now")
 
 
 @covers("input.image, qcow2")

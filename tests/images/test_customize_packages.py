@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import stat
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from dockyard.packages.rpm.contents import (
     parse_relation,
 )
 from dockyard.packages.rpm.writer import write_package
+from dockyard.tree.history import HISTORY
 from features import covers
 
 pytestmark = pytest.mark.build
@@ -169,6 +172,14 @@ def test_what_is_later_than_the_time_is_not_seen(base: Path, tmp_path: Path) -> 
     later = ("--package-snapshot-time", "2026-03-01", "--progress", "quiet")
     run_dockyard("customize", *given, *later)
     assert names(out)["hostname"] == "100-1"
+    tar = tmp_path / "out.tar"
+    words = ("--output-image-file", tar, "--output-image-format", "tar")
+    run_dockyard("customize", *given, *words, *later)
+    with tarfile.open(tar) as members:
+        history = members.extractfile(HISTORY.removeprefix("/"))
+        assert history is not None
+        done = json.load(history)[-1]["input"]
+    assert done["packageSnapshotTime"] == "2026-03-01" and done["disableBaseImageRpmRepos"]
 
 
 @covers("os.packages.removePackageManager")

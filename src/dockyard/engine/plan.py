@@ -185,6 +185,9 @@ def _to_run(step: Step, last: Mapping[str, Any], answers: Mapping[str, _Answer])
     inputs = before.get("inputs", {})
     moved = [each for each in step.inputs if inputs.get(each.name) != each.id]
     if not moved:
+        gone = sorted(inputs.keys() - {each.name for each in step.inputs})
+        if gone:
+            return Decision(step, Action.RUN, f"it is made without {', '.join(gone)} now")
         return Decision(step, Action.RUN, "its result is no longer in the store")
     # Those that run say why in their own line.
     told = [each.name + (_how(each, last) if answers[each.id].key else "") for each in moved[:3]]

@@ -134,7 +134,7 @@ def read_customization(
         loaded,
         settings.settings,
         settings.all_scripts,
-        _made_of(source),
+        _made_of(source, overrides),
         source.epoch,
     )
     if any(laid.kept for laid, _ in layout.verity):
@@ -164,15 +164,19 @@ def read_customization(
     )
 
 
-def _made_of(source: DiskSource) -> dict[str, Any]:
-    """What the record of an image says of the one that it is made of, and of the packages that
-    were chosen for it.
+def _made_of(source: DiskSource, overrides: Overrides) -> dict[str, Any]:
+    """What the record of an image says of the one that it is made of, of the packages that were
+    chosen for it, and of what the command line said of them.
     """
     made_of: dict[str, Any] = {"contentDigest": source.digest}
     if source.changes is not None:
         lock = source.changes.lock
         made_of["packages"] = sorted(pin.nevra for pin in lock.packages)
         made_of["removedPackages"] = sorted(lock.removed)
+        if overrides.snapshot_time:
+            made_of["packageSnapshotTime"] = overrides.snapshot_time
+        if overrides.without_image_repositories:
+            made_of["disableBaseImageRpmRepos"] = True
     return made_of
 
 

@@ -93,11 +93,6 @@ def _settings(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> St
     )
 
 
-def _record(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
-    chosen = request.settings.record
-    return layer_step("record", "Record what is done", chosen, below, request.epoch)
-
-
 def _scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
     chosen = request.settings.post_scripts
     return layer_step("scripts", "Run scripts", chosen, below, request.epoch)
@@ -116,16 +111,21 @@ def _final_scripts(request: ImageRequest, below: tuple[Step, ...], tools: Step) 
     return layer_step("final-scripts", "Run final scripts", chosen, below, request.epoch)
 
 
+def _record(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
+    chosen = request.settings.record
+    return layer_step("record", "Record what is done", chosen, below, request.epoch)
+
+
 # Each gives the step of one layer over those below, or None where there is nothing to do.
 _LAYERS: tuple[Callable[[ImageRequest, tuple[Step, ...], Step], Step | None], ...] = (
     _packages,
     _boot_settings,
     _settings,
-    _record,
     _scripts,
     _unmanaged,
     _boot,
     _final_scripts,
+    _record,  # last: any other key changes it, which is to repeat nothing
 )
 
 
