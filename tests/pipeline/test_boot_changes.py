@@ -20,8 +20,8 @@ from dockyard.model.architecture import Architecture
 from dockyard.model.family import HARBOR
 from dockyard.pipeline.arguments.boot import BootWork
 from dockyard.pipeline.boot_changes import BootChanges, boot_changes
-from dockyard.pipeline.existing import DiskSource, ExistingPartition
 from dockyard.pipeline.existing_boot import ExistingBoot, ExistingUki, of_facts, read_boot
+from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
 from dockyard.pipeline.existing_layout import layout_of
 
 ROOT = "0f1a4c0b-0000-4000-8000-000000000001"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from test_new_layout import GUIDS, loaded, partition, source
 
-from dockyard.pipeline.existing import ExistingVerity
+from dockyard.pipeline.existing_disk import ExistingVerity
 from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.new_ids import id_changes, id_problems, named_anew, with_new_ids
 from dockyard.tree.device_ids import DeviceIdsSetting

@@ -12,7 +12,7 @@ from dockyard.errors import DockyardError
 from dockyard.formats.containers import Container
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import family_named
-from dockyard.pipeline.existing import DiskSource, ExistingPartition
+from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
 from dockyard.pipeline.existing_storage import ExistingStorage
 from dockyard.pipeline.new_layout import fstab_over, left_behind, new_layout
 

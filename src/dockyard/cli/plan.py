@@ -82,7 +82,7 @@ def command(
 
 def _customization(planned: PlannedImage, plan: Plan, *, details: bool) -> Answer:
     from dockyard.cli import plan_changes
-    from dockyard.pipeline.existing import DiskSource
+    from dockyard.pipeline.existing_disk import DiskSource
 
     request = planned.request
     assert isinstance(request.source, DiskSource)

@@ -11,7 +11,7 @@ from dockyard.cli import terminal
 from dockyard.model.package_change import Act, PackageChange, growth
 
 if TYPE_CHECKING:
-    from dockyard.pipeline.existing import DiskSource, ExistingPartition
+    from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
     from dockyard.pipeline.request import ImageRequest
     from dockyard.tree.setting import Setting
 

@@ -33,7 +33,7 @@ from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.os import UkiMode
 from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
-from dockyard.pipeline.existing import DiskSource
+from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.new_ids import id_changes
 from dockyard.pipeline.package_changes import may_change_kernels
 from dockyard.tree.selinux import MODE_WORDS, command_words

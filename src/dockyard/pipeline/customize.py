@@ -21,7 +21,8 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import lock_path
 from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.boot_changes import boot_changes
-from dockyard.pipeline.existing import DiskSource, read_existing
+from dockyard.pipeline.existing import read_existing
+from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.existing_layout import layout_of
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of

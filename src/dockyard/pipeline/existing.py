@@ -1,4 +1,4 @@
-"""The disk of an image that exists, as the source of another: what is known of it before any work.
+"""Reads the disk of an image that exists, as the source of another.
 
 An image is read once and what was found is kept by its content: plans of the same image answer at
 once. What cannot be kept as it is is refused by name before anything is copied.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,23 +21,26 @@ from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
 from dockyard.host import seal
 from dockyard.model.architecture import Architecture
-from dockyard.model.family import Family, family_named
+from dockyard.model.family import family_named
 from dockyard.model.os_release import variables
-from dockyard.model.packages import Pin
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
+from dockyard.pipeline.existing_disk import (
+    DiskSource,
+    ExistingPartition,
+    ExistingSubvolume,
+    ExistingVerity,
+)
 from dockyard.pipeline.existing_storage import ExistingStorage, read_storage
 from dockyard.pipeline.untouched import stamp_of
 from dockyard.tree.selinux import CONFIG
 
 if TYPE_CHECKING:
-    from dockyard.formats.containers import Container
     from dockyard.inspection.disks import FoundDisk, FoundPartition
     from dockyard.inspection.subvolumes import FoundSubvolume
     from dockyard.inspection.systems import FoundSystem
     from dockyard.inspection.tree import Tree
-    from dockyard.pipeline.package_plan import PackageChanges
     from dockyard.tools.unpacked import ToolTrees
 
 _RECORD = "inputs"
@@ -46,139 +48,6 @@ _MOST_KEPT = 50  # images whose facts are kept
 _BLOCK = 4096
 _BOOT_CODE = 440  # bytes of the first sector before the disk's signature (UEFI 2.10, 5.2.1)
 _NANOSECONDS = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class ExistingSubvolume:
-    """A subvolume of btrfs in an image that exists: see `btrfs.subvolumes`. mount: where it is in
-    the tree; empty for one that is no part of that. history: in hex digits.
-    """
-
-    number: int
-    path: str
-    uuid: str
-    mount: str
-    read_only: bool
-    is_default: bool
-    most: int | None
-    most_own: int | None
-    history: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExistingPartition:
-    """A partition of an image that exists, as it is in the table, and what it holds.
-
-    start, size: bytes. module: of the file system, for what is read and written anew; empty for
-    what is kept as it is. uuid, name: of the file system, as its tools print them. mount: where it
-    is in the tree; empty for what is not in it. subvolumes: of btrfs that has any. holds: the kind
-    of what is in it, also of what is kept; empty where nothing is known of that. used: bytes that
-    files take in blocks of 4 KiB, without what the file system itself takes. features: of ext4 and
-    older ones, or the bits of FAT, for one that takes its place.
-    """
-
-    number: int
-    label: str
-    type_guid: str
-    guid: str
-    attributes: int
-    start: int
-    size: int
-    module: str
-    uuid: str
-    name: str
-    mount: str
-    subvolumes: tuple[ExistingSubvolume, ...] = ()
-    holds: str = ""
-    features: str = ""
-    used: int = 0
-
-    @property
-    def places(self) -> tuple[tuple[str, int | None], ...]:
-        """Where it is in the tree, each with the number of the subvolume that is there."""
-        if self.subvolumes:
-            return tuple((one.mount, one.number) for one in self.subvolumes if one.mount)
-        return ((self.mount, None),) if self.mount else ()
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> ExistingPartition:
-        """From its fields, as a record has them."""
-        inner = tuple(ExistingSubvolume(**each) for each in facts["subvolumes"])
-        return cls(**{**facts, "subvolumes": inner})
-
-
-@dataclass(frozen=True, slots=True)
-class ExistingVerity:
-    """A verity device of an image that exists. data, hashes: the numbers of its partitions, which
-    may be the same one. offset: where its hash tree begins in the latter, in bytes. name: `root` or
-    `usr`. uuid, salt (in hex): of the tree. root_hash: on the kernel command line; empty where it
-    is not there.
-    """
-
-    data: int
-    hashes: int
-    offset: int
-    name: str
-    uuid: str
-    salt: str
-    root_hash: str
-
-
-@dataclass(frozen=True)
-class DiskSource:
-    """The disk of an image that exists.
-
-    image: the file, stamp: what shows that it is still what was read. digest: of its content.
-    container: what it comes in. size: bytes of the disk. table: the GUID of its partition table.
-    boot_code: of its first sector, in hex digits. epoch: seconds, the newest time of a file in it:
-    what is made is not newer. package_count: how many it has. boot: how it boots. verity: of what
-    is mounted at / and /usr. installed: the directory with what is known of its packages, see
-    `package_facts`; None where it has no database of rpm. changes: what is to change among them.
-    storage: what another disk for it must hold. medium: of a live medium, the words of its menu,
-    what it keeps of how it was made, and where its kernel is.
-    labelled: whether it has the labels of SELinux, and a mode in which they count.
-    """
-
-    image: Path
-    stamp: str
-    digest: str
-    container: Container
-    size: int
-    table: str
-    boot_code: str
-    partitions: tuple[ExistingPartition, ...]
-    epoch: int
-    architecture: Architecture
-    family: Family
-    package_count: int
-    tools: tuple[Pin, ...]
-    boot: ExistingBoot = field(default_factory=ExistingBoot)
-    verity: tuple[ExistingVerity, ...] = ()
-    medium: Mapping[str, Any] | None = None
-    labelled: bool = False
-    installed: Path | None = None
-    changes: PackageChanges | None = None
-    storage: ExistingStorage = field(default_factory=ExistingStorage)
-
-    @property
-    def pins(self) -> tuple[Pin, ...]:
-        """All that it needs of the downloads that the store has."""
-        return (*(self.changes.lock.packages if self.changes else ()), *self.tools)
-
-    @property
-    def kernel(self) -> tuple[int, int] | None:
-        """Where the kernel of a live medium is: start and size in bytes."""
-        found = self.medium["kernel"] if self.medium else None
-        return (found[0], found[1]) if found else None
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files of the user's that it is."""
-        return (self.image,)
-
-    @cached_property
-    def mounts(self) -> Mapping[str, ExistingPartition]:
-        return {path: each for each in self.partitions for path, _ in each.places}
 
 
 def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:

@@ -12,7 +12,7 @@ from dockyard.disk.partitions import (
     SubvolumeLayout,
 )
 from dockyard.model.filesystems import FileSystemType, MountPoint
-from dockyard.pipeline.existing import DiskSource, ExistingPartition, ExistingSubvolume
+from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition, ExistingSubvolume
 
 
 def layout_of(source: DiskSource) -> DiskLayout:

@@ -18,7 +18,7 @@ from dockyard.pipeline.arguments.existing import (
 )
 from dockyard.pipeline.arguments.image import Original
 from dockyard.pipeline.arguments.names import DISK
-from dockyard.pipeline.existing import DiskSource, ExistingPartition
+from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
 from dockyard.pipeline.filesystem_steps import Held
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest

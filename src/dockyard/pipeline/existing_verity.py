@@ -21,7 +21,7 @@ from dockyard.model.storage import (
     ReinitializeVerity,
     Verity,
 )
-from dockyard.pipeline.existing import DiskSource, ExistingVerity
+from dockyard.pipeline.existing_disk import DiskSource, ExistingVerity
 from dockyard.pipeline.package_changes import used_keys
 from dockyard.tree.fstab_device import FstabDeviceSetting
 

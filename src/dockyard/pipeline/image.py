@@ -25,7 +25,7 @@ from dockyard.pipeline.verity_steps import Sealed, sealed_systems, with_sealed
 from dockyard.tools.trees import tools_step
 
 if TYPE_CHECKING:
-    from dockyard.pipeline.existing import DiskSource
+    from dockyard.pipeline.existing_disk import DiskSource
 
 _STEPS = "dockyard.pipeline.steps"
 

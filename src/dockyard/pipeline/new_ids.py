@@ -14,7 +14,7 @@ from dockyard.config import LoadedImage
 from dockyard.disk.identity import derive
 from dockyard.disk.partitions import DiskLayout, PartitionLayout
 from dockyard.errors import Problem, Severity
-from dockyard.pipeline.existing import DiskSource
+from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.tree.device_ids import DeviceIdsSetting
 
 _KEY = "storage.resetPartitionsUuidsType"

@@ -21,7 +21,7 @@ from dockyard.disk.partitions import DiskLayout, PartitionLayout
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.base import as_written
 from dockyard.model.filesystems import FileSystemType
-from dockyard.pipeline.existing import DiskSource
+from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.subvolumes import places_of
 
 _MIB = 1 << 20

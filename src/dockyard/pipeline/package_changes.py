@@ -29,7 +29,7 @@ from dockyard.pipeline.package_plan import PackageChanges
 
 if TYPE_CHECKING:
     from dockyard.packages.solve import Solution
-    from dockyard.pipeline.existing import DiskSource
+    from dockyard.pipeline.existing_disk import DiskSource
 
 _MANAGER = "removePackageManager"
 _KEYS: Mapping[str, Callable[[Packages], object]] = {

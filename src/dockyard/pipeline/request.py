@@ -30,7 +30,7 @@ from dockyard.tree.settings import scripts_of, settings_of
 
 if TYPE_CHECKING:
     from dockyard.pipeline.boot_changes import BootChanges
-    from dockyard.pipeline.existing import DiskSource
+    from dockyard.pipeline.existing_disk import DiskSource
 
 
 @dataclass(frozen=True)
