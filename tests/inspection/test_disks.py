@@ -72,14 +72,21 @@ def refusal(image: Path, scratch: Path) -> str:
     ],
 )
 def test_a_disk_is_the_same_in_every_format(
-    disk: Path, tools: Tools, tmp_path: Path, kind: Container, words: list[str]
+    disk: Path,
+    tools: Tools,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Container,
+    words: list[str],
 ) -> None:
     image = tmp_path / "named-like.nothing"
     image.touch()
     argv = ["qemu-img", "convert", "-f", "raw", *words, str(disk), str(image)]
     tools.run(argv, read=[disk], write=[image])
     assert container_of(image) is kind
-    raw = raw_disk(image, tmp_path, tools)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    raw = raw_disk(Path("..", image.name), tmp_path, tools)
     assert raw.path.read_bytes()[: raw.size] == disk.read_bytes()
     before = image.read_bytes()
     found = open_disk(image, tmp_path, tools)

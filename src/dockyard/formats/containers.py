@@ -136,9 +136,10 @@ def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
     from dockyard.host.process import ProcessFailed
 
     out.touch()
-    argv = ["qemu-img", "convert", "-f", _QEMU[container], "-O", "raw", str(image), str(out)]
+    source = image.resolve()
+    argv = ["qemu-img", "convert", "-f", _QEMU[container], "-O", "raw", str(source), str(out)]
     try:
-        tools.run(argv, read=[image], write=[out])
+        tools.run(argv, read=[source], write=[out])
     except ProcessFailed as error:
         why = error.completed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise _refused(image, f"qemu-img cannot read this {container}: {why}",

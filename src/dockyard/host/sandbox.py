@@ -114,9 +114,9 @@ class Tools:
     ) -> Completed:
         """Run a program of the tree.
 
-        read, write: host paths that the program sees, at the same paths, read-only or writable.
-        What is to be read must be readable by all. What the caller owns of `write` is lent to the
-        program; the trees of images are its own anyway.
+        read, write: absolute host paths that the program sees, at the same paths, read-only or
+        writable. What is to be read must be readable by all. What the caller owns of `write` is
+        lent to the program; the trees of images are its own anyway.
         overlays: (host path, path in the sandbox) pairs, read-only, laid over the tree's own files.
         Raises ProcessFailed as `process.run` does.
         """
@@ -237,10 +237,11 @@ class Tools:
         argv += ["--tmpfs", "/var/tmp"] if (self.root / "var/tmp").is_dir() else []
         for host, inside in overlays:
             argv += ["--ro-bind", str(host), inside]
-        for path in read:
-            argv += ["--ro-bind", str(path), str(path)]
-        for path in write:
-            argv += ["--bind", str(path), str(path)]
+        for how, paths in (("--ro-bind", read), ("--bind", write)):
+            for path in paths:
+                if not path.is_absolute():
+                    raise ValueError(f"the sandbox has no directory to read {path} from")
+                argv += [how, str(path), str(path)]
         argv += ["--chdir", str(cwd) if cwd else "/"]
         return argv
 
