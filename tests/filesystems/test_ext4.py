@@ -58,6 +58,19 @@ def test_the_minimum_size_is_enough(tools: Tools, tmp_path: Path, files: int) ->
 
 
 @build
+@pytest.mark.parametrize("mebibytes", [8, 100, 129, 1025, 2049])
+def test_files_get_no_more_than_is_said_and_little_less(
+    tools: Tools, tmp_path: Path, mebibytes: int
+) -> None:
+    image, size = tmp_path / "image", mebibytes << 20
+    ext4.write(Archive([directory(b"")]), image, size, SPEC, tools)
+    shown = tools.run(["dumpe2fs", "-h", str(image)], read=[image]).text
+    lines = dict(line.partition(":")[::2] for line in shown.splitlines())
+    free = int(lines["Free blocks"]) * int(lines["Block size"])
+    assert free <= ext4.most_for_files(size) <= free * 1.01 + (1 << 20)
+
+
+@build
 def test_hashed_directories_and_many_extents_are_read(tools: Tools, tmp_path: Path) -> None:
     holes = b"".join(b"x" * 4096 + bytes(4096) for _ in range(700))
     names = [b"d/%05d-%b" % (at, b"n" * 80) for at in range(3000)]

@@ -132,6 +132,20 @@ def test_what_cannot_be_done_is_told_before_any_work(base: Path, tmp_path: Path)
     assert "there is no repository to take packages from" in done.stderr
 
 
+def test_what_the_image_lacks_is_told_by_the_plan(base: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "os:\n  services: {enable: [jq-server, systemd-journald]}\n  overlays:\n"
+        "    - {lowerDirs: [/etcc], upperDir: /o/u, workDir: /o/w, mountPoint: /etc}\n"
+        "    - {lowerDirs: [/usr, /etc], upperDir: /p/u, workDir: /p/w, mountPoint: /srv}\n"
+    )
+    done = run_dockyard("plan", config, "--image-file", base, check=False)
+    assert done.status == 1 and done.stderr.count("error[") == 3
+    for said in ("no unit jq-server.service", "has no [Install]", "show /etcc, which is no dir"):
+        assert said in " ".join(done.stderr.split())
+    assert "config.yaml:4:20" in done.stderr
+
+
 def test_a_plan_shows_the_change_and_a_lock_holds_it(base: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)

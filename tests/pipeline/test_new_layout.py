@@ -83,14 +83,6 @@ def test_the_tree_goes_to_the_new_disk_with_what_is_mounted_from_elsewhere(tmp_p
     assert str(root) not in GUIDS
 
 
-def test_what_does_not_fit_is_told_with_sizes(tmp_path: Path) -> None:
-    assert new_layout(loaded(tmp_path, "640M"), source()) is not None  # 900 without /home: 600
-    told = codes(loaded(tmp_path, "512M"), source())
-    assert set(told) == {"disk.tree-does-not-fit"}
-    assert "the partition root has 512M, and what of the image goes there has 600 MiB" in str(told)
-    assert "give it 768M or more" in str(told)
-
-
 def test_the_parts_of_the_tree_are_counted_once() -> None:
     storage = ExistingStorage("", SIZES)
     assert storage.size("/") == 900 * MIB

@@ -11,8 +11,9 @@ from dockyard.cli import terminal
 from dockyard.model.package_change import Act, PackageChange, growth
 
 if TYPE_CHECKING:
-    from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
+    from dockyard.pipeline.existing_disk import DiskSource
     from dockyard.pipeline.request import ImageRequest
+    from dockyard.pipeline.room import Room
     from dockyard.tree.setting import Setting
 
 _MARKS = {
@@ -45,8 +46,15 @@ def as_json(request: ImageRequest, source: DiskSource) -> dict[str, object]:
         "lock": changes.lock_file if changes else "",
         "settings": [each.describe() for each in _settings(request)],
         "growth": growth(packages),
-        "room": _room(source, growth(packages)),
+        "room": _room_as_json(_room(request, source)),
     }
+
+
+def _room_as_json(room: Room | None) -> dict[str, object]:
+    if room is None:
+        return {"mount": "", "used": 0, "size": 0, "fits": True}
+    size, fits = room.partition.size, not room.is_close
+    return {"mount": room.places[0], "used": room.used, "size": size, "fits": fits}
 
 
 def as_text(request: ImageRequest, source: DiskSource) -> list[str]:
@@ -58,11 +66,11 @@ def as_text(request: ImageRequest, source: DiskSource) -> list[str]:
     lines += [f"  {click.style('*', fg='green')} {each.describe()}" for each in _settings(request)]
     if packages:
         size = growth(packages)
-        room = _room(source, size)
-        said = f"{'+' if size >= 0 else '-'}{terminal.size(abs(size))}"
-        verdict = "it fits" if room["fits"] else click.style("it does not fit", fg="red")
-        used, whole = (terminal.size(int(str(room[key]))) for key in ("used", "size"))
-        lines.append(f"  packages: {said}; {room['mount']} has {used} of {whole} in use: {verdict}")
+        said = f"packages: {'+' if size >= 0 else '-'}{terminal.size(abs(size))}"
+        if room := _room(request, source):
+            used, whole = terminal.size(room.used), terminal.size(room.partition.size)
+            said += f"; {used} of {whole} for {room.places[0]} are in use: {_verdict(room)}"
+        lines.append(f"  {said}")
         decided = changes.lock_file if changes and changes.lock_file else "the repositories, now"
         lines.append(f"  decided by: {decided}")
     if len(lines) == 1:
@@ -94,17 +102,16 @@ def _versions(change: PackageChange) -> str:
     return change.before or change.after
 
 
-def _room(source: DiskSource, more: int) -> dict[str, object]:
-    """The file system that takes what packages bring. Its own tables are not known before it is
-    written: that it fits is said where a sixteenth is left for them.
-    """
-    holder = _holder(source)
-    if holder is None:
-        return {"mount": "", "used": 0, "size": 0, "fits": True}
-    fits = holder.used + more <= holder.size - holder.size // 16
-    mount = holder.mount or "/"
-    return {"mount": mount, "used": holder.used, "size": holder.size, "fits": fits}
+def _room(request: ImageRequest, source: DiskSource) -> Room | None:
+    """Of the file system that takes what packages bring; None where that is not written anew."""
+    from dockyard.pipeline.room import holder_of_programs, rooms
+
+    holder = holder_of_programs(request.layout)
+    found = rooms(source, request.layout, request.settings.settings)
+    return next((each for each in found if each.partition is holder), None)
 
 
-def _holder(source: DiskSource) -> ExistingPartition | None:
-    return source.mounts.get("/usr") or source.mounts.get("/")
+def _verdict(room: Room) -> str:
+    if room.is_too_small:
+        return click.style("it does not fit, unless a script makes room", fg="red")
+    return click.style("it may not fit", fg="yellow") if room.is_close else "it fits"

@@ -43,6 +43,14 @@ class Tree:
         found = self._resolved(path)
         return found and found[0].archive.find(found[1])
 
+    def place(self, path: str) -> str | None:
+        """Where a path is when all links in it are followed; None where nothing is."""
+        found = self._resolved(path)
+        if found is None or (found[1] and found[0].archive.find(found[1]) is None):
+            return None
+        whole = _joined(found[0].at, found[1]) if found[1] else found[0].at
+        return "/" + whole.decode(errors="surrogateescape")
+
     def link(self, path: str) -> str | None:
         """Where a symbolic link leads, as it is written; None for what is none."""
         parent, _, name = path.rstrip("/").rpartition("/")

@@ -20,10 +20,12 @@ from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.sources import lock_path
 from dockyard.pipeline.acted_on import NOT_YET, refusals
-from dockyard.pipeline.boot_changes import boot_changes
+from dockyard.pipeline.boot_changes import BootChanges, boot_changes
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.existing_layout import layout_of
+from dockyard.pipeline.existing_names import unknown_in_image
+from dockyard.pipeline.existing_parts import missing_parts
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import InputFile, fetched, where_named
@@ -40,7 +42,14 @@ from dockyard.pipeline.package_changes import (
     refused,
     used_keys,
 )
-from dockyard.pipeline.request import ImageRequest, output_of, read_settings, unpackaged_problems
+from dockyard.pipeline.request import (
+    ImageRequest,
+    ImageSettings,
+    output_of,
+    read_settings,
+    unpackaged_problems,
+)
+from dockyard.pipeline.room import too_small
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
 from dockyard.tree.device_ids import DeviceIdsSetting
@@ -129,6 +138,10 @@ def read_customization(
         together.extend(_without_disk(loaded, source, output.format))
     elif source is not None:
         boot = together.get(lambda: boot_changes(loaded, source, layout))
+    if source is not None and settings is not None:
+        access = Access.of_store(store.root, offline=origins.offline)
+        written = layout if laid_out else NO_DISK
+        together.extend(_of_contents(loaded, source, settings, written, boot, access))
     together.raise_any()
     assert settings is not None and source is not None
     record = record_of(
@@ -163,6 +176,24 @@ def read_customization(
         boot=boot,
         live=live,
     )
+
+
+def _of_contents(
+    loaded: LoadedImage,
+    source: DiskSource,
+    settings: ImageSettings,
+    layout: DiskLayout,
+    boot: BootChanges | None,
+    access: Access,
+) -> Iterator[Problem]:
+    """What is asked for, held against what the image has."""
+    given, scripts = settings.settings, bool(settings.all_scripts)
+    yield from unknown_in_image(loaded, source, given, access)
+    # In place of a disk that cannot be laid out, the image's own was taken: nothing goes there.
+    if not loaded.image.storage.disks or layout.guid != layout_of(source).guid:
+        yield from too_small(loaded, source, layout, given, scripts=scripts)
+    if boot is not None:
+        yield from missing_parts(loaded, source, settings, layout, boot, access)
 
 
 def _made_of(source: DiskSource, overrides: Overrides) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from dockyard.model.os_release import variables
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
+from dockyard.pipeline.existing_contents import FILE, keep_contents, read_contents
 from dockyard.pipeline.existing_disk import (
     DiskSource,
     ExistingPartition,
@@ -100,12 +101,13 @@ def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:
         verity=tuple(ExistingVerity(**each) for each in facts["verity"]),
         storage=ExistingStorage(**facts["storage"]),
         labelled=facts["labelled"],
+        listed=_installed_folder(store, known["digest"]),
     )
 
 
 def _installed_folder(store: Store, digest: str) -> Path:
-    """Where the facts of the packages of an image are kept, as this version of Dockyard reads
-    them.
+    """Where what is in an image and the facts of its packages are kept, as this version of
+    Dockyard reads them.
     """
     return store.root / "metadata" / "installed" / f"{digest}-{_code()[:16]}"
 
@@ -113,7 +115,8 @@ def _installed_folder(store: Store, digest: str) -> Path:
 def _are_gone(known: Mapping[str, Any], store: Store) -> bool:
     """Whether what is kept beside the record was removed since."""
     folder = _installed_folder(store, known["digest"])
-    return bool(known["facts"]["hasRpm"]) and not (folder / "facts.json").is_file()
+    needed = (FILE, "facts.json") if known["facts"]["hasRpm"] else (FILE,)
+    return not all((folder / name).is_file() for name in needed)
 
 
 def _code() -> str:
@@ -122,6 +125,7 @@ def _code() -> str:
         __name__,
         "dockyard.inspection.image",
         "dockyard.inspection.package_facts",
+        "dockyard.pipeline.existing_contents",
         "dockyard.pipeline.existing_storage",
     )
 
@@ -162,6 +166,7 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
         assert distribution.family is not None and architecture is not None
         with disk.raw.path.open("rb") as raw:
             boot_code = raw.read(_BOOT_CODE)
+        keep_contents(read_contents(system.tree), installed)
         if packages := package_facts(system.tree):
             keep(packages, installed)
         boot = read_boot(system.tree)

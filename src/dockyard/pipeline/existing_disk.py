@@ -12,6 +12,7 @@ from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family
 from dockyard.model.packages import Pin
 from dockyard.pipeline.existing_boot import ExistingBoot
+from dockyard.pipeline.existing_contents import ExistingContents, kept_contents
 from dockyard.pipeline.existing_storage import ExistingStorage
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class DiskSource:
     what is made is not newer. package_count: how many it has. boot: how it boots. verity: of what
     is mounted at / and /usr. installed: the directory with what is known of its packages, see
     `package_facts`; None where it has no database of rpm. changes: what is to change among them.
+    listed: the directory with what is in its tree, see `existing_contents`.
     storage: what another disk for it must hold. medium: of a live medium, the words of its menu,
     what it keeps of how it was made, and where its kernel is.
     labelled: whether it has the labels of SELinux, and a mode in which they count.
@@ -130,6 +132,12 @@ class DiskSource:
     installed: Path | None = None
     changes: PackageChanges | None = None
     storage: ExistingStorage = field(default_factory=ExistingStorage)
+    listed: Path | None = None
+
+    @cached_property
+    def contents(self) -> ExistingContents | None:
+        """What is in its tree; None where that is not known."""
+        return kept_contents(self.listed) if self.listed else None
 
     @property
     def pins(self) -> tuple[Pin, ...]:

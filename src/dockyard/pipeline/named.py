@@ -51,7 +51,7 @@ def unknown_names(
     """
     asked = [setting for setting in settings if isinstance(setting, ServiceSetting | ModuleSetting)]
     users = [setting for setting in settings if isinstance(setting, UserSetting)]
-    added = {_below_usr(path) for path in added_paths(settings)}
+    added = {below_usr(path) for path in added_paths(settings)}
     answers = sorted(pin.content or pin.digest for pin in lock.packages)
     groups = sorted({group for user in users for group in user.groups})
     shells = sorted({user.shell for user in users if user.shell})
@@ -74,21 +74,22 @@ def unknown_names(
         architecture = (lock.request or Request(())).architecture
         return who_provides(wanted, repositories, access, architecture)
 
-    paths = {_below_usr(path) for path in found.paths} | added
-    problems = _units(asked, paths, provided)
+    paths = {below_usr(path) for path in found.paths} | added
+    problems = unknown_units(asked, paths, provided)
     if filesystems is not None:
         problems = [*_kernel(paths, packages_at), *problems]
         problems += _programs(filesystems, paths, provided, packages_at)
     if not problems:
         problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
-    problems += _shells(users, paths, provided)
+    problems += unknown_shells(users, paths, provided)
     if not problems:
         good.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(good, b"")
     return problems
 
 
-def _below_usr(path: str) -> str:
+def below_usr(path: str) -> str:
+    """A path as it is where /bin, /lib and the like are links into /usr."""
     return f"/usr{path}" if path.startswith(("/lib/", "/bin/", "/sbin/", "/lib64/")) else path
 
 
@@ -134,24 +135,26 @@ def _programs(
     ]
 
 
-def _units(
+def unknown_units(
     asked: Sequence[ServiceSetting | ModuleSetting], paths: set[str], provided: _Provider
 ) -> list[Problem]:
     known = {
         path.rpartition("/")[2] for path in paths if path.rpartition("/")[0] in UNIT_DIRECTORIES
     }
     lacking = [
-        (each.unit, problem)
+        (each, problem)
         for each in asked
         if isinstance(each, ServiceSetting) and (problem := each.lacking(known))
     ]
-    if not lacking:
-        return []
-    wanted = [f"/usr/lib/systemd/system/{unit}" for unit, _ in lacking]
-    found = provided(wanted)
+    # To disable what is not there, nothing need be installed.
+    wanted = {
+        each.unit: f"{UNIT_DIRECTORIES[-1]}/{each.unit}" for each, _ in lacking if each.enable
+    }
+    found = provided(wanted.values()) if wanted else {}
+    advice = {unit: found[path].advice for unit, path in wanted.items() if found[path].packages}
     return [
-        dataclasses.replace(problem, fix=found[path].advice) if found[path].packages else problem
-        for path, (_, problem) in zip(wanted, lacking, strict=True)
+        dataclasses.replace(problem, fix=advice.get(each.unit, problem.fix))
+        for each, problem in lacking
     ]
 
 
@@ -162,15 +165,17 @@ def _modules(
     modules = [each for each in asked if isinstance(each, ModuleSetting)]
     if all(each.name.replace("-", "_") in known for each in modules):
         return []
-    builtin = _builtin(found)
+    builtin = built_in_modules(found)
     problems = [each.built_in(builtin) or each.lacking(known | builtin) for each in modules]
     return [problem for problem in problems if problem]
 
 
-def _shells(users: Sequence[UserSetting], paths: set[str], provided: _Provider) -> list[Problem]:
+def unknown_shells(
+    users: Sequence[UserSetting], paths: set[str], provided: _Provider
+) -> list[Problem]:
     """Warnings of login shells that no package brings; a script may make them."""
     lacking = {user: user.shell for user in users if user.shell}
-    lacking = {user: shell for user, shell in lacking.items() if _below_usr(shell) not in paths}
+    lacking = {user: shell for user, shell in lacking.items() if below_usr(shell) not in paths}
     found = provided(sorted(set(lacking.values()))) if lacking else {}
     return [
         Problem(
@@ -185,7 +190,7 @@ def _shells(users: Sequence[UserSetting], paths: set[str], provided: _Provider) 
     ]
 
 
-def _builtin(found: FileLists) -> set[str]:
+def built_in_modules(found: FileLists) -> set[str]:
     """The modules that are part of the kernel itself."""
     from dockyard.packages.rpm.reader import read_package
 

@@ -7,7 +7,7 @@ A group that a package's scriptlet speaks of may exist: only what is certain is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from dockyard.errors import Problem
@@ -22,12 +22,15 @@ _ANNOUNCED = re.compile(r"group\((.+)\)")
 _SCRIPTLETS = (Tag.PREIN, Tag.POSTIN)
 
 
-def unknown_groups(settings: Sequence[Setting], packages: Sequence[Path]) -> list[Problem]:
-    """The problems of users in groups that nothing makes."""
+def unknown_groups(
+    settings: Sequence[Setting], packages: Sequence[Path], there: Collection[str] = ()
+) -> list[Problem]:
+    """The problems of users in groups that nothing makes. there: those that an image has."""
     users = [each for each in settings if isinstance(each, UserSetting)]
     asked = {group for user in users for group in user.groups}
     # A user without a primary group gets one of its own name.
     known = {each.name for each in settings if isinstance(each, GroupSetting | UserSetting)}
+    known.update(there)
     if asked <= known:
         return []
     opened = [read_package(path) for path in packages]

@@ -17,17 +17,11 @@ from dockyard.disk import other_mounts
 from dockyard.disk.fstab import fstab
 from dockyard.disk.layout import lay_out, size_text
 from dockyard.disk.partition_types import ESP
-from dockyard.disk.partitions import DiskLayout, PartitionLayout
+from dockyard.disk.partitions import DiskLayout
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.base import as_written
-from dockyard.model.filesystems import FileSystemType
 from dockyard.pipeline.existing_disk import DiskSource
-from dockyard.pipeline.subvolumes import places_of
-
-_MIB = 1 << 20
-# How much of a partition files can take at the very most: the rest is for what finds them.
-_FOR_FILES = 0.98
-_PACKED = (FileSystemType.EROFS,)
+from dockyard.pipeline.room import places_on
 
 
 def new_layout(loaded: LoadedImage, source: DiskSource) -> DiskLayout:
@@ -40,7 +34,7 @@ def new_layout(loaded: LoadedImage, source: DiskSource) -> DiskLayout:
     if not source.storage.can_grow:
         kept = tuple(replace(each, grow=False) for each in layout.partitions)
         layout = replace(layout, partitions=kept)
-    problems = [*_elsewhere(loaded, source, layout), *_too_small(loaded, source, layout)]
+    problems = [*_elsewhere(loaded, source, layout)]
     problems += _unclear(loaded, source, layout)
     if problems:
         raise DockyardError(*problems)
@@ -82,18 +76,9 @@ def _remark(loaded: LoadedImage, code: str, what: str, fix: str) -> Problem:
     return Problem(code, what, at, fix=fix, severity=Severity.WARNING)
 
 
-def _places(layout: DiskLayout) -> dict[str, PartitionLayout]:
-    return {
-        path: partition
-        for partition in layout.partitions
-        if partition.filesystem is not None
-        for path in places_of(partition.filesystem)
-    }
-
-
 def _elsewhere(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) -> Iterator[Problem]:
     """What firmware starts must be on the EFI system partition of the new disk as well."""
-    places = _places(layout)
+    places = places_on(layout)
     if "/" not in places:
         yield loaded.problem(
             "storage.filesystems",
@@ -115,38 +100,6 @@ def _elsewhere(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) -> I
             )
 
 
-def _too_small(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) -> Iterator[Problem]:
-    """Partitions that surely cannot hold what of the tree goes into them."""
-    places = _places(layout)
-    for partition in layout.partitions:
-        system = partition.filesystem
-        if system is None or system.type in _PACKED:
-            continue
-        others = tuple(path for path, each in places.items() if each is not partition)
-        own = sorted(path for path, each in places.items() if each is partition)
-        outer = [path for path in own if not any(_is_below(path, each) for each in own)]
-        needed = sum(source.storage.size(path, others) for path in outer)
-        if needed > partition.size * _FOR_FILES:
-            index = partition.number - 1
-            yield loaded.problem(
-                f"storage.disks[0].partitions[{index}]",
-                "disk.tree-does-not-fit",
-                f"the partition {partition.key} has {size_text(partition.size)}, and what of the "
-                f"image goes there has {-(-needed // _MIB)} MiB",
-                why=f"the files of {', '.join(outer)} are on it",
-                fix=f"give it {size_text(_roomy(needed))} or more",
-            )
-
-
-def _is_below(path: str, above: str) -> bool:
-    return path != above and (above == "/" or path.startswith(above + "/"))
-
-
-def _roomy(needed: int) -> int:
-    """A size that is surely enough, in whole units of 64 MiB."""
-    return -(-int(needed * 1.25) // (64 * _MIB)) * 64 * _MIB
-
-
 def _others(
     source: DiskSource, layout: DiskLayout
 ) -> tuple[list[other_mounts.Line | str], list[other_mounts.Line]]:
@@ -155,7 +108,7 @@ def _others(
         own |= {("UUID", each.uuid.lower()), ("PARTUUID", each.guid.lower())}
         own |= {("LABEL", each.name), ("PARTLABEL", each.label)}
     own = {(tag, value) for tag, value in own if value}
-    return other_mounts.kept_beside(source.storage.fstab, own, _places(layout))
+    return other_mounts.kept_beside(source.storage.fstab, own, places_on(layout))
 
 
 def _unclear(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) -> Iterator[Problem]:
@@ -168,7 +121,7 @@ def _unclear(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) -> Ite
             why="it is not told whether that is the disk that is laid out anew",
             fix="name it by UUID= or LABEL= in the image, or mount something of the new disk there",
         )
-    places = _places(layout)
+    places = places_on(layout)
     for each in kept:
         if isinstance(each, other_mounts.Line) and each.at in places:
             yield loaded.problem(

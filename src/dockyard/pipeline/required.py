@@ -28,7 +28,7 @@ from dockyard.tree.additional import added_paths
 # What the running system calls for a file system that it mounts. The kernel repairs xfs and btrfs
 # itself when it mounts them; FAT is checked where there is a program to do it.
 _PROGRAMS: Mapping[FileSystemType, tuple[str, ...]] = {FileSystemType.EXT4: ("fsck.ext4",)}
-_VERITY = ("/usr/lib/systemd/systemd-veritysetup", "dmsetup")
+VERITY = ("/usr/lib/systemd/systemd-veritysetup", "dmsetup")
 _SELINUX = ("/etc/selinux/config", "matchpathcon", "restorecon")
 _GROWTH = ("/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs")
 
@@ -95,7 +95,7 @@ def wanted_parts(layout: DiskLayout, initrd: Initrd) -> dict[str, str]:
     wanted = _of_layout(layout)
     features = frozenset([InitrdFeature.VERITY] if layout.verity else [])
     if initrd.builder is InitrdBuilder.DRACUT:
-        sets_up = dict.fromkeys(_VERITY if layout.verity else (), "dm-verity")
+        sets_up = dict.fromkeys(VERITY if layout.verity else (), "dm-verity")
         return {"/usr/bin/dracut": "the initrd", **sets_up, **wanted}
     options = InitrdOptions("", layout.initrd_filesystems, features=features)
     return {**requirements(options), **wanted}
@@ -127,13 +127,14 @@ def _problem(
         fix=f"add to os.packages.install: {', '.join(lacking)}; then run "
         f"`dockyard lock {request.loaded.path}`",
         excerpt=tuple(
-            f"{package}: {_listed(names)}, for {wanted[names[0]]}"
+            f"{package}: {listed(names)}, for {wanted[names[0]]}"
             for package, names in lacking.items()
         ),
     )
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The names of some paths, as far as there is room for them."""
     bases = [name.rpartition("/")[2] for name in names]
     more = f" and {len(bases) - 3} more" if len(bases) > 3 else ""
     return ", ".join(bases[:3]) + more

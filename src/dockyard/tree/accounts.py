@@ -8,16 +8,30 @@ own group gets the user's number when that is free.
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.in_root import InRoot
 
 FIRST_ID = 1000
 LAST_ID = 60000
 FIRST_SUBORDINATE = 100_000
 SUBORDINATE_COUNT = 65536
+
+
+class AccountFiles(Protocol):
+    """Where the account files are: in a tree in work, or what is known of an image."""
+
+    def lstat(self, path: str, /) -> os.stat_result | None:
+        """What is at a path, or None."""
+
+    def read_text(self, path: str, /) -> str:
+        """The text of a file; empty where there is none."""
+
+    def write(self, path: str, data: bytes, /, *, mode: int, gid: int) -> None:
+        """Write a file."""
 
 
 @dataclass(slots=True)
@@ -31,7 +45,7 @@ class _Table:
     present: bool
 
     @classmethod
-    def read(cls, files: InRoot, path: str, mode: int) -> _Table:
+    def read(cls, files: AccountFiles, path: str, mode: int) -> _Table:
         found = files.lstat(path)
         rows = [line.split(":") for line in files.read_text(path).splitlines() if line]
         if found is None:
@@ -60,7 +74,7 @@ class Account:
 class Accounts:
     """The account files of one tree, read once, changed in memory, written by `save`."""
 
-    files: InRoot
+    files: AccountFiles
     day: int  # days since 1970-01-01 that a changed password is dated with
     reserved: frozenset[int] = frozenset()  # never chosen for who asks for no number
     _passwd: _Table = field(init=False)
@@ -104,7 +118,7 @@ class Accounts:
         have = self.group_id(name)
         if have is not None:
             if gid is not None and gid != have:
-                raise _taken(f"the group {name} has the number {have} in the packages, not {gid}")
+                raise _taken(f"the group {name} has the number {have} in the image, not {gid}")
             return have
         number = self._free(self._group, gid, f"group {name}")
         self._group.rows.append([name, "x", str(number), ""])
@@ -130,7 +144,7 @@ class Accounts:
         row = self._passwd.find(name)
         if row is not None:
             if uid is not None and uid != int(row[2]):
-                raise _taken(f"the user {name} has the number {row[2]} in the packages, not {uid}")
+                raise _taken(f"the user {name} has the number {row[2]} in the image, not {uid}")
             row[3] = row[3] if group is None else str(self.group_id(group))
             row[5] = home or row[5]
             row[6] = shell or row[6]

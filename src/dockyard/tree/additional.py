@@ -209,6 +209,21 @@ def added_paths(settings: Iterable[Setting]) -> set[str]:
     return found
 
 
+def added_sizes(settings: Iterable[Setting]) -> dict[str, int]:
+    """The bytes of every file that settings put into an image, by its plain path there."""
+    found: dict[str, int] = {}
+    for setting in settings:
+        if isinstance(setting, AdditionalFileSetting):
+            content = len((setting.content or "").encode())
+            size = content if setting.source is None else _size(setting.source)
+            found[plain_path(setting.destination)] = size
+        elif isinstance(setting, AdditionalDirectorySetting):
+            for path, value, _ in setting.content:
+                if value and not value.startswith("link:"):
+                    found[plain_path(setting.target(path))] = _size(setting.source / path)
+    return found
+
+
 def plain_path(path: str) -> str:
     """A path of an image, absolute and without `.`, `..` and doubled slashes."""
     return posixpath.normpath("/" + path.lstrip("/"))

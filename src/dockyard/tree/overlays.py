@@ -71,7 +71,7 @@ class OverlaySetting:
         for path in self.lower:
             found = tree.files.lstat(path)
             if found is None or not (stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode)):
-                raise DockyardError(self._without_lower(path))
+                raise DockyardError(self.without_lower(path))
         for path in (self.mount_point, self.upper, self.work):
             tree.files.make_directories(path)
         self._like_lower(tree)
@@ -98,7 +98,8 @@ class OverlaySetting:
             text = tree.files.read_text(same)
             tree.files.write(same, f"{text}{self.upper} {self.mount_point}\n".encode())
 
-    def _without_lower(self, path: str) -> Problem:
+    def without_lower(self, path: str) -> Problem:
+        """The problem of a lower directory that is none."""
         return Problem(
             "tree.no-lower-directory",
             f"the overlay at {self.mount_point} is to show {path}, which is no directory",

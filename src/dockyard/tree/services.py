@@ -5,9 +5,9 @@ enable).
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.host.process import ProcessFailed
@@ -62,6 +62,16 @@ else
 fi"""
 
 
+class UnitFiles(Protocol):
+    """Where the files of units are read from: a tree in work, or an image."""
+
+    def names(self, path: str, /) -> Sequence[str]:
+        """The names in a directory; none where there is no such directory."""
+
+    def read_text(self, path: str, /) -> str:
+        """The text of a file; empty where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSetting:
     """One of `os.services.enable` or `.disable`; a name without a suffix is a .service."""
@@ -83,8 +93,8 @@ class ServiceSetting:
 
     def apply(self, tree: Tree) -> None:
         self._require_unit(tree)
-        if self.enable and not self._installable(tree):
-            raise DockyardError(self._static(tree))
+        if self.enable and not any(can_be_enabled(tree.files, name) for name in self.files):
+            raise DockyardError(self.static(starters(tree.files, self.unit)))
         verb = "enable" if self.enable else "disable"
         try:
             tree.run(["systemctl", "--no-reload", verb, self.unit])
@@ -97,8 +107,13 @@ class ServiceSetting:
             ) from error
 
     @property
-    def _template(self) -> str:
-        return self.unit.partition("@")[0] + "@" + self.unit[self.unit.rfind(".") :]
+    def files(self) -> tuple[str, ...]:
+        """The names of the files that it may be described in: an instance's own, or its template's
+        (systemd.unit(5)).
+        """
+        if "@" not in self.unit:
+            return (self.unit,)
+        return self.unit, self.unit.partition("@")[0] + "@" + self.unit[self.unit.rfind(".") :]
 
     def _require_unit(self, tree: Tree) -> None:
         known = {name for directory in UNIT_DIRECTORIES for name in tree.files.names(directory)}
@@ -107,45 +122,24 @@ class ServiceSetting:
 
     def lacking(self, known: Collection[str]) -> Problem | None:
         """The problem of a unit that is not among the names of an image's units."""
-        if self.unit in known or ("@" in self.unit and self._template in known):
+        if any(name in known for name in self.files):
             return None
         # By their stems: the endings are alike in all of them.
         stems = {name.rpartition(".")[0]: name for name in sorted(known, reverse=True)}
         close = nearest(self.unit.rpartition(".")[0], stems, 2, 0.8)
         near = [stems[stem] for stem in close]
-        return Problem(
-            "tree.no-unit",
-            f"the image has no unit {self.unit}",
-            self.position,
-            fix=f"did you mean {' or '.join(near)}?"
-            if near
-            else "install the package that provides it",
-        )
+        fix = "install the package that provides it"
+        if near:
+            fix = f"did you mean {' or '.join(near)}?"
+        elif not self.enable:
+            fix = "remove it from os.services.disable"
+        what = f"the image has no unit {self.unit}"
+        return Problem("tree.no-unit", what, self.position, fix=fix)
 
-    def _installable(self, tree: Tree) -> bool:
-        """Whether the unit or a drop-in of it has an [Install] section; systemctl says nothing
-        where it has none, and does nothing.
+    def static(self, starters: Sequence[str]) -> Problem:
+        """The problem of a unit that has nothing that says how it is enabled. starters: the units
+        that start it.
         """
-        names = (self.unit, self._template) if "@" in self.unit else (self.unit,)
-        for name in names:
-            for directory in UNIT_DIRECTORIES:
-                drop_ins = f"{directory}/{name}.d"
-                paths = [f"{drop_ins}/{each}" for each in tree.files.names(drop_ins)]
-                for path in (f"{directory}/{name}", *paths):
-                    if _has_install(tree.files.read_text(path)):
-                        return True
-        return False
-
-    def _static(self, tree: Tree) -> Problem:
-        starters = sorted(
-            {
-                folder.rpartition(".")[0]
-                for directory in UNIT_DIRECTORIES
-                for folder in tree.files.names(directory)
-                if folder.endswith((".wants", ".requires"))
-                and self.unit in tree.files.names(f"{directory}/{folder}")
-            }
-        )
         return Problem(
             "tree.static-unit",
             f"{self.unit} cannot be enabled: it has no [Install] section",
@@ -172,6 +166,32 @@ class ServiceSetting:
 
     def _check(self, part: str, title: str, script: str, expect: str) -> Check:
         return Check(f"services.{self.unit}{part}", title, script, expect, self.position)
+
+
+def can_be_enabled(files: UnitFiles, name: str) -> bool:
+    """Whether a unit's file or a drop-in of it has an [Install] section; systemctl says nothing
+    where it has none, and does nothing.
+    """
+    for directory in UNIT_DIRECTORIES:
+        drop_ins = f"{directory}/{name}.d"
+        paths = [f"{drop_ins}/{each}" for each in files.names(drop_ins)]
+        if any(_has_install(files.read_text(path)) for path in (f"{directory}/{name}", *paths)):
+            return True
+    return False
+
+
+def starters(files: UnitFiles, unit: str) -> list[str]:
+    """The units that start a unit by a directory of theirs (systemd.unit(5)), sorted."""
+    return sorted({by for by, started in all_starters(files) if started == unit})
+
+
+def all_starters(files: UnitFiles) -> Iterator[tuple[str, str]]:
+    """Units with those that they start by their directories."""
+    for directory in UNIT_DIRECTORIES:
+        for folder in files.names(directory):
+            if folder.endswith((".wants", ".requires")):
+                for started in files.names(f"{directory}/{folder}"):
+                    yield folder.rpartition(".")[0], started
 
 
 def _has_install(unit: str) -> bool:

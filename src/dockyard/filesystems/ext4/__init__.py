@@ -8,11 +8,11 @@ from pathlib import Path
 from dockyard.archive import Archive
 from dockyard.filesystems.ext4 import reader
 from dockyard.filesystems.ext4.features import kept
-from dockyard.filesystems.ext4.writer import minimum_size, refuse, write
+from dockyard.filesystems.ext4.writer import minimum_size, most_for_files, refuse, write
 from dockyard.filesystems.image import Image, path_of, reading
 from dockyard.host.sandbox import Tools
 
-__all__ = ["features_of", "minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["features_of", "minimum_size", "most_for_files", "needs", "read", "refuse", "write"]
 
 needs = "main"
 SUPERBLOCK_AT = 1024
