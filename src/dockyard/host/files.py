@@ -148,6 +148,19 @@ def copy_sparse(source: Path, target: Path, start: int = 0, size: int | None = N
             copy_range(reader.fileno(), writer.fileno(), low, high, low - start)
 
 
+def being_written() -> frozenset[Path]:
+    """The regular files that this process has open for writing, such as a log that its output goes
+    to.
+    """
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the descriptor of the directory itself is gone
+            writes = fcntl.fcntl(int(each.name), fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+            if writes and stat.S_ISREG(each.stat().st_mode):
+                found.add(each.readlink())
+    return frozenset(found)
+
+
 def digest(path: Path | str) -> str:
     """The SHA-256 of a file, in hex. Holes are not read: an image is mostly holes."""
     with open(path, "rb", buffering=0) as file:

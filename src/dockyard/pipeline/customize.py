@@ -18,7 +18,6 @@ from dockyard.model.image import Image
 from dockyard.model.input import InputImage
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.sources import lock_path
 from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.boot_changes import BootChanges, boot_changes
 from dockyard.pipeline.existing import read_existing
@@ -52,6 +51,7 @@ from dockyard.pipeline.request import (
 from dockyard.pipeline.room import too_small
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
+from dockyard.pipeline.unseen import unseen_by_scripts
 from dockyard.tree.device_ids import DeviceIdsSetting
 from dockyard.tree.fstab_device import FstabDeviceSetting
 
@@ -122,7 +122,7 @@ def read_customization(
     is_live = output.format in FORMATS
     told = not any(each.where == at for each in missing)
     named = together.get(lambda: input_named_by(loaded, overrides.input)) if told else None
-    hidden = (loaded.path.absolute(), lock_path(file).absolute(), *sorted(placed))
+    hidden = unseen_by_scripts(loaded, placed, overrides.input)
     settings = read_settings(loaded, hidden, together)
     given = input_file(named, loaded, registries, together) if named else None
     source = together.get(lambda: read_existing(given.path, store, origins)) if given else None

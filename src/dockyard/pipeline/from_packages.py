@@ -39,6 +39,7 @@ from dockyard.pipeline.request import ImageRequest, ImageSettings, Output, outpu
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
 from dockyard.pipeline.together import Together
+from dockyard.pipeline.unseen import unseen_by_scripts
 from dockyard.tools.trees import require_whole, tools_there
 from dockyard.tree.additional import added_paths
 from dockyard.tree.history import HistorySetting
@@ -71,8 +72,7 @@ def read_request(
     has_disk = _judge_file(loaded, output, together, created=creation is not None)
     distro = together.get(lambda: _distro(loaded)) if creation is None else None
     lock_file = lock_path(file)
-    hidden = (loaded.path.absolute(), lock_file.absolute(), *sorted(placed))
-    settings = read_settings(loaded, hidden, together)
+    settings = read_settings(loaded, unseen_by_scripts(loaded, placed), together)
     seed = _seed(loaded)
     architecture = distro.distro.architecture if distro else host_architecture()
     layout = _layout(loaded, architecture, seed, together) if has_disk else NO_DISK

@@ -102,7 +102,8 @@ def planned_content(path: Path, digest: str, position: Position | None) -> Itera
                 f"the file {path} changed while the image was built",
                 position,
                 why="it is not what it was when the build was planned",
-                fix="build again, and leave the files of the image alone meanwhile",
+                fix="build again, and leave the files of the image alone meanwhile; a log of the "
+                "build goes to another directory",
             )
         )
 

@@ -1,0 +1,32 @@
+"""What lies beside an image file and is none of its scripts' business does not shape them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dockyard.config import load_image
+from dockyard.model.input import InputImage
+from dockyard.pipeline.unseen import unseen_by_scripts
+from dockyard.tree.settings import scripts_of
+
+CONFIG = """\
+input: {image: {path: base.raw}}
+scripts: {postCustomization: [{path: go.sh}]}
+"""
+
+
+def test_scripts_see_neither_images_nor_the_log_of_the_run(tmp_path: Path) -> None:
+    for name in ("config.lock", "base.raw", "other.raw", "made.raw", "go.sh", "data"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    loaded = load_image(tmp_path / "config.yaml")
+
+    def seen(given: InputImage | None = None) -> set[str]:
+        unseen = unseen_by_scripts(loaded, {tmp_path / "made.raw"}, given)
+        [script] = scripts_of(loaded, "postCustomization", unseen)
+        return {path for path, *_ in script.beside}
+
+    with (tmp_path / "run.log").open("w"), (tmp_path / "read").open("w+"):
+        assert seen() == {"go.sh", "data", "other.raw"}
+        assert seen(InputImage(path="other.raw")) == {"go.sh", "data", "base.raw"}
+    assert seen() == {"go.sh", "data", "other.raw", "run.log", "read"}
