@@ -159,6 +159,10 @@ def test_random_changes_merge_as_the_kernel_shows_them(memory: Path, seed: int) 
                 continue
 
     play(base, 60)
+    # Most layers are small beside what they are over.
+    (base / "b0").mkdir()
+    for number in range(100 * (seed % 4)):
+        (base / f"b0/{number}").touch()
     archive = scan(base, epoch=0)
     with mounts.overlay([base], upper, work, at):
         play(at, 30)

@@ -61,6 +61,7 @@ def test_the_same_bytes_from_trees_made_in_another_order(
     ("name", "size", "options"),
     [
         ("ext4", 64 << 20, {}),
+        ("erofs", 0, {}),
         ("erofs", 0, {"compression": "lz4"}),
         ("xfs", 320 << 20, {}),
         ("btrfs", 160 << 20, {}),
@@ -89,6 +90,11 @@ def test_one_that_is_part_of_a_disk_is_read_where_it_lies(
         found = filesystem.read(region, given, tmp_path)
         assert found.entries == alone.entries
         assert found.read(b"f") == b"data" * 5000
+        unread = filesystem.read(region, given, tmp_path, digests=False)
+        digests = {entry.path: entry.digest for entry in alone if entry.digest}
+        assert [entry.digest for entry in unread if entry.path == b"f"] == [None]
+        assert unread.with_digests(digests).entries == alone.entries
+        assert unread.read(b"f") == b"data" * 5000
         beyond = Region(disk, start + (64 << 20), 1 << 30)
         with pytest.raises(DockyardError) as caught:
             filesystem.read(beyond, given, tmp_path)

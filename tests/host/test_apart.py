@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import namespace
-from dockyard.host.apart import apart
+from dockyard.host.apart import apart, beside
 
 
 def test_the_result_comes_from_another_process() -> None:
     made = apart(lambda: (os.getpid(), "made"))
     assert made[1] == "made" and made[0] != os.getpid()
+
+
+def test_work_goes_on_beside_a_block() -> None:
+    reader, writer = os.pipe()
+    with beside(lambda: (os.read(reader, 9), os.getpid())) as result:
+        os.write(writer, b"on its way")  # it would wait for ever for one that is not there
+        data, process = result()
+        assert result() == (data, process)
+    assert data == b"on its wa" and process != os.getpid()
+
+
+def test_work_that_nobody_waits_for_ends_with_the_block() -> None:
+    reader, writer = os.pipe()
+    with beside(lambda: time.sleep(600)):
+        os.close(writer)
+    with os.fdopen(reader, "rb") as left:
+        assert left.read() == b""  # no process has the other end
+
+
+def test_what_goes_wrong_beside_is_raised_where_it_is_waited_for() -> None:
+    with beside(lambda: 1 // 0) as result, pytest.raises(ZeroDivisionError):
+        result()
 
 
 def test_problems_are_those_of_the_work() -> None:

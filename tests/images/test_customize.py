@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,7 +113,11 @@ def test_nothing_asked_for_keeps_all_that_the_image_has_whatever_it_comes_in(
     # Out, in and out again: what is written is what was read.
     qcow2, twice = tmp_path / "out.qcow2", tmp_path / "twice.raw"
     customize(nothing, out, qcow2, "--output-image-format", "qcow2")
-    customize(nothing, qcow2, twice)
+    words = ("--config-file", nothing, "--image-file", qcow2, "--output-image-file", twice)
+    said = run_dockyard("customize", *words, "--progress", "json").stderr
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    of_disk = {each["event"] for each in events if each.get("step", "").startswith("disk-")}
+    assert of_disk == {"StepReused"}  # it was converted once, to be judged
     assert twice.read_bytes() == out.read_bytes()
     assert run_dockyard("diff", out, qcow2, "--json").json["verdict"] == "binary-equal"
 

@@ -221,9 +221,9 @@ def test_a_root_in_a_subvolume_is_found_with_those_that_its_fstab_mounts(
     """As Fedora lays its disks out: the default is the outermost, which has no files."""
     read: list[int] = []
 
-    def noted(partition: FoundPartition, number: int) -> Archive:
+    def noted(partition: FoundPartition, number: int, *, digests: bool) -> Archive:
         read.append(number)
-        return read_subvolume(partition, number)
+        return read_subvolume(partition, number, digests=digests)
 
     monkeypatch.setattr("dockyard.inspection.systems.read_subvolume", noted)
     content, image = tmp_path / "content", tmp_path / "image"

@@ -37,6 +37,7 @@ enabled = 0
 def facts(folder: Path, **repositories: str) -> InstalledFacts:
     """What an image with these files of repositories has."""
     found = PackageFacts(
+        count=0,
         place="/var/lib/rpm",
         backend="sqlite",
         primary=b"<metadata/>",

@@ -150,6 +150,15 @@ class Archive:
         """
         return Archive([change(entry) for entry in self.entries], self.sources, self.source_of)
 
+    def with_digests(self, digests: Mapping[bytes, str]) -> Archive:
+        """The same archive with the digests of its files, by the path of each one's first name."""
+
+        def digested(entry: Entry) -> Entry:
+            first = entry.target if entry.kind is Kind.HARDLINK else entry.path
+            return replace(entry, digest=digests[first]) if first in digests else entry
+
+        return self.changed(digested)
+
     @classmethod
     def from_entries(
         cls, entries: Iterable[Entry], data: Mapping[bytes, bytes | Path] | None = None

@@ -13,7 +13,8 @@ the next one as its first, whose data are under that name in the same tree.
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection, Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,10 +38,10 @@ def merge(base: Archive, layer: Path, *, epoch: int | None = None) -> Archive:
     replaced = {entry.path for entry in upper}
     leaves = {entry.path for entry in upper if entry.kind is not Kind.DIRECTORY}
     below = _survivors(base, removed | leaves, hidden, replaced)
-    merged: list[Placed] = [*_regrouped(base, below), *((entry, source) for entry in upper)]
-    merged.sort(key=lambda placed: order(placed[0].path))
+    merged = _regrouped(base, below)
+    _put_in(merged, [(entry, source) for entry in upper])
     entries = [placed[0] for placed in merged]
-    _check_parents(entries, layer)
+    _check_parents(upper, entries, layer)
     return Archive(entries, (*base.sources, TreeSource(layer)), [placed[1] for placed in merged])
 
 
@@ -114,11 +115,26 @@ def _regrouped(base: Archive, survivors: Iterable[int]) -> list[Placed]:
     return placed
 
 
-def _check_parents(entries: Iterable[Entry], layer: Path) -> None:
-    directories: set[bytes] = set()
-    for entry in entries:
-        if entry.kind is Kind.DIRECTORY:
-            directories.add(entry.path)
+def _put_in(merged: list[Placed], more: Sequence[Placed]) -> None:
+    """Put entries where they belong among those of a list in canonical order: few, for most layers
+    are small.
+    """
+    if len(more) * len(merged).bit_length() > len(merged):
+        merged += more
+        merged.sort(key=_place)
+        return
+    for one in more:
+        merged.insert(bisect_left(merged, _place(one), key=_place), one)
+
+
+def _place(placed: Placed) -> bytes:
+    return order(placed[0].path)
+
+
+def _check_parents(upper: Iterable[Entry], entries: Iterable[Entry], layer: Path) -> None:
+    """That what comes is in directories; what was there before is in those that it was in."""
+    directories = {entry.path for entry in entries if entry.kind is Kind.DIRECTORY}
+    for entry in upper:
         if entry.path and entry.parent not in directories:
             raise DockyardError(
                 Problem(

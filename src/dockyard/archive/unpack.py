@@ -28,15 +28,17 @@ def unpack(
     *,
     reverse: bool = False,
     whole: Callable[[Entry], bool] = lambda _: False,
-) -> None:
-    """Fill an empty directory. reverse: make the names of each directory in reverse order. whole:
-    which files have no holes, zeros or not.
+) -> dict[bytes, str]:
+    """Fill an empty directory, and give the SHA-256 of every file by its path; of names that are
+    hard-linked, by that of the first in the archive. reverse: make the names of each directory in
+    reverse order. whole: which files have no holes, zeros or not.
 
     Raises DockyardError with the path that could not be made, or that would be outside.
     """
     root = os.fsencode(into)
     made: dict[bytes, bytes] = {}
     directories: set[bytes] = set()
+    digests: dict[bytes, str] = {}
     indices = _reversed(archive) if reverse else range(len(archive))
     for index in indices:
         entry = archive.entries[index]
@@ -50,7 +52,8 @@ def unpack(
             if entry.kind is not Kind.DIRECTORY:
                 made[leader] = path
             original = archive.positions[leader]
-            _make(archive, original, path, whole)
+            if digest := _make(archive, original, path, whole):
+                digests[leader] = digest
             if entry.kind is not Kind.DIRECTORY:
                 dress(archive.entries[original], path)
         except OSError as error:
@@ -62,6 +65,7 @@ def unpack(
                 dress(entry, root + b"/" + entry.path if entry.path else root)
             except OSError as error:
                 raise DockyardError(not_made(entry, error)) from error
+    return digests
 
 
 def _require_inside(entry: Entry, directories: set[bytes]) -> None:
@@ -94,7 +98,8 @@ def _reversed(archive: Archive) -> Iterator[int]:
         pending += children.get(archive.entries[index].path, [])
 
 
-def _make(archive: Archive, index: int, path: bytes, whole: Callable[[Entry], bool]) -> None:
+def _make(archive: Archive, index: int, path: bytes, whole: Callable[[Entry], bool]) -> str | None:
+    """Make a name; gives the digest of a file."""
     entry = archive.entries[index]
     if entry.kind is Kind.DIRECTORY:
         if entry.path:
@@ -107,19 +112,23 @@ def _make(archive: Archive, index: int, path: bytes, whole: Callable[[Entry], bo
         format_ = 0o020000 if entry.kind is Kind.CHARACTER else 0o060000
         os.mknod(path, format_ | 0o600, os.makedev(*entry.rdev))
     else:
-        _write(archive, index, path, whole(entry))
+        return _write(archive, index, path, whole(entry))
+    return None
 
 
-def _write(archive: Archive, index: int, path: bytes, whole: bool) -> None:
+def _write(archive: Archive, index: int, path: bytes, whole: bool) -> str:
     entry = archive.entries[index]
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        if not entry.size:
-            return
         done, digest = 0, hashlib.sha256()
+        if not entry.size:
+            return digest.hexdigest()
         with archive.open_at(index) as data:
+            # What was sealed and not touched since need not be digested again.
+            known = entry.digest if archive.is_as_listed(index, data) else None
             while piece := data.read(_PIECE):
-                digest.update(piece)
+                if known is None:
+                    digest.update(piece)
                 if whole:
                     os.pwrite(number, piece, done)
                 else:
@@ -127,8 +136,10 @@ def _write(archive: Archive, index: int, path: bytes, whole: bool) -> None:
                 done += len(piece)
         if done != entry.size:
             raise DockyardError(changed_meanwhile(entry.path, entry.size, done))
-        require_digest(entry, digest.hexdigest())
+        found = known or digest.hexdigest()
+        require_digest(entry, found)
         os.ftruncate(number, done)
+        return found
     finally:
         os.close(number)
 

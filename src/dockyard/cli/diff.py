@@ -37,7 +37,7 @@ def command(before: Path, after: Path, everything: bool, times: bool, store: Pat
     from dockyard.cli.inspect import inspected
     from dockyard.inspection import Verdict, compare
 
-    with inspected(store, before, after) as (one, two):
+    with inspected(store, before, after, digests=True) as (one, two):
         terminal.remark((*one.remarks, *two.remarks))
         found = compare(one, two, times=times)
         same = found.verdict is not Verdict.DIFFERENT

@@ -57,8 +57,8 @@ def command(
 
 
 @contextmanager
-def inspected(store: Path, *images: Path) -> Iterator[tuple[Inspected, ...]]:
-    """Images that are read, for as long as a block runs."""
+def inspected(store: Path, *images: Path, digests: bool = False) -> Iterator[tuple[Inspected, ...]]:
+    """Images that are read, for as long as a block runs. digests: see inspect_image."""
     from tempfile import TemporaryDirectory
 
     from dockyard.formats.containers import container_of
@@ -73,5 +73,5 @@ def inspected(store: Path, *images: Path) -> Iterator[tuple[Inspected, ...]]:
         for number, image in enumerate(images):
             scratch = Path(name) / str(number)
             scratch.mkdir()
-            found.append(inspect_image(image, scratch, tools))
+            found.append(inspect_image(image, scratch, tools, digests=digests))
         yield tuple(found)

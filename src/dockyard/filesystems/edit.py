@@ -13,12 +13,14 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS, XATTR_SELINUX
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems import by_name
+from dockyard.filesystems.pieces import PIECE, digest
 from dockyard.host import files as host_files
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
@@ -35,9 +37,10 @@ def put_files(
     those of the host, by their absolute paths in the file system. Raises DockyardError where one
     does not fit, or its path leads through what is no directory.
     """
-    before = by_name(module).read(image, tools, scratch)
+    before = by_name(module).read(image, tools, scratch, digests=False)
+    spelled = {_folded(entry.path, module): entry for entry in before}
     wanted = {PurePosixPath(path).relative_to("/"): source for path, source in files.items()}
-    paths = {_found(before, path, module): source for path, source in wanted.items()}
+    paths = {_found(spelled, path, module): source for path, source in wanted.items()}
     paths = {path: source for path, source in paths.items() if not _is_there(before, path, source)}
     if not paths:
         return
@@ -64,14 +67,14 @@ def put_files(
         shutil.rmtree(work)
     if _NO_ROOM.search(said):  # debugfs ends with status 0 whatever happened
         raise _too_small(image, module)
-    _require_put(by_name(module).read(image, tools, scratch), paths, image)
+    _require_put(by_name(module).read(image, tools, scratch, digests=False), paths, image)
 
 
-def _found(archive: Archive, path: PurePosixPath, module: str) -> PurePosixPath:
-    """A path as the file system spells it, where all or the beginning of it is there. Raises
-    DockyardError where a file is in the way of a directory, or the other way round.
+def _found(spelled: Mapping[str, Entry], path: PurePosixPath, module: str) -> PurePosixPath:
+    """A path as the file system spells it, where all or the beginning of it is there. spelled: what
+    is there. Raises DockyardError where a file is in the way of a directory, or the other way
+    round.
     """
-    spelled = {_folded(entry.path, module): entry for entry in archive}
     at = PurePosixPath()
     for depth, part in enumerate(path.parts, 1):
         entry = spelled.get(_folded(os.fsencode(at / part), module))
@@ -91,9 +94,15 @@ def _found(archive: Archive, path: PurePosixPath, module: str) -> PurePosixPath:
 
 
 def _is_there(archive: Archive, path: PurePosixPath, source: Path) -> bool:
-    """Whether a file need not be put: so doing it twice is doing it once."""
+    """Whether a file is there as it is to be: so doing it twice is doing it once."""
     entry = archive.find(os.fsencode(path))
-    return entry is not None and entry.digest == host_files.digest(source)
+    if entry is None or entry.kind not in (Kind.FILE, Kind.HARDLINK):
+        return False
+    if entry.size != source.stat().st_size:
+        return False
+    with archive.open(entry.path) as data:
+        found = digest(iter(partial(data.read, PIECE), b""))
+    return found == host_files.digest(source)
 
 
 def _folded(path: bytes, module: str) -> str:
@@ -201,8 +210,7 @@ def _quoted(*parts: str) -> str:
 def _require_put(archive: Archive, paths: Mapping[PurePosixPath, Path], image: Path) -> None:
     """Raise DockyardError where a file is not there as it was put."""
     for path, source in paths.items():
-        entry = archive.find(os.fsencode(path))
-        if entry is None or entry.digest != host_files.digest(source):
+        if not _is_there(archive, path, source):
             raise DockyardError(
                 Problem(
                     "inject.not-put",

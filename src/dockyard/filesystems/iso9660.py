@@ -212,18 +212,20 @@ def regions(image: Image) -> tuple[str, dict[str, Region]]:
         return volume.label, found
 
 
-def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+def read(
+    image: Image, tools: Tools | None = None, scratch: Path | None = None, *, digests: bool = True
+) -> Archive:
     """The archive of a medium. Its data stay in the image."""
     with reading("iso9660", image):
         volume = Volume(image)
         records = records_of(volume)
-        entries = [_entry(volume, path, record) for path, record in records.items()]
+        entries = [_entry(volume, path, record, digests) for path, record in records.items()]
         by_number = list(records.values())
         numbers = {path: number for number, path in enumerate(records)}
         return Archive(entries, (InodeSource(numbers, lambda at: volume.pieces(by_number[at])),))
 
 
-def _entry(volume: Volume, path: bytes, record: _Record) -> Entry:
+def _entry(volume: Volume, path: bytes, record: _Record, digests: bool) -> Entry:
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(record.mode), Kind.FIFO)
     is_file = kind is Kind.FILE
     if is_file and record.size > len(volume.data):
@@ -236,7 +238,7 @@ def _entry(volume: Volume, path: bytes, record: _Record) -> Entry:
         record.gid,
         record.mtime * NANOSECONDS,
         record.size if is_file else 0,
-        digest(volume.pieces(record)) if is_file else None,
+        digest(volume.pieces(record)) if is_file and digests else None,
         record.target if kind is Kind.SYMLINK else b"",
     )
 

@@ -24,6 +24,11 @@ class _Pieces(io.RawIOBase):
         if size is None or size < 0:
             found, self._left = self._left + b"".join(self._source), b""
             return found
+        if not self._left:
+            self._left = next(self._source, b"")
+            if len(self._left) == size:  # as most do: no copy is made
+                found, self._left = self._left, b""
+                return found
         parts, wanted = [self._left], size - len(self._left)
         while wanted > 0 and (piece := next(self._source, None)) is not None:
             parts.append(piece)

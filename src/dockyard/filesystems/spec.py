@@ -90,10 +90,12 @@ class Filesystem(Protocol):
         """Write an image of `size` bytes. Inside the namespace. Raises DockyardError."""
         ...
 
-    def read(self, image: Image, tools: Tools, scratch: Path) -> Archive:
+    def read(self, image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> Archive:
         """What an image holds, read by another way than it was written. Raises DockyardError.
 
         scratch: a directory where the data of files may be laid for as long as the archive is used.
+        digests: of all files, for which all their data are read; without them an error in the data
+        shows when a file is read.
         """
         ...
 

@@ -122,11 +122,8 @@ def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
     Raises DockyardError.
     """
     container = container_of(image)
-    size = image.stat().st_size
-    if container in (Container.RAW, Container.ISO):
-        return RawDisk(image, size, container)
-    if container is Container.VHD_FIXED:
-        return RawDisk(image, size - _SECTOR, container)
+    if container.is_raw:
+        return RawDisk(image, raw_size(image, container), container)
     out = scratch / "disk"
     if container not in _QEMU:
         # A plain image need not load what reads it.
@@ -145,6 +142,11 @@ def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
         raise _refused(image, f"qemu-img cannot read this {container}: {why}",
                        "fetch or make the image again") from error  # fmt: skip
     return RawDisk(out, out.stat().st_size, container)
+
+
+def raw_size(image: Path, container: Container) -> int:
+    """Bytes of the raw disk that a file begins with, which need not be converted."""
+    return image.stat().st_size - (_SECTOR if container is Container.VHD_FIXED else 0)
 
 
 def _opened(image: Path) -> BinaryIO:

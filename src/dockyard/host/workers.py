@@ -5,10 +5,8 @@ Workers are started afresh, not forked, so that neither threads nor open files o
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,8 +14,8 @@ from typing import ParamSpec, TypeVar
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
+from dockyard.host.apart import depend
 
-_PR_SET_PDEATHSIG = 1
 _LOOK_SECONDS = 0.2  # how often a thread looks whether it is to stop
 
 P = ParamSpec("P")
@@ -38,7 +36,7 @@ class Workers:
         self._pool = ProcessPoolExecutor(
             min(count, processors()),
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_depend,
+            initializer=depend,
             initargs=(os.getpid(),),
         )
 
@@ -72,14 +70,3 @@ class Workers:
         """End the workers; nobody waits for one any more."""
         self._pool.shutdown(cancel_futures=True)
         self._starter.shutdown()
-
-
-def _depend(parent: int) -> None:
-    """Tie a worker to its caller."""
-    # Ctrl-C goes to the whole group: only the caller answers it, and ends the workers.
-    for number in stopping.SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    # A caller that is killed cannot end anyone: the kernel does.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)

@@ -91,12 +91,15 @@ class Inspected:
     tree: Tree
 
 
-def inspect_image(image: Path, scratch: Path, tools: ToolTrees) -> Inspected:
+def inspect_image(
+    image: Path, scratch: Path, tools: ToolTrees, *, digests: bool = False
+) -> Inspected:
     """Read an image. scratch: a directory for what must be unpacked, which lasts as long as the
-    answer is used. Call `namespace.enter()` before. Raises DockyardError.
+    answer is used. digests: of all files, which comparing takes. Call `namespace.enter()` before.
+    Raises DockyardError.
     """
     disk = open_disk(image, scratch, tools.main)
-    system = find_system(disk, scratch, tools)
+    system = find_system(disk, scratch, tools, digests=digests)
     tree = system.tree
     esp = system.archives.get(system.esp) if system.esp is not None else None
     boot = boot_of(tree, Tree([Mounted(b"", esp)]) if esp is not None else None)

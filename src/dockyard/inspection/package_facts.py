@@ -38,7 +38,8 @@ _INSTALLED = 0  # the state of a file that is there (rpmfiles.h)
 
 @dataclass(frozen=True, slots=True)
 class PackageFacts:
-    """place, backend: of the database of rpm. primary: what is installed, as primary.xml says it.
+    """place, backend: of the database of rpm. count: how many packages are installed. primary: what
+    is installed, as primary.xml says it.
     release: $releasever, "" where no package says it. documents: whether files that are marked as
     documentation are there. kernels: names of the packages with a kernel. repositories, variables,
     managers, protected, keys: files of settings, by their paths.
@@ -46,6 +47,7 @@ class PackageFacts:
 
     place: str
     backend: str
+    count: int
     primary: bytes
     release: str
     documents: bool
@@ -72,6 +74,7 @@ def package_facts(tree: Tree) -> PackageFacts | None:
     return PackageFacts(
         place=database.place,
         backend=database.backend,
+        count=len(headers),
         primary=_primary(headers, database),
         release=_release(headers),
         documents=_documents(headers),

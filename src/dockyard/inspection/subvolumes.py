@@ -39,9 +39,9 @@ def subvolumes_of(partition: FoundPartition) -> tuple[FoundSubvolume, ...]:
     return tuple(FoundSubvolume(one, one.path.decode(errors="surrogateescape")) for one in found)
 
 
-def read_subvolume(partition: FoundPartition, number: int) -> Archive:
+def read_subvolume(partition: FoundPartition, number: int, *, digests: bool = False) -> Archive:
     """What a subvolume holds, without those that lie in it. Raises DockyardError."""
-    return btrfs.read(partition.region, subvolume=number, nested=False)
+    return btrfs.read(partition.region, subvolume=number, nested=False, digests=digests)
 
 
 def candidates(

@@ -61,11 +61,13 @@ class FoundSystem:
     remarks: tuple[Problem, ...]
 
 
-def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem:
+def find_system(
+    disk: FoundDisk, scratch: Path, tools: ToolTrees, *, digests: bool = False
+) -> FoundSystem:
     """Read all file systems of a disk, and put them together.
 
-    scratch: where readers lay data that must be unpacked. Raises DockyardError where no file system
-    has a root.
+    scratch: where readers lay data that must be unpacked. digests: see Filesystem.read. Raises
+    DockyardError where no file system has a root.
     """
     archives: dict[int, Archive] = {}
     remarks: list[Problem] = []
@@ -73,13 +75,13 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
         if partition.content is None or not partition.content.module:
             continue
         try:
-            archives[partition.number] = read_content(partition, scratch, tools)
+            archives[partition.number] = read_content(partition, scratch, tools, digests)
         except DockyardError as error:
             remarks += (_remark(partition, each) for each in error.problems)
     readable = [each for each in disk.partitions if each.number in archives]
     root, inside = _root(disk.partitions, archives), None
     if root is None:
-        root, inside = _root_in_subvolume(readable, archives)
+        root, inside = _root_in_subvolume(readable, archives, digests)
     if root is None:
         raise DockyardError(*(remarks or [_no_root(disk)]))
     mounts = {root: "/", **mounts_of(disk.partitions, archives, root)}
@@ -89,7 +91,7 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
     for partition in readable:
         for one in volumes.get(partition.number, ()):
             if one.mount:
-                read = read_subvolume(partition, one.known.number)
+                read = read_subvolume(partition, one.known.number, digests=digests)
                 wanted += [(at, partition.number, read) for at in (one.mount, *one.also)]
     trees, misplaced = put_together(wanted)
     remarks += misplaced.values()
@@ -103,14 +105,14 @@ def find_system(disk: FoundDisk, scratch: Path, tools: ToolTrees) -> FoundSystem
 
 
 def _root_in_subvolume(
-    partitions: Sequence[FoundPartition], archives: dict[int, Archive]
+    partitions: Sequence[FoundPartition], archives: dict[int, Archive], digests: bool
 ) -> tuple[int | None, FoundSubvolume | None]:
     """The partition with a subvolume that is a root, which then is what the partition holds. The
     fstab(5) of a snapshot names what it is one of.
     """
     first: tuple[int, FoundSubvolume, Archive] | None = None
     for partition, one in candidates(partitions):
-        archive = read_subvolume(partition, one.known.number)
+        archive = read_subvolume(partition, one.known.number, digests=digests)
         if _root([partition], {partition.number: archive}) is None:
             continue
         text = Tree([Mounted(b"", archive)]).text("/etc/fstab") or ""
@@ -171,11 +173,14 @@ def _unquoted(path: str) -> str:
     return path.replace("\\040", " ").rstrip("/") or "/"
 
 
-def read_content(partition: FoundPartition, scratch: Path, tools: ToolTrees) -> Archive:
+def read_content(
+    partition: FoundPartition, scratch: Path, tools: ToolTrees, digests: bool
+) -> Archive:
     """What the file system of a partition holds. Raises DockyardError."""
     assert partition.content is not None
     module = by_name(partition.content.module)
-    return module.read(partition.region, tools.named(module.needs), scratch)
+    own = tools.named(module.needs)
+    return module.read(partition.region, own, scratch, digests=digests)
 
 
 def _root(partitions: Sequence[FoundPartition], archives: Mapping[int, Archive]) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,13 @@ from dockyard.engine.code import code_of
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
 from dockyard.host import seal
+from dockyard.host.apart import beside
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import family_named
 from dockyard.model.os_release import variables
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.packages.deb.sources import Origins
+from dockyard.pipeline import read_before
 from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
 from dockyard.pipeline.existing_contents import FILE, keep_contents, read_contents
 from dockyard.pipeline.existing_disk import (
@@ -38,6 +40,7 @@ from dockyard.pipeline.untouched import stamp_of
 from dockyard.tree.selinux import CONFIG
 
 if TYPE_CHECKING:
+    from dockyard.formats.containers import RawDisk
     from dockyard.inspection.disks import FoundDisk, FoundPartition
     from dockyard.inspection.subvolumes import FoundSubvolume
     from dockyard.inspection.systems import FoundSystem
@@ -58,6 +61,7 @@ def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:
     entered then. Raises DockyardError with all that stands in the way of using it.
     """
     from dockyard.formats.containers import container_of
+    from dockyard.pipeline.converted import raw_disk
     from dockyard.tools.trees import enter_tools, load_tools_lock
 
     image = image.absolute()
@@ -66,15 +70,12 @@ def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:
     records = store.record(_RECORD)
     known = records.get(str(image), {})
     if known.get("stamp") != stamp or known.get("code") != _code() or _are_gone(known, store):
-        digest = seal.content_digest(image)
-        known = {
-            "stamp": stamp,
-            "code": _code(),
-            "digest": digest,
-            "facts": _read(
-                image, store, enter_tools(store.root, origins), _installed_folder(store, digest)
-            ),
-        }
+        tools = enter_tools(store.root, origins)
+        # The disk is read from its beginning to its end meanwhile.
+        with beside(lambda: seal.content_digest(image)) as digest:
+            with raw_disk(image, digest, stamp, container, store) as raw:
+                found = _read(image, raw, store, tools, lambda: _installed_folder(store, digest()))
+            known = {"stamp": stamp, "code": _code(), "digest": digest(), "facts": found}
         kept = dict(list(records.items())[-_MOST_KEPT:])
         kept.pop(str(image), None)
         store.keep_record(_RECORD, {**kept, str(image): known})
@@ -130,8 +131,10 @@ def _code() -> str:
     )
 
 
-def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[str, Any]:
-    from dockyard.inspection.disks import open_disk
+def _read(
+    image: Path, raw: RawDisk, store: Store, tools: ToolTrees, installed: Callable[[], Path]
+) -> dict[str, Any]:
+    from dockyard.inspection.disks import partitions_of
     from dockyard.inspection.image import architecture_of, distribution_of
     from dockyard.inspection.package_facts import package_facts
     from dockyard.inspection.packages import installed as installed_packages
@@ -140,7 +143,7 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
 
     named = hashlib.sha256(os.fsencode(image)).hexdigest()[:20]
     with store.scratch(f"input-{named}") as scratch:
-        disk = open_disk(image, scratch, tools.main)
+        disk = partitions_of(image, raw)
         system = find_system(disk, scratch, tools)
         distribution = distribution_of(system.tree)
         architecture = architecture_of(system.tree)
@@ -163,12 +166,15 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
                 fix="give an image for x86_64 or aarch64",
             )
         problems.raise_any()
+        for found in disk.partitions:
+            if found.number in system.mounts:
+                read_before.note(found.region, system.archives[found.number])
         assert distribution.family is not None and architecture is not None
-        with disk.raw.path.open("rb") as raw:
-            boot_code = raw.read(_BOOT_CODE)
-        keep_contents(read_contents(system.tree), installed)
+        with raw.path.open("rb") as opened:
+            boot_code = opened.read(_BOOT_CODE)
+        keep_contents(read_contents(system.tree), installed())
         if packages := package_facts(system.tree):
-            keep(packages, installed)
+            keep(packages, installed())
         boot = read_boot(system.tree)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
         times = (entry.mtime_ns for archive in read for entry in archive)
@@ -181,7 +187,9 @@ def _read(image: Path, store: Store, tools: ToolTrees, installed: Path) -> dict[
             "epoch": max(0, max(times, default=0) // _NANOSECONDS),
             "architecture": architecture.value,
             "family": distribution.family.name,
-            "packages": len(installed_packages(system.tree).packages),
+            "packages": packages.count
+            if packages
+            else len(installed_packages(system.tree).packages),
             "hasRpm": packages is not None,
             "boot": boot.as_facts(),
             "verity": [asdict(each) for each in _verity(disk, system, boot)],

@@ -9,7 +9,6 @@ from dockyard.disk.grub import boot_partition
 from dockyard.disk.partitions import DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.existing import (
-    ConvertDisk,
     ExistingDisk,
     KeepPartition,
     KeepSealed,
@@ -18,6 +17,7 @@ from dockyard.pipeline.arguments.existing import (
 )
 from dockyard.pipeline.arguments.image import Original
 from dockyard.pipeline.arguments.names import DISK
+from dockyard.pipeline.converted import convert_step
 from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
 from dockyard.pipeline.filesystem_steps import Held
 from dockyard.pipeline.layer_steps import Stack
@@ -37,15 +37,7 @@ def root_step(source: DiskSource, tools: Step) -> tuple[Step, Step | None]:
     where the image is none.
     """
     disk = disk_of(source)
-    convert = None
-    if disk.made:
-        convert = Step.of(
-            DISK,
-            f"Convert {source.image.name} from {source.container}",
-            f"{_EXISTING}:convert_disk",
-            ConvertDisk(source.digest, str(source.image), source.stamp),
-            (tools,),
-        )
+    convert = convert_step(source.image, source.digest, source.stamp, source.container, tools)
     parts = tuple(
         MountedPart(each.start, each.size, each.module, mount, subvolume)
         for each in source.partitions

@@ -23,7 +23,9 @@ def shown(entry: Entry) -> Entry:
 
 def with_owners(base: Archive, merged: Archive) -> Archive:
     """A layer over a base, with the owners of the base that a tree cannot have."""
-    foreign = {entry.path: entry for entry in base if shown(entry) is not entry}
+    foreign = {
+        entry.path: entry for entry in base if entry.uid >= MAPPED_IDS or entry.gid >= MAPPED_IDS
+    }
     if not foreign:
         return merged
 

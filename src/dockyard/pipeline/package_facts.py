@@ -92,7 +92,7 @@ def keep(facts: PackageFacts, folder: Path) -> None:
         keys[path] = f"key-{number}"
         write_atomic(folder / keys[path], data)
     plain = {name: value for name, value in asdict(facts).items()
-             if name not in (*_SETTINGS, "primary", "keys")}  # fmt: skip
+             if name not in (*_SETTINGS, "primary", "keys", "count")}  # fmt: skip
     plain["identity"] = f"sha256:{hashlib.sha256(facts.primary).hexdigest()}"
     plain["keys"] = keys
     plain["settings"] = {

@@ -160,17 +160,19 @@ def read(
     *,
     subvolume: int | str | None = None,
     nested: bool = True,
+    digests: bool = True,
 ) -> Archive:
     """The archive of an image: of its default subvolume, as a mount without options shows it, or
     of the one with an id, or with a path in the outermost one, "" or "/".
 
     nested: with the subvolumes within it; else these are empty directories. Data stay in the image;
-    neither tools nor scratch are used. Raises DockyardError.
+    neither tools nor scratch are used. digests: see Filesystem.read. Raises DockyardError.
     """
     with reading("btrfs", image):
         volume = Volume(image)
         known = listed(volume)
-        return reader.read(volume, _chosen(volume, known, subvolume), known, nested=nested)
+        wanted = _chosen(volume, known, subvolume)
+        return reader.read(volume, wanted, known, nested=nested, digests=digests)
 
 
 def _chosen(volume: Volume, known: tuple[Subvolume, ...], wanted: int | str | None) -> Subvolume:

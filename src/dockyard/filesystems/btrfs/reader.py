@@ -61,13 +61,18 @@ class Inode:
 
 
 def read(
-    volume: Volume, wanted: Subvolume, known: Iterable[Subvolume], *, nested: bool = True
+    volume: Volume,
+    wanted: Subvolume,
+    known: Iterable[Subvolume],
+    *,
+    nested: bool = True,
+    digests: bool = True,
 ) -> Archive:
     """The archive of a subvolume, and of those within it where `nested`."""
     trees = _Trees(volume, wanted, {one.number: one for one in known} if nested else {})
     numbers = numbers_by_path(volume, trees.root, trees.names)
     data = Data(volume)
-    found = entries_of(numbers, trees.inode, partial(_entry, volume, data))
+    found = entries_of(numbers, trees.inode, partial(_entry, volume, data, digests))
 
     def pieces(number: int) -> Iterator[bytes]:
         inode = trees.inode(number)
@@ -171,10 +176,10 @@ def numbers_of(volume: Volume, known: Iterable[Subvolume]) -> dict[bytes, tuple[
     return {path: (number >> _TREE, number & mask) for path, number in numbers.items()}
 
 
-def _entry(volume: Volume, data: Data, path: bytes, inode: Inode) -> Entry:
+def _entry(volume: Volume, data: Data, digests: bool, path: bytes, inode: Inode) -> Entry:
     kind = kind_of(volume, inode)
     sha256, target, rdev = None, b"", (0, 0)
-    if kind is Kind.FILE:
+    if kind is Kind.FILE and digests:
         sha256 = digest(data.pieces(inode.size, inode.extents))
     elif kind is Kind.SYMLINK:
         target = b"".join(data.pieces(inode.size, inode.extents))

@@ -119,7 +119,7 @@ def _require_kernel(algorithm: str, release: str | None) -> None:
     )
 
 
-def read(image: Image, tools: Tools, scratch: Path) -> Archive:
+def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> Archive:
     """The archive of an image. Compressed data are unpacked into a directory of scratch."""
     with reading("erofs", image):
-        return reader.read(image, tools, scratch)
+        return reader.read(image, tools, scratch, digests=digests)

@@ -26,7 +26,7 @@ _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _PACKED = (COMPRESSED, COMPRESSED_FULL)
 
 
-def read(image: Image, tools: Tools, scratch: Path) -> Archive:
+def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> Archive:
     """The archive of an image. Compressed data are unpacked into a directory of scratch."""
     volume = Volume(image)
     numbers = numbers_by_path(volume, volume.root, partial(_names, volume))
@@ -36,7 +36,8 @@ def read(image: Image, tools: Tools, scratch: Path) -> Archive:
     ]
     if any(inode.layout in _PACKED for inode in inodes.values()):
         sources.append(TreeSource(_unpacked(image, volume, inodes, tools, scratch)))
-    found = entries_of(numbers, inodes.__getitem__, partial(_entry, volume, sources))
+    entry = partial(_entry, volume, sources, digests)
+    found = entries_of(numbers, inodes.__getitem__, entry)
     source_of = [int(inodes[number].layout in _PACKED) for number in numbers.values()]
     return Archive(found, sources, source_of)
 
@@ -46,14 +47,17 @@ def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:
         yield name, child, stat.S_ISDIR(volume.inode(child).mode)
 
 
-def _entry(volume: Volume, sources: Sequence[Source], path: bytes, inode: Inode) -> Entry:
+def _entry(
+    volume: Volume, sources: Sequence[Source], digests: bool, path: bytes, inode: Inode
+) -> Entry:
     is_packed = inode.layout in _PACKED  # then fsck.erofs has unpacked the data already
     kind = kind_of(volume, inode, is_packed=is_packed)
     digest, target, rdev = None, b"", (0, 0)
-    if kind is Kind.FILE:
+    if kind is Kind.FILE and (digests or is_packed):
         try:
             with sources[is_packed].open(path) as data:
-                digest = pieces.digest(iter(partial(data.read, pieces.PIECE), b""))
+                if digests:
+                    digest = pieces.digest(iter(partial(data.read, pieces.PIECE), b""))
         except OSError as error:
             # fsck.erofs passes over some of what is damaged, without a word.
             why = f"the data of {path_text(path)} could not be unpacked ({error.strerror})"

@@ -27,7 +27,9 @@ def features_of(image: Image) -> str:
         return ",".join(kept(*struct.unpack_from("<III", opened.read(1024), 0x5C)))
 
 
-def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+def read(
+    image: Image, tools: Tools | None = None, scratch: Path | None = None, *, digests: bool = True
+) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
     with reading("ext4", image):
-        return reader.read(image)
+        return reader.read(image, digests=digests)

@@ -11,6 +11,7 @@ import mmap
 import os
 import stat
 import struct
+from collections import deque
 from collections.abc import Iterator
 from functools import partial
 
@@ -37,13 +38,16 @@ _FAST_SYMLINK = 60
 LOST_AND_FOUND = b"lost+found"
 
 
-def read(image: Image) -> Archive:
-    """The archive of an image. The empty `lost+found` that mke2fs makes is left out."""
+def read(image: Image, *, digests: bool = True) -> Archive:
+    """The archive of an image. The empty `lost+found` that mke2fs makes is left out.
+
+    digests: of all files; else only where their data lie is judged.
+    """
     volume = volume_of(image)
     volume.begin_listing()
     numbers = inode_numbers(volume)
     with memoryview(volume.data) as view:
-        found = entries_of(numbers, volume.inode, partial(_entry, volume, view))
+        found = entries_of(numbers, volume.inode, partial(_entry, volume, view, digests))
     volume.end_listing()
     source = InodeSource(numbers, partial(_data, volume))
     return Archive(found, (source,))
@@ -107,7 +111,7 @@ def _inline(volume: Volume, inode: Inode) -> Iterator[bytes]:
     yield from zeros(inode.size - len(found))
 
 
-def _entry(volume: Volume, view: memoryview, path: bytes, inode: Inode) -> Entry:
+def _entry(volume: Volume, view: memoryview, digests: bool, path: bytes, inode: Inode) -> Entry:
     kind = kind_of(volume, inode, f"inode {inode.number}")
     if refused := refusal_of_inode(inode.number, inode.flags):
         raise volume.broken(*refused)
@@ -116,7 +120,10 @@ def _entry(volume: Volume, view: memoryview, path: bytes, inode: Inode) -> Entry
     size, sha256, target, rdev = 0, None, b"", (0, 0)
     if kind is Kind.FILE:
         size = inode.size
-        sha256 = _digest(volume, inode, view)
+        if digests:
+            sha256 = _digest(volume, inode, view)
+        elif not inode.flags & INLINE_DATA:
+            deque(extents(volume, inode), maxlen=0)
     elif kind is Kind.SYMLINK:
         target = _target(volume, inode)
     elif kind in DEVICES:

@@ -124,7 +124,7 @@ def _root_attributes(root: Entry) -> list[str]:
     ]
 
 
-def read(image: Image, tools: Tools, scratch: Path) -> Archive:
+def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> Archive:
     """The archive of an image."""
     with reading("squashfs", image):
-        return reader.read(image)
+        return reader.read(image, digests=digests)

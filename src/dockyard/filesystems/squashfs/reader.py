@@ -12,7 +12,7 @@ from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, number
 from dockyard.filesystems.squashfs.volume import Inode, Volume
 
 
-def read(image: Image) -> Archive:
+def read(image: Image, *, digests: bool = True) -> Archive:
     """The archive of an image."""
     volume = Volume(image)
 
@@ -20,12 +20,12 @@ def read(image: Image) -> Archive:
         return list(volume.names(volume.inode(number)))
 
     numbers = numbers_by_path(volume, volume.root, names)
-    found = entries_of(numbers, volume.inode, partial(_entry, volume))
+    found = entries_of(numbers, volume.inode, partial(_entry, volume, digests))
     source = InodeSource(numbers, lambda number: volume.pieces(volume.inode(number)))
     return Archive(found, (source,))
 
 
-def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
+def _entry(volume: Volume, digests: bool, path: bytes, inode: Inode) -> Entry:
     kind = kind_of(volume, inode, is_packed=True)
     is_file = kind is Kind.FILE
     if is_file and not volume.may_unpack(inode):
@@ -38,7 +38,7 @@ def _entry(volume: Volume, path: bytes, inode: Inode) -> Entry:
         inode.gid,
         inode.mtime * NANOSECONDS,
         inode.size if is_file else 0,
-        pieces.digest(volume.pieces(inode)) if is_file else None,
+        pieces.digest(volume.pieces(inode)) if is_file and digests else None,
         inode.target,
         _device(inode.rdev) if kind in DEVICES else (0, 0),
         inode.xattrs,

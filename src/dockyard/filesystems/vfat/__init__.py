@@ -178,7 +178,9 @@ def bits_of(image: Image) -> str:
             volume.close()
 
 
-def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+def read(
+    image: Image, tools: Tools | None = None, scratch: Path | None = None, *, digests: bool = True
+) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
     with reading("FAT", image):
-        return reader.read(image)
+        return reader.read(image, digests=digests)

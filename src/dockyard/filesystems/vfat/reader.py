@@ -15,7 +15,7 @@ from dockyard.filesystems.pieces import digest
 from dockyard.filesystems.vfat.volume import ROOT, File, Volume
 
 
-def read(image: Image) -> Archive:
+def read(image: Image, *, digests: bool = True) -> Archive:
     """The archive of an image."""
     volume = Volume(image)
     files = [ROOT]  # by the numbers that stand for inodes, which FAT has none of
@@ -31,15 +31,15 @@ def read(image: Image) -> Archive:
             yield file.name, len(files) - 1, file.is_directory
 
     numbers = numbers_by_path(volume, 0, names)
-    entries = [_entry(volume, path, files[number]) for path, number in numbers.items()]
+    entries = [_entry(volume, path, files[number], digests) for path, number in numbers.items()]
     source = InodeSource(numbers, lambda number: volume.pieces(files[number]))
     return Archive(entries, (source,))
 
 
-def _entry(volume: Volume, path: bytes, file: File) -> Entry:
+def _entry(volume: Volume, path: bytes, file: File, digests: bool) -> Entry:
     if file.is_directory:
         return Entry(path, Kind.DIRECTORY, 0o755, mtime_ns=file.mtime_ns)
     if not volume.may_hold(file.size, is_file=True):
         raise volume.broken("a file is impossibly large")
-    sha256 = digest(volume.pieces(file))
+    sha256 = digest(volume.pieces(file)) if digests else None
     return Entry(path, Kind.FILE, 0o644, mtime_ns=file.mtime_ns, size=file.size, digest=sha256)

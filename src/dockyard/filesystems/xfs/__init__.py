@@ -128,7 +128,9 @@ def _ownable(archive: Archive) -> Archive:
     )
 
 
-def read(image: Image, tools: Tools | None = None, scratch: Path | None = None) -> Archive:
+def read(
+    image: Image, tools: Tools | None = None, scratch: Path | None = None, *, digests: bool = True
+) -> Archive:
     """The archive of an image. Its data stay in the image; neither tools nor scratch are used."""
     with reading("xfs", image):
-        return reader.read(image)
+        return reader.read(image, digests=digests)

@@ -17,6 +17,7 @@ from dockyard.filesystems.image import Region
 from dockyard.filesystems.swap import UUID_AT
 from dockyard.formats.containers import raw_disk
 from dockyard.host import files, removal
+from dockyard.pipeline import read_before
 from dockyard.pipeline.arguments.existing import (
     ConvertDisk,
     KeepPartition,
@@ -58,10 +59,12 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
         work.progress(f"reading {part.mount}")
         module = by_name(part.module)
         region = Region(disk, part.start, part.size)
-        if part.subvolume is None:
-            found = module.read(region, tools.named(module.needs), scratch)
+        if part.subvolume is not None:
+            found = btrfs.read(region, subvolume=part.subvolume, nested=False, digests=False)
+        elif (before := read_before.take(region)) is not None:
+            found = before
         else:
-            found = btrfs.read(region, subvolume=part.subvolume, nested=False)
+            found = module.read(region, tools.named(module.needs), scratch, digests=False)
         at = os.fsencode(part.mount.strip("/"))
         whole = found if whole is None else archive.joined(whole, at, found)
     assert whole is not None
@@ -70,7 +73,8 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
     work.progress("writing the tree", 0, len(whole), "files")
     tree = work.out / TREE
     files.make_root(tree)
-    archive.unpack(_holdable(whole).changed(shown), tree)
+    # The digests are those of what was written, in one look at the data.
+    whole = whole.with_digests(archive.unpack(_holdable(whole).changed(shown), tree))
     archive.save(Archive(whole.entries, (archive.TreeSource(tree),)), work.out / INDEX)
     removal.remove_tree(scratch)
     require_same(wanted.disk)
