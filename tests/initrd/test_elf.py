@@ -32,6 +32,13 @@ def test_everything_that_a_program_asks_for() -> None:
     )
 
 
+def test_notes_that_are_nested_too_deeply_are_none() -> None:
+    filled = b"x" * 100_000
+    data = elf(["libc.so.6"], dlopen=[{"feature": filled.decode()}])
+    found = read(data.replace(filled, b'", "more": '.ljust(len(filled), b"[")))
+    assert found is not None and found.needed == ("libc.so.6",) and found.dlopen == ()
+
+
 def test_a_real_program_of_this_host() -> None:
     found = read(Path(sys.executable).resolve().read_bytes())
     assert found is not None and found.interpreter is not None

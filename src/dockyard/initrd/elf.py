@@ -140,7 +140,7 @@ def _libraries(text: bytes) -> list[Dlopen]:
             )
             for entry in json.loads(text)
         ]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return []
 
 
