@@ -9,6 +9,7 @@ from dockyard.archive import Archive
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.formats import Parts
 from dockyard.formats.parts import LivePart
+from dockyard.formats.saved_medium import SavedMedium
 from dockyard.formats.system import (
     EntryKind,
     LoaderEntry,
@@ -17,6 +18,7 @@ from dockyard.formats.system import (
     SystemPackage,
 )
 from dockyard.model.architecture import Architecture
+from dockyard.model.live import InitramfsType
 from dockyard.model.storage import Disk, Partition, Storage
 
 MIB = 1 << 20
@@ -86,7 +88,7 @@ def _live(folder: Path) -> LivePart:
         medium_words=("root=live:LABEL=WEB_1A2B3C4D", "a=$b c"),
         network_words=("root=live:http://10.0.0.1/image.iso",),
         files={"docs/extra = \\more": made["extra = \\more"]},
-        saved={"kernelCommandLine": ["a=$b c"]},
+        saved=SavedMedium(InitramfsType.BOOTSTRAP, None, ("a=$b c",), ()),
     )
 
 

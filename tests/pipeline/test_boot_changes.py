@@ -20,7 +20,7 @@ from dockyard.model.architecture import Architecture
 from dockyard.model.family import HARBOR
 from dockyard.pipeline.arguments.boot import BootWork
 from dockyard.pipeline.boot_changes import BootChanges, boot_changes
-from dockyard.pipeline.existing_boot import ExistingBoot, ExistingUki, of_facts, read_boot
+from dockyard.pipeline.existing_boot import ExistingBoot, ExistingUki, read_boot
 from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
 from dockyard.pipeline.existing_layout import layout_of
 
@@ -184,8 +184,3 @@ def test_signed_ukis_are_made_anew_when_that_is_said(read: Read) -> None:
 def test_an_old_stub_is_no_matter_where_there_are_addons(read: Read) -> None:
     old = replace(UKI, stub=252, addons=True)
     assert read(MODIFY, booted(BootKind.UKIS, old)).work is BootWork.ADDONS
-
-
-def test_facts_are_kept_as_they_were_read() -> None:
-    boot = booted(BootKind.UKIS, UKI, SIGNED).boot
-    assert of_facts(boot.as_facts()) == boot and boot.boot_kind is BootKind.UKIS

@@ -6,10 +6,11 @@ import pytest
 
 from dockyard.config import parse_image
 from dockyard.errors import Severity
+from dockyard.formats.saved_medium import SavedMedium
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
 from dockyard.model.live import InitramfsType, KdumpBootFiles
-from dockyard.pipeline.live import LiveRequest, SavedMedium, live_request, saved_medium
+from dockyard.pipeline.live import LiveRequest, known_medium, live_request
 from dockyard.pipeline.live_problems import architecture_problems, live_problems
 
 URL = "pxe: {initramfsType: bootstrap, bootstrapBaseUrl: 'http://10.0.0.1/web/'}\n"
@@ -109,7 +110,7 @@ def test_what_a_medium_has_kept_comes_before_what_is_asked_for_next() -> None:
     text = "iso: {kernelCommandLine: {extraCommandLine: [one=1, quiet]}, kdumpBootFiles: keep}\n"
     first = request(text, "iso", booted=("root=UUID=x", "ro", "console=ttyS0", "quiet"))
     assert first.words == ("console=ttyS0", "one=1", "quiet")
-    before = saved_medium({"saved": first.saved, "words": [], "kernel": None})
+    before = known_medium(first.saved, ())
     again = request("iso: {kernelCommandLine: {extraCommandLine: [two=2]}}\n", "iso", before)
     assert again.words == ("console=ttyS0", "one=1", "quiet", "two=2")
     assert again.saved_words == ("one=1", "quiet", "two=2")
@@ -118,7 +119,7 @@ def test_what_a_medium_has_kept_comes_before_what_is_asked_for_next() -> None:
 
 def test_of_media_of_others_the_menu_is_known() -> None:
     words = ["root=live:LABEL=CDROM", "rd.live.image", "rd.live.dir=liveos", "console=ttyS0"]
-    before = saved_medium({"saved": {}, "words": words, "kernel": None})
+    before = known_medium(None, words)
     assert before == SavedMedium(InitramfsType.BOOTSTRAP, None, ("console=ttyS0",), ())
     assert request("os: {}\n", "iso", before).words == ("console=ttyS0",)
     assert KdumpBootFiles.KEEP.value == "keep"

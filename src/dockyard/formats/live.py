@@ -8,10 +8,8 @@ medium alone, so that it is not lost when the medium is customized again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.disk import grub_images
@@ -28,7 +26,6 @@ ROOT = IMAGE
 LOADER = "EFI/BOOT/BOOTX64.EFI"
 _EFI = "boot/grub/efi.img"
 _BIOS = "boot/grub/bios.img"
-_VERSION = 1
 _LOADER_SPACE = 8 << 20
 
 
@@ -54,7 +51,7 @@ def lay_out(parts: Parts, into: Path, tools: Tools) -> dict[str, Path]:
     menu, saved = into / "menu", into / "saved"
     words = live.medium_words
     menu.write_text(grub_images.menu(live.title, f"/{KERNEL}", f"/{INITRD}", words))
-    saved.write_text(json.dumps({"version": _VERSION, **live.saved}, indent=2) + "\n")
+    saved.write_text(json.dumps(live.saved.as_json(), indent=2) + "\n")
     assert parts.kernel is not None and parts.initrd is not None
     found = {
         KERNEL: parts.kernel,
@@ -73,14 +70,6 @@ def live_of(parts: Parts) -> LivePart:
     """What makes parts those of a live medium."""
     assert parts.live is not None
     return parts.live
-
-
-def saved_of(text: bytes) -> Mapping[str, Any]:
-    """What a medium keeps of what was asked for. Raises ValueError for what we have not written."""
-    found = json.loads(text)
-    if not isinstance(found, dict) or found.get("version") != _VERSION:
-        raise ValueError("it is of another version")
-    return found
 
 
 def _write_esp(parts: Parts, loader: Path, out: Path, tools: Tools) -> None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from dockyard.formats.saved_medium import SavedMedium
 from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -44,18 +45,18 @@ class LivePart:
     title: in menus. label: of the medium, letters, digits and `_`. root: the image of the root;
     None where the initrd is the whole system. medium_words, network_words: of the kernel command
     line, from a medium and over the network. fetched_name: of the ISO that is fetched over the
-    network. files: what else is put on the medium, by its path there. saved: what was asked for of
-    the medium, as JSON values.
+    network. files: what else is put on the medium, by its path there. saved: what it keeps of
+    how it was made.
     """
 
     title: str
     label: str
     root: Path | None
     medium_words: tuple[str, ...]
+    saved: SavedMedium
     network_words: tuple[str, ...] = ()
     fetched_name: str = "image.iso"
     files: Mapping[str, Path] = field(default_factory=dict)
-    saved: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

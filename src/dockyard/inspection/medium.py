@@ -6,18 +6,18 @@ put it, and where the live systems of other distributions have it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dockyard.disk.grub_menu import read_menu
 from dockyard.errors import DockyardError
 from dockyard.filesystems import iso9660
 from dockyard.filesystems.image import Region
 from dockyard.formats import live
+from dockyard.formats.saved_medium import SavedMedium, saved_of
 from dockyard.model.family import MENUS
+from dockyard.model.live import InitramfsType
 
 ROOTS = (
     live.ROOT,
@@ -42,14 +42,14 @@ class Medium:
     root: Region | None
     kernel: Region | None
     words: tuple[str, ...] = ()
-    saved: Mapping[str, Any] = field(default_factory=dict)
+    saved: SavedMedium | None = None
     info: str = ""
 
     @property
     def lacking(self) -> str:
         """Why it has no root, for a person."""
         what = f"the medium {self.label}" + (f" ({self.info})" if self.info else "")
-        if self.saved.get("initramfsType") == "full-os":
+        if self.saved is not None and self.saved.initramfs_type is InitramfsType.FULL_OS:
             return f"{what} has its system in an initramfs (full-os), which is not read"
         return f"{what} has no image of a system's root: no {', '.join(ROOTS)}"
 
@@ -93,10 +93,10 @@ def _words(files: Mapping[str, Region]) -> tuple[str, ...]:
     return ()
 
 
-def _saved(files: Mapping[str, Region]) -> Mapping[str, Any]:
+def _saved(files: Mapping[str, Region]) -> SavedMedium | None:
     if live.SAVED not in files or files[live.SAVED].size > _LARGEST_TEXT:
-        return {}
+        return None
     try:
-        return live.saved_of(content(files[live.SAVED]))
-    except (ValueError, UnicodeDecodeError, json.JSONDecodeError):
-        return {}
+        return saved_of(content(files[live.SAVED]))
+    except ValueError:
+        return None

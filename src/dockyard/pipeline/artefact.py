@@ -98,7 +98,7 @@ def _live_facts(request: ImageRequest) -> Mapping[str, object] | None:
     if live is None:
         return None
     words = [live.medium_words, live.network_words]
-    return {"saved": live.saved, "title": live.title, "url": live.url, "words": words}
+    return {"saved": live.saved.as_json(), "title": live.title, "url": live.url, "words": words}
 
 
 def _live_part(request: ImageRequest, steps: ImageSteps, store: Store) -> LivePart:

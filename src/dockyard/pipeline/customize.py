@@ -14,6 +14,7 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
+from dockyard.formats.saved_medium import SavedMedium
 from dockyard.model.image import Image
 from dockyard.model.input import InputImage
 from dockyard.packages.access import Access
@@ -28,7 +29,7 @@ from dockyard.pipeline.existing_parts import missing_parts
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import InputFile, fetched, where_named
-from dockyard.pipeline.live import FORMATS, SavedMedium, live_request, saved_medium
+from dockyard.pipeline.live import FORMATS, known_medium, live_request
 from dockyard.pipeline.live_problems import architecture_problems, live_problems
 from dockyard.pipeline.new_ids import id_problems, named_anew, with_new_ids
 from dockyard.pipeline.new_layout import left_behind, new_layout
@@ -225,7 +226,8 @@ def _without_disk(loaded: LoadedImage, source: DiskSource, chosen: str) -> Itera
 
 def _saved(source: DiskSource) -> SavedMedium | None:
     """What a live medium says of how it was made."""
-    return saved_medium(source.medium) if source.medium else None
+    medium = source.medium
+    return known_medium(medium.saved, medium.words) if medium else None
 
 
 def _booted(source: DiskSource) -> tuple[str, ...]:

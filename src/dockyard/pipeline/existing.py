@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +16,27 @@ from dockyard.archive import Entry, Kind
 from dockyard.archive.entry import XATTR_SELINUX
 from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.engine.code import code_of
+from dockyard.engine.codec import decode, encode
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
 from dockyard.host import seal
 from dockyard.host.apart import beside
-from dockyard.model.architecture import Architecture
 from dockyard.model.family import family_named
 from dockyard.model.os_release import variables
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline import read_before
-from dockyard.pipeline.existing_boot import ExistingBoot, of_facts, read_boot
+from dockyard.pipeline.existing_boot import ExistingBoot, read_boot
 from dockyard.pipeline.existing_contents import FILE, keep_contents, read_contents
 from dockyard.pipeline.existing_disk import (
+    DiskFacts,
     DiskSource,
+    ExistingMedium,
     ExistingPartition,
     ExistingSubvolume,
     ExistingVerity,
 )
-from dockyard.pipeline.existing_storage import ExistingStorage, read_storage
+from dockyard.pipeline.existing_storage import read_storage
 from dockyard.pipeline.untouched import stamp_of
 from dockyard.tree.selinux import CONFIG
 
@@ -75,33 +76,33 @@ def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:
         with beside(lambda: seal.content_digest(image)) as digest:
             with raw_disk(image, digest, stamp, container, store) as raw:
                 found = _read(image, raw, store, tools, lambda: _installed_folder(store, digest()))
-            known = {"stamp": stamp, "code": _code(), "digest": digest(), "facts": found}
+            known = {"stamp": stamp, "code": _code(), "digest": digest(), "facts": encode(found)}
         kept = dict(list(records.items())[-_MOST_KEPT:])
         kept.pop(str(image), None)
         store.keep_record(_RECORD, {**kept, str(image): known})
-    facts: dict[str, Any] = known["facts"]
-    family = family_named(facts["family"])
+    facts = decode(DiskFacts, known["facts"])
+    family = family_named(facts.family)
     assert family is not None
     return DiskSource(
         image=image,
         stamp=stamp,
         digest=known["digest"],
         container=container,
-        size=facts["size"],
-        table=facts["table"],
-        boot_code=facts["bootCode"],
-        partitions=tuple(ExistingPartition.of(each) for each in facts["partitions"]),
-        epoch=facts["epoch"],
-        architecture=Architecture(facts["architecture"]),
+        size=facts.size,
+        table=facts.table,
+        boot_code=facts.boot_code,
+        partitions=facts.partitions,
+        epoch=facts.epoch,
+        architecture=facts.architecture,
         family=family,
-        package_count=facts["packages"],
+        package_count=facts.package_count,
         tools=load_tools_lock().packages,
-        boot=of_facts(facts["boot"]),
-        medium=facts["medium"],
-        installed=_installed_folder(store, known["digest"]) if facts["hasRpm"] else None,
-        verity=tuple(ExistingVerity(**each) for each in facts["verity"]),
-        storage=ExistingStorage(**facts["storage"]),
-        labelled=facts["labelled"],
+        boot=facts.boot,
+        medium=facts.medium,
+        installed=_installed_folder(store, known["digest"]) if facts.has_rpm else None,
+        verity=facts.verity,
+        storage=facts.storage,
+        labelled=facts.labelled,
         listed=_installed_folder(store, known["digest"]),
     )
 
@@ -116,7 +117,7 @@ def _installed_folder(store: Store, digest: str) -> Path:
 def _are_gone(known: Mapping[str, Any], store: Store) -> bool:
     """Whether what is kept beside the record was removed since."""
     folder = _installed_folder(store, known["digest"])
-    needed = (FILE, "facts.json") if known["facts"]["hasRpm"] else (FILE,)
+    needed = (FILE, "facts.json") if known["facts"]["has_rpm"] else (FILE,)
     return not all((folder / name).is_file() for name in needed)
 
 
@@ -133,7 +134,7 @@ def _code() -> str:
 
 def _read(
     image: Path, raw: RawDisk, store: Store, tools: ToolTrees, installed: Callable[[], Path]
-) -> dict[str, Any]:
+) -> DiskFacts:
     from dockyard.inspection.disks import partitions_of
     from dockyard.inspection.image import architecture_of, distribution_of
     from dockyard.inspection.package_facts import package_facts
@@ -178,32 +179,32 @@ def _read(
         boot = read_boot(system.tree)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
         times = (entry.mtime_ns for archive in read for entry in archive)
-        return {
-            "storage": read_storage(system.tree).as_facts(),
-            "size": disk.table.size if disk.table else disk.raw.size,
-            "table": str(disk.table.guid) if disk.table else "",
-            "bootCode": boot_code.hex() if any(boot_code) else "",
-            "partitions": [asdict(each) for each in _partitions(disk, system)],
-            "epoch": max(0, max(times, default=0) // _NANOSECONDS),
-            "architecture": architecture.value,
-            "family": distribution.family.name,
-            "packages": packages.count
+        return DiskFacts(
+            size=disk.table.size if disk.table else disk.raw.size,
+            table=str(disk.table.guid) if disk.table else "",
+            boot_code=boot_code.hex() if any(boot_code) else "",
+            partitions=tuple(_partitions(disk, system)),
+            epoch=max(0, max(times, default=0) // _NANOSECONDS),
+            architecture=architecture,
+            family=distribution.family.name,
+            package_count=packages.count
             if packages
             else len(installed_packages(system.tree).packages),
-            "hasRpm": packages is not None,
-            "boot": boot.as_facts(),
-            "verity": [asdict(each) for each in _verity(disk, system, boot)],
-            "medium": _medium_facts(disk),
-            "labelled": _is_labelled(system.tree),
-        }
+            has_rpm=packages is not None,
+            boot=boot,
+            verity=tuple(_verity(disk, system, boot)),
+            medium=_medium(disk),
+            labelled=_is_labelled(system.tree),
+            storage=read_storage(system.tree),
+        )
 
 
-def _medium_facts(disk: FoundDisk) -> dict[str, Any] | None:
+def _medium(disk: FoundDisk) -> ExistingMedium | None:
     medium = disk.medium
     if medium is None:
         return None
-    kernel = [medium.kernel.start, medium.kernel.size] if medium.kernel else None
-    return {"words": list(medium.words), "saved": dict(medium.saved), "kernel": kernel}
+    kernel = (medium.kernel.start, medium.kernel.size) if medium.kernel else None
+    return ExistingMedium(medium.words, medium.saved, kernel)
 
 
 def _is_labelled(tree: Tree) -> bool:

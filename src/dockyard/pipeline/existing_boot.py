@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dockyard.disk.boot_files import BootFiles, BootKind, boot_files
 from dockyard.errors import DockyardError
@@ -53,17 +52,6 @@ class ExistingBoot:
     @property
     def boot_kind(self) -> BootKind | None:
         return BootKind(self.kind) if self.kind else None
-
-    def as_facts(self) -> dict[str, Any]:
-        """What is kept of it, as JSON values."""
-        return asdict(self)
-
-
-def of_facts(facts: Mapping[str, Any]) -> ExistingBoot:
-    """What was kept."""
-    lists = {key: tuple(facts[key]) for key in ("kernels", "command_lines")}
-    ukis = tuple(ExistingUki(**each) for each in facts["ukis"])
-    return ExistingBoot(**{**facts, **lists, "ukis": ukis})
 
 
 def read_boot(tree: Tree) -> ExistingBoot:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dockyard.formats.saved_medium import SavedMedium
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family
 from dockyard.model.packages import Pin
@@ -72,12 +73,6 @@ class ExistingPartition:
             return tuple((one.mount, one.number) for one in self.subvolumes if one.mount)
         return ((self.mount, None),) if self.mount else ()
 
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> ExistingPartition:
-        """From its fields, as a record has them."""
-        inner = tuple(ExistingSubvolume(**each) for each in facts["subvolumes"])
-        return cls(**{**facts, "subvolumes": inner})
-
 
 @dataclass(frozen=True, slots=True)
 class ExistingVerity:
@@ -96,6 +91,39 @@ class ExistingVerity:
     root_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class ExistingMedium:
+    """A live medium. words: of the kernel command line of its menu. saved: what ours keeps of how
+    it was made. kernel: where that is, if it is beside the root: start and size in bytes.
+    """
+
+    words: tuple[str, ...]
+    saved: SavedMedium | None
+    kernel: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """What reading a disk found, as it is kept. family: its name. has_rpm: whether the image has a
+    database of rpm. See DiskSource for the rest.
+    """
+
+    size: int
+    table: str
+    boot_code: str
+    partitions: tuple[ExistingPartition, ...]
+    epoch: int
+    architecture: Architecture
+    family: str
+    package_count: int
+    has_rpm: bool
+    boot: ExistingBoot
+    verity: tuple[ExistingVerity, ...]
+    medium: ExistingMedium | None
+    labelled: bool
+    storage: ExistingStorage
+
+
 @dataclass(frozen=True)
 class DiskSource:
     """The disk of an image that exists.
@@ -107,8 +135,7 @@ class DiskSource:
     is mounted at / and /usr. installed: the directory with what is known of its packages, see
     `package_facts`; None where it has no database of rpm. changes: what is to change among them.
     listed: the directory with what is in its tree, see `existing_contents`.
-    storage: what another disk for it must hold. medium: of a live medium, the words of its menu,
-    what it keeps of how it was made, and where its kernel is.
+    storage: what another disk for it must hold. medium: where it is a live medium.
     labelled: whether it has the labels of SELinux, and a mode in which they count.
     """
 
@@ -127,7 +154,7 @@ class DiskSource:
     tools: tuple[Pin, ...]
     boot: ExistingBoot = field(default_factory=ExistingBoot)
     verity: tuple[ExistingVerity, ...] = ()
-    medium: Mapping[str, Any] | None = None
+    medium: ExistingMedium | None = None
     labelled: bool = False
     installed: Path | None = None
     changes: PackageChanges | None = None
@@ -147,8 +174,7 @@ class DiskSource:
     @property
     def kernel(self) -> tuple[int, int] | None:
         """Where the kernel of a live medium is: start and size in bytes."""
-        found = self.medium["kernel"] if self.medium else None
-        return (found[0], found[1]) if found else None
+        return self.medium.kernel if self.medium else None
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dockyard.archive import Kind
 
@@ -27,9 +27,6 @@ class ExistingStorage:
     fstab: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
     can_grow: bool = False
-
-    def as_facts(self) -> dict[str, Any]:
-        return asdict(self)
 
     def size(self, at: str, without: tuple[str, ...] = ()) -> int:
         """Bytes of the files below a directory, as far as they are known. without: places below it

@@ -8,13 +8,13 @@ whole system (full-os).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from dockyard.config import LoadedImage
 from dockyard.disk.command_words import words_of
 from dockyard.disk.identity import derive
+from dockyard.formats.saved_medium import SavedMedium
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.live import InitramfsType, Iso, KdumpBootFiles, Pxe
 from dockyard.model.output import ImageFormat
@@ -27,29 +27,11 @@ FETCHED = "image.iso"
 _LONGEST_LABEL = 32
 
 
-@dataclass(frozen=True, slots=True)
-class SavedMedium:
-    """What a live medium has kept of what it was made with, or what shows on it. words: of its
-    kernel command line, beside what finds the root. of_medium: those asked for of the medium alone.
+def known_medium(saved: SavedMedium | None, words: Sequence[str]) -> SavedMedium:
+    """What is known of a live medium: of ours what it has kept, else what its menu says. words: of
+    that.
     """
-
-    initramfs_type: InitramfsType | None
-    kdump_boot_files: KdumpBootFiles | None
-    words: tuple[str, ...]
-    of_medium: tuple[str, ...]
-
-
-def saved_medium(facts: Mapping[str, Any]) -> SavedMedium:
-    """What is known of a live medium: of ours what it has kept, else what its menu says."""
-    saved = facts["saved"]
-    if not saved:
-        return SavedMedium(InitramfsType.BOOTSTRAP, None, _kept(facts["words"]), ())
-    return SavedMedium(
-        InitramfsType(saved["initramfsType"]),
-        KdumpBootFiles(saved["kdumpBootFiles"]),
-        tuple(saved["kernelCommandLine"]),
-        tuple(saved["ofTheMedium"]),
-    )
+    return saved or SavedMedium(InitramfsType.BOOTSTRAP, None, _kept(words), ())
 
 
 @dataclass(frozen=True)
@@ -105,15 +87,14 @@ class LiveRequest:
         return self.url.rpartition("/")[2] or FETCHED
 
     @property
-    def saved(self) -> Mapping[str, object]:
+    def saved(self) -> SavedMedium:
         """What the medium keeps for when it is customized again."""
-        return {
-            "initramfsType": "full-os" if self.full_os else "bootstrap",
-            "kdumpBootFiles": "keep" if self.keeps_boot_files else "none",
-            "kernelCommandLine": list(self.words),
-            "ofTheMedium": list(self.saved_words),
-            "label": self.label,
-        }
+        return SavedMedium(
+            InitramfsType.FULL_OS if self.full_os else InitramfsType.BOOTSTRAP,
+            KdumpBootFiles.KEEP if self.keeps_boot_files else KdumpBootFiles.NONE,
+            self.words,
+            self.saved_words,
+        )
 
 
 def live_request(
