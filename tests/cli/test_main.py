@@ -181,10 +181,34 @@ def test_the_documentation_has_the_result_of_every_verb() -> None:
 def test_the_image_file_can_be_named_with_an_option_everywhere(here: Here, tmp_path: Path) -> None:
     image = tmp_path / "image.yaml"
     image.write_text("hostname: a\n")
-    for verb in ("build", "plan", "lock", "boot", "validate-config"):
-        done = here(verb, "--config-file", str(image))
+    verbs = ("build", "plan", "lock", "boot", "validate-config", "customize")
+    for words in (*((verb,) for verb in verbs), ("create", "--rpm-source", str(tmp_path))):
+        for named in (("--config-file", str(image)), (str(image),)):
+            done = here(*words, *named)
+            assert done.returncode == 1, done.stderr
+            assert f"{image}:1:1" in done.stderr
+
+
+def test_a_comparison_that_cannot_be_made_is_no_difference(here: Here, tmp_path: Path) -> None:
+    done = here("diff", str(tmp_path / "one.raw"), str(tmp_path / "two.raw"))
+    assert done.returncode == 2 and "cannot be read" in done.stderr
+    done = here("inspect", str(tmp_path / "one.raw"))
+    assert done.returncode == 1
+
+
+def test_a_verb_that_takes_words_says_which(here: Here) -> None:
+    assert "write dockyard inspect IMAGE." in here("inspect", "--image-file", "a.raw").stderr
+    assert "write dockyard diff BEFORE AFTER." in here("diff", "a.raw").stderr
+
+
+def test_what_image_customizer_takes_before_all_verbs_is_taken(here: Here, tmp_path: Path) -> None:
+    given = ("--config-file", str(tmp_path / "a"), "--image-file", str(tmp_path / "b"))
+    for words in (("inject-files", *given), ("convert", *given[2:], "--output-path", "c",
+                                             "--output-image-format", "raw")):  # fmt: skip
+        verb, *rest = words
+        done = here("--log-level=debug", "--disable-telemetry", verb, *rest, "--tools-dir", "t")
         assert done.returncode == 1, done.stderr
-        assert f"{image}:1:1" in done.stderr
+        assert "error[usage]" not in done.stderr
 
 
 def test_an_answer_that_cannot_be_written_is_told() -> None:

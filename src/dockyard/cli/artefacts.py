@@ -78,7 +78,8 @@ def questions_for(
     changes = customizes(loaded, given)
     if changes:
         registries = registries_of(store, None, "auto")
-        planned = plan_customization(file, kept, origins, told, registries)
+        with display("auto") as listener:
+            planned = plan_customization(file, kept, origins, told, registries, listener)
     else:
         # A file that names no distribution was made from these alone.
         creation = _creation(loaded, kept, rpm_sources)

@@ -9,7 +9,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
-from dockyard.cli.customizer_options import log_options
+from dockyard.cli.customizer_options import log_options, tools_dir_option, without_part
 from dockyard.cli.display import display
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.verb import Verb, remark
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 @store_option
 @progress_option
 @log_options
+@tools_dir_option
 def command(
     image_file: Path,
     output_image_file: Path,
@@ -55,6 +56,7 @@ def command(
     mirror_dir: tuple[Path, ...],
     store: Path,
     progress: str,
+    tools_dir: Path | None,
 ) -> Answer:
     """Write the disk of an image in another format: the same disk, byte for byte.
 
@@ -70,7 +72,7 @@ def command(
     planned = plan_conversion(
         image_file, output_image_format, output_image_file, kept, cosi_compression_level
     )
-    remark(planned.remarks)
+    remark([*without_part(store, tools_dir=tools_dir), *planned.remarks])
     with display(progress) as listener:
         done = convert(planned, kept, origins_of(debian_mirror, mirror_dir), listener, build_dir)
     remark(done.remarks)

@@ -19,6 +19,7 @@ from dockyard.cli.display import display
 from dockyard.cli.fetching import step
 from dockyard.cli.image_options import cosi_level_option, output_file_option, output_format_option
 from dockyard.cli.options import (
+    image_argument,
     jobs_option,
     origin_options,
     origins_of,
@@ -29,12 +30,7 @@ from dockyard.cli.verb import Verb, remark
 
 
 @click.command(cls=Verb)
-@click.option(
-    "--config-file",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The image file: what the image is to be. It needs no `distro` and no lock.",
-)
+@image_argument
 @click.option(
     "--rpm-source",
     required=True,
@@ -65,7 +61,7 @@ from dockyard.cli.verb import Verb, remark
 @build_dir_option
 @tools_dir_option
 def command(
-    config_file: Path,
+    image: Path,
     rpm_source: tuple[Path, ...],
     distro: str,
     distro_version: str,
@@ -80,10 +76,11 @@ def command(
     build_dir: Path | None,
     tools_dir: Path | None,
 ) -> Answer:
-    """Make an image from nothing, out of the packages that --rpm-source names.
+    """Make the image of the file IMAGE from nothing, out of the packages that --rpm-source names.
 
-    The packages are chosen now, of what the sources have. An image that is to be the same again
-    later takes a distribution and a lock: see `dockyard lock` and `dockyard build`.
+    The file needs no `distro` and no lock. The packages are chosen now, of what the sources have.
+    An image that is to be the same again later takes a distribution and a lock: see `dockyard lock`
+    and `dockyard build`.
     """
     from dockyard.engine.store import Store
     from dockyard.host import clock
@@ -103,7 +100,7 @@ def command(
         access = Access.of_store(store.absolute(), offline=origins.offline, progress=fetched)
         creation = Creation(rpm_source, access, distro, distro_version, epoch_of_host())
         planned = plan_image(
-            config_file,
+            image,
             kept,
             origins,
             output_image_format,

@@ -19,6 +19,7 @@ from dockyard.cli.display import display
 from dockyard.cli.image_options import cosi_level_option, output_file_option, output_format_option
 from dockyard.cli.input_options import image_cache_option, input_of, input_options, registries_of
 from dockyard.cli.options import (
+    image_argument,
     jobs_option,
     origin_options,
     origins_of,
@@ -30,12 +31,7 @@ from dockyard.cli.verb import Verb, remark
 
 
 @click.command(cls=Verb)
-@click.option(
-    "--config-file",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The image file that says what to change.",
-)
+@image_argument
 @input_options
 @image_cache_option
 @output_file_option
@@ -51,7 +47,7 @@ from dockyard.cli.verb import Verb, remark
 @tools_dir_option
 @setfiles_option
 def command(
-    config_file: Path,
+    image: Path,
     image_file: Path | None,
     image_source: str | None,
     image_cache_dir: Path | None,
@@ -70,7 +66,7 @@ def command(
     tools_dir: Path | None,
     setfiles_context: str | None,
 ) -> Answer:
-    """Apply an image file to an image that exists, and write a new one.
+    """Apply the image file IMAGE to an image that exists, and write a new one.
 
     The input is a disk of any format that `inspect` reads, of a distribution that is known: a file,
     or one that is fetched from an OCI registry. It is not changed, neither mounted nor started, and
@@ -96,7 +92,8 @@ def command(
         package_snapshot_time,
     )
     registries = registries_of(store, image_cache_dir, progress)
-    planned = plan_customization(config_file, kept, origins, overrides, registries)
+    with display(progress) as listener:
+        planned = plan_customization(image, kept, origins, overrides, registries, listener)
     remark(planned.remarks)
     with display(progress) as listener:
         built = build_image(planned, kept, listener, jobs=jobs)

@@ -22,7 +22,7 @@ _MOST = 20  # what is shown of one kind
 _MOST_LINES = 40  # of one file's diff
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, failure=2)
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--all", "everything", is_flag=True, help="Show every path and line.")
@@ -32,7 +32,7 @@ def command(before: Path, after: Path, everything: bool, times: bool, store: Pat
     """Show what changed from one image to another: packages, files, settings, boot, partitions.
 
     Both are disks of any format that `inspect` reads. The exit status is 0 when the images are
-    binary-equal or equal in content, 1 when they are different.
+    binary-equal or equal in content, 1 when they are different, 2 when one cannot be read.
     """
     from dockyard.cli.inspect import inspected
     from dockyard.inspection import Verdict, compare

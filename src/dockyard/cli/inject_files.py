@@ -9,6 +9,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.customizer_options import log_options, tools_dir_option, without_part
 from dockyard.cli.display import display
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.verb import Verb, remark
@@ -43,6 +44,8 @@ from dockyard.cli.written import rewriting_options, written_facts
 @origin_options
 @store_option
 @progress_option
+@log_options
+@tools_dir_option
 def command(
     config_file: Path,
     image_file: Path,
@@ -54,6 +57,7 @@ def command(
     mirror_dir: tuple[Path, ...],
     store: Path,
     progress: str,
+    tools_dir: Path | None,
 ) -> Answer:
     """Put files into partitions of an image that is finished: what was signed elsewhere comes back
     into it.
@@ -75,7 +79,7 @@ def command(
         kept,
         cosi_compression_level,
     )
-    remark(planned.remarks)
+    remark([*without_part(store, tools_dir=tools_dir), *planned.remarks])
     with display(progress) as listener:
         inject(planned, kept, origins_of(debian_mirror, mirror_dir), listener, build_dir)
     seconds = clock.monotonic() - began

@@ -11,6 +11,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.display import display
 from dockyard.cli.options import store_option
 from dockyard.cli.verb import Verb
 
@@ -67,7 +68,8 @@ def inspected(store: Path, *images: Path, digests: bool = False) -> Iterator[tup
 
     for image in images:
         container_of(image)  # what is no disk is told before any work
-    tools = enter_tools(store)
+    with display("auto") as listener:
+        tools = enter_tools(store, listener=listener)
     with TemporaryDirectory(prefix="dockyard-inspect-") as name:
         found = []
         for number, image in enumerate(images):

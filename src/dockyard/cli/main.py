@@ -25,7 +25,7 @@ from dockyard.cli.customizer_options import with_verb
 from dockyard.cli.log import current_log
 from dockyard.cli.proposed import with_options
 from dockyard.cli.stumble import stumbled
-from dockyard.cli.verb import JSON_OPTION, Noun, remarks_so_far, usage_problem
+from dockyard.cli.verb import JSON_OPTION, Noun, failure_status, remarks_so_far, usage_problem
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import stopping
 from dockyard.host.conditions import settle
@@ -143,7 +143,7 @@ def _run(colours: bool | None) -> int:
         dockyard.main(prog_name="dockyard", standalone_mode=False, color=colours)
     except DockyardError as error:
         _fail(error)
-        return 1
+        return failure_status()
     except click.exceptions.NoArgsIsHelpError as error:
         terminal.say(error.format_message(), err=True)
         return error.exit_code
@@ -162,7 +162,7 @@ def _run(colours: bool | None) -> int:
         if isinstance(error, OSError) and _ABOUT & set(sys.argv):
             raise terminal.OutputLost(error) from error
         _fail(stumbled(error))
-        return 1
+        return failure_status()
     return 0
 
 

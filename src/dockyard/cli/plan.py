@@ -14,6 +14,7 @@ import click
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.customization import customization_options, customizes, require_image
+from dockyard.cli.display import display
 from dockyard.cli.image_options import image_options
 from dockyard.cli.input_options import input_of, registries_of
 from dockyard.cli.options import disable_repositories_option, origins_of
@@ -74,7 +75,8 @@ def command(
         snapshot_time=package_snapshot_time,
     )
     registries = registries_of(store, image_cache_dir, "auto")
-    planned = plan_customization(image, kept, origins, overrides, registries)
+    with display("auto") as listener:
+        planned = plan_customization(image, kept, origins, overrides, registries, listener)
     plan = without_damage(planned, kept, mend=False).plan
     remark(planned.remarks)
     return _customization(planned, plan, details=details)

@@ -23,6 +23,7 @@ JSON_OPTION = "--json"
 _JSON = "dockyard.json"
 
 _remarks: list[Problem] = []
+_failures = [1]  # the status of a failure of each verb that ran in this process
 
 
 class Needing(click.Option):
@@ -36,8 +37,12 @@ class Needing(click.Option):
 class Verb(click.Command):
     """A command whose function returns an Answer."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, failure: int = 1, **more: Any) -> None:
+        """failure: the exit status of one that could not do its work; that of an answer which is no
+        is 1.
+        """
         super().__init__(*args, **more)
+        self.failure = failure
         self.params.append(
             click.Option(
                 [JSON_OPTION],
@@ -52,6 +57,7 @@ class Verb(click.Command):
         """Run the verb and show its answer."""
         _remarks.clear()
         remember(ctx)
+        _failures.append(self.failure)
         _refuse_idle_options(ctx)
         log = Log.of(ctx)
         with log:
@@ -114,6 +120,11 @@ def _is_told(problem: Problem) -> bool:
 def remarks_so_far() -> tuple[Problem, ...]:
     """What `remark` was told in the verb that runs, or ran last."""
     return tuple(_remarks)
+
+
+def failure_status() -> int:
+    """The exit status of a failure of the verb that runs, or ran last."""
+    return _failures[-1]
 
 
 def wants_json() -> bool:
@@ -185,9 +196,18 @@ def usage_problem(error: click.ClickException) -> Problem:
         what = f"{error.param.human_readable_name.upper()} is missing"
         if isinstance(error.param, click.Option):
             what = f"the option {error.param.opts[-1]} is missing"
-    meant = f"did you mean {_or(near)}? " if near else ""
+    meant = f"did you mean {_or(near)}? " if near else _call(error, context)
     what = what[:1].lower() + what[1:].rstrip(".") if what[:2].istitle() else what.rstrip(".")
     return Problem("usage", what, path, fix=f"{meant}See: {path} --help")
+
+
+def _call(error: click.ClickException, context: click.Context | None) -> str:
+    """How a verb is called that takes words by their places, where one is not understood."""
+    if context is None or not isinstance(error, click.NoSuchOption | click.MissingParameter):
+        return ""
+    words = [each.human_readable_name.upper() for each in context.command.params
+             if isinstance(each, click.Argument)]  # fmt: skip
+    return f"write {context.command_path} {' '.join(words)}. " if words else ""
 
 
 def _near_options(error: click.NoSuchOption, context: click.Context | None) -> list[str]:

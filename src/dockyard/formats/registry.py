@@ -36,7 +36,7 @@ def _meant(name: str) -> str:
     return f"did you mean {near[0]}? Else " if near else ""
 
 
-def by_name(name: str, where: Position | None = None) -> Format:
+def by_name(name: str, where: Position | str | None = None) -> Format:
     """The format of a name; raises DockyardError that lists the names there are."""
     if name in _loaded:
         return _loaded[name]

@@ -123,6 +123,7 @@ def plan_customization(
     origins: Origins,
     overrides: Overrides,
     registries: Registries,
+    listener: Listener = ignore,
 ) -> PlannedImage:
     """Read an image file and the image that it is to be applied to, and plan that. An image that is
     new to the store is read, in the namespace, and one that is in a registry is fetched; nothing
@@ -131,7 +132,7 @@ def plan_customization(
     from dockyard.pipeline.customize import read_customization
 
     placed = placed_files(store)
-    request = read_customization(file, overrides, store, origins, registries, placed)
+    request = read_customization(file, overrides, store, origins, registries, placed, listener)
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
     return PlannedImage(request, steps, plan, output_path(request, overrides.output))

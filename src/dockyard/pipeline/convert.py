@@ -114,7 +114,7 @@ def convert(
     identity = _identity(planned)
     if is_placed(identity, planned.target, store):
         return Converted(planned.target, None, placed=False)
-    tools = enter_tools(store.root, origins) if planned.runs_programs else None
+    tools = enter_tools(store.root, origins, listener) if planned.runs_programs else None
     done: list[tuple[int, tuple[Problem, ...]]] = []
     title = f"Convert {planned.image.name} to {planned.format.name}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dockyard.config import LoadedImage, check_files, load_image
 from dockyard.disk.command_words import words_of
 from dockyard.disk.layout import NO_DISK, DiskLayout
+from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats import Part
@@ -98,12 +99,13 @@ def read_customization(
     origins: Origins,
     registries: Registries,
     placed: Collection[Path] = (),
+    listener: Listener = ignore,
 ) -> ImageRequest:
     """Read an image file, and the image that it is to be applied to. Raises DockyardError with
     every mistake.
 
     registries: have images that are fetched once all else is judged. placed: images that were made
-    before; scripts do not see them.
+    before; scripts do not see them. listener: is told of reading an image that is new to the store.
     """
     loaded = load_image(file)
     together = Together()
@@ -116,7 +118,7 @@ def read_customization(
     together.extend(missing)
     output = output_of(loaded, overrides.output_format, overrides.level)
     together.extend(unpackaged_problems(loaded, output))
-    known = together.get(lambda: format_by_name(output.format))
+    known = together.get(lambda: format_by_name(output.format, "--output-image-format"))
     has_disk = known is not None and Part.DISK in known.needs
     laid_out = has_disk or bool(loaded.image.storage.disks)
     together.extend(live_problems(loaded, output.format))
@@ -126,7 +128,9 @@ def read_customization(
     hidden = unseen_by_scripts(loaded, placed, overrides.input)
     settings = read_settings(loaded, hidden, together)
     given = input_file(named, loaded, registries, together) if named else None
-    source = together.get(lambda: read_existing(given.path, store, origins)) if given else None
+    source = None
+    if given is not None:
+        source = together.get(lambda: read_existing(given.path, store, origins, listener))
     if source is not None and used_keys(loaded):
         source = _with_changes(loaded, source, overrides, store, origins, together)
     layout = NO_DISK

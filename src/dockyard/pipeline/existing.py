@@ -17,6 +17,7 @@ from dockyard.archive.entry import XATTR_SELINUX
 from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.engine.code import code_of
 from dockyard.engine.codec import decode, encode
+from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
 from dockyard.host import seal
@@ -37,6 +38,7 @@ from dockyard.pipeline.existing_disk import (
     ExistingVerity,
 )
 from dockyard.pipeline.existing_storage import read_storage
+from dockyard.pipeline.telling import told
 from dockyard.pipeline.untouched import stamp_of
 from dockyard.tree.selinux import CONFIG
 
@@ -55,11 +57,14 @@ _BOOT_CODE = 440  # bytes of the first sector before the disk's signature (UEFI 
 _NANOSECONDS = 10**9
 
 
-def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:
+def read_existing(
+    image: Path, store: Store, origins: Origins, listener: Listener = ignore
+) -> DiskSource:
     """What is known of the disk of an image.
 
     origins: of the tools, which are needed for an image that is new to the store; the namespace is
-    entered then. Raises DockyardError with all that stands in the way of using it.
+    entered then, and the listener is told of reading it. Raises DockyardError with all that stands
+    in the way of using it.
     """
     from dockyard.formats.containers import container_of
     from dockyard.pipeline.converted import raw_disk
@@ -71,12 +76,19 @@ def read_existing(image: Path, store: Store, origins: Origins) -> DiskSource:
     records = store.record(_RECORD)
     known = records.get(str(image), {})
     if known.get("stamp") != stamp or known.get("code") != _code() or _are_gone(known, store):
-        tools = enter_tools(store.root, origins)
-        # The disk is read from its beginning to its end meanwhile.
-        with beside(lambda: seal.content_digest(image)) as digest:
-            with raw_disk(image, digest, stamp, container, store) as raw:
-                found = _read(image, raw, store, tools, lambda: _installed_folder(store, digest()))
-            known = {"stamp": stamp, "code": _code(), "digest": digest(), "facts": encode(found)}
+        tools = enter_tools(store.root, origins, listener)
+
+        def read() -> dict[str, Any]:
+            # The disk is read from its beginning to its end meanwhile.
+            with beside(lambda: seal.content_digest(image)) as digest:
+                with raw_disk(image, digest, stamp, container, store) as raw:
+                    found = _read(
+                        image, raw, store, tools, lambda: _installed_folder(store, digest())
+                    )
+                return {"stamp": stamp, "code": _code(), "digest": digest(), "facts": encode(found)}
+
+        title, reason = f"Read {image.name}", "it has not been read before"
+        known = told(listener, f"read {stamp}", title, reason, read)
         kept = dict(list(records.items())[-_MOST_KEPT:])
         kept.pop(str(image), None)
         store.keep_record(_RECORD, {**kept, str(image): known})

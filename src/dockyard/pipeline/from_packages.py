@@ -157,7 +157,7 @@ def _judge_file(
     """Judge what an image file says by itself; gives whether the image has a disk. created: it is
     to name no distribution.
     """
-    known = together.get(lambda: format_by_name(output.format))
+    known = together.get(lambda: format_by_name(output.format, "--output-image-format"))
     # What an unknown format needs is unknown, too.
     has_disk = needs_disk(loaded, output.format) if known else bool(loaded.image.storage.disks)
     together.extend(not_buildable(loaded, needs_disk=has_disk, created=created))

@@ -118,7 +118,7 @@ def inject(
 
     make_build_dir(build_dir)
     identity = _identity(planned)
-    tools = enter_tools(store.root, origins)
+    tools = enter_tools(store.root, origins, listener)
     count = len(planned.files.items)
     title = f"Inject {count} file{'' if count == 1 else 's'} into {planned.image.name}"
 

@@ -47,7 +47,7 @@ def disk_format(name: str, code: str, what: str) -> DiskFormat:
         return chosen
     why = "it does not hold a disk" if name in supported() else ""
     fix = f"choose one of: {', '.join(disk_formats())}"
-    raise DockyardError(Problem(code, what, why=why, fix=fix))
+    raise DockyardError(Problem(code, what, "--output-image-format", why=why, fix=fix))
 
 
 def level_problems(chosen: DiskFormat | None, level: int | None, code: str) -> Iterator[Problem]:

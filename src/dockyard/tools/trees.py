@@ -131,10 +131,14 @@ def tools_tree(
     return trees_in(kept.path(step))
 
 
-def enter_tools(store: Path, origins: Origins | None = None) -> ToolTrees:
-    """Enter the namespace, and give the trees of the lock in use. Raises DockyardError."""
+def enter_tools(
+    store: Path, origins: Origins | None = None, listener: Listener = ignore
+) -> ToolTrees:
+    """Enter the namespace, and give the trees of the lock in use; the listener is told when they
+    are fetched first. Raises DockyardError.
+    """
     namespace.enter()
-    return tools_tree(store, origins=origins)
+    return tools_tree(store, listener=listener, origins=origins)
 
 
 def require_whole(
