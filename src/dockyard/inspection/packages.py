@@ -1,20 +1,17 @@
 """The packages of a tree, from the database of its package manager.
 
-rpm: `rpmdb.sqlite`, whose table Packages has each package's header (rpm's docs/manual), or
-`Packages.db`, see `ndb`; dpkg: the paragraphs of `status`, and of `status.d` in images without a
-package manager.
+rpm: `rpmdb.sqlite`, see `rpm_sqlite`, or `Packages.db`, see `ndb`; dpkg: the paragraphs of
+`status`, and of `status.d` in images without a package manager.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import total_ordering
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.inspection import ndb
+from dockyard.inspection import ndb, rpm_sqlite
 from dockyard.inspection.tree import Tree
 from dockyard.model.family import databases
 from dockyard.model.packages import PackageKind
@@ -133,15 +130,9 @@ def _of_sqlite(data: bytes, where: str, has_wal: bool) -> tuple[bytes, ...]:
         raise _unreadable(where, "its write-ahead log was not written back: the system was not "
                           "shut down in order")  # fmt: skip
     try:
-        with closing(sqlite3.connect(":memory:")) as database:
-            # A database that was kept in WAL mode cannot be opened from memory.
-            database.deserialize(data[:18] + b"\1\1" + data[20:])
-            rows = database.execute("SELECT blob FROM Packages ORDER BY hnum").fetchall()
-    except (sqlite3.Error, TypeError, ValueError) as error:
+        return rpm_sqlite.headers(data)
+    except rpm_sqlite.Damaged as error:
         raise _unreadable(where, f"it is damaged ({error})") from error
-    if not all(isinstance(blob, bytes) for (blob,) in rows):
-        raise _unreadable(where, "it is damaged (a package is no header)")
-    return tuple(blob for (blob,) in rows)
 
 
 def _of_header(header: Header) -> InstalledPackage:
