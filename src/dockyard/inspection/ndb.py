@@ -42,6 +42,10 @@ def headers(data: bytes) -> Iterator[bytes]:
             raise Damaged(f"there is no slot at byte {at}")
         if index:
             slots.append((index, offset * _BLOCK, length * _BLOCK))
+    if len({index for index, _, _ in slots}) < len(slots):
+        raise Damaged("two packages have one index")
+    if sum(length for _, _, length in slots) > len(data):
+        raise Damaged("its packages are larger than it is")
     for index, offset, length in sorted(slots):
         yield _blob(data[offset : offset + length], index, length)
 
