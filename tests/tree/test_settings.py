@@ -109,6 +109,36 @@ def test_numbers_that_are_taken_are_refused(tree: Tree) -> None:
         UserSetting("alice", secondary_groups=("wheel",)).apply(tree)
 
 
+FOREIGN_LINES = (
+    "# kept by hand\n\n+::::::\nshort\nodd:x:y:z::/:/bin/sh\nhuge:x:"
+    + "9" * 5000
+    + ":1\u0085::/:/x\n"
+)
+
+
+def test_lines_that_are_no_accounts_stay_and_are_in_nobodys_way(tree: Tree) -> None:
+    for name in ("passwd", "group", "shadow", "gshadow", "subuid"):
+        tree.files.write(f"/etc/{name}", (text(tree, f"/etc/{name}") + FOREIGN_LINES).encode())
+    UserSetting("alice", secondary_groups=("sudo",)).apply(tree)
+    assert f"{FOREIGN_LINES}alice:x:1000:1000:" in text(tree, "/etc/passwd")
+    for name in ("group", "shadow", "gshadow", "subuid"):
+        assert f"{FOREIGN_LINES}alice:" in text(tree, f"/etc/{name}")
+
+
+@pytest.mark.parametrize("name", ["short", "odd", "huge"])
+def test_an_account_whose_line_is_none_is_refused(tree: Tree, name: str) -> None:
+    tree.files.write("/etc/passwd", FOREIGN_LINES.encode())
+    with pytest.raises(DockyardError, match=f"the line of {name} in /etc/passwd"):
+        UserSetting(name).apply(tree)
+
+
+def test_there_may_be_no_number_left(tree: Tree) -> None:
+    every = "".join(f"g{number}:x:{number}:\n" for number in range(1000, 60000))
+    tree.files.write("/etc/group", every.encode())
+    with pytest.raises(DockyardError, match="no number below 60000 is left for group crew"):
+        GroupSetting("crew").apply(tree)
+
+
 def test_the_same_user_twice_changes_nothing_more(tree: Tree) -> None:
     user = UserSetting("alice", uid=1500, secondary_groups=("sudo",), ssh_keys=(KEY,))
     user.apply(tree)

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.digits import number_in
 
 FIRST_ID = 1000
 LAST_ID = 60000
 FIRST_SUBORDINATE = 100_000
 SUBORDINATE_COUNT = 65536
+_NUMBER = 2  # the field of a number, in passwd and group
 
 
 class AccountFiles(Protocol):
@@ -36,24 +38,49 @@ class AccountFiles(Protocol):
 
 @dataclass(slots=True)
 class _Table:
-    """One colon-separated file: its rows in order."""
+    """One colon-separated file: its lines in order, each as its fields. What is no line of an
+    account, such as a comment or a `+` of NIS, stays as it is. least: fields of one that is.
+    """
 
     path: str
     rows: list[list[str]]
     mode: int
     gid: int
     present: bool
+    least: int
 
     @classmethod
-    def read(cls, files: AccountFiles, path: str, mode: int) -> _Table:
+    def read(cls, files: AccountFiles, path: str, mode: int, least: int) -> _Table:
         found = files.lstat(path)
-        rows = [line.split(":") for line in files.read_text(path).splitlines() if line]
+        rows = [line.split(":") for line in files.read_text(path).split("\n")]
+        if rows[-1] == [""]:
+            rows.pop()
         if found is None:
-            return cls(path, rows, mode, 0, False)
-        return cls(path, rows, stat.S_IMODE(found.st_mode), found.st_gid, True)
+            return cls(path, rows, mode, 0, False, least)
+        return cls(path, rows, stat.S_IMODE(found.st_mode), found.st_gid, True, least)
 
     def find(self, name: str) -> list[str] | None:
-        return next((row for row in self.rows if row[0] == name), None)
+        """The line of an account. Raises DockyardError for one that is none."""
+        row = next((row for row in self.rows if row[0] == name), None)
+        if row is not None and len(row) < self.least:
+            raise _broken_line(self.path, name)
+        return row
+
+    def number(self, row: list[str]) -> int:
+        """The number of the user or group of a line. Raises DockyardError where there is none."""
+        found = number_in(row[_NUMBER])
+        if found is None:
+            raise _broken_line(self.path, row[0])
+        return found
+
+    def numbers(self) -> dict[int, str]:
+        """All users or groups by number."""
+        found: dict[int, str] = {}
+        for row in self.rows:
+            number = number_in(row[_NUMBER]) if len(row) >= self.least else None
+            if number is not None:
+                found[number] = row[0]
+        return found
 
     def text(self) -> bytes:
         return "".join(":".join(row) + "\n" for row in self.rows).encode(errors="surrogateescape")
@@ -84,13 +111,13 @@ class Accounts:
     _sub: tuple[_Table, _Table] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._passwd = _Table.read(self.files, "/etc/passwd", 0o644)
-        self._group = _Table.read(self.files, "/etc/group", 0o644)
-        self._shadow = _Table.read(self.files, "/etc/shadow", 0o640)
-        self._gshadow = _Table.read(self.files, "/etc/gshadow", 0o640)
+        self._passwd = _Table.read(self.files, "/etc/passwd", 0o644, 7)
+        self._group = _Table.read(self.files, "/etc/group", 0o644, 4)
+        self._shadow = _Table.read(self.files, "/etc/shadow", 0o640, 5)
+        self._gshadow = _Table.read(self.files, "/etc/gshadow", 0o640, 4)
         self._sub = (
-            _Table.read(self.files, "/etc/subuid", 0o644),
-            _Table.read(self.files, "/etc/subgid", 0o644),
+            _Table.read(self.files, "/etc/subuid", 0o644, 3),
+            _Table.read(self.files, "/etc/subgid", 0o644, 3),
         )
 
     def save(self) -> None:
@@ -106,12 +133,15 @@ class Accounts:
         row = self._passwd.find(name)
         if row is None:
             return None
-        return Account(name, int(row[2]), int(row[3]), row[5], row[6])
+        gid = number_in(row[3])
+        if gid is None:
+            raise _broken_line(self._passwd.path, name)
+        return Account(name, self._passwd.number(row), gid, row[5], row[6])
 
     def group_id(self, name: str) -> int | None:
         """A group's number by name."""
         row = self._group.find(name)
-        return None if row is None else int(row[2])
+        return None if row is None else self._group.number(row)
 
     def add_group(self, name: str, gid: int | None = None) -> int:
         """Add a group, or find it. Raises DockyardError when it has another number already."""
@@ -143,7 +173,7 @@ class Accounts:
         """
         row = self._passwd.find(name)
         if row is not None:
-            if uid is not None and uid != int(row[2]):
+            if uid is not None and uid != self._passwd.number(row):
                 raise _taken(f"the user {name} has the number {row[2]} in the image, not {uid}")
             row[3] = row[3] if group is None else str(self.group_id(group))
             row[5] = home or row[5]
@@ -195,24 +225,42 @@ class Accounts:
         have = self.group_id(name)
         if have is not None:
             return have
-        taken = {int(row[2]) for row in self._group.rows}
-        return self.add_group(name, None if number in taken else number)
+        taken = number in self._group.numbers()
+        return self.add_group(name, None if taken else number)
 
     def _free(self, table: _Table, wanted: int | None, what: str) -> int:
-        taken = {int(row[2]): row[0] for row in table.rows}
+        taken = table.numbers()
         if wanted is not None:
             if wanted in taken:
                 raise _taken(f"the number {wanted} of {what} belongs to {taken[wanted]} already")
             return wanted
         avoided = taken.keys() | self.reserved
-        return next(number for number in range(FIRST_ID, LAST_ID) if number not in avoided)
+        free = (number for number in range(FIRST_ID, LAST_ID) if number not in avoided)
+        if (found := next(free, None)) is None:
+            raise _taken(f"no number below {LAST_ID} is left for {what}")
+        return found
 
     def _add_subordinate(self, name: str) -> None:
         for table in self._sub:
             if table.present and table.find(name) is None:
-                used = [int(row[1]) + int(row[2]) for row in table.rows if len(row) == 3]
-                first = max([FIRST_SUBORDINATE, *used])
+                ranges = [
+                    (number_in(row[1]) or 0, number_in(row[2]) or 0)
+                    for row in table.rows
+                    if len(row) == table.least
+                ]
+                first = max([FIRST_SUBORDINATE, *(start + count for start, count in ranges)])
                 table.rows.append([name, str(first), str(SUBORDINATE_COUNT)])
+
+
+def _broken_line(path: str, name: str) -> DockyardError:
+    return DockyardError(
+        Problem(
+            "tree.account-line",
+            f"the line of {name} in {path} of the image is not that of an account",
+            why="it has too few fields, or something else than a number where one belongs",
+            fix="correct or remove the line in the image",
+        )
+    )
 
 
 def _taken(what: str) -> DockyardError:
