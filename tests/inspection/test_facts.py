@@ -168,3 +168,38 @@ def test_os_release_says_the_family_by_what_it_is_like() -> None:
 
 def test_values_lose_their_quotes_and_comments_are_none() -> None:
     assert variables("# A=1\nB='two words'\nC=3\nD\n") == {"B": "two words", "C": "3"}
+
+
+def test_numbers_that_nothing_has_are_none() -> None:
+    digits = "9" * 5000  # more than Python turns into a number
+    tree = made(
+        {
+            "/etc/passwd": f"ops:x:{digits}:1::/:/bin/sh\n",
+            "/var/lib/dpkg/status": f"Package: a\nVersion: 1\nInstalled-Size: {digits}\n",
+            "/etc/os-release": f"ID=almalinux\nVERSION_ID={digits}\n",
+        }
+    )
+    assert users_of(tree) == ()
+    assert [each.size for each in installed(tree).packages] == [0]
+    assert distribution_of(tree).version == digits
+
+
+def test_a_file_of_keys_that_many_accounts_share_is_read_once() -> None:
+    count = 300
+    tree = made(
+        {
+            "/etc/passwd": "".join(f"u{n}:x:{n}:{n}::/all:/bin/sh\n" for n in range(count)),
+            "/all/.ssh/authorized_keys": "key\n" * 2_000_000,
+        }
+    )
+    begun = time.process_time()
+    assert {user.keys for user in users_of(tree)} == {2_000_000}
+    assert time.process_time() - begun < 10  # minutes, if each account had it read again
+
+
+def test_a_menu_of_blocks_without_end_is_none() -> None:
+    begun = time.process_time()
+    menu = "submenu a {\n" * 100_000 + "menuentry b {\nlinux /b\n}\n"
+    assert boot_of(made({"/boot/grub2/grub.cfg": menu}), None).entries == ()
+    assert boot_of(made({"/boot/grub2/grub.cfg": "menuentry b " * 400_000}), None).entries == ()
+    assert time.process_time() - begun < 5  # minutes, with the titles of all blocks around each

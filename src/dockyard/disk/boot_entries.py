@@ -56,13 +56,16 @@ def changed_entry(text: str, change: CommandLineChange, *, by_grub: bool) -> str
     """
     added = [argument(word) if by_grub else word for word in change.added]
     lines = list(_OPTIONS.finditer(text))
-    for number, match in reversed(list(enumerate(lines))):
+    pieces, done = [], 0
+    for number, match in enumerate(lines):
         old = words_of(match["value"])
         new = [word for word in old if not change.takes(word.replace("'", ""))]
         if number == len(lines) - 1:
             new += added
         if tuple(new) != old:
-            text = text[: match.start("value")] + " ".join(new) + text[match.end("value") :]
+            pieces += [text[done : match.start("value")], " ".join(new)]
+            done = match.end("value")
+    text = "".join([*pieces, text[done:]])
     if added and not lines:
         ended = text if not text or text.endswith("\n") else f"{text}\n"
         text = f"{ended}options {' '.join(added)}\n"

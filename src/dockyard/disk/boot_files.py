@@ -21,6 +21,7 @@ from dockyard.disk.pe import Program
 from dockyard.disk.uki import ADDON, COMMAND_LINE, addon_folder
 from dockyard.errors import DockyardError
 from dockyard.model import family
+from dockyard.model.digits import number_in
 
 MODULES = "/usr/lib/modules"
 KERNEL_COMMAND_LINE = "/etc/kernel/cmdline"  # from which kernel-install(8) makes entries and UKIs
@@ -193,7 +194,7 @@ def section_text(program: Program, section: str) -> str:
 
 def _stub(program: Program) -> int:
     found = _STUB.search(program.content(".sbat") or b"")
-    return int(found[1]) if found else 0
+    return number_in(found[1].decode()) or 0 if found else 0
 
 
 def _kind(

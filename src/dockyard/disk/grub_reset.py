@@ -16,7 +16,7 @@ from dockyard.disk.grub import BootPlace
 from dockyard.disk.grub_menu import ENTRIES, argument
 from dockyard.disk.grub_script import commands_of, quoted, tokens_of, value_of
 
-_TIMEOUT = re.compile(r"^[ \t]*GRUB_TIMEOUT=[\"']?(-?\d+)[\"']?[ \t]*$", re.MULTILINE)
+_TIMEOUT = re.compile(r"^[ \t]*GRUB_TIMEOUT=[\"']?(-?[0-9]{1,9})[\"']?[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

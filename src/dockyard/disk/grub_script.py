@@ -34,6 +34,8 @@ _CONTINUED = "\\\n"
 
 # Words that commands follow.
 _BEFORE_COMMANDS = frozenset(("if", "then", "else", "elif", "do", "while", "until", "!"))
+_MOST = 4 << 20  # characters
+_DEEPEST = 200  # blocks in blocks
 _MENU = frozenset(("menuentry", "submenu"))
 
 
@@ -55,7 +57,9 @@ def tokens_of(text: str, name: str) -> list[Token]:
     """The tokens of a text. name: what errors call it. Raises DockyardError
     (`grub.not-a-script`) for what GRUB would not read.
     """
-    found, at = [], 0
+    if len(text) > _MOST:
+        raise _refused(name, "it is too large to be one")
+    found, at, depth = [], 0, 0
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
@@ -65,6 +69,9 @@ def tokens_of(text: str, name: str) -> list[Token]:
         # Nothing but ends of lines that go on: GRUB sees no word.
         if kind is Kind.WORD and not match[0].replace(_CONTINUED, ""):
             kind = Kind.BLANK
+        depth += {"{": 1, "}": -1}.get(match[0], 0) if kind is Kind.SYMBOL else 0
+        if depth > _DEEPEST:
+            raise _refused(name, f"it has more than {_DEEPEST} blocks in one another")
         found.append(Token(kind, match[0]))
         at = match.end()
     return found
@@ -72,12 +79,16 @@ def tokens_of(text: str, name: str) -> list[Token]:
 
 def _unreadable(text: str, at: int, name: str) -> DockyardError:
     line = text.count("\n", 0, at) + 1
+    return _refused(name, "a quote or a variable in it is not closed", f":{line}")
+
+
+def _refused(name: str, why: str, at: str = "") -> DockyardError:
     return DockyardError(
         Problem(
             "grub.not-a-script",
             f"{name} is not a script that GRUB can read",
-            f"{name}:{line}",
-            why="a quote or a variable in it is not closed",
+            f"{name}{at}",
+            why=why,
             fix="correct it in the image; `grub-script-check` says what is wrong",
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dockyard.inspection.tree import Tree
+from dockyard.model.digits import number_in
 
 _NOT_SHELLS = ("/nologin", "/false", "/sync", "/shutdown", "/halt")
 _UNITS = "/etc/systemd/system"
@@ -39,25 +40,39 @@ def users_of(tree: Tree) -> tuple[User, ...]:
         for member in dict.fromkeys(row[3].split(",")):
             groups.setdefault(member, []).append(row[0])
     found = []
+    counted: dict[str, int] = {}
     for row in _rows(tree, "/etc/passwd", 7):
         name, password, uid, gid, _, home, shell = row[:7]
-        if not (uid.isdecimal() and gid.isdecimal()):
+        user, group = number_in(uid), number_in(gid)
+        if user is None or group is None:
             continue
         hashed = hashes.get(name, "") if password == "x" else password
-        keys = tree.text(f"{home}/.ssh/authorized_keys") or ""
         found.append(
             User(
                 name,
-                int(uid),
-                int(gid),
+                user,
+                group,
                 home,
                 shell,
                 _password(hashed),
-                sum(1 for line in keys.splitlines() if line.strip() and line[0] != "#"),
+                _keys(tree, f"{home}/.ssh/authorized_keys", counted),
                 tuple(groups.get(name, ())),
             )
         )
     return tuple(sorted(found, key=lambda user: (user.uid, user.name)))
+
+
+def _keys(tree: Tree, path: str, counted: dict[str, int]) -> int:
+    """How many keys a file has. counted: those of files seen before, by digest: any number of
+    accounts may have one file.
+    """
+    entry = tree.entry(path)
+    if entry is None or entry.digest is None:
+        return 0
+    if entry.digest not in counted:
+        lines = (tree.text(path) or "").splitlines()
+        counted[entry.digest] = sum(1 for line in lines if line.strip() and line[0] != "#")
+    return counted[entry.digest]
 
 
 def _password(hashed: str) -> str:

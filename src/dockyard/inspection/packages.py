@@ -13,6 +13,7 @@ from functools import total_ordering
 from dockyard.errors import DockyardError, Problem
 from dockyard.inspection import ndb, rpm_sqlite
 from dockyard.inspection.tree import Tree
+from dockyard.model.digits import number_in
 from dockyard.model.family import databases
 from dockyard.model.packages import PackageKind
 from dockyard.packages.deb.control import paragraphs
@@ -151,13 +152,13 @@ def _of_dpkg(text: str) -> list[InstalledPackage]:
         status = fields.get("Status", "install ok installed").split()
         if status[-1:] != ["installed"] or "Package" not in fields:
             continue
-        size = fields.get("Installed-Size", "0")
+        size = number_in(fields.get("Installed-Size", "0")) or 0
         found.append(
             InstalledPackage(
                 fields["Package"],
                 fields.get("Version", ""),
                 fields.get("Architecture", ""),
-                int(size) * 1024 if size.isdecimal() else 0,
+                size * 1024,
             )
         )
     return found

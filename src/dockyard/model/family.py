@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dockyard.model.architecture import Architecture
+from dockyard.model.digits import number_in
 from dockyard.model.packages import PackageKind
 
 ESP_MOUNT = "/boot/efi"
@@ -276,6 +277,6 @@ def family_of(id: str, version: str = "", like: Iterable[str] = ()) -> Family | 
     that is known counts. A distribution that is like another is taken to have its release numbers.
     """
     number, _, _ = version.partition(".")
-    release = int(number) if number.isdecimal() else None
+    release = number_in(number)
     found = (each for known in (id, *like) for each in FAMILIES if each.has(known, release))
     return next(found, None)
