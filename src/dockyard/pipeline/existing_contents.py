@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dockyard.archive import Kind
+from dockyard.engine.codec import decode, encode
 from dockyard.host.files import write_atomic
 from dockyard.tree.modules import module_name
 from dockyard.tree.services import UNIT_DIRECTORIES, all_starters, can_be_enabled
@@ -89,21 +90,13 @@ def read_contents(tree: Tree) -> ExistingContents:
 def keep_contents(contents: ExistingContents, folder: Path) -> None:
     """Keep what is known in a directory."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {
-        name: sorted(value) if isinstance(value, frozenset) else value
-        for name, value in asdict(contents).items()
-    }
-    write_atomic(folder / FILE, json.dumps(plain).encode())
+    write_atomic(folder / FILE, json.dumps(encode(contents)).encode())
 
 
 def kept_contents(folder: Path) -> ExistingContents | None:
     """What was kept in a directory; None where it is gone, or damaged."""
     try:
-        read: dict[str, Any] = json.loads((folder / FILE).read_bytes())
-        for name in ("directories", "files", "modules", "built_in"):
-            read[name] = frozenset(read[name])
-        read["starters"] = tuple((by, started) for by, started in read["starters"])
-        return ExistingContents(**read)
+        return decode(ExistingContents, json.loads((folder / FILE).read_bytes()))
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return None
 
