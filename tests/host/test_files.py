@@ -21,7 +21,6 @@ from dockyard.host.files import (
     digest,
     open_regular,
     read_regular,
-    remove_all_parts,
     remove_parts,
     write_atomic,
 )
@@ -228,8 +227,8 @@ def test_parts_of_dead_processes_are_removed(tmp_path: Path) -> None:
     remove_parts(target)
     assert sorted(tmp_path.iterdir()) == sorted([alive, other, own])
     (tmp_path / ".web.4194305.part/Packages").mkdir(parents=True)
-    remove_all_parts(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([alive, own])
+    remove_parts(tmp_path / "web")
+    assert sorted(tmp_path.iterdir()) == sorted([alive, other, own])
 
 
 def test_trees_without_permissions_are_removed(tmp_path: Path) -> None:

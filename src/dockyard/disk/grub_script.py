@@ -24,10 +24,10 @@ _TOKEN = re.compile(
 )
 _PART = re.compile(
     rf"""\$?"(?P<double>(?:\\.|[^\\"])*)"|'(?P<single>[^']*)'|\\(?P<escaped>.)"""
-    rf"|(?P<variable>{_VARIABLE})|(?P<plain>.)",
+    rf"|(?:{_VARIABLE})|.",
     re.DOTALL | re.ASCII,
 )
-_IN_DOUBLE = re.compile(rf"""\\(?P<escaped>[$\\"\n])|(?P<variable>{_VARIABLE})|(?P<plain>.)""",
+_IN_DOUBLE = re.compile(rf"""\\(?P<escaped>[$\\"\n])|(?:{_VARIABLE})|.""",
                         re.DOTALL | re.ASCII)  # fmt: skip
 _PLAIN = re.compile(r"[\w./=:,+@%^~!-]+", re.ASCII)
 _CONTINUED = "\\\n"
@@ -100,28 +100,24 @@ def text_of(tokens: Sequence[Token]) -> str:
 
 def value_of(word: str) -> str:
     """What a word stands for, without its quotes; variables stay as `$name`."""
-    return "".join(text for text, _ in _parts(word))
+    return "".join(_parts(word))
 
 
-def has_variables(word: str) -> bool:
-    return any(is_variable for _, is_variable in _parts(word))
-
-
-def _parts(word: str) -> Iterator[tuple[str, bool]]:
+def _parts(word: str) -> Iterator[str]:
     for match in _PART.finditer(word):
         if (double := match["double"]) is not None:
             for inner in _IN_DOUBLE.finditer(double):
                 yield _part(inner)
         elif (single := match["single"]) is not None:
-            yield single, False
+            yield single
         else:
             yield _part(match)
 
 
-def _part(match: re.Match[str]) -> tuple[str, bool]:
+def _part(match: re.Match[str]) -> str:
     if (escaped := match["escaped"]) is not None:
-        return escaped.replace("\n", ""), False
-    return match[0], match["variable"] is not None
+        return escaped.replace("\n", "")
+    return match[0]
 
 
 def quoted(value: str) -> str:

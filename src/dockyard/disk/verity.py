@@ -20,7 +20,6 @@ from uuid import UUID
 from dockyard.host.files import data_ranges
 
 BLOCK = 4096  # of data and of hashes
-SALT_SIZE = 32
 _DIGEST = 32
 _PER_BLOCK = BLOCK // _DIGEST
 _MAGIC = b"verity\0\0"

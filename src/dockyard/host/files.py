@@ -11,7 +11,7 @@ import glob
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -107,17 +107,8 @@ def part_of(path: Path) -> Path:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what processes that died left of a file that they were writing."""
-    _remove_left(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
-
-
-def remove_all_parts(directory: Path) -> None:
-    """The same for all files and directories that they were writing in a directory."""
-    _remove_left(directory.glob(".*.part"))
-
-
-def _remove_left(parts: Iterable[Path]) -> None:
-    for part in parts:
+    """Remove what processes that died left of a file or directory that they were writing."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         pid = part.name.removesuffix(".part").rpartition(".")[2]
         if pid.isdigit() and not Path("/proc", pid).exists():
             remove_tree(part) if part.is_dir() else part.unlink(missing_ok=True)

@@ -36,20 +36,6 @@ class PackageChange:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledName:
-    """A package that an image has. evr: `[epoch:]version-release`. size: bytes of its files."""
-
-    name: str
-    evr: str
-    arch: str
-    size: int = 0
-
-    @property
-    def nevra(self) -> str:
-        return f"{self.name}-{self.evr}.{self.arch}"
-
-
 def growth(changes: Iterable[PackageChange]) -> int:
     """Bytes that the files of all packages take more than before; negative where it is less."""
     return sum(each.size for each in changes)
