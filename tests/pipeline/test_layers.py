@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from dockyard import archive
+from dockyard.archive import Archive, Kind
+from dockyard.archive.archive import GivenSource
 from dockyard.engine.work import Work
 from dockyard.errors import DockyardError, Position
 from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER
 from dockyard.pipeline.arguments.settings import ApplySettings
-from dockyard.pipeline.foreign_owners import NOBODY, shown
+from dockyard.pipeline.index_only import NOBODY, shown
 from dockyard.pipeline.stack import merged_archive
 from dockyard.pipeline.steps.settings import apply_settings
 from dockyard.tree.additional import AdditionalFileSetting
@@ -188,3 +192,67 @@ def test_owners_beyond_the_namespace_are_kept_unless_a_layer_gives_files_to_othe
         f"{UNITS}/left".encode(): (12, 7),
     }
     assert merged.read(f"{UNITS}/first".encode()) == b"changed"
+
+
+TAGS = {"owner": 1, "user": 2, "group": 4, "mask": 16, "other": 32}
+
+
+def acl(*entries: tuple[str, int, int]) -> bytes:
+    packed = (struct.pack("<HHI", TAGS[tag], may, number) for tag, may, number in entries)
+    return struct.pack("<I", 2) + b"".join(packed)
+
+
+NO_ID = 0xFFFFFFFF
+FAR_ACL = acl(
+    ("owner", 6, NO_ID), ("user", 4, 70_000), ("group", 4, NO_ID), ("mask", 4, NO_ID),
+    ("other", 0, NO_ID),
+)  # fmt: skip
+HIDDEN = (
+    (b"security.ima", b"\3\2\4signature"),
+    (b"security.selinux", b"system_u:object_r:lib_t:s0\0"),
+    (b"system.posix_acl_access", FAR_ACL),
+    (b"trusted.overlay.opaque", b"y"),
+    (b"user.large", bytes(9000)),
+    (b"user.overlay.opaque", b"y"),
+)
+
+
+def test_attributes_that_no_tree_can_have_are_kept(working: Work, tmp_path: Path) -> None:
+    packages = working.result("packages")
+    base = archive.load(packages / INDEX, [packages / TREE])
+    kept = {f"{UNITS}/{name}".encode() for name in ("alone", "left", "first", "other", "third")}
+    kept |= {f"{UNITS}/second".encode(), f"{UNITS}/another".encode(), UNITS.encode()}
+    full = base.changed(lambda each: replace(each, xattrs=HIDDEN) if each.path in kept else each)
+    source = GivenSource(data_of(full))
+    shutil.rmtree(packages / TREE)
+    (packages / TREE).mkdir()
+    archive.unpack(Archive(full.entries, (source,)).changed(shown), packages / TREE)
+    archive.save(full, packages / INDEX)
+
+    class Changing(AdditionalFileSetting):
+        def apply(self, tree: Tree) -> None:
+            units = tree.path / UNITS
+            (units / "first").write_text("changed")
+            (units / "left").chmod(0o751)
+            (units / "other").unlink()
+            (units / "other").symlink_to("first")
+
+    run(working, Changing("/etc/motd", content=""))
+    layers = Work(tmp_path, {"packages": packages, "over": working.out}, tmp_path)
+    merged = merged_archive(layers, ("packages", "over"), 1)
+    found = {os.fsdecode(e.name): dict(e.xattrs) for e in merged if e.path in kept}
+    opened = acl(
+        ("owner", 7, NO_ID), ("user", 4, 70_000), ("group", 4, NO_ID), ("mask", 5, NO_ID),
+        ("other", 1, NO_ID),
+    )  # fmt: skip
+    chmodded = {**dict(HIDDEN), b"system.posix_acl_access": opened}
+    written = dict(HIDDEN[1:])
+    assert found == {
+        "system": dict(HIDDEN), "another": dict(HIDDEN), "other": {},
+        "left": chmodded, "alone": chmodded,
+        "first": written, "second": written, "third": written,
+    }  # fmt: skip
+
+
+def data_of(whole: Archive) -> dict[bytes, bytes | Path]:
+    return {e.path: whole.read(e.path) for e in whole if e.kind in (Kind.FILE, Kind.HARDLINK)}

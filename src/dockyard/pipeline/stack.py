@@ -18,7 +18,7 @@ from dockyard import archive
 from dockyard.archive import Archive
 from dockyard.host import files, mounts, removal
 from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER
-from dockyard.pipeline.foreign_owners import with_owners
+from dockyard.pipeline.index_only import restored
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
@@ -72,7 +72,7 @@ def merged_archive(work: Work, below: Sequence[str], epoch: int) -> Archive:
     merged = archive.load(work.result(packages) / INDEX, package_trees(work.result(packages)))
     for layer in layers:
         over = archive.merge(merged, work.result(layer) / UPPER, epoch=epoch)
-        merged = with_owners(merged, over)
+        merged = restored(merged, over)
     return merged
 
 

@@ -25,7 +25,7 @@ from dockyard.pipeline.arguments.existing import (
     TakeRoot,
 )
 from dockyard.pipeline.arguments.names import FILESYSTEM, INDEX, TOOLS, TREE
-from dockyard.pipeline.foreign_owners import shown
+from dockyard.pipeline.index_only import shown
 from dockyard.pipeline.stack import load_root, package_trees
 from dockyard.pipeline.untouched import disk_of, require_same, require_untouched
 from dockyard.tools.unpacked import trees_in
