@@ -28,7 +28,7 @@ from dockyard.archive import (
 from dockyard.archive.entry import XATTR_SELINUX, path_text, plain_capability
 from dockyard.errors import DockyardError
 from dockyard.host import mounts
-from nasty_archive import DATA, LABEL, T, directory, file, nasty, plain, plain_entries, same
+from nasty_archive import DATA, LABEL, SECOND, T, directory, file, nasty, plain, plain_entries, same
 
 pytestmark = pytest.mark.usefixtures("namespace")
 
@@ -182,7 +182,11 @@ def test_the_index_holds_every_entry(memory: Path) -> None:
     tree.mkdir()
     unpack(plain(), tree)
     archive = scan(tree)
-    every = Archive(nasty().entries, archive.sources)
+    far = [
+        file(b"z%d" % i, mtime_ns=t)
+        for i, t in enumerate((15_032_385_535 * SECOND + 1, -(1 << 62) * SECOND))
+    ]
+    every = Archive([*nasty().entries, *far], archive.sources)
     save(every, index)
     same(load(index, [tree]), every)
     assert load(index, [tree]).read(b"a/one") == b"1"

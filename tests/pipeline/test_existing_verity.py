@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from dockyard.archive import Entry, Kind
 from dockyard.config import parse_image
 from dockyard.disk.kernel_cmdline import verity_words
 from dockyard.disk.partitions import DiskLayout, FileSystemLayout, PartitionLayout
@@ -16,6 +17,7 @@ from dockyard.formats.containers import Container
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import FAMILIES
 from dockyard.model.filesystems import FileSystemType, MountPoint
+from dockyard.pipeline.existing import newest
 from dockyard.pipeline.existing_disk import DiskSource, ExistingVerity
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 
@@ -141,3 +143,10 @@ def test_a_root_that_is_only_read_needs_a_var() -> None:
     layout = replace(LAYOUT, partitions=LAYOUT.partitions[:3])
     text = DEVICE.format(name="root", data="root", hash="hash")
     assert codes(text, layout=layout) == ["build.read-only-var"]
+
+
+def test_a_time_that_32_bits_cannot_have_makes_nothing_newer() -> None:
+    seconds = (15_032_385_535, -5, 1_700_000_000, 1 << 31)
+    entries = [Entry(b"", Kind.DIRECTORY, mtime_ns=each * 10**9 + 1) for each in seconds]
+    assert newest(entries) == 1_700_000_000
+    assert newest([]) == 0

@@ -1,6 +1,6 @@
 """The index of an archive in a file: every entry, not the data.
 
-Layout: `DYARCH2\\n`, then one zlib stream of: the number of entries; a table of distinct sets of
+Layout: `DYARCH3\\n`, then one zlib stream of: the number of entries; a table of distinct sets of
 extended attributes; then one column per attribute. Numbers are little-endian; paths and targets are
 ended by NUL, which neither can contain. Of the trees that have the data it keeps how many there are
 and which of them has each file, not where they are: who loads it says that, so that equal archives
@@ -19,15 +19,15 @@ from itertools import repeat
 from pathlib import Path
 
 from dockyard.archive.archive import Archive, TreeSource
-from dockyard.archive.entry import Entry, Kind, Xattrs
+from dockyard.archive.entry import NANOSECONDS, Entry, Kind, Xattrs
 from dockyard.errors import DockyardError, Problem
 
-_MAGIC = b"DYARCH2\n"
+_MAGIC = b"DYARCH3\n"
 _KINDS = tuple(Kind)
 _NUMBER_OF = {kind: number for number, kind in enumerate(_KINDS)}
 _COUNTS = struct.Struct("<QQQ")
 _NO_DIGEST = bytes(32)
-_NUMBERS = ("B", "H", "I", "I", "q", "Q", "I", "I", "I", "H")
+_NUMBERS = ("B", "H", "I", "I", "q", "I", "Q", "I", "I", "I", "H")
 
 
 def save(archive: Archive, path: Path) -> None:
@@ -45,7 +45,8 @@ def save(archive: Archive, path: Path) -> None:
         [entry.mode for entry in entries],
         [entry.uid for entry in entries],
         [entry.gid for entry in entries],
-        [entry.mtime_ns for entry in entries],
+        [entry.mtime_ns // NANOSECONDS for entry in entries],
+        [entry.mtime_ns % NANOSECONDS for entry in entries],
         [entry.size for entry in entries],
         [entry.rdev[0] for entry in entries],
         [entry.rdev[1] for entry in entries],
@@ -89,7 +90,10 @@ def _parse(data: bytes, roots: Sequence[Path]) -> Archive:
     count, tables, trees = _COUNTS.unpack(reader.take(_COUNTS.size))
     xattrs = [reader.xattrs() for _ in range(tables)]
     numbers = [reader.column(code, count) for code in _NUMBERS]
-    kinds, modes, uids, gids, times, sizes, majors, minors, shared, source_of = numbers
+    kinds, modes, uids, gids, seconds, fractions, sizes, majors, minors, shared, source_of = numbers
+    times = [
+        second * NANOSECONDS + fraction for second, fraction in zip(seconds, fractions, strict=True)
+    ]
     raw = reader.take(32 * count).hex()
     none = _NO_DIGEST.hex()
     digests = [

@@ -55,6 +55,7 @@ _MOST_KEPT = 50  # images whose facts are kept
 _BLOCK = 4096
 _BOOT_CODE = 440  # bytes of the first sector before the disk's signature (UEFI 2.10, 5.2.1)
 _NANOSECONDS = 10**9
+_LATEST = (1 << 31) - 1
 
 
 def read_existing(
@@ -190,13 +191,12 @@ def _read(
             keep(packages, installed())
         boot = read_boot(system.tree)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
-        times = (entry.mtime_ns for archive in read for entry in archive)
         return DiskFacts(
             size=disk.table.size if disk.table else disk.raw.size,
             table=str(disk.table.guid) if disk.table else "",
             boot_code=boot_code.hex() if any(boot_code) else "",
             partitions=tuple(_partitions(disk, system)),
-            epoch=max(0, max(times, default=0) // _NANOSECONDS),
+            epoch=newest(entry for archive in read for entry in archive),
             architecture=architecture,
             family=distribution.family.name,
             package_count=packages.count
@@ -271,6 +271,14 @@ def _verity(disk: FoundDisk, system: FoundSystem, boot: ExistingBoot) -> Iterato
 
 def _used(entries: Iterable[Entry]) -> int:
     return sum(-(-each.size // _BLOCK) * _BLOCK for each in entries if each.kind is Kind.FILE)
+
+
+def newest(entries: Iterable[Entry]) -> int:
+    """The newest time of a file in seconds. One that 32 bits cannot have is a mistake, of a clock
+    or a program, and some of what is made could not have it.
+    """
+    times = (entry.mtime_ns // _NANOSECONDS for entry in entries)
+    return max((time for time in times if 0 <= time <= _LATEST), default=0)
 
 
 def _features(found: FoundPartition) -> str:

@@ -130,7 +130,7 @@ class DiskSource:
 
     image: the file, stamp: what shows that it is still what was read. digest: of its content.
     container: what it comes in. size: bytes of the disk. table: the GUID of its partition table.
-    boot_code: of its first sector, in hex digits. epoch: seconds, the newest time of a file in it:
+    boot_code: of its first sector, in hex digits. epoch: seconds, the newest possible time in it:
     what is made is not newer. package_count: how many it has. boot: how it boots. verity: of what
     is mounted at / and /usr. installed: the directory with what is known of its packages, see
     `package_facts`; None where it has no database of rpm. changes: what is to change among them.
