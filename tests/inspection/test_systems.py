@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -62,6 +63,14 @@ def test_what_fstab_says_comes_first(spec: str) -> None:
     homes = (partition(2, PartitionType.HOME), partition(3, PartitionType.HOME))
     assert mounts({"etc/fstab": f"{spec} /data ext4 defaults"}, *homes) == {2: "/data", 3: "/home"}
     assert mounts({"etc/fstab": f"{spec} /home ext4 defaults"}, *homes) == {2: "/home"}
+
+
+def test_fields_of_fstab_may_have_bytes_in_octal() -> None:
+    own = partition(2, PartitionType.LINUX_GENERIC)
+    assert own.content is not None
+    named = replace(own, content=replace(own.content, label="my\tho me\\ü"))
+    fstab = "LABEL=my\\011ho\\040me\\134\\303\\274 /srv/a\\040b\\011c ext4 defaults 0 2"
+    assert mounts({"etc/fstab": fstab}, named) == {2: "/srv/a b\tc"}
 
 
 def test_a_type_mounts_nothing_over_files_nor_where_the_table_forbids_it() -> None:

@@ -22,6 +22,9 @@ _TAGS = {
 _WITHOUT_CASE = ("UUID", "PARTUUID")
 
 
+_ESCAPED = re.compile(rb"\\(?:([0-3][0-7]{2})|x([0-9A-Fa-f]{2}))")
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of fstab(5) that mounts or swaps something. number: counted from 1. at: the mount
@@ -43,8 +46,17 @@ def lines(fstab: str) -> Iterator[Line | str]:
             yield text
             continue
         options = tuple(fields[3].split(",")) if len(fields) > 3 else ()
-        at = fields[1].replace("\\040", " ")
+        at = unescaped(fields[1])
         yield Line(number, text, fields[0], at.rstrip("/") or "/", options)
+
+
+def unescaped(field: str) -> str:
+    """A field of fstab(5), or the name of a link of udev's: bytes in octal or as `\\x20`."""
+    raw = field.encode(errors="surrogateescape")
+    found = _ESCAPED.sub(
+        lambda match: bytes([int(match[1], 8) & 0xFF if match[1] else int(match[2], 16)]), raw
+    )
+    return found.decode(errors="surrogateescape")
 
 
 def named(source: str) -> tuple[str, str] | None:
@@ -55,7 +67,7 @@ def named(source: str) -> tuple[str, str] | None:
     tag, equals, value = source.partition("=")
     if not equals or tag not in _TAGS.values():
         return None
-    value = value.strip('"').replace("\\x20", " ")
+    value = unescaped(value.strip('"'))
     return tag, value.lower() if tag in _WITHOUT_CASE else value
 
 

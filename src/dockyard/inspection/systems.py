@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.archive import Archive
+from dockyard.disk.other_mounts import unescaped
 from dockyard.disk.partition_types import ESP, NOT_BY_TYPE, name_of
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.filesystems import by_name
@@ -170,7 +171,7 @@ def _lines(fstab: str) -> Iterator[list[str]]:
 
 
 def _unquoted(path: str) -> str:
-    return path.replace("\\040", " ").rstrip("/") or "/"
+    return unescaped(path).rstrip("/") or "/"
 
 
 def read_content(
@@ -257,7 +258,7 @@ def _is_named(partition: FoundPartition, spec: str) -> bool:
         if spec.startswith(path):
             spec = f"{tag}={spec.removeprefix(path)}"
     tag, _, value = spec.partition("=")
-    value = value.strip('"').replace("\\x20", " ")
+    value = unescaped(value.strip('"'))
     names = {
         "UUID": content.uuid.lower(),
         "PARTUUID": str(partition.entry.guid),
