@@ -12,7 +12,7 @@ from dockyard.disk.command_words import words_of
 from dockyard.disk.layout import NO_DISK, DiskLayout
 from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError, Position, Problem
+from dockyard.errors import DockyardError, Position, Problem, Severity
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.formats.saved_medium import SavedMedium
@@ -133,6 +133,7 @@ def read_customization(
         source = together.get(lambda: read_existing(given.path, store, origins, listener))
     if source is not None and used_keys(loaded):
         source = _with_changes(loaded, source, overrides, store, origins, together)
+    together.extend(_covered(given.path, source) if given and source else ())
     layout = NO_DISK
     if source is not None and source.medium is None and not is_live:
         layout = _layout(loaded, source, has_disk, together)
@@ -181,6 +182,19 @@ def read_customization(
         boot=boot,
         live=live,
     )
+
+
+def _covered(image: Path, source: DiskSource) -> Iterator[Problem]:
+    """A warning for each mount point that hides something, which is not kept."""
+    for at, first in source.storage.covered.items():
+        yield Problem(
+            "image.covered",
+            f"what lies below the mount point {at} itself is left behind, such as {first}",
+            str(image),
+            why=f"the file system that is mounted at {at} hides it from the system",
+            fix="move it elsewhere in the image before, where it is needed",
+            severity=Severity.WARNING,
+        )
 
 
 def _of_contents(

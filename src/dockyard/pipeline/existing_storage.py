@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dockyard.archive import Kind
+from dockyard.archive.entry import path_text
 
 if TYPE_CHECKING:
     from dockyard.inspection.tree import Tree
@@ -21,12 +23,14 @@ _REPART, _GROWFS = "/usr/bin/systemd-repart", "/usr/lib/systemd/systemd-growfs"
 class ExistingStorage:
     """fstab: the text of /etc/fstab. sizes: bytes of the files below directories, in whole blocks,
     by their absolute paths; those that are deep or small are not listed. can_grow: whether the
-    system has what grows its last partition at boot.
+    system has what grows its last partition at boot. covered: what lies below mount points in the
+    file systems above them, where nobody sees it: the first name of each, by the mount point.
     """
 
     fstab: str = ""
     sizes: Mapping[str, int] = field(default_factory=dict)
     can_grow: bool = False
+    covered: Mapping[str, str] = field(default_factory=dict)
 
     def size(self, at: str, without: tuple[str, ...] = ()) -> int:
         """Bytes of the files below a directory, as far as they are known. without: places below it
@@ -48,7 +52,21 @@ def read_storage(tree: Tree) -> ExistingStorage:
         fstab=tree.text("/etc/fstab") or "",
         sizes={path: size for path, size in _sizes(tree).items() if size >= _LEAST or path == "/"},
         can_grow=bool(tree.entry(_REPART) and tree.entry(_GROWFS)),
+        covered=dict(_covered(tree)),
     )
+
+
+def _covered(tree: Tree) -> Iterator[tuple[str, str]]:
+    for mounted in tree.mounted:
+        if not mounted.at:
+            continue
+        outer = [each for each in tree.mounted if mounted.at.startswith(_prefix(each.at))]
+        above = max((each for each in outer if each is not mounted), key=lambda each: len(each.at))
+        below = mounted.at[len(_prefix(above.at)) :] + b"/"
+        for entry in above.archive:
+            if entry.path.startswith(below):
+                yield "/" + os.fsdecode(mounted.at), path_text(_prefix(above.at) + entry.path)
+                break
 
 
 def _sizes(tree: Tree) -> dict[str, int]:
