@@ -19,6 +19,8 @@ ACL = struct.pack(
     *(16, 6, 0xFFFFFFFF),
     *(32, 0, 0xFFFFFFFF),
 )
+# Counts only where the user 1000 is the root of a namespace.
+THEIR_CAPABILITY = bytes.fromhex("0100000300040000000000000000000000000000e8030000")
 LABEL = b"system_u:object_r:etc_t:s0\0"
 
 DATA: dict[bytes, bytes] = {
@@ -100,6 +102,7 @@ def hard_entries() -> list[Entry]:
         file(b"x/acl", 0o660, xattrs=((b"system.posix_acl_access", ACL),)),
         directory(b"x/acls", 0o770, xattrs=((b"system.posix_acl_default", ACL),)),
         file(b"x/trusted", xattrs=((b"trusted.md5", b"x"),)),
+        file(b"x/theirs", xattrs=((b"security.capability", THEIR_CAPABILITY),)),
         file(b"x/void", xattrs=((b"user.empty", b""),)),
         file(b"t/2040", mtime_ns=2_208_988_800 * SECOND),
         file(b"t/before", mtime_ns=-100 * SECOND),

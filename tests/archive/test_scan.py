@@ -25,7 +25,7 @@ from dockyard.archive import (
     unpack,
     write_stream,
 )
-from dockyard.archive.entry import XATTR_SELINUX, path_text, plain_capability
+from dockyard.archive.entry import XATTR_SELINUX, path_text
 from dockyard.errors import DockyardError
 from dockyard.host import mounts
 from nasty_archive import DATA, LABEL, SECOND, T, directory, file, nasty, plain, plain_entries, same
@@ -261,12 +261,6 @@ def test_entries_given_in_memory_get_parents_sizes_and_digests() -> None:
         Archive.from_entries([file(b"a"), file(b"a")])
     with pytest.raises(ValueError, match="not linked"):
         Archive.from_entries([Entry(b"a", Kind.HARDLINK, target=b"b")])
-
-
-def test_a_capability_of_a_namespace_becomes_a_plain_one() -> None:
-    third = bytes.fromhex("0100000300040000000000000000000000000000e9030000")
-    assert plain_capability(third).hex() == "0100000200040000000000000000000000000000"
-    assert plain_capability(third[:20]) == third[:20]
 
 
 def test_paths_are_shown_escaped() -> None:

@@ -9,25 +9,24 @@ from pathlib import Path
 import pytest
 from written_image import SPEC, digest
 
-from dockyard.archive import Archive
+from dockyard.archive import Archive, Entry, Kind
 from dockyard.filesystems import btrfs
 from dockyard.filesystems.crc32c import crc32c
 from dockyard.host.sandbox import Tools
-from nasty_archive import DATA, file, hard_entries, nasty, plain_entries, same, same_data
+from nasty_archive import DATA, T, file, hard_entries, nasty, plain_entries, same, same_data
 
 SIZE = 160 << 20
 build = pytest.mark.build
 
 
 def holdable() -> Archive:
-    """All of the nasty archive but what only root can set."""
-    entries = [
-        entry
-        for entry in [*plain_entries(), *hard_entries()]
-        if not any(name.startswith(b"trusted.") for name, _ in entry.xattrs)
-    ]
+    """All of the nasty archive, and what a kernel keeps of its own."""
     two = ((b"security.selinux", b"label"), (b"user.two", b"2"))
-    return Archive.from_entries([*entries, file(b"x/two", xattrs=two)], DATA)
+    own = ((b"btrfs.compression", b"zstd"), (b"trusted.a", b"1"), (b"trusted.overlay.opaque", b"y"))
+    link = Entry(b"x/marked", Kind.SYMLINK, 0o777, target=b"two", xattrs=own[2:])
+    far = Entry(b"x/far", Kind.SYMLINK, 0o777, target=b"t" * 4094, mtime_ns=T)
+    both = (file(b"x/two", xattrs=two), file(b"x/own", xattrs=own), link, far)
+    return Archive.from_entries([*plain_entries(), *hard_entries(), *both], DATA)
 
 
 @build
@@ -66,10 +65,18 @@ def test_the_minimum_size_is_enough(testing_tools: Tools, tmp_path: Path) -> Non
 
 def test_what_cannot_be_held_is_refused_by_path() -> None:
     archive = Archive.from_entries(
-        [*nasty(), file(b"large", xattrs=((b"user.x", bytes(17000)),))], DATA
+        [
+            *nasty(),
+            file(b"large", xattrs=((b"user.x", bytes(17000)),)),
+            Entry(b"link", Kind.SYMLINK, target=b"x", xattrs=((b"trusted.a", b"1"),)),
+            Entry(b"longest", Kind.SYMLINK, target=b"t" * 4095),
+            Entry(b"long", Kind.SYMLINK, target=b"t" * 4094),
+        ],
+        DATA,
     )
     assert {problem.code: problem.where for problem in btrfs.refuse(archive)} == {
-        "filesystems.trusted-xattr": "/x/trusted",
+        "filesystems.xattr-name": "/link",
+        "filesystems.long-target": "/longest",
         "filesystems.xattr-size": "/large",
     }
 

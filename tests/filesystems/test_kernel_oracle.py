@@ -48,7 +48,7 @@ def test_the_kernel_shows_everything(tools: Tools, tmp_path: Path, kind: str) ->
     ("kind", "without"),
     [
         ("xfs", ("devices", "acls", "trusted_xattrs", "empty_xattrs")),
-        ("btrfs", ("trusted_xattrs",)),
+        ("btrfs", ()),
     ],
 )
 def test_the_kernel_shows_what_can_be_held(

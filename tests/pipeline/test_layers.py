@@ -25,6 +25,7 @@ from dockyard.tree.additional import AdditionalFileSetting
 from dockyard.tree.every import AnySetting
 from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Tree
+from nasty_archive import THEIR_CAPABILITY
 
 UNITS = "usr/lib/systemd/system"
 PLACE = Position("image.yaml", 3, 5)
@@ -208,6 +209,7 @@ FAR_ACL = acl(
     ("other", 0, NO_ID),
 )  # fmt: skip
 HIDDEN = (
+    (b"security.capability", THEIR_CAPABILITY),
     (b"security.ima", b"\3\2\4signature"),
     (b"security.selinux", b"system_u:object_r:lib_t:s0\0"),
     (b"system.posix_acl_access", FAR_ACL),
@@ -246,7 +248,7 @@ def test_attributes_that_no_tree_can_have_are_kept(working: Work, tmp_path: Path
         ("other", 1, NO_ID),
     )  # fmt: skip
     chmodded = {**dict(HIDDEN), b"system.posix_acl_access": opened}
-    written = dict(HIDDEN[1:])
+    written = dict([HIDDEN[0], *HIDDEN[2:]])
     assert found == {
         "system": dict(HIDDEN), "another": dict(HIDDEN), "other": {},
         "left": chmodded, "alone": chmodded,

@@ -56,7 +56,8 @@ class Entry:
     size: bytes of a file's data, zero for every other kind. digest: SHA-256 of it in hex.
     target: what a symbolic link says, or the path of a hard link's first name.
     rdev: major and minor number of a device.
-    xattrs: sorted by name; ACLs in the binary form of the kernel, capabilities without a namespace.
+    xattrs: sorted by name; ACLs in the binary form of the kernel, capabilities as the image's own
+    system sees them.
     """
 
     path: bytes
@@ -102,16 +103,6 @@ def path_text(path: bytes) -> str:
         else "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
         for character in text
     )
-
-
-def plain_capability(value: bytes) -> bytes:
-    """A capability as it is outside of a user namespace: version 3 (with the id of a namespace's
-    root) becomes version 2, every other value stays (linux/capability.h).
-    """
-    revision = int.from_bytes(value[:4], "little")
-    if len(value) == 24 and revision & 0xFF000000 == 0x03000000:
-        return (revision & 0x00FFFFFF | 0x02000000).to_bytes(4, "little") + value[4:20]
-    return value
 
 
 def clamped(mtime_ns: int, epoch: int | None) -> int:

@@ -17,13 +17,11 @@ from pathlib import Path
 from dockyard.archive.archive import Archive, TreeSource, changed_meanwhile, linked, unreadable
 from dockyard.archive.entry import (
     KIND_OF_FORMAT,
-    XATTR_CAPABILITY,
     XATTR_SELINUX,
     Entry,
     Kind,
     Xattrs,
     clamped,
-    plain_capability,
 )
 from dockyard.errors import DockyardError
 from dockyard.host import stopping
@@ -128,8 +126,7 @@ def _look(
         if name.startswith(OVERLAY_MARKS) and not raw:
             marks.append((name.partition(".overlay.")[2], value))
             continue
-        key = os.fsencode(name)
-        xattrs.append((key, plain_capability(value) if key == XATTR_CAPABILITY else value))
+        xattrs.append((os.fsencode(name), value))
     found.append(Scanned(path, status, tuple(sorted(xattrs)), tuple(marks)))
 
 

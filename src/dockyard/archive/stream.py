@@ -34,6 +34,7 @@ from dockyard.archive.entry import (
     Kind,
     path_text,
 )
+from dockyard.archive.flags import PAX_FLAGS, XATTR_FLAGS, flags_of, words
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.stopping import Stopped
 
@@ -90,7 +91,12 @@ def header(entry: Entry, portable: bool = False) -> bytes:
     if entry.kind is not Kind.HARDLINK:
         if portable:
             records += _acl_texts(entry)
-        records += [(b"SCHILY.xattr." + name, value) for name, value in entry.xattrs]
+        records += [
+            (b"SCHILY.xattr." + name, value)
+            if name != XATTR_FLAGS
+            else (PAX_FLAGS, words(flags_of(entry)))
+            for name, value in entry.xattrs
+        ]
     block = _ustar(
         path[:100],
         entry.mode,

@@ -16,6 +16,7 @@ from typing import IO, BinaryIO, cast
 
 from dockyard.archive.archive import Archive, linked
 from dockyard.archive.entry import NANOSECONDS, Entry, Kind, order, path_text
+from dockyard.archive.flags import PAX_FLAGS, letters, with_flags
 from dockyard.archive.stream import BLOCK, USTAR
 from dockyard.errors import DockyardError, Problem
 
@@ -190,7 +191,7 @@ def _entry(fields: tuple[bytes, ...], records: Records, seen: Mapping[bytes, Ent
         None,
         target if kind is Kind.SYMLINK else b"",
         device,
-        tuple(sorted(xattrs.items())),
+        with_flags(tuple(xattrs.items()), letters(records.get(PAX_FLAGS, b""))),
     )
 
 

@@ -52,7 +52,9 @@ def _folds() -> tuple[_Fold, ...]:
     return tuple(made)
 
 
-_TABLE = _table()
+TABLE = _table()
+"""What a byte adds to the register."""
+
 _FOLDS = _folds()
 
 
@@ -82,7 +84,7 @@ def _after(register: int, data: bytes | bytearray | memoryview) -> int:
                     message ^= first << shift
                 bits -= fold.count
         data = message.to_bytes(bits // 8, "little")
-    table = _TABLE
+    table = TABLE
     for byte in data:
         register = table[(register ^ byte) & 0xFF] ^ register >> 8
     return register

@@ -25,6 +25,7 @@ from dockyard.filesystems.spec import FilesystemSpec
 from dockyard.host.sandbox import Tools
 
 needs = "main"
+flags: str = ""
 
 _SECTOR = 2048
 _DESCRIPTOR = 16 * _SECTOR

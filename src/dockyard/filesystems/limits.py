@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dockyard.archive import Archive, Entry
 from dockyard.archive.entry import path_text
+from dockyard.archive.flags import XATTR_FLAGS
 from dockyard.errors import DockyardError, Problem
 
 _PATHS_SHOWN = 10
@@ -35,7 +36,8 @@ def xattr_limit(
     """A limit of single extended attributes: `breaks` gets the name and the value of each."""
 
     def named(entry: Entry) -> list[bytes]:
-        return [name for name, value in entry.xattrs if breaks(name, value)]
+        others = (pair for pair in entry.xattrs if pair[0] != XATTR_FLAGS)
+        return [name for name, value in others if breaks(name, value)]
 
     return Limit(code, what, named, fix, why, named)
 

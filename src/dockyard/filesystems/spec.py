@@ -68,11 +68,15 @@ class FilesystemSpec:
 class Filesystem(Protocol):
     """What a module of this room offers.
 
-    needs: which tools tree its programs come from, "main" or "testing".
+    needs: which tools tree its programs come from, "main" or "testing". flags: the letters of the
+    flags that it holds, see `archive.flags`.
     """
 
     @property
     def needs(self) -> str: ...
+
+    @property
+    def flags(self) -> str: ...
 
     def refuse(self, archive: Archive, at: bytes = b"") -> list[Problem]:
         """What the file system, or the program that writes it, cannot hold: a problem for each

@@ -14,12 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dockyard.archive import Archive, unpack
-from dockyard.archive.entry import (
-    DEVICES,
-    XATTR_ACL_ACCESS,
-    XATTR_ACL_DEFAULT,
-    Entry,
-)
+from dockyard.archive.entry import DEVICES, Entry
+from dockyard.archive.flags import held
+from dockyard.archive.named_ids import named_ids
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.limits import Limit, xattr_limit
 from dockyard.host import mounts
@@ -38,7 +35,11 @@ TRUSTED_RULE = xattr_limit(
     "attributes trusted.*, when it is written without root",
     lambda name, _: name.startswith(b"trusted."),
 )
-ACLS = (XATTR_ACL_ACCESS, XATTR_ACL_DEFAULT)
+IDS_RULE = xattr_limit(
+    "foreign-id",
+    "ACLs and capabilities that name ids above 65535, when it is written without root",
+    lambda name, value: any(number >= MAPPED_IDS for number in named_ids(name, value)),
+)
 
 
 def has_foreign_owner(entry: Entry) -> bool:
@@ -59,7 +60,7 @@ def staged(
     try:
         with mounts.tmpfs(at):
             reverse = _lists_backwards(at)
-            unpack(archive, at, reverse=reverse, whole=whole)
+            unpack(held(archive, ""), at, reverse=reverse, whole=whole)
             yield at
     finally:
         at.rmdir()

@@ -2,9 +2,9 @@
 
 Owners beyond the ids of the namespace, such as a directory service gives them, are shown as nobody
 (65534), as the kernel shows an id that is not mapped. Extended attributes are not shown where the
-host decides whether they may be set: `trusted.*`, all of `security.*` but capabilities, ACLs that
-name such owners, `user.overlay.*`, which the overlays of layers read, and what is too large for
-the inodes of some file system.
+host decides whether they may be set: `trusted.*`, all of `security.*` but capabilities that count
+everywhere, ACLs that name such owners, `user.overlay.*`, which the overlays of layers read, and
+what is too large for the inodes of some file system.
 
 What a layer leaves to nobody gets its own owner back; what it gives to another keeps that. The
 attributes come back to what has the same name and kind, unless the layer gave others; signatures of
@@ -13,26 +13,22 @@ the content (IMA, EVM) only while that is the same.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import (
     XATTR_ACL_ACCESS,
-    XATTR_ACL_DEFAULT,
     XATTR_CAPABILITY,
     Xattrs,
 )
+from dockyard.archive.named_ids import ACL_ENTRY, ACLS, named_ids
 from dockyard.host.namespace import MAPPED_IDS
 
 NOBODY = 65534
 _OVERLAY = b"user.overlay."
 _OF_CONTENT = (b"security.ima", b"security.evm")
 _MOST_OF_USER = 1024  # bytes of a file's `user.*`: ext4 with blocks of 1 KiB holds hardly more
-_ACLS = (XATTR_ACL_ACCESS, XATTR_ACL_DEFAULT)
-_ACL_ENTRY = struct.Struct("<HHI")  # linux/posix_acl_xattr.h: tag, permissions, id
-_NAMED = (0x02, 0x08)
 _OWNER, _GROUP, _MASK, _OTHER = 0x01, 0x04, 0x10, 0x20
 
 
@@ -107,8 +103,8 @@ def _shown_xattrs(entry: Entry) -> Xattrs:
     kept = tuple(
         (name, value)
         for name, value in entry.xattrs
-        if name == XATTR_CAPABILITY
-        or (name in _ACLS and _is_mapped(value))
+        if (name == XATTR_CAPABILITY and not named_ids(name, value))
+        or (name in ACLS and all(number < MAPPED_IDS for number in named_ids(name, value)))
         or (_is_user(name) and has_room and not name.startswith(_OVERLAY))
     )
     return entry.xattrs if len(kept) == len(entry.xattrs) else kept
@@ -118,17 +114,12 @@ def _is_user(name: bytes) -> bool:
     return name.startswith(b"user.")
 
 
-def _is_mapped(acl: bytes) -> bool:
-    entries = _ACL_ENTRY.iter_unpack(acl[4 : 4 + (len(acl) - 4) // 8 * 8])
-    return all(number < MAPPED_IDS for tag, _, number in entries if tag in _NAMED)
-
-
 def _acl_with(acl: bytes, mode: int) -> bytes:
     """An ACL as chmod(2) leaves it: the owner, the mask or else the group, and others by mode."""
-    entries = list(_ACL_ENTRY.iter_unpack(acl[4:]))
+    entries = list(ACL_ENTRY.iter_unpack(acl[4:]))
     group = _MASK if any(tag == _MASK for tag, _, _ in entries) else _GROUP
     shifts = {_OWNER: 6, group: 3, _OTHER: 0}
     return acl[:4] + b"".join(
-        _ACL_ENTRY.pack(tag, mode >> shifts[tag] & 7 if tag in shifts else permissions, number)
+        ACL_ENTRY.pack(tag, mode >> shifts[tag] & 7 if tag in shifts else permissions, number)
         for tag, permissions, number in entries
     )

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import DEVICES, path_text
+from dockyard.archive.flags import XATTR_FLAGS
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.btrfs import reader
+from dockyard.filesystems.btrfs.attribute_names import borrowed
 from dockyard.filesystems.btrfs.mend import mend
 from dockyard.filesystems.btrfs.subvolumes import Subvolume
 from dockyard.filesystems.btrfs.subvolumes import subvolumes as listed
@@ -25,19 +27,20 @@ from dockyard.filesystems.limits import (
     DEVICE_NUMBER,
     FIX_XATTR,
     LONG_NAME,
-    LONG_TARGET,
+    Limit,
     check_label,
     refusals,
     xattr_limit,
 )
 from dockyard.filesystems.spec import FilesystemSpec, SubvolumeSpec, too_small, whole_mebibytes
-from dockyard.filesystems.staging import TRUSTED_RULE, has_foreign_owner, staged
+from dockyard.filesystems.staging import IDS_RULE, has_foreign_owner, staged
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
 __all__ = [
     "OUTERMOST",
     "Subvolume",
+    "flags",
     "minimum_size",
     "needs",
     "read",
@@ -50,12 +53,20 @@ needs = "testing"
 OUTERMOST = FILES_TREE
 """The number of the subvolume that holds all others."""
 
+flags: str = "".join(reader.FLAG_BITS)
 _BLOCK = 4096
 _NODE = 16384
 _SMALLEST = 128 << 20
 _SHOWN = 20
 RULES = (
-    TRUSTED_RULE,
+    Limit(
+        "xattr-name",
+        "attributes with short names of other namespaces, when it is written without root",
+        lambda entry: _unnamable(entry),
+        FIX_XATTR,
+        named=lambda entry: _unnamable(entry),
+    ),
+    IDS_RULE,
     xattr_limit(
         "xattr-size",
         "an extended attribute of more than 16000 bytes",
@@ -63,9 +74,19 @@ RULES = (
         FIX_XATTR,
     ),
     LONG_NAME,
-    LONG_TARGET,
+    Limit(
+        "long-target",
+        "symbolic links of more than 4094 bytes",
+        lambda entry: len(entry.target) >= _BLOCK - 1,
+        why="its writer keeps them in the leaf of a tree, and leaves off there",
+    ),
     DEVICE_NUMBER,
 )
+
+
+def _unnamable(entry: Entry) -> list[bytes]:
+    others = (name for name, _ in entry.xattrs if name != XATTR_FLAGS)
+    return [name for name in others if borrowed(entry, name) is None]
 
 
 def refuse(archive: Archive, at: bytes = b"") -> list[Problem]:
@@ -140,7 +161,12 @@ def _stageable(entry: Entry) -> Entry:
     """The entry as the namespace can hold it; what it loses is set in the image afterwards."""
     if entry.kind in DEVICES:
         entry = replace(entry, kind=Kind.FIFO, rdev=(0, 0))
-    return replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
+    entry = replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
+    xattrs = tuple(
+        (name if name == XATTR_FLAGS else borrowed(entry, name) or name, value)
+        for name, value in entry.xattrs
+    )
+    return entry if xattrs == entry.xattrs else replace(entry, xattrs=xattrs)
 
 
 def subvolumes(image: Image) -> tuple[Subvolume, ...]:

@@ -2,10 +2,10 @@
 
 Random: the id of the chunk tree, in every block, and the ids of subvolumes, whose numbers follow
 the order in which it comes upon them. From the clock or the staged tree: times of roots and inodes.
-Lost: fractions of seconds, device nodes and owners beyond the namespace's ids, which were staged as
-named pipes and as root's. Missing: limits of subvolumes. Every block gets a new checksum (CRC-32C
-from byte 32 on), in all of its copies. What is not in use any more, earlier copies of blocks and
-space between the items of a leaf, is zeroed.
+Lost: names of attributes (see `attribute_names`), fractions of seconds, flags, and device nodes and
+owners beyond the namespace's ids, which were staged as named pipes and as root's. Missing: limits
+of subvolumes. Every block gets a new checksum (CRC-32C from byte 32 on), in all of its copies. What
+is not in use any more, earlier copies of blocks and space between the items of a leaf, is zeroed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from uuid import UUID
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS
+from dockyard.archive.flags import word_of
 from dockyard.filesystems.btrfs import roots
-from dockyard.filesystems.btrfs.reader import NAME, numbers_of
+from dockyard.filesystems.btrfs.attribute_names import names
+from dockyard.filesystems.btrfs.reader import FLAG_BITS, NAME, numbers_of
 from dockyard.filesystems.btrfs.subvolumes import QUOTA_TREE, Subvolume, subvolumes
 from dockyard.filesystems.btrfs.volume import (
     DEV_EXTENT,
@@ -51,6 +53,7 @@ _CRC32C = 0
 _PIECE = 1 << 20
 _CHUNK_TREE_ID_AT, _OWNER_AT = 64, 88
 _SECTOR = 4096
+_FLAGS_AT, _NO_CHECKSUMS, _NO_COPY = 64, 0x1, 0x2
 _TOTAL_AT, _DEVICE_AT, _GENERATION_AT = 112, 201, 72
 _TIME = struct.Struct("<qI")
 _INODE_TIMES_AT = 112  # access, change, modification, birth
@@ -69,13 +72,16 @@ _ON_DISK_AT, _INLINE_KIND_AT = 21, 20
 
 @dataclass(frozen=True, slots=True)
 class _Identity:
-    """What takes the place of what was drawn. numbers: of subvolumes, by those that they have."""
+    """What takes the place of what was drawn. numbers: of subvolumes, by those that they have.
+    xattrs: names of attributes by those that they were staged under.
+    """
 
     chunk_tree: UUID
     epoch: bytes
     size: int
     numbers: Mapping[int, int]
     chosen: Mapping[int, SubvolumeSpec]
+    xattrs: Mapping[bytes, bytes]
 
 
 @dataclass(slots=True)
@@ -99,7 +105,7 @@ def mend(archive: Archive, image: Path, size: int, spec: FilesystemSpec) -> None
         if volume.checksum_type != _CRC32C:
             raise volume.broken("its checksums are not CRC-32C")
         known = subvolumes(volume)
-        identity = _identity(known, spec, size)
+        identity = _identity(known, spec, size, archive)
         entries = _entries(volume, known, archive)
         used: list[tuple[int, int]] = []
         with open(image, "rb+") as opened:
@@ -117,7 +123,9 @@ def mend(archive: Archive, image: Path, size: int, spec: FilesystemSpec) -> None
         volume.close()
 
 
-def _identity(known: tuple[Subvolume, ...], spec: FilesystemSpec, size: int) -> _Identity:
+def _identity(
+    known: tuple[Subvolume, ...], spec: FilesystemSpec, size: int, archive: Archive
+) -> _Identity:
     by_path = {os.fsencode(one.path): one for one in spec.subvolumes}
     whole = SubvolumeSpec(FILES_TREE, "", spec.derived("subvolume"))
     return _Identity(
@@ -126,6 +134,7 @@ def _identity(known: tuple[Subvolume, ...], spec: FilesystemSpec, size: int) -> 
         size // _SECTOR * _SECTOR,
         {one.number: by_path.get(one.path, whole).number for one in known},
         {one.number: one for one in roots.outermost(spec.subvolumes, whole)},
+        names(archive),
     )
 
 
@@ -282,6 +291,11 @@ def _mend_inode(block: bytearray, at: int, entry: Entry | None, identity: _Ident
     (mode,) = struct.unpack_from("<I", block, at + 52)
     kind = _FORMATS.get(entry.kind, stat.S_IFMT(mode))
     struct.pack_into("<III", block, at + 44, entry.uid, entry.gid, kind | entry.mode)
+    (flags,) = struct.unpack_from("<Q", block, at + _FLAGS_AT)
+    flags |= word_of(entry, FLAG_BITS)
+    if entry.kind is Kind.FILE and flags & _NO_COPY:
+        flags |= _NO_CHECKSUMS
+    struct.pack_into("<Q", block, at + _FLAGS_AT, flags)
     major, minor = entry.rdev
     struct.pack_into("<Q", block, at + 56, major << 20 | minor)
 
@@ -295,6 +309,8 @@ def _mend_names(
         if item.type == XATTR_ITEM:
             # mkfs.btrfs leaves here what was in memory before.
             block[at + 17 : at + 25] = bytes(8)
+            staged = slice(at + NAME.size, at + NAME.size + size)
+            block[staged] = identity.xattrs.get(bytes(block[staged]), block[staged])
         elif kind == ROOT_ITEM:
             # The tree of roots has one such name, which is changed with all that it has.
             if item.object >= FIRST_INODE:

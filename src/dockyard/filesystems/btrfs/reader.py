@@ -16,9 +16,8 @@ from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import (
     DEVICES,
     NANOSECONDS,
-    XATTR_CAPABILITY,
-    plain_capability,
 )
+from dockyard.archive.flags import letters_of, with_flags
 from dockyard.filesystems.btrfs.extents import Data
 from dockyard.filesystems.btrfs.subvolumes import Subvolume
 from dockyard.filesystems.btrfs.volume import (
@@ -38,6 +37,8 @@ from dockyard.filesystems.pieces import digest
 NAME = struct.Struct("<QBQQHHB")
 _INODE = struct.Struct("<QQQQQIIIIQQ")
 _MTIME_AT = 136
+# As chattr(1) sets them. Those about compression are not among them: who writes sets them, too.
+FLAG_BITS = {"C": 0x2, "S": 0x20, "i": 0x40, "a": 0x80, "d": 0x100, "A": 0x200, "D": 0x400}
 _TREE = 64  # bits of an inode's number within its tree
 _TYPES = (INODE_ITEM, XATTR_ITEM, DIR_INDEX, EXTENT_DATA)
 
@@ -55,6 +56,7 @@ class Inode:
     mtime_ns: int = 0
     links: int = 0
     device: int = 0
+    flags: int = 0
     xattrs: list[tuple[bytes, bytes]] = field(default_factory=list)
     extents: list[tuple[int, bytes]] = field(default_factory=list)
     names: list[tuple[bytes, int, bool]] = field(default_factory=list)
@@ -142,9 +144,19 @@ def inodes_of(volume: Volume, root: int | None = None) -> dict[int, Inode]:
 
 
 def _take_inode(inode: Inode, content: bytes) -> None:
-    _, _, inode.size, _, _, inode.links, inode.uid, inode.gid, inode.mode, inode.device, _ = (
-        _INODE.unpack_from(content)
-    )
+    (
+        _,
+        _,
+        inode.size,
+        _,
+        _,
+        inode.links,
+        inode.uid,
+        inode.gid,
+        inode.mode,
+        inode.device,
+        inode.flags,
+    ) = _INODE.unpack_from(content)
     seconds, fraction = struct.unpack_from("<qI", content, _MTIME_AT)
     inode.mtime_ns = seconds * NANOSECONDS + fraction
 
@@ -159,7 +171,6 @@ def _take_names(volume: Volume, inode: Inode, item: Item, content: bytes) -> Non
         if at > len(content):
             raise volume.broken("a name is damaged")
         if item.type == XATTR_ITEM:
-            value = plain_capability(value) if name == XATTR_CAPABILITY else value
             inode.xattrs.append((name, value))
         else:
             inode.names.append((name, child, kind == ROOT_ITEM))
@@ -188,5 +199,14 @@ def _entry(volume: Volume, data: Data, digests: bool, path: bytes, inode: Inode)
     return Entry(
         path, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime_ns,
         inode.size if kind is Kind.FILE else 0, sha256, target, rdev,
-        tuple(sorted(inode.xattrs)),
+        with_flags(tuple(inode.xattrs), _flags(kind, inode)),
     )  # fmt: skip
+
+
+def _flags(kind: Kind, inode: Inode) -> str:
+    """The flags of an inode. Data that are not copied on write have no checksums; files that are
+    written anew have some, so only those without data keep that.
+    """
+    has_data = kind is Kind.FILE and inode.size
+    found = letters_of(kind, inode.flags, FLAG_BITS)
+    return found.replace("C", "") if has_data else found

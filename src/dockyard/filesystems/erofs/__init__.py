@@ -27,9 +27,10 @@ from dockyard.filesystems.limits import (
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.sandbox import Tools
 
-__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["flags", "minimum_size", "needs", "read", "refuse", "write"]
 
 needs = "main"
+flags: str = ""
 
 _BLOCK = 4096
 # The most bytes that are compressed together: docs/decisions has what it costs and gives.

@@ -14,9 +14,7 @@ from dockyard.archive.entry import (
     NANOSECONDS,
     XATTR_ACL_ACCESS,
     XATTR_ACL_DEFAULT,
-    XATTR_CAPABILITY,
     Xattrs,
-    plain_capability,
 )
 from dockyard.filesystems.image import Image, MappedImage
 from dockyard.filesystems.pieces import PIECE, zeros
@@ -141,8 +139,6 @@ class Volume(MappedImage):
             raise self.broken(f"it has an attribute prefix not understood: {prefix:#x}")
         name = _PREFIXES[prefix] + self.data[at + 4 : at + 4 + size]
         value = self.data[at + 4 + size : at + 4 + size + length]
-        if name == XATTR_CAPABILITY:
-            value = plain_capability(value)
         return (name, value), 4 + size + length
 
     def pieces(self, inode: Inode) -> Iterator[bytes]:

@@ -8,11 +8,13 @@ from pathlib import Path
 from dockyard.archive import Archive
 from dockyard.filesystems.ext4 import reader
 from dockyard.filesystems.ext4.features import kept
-from dockyard.filesystems.ext4.writer import minimum_size, most_for_files, refuse, write
+from dockyard.filesystems.ext4.writer import flags, minimum_size, most_for_files, refuse, write
 from dockyard.filesystems.image import Image, path_of, reading
 from dockyard.host.sandbox import Tools
 
-__all__ = ["features_of", "minimum_size", "most_for_files", "needs", "read", "refuse", "write"]
+__all__ = [
+    "features_of", "flags", "minimum_size", "most_for_files", "needs", "read", "refuse", "write",
+]  # fmt: skip
 
 needs = "main"
 SUPERBLOCK_AT = 1024

@@ -27,6 +27,11 @@ ENCRYPTED = 0x800
 EXTENTS = 0x80000
 EA_INODE = 0x200000
 INLINE_DATA = 0x10000000
+# As chattr(1) sets them.
+FLAG_BITS = {
+    "s": 0x1, "u": 0x2, "c": 0x4, "S": 0x8, "i": 0x10, "a": 0x20, "d": 0x40, "A": 0x80,
+    "j": 0x4000, "t": 0x8000, "D": 0x10000, "T": 0x20000,
+}  # fmt: skip
 
 # Those that a file system is made with where another one had them, by kind and bit.
 _KEPT = (

@@ -17,9 +17,10 @@ from functools import partial
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import DEVICES, XATTR_SELINUX
+from dockyard.archive.flags import letters_of, with_flags
 from dockyard.filesystems.ext4.attributes import content, inline_rest, xattrs
 from dockyard.filesystems.ext4.directories import names
-from dockyard.filesystems.ext4.features import EXTENTS, INLINE_DATA, refusal_of_inode
+from dockyard.filesystems.ext4.features import EXTENTS, FLAG_BITS, INLINE_DATA, refusal_of_inode
 from dockyard.filesystems.ext4.journal import volume_of
 from dockyard.filesystems.ext4.mapping import extents
 from dockyard.filesystems.ext4.superblock import FSCK
@@ -130,7 +131,7 @@ def _entry(volume: Volume, view: memoryview, digests: bool, path: bytes, inode: 
         rdev = _device(inode.area)
     return Entry(
         path, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime_ns, size, sha256,
-        target, rdev, xattrs(volume, inode),
+        target, rdev, with_flags(xattrs(volume, inode), letters_of(kind, inode.flags, FLAG_BITS)),
     )  # fmt: skip
 
 

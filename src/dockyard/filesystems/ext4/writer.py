@@ -16,7 +16,9 @@ from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS, XATTR_CAPABILITY, XATTR_SELINUX
+from dockyard.archive.flags import XATTR_FLAGS, flags_of, word_of
 from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems.ext4.features import FLAG_BITS
 from dockyard.filesystems.ext4.journal import volume_of
 from dockyard.filesystems.ext4.reader import LOST_AND_FOUND, inode_numbers
 from dockyard.filesystems.ext4.volume import LOST_AND_FOUND_INODE
@@ -44,6 +46,7 @@ _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 _LAST_OF_32_BITS = (1 << 31) - 1
 _VERSION = re.compile(r"debugfs \d\S* \(.*\)")
 
+flags: str = "".join(FLAG_BITS)
 RULES = (
     LONG_NAME,
     LONG_TARGET,
@@ -70,7 +73,7 @@ RULES = (
     Limit(
         "xattr-size",
         "more than about 4000 bytes of extended attributes of one file",
-        lambda e: sum(_attribute_size(*pair) for pair in e.xattrs) > _BLOCK - 32 - 4,
+        lambda e: _attributes_size(e) > _BLOCK - 32 - 4,
         FIX_XATTR,
     ),
     Limit("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - _BLOCK),
@@ -80,6 +83,10 @@ RULES = (
 def refuse(archive: Archive, at: bytes = b"") -> list[Problem]:
     """What ext4 cannot hold."""
     return refusals(archive, "ext4", RULES, at)
+
+
+def _attributes_size(entry: Entry) -> int:
+    return sum(_attribute_size(*pair) for pair in entry.xattrs if pair[0] != XATTR_FLAGS)
 
 
 def _attribute_size(name: bytes, value: bytes) -> int:
@@ -211,6 +218,11 @@ def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> N
     volume = volume_of(out)
     try:
         numbers = {LOST_AND_FOUND: LOST_AND_FOUND_INODE, **inode_numbers(volume)}
+        words = {
+            entry.path: volume.inode(numbers[entry.path]).flags | word_of(entry, FLAG_BITS)
+            for entry in wanting
+            if flags_of(entry)
+        }
     finally:
         volume.close()
     work = out.with_name(out.name + ".attributes")
@@ -224,6 +236,9 @@ def _mend(archive: Archive, out: Path, epoch: dict[str, str], tools: Tools) -> N
             lines += _time_commands(entry, number)
             for name, value in entry.xattrs:
                 if name == XATTR_CAPABILITY:
+                    continue
+                if name == XATTR_FLAGS:
+                    lines.append(b"sif <%d> flags %#x" % (number, words[entry.path]))
                     continue
                 file = files.setdefault(value, f"v{len(files)}")
                 lines.append(b"ea_set -f %b <%d> %b" % (file.encode(), number, _quoted(name)))

@@ -28,9 +28,10 @@ from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.squashfs import reader
 from dockyard.host.sandbox import Tools
 
-__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["flags", "minimum_size", "needs", "read", "refuse", "write"]
 
 needs = "main"
+flags: str = ""
 
 _LAST_SECOND = (1 << 32) - 1
 _NAMESPACES = (b"user.", b"trusted.", b"security.")

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dockyard.archive.entry import XATTR_CAPABILITY, Xattrs, plain_capability
+from dockyard.archive.entry import Xattrs
 from dockyard.filesystems.image import Image, MappedImage
 from dockyard.filesystems.pieces import zeros
 from dockyard.filesystems.squashfs.packing import UNPACK
@@ -238,8 +238,6 @@ class Volume(MappedImage):
             if kind & _ELSEWHERE:
                 other = self._cursor(self._attributes, struct.unpack("<Q", value)[0])
                 value = other.take(min(other.numbers("<I")[0], 1 << 16))
-            if name == XATTR_CAPABILITY:
-                value = plain_capability(value)
             found.append((name, value))
         return tuple(sorted(found))
 

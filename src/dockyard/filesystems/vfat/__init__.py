@@ -27,9 +27,10 @@ from dockyard.filesystems.vfat.volume import Volume
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["bits_of", "minimum_size", "needs", "read", "refuse", "volume_id", "write"]
+__all__ = ["bits_of", "flags", "minimum_size", "needs", "read", "refuse", "volume_id", "write"]
 
 needs = "main"
+flags: str = ""
 
 _FIRST, _LAST = 315_532_800, 4_354_819_198
 # 65525 clusters of one sector, their table twice, and what is before.

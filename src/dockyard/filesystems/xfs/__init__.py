@@ -13,27 +13,30 @@ from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS
+from dockyard.archive.named_ids import ACLS
 from dockyard.errors import Problem
 from dockyard.filesystems.image import Image, create_sparse, reading
 from dockyard.filesystems.kernels import XFS, switches
 from dockyard.filesystems.limits import LONG_NAME, Limit, check_label, refusals, xattr_limit
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.filesystems.staging import (
-    ACLS,
     DEVICE_RULE,
+    IDS_RULE,
     TRUSTED_RULE,
     has_foreign_owner,
     staged,
 )
 from dockyard.filesystems.xfs import reader
 from dockyard.filesystems.xfs.mend import mend
+from dockyard.filesystems.xfs.volume import FLAG_BITS
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["flags", "minimum_size", "needs", "read", "refuse", "write"]
 
 needs = "testing"
 
+flags: str = "".join(FLAG_BITS)
 _SMALLEST = 300 << 20
 _BLOCK = 4096
 _LOG = 64 << 20
@@ -41,6 +44,7 @@ _FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or 
 RULES = (
     DEVICE_RULE,
     TRUSTED_RULE,
+    IDS_RULE,
     xattr_limit("acl", "ACLs, which its writer loses", lambda name, _: name in ACLS),
     xattr_limit(
         "empty-xattr",

@@ -13,9 +13,7 @@ import struct
 from dockyard.archive.entry import (
     XATTR_ACL_ACCESS,
     XATTR_ACL_DEFAULT,
-    XATTR_CAPABILITY,
     Xattrs,
-    plain_capability,
 )
 from dockyard.filesystems.xfs.volume import LOCAL, Inode, Volume
 
@@ -163,8 +161,7 @@ def _pair(volume: Volume, name: bytes, value: bytes, flags: int) -> _Pairs:
     if flags & _ROOT and name in _ACLS:
         return [(_ACLS[name], _acl(volume, value))]
     prefix = b"trusted." if flags & _ROOT else b"security." if flags & _SECURE else b"user."
-    full = prefix + name
-    return [(full, plain_capability(value) if full == XATTR_CAPABILITY else value)]
+    return [(prefix + name, value)]
 
 
 def _acl(volume: Volume, value: bytes) -> bytes:

@@ -8,13 +8,14 @@ from functools import partial
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import DEVICES
+from dockyard.archive.flags import letters_of, with_flags
 from dockyard.filesystems import pieces
 from dockyard.filesystems.image import Image
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.filesystems.xfs.attributes import target, xattrs
 from dockyard.filesystems.xfs.directories import is_directory, names
 from dockyard.filesystems.xfs.replay import recovered
-from dockyard.filesystems.xfs.volume import DEVICE, Inode, Volume
+from dockyard.filesystems.xfs.volume import DEVICE, FLAG_BITS, Inode, Volume
 
 
 def read(image: Image, *, digests: bool = True) -> Archive:
@@ -54,5 +55,6 @@ def _entry(volume: Volume, digests: bool, path: bytes, inode: Inode) -> Entry:
         rdev = (number >> 18, number & 0x3FFFF)
     return Entry(
         path, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime_ns,
-        inode.size if kind is Kind.FILE else 0, digest, says, rdev, xattrs(volume, inode),
+        inode.size if kind is Kind.FILE else 0, digest, says, rdev,
+        with_flags(xattrs(volume, inode), letters_of(kind, inode.flags, FLAG_BITS)),
     )  # fmt: skip

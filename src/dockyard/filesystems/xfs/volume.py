@@ -27,6 +27,8 @@ _BLOCK_HEADER, _BLOCK_HEADER_V4 = 72, 24
 _INODE_CHECKSUM_AT, _BLOCK_CHECKSUM_AT = 100, 64
 _MOST_LEVELS = 16
 _REGULAR = 0o100000
+# As chattr(1) sets them.
+FLAG_BITS = {"i": 0x8, "a": 0x10, "S": 0x20, "A": 0x40, "d": 0x80}
 _RECORD = struct.Struct(">QQ")
 
 DEVICE, LOCAL, EXTENTS, TREE = range(4)
@@ -54,6 +56,7 @@ class Inode:
     links: int
     data: Fork
     attributes: Fork | None
+    flags: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class Volume(MappedImage):
         return Inode(
             number, mode, uid, gid, size, mtime, old_links if version == 1 else links,
             Fork(form, raw[self._core : end], counts[0]),
-            Fork(attribute_form, raw[end:], counts[1]) if words else None,
+            Fork(attribute_form, raw[end:], counts[1]) if words else None, flags,
         )  # fmt: skip
 
     def extents(self, fork: Fork) -> Iterator[Extent]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.archive import Archive, Entry, Kind, labels, subtree
+from dockyard.archive.flags import held
 from dockyard.disk import esp
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, by_name, kernels, swap
@@ -75,6 +76,10 @@ def make_swap(work: Work, wanted: MakeSwap) -> None:
 
 def content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
     """What of the root, and what else, is in a file system; nothing where it is not mounted."""
+    return held(_content_of(wanted, whole, work), by_name(wanted.type).flags)
+
+
+def _content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
     if wanted.subvolumes:
         from dockyard.pipeline.steps.volume import volume_content
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockyard.archive import Archive, Entry
 from dockyard.archive.entry import NANOSECONDS
+from dockyard.archive.flags import held
 from dockyard.disk.identity import derive
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, by_name
@@ -56,7 +57,7 @@ def prove_live_root(work: Work, wanted: ProveLiveRoot) -> None:
 
 def make_whole_initrd(work: Work, wanted: MakeWholeInitrd) -> None:
     """Fills `initrd` with the whole root."""
-    root = load_root(work.result, wanted.live.root, wanted.live.below)
+    root = held(load_root(work.result, wanted.live.root, wanted.live.below), "")
     work.progress(f"{len(root)} files")
     write_whole(root, work.out / INITRD, wanted.live.epoch)
 
@@ -72,8 +73,8 @@ def take_medium_files(work: Work, wanted: TakeMediumFiles) -> None:
 
 
 def _root(work: Work, wanted: WriteLiveRoot) -> Archive:
-    """The root as the image can hold it: with times of whole seconds."""
-    return load_root(work.result, wanted.root, wanted.below).changed(_whole_seconds)
+    """The root as the image can hold it: with times of whole seconds, and no flags."""
+    return held(load_root(work.result, wanted.root, wanted.below), "").changed(_whole_seconds)
 
 
 def _whole_seconds(entry: Entry) -> Entry:
