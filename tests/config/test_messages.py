@@ -73,6 +73,11 @@ def test_the_fix_names_the_nearest_key_or_value() -> None:
         ("os: {users: [{name: a, startupCommand: bash}]}", "write '/bin/bash'"),
         ("os: {users: [{name: a, homeDirectory: srv/a}]}", "write '/srv/a'"),
         ("storage: {disks: [{maxSize: 8m}]}", "write 8M"),
+        (
+            "storage: {disks: [{partitions: [{id: a, start: 2G, end: 3G}, "
+            "{id: b, start: 1M, end: 1G}]}]}",
+            "`b` starts at 1M, before partition `a`, which is listed before it and starts at 2048M",
+        ),
         ("storage: {disks: [{maxSize: 8GiB}]}", "write 8G"),
         ("storage: {disks: [{maxSize: 8 mb}]}", "write 8M"),
         ('storage: {disks: [{partitions: [{label: "a\\tb"}]}]}', "has control characters"),

@@ -223,6 +223,15 @@ def _place(disk: Disk, spans: tuple[tuple[int, int | None], ...], index: int) ->
                 "give it a `size`; only the last partition may grow",
                 reads=_PLACES,
             )
+        elif following < start:
+            yield Mistake(
+                (*at[:1], index + 1, "start"),
+                "config.partition-order",
+                f"{_named(disk.partitions[index + 1])} starts at {_mib(following)}, before "
+                f"{_named(partition)}, which is listed before it and starts at {_mib(start)}",
+                "list partitions in the order of their places on the disk",
+                reads=_PLACES,
+            )
         elif following < end:
             yield Mistake(
                 (*at[:1], index + 1, "start"),

@@ -4,16 +4,18 @@ its file whether it is made of packages (`from_packages`) or of an image (`custo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dockyard.config import LoadedImage, referenced
 from dockyard.disk.fstab import fstab
 from dockyard.disk.layout import DiskLayout
-from dockyard.errors import Position, Problem
+from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.model.architecture import Architecture
@@ -31,6 +33,8 @@ from dockyard.tree.settings import scripts_of, settings_of
 if TYPE_CHECKING:
     from dockyard.pipeline.boot_changes import BootChanges
     from dockyard.pipeline.existing_disk import DiskSource
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -160,10 +164,25 @@ def output_of(loaded: LoadedImage, chosen: str | None, level: int | None) -> Out
 def read_settings(
     loaded: LoadedImage, hidden: tuple[Path, ...], together: Together
 ) -> ImageSettings | None:
-    """hidden: files that scripts do not see."""
-    settings = together.get(lambda: settings_of(loaded))
-    post = together.get(lambda: scripts_of(loaded, "postCustomization", hidden))
-    final = together.get(lambda: scripts_of(loaded, "finalizeCustomization", hidden))
+    """hidden: files that scripts do not see. Files that are not there are not told of again where
+    `check_files` told of such before.
+    """
+
+    def read(reading: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
+        try:
+            return reading()
+        except DockyardError as error:
+            known = together.has("config.file-missing")
+            together.extend(each for each in error.problems if not (known and _is_missing(each)))
+            return None
+
+    settings = read(lambda: settings_of(loaded))
+    post = read(lambda: scripts_of(loaded, "postCustomization", hidden))
+    final = read(lambda: scripts_of(loaded, "finalizeCustomization", hidden))
     if settings is None or post is None or final is None:
         return None
-    return ImageSettings(tuple(settings), tuple(post), tuple(final))
+    return ImageSettings(settings, post, final)
+
+
+def _is_missing(problem: Problem) -> bool:
+    return problem.code == "tree.source-missing" and problem.why == os.strerror(errno.ENOENT)

@@ -26,6 +26,10 @@ class Together:
     def extend(self, problems: Iterable[Problem]) -> None:
         self._problems.extend(problems)
 
+    def has(self, code: str) -> bool:
+        """Whether an error of a code was found."""
+        return any(each.code == code for each in self._problems.errors)
+
     @property
     def remarks(self) -> tuple[Problem, ...]:
         return self._problems.remarks
