@@ -16,7 +16,7 @@ scripts:
       content: |
         #!/bin/sh
         set -e
-        cat beside.txt > /etc/stamp
+        cat /_imageconfigs/beside.txt > /etc/stamp
         echo "$WHO $1" >> /etc/stamp
         ln -s /etc/stamp /etc/stamp-link
         rm /etc/issue

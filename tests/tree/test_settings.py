@@ -18,7 +18,7 @@ from dockyard.host.in_root import InRoot
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, added_paths
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.modules import ModuleSetting
-from dockyard.tree.scripts import CONFIG_IN_TREE, ScriptSetting
+from dockyard.tree.scripts import CONFIG_IN_TREE, SCRIPT_IN_TREE, ScriptSetting
 from dockyard.tree.services import ServiceSetting
 from dockyard.tree.setting import Setting, Tree, fingerprint
 from dockyard.tree.settings import settings_of
@@ -516,6 +516,8 @@ def test_a_script_sees_exactly_what_shapes_it(
     seen: dict[str, tuple[int, int]] = {}
 
     def run(self: Tree, argv: list[str], *, read: list[tuple[Path, str]], **_: object) -> None:
+        assert list(tree.path.glob("_imageconfigs/*")) == []
+        assert (tree.path / CONFIG_IN_TREE[1:]).is_dir()
         (view,) = [path for path, inside in read if inside == CONFIG_IN_TREE]
         for path in sorted(view.rglob("*")):
             status = path.lstat()
@@ -525,7 +527,14 @@ def test_a_script_sees_exactly_what_shapes_it(
     monkeypatch.setattr(Tree, "run", run)
     script = ScriptSetting("s", beside, content="true", hidden=(beside / "image.lock",))
     assert [path for path, _, _ in script.beside] == ["below", "below/tool", "link"]
+    os.utime(tree.path, (1, 1))
     script.apply(tree)
+    assert not (tree.path / CONFIG_IN_TREE[1:]).exists() and tree.path.stat().st_mtime == 1
+    for path, at in (("below/tool", "/_imageconfigs/below/tool"), ("link", SCRIPT_IN_TREE)):
+        assert ScriptSetting("s", beside, path=beside / path).at == at
+    (tree.path / CONFIG_IN_TREE[1:]).symlink_to("etc")
+    with pytest.raises(DockyardError, match="in the way"):
+        script.apply(tree)
     assert seen.keys() == {"below", "below/tool", "link"}
     assert seen["below/tool"] == (0o755, tree.epoch * 10**9)
     assert [path.name for path in tree.path.parent.iterdir() if "script-" in path.name] == []

@@ -253,7 +253,6 @@ def run_in_tree(
     stdin: bytes | None = None,
     stdout: IO[bytes] | None = None,
     env: Mapping[str, str] | None = None,
-    cwd: str = "/",
     check: bool = True,
     read: Sequence[tuple[Path, str]] = (),
     timeout: float | None = None,
@@ -262,16 +261,15 @@ def run_in_tree(
     own and no network.
 
     stdout: a file for what is to be had whole; of what is captured the middle may be left out.
-    read: (host path, path in the tree) pairs bound read-only; the mount points must be below /run
-    or /tmp. Raises ProcessFailed as `process.run` does.
+    read: (host path, path in the tree) pairs bound read-only; the mount points must be there, or
+    below /run or /tmp. Raises ProcessFailed as `process.run` does.
     """
     view = ["--bind", str(tree), "/"]
     view += [*_PROC_AND_DEV, "--tmpfs", "/tmp", "--tmpfs", "/run"]
     for source, inside in read:
         view += ["--ro-bind", str(source), inside]
-    view += ["--chdir", cwd]
     return _run(
-        view,
+        [*view, "--chdir", "/"],
         argv,
         stdin=stdin,
         stdout=stdout,

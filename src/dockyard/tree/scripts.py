@@ -1,9 +1,9 @@
 """Scripts of the user's that run inside the tree, in a sandbox without network.
 
-A script sees the image as its root, and a copy of the directory of its image file read-only at
-/run/dockyard/config, which is also where it starts. The copy has exactly what is part of the step's
-identity, and nothing that version control and editors keep there. Its output is shown when it
-fails.
+A script starts in the image's root, and sees a copy of the directory of its image file read-only
+at /_imageconfigs, as Image Customizer names it; one with a path is run from there. The copy has
+exactly what is part of the step's identity, and nothing that version control and editors keep
+there. The output of a script is shown when it fails.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from dockyard.host.process import ProcessFailed
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree, fingerprint, missing_source, planned_content
 
-CONFIG_IN_TREE = "/run/dockyard/config"
+CONFIG_IN_TREE = "/_imageconfigs"
 SCRIPT_IN_TREE = "/run/dockyard/script"
 
 # A path below a directory; its digest, its link's target or "" for a directory; its mode.
@@ -34,7 +35,8 @@ Beside: TypeAlias = tuple[str, str, int]
 class ScriptSetting:
     """One of `scripts.postCustomization` or `.finalizeCustomization`: a file or inline content.
 
-    directory: what the script may read beside itself; all of its files shape the outcome.
+    directory: of the image file that says it, which is what the script may read; all of its files
+    shape the outcome.
     hidden: files in it that the script does not see and that do not shape it, such as the lock.
     found: `body` and `beside` when the build was planned.
     """
@@ -85,11 +87,22 @@ class ScriptSetting:
             path = Path(error.filename or self.directory)
             raise DockyardError(missing_source(path, self.position, error)) from error
 
+    @property
+    def at(self) -> str:
+        """Where the script is in the tree while it runs."""
+        if self.path is not None:
+            path = os.path.relpath(self.path, self.directory)
+            # A link may lead out of what the script sees.
+            if any(path == each and what.startswith("sha256:") for each, what, _ in self.beside):
+                return f"{CONFIG_IN_TREE}/{path}"
+        return SCRIPT_IN_TREE
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Environment values may be secrets, so only their digests appear."""
         return {
             "script": self.name,
+            "at": self.at,
             "body": fingerprint(self.body),
             "interpreter": list(self.program),
             "arguments": list(self.arguments),
@@ -112,14 +125,37 @@ class ScriptSetting:
             Path(name).chmod(0o755)
             self._make_view(view, tree.epoch)
             try:
-                tree.run(
-                    [*self.program, SCRIPT_IN_TREE, *self.arguments],
-                    env=dict(self.environment),
-                    read=[(given, SCRIPT_IN_TREE), (view, CONFIG_IN_TREE)],
-                    cwd=CONFIG_IN_TREE,
-                )
+                with self._mount_point(tree.path):
+                    tree.run(
+                        [*self.program, self.at, *self.arguments],
+                        env=dict(self.environment),
+                        read=[(given, SCRIPT_IN_TREE), (view, CONFIG_IN_TREE)],
+                    )
             except ProcessFailed as error:
                 raise DockyardError(self._failed(error)) from error
+
+    @contextmanager
+    def _mount_point(self, root: Path) -> Iterator[None]:
+        """A directory in the tree for what is mounted at CONFIG_IN_TREE, which leaves no trace."""
+        place, before = root / CONFIG_IN_TREE[1:], root.stat()
+        if os.path.lexists(place):
+            raise DockyardError(
+                Problem(
+                    "tree.in-the-way",
+                    f"{CONFIG_IN_TREE} of the image is in the way of: {self.describe()}",
+                    self.position,
+                    "scripts see the directory of their image file there",
+                    "remove it from the image",
+                )
+            )
+        names = set(root.iterdir())
+        place.mkdir()
+        try:
+            yield
+        finally:
+            place.rmdir()
+            if set(root.iterdir()) == names:
+                os.utime(root, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def _make_view(self, view: Path, epoch: int) -> None:
         """Lay out what was digested, and nothing else: the script sees what shaped its step."""

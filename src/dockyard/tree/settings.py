@@ -82,17 +82,18 @@ def scripts_of(
         chosen.post_customization if post else chosen.finalize_customization
     ):
         path = loaded.local(script.path) if script.path else None
+        at = f"scripts.{key}[{index}]"
         found.append(
             ScriptSetting(
                 name=script.name or (path.name if path else f"{key} {index + 1}"),
-                directory=loaded.directory,
+                directory=loaded.beside(at, ""),
                 path=path,
                 content=script.content or None,
                 interpreter=script.interpreter,
                 arguments=script.arguments,
                 environment=tuple(sorted(script.environment_variables.items())),
                 hidden=hidden,
-                position=loaded.position(f"scripts.{key}[{index}]"),
+                position=loaded.position(at),
             )
         )
     _require_readable(found, problems)

@@ -1,3 +1,7 @@
 set -eu
+# Scripts start in the root, and find what is beside the file that names them.
+test "$(pwd)" = /
+. "$(dirname "$0")/words.sh"
 tree --version > /etc/fitted.d/tree
-echo "$1 $WHO" > /etc/fitted.d/script
+say "$1 $WHO"
+cp /_imageconfigs/files/notice.txt /etc/fitted.d/copied

@@ -1,0 +1,3 @@
+say() {
+    echo "$1" > /etc/fitted.d/script
+}
