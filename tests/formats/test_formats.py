@@ -14,7 +14,7 @@ from image_parts import MIB, content, parts
 from dockyard.disk.assemble import assemble
 from dockyard.disk.output import whole
 from dockyard.errors import DockyardError, Position
-from dockyard.formats import Part, by_name, supported
+from dockyard.formats import Holds, Part, by_name, holding, supported
 from dockyard.host.sandbox import Tools
 from dockyard.model.output import ImageFormat
 from nasty_archive import nasty
@@ -132,4 +132,9 @@ def test_an_old_output_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 
 
 def test_the_formats_that_an_image_file_may_ask_for_are_those_that_are_written() -> None:
-    assert sorted(ImageFormat) == list(supported())
+    assert tuple(ImageFormat) == holding(*Holds)
+    for name in supported():
+        needs = by_name(name).needs
+        assert (name in holding(Holds.DISK)) is (Part.DISK in needs)
+        assert (name in holding(Holds.LIVE)) is (Part.LIVE in needs)
+        assert (name in holding(Holds.ROOT)) is (needs == {Part.ROOT})

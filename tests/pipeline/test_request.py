@@ -11,13 +11,13 @@ import pytest
 
 from dockyard.config import parse_image
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError
+from dockyard.errors import DockyardError, Severity
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.layer_steps import shapes_boot
 from dockyard.pipeline.output import require_placeable
-from dockyard.pipeline.request import Output, unpackaged_problems
+from dockyard.pipeline.request import Output, level_remarks, output_of, unpackaged_problems
 from dockyard.pipeline.verify import first_difference
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.hostname import HostnameSetting
@@ -215,3 +215,21 @@ def test_a_format_of_the_command_line_that_needs_the_package_manager_is_refused(
     assert "removePackageManager" in problem.what and str(problem.where).startswith("image.yaml:1")
     assert [*unpackaged_problems(image, Output("qcow2"))] == []
     assert [*unpackaged_problems(parse_image("os: {}\n"), Output("cosi"))] == []
+
+
+def test_a_level_that_no_format_takes_is_told() -> None:
+    key = "output.image.cosi.compression.level"
+    loaded = parse_image("output: {image: {cosi: {compression: {level: 3}}}}\n")
+
+    def told(chosen: str, given: int | None) -> list[tuple[str, Severity, bool]]:
+        output = output_of(loaded, chosen, given)
+        return [
+            (each.what.partition(":")[0], each.severity, each.where == loaded.position(key))
+            for each in level_remarks(loaded, output, given)
+        ]
+
+    assert told("raw", None) == [(key, Severity.NOTE, True)]
+    assert told("tar-zst", 4) == [("--cosi-compression-level", Severity.WARNING, False)]
+    assert told("cosi", 4) == told("baremetal-image", None) == told("unknown", 4) == []
+    plain = parse_image("os: {}\n")
+    assert not [*level_remarks(plain, output_of(plain, "raw", None), None)]

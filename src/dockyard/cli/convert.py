@@ -11,9 +11,11 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.customizer_options import log_options, tools_dir_option, without_part
 from dockyard.cli.display import display
+from dockyard.cli.image_options import one_of
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.verb import Verb, remark
 from dockyard.cli.written import rewriting_options, written_facts
+from dockyard.formats import Holds, holding
 
 if TYPE_CHECKING:
     from dockyard.engine.store import Store
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output-image-format",
     required=True,
-    help="Format of the new image: vhd, vhd-fixed, vhdx, qcow2, raw, cosi or baremetal-image.",
+    help=f"Format of the new image: {one_of(holding(Holds.DISK))}.",
 )
 @rewriting_options
 @origin_options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,14 +14,21 @@ from dockyard.cli.options import (
     rpm_source_option,
     store_option,
 )
+from dockyard.formats import Holds, holding
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def one_of(names: Sequence[str]) -> str:
+    """Names as a choice in words."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
 output_format_option = click.option(
     "--output-image-format",
-    help="Format of the image: vhd, vhd-fixed, vhdx, qcow2, raw, iso, pxe-dir, pxe-tar, cosi, "
-    "baremetal-image, tar or tar-zst. Default: output.image.format of the file, or raw.",
+    help=f"Format of the image: {one_of(holding(*Holds))}. "
+    "Default: output.image.format of the file, or raw.",
 )
 cosi_level_option = click.option(
     "--cosi-compression-level",

@@ -4,6 +4,6 @@ Every format is written deterministically: ids and times that it carries come fr
 """
 
 from dockyard.formats.parts import Format, Part, Parts
-from dockyard.formats.registry import by_name, supported
+from dockyard.formats.registry import Holds, by_name, holding, supported
 
-__all__ = ["Format", "Part", "Parts", "by_name", "supported"]
+__all__ = ["Format", "Holds", "Part", "Parts", "by_name", "holding", "supported"]

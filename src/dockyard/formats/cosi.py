@@ -47,6 +47,8 @@ class Cosi(DiskFormat):
     extension = ".cosi"
     needs = frozenset((Part.DISK, Part.SYSTEM))
     runs_programs = True
+    is_compressed = True
+    is_whole = False
     level = DEFAULT_LEVEL
     window_log = WINDOW_LOG
 

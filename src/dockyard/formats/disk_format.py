@@ -33,12 +33,16 @@ class Wrapping:
 
 
 class DiskFormat:
-    """A format that holds a disk."""
+    """A format that holds a disk. is_compressed: whether it has levels of compression. is_whole:
+    whether it has all of the disk, also what is in no partition.
+    """
 
     name: ClassVar[str]
     extension: ClassVar[str]
     needs: ClassVar[frozenset[Part]] = frozenset((Part.DISK,))
     runs_programs: ClassVar[bool] = False
+    is_compressed: ClassVar[bool] = False
+    is_whole: ClassVar[bool] = True
 
     def write(self, parts: Parts, out: Path, tools: Tools) -> tuple[Path, ...]:
         """See Format.write."""

@@ -13,12 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dockyard.formats.saved_medium import SavedMedium
 from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
     from dockyard.archive import Archive
     from dockyard.disk.layout import DiskLayout
+    from dockyard.formats.saved_medium import SavedMedium
     from dockyard.formats.system import Describe
     from dockyard.host.sandbox import Tools
 

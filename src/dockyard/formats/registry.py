@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from importlib import import_module
 
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.formats.parts import Format
 from dockyard.model.nearest import nearest
 
-# name -> module below dockyard.formats, class
+
+class Holds(StrEnum):
+    """What a format holds: a disk, a live system that boots without one, or a root alone."""
+
+    DISK = "disk"
+    LIVE = "live"
+    ROOT = "root"
+
+
+# name -> module below dockyard.formats, class, what it holds; in the order of the reference.
 _CLASSES = {
-    "raw": ("raw", "Raw"),
-    "qcow2": ("qcow2", "Qcow2"),
-    "vhd": ("vhd", "Vhd"),
-    "vhd-fixed": ("vhd_fixed", "VhdFixed"),
-    "vhdx": ("vhdx", "Vhdx"),
-    "cosi": ("cosi", "Cosi"),
-    "baremetal-image": ("baremetal", "BaremetalImage"),
-    "tar": ("tar", "Tar"),
-    "tar-zst": ("tar", "TarZst"),
-    "iso": ("iso", "Iso"),
-    "pxe-dir": ("pxe", "PxeDir"),
-    "pxe-tar": ("pxe", "PxeTar"),
+    "vhd": ("vhd", "Vhd", Holds.DISK),
+    "vhd-fixed": ("vhd_fixed", "VhdFixed", Holds.DISK),
+    "vhdx": ("vhdx", "Vhdx", Holds.DISK),
+    "qcow2": ("qcow2", "Qcow2", Holds.DISK),
+    "raw": ("raw", "Raw", Holds.DISK),
+    "iso": ("iso", "Iso", Holds.LIVE),
+    "pxe-dir": ("pxe", "PxeDir", Holds.LIVE),
+    "pxe-tar": ("pxe", "PxeTar", Holds.LIVE),
+    "cosi": ("cosi", "Cosi", Holds.DISK),
+    "baremetal-image": ("baremetal", "BaremetalImage", Holds.DISK),
+    "tar": ("tar", "Tar", Holds.ROOT),
+    "tar-zst": ("tar", "TarZst", Holds.ROOT),
 }
 _loaded: dict[str, Format] = {}
 
@@ -29,6 +39,11 @@ _loaded: dict[str, Format] = {}
 def supported() -> tuple[str, ...]:
     """The names of the formats that can be written, sorted."""
     return tuple(sorted(_CLASSES))
+
+
+def holding(*kinds: Holds) -> tuple[str, ...]:
+    """The names of the formats that hold something, in the order of the reference."""
+    return tuple(name for name, (_, _, holds) in _CLASSES.items() if holds in kinds)
 
 
 def _meant(name: str) -> str:
@@ -49,6 +64,6 @@ def by_name(name: str, where: Position | str | None = None) -> Format:
                 fix=f"{_meant(name)}use one of: {', '.join(supported())}",
             )
         )
-    place, class_name = _CLASSES[name]
+    place, class_name, _ = _CLASSES[name]
     found: Format = getattr(import_module(f"dockyard.formats.{place}"), class_name)()
     return _loaded.setdefault(name, found)

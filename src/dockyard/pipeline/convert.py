@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Severity
-from dockyard.formats import Part
 from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
 from dockyard.formats.disk_format import DiskFormat
 from dockyard.host import seal
@@ -177,7 +176,7 @@ def _lost(planned: PlannedConversion, raw: RawDisk) -> Iterator[Problem]:
             fix="the system takes the first one; `sgdisk -e` moves the second to the end",
             severity=Severity.WARNING,
         )
-    if Part.SYSTEM in planned.format.needs:
+    if not planned.format.is_whole:
         from dockyard.formats.cosi_regions import data_outside
 
         if count := data_outside(raw.path, raw.size):

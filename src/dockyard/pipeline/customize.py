@@ -46,6 +46,7 @@ from dockyard.pipeline.package_changes import (
 from dockyard.pipeline.request import (
     ImageRequest,
     ImageSettings,
+    level_remarks,
     output_of,
     read_settings,
     unpackaged_problems,
@@ -117,6 +118,7 @@ def read_customization(
     missing = [each for each in found if overrides.input is None or each.where != at]
     together.extend(missing)
     output = output_of(loaded, overrides.output_format, overrides.level)
+    together.extend(level_remarks(loaded, output, overrides.level))
     together.extend(unpackaged_problems(loaded, output))
     known = together.get(lambda: format_by_name(output.format, "--output-image-format"))
     has_disk = known is not None and Part.DISK in known.needs

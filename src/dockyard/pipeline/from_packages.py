@@ -35,7 +35,14 @@ from dockyard.pipeline.live_problems import architecture_problems, live_problems
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.read_only import read_only_problems
-from dockyard.pipeline.request import ImageRequest, ImageSettings, Output, output_of, read_settings
+from dockyard.pipeline.request import (
+    ImageRequest,
+    ImageSettings,
+    Output,
+    level_remarks,
+    output_of,
+    read_settings,
+)
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
 from dockyard.pipeline.together import Together
@@ -69,6 +76,7 @@ def read_request(
     together = Together()
     together.extend(loaded.remarks)
     output = output_of(loaded, output_format, level)
+    together.extend(level_remarks(loaded, output, level))
     has_disk = _judge_file(loaded, output, together, created=creation is not None)
     distro = together.get(lambda: _distro(loaded)) if creation is None else None
     lock_file = lock_path(file)

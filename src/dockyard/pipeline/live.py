@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from dockyard.config import LoadedImage
 from dockyard.disk.command_words import words_of
 from dockyard.disk.identity import derive
+from dockyard.formats import Holds, holding
 from dockyard.formats.saved_medium import SavedMedium
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.live import InitramfsType, Iso, KdumpBootFiles, Pxe
 from dockyard.model.output import ImageFormat
 from dockyard.tree.additional import AdditionalFileSetting
 
-FORMATS = frozenset((ImageFormat.ISO, ImageFormat.PXE_DIR, ImageFormat.PXE_TAR))
+FORMATS = frozenset(holding(Holds.LIVE))
 FETCHED = "image.iso"
 """The file that an initrd fetches the root from, where nothing names another."""
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 from dockyard.config import LoadedImage, referenced
 from dockyard.disk.fstab import fstab
 from dockyard.disk.layout import DiskLayout
-from dockyard.errors import DockyardError, Position, Problem
-from dockyard.formats import Part
+from dockyard.errors import DockyardError, Position, Problem, Severity
+from dockyard.formats import Part, supported
 from dockyard.formats import by_name as format_by_name
+from dockyard.formats.disk_format import DiskFormat
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family
 from dockyard.model.image_rules import KEEP_PACKAGE_MANAGER
@@ -64,6 +65,12 @@ class Output:
     def extension(self) -> str:
         """The file name's ending of the format, with its dot."""
         return format_by_name(self.format).extension
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it has levels of compression."""
+        chosen = format_by_name(self.format)
+        return isinstance(chosen, DiskFormat) and chosen.is_compressed
 
     @property
     def boots_nothing(self) -> bool:
@@ -153,6 +160,22 @@ def unpackaged_problems(loaded: LoadedImage, output: Output) -> Iterator[Problem
             f"`removePackageManager` cannot be combined with the format {output.format}",
             fix="remove it, or choose another format, such as qcow2",
         )
+
+
+def level_remarks(loaded: LoadedImage, output: Output, given: int | None) -> Iterator[Problem]:
+    """A remark where a level of compression is asked for, and the format has none. given: by the
+    command line.
+    """
+    if output.level is None or output.format not in supported() or output.is_compressed:
+        return
+    name, key = "--cosi-compression-level", "output.image.cosi.compression.level"
+    yield Problem(
+        "output.level",
+        f"{key if given is None else name}: not used for the format {output.format}",
+        loaded.position(key) if given is None else name,
+        why="it has no levels of compression",
+        severity=Severity.NOTE if given is None else Severity.WARNING,
+    )
 
 
 def output_of(loaded: LoadedImage, chosen: str | None, level: int | None) -> Output:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from dockyard.engine.code import code_of
 from dockyard.errors import DockyardError, Problem
-from dockyard.formats import Part, supported
+from dockyard.formats import Holds, holding, supported
 from dockyard.formats import by_name as format_by_name
 from dockyard.formats.blocks import content_seed
 from dockyard.formats.disk_format import DiskFormat, Wrapping
-from dockyard.model.output import ImageFormat
 from dockyard.pipeline.artefact import shaping_modules
 
 if TYPE_CHECKING:
@@ -29,30 +28,21 @@ if TYPE_CHECKING:
 _EPOCH = 0
 
 
-def disk_formats() -> tuple[str, ...]:
-    """The names of the formats that hold a disk, in the order of the reference."""
-    written = supported()
-    return tuple(
-        str(each)
-        for each in ImageFormat
-        if each in written and Part.DISK in format_by_name(each).needs
-    )
-
-
 def disk_format(name: str, code: str, what: str) -> DiskFormat:
     """The format of a name. Raises DockyardError (code, what) for one that holds no disk."""
-    if name in disk_formats():
+    known = holding(Holds.DISK)
+    if name in known:
         chosen = format_by_name(name)
         assert isinstance(chosen, DiskFormat)
         return chosen
     why = "it does not hold a disk" if name in supported() else ""
-    fix = f"choose one of: {', '.join(disk_formats())}"
+    fix = f"choose one of: {', '.join(known)}"
     raise DockyardError(Problem(code, what, "--output-image-format", why=why, fix=fix))
 
 
 def level_problems(chosen: DiskFormat | None, level: int | None, code: str) -> Iterator[Problem]:
     """A problem where a level of compression is given to a format that has none."""
-    if chosen is not None and level is not None and Part.SYSTEM not in chosen.needs:
+    if chosen is not None and level is not None and not chosen.is_compressed:
         yield Problem(
             code,
             f"--cosi-compression-level does nothing for the format {chosen.name}",
