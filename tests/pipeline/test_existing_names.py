@@ -11,6 +11,7 @@ import pytest
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.config import load_image
 from dockyard.disk.boot_files import BootKind
+from dockyard.disk.layout import lay_out
 from dockyard.errors import Problem, Severity
 from dockyard.formats.containers import Container
 from dockyard.inspection.tree import Mounted, Tree
@@ -23,11 +24,14 @@ from dockyard.pipeline.existing_boot import ExistingBoot
 from dockyard.pipeline.existing_contents import keep_contents, kept_contents, read_contents
 from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition
 from dockyard.pipeline.existing_layout import layout_of
-from dockyard.pipeline.existing_names import unknown_in_image
+from dockyard.pipeline.existing_names import unknown_in_image, without_program
 from dockyard.pipeline.existing_parts import missing_parts
+from dockyard.pipeline.existing_read_only import read_only_warnings
+from dockyard.pipeline.existing_storage import ExistingStorage
 from dockyard.pipeline.package_facts import InstalledFacts
 from dockyard.pipeline.package_plan import PackageChanges
 from dockyard.pipeline.request import ImageSettings
+from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.settings import scripts_of, settings_of
 
 sys.path.append(str(Path(__file__).parents[1] / "packages"))
@@ -188,6 +192,50 @@ def test_what_packages_bring_is_counted_in_and_what_they_may_bring_is_left_to_th
     coming = with_packages(source, tmp_path, "maker")
     next(rpms.glob("maker*.rpm")).unlink()
     assert told(tmp_path, coming, ASKS) == []
+
+
+def test_the_first_script_must_find_what_runs_it(tmp_path: Path) -> None:
+    source, given = read(tmp_path), access(tmp_path / "store")
+    for text, count in (("#!/bin/sh", 0), ("#!/usr/bin/python3", 1), ("", 0)):
+        first = ScriptSetting("a", tmp_path, content=text)
+        after = ScriptSetting("b", tmp_path, content="#!/bin/made-by-the-first")
+        assert len(list(without_program(source, (), (first, after), given))) == count
+
+
+ROOT = """\
+storage:
+  bootType: efi
+  disks:
+    - maxSize: 3G
+      partitions: [{id: esp, type: esp, size: 64M}, {id: root, size: 1G}, {id: v, size: 1G}]
+  filesystems:
+    - {deviceId: esp, type: fat32, mountPoint: /boot/efi}
+    - {deviceId: root, type: ext4, mountPoint: {path: /, options: ro}}
+    - {deviceId: v, type: ext4, mountPoint: VAR}
+os: {bootloader: {resetType: hard-reset}}
+"""
+
+
+def test_a_root_that_is_only_read_from_now_on_is_warned_of(tmp_path: Path) -> None:
+    source, given = read(tmp_path), access(tmp_path / "store")
+
+    def warned(text: str, of: DiskSource) -> list[str]:
+        (tmp_path / "config.yaml").write_text(text)
+        loaded = load_image(tmp_path / "config.yaml")
+        storage = loaded.image.storage
+        layout = lay_out(storage, b"seed") if storage.disks else layout_of(of)
+        found = list(read_only_warnings(loaded, of, layout, settings_of(loaded), given))
+        assert all(each.severity is Severity.WARNING for each in found)
+        return [each.code for each in found]
+
+    assert warned(ROOT.replace("VAR", "/var"), source) == []
+    assert warned(ROOT.replace("VAR", "/srv"), source) == ["build.read-only-var"]
+    elsewhere = replace(source, storage=ExistingStorage("tmpfs /var tmpfs defaults 0 0\n"))
+    assert warned(ROOT.replace("VAR", "/srv"), elsewhere) == []
+    add_rpm(tmp_path / "rpms", "ssh", path="/usr/sbin/sshd")
+    server = with_packages(source, tmp_path, "ssh")
+    assert warned(ROOT.replace("VAR", "/var"), server) == ["build.read-only-ssh"]
+    assert warned("os: {hostname: a}\n", server) == []
 
 
 @pytest.mark.parametrize("script", [False, True])

@@ -28,6 +28,7 @@ os:
   bootloader: {{resetType: hard-reset}}
   additionalFiles: {files}
   users: {users}
+  overlays: {overlays}
   additionalDirs: {directories}
 scripts: {{postCustomization: {scripts}}}
 """
@@ -44,6 +45,7 @@ def codes(
     directories: str = "[]",
     scripts: str = "[]",
     users: str = "[]",
+    overlays: str = "[]",
     host_keys_of: tuple[str, ...] = (),
 ) -> list[str]:
     text = IMAGE.format(
@@ -55,6 +57,7 @@ def codes(
         directories=directories,
         scripts=scripts,
         users=users,
+        overlays=overlays,
     )
     loaded = parse_image(text)
     layout = lay_out(loaded.image.storage, b"seed")
@@ -91,6 +94,13 @@ def test_a_copied_directory_counts_by_what_is_in_it(tmp_path: Path) -> None:
     assert codes(packages=server, directories=directories) == ["build.read-only-ssh"]
     (tmp_path / "ssh/sshd_config").write_text("HostKey /var/lib/ssh/key")
     assert codes(packages=server, directories=directories) == []
+
+
+def test_what_an_overlay_is_mounted_over_can_be_written() -> None:
+    over = "[{{mountPoint: {0}, lowerDirs: [{0}], upperDir: /srv/u, workDir: /srv/w}}]"
+    server = ("openssh-server", "auditd")
+    assert codes(var="/srv", overlays=over.format("/var")) == []
+    assert codes(packages=server, overlays=over.format("/etc")) == []
 
 
 @pytest.mark.parametrize(("days", "found"), [(90, ["build.read-only-age"]), (-1, [])])

@@ -586,6 +586,16 @@ def test_what_runs_a_script(
     assert ScriptSetting("s", tmp_path, content=content, interpreter=interpreter).program == program
 
 
+def test_a_script_that_nothing_can_run_is_told_as_that(tree: Tree, tmp_path: Path) -> None:
+    script = ScriptSetting("s", tmp_path, content="#!/bin/bsh -e\n")
+    told = script.without_program(lambda path: False)
+    assert told is not None and told.what.startswith("the image has no /bin/bsh, which is to run")
+    assert script.without_program({"/bin/bsh"}.__contains__) is None
+    assert ScriptSetting("s", tmp_path, interpreter="python3").without_program(bool) is None
+    with pytest.raises(DockyardError, match="no /bin/bsh"):
+        script.apply(tree)
+
+
 def test_permissions_of_nothing_are_permissions(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "source/below").mkdir(parents=True)
     (tmp_path / "source/below/file").write_text("x")

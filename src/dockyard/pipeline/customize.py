@@ -25,8 +25,9 @@ from dockyard.pipeline.boot_changes import BootChanges, boot_changes
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.existing_layout import layout_of
-from dockyard.pipeline.existing_names import unknown_in_image
+from dockyard.pipeline.existing_names import unknown_in_image, without_program
 from dockyard.pipeline.existing_parts import missing_parts
+from dockyard.pipeline.existing_read_only import read_only_warnings
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.image_record import record_of
 from dockyard.pipeline.input_image import InputFile, fetched, where_named
@@ -210,9 +211,11 @@ def _of_contents(
     """What is asked for, held against what the image has."""
     given, scripts = settings.settings, bool(settings.all_scripts)
     yield from unknown_in_image(loaded, source, given, access)
+    yield from without_program(source, given, settings.all_scripts, access)
     # In place of a disk that cannot be laid out, the image's own was taken: nothing goes there.
     if not loaded.image.storage.disks or layout.guid != layout_of(source).guid:
         yield from too_small(loaded, source, layout, given, scripts=scripts)
+    yield from read_only_warnings(loaded, source, layout, given, access)
     if boot is not None:
         yield from missing_parts(loaded, source, settings, layout, boot, access)
 

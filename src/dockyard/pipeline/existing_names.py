@@ -28,6 +28,7 @@ from dockyard.tree.accounts import Accounts
 from dockyard.tree.additional import AdditionalDirectorySetting, added_paths, plain_path
 from dockyard.tree.modules import ModuleSetting, module_name
 from dockyard.tree.overlays import OverlaySetting
+from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.services import UNIT_DIRECTORIES, ServiceSetting
 from dockyard.tree.setting import Setting
 from dockyard.tree.users import GroupSetting, UserSetting
@@ -101,6 +102,20 @@ def unknown_in_image(
     there = {each.shell for each in users if each.shell and parts.has(each.shell)}
     yield from unknown_shells(users, {below_usr(path) for path in there}, provided)
     yield from _lower_directories(loaded, settings, parts)
+
+
+def without_program(
+    source: DiskSource,
+    settings: Sequence[Setting],
+    scripts: Sequence[ScriptSetting],
+    access: Access,
+) -> Iterator[Problem]:
+    """The problem of the first script, where nothing in the image can run it: others may be run by
+    what it makes.
+    """
+    parts = known_parts(source, settings, access) if scripts else None
+    if parts is not None and (problem := scripts[0].without_program(parts.has)):
+        yield problem
 
 
 def provided_by(

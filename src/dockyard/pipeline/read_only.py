@@ -24,7 +24,7 @@ _WRITERS = {
     "auditd": "puts its rules together",
     "cloud-init": "sets accounts, the host name and the network",
 }
-_VAR = "/var"
+_VAR, _ETC = "/var", "/etc"
 
 
 def read_only_problems(
@@ -37,13 +37,14 @@ def read_only_problems(
     """A problem for each thing that a read-only root of an image lacks; none for another root.
 
     packages: names of those that the image has. added: the files that its settings put into it.
-    provided: says which packages have a capability.
+    provided: says which packages have a capability. What an overlay is mounted over can be written.
     """
     root = layout.mounted_at("/")
     if root is None or not _is_read_only(root, "/"):
         return
+    overlays = {each.mount_point for each in loaded.image.os.overlays}
     var = layout.mounted_at(_VAR)
-    if var is None or _is_read_only(var, _VAR):
+    if (var is None or _is_read_only(var, _VAR)) and _VAR not in overlays:
         yield loaded.problem(
             "storage.filesystems",
             "build.read-only-var",
@@ -51,6 +52,8 @@ def read_only_problems(
             why="logind, the journal and others keep their state there, and fail without it",
             fix="add a partition with an ext4, xfs or btrfs file system and `mountPoint: /var`",
         )
+    if _ETC in overlays:
+        return
     servers = [name for name in _SSH_SERVERS if name in packages]
     scripts = loaded.image.scripts
     # What the user puts below /etc/ssh is taken to say where the keys are, and a script may.

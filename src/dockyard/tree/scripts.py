@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -113,6 +113,22 @@ class ScriptSetting:
     def describe(self) -> str:
         return f"script {self.name}"
 
+    def without_program(self, has: Callable[[str], bool]) -> Problem | None:
+        """The problem of a script that nothing in the image can run. has: tells whether a path is
+        there.
+        """
+        program = self.program[0] if self.program else ""
+        if not program.startswith("/") or has(program):
+            return None
+        return Problem(
+            "tree.no-interpreter",
+            f"the image has no {program}, which is to run the script {self.name}",
+            self.position,
+            why="`interpreter` says so" if self.interpreter else "its first line says so",
+            fix="install the package that brings it, or name another interpreter; scripts run "
+            "inside the image, with its programs",
+        )
+
     def apply(self, tree: Tree) -> None:
         # Beside the tree, where there is room for what the user's directory holds.
         from tempfile import TemporaryDirectory
@@ -132,7 +148,8 @@ class ScriptSetting:
                         read=[(given, SCRIPT_IN_TREE), (view, CONFIG_IN_TREE)],
                     )
             except ProcessFailed as error:
-                raise DockyardError(self._failed(error)) from error
+                nothing = self.without_program(lambda path: tree.files.lstat(path) is not None)
+                raise DockyardError(nothing or self._failed(error)) from error
 
     @contextmanager
     def _mount_point(self, root: Path) -> Iterator[None]:
