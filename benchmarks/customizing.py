@@ -35,7 +35,7 @@ def customizing(inputs: Inputs, runs: int) -> Iterator[Figure]:
     config.write_text(_CONFIG)
     for file_system in _FILE_SYSTEMS:
         for name in _FORMATS:
-            image = _image(inputs, place, file_system, name)
+            image = large_image(inputs, place / f"input.{name}", file_system)
             ours, other = [], []
             for _ in range(runs):
                 ours.append(_customize(inputs, config, image, place))
@@ -47,11 +47,10 @@ def customizing(inputs: Inputs, runs: int) -> Iterator[Figure]:
     inputs.remove(place)
 
 
-def _image(inputs: Inputs, place: Path, file_system: str, name: str) -> Path:
-    """The image to customize, made by a build that is not measured."""
-    image = place / f"input.{name}"
+def large_image(inputs: Inputs, image: Path, file_system: str) -> Path:
+    """The image to customize, in the format of its name, made by a build that is not measured."""
     with inputs.changed(LARGE, file_system) as described:
-        words = ["--output-image-file", str(image), "--output-image-format", name]
+        words = ["--output-image-file", str(image), "--output-image-format", image.suffix[1:]]
         words += ["--store", str(inputs.store), "--progress", "quiet"]
         inputs.dockyard("build", str(described), *words)
     return image

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cases
+from benchmarks.against_image_customizer import against_image_customizer
 from benchmarks.against_mkosi import against_mkosi
 from benchmarks.cases import Cold
 from benchmarks.customizing import customizing
@@ -20,7 +21,10 @@ from benchmarks.figures import Figure, seconds, step_table, table
 from benchmarks.inputs import Inputs
 from dockyard.engine.store import default_root
 
-CASES = ("unchanged", "one-file", "one-package", "cold", "second", "customizing", "mkosi")
+CASES = (
+    *("unchanged", "one-file", "one-package", "cold", "second", "customizing"),
+    *("image-customizer", "mkosi"),
+)
 _RUNS, _QUICK = 5, 3
 _RUNS_OF_MKOSI, _QUICK_OF_MKOSI = 3, 1
 _ROOM = 8 << 30
@@ -42,12 +46,16 @@ def main() -> None:
         "second": lambda: cases.second(inputs, runs),
         "cold": lambda: cases.cold(inputs, runs, builds),
         "customizing": lambda: customizing(inputs, runs),
+        "image-customizer": lambda: against_image_customizer(inputs, few, told.image_customizer),
         "mkosi": lambda: against_mkosi(inputs, few, builds, mkosi),
     }
     chosen = [name for name in CASES if name in (told.only or CASES)]
     if told.without_mkosi and "mkosi" in chosen:
         chosen.remove("mkosi")
         _say("without mkosi: Dockyard is compared with its own floor only")
+    if told.image_customizer is None and "image-customizer" in chosen:
+        chosen.remove("image-customizer")
+        _say("without Image Customizer: --image-customizer says where its program is")
     loads = [os.getloadavg()[0]]
     _say(f"preparing in {inputs.root}")
     inputs.prepare()
@@ -70,6 +78,7 @@ def _arguments() -> Any:
     parser.add_argument("--quick", action="store_true", help="fewer runs of each")
     parser.add_argument("--runs", type=int, help=f"runs of each (default {_RUNS}; mkosi: 3)")
     parser.add_argument("--without-mkosi", action="store_true", help="leave the comparison out")
+    parser.add_argument("--image-customizer", type=Path, metavar="PROGRAM", help="compare with it")
     parser.add_argument("--only", nargs="+", choices=CASES, help="only these cases")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
     parser.add_argument("--store", type=Path, default=default_root(), help="with Harbor in it")
