@@ -78,6 +78,7 @@ def test_a_menu_made_later_says_what_the_changed_one_says(
     settings = changed_settings(dict(zip(paths, (SETTINGS, drop_in), strict=True)), change)
     later = made_menu(tools, tmp_path, *settings.values())
     ours, theirs = (read_menu(text, "grub.cfg").entries for text in (changed, later))
+    assert len(ours) == 1 + 2 * len(KERNELS)
     assert [sorted(words) for words in lines(ours)] == [sorted(words) for words in lines(theirs)]
     wanted = ("selinux=1", "security=selinux", "console=ttyS1,115200", "dyndbg=file ext4* +p",
               "a$b;c&d", "quoted")  # fmt: skip
