@@ -7,8 +7,8 @@ last. A word may hold `{NAME}`, for what a step finds (`Sealed.found`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from dockyard.config import LoadedImage
 from dockyard.disk.boot_files import BootKind
@@ -20,7 +20,6 @@ from dockyard.disk.command_words import (
     words_of,
 )
 from dockyard.disk.grub import BootPlace, boot_place
-from dockyard.disk.grub_menu import argument
 from dockyard.disk.kernel_cmdline import (
     ROOT_HASHES,
     kernel_command_line,
@@ -29,17 +28,16 @@ from dockyard.disk.kernel_cmdline import (
     verity_words,
 )
 from dockyard.disk.layout import DiskLayout
-from dockyard.errors import DockyardError, Problem, Problems
+from dockyard.errors import Problems
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.os import UkiMode
 from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
+from dockyard.pipeline.boot_problems import boot_problems
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.new_ids import id_changes
 from dockyard.pipeline.package_changes import may_change_kernels
 from dockyard.tree.selinux import MODE_WORDS, command_words
 
-# The first systemd whose stub knows addons (its NEWS).
-_ADDONS_SINCE = 254
 _ROOT_WORDS = ("root", "ro", "rw", "rootflags", "rootfstype")
 SELINUX_WORDS = ("security", "selinux", "enforcing")
 _VERITY_WORDS = tuple(name for device in ROOT_HASHES for name in verity_names(device))
@@ -78,13 +76,7 @@ def boot_changes(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) ->
     mode = os.uki.mode if os.uki else None
     kind = source.boot.boot_kind
     problems = Problems()
-    asked = _asked(loaded, change, initrd)
-    if asked and kind is None:
-        problems.extend(_unknown(loaded, source, key) for key in asked)
-        problems.raise_any()
-    problems.extend(_conflicts(loaded, source, kind, mode, asked))
-    if kind is not None and kind.by_grub and mode is not UkiMode.CREATE:
-        problems.extend(_not_handed_on(loaded))
+    problems.extend(boot_problems(loaded, source, _asked(loaded, change, initrd)))
     problems.raise_any()
     work = _work(loaded, kind, mode, change, initrd)
     return BootChanges(
@@ -215,7 +207,7 @@ def _initrd(loaded: LoadedImage, layout: DiskLayout, source: DiskSource) -> Init
     )
 
 
-# ------------------------------------------------------------------------------ what cannot be
+# ------------------------------------------------------------------------------ what is asked for
 
 
 def _asked(loaded: LoadedImage, change: CommandLineChange, initrd: InitrdWish) -> tuple[str, ...]:
@@ -232,92 +224,3 @@ def _asked(loaded: LoadedImage, change: CommandLineChange, initrd: InitrdWish) -
     }
     found = tuple(key for key, used in keys.items() if used)
     return found[:-1] if len(found) > 1 and found[-1] == "os" else found
-
-
-def _unknown(loaded: LoadedImage, source: DiskSource, key: str) -> Problem:
-    return loaded.problem(
-        key,
-        "boot.unknown-kind",
-        f"`{key}` cannot be acted on: how the image boots is not known",
-        why=source.boot.why,
-        fix="give an image that boots by GRUB 2, or by systemd-boot, or remove the key; "
-        "`dockyard inspect` shows what the image has",
-    )
-
-
-def _not_handed_on(loaded: LoadedImage) -> Iterator[Problem]:
-    """The user's words that GRUB cannot hand on."""
-    given = loaded.image.os.kernel_command_line.extra_command_line
-    for index, text in enumerate(given):
-        at = loaded.position(f"os.kernelCommandLine.extraCommandLine[{index}]")
-        for word in words_of(text):
-            try:
-                argument(word)
-            except DockyardError as error:
-                yield from (replace(problem, where=at) for problem in error.problems)
-
-
-def _conflicts(
-    loaded: LoadedImage,
-    source: DiskSource,
-    kind: BootKind | None,
-    mode: UkiMode | None,
-    asked: tuple[str, ...],
-) -> Iterator[Problem]:
-    boot = source.boot
-    sealed = mode in (UkiMode.PASSTHROUGH, UkiMode.MODIFY)
-    if sealed and kind is not BootKind.UKIS:
-        yield loaded.problem(
-            "os.uki.mode",
-            "boot.no-ukis",
-            f"`uki: {{mode: {mode}}}` needs an image with UKIs, and this one has none",
-            why=f"it boots by {kind}" if kind else boot.why,
-            fix="use `create`, which makes them, or remove `os.uki`",
-        )
-    if sealed and "os.initrd" in asked:
-        yield loaded.problem(
-            "os.initrd",
-            "config.uki-conflict",
-            f"`os.initrd` cannot be combined with `uki: {{mode: {mode}}}`",
-            why="the initrd is sealed in the UKI",
-            fix="set `os.uki.mode: create`, or remove this setting",
-        )
-    old = [uki.path for uki in boot.ukis if not uki.addons and uki.stub < _ADDONS_SINCE]
-    if mode is UkiMode.MODIFY and old:
-        yield loaded.problem(
-            "os.uki.mode",
-            "boot.no-addons",
-            f"the command line of {', '.join(old)} cannot be modified",
-            why=f"it has no addon, and stubs of systemd before {_ADDONS_SINCE} read none",
-            fix="set `os.uki.mode: create`",
-        )
-    needs_esp = "os.bootloader.resetType" in asked or mode is UkiMode.CREATE
-    if kind is not None and not boot.esp and needs_esp:
-        key = "os.uki.mode" if mode is UkiMode.CREATE else "os.bootloader.resetType"
-        yield loaded.problem(
-            key,
-            "boot.no-esp",
-            f"`{key}` needs an EFI system partition, and the image mounts none",
-            why="it boots by BIOS: its boot loader is outside of all file systems, and is kept",
-            fix="remove the key; os.kernelCommandLine is acted on without it",
-        )
-    yield from _signed(loaded, boot.ukis and [u.path for u in boot.ukis if u.is_signed], kind,
-                       mode, asked)  # fmt: skip
-
-
-def _signed(
-    loaded: LoadedImage,
-    signed: object,
-    kind: BootKind | None,
-    mode: UkiMode | None,
-    asked: tuple[str, ...],
-) -> Iterator[Problem]:
-    if kind is BootKind.UKIS and mode is None and signed and asked:
-        yield loaded.problem(
-            asked[0],
-            "boot.signed-uki",
-            f"`{asked[0]}` would take the signature from the UKIs of the image",
-            why="what is signed has the kernel command line and the initrd in it",
-            fix="say what is to be done: `os.uki.mode: create` makes unsigned ones, `modify` adds "
-            "words beside them",
-        )

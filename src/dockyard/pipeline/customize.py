@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dockyard.config import LoadedImage, check_files, load_image
 from dockyard.disk.command_words import words_of
 from dockyard.disk.layout import NO_DISK, DiskLayout
 from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
-from dockyard.errors import DockyardError, Position, Problem, Severity
+from dockyard.errors import Problem, Severity
 from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.formats.saved_medium import SavedMedium
 from dockyard.model.image import Image
-from dockyard.model.input import InputImage
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, refusals
@@ -29,8 +28,8 @@ from dockyard.pipeline.existing_names import unknown_in_image, without_program
 from dockyard.pipeline.existing_parts import missing_parts
 from dockyard.pipeline.existing_read_only import read_only_warnings
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
-from dockyard.pipeline.image_record import record_of
-from dockyard.pipeline.input_image import InputFile, fetched, where_named
+from dockyard.pipeline.image_record import made_of_image, record_of
+from dockyard.pipeline.input_image import input_file, input_named_by
 from dockyard.pipeline.live import FORMATS, known_medium, live_request
 from dockyard.pipeline.live_problems import architecture_problems, live_problems
 from dockyard.pipeline.new_ids import id_problems, named_anew, with_new_ids
@@ -157,7 +156,7 @@ def read_customization(
         loaded,
         settings.settings,
         settings.all_scripts,
-        _made_of(source, overrides),
+        made_of_image(source, overrides),
         source.epoch,
     )
     if any(laid.kept for laid, _ in layout.verity):
@@ -218,22 +217,6 @@ def _of_contents(
     yield from read_only_warnings(loaded, source, layout, given, access)
     if boot is not None:
         yield from missing_parts(loaded, source, settings, layout, boot, access)
-
-
-def _made_of(source: DiskSource, overrides: Overrides) -> dict[str, Any]:
-    """What the record of an image says of the one that it is made of, of the packages that were
-    chosen for it, and of what the command line said of them.
-    """
-    made_of: dict[str, Any] = {"contentDigest": source.digest}
-    if source.changes is not None:
-        lock = source.changes.lock
-        made_of["packages"] = sorted(pin.nevra for pin in lock.packages)
-        made_of["removedPackages"] = sorted(lock.removed)
-        if overrides.snapshot_time:
-            made_of["packageSnapshotTime"] = overrides.snapshot_time
-        if overrides.without_image_repositories:
-            made_of["disableBaseImageRpmRepos"] = True
-    return made_of
 
 
 def _without_disk(loaded: LoadedImage, source: DiskSource, chosen: str) -> Iterator[Problem]:
@@ -307,37 +290,3 @@ def _with_changes(
     changes, remarks = read or (None, ())
     together.extend(remarks)
     return changed(source, changes)
-
-
-def input_file(
-    named: tuple[InputImage, Position | str],
-    loaded: LoadedImage,
-    registries: Registries,
-    together: Together,
-) -> InputFile:
-    """The file of the image to customize. One that is in a registry is fetched only where nothing
-    else is wrong.
-    """
-    image, where = named
-    if image.path:
-        return InputFile(loaded.local(image.path))
-    together.raise_any()
-    found = fetched(image, where, registries)
-    together.extend(found.remarks)
-    return found
-
-
-def input_named_by(
-    loaded: LoadedImage, given: InputImage | None
-) -> tuple[InputImage, Position | str]:
-    """The image to customize, and what names it."""
-    if (named := where_named(loaded, given)) is not None:
-        return named
-    raise DockyardError(
-        loaded.problem(
-            "input.image.path",
-            "image.no-input",
-            "no image is given to customize",
-            fix="give --image-file or --image, or add input.image to the file",
-        )
-    )

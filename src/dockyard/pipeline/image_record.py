@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dockyard import __version__
 from dockyard.config import LoadedImage
@@ -19,6 +19,26 @@ from dockyard.tree.every import AnySetting
 from dockyard.tree.history import HistorySetting
 from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.setting import fingerprint
+
+if TYPE_CHECKING:
+    from dockyard.pipeline.existing_disk import DiskSource
+    from dockyard.pipeline.overrides import Overrides
+
+
+def made_of_image(source: DiskSource, overrides: Overrides) -> dict[str, Any]:
+    """What the record of an image says of the one that it is made of, of the packages that were
+    chosen for it, and of what the command line said of them.
+    """
+    made_of: dict[str, Any] = {"contentDigest": source.digest}
+    if source.changes is not None:
+        lock = source.changes.lock
+        made_of["packages"] = sorted(pin.nevra for pin in lock.packages)
+        made_of["removedPackages"] = sorted(lock.removed)
+        if overrides.snapshot_time:
+            made_of["packageSnapshotTime"] = overrides.snapshot_time
+        if overrides.without_image_repositories:
+            made_of["disableBaseImageRpmRepos"] = True
+    return made_of
 
 
 def record_of(

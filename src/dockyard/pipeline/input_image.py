@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dockyard.errors import DockyardError, Position, Problem, Severity
 from dockyard.host import namespace
 from dockyard.model.input import InputImage
+from dockyard.pipeline.together import Together
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
@@ -64,6 +65,40 @@ def where_named(
         return None
     key = "oci" if named.oci else "azureLinux" if named.azure_linux else "path"
     return named, loaded.position(f"input.image.{key}")
+
+
+def input_file(
+    named: tuple[InputImage, Position | str],
+    loaded: LoadedImage,
+    registries: Registries,
+    together: Together,
+) -> InputFile:
+    """The file of the image to customize. One that is in a registry is fetched only where nothing
+    else is wrong.
+    """
+    image, where = named
+    if image.path:
+        return InputFile(loaded.local(image.path))
+    together.raise_any()
+    found = fetched(image, where, registries)
+    together.extend(found.remarks)
+    return found
+
+
+def input_named_by(
+    loaded: LoadedImage, given: InputImage | None
+) -> tuple[InputImage, Position | str]:
+    """The image to customize, and what names it."""
+    if (named := where_named(loaded, given)) is not None:
+        return named
+    raise DockyardError(
+        loaded.problem(
+            "input.image.path",
+            "image.no-input",
+            "no image is given to customize",
+            fix="give --image-file or --image, or add input.image to the file",
+        )
+    )
 
 
 def told(found: FoundImage, where: Position | str) -> Problem:

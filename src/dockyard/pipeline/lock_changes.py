@@ -18,8 +18,8 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import LockedImage
 from dockyard.packages.lockfile import load_if_sound
 from dockyard.packages.sources import lock_path
-from dockyard.pipeline.customize import input_file, input_named_by
 from dockyard.pipeline.existing import read_existing
+from dockyard.pipeline.input_image import input_file, input_named_by
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import (
     change_request,
