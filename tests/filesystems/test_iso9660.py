@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from pathlib import Path
 
 import pytest
 
 from dockyard.archive import Archive, Kind
 from dockyard.errors import DockyardError
+from dockyard.filesystems import image as mapped
 from dockyard.filesystems import iso9660
 from dockyard.filesystems.image import Region
 from dockyard.host.sandbox import Tools
@@ -92,6 +94,47 @@ def test_damage_is_the_error_of_the_medium_and_nothing_else(tools: Tools, tmp_pa
             assert error.problems[0].code == "filesystems.unreadable-image"
             refused += 1
     assert refused > 5
+
+
+def record(name: bytes, sector: int, size: int, *, is_directory: bool = False) -> bytes:
+    length = 33 + len(name) + (len(name) + 1) % 2
+    head = struct.pack("<BBI4xI4x7sBBB4xB", length, 0, sector, size, bytes(7), 2 * is_directory,
+                       0, 0, len(name))  # fmt: skip
+    return (head + name).ljust(length, b"\0")
+
+
+def laid_out(root: bytes, *others: bytes) -> bytes:
+    """A medium whose root directory is in the sector 17, followed by others."""
+    sectors = [bytes(2048)] * 16
+    place = record(b"\0", 17, 2048, is_directory=True)
+    sectors.append((b"\x01CD001".ljust(156, b"\0") + place).ljust(2048, b"\0"))
+    return b"".join([*sectors, *(each.ljust(2048, b"\0") for each in (root, *others))])
+
+
+def test_directories_that_lie_over_one_another_hold_no_more_than_there_is(tmp_path: Path) -> None:
+    count = 40
+    files = [b"".join(record(b"F%d.%d" % (at, n), 17, 9) for n in range(45)) for at in range(count)]
+    above = b"".join(
+        record(b"D%d" % at, 18 + at, (count - at) * 2048, is_directory=True) for at in range(count)
+    )
+    image = tmp_path / "medium"
+    image.write_bytes(laid_out(above, *files))
+    with pytest.raises(DockyardError) as caught:
+        iso9660.read(image)
+    assert caught.value.problems[0].why == "it has more names than it can hold"
+
+
+def test_files_that_share_their_data_have_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = b"".join(record(b"F%d" % number, 18, 1 << 20) for number in range(45))
+    image = tmp_path / "medium"
+    image.write_bytes(laid_out(shared, *[bytes(2048)] * 512))
+    assert len(iso9660.read(image)) == 46  # within reason
+    monkeypatch.setattr(mapped, "_MOST_HOLES", 1)
+    monkeypatch.setattr(mapped, "_MOST_SHARED", 40 << 20)
+    with pytest.raises(DockyardError, match="could not be read"):
+        iso9660.read(image)
 
 
 def test_it_is_no_file_system_for_a_partition() -> None:

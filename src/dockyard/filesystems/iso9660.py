@@ -182,9 +182,13 @@ def records_of(volume: Volume) -> dict[bytes, _Record]:
     found = {b"": volume.root}
     pending = [b""]
     visited: set[int] = set()
+    most = len(volume.data) // _LEAST_RECORD
     while pending:
         path = pending.pop()
         for record in volume.records(found[path]):
+            # Directories may lie over one another, and each has all that is there.
+            if len(found) > most:
+                raise volume.broken("it has more names than it can hold")
             below = path + b"/" + record.name if path else record.name
             if record.name in (b"", b".", b"..") or b"/" in record.name or below in found:
                 raise volume.broken("a directory has an entry that is not a name")
@@ -228,7 +232,7 @@ def read(
 def _entry(volume: Volume, path: bytes, record: _Record, digests: bool) -> Entry:
     kind = KIND_OF_FORMAT.get(stat.S_IFMT(record.mode), Kind.FIFO)
     is_file = kind is Kind.FILE
-    if is_file and record.size > len(volume.data):
+    if is_file and not volume.may_hold(record.size, is_file):
         raise volume.broken("a file is impossibly large")
     return Entry(
         path,
