@@ -230,6 +230,22 @@ def test_a_token_is_asked_for_and_goes_nowhere_else(small: Small, tmp_path: Path
     assert "Authorization" not in small.asked("/token")[0]
 
 
+def test_whom_a_registry_sends_to_is_not_told_its_login(small: Small, tmp_path: Path) -> None:
+    small.artefact({"disk.raw": DISK}, "1.0")
+    file = tmp_path / "config.json"
+    basic = base64.b64encode(b"me:secret").decode()
+    file.write_text(json.dumps({"auths": {small.host: {"auth": basic}}}))
+    with registry() as elsewhere:
+        elsewhere.challenge = f'Bearer realm="{elsewhere.address}/token",service="s"'
+        digest = elsewhere.add(DISK)
+        target = f"{elsewhere.address}/v2/x/blobs/{digest}"
+        small.answers[f"/v2/os/disk/blobs/{digest}"] = (307, {"Location": target}, b"")
+        problem = refused(small, tmp_path, credentials=Credentials((file,)))
+        assert problem.code == "oci.denied"
+        assert elsewhere.requests and not elsewhere.asked("/token")
+        assert all("Authorization" not in sent for sent in elsewhere.asked("/"))
+
+
 @pytest.mark.parametrize("kind", ["auth", "plain", "by path", "identity"])
 def test_a_login_of_docker_is_used(small: Small, tmp_path: Path, kind: str) -> None:
     small.artefact({"disk.raw": DISK}, "1.0")

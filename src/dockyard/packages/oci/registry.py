@@ -75,12 +75,13 @@ class Registry:
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> Exchange:
         """The answer of a request that succeeded, logged in where the registry wants that."""
-        answer = self._follow(url, headers)
-        if answer.status == 401:
+        answer, at = self._follow(url, headers)
+        # Whom a redirection leads to may not say where a login is to be sent.
+        if answer.status == 401 and host_of(at) == host_of(url):
             challenge = answer.headers.get("WWW-Authenticate", "")
             answer.transfer.close()
             self._authorization = self._authorized(challenge, url)
-            answer = self._follow(url, headers)
+            answer, _ = self._follow(url, headers)
         if answer.status in (200, 206):
             return answer
         if answer.status == 416 and "Range" in headers:
@@ -88,8 +89,8 @@ class Registry:
             raise _RangeRefused
         raise self._failure(url, answer)
 
-    def _follow(self, url: str, headers: Mapping[str, str]) -> Exchange:
-        """The last answer of a chain of redirections."""
+    def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[Exchange, str]:
+        """The last answer of a chain of redirections, and the address that gave it."""
         at = url
         for _ in range(_MOST_REDIRECTIONS + 1):
             sent = dict(headers)
@@ -97,7 +98,7 @@ class Registry:
                 sent["Authorization"] = self._authorization
             answer = self._network.exchange(at, sent)
             if answer.status not in _REDIRECTIONS:
-                return answer
+                return answer, at
             target = urllib.parse.urljoin(at, answer.headers.get("Location", ""))
             answer.transfer.close()
             require_safe(target, at)
