@@ -78,18 +78,17 @@ def read_existing(
     known = records.get(str(image), {})
     if known.get("stamp") != stamp or known.get("code") != _code() or _are_gone(known, store):
         tools = enter_tools(store.root, origins, listener)
-
-        def read() -> dict[str, Any]:
-            # The disk is read from its beginning to its end meanwhile.
-            with beside(lambda: seal.content_digest(image)) as digest:
-                with raw_disk(image, digest, stamp, container, store) as raw:
-                    found = _read(
-                        image, raw, store, tools, lambda: _installed_folder(store, digest())
-                    )
-                return {"stamp": stamp, "code": _code(), "digest": digest(), "facts": encode(found)}
-
         title, reason = f"Read {image.name}", "it has not been read before"
-        known = told(listener, f"read {stamp}", title, reason, read)
+        # The disk is read from its beginning to its end meanwhile, by a child that begins before
+        # the display has a thread.
+        with beside(lambda: seal.content_digest(image)) as digest:
+
+            def read() -> DiskFacts:
+                with raw_disk(image, digest, stamp, container, store) as raw:
+                    return _read(image, raw, store, tools, digest)
+
+            found = told(listener, f"read {stamp}", title, reason, read)
+            known = {"stamp": stamp, "code": _code(), "digest": digest(), "facts": encode(found)}
         kept = dict(list(records.items())[-_MOST_KEPT:])
         kept.pop(str(image), None)
         store.keep_record(_RECORD, {**kept, str(image): known})
@@ -146,7 +145,7 @@ def _code() -> str:
 
 
 def _read(
-    image: Path, raw: RawDisk, store: Store, tools: ToolTrees, installed: Callable[[], Path]
+    image: Path, raw: RawDisk, store: Store, tools: ToolTrees, digest: Callable[[], str]
 ) -> DiskFacts:
     from dockyard.inspection.disks import partitions_of
     from dockyard.inspection.image import architecture_of, distribution_of
@@ -186,10 +185,12 @@ def _read(
         assert distribution.family is not None and architecture is not None
         with raw.path.open("rb") as opened:
             boot_code = opened.read(_BOOT_CODE)
-        keep_contents(read_contents(system.tree), installed())
-        if packages := package_facts(system.tree):
-            keep(packages, installed())
+        contents, packages = read_contents(system.tree), package_facts(system.tree)
         boot = read_boot(system.tree)
+        installed = _installed_folder(store, digest())
+        keep_contents(contents, installed)
+        if packages:
+            keep(packages, installed)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
         return DiskFacts(
             size=disk.table.size if disk.table else disk.raw.size,
