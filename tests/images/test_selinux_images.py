@@ -33,6 +33,13 @@ def test_every_file_has_a_label_and_the_policy_is_taken_out(
     policy = tmp_path / "policy/default"
     assert (policy / "policy/policy.33").stat().st_size > 1 << 20
     assert "/usr/sbin/sshd" in (policy / "contexts/files/file_contexts").read_text()
+    # The command line comes first when an image that exists is customized, too.
+    config, taken = tmp_path / "config.yaml", tmp_path / "taken"
+    config.write_text("os: {hostname: other}\noutput: {selinuxPolicyPath: not-here}\n")
+    words = ("--config-file", config, "--image-file", out, "--output-image-file")
+    run_dockyard("customize", *words, tmp_path / "other.raw", "--output-selinux-policy-path", taken)
+    compared = subprocess.run(["diff", "-r", tmp_path / "policy", taken], capture_output=True)
+    assert compared.stdout == b"" and not (tmp_path / "not-here").exists()
     (policy / "policy/of-others").touch()
     ran = run_dockyard("build", image, "--output-image-file", out, check=False)
     assert "build.policy-place" in ran.stderr

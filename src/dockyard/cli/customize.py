@@ -37,6 +37,12 @@ from dockyard.cli.verb import Verb, remark
 @output_file_option
 @output_format_option
 @cosi_level_option
+@click.option(
+    "--output-selinux-policy-path",
+    type=click.Path(path_type=Path),
+    help="Directory to put the image's SELinux policy in. Default: output.selinuxPolicyPath of the "
+    "file.",
+)
 @package_source_options
 @origin_options
 @store_option
@@ -54,6 +60,7 @@ def command(
     output_image_file: Path | None,
     output_image_format: str | None,
     cosi_compression_level: int | None,
+    output_selinux_policy_path: Path | None,
     rpm_source: tuple[Path, ...],
     disable_base_image_rpm_repos: bool,
     package_snapshot_time: str,
@@ -90,6 +97,7 @@ def command(
         rpm_source,
         disable_base_image_rpm_repos,
         package_snapshot_time,
+        output_selinux_policy_path,
     )
     registries = registries_of(store, image_cache_dir, progress)
     with display(progress) as listener:

@@ -34,6 +34,7 @@ from dockyard.pipeline.output import (
     require_placeable,
 )
 from dockyard.pipeline.overrides import Overrides
+from dockyard.pipeline.policy_place import PolicyPlace, policy_place
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.telling import told
 
@@ -48,13 +49,14 @@ _PIECE = 1 << 20
 @dataclass(frozen=True)
 class PlannedImage:
     """An image file that was read and judged, its steps, what is to be done, and where the image
-    goes.
+    goes. policy: where its SELinux policy goes, if anywhere.
     """
 
     request: ImageRequest
     steps: ImageSteps
     plan: Plan
     output: Path
+    policy: PolicyPlace | None = None
 
     @property
     def record_name(self) -> str:
@@ -114,7 +116,8 @@ def plan_image(
         from dockyard.pipeline.required import require_parts
 
         require_parts(request)
-    return PlannedImage(request, steps, plan, output_path(request, output))
+    policy = policy_place(request.loaded, None)
+    return PlannedImage(request, steps, plan, output_path(request, output), policy)
 
 
 def plan_customization(
@@ -135,7 +138,8 @@ def plan_customization(
     request = read_customization(file, overrides, store, origins, registries, placed, listener)
     steps = image_steps(request)
     plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
-    return PlannedImage(request, steps, plan, output_path(request, overrides.output))
+    policy = policy_place(request.loaded, overrides.policy)
+    return PlannedImage(request, steps, plan, output_path(request, overrides.output), policy)
 
 
 def without_damage(
@@ -178,16 +182,16 @@ def build_image(
             from dockyard.keeping.limit import limit_of
 
             limit_of(store.root)  # refused now, not when all is made
-        policy = planned.request.loaded.image.output.selinux_policy_path
-        inside = verify or bool(policy) or (placing and needs_namespace(steps))
+        policy = planned.policy
+        inside = verify or policy is not None or (placing and needs_namespace(steps))
         carry_out(planned.plan, hold, store, listener, jobs=jobs, inside=inside)
         if verify:
             from dockyard.pipeline.verify import verify_build
 
             verify_build(planned.request, steps, store, listener, jobs)
         note_plan(planned, store)
-        if policy:
-            _place_policy(planned, store)
+        if policy is not None:
+            _place_policy(planned, policy, store)
         placed = _place(planned, target, store, listener)
         artifacts = _artifacts(planned, store)
         given_up = None
@@ -245,18 +249,17 @@ def _artifacts(planned: PlannedImage, store: Store) -> tuple[Path, ...]:
     return write_artifacts(planned.request, planned.steps, store)
 
 
-def _place_policy(planned: PlannedImage, store: Store) -> None:
+def _place_policy(planned: PlannedImage, policy: PolicyPlace, store: Store) -> None:
     """Write the SELinux policy of the image where it is wanted."""
     from dockyard.pipeline.policy_output import write_policy
     from dockyard.pipeline.stack import load_root
 
-    loaded, steps = planned.request.loaded, planned.steps
+    steps = planned.steps
     named = {step.name: step for step in (*steps.layers, steps.root)}
     root = load_root(
         lambda name: store.path(named[name]), steps.root.name, [step.name for step in steps.layers]
     )
-    place = loaded.local(loaded.image.output.selinux_policy_path)
-    write_policy(root, place, loaded.position("output.selinuxPolicyPath"))
+    write_policy(root, policy)
 
 
 def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener) -> bool:

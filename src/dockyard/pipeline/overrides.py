@@ -16,7 +16,8 @@ class Overrides:
     """input: the image to customize, with an absolute path where it is a file. output: where the
     image goes; output_format: what it is written as; level: of compression. None: what the image
     file says. rpm_sources: directories of RPMs and .repo files. without_image_repositories: leave
-    out those of the image. snapshot_time: in place of os.packages.snapshotTime.
+    out those of the image. snapshot_time: in place of os.packages.snapshotTime. policy: where the
+    SELinux policy goes.
     """
 
     input: InputImage | None = None
@@ -26,6 +27,7 @@ class Overrides:
     rpm_sources: tuple[Path, ...] = ()
     without_image_repositories: bool = False
     snapshot_time: str = ""
+    policy: Path | None = None
 
 
 def input_named(text: str) -> InputImage:

@@ -8,17 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.errors import DockyardError, Position, Problem
+from dockyard.errors import DockyardError, Problem
 from dockyard.host.files import digest, write_atomic
 from dockyard.host.storage import output_refused
 from dockyard.tree.selinux import CONFIG, PACKAGE, policy_type
 
+if TYPE_CHECKING:
+    from dockyard.pipeline.policy_place import PolicyPlace
+
 _MODES = {Kind.FILE: 0o644, Kind.DIRECTORY: 0o755}
 
 
-def write_policy(root: Archive, place: Path, position: Position | None) -> bool:
+def write_policy(root: Archive, place: PolicyPlace) -> bool:
     """Write the policy of a root; whether anything was written. Nothing that is there is removed.
 
     Raises DockyardError for a root without a policy, and for a place that has other files.
@@ -33,14 +37,14 @@ def write_policy(root: Archive, place: Path, position: Position | None) -> bool:
             Problem(
                 "build.no-selinux-policy",
                 "the image has no SELinux policy that could be written out",
-                position,
+                place.where,
                 why=f"{CONFIG} {f'names {kind}, which is not there' if kind else 'names none'}",
                 fix=f"install the distribution's package {PACKAGE}",
             )
         )
-    out = place / kind
+    out = place.path / kind
     wanted = {out / os.fsdecode(each.path[len(above) + 1 :]): each for each in entries}
-    _refuse_others(out, wanted.keys(), position)
+    _refuse_others(out, wanted.keys(), place)
     try:
         written = [_write(root, path, each) for path, each in wanted.items()]
     except OSError as error:
@@ -49,9 +53,9 @@ def write_policy(root: Archive, place: Path, position: Position | None) -> bool:
             Problem(
                 "build.policy-place",
                 f"the policy could not be written to {out}",
-                position,
+                place.where,
                 why=why,
-                fix=f"{fix} output.selinuxPolicyPath",
+                fix=f"{fix} {place.name}",
             )
         ) from error
     return any(written)
@@ -61,14 +65,14 @@ def _is_below(entry: Entry, above: bytes) -> bool:
     return entry.kind in _MODES and (entry.path == above or entry.path.startswith(above + b"/"))
 
 
-def _refuse_others(out: Path, wanted: Collection[Path], position: Position | None) -> None:
+def _refuse_others(out: Path, wanted: Collection[Path], place: PolicyPlace) -> None:
     found = [path for path in sorted(out.rglob("*")) if path not in wanted]
     if found:
         raise DockyardError(
             Problem(
                 "build.policy-place",
                 f"{out} has what is not of the image's policy: {found[0]}",
-                position,
+                place.where,
                 fix="empty that directory, or choose another for the policy",
             )
         )
