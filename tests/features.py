@@ -25,6 +25,7 @@ FEATURES = {
     "storage.verity, root": "a root that dm-verity checks",
     "storage.verity, usr": "a /usr that dm-verity checks",
     "storage.verity, inline": "data and hash tree on one partition",
+    "storage.verity, signature": "a root hash that was signed outside",
     "storage.reinitializeVerity": "hash trees made anew",
     "os.hostname": "the host name",
     "os.users": "users, with passwords, keys and groups",

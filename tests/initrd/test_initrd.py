@@ -16,7 +16,8 @@ from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
 from dockyard.initrd.build import InitrdReport, build_initrd, requirements
 from dockyard.initrd.dracut import build_with_dracut
-from dockyard.initrd.options import InitrdFeature, InitrdOptions
+from dockyard.initrd.early import mount_unit
+from dockyard.initrd.options import EarlyMount, InitrdFeature, InitrdOptions
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -279,9 +280,10 @@ def test_dracut_runs_inside_the_tree_and_leaves_it_as_it_is(
     shutil.copytree(tools.root / "usr/lib64", root / "usr/lib64", symlinks=True)
     loader = "usr/lib/x86_64-linux-gnu"
     (root / loader).mkdir(parents=True)
-    for name in ("libc.so.6", "ld-linux-x86-64.so.2"):
+    libraries = ("libc.so.6", "ld-linux-x86-64.so.2", "libselinux.so.1", "libpcre2-8.so.0")
+    for name in libraries:
         shutil.copy(tools.root / loader / name, root / loader)
-    for name, source in (("sh", "dash"), ("cat", "cat"), ("head", "head")):
+    for name, source in (("sh", "dash"), *((each, each) for each in ("cat", "head", "mkdir"))):
         shutil.copy(tools.root / "usr/bin" / source, root / "usr/bin" / name)
     # Stands for dracut: writes its arguments, the last of which is the file to write, and as much
     # as an initrd with all drivers may have.
@@ -289,13 +291,13 @@ def test_dracut_runs_inside_the_tree_and_leaves_it_as_it_is(
     drivers = 80 << 20
     dracut.write_text(
         '#!/bin/sh\nfor out; do :; done\necho "$@" > "$out"\n'
+        'while [ "$1" != --include ]; do shift; done; (cd "$2"; cat etc/fstab) >> "$out"\n'
         f'head -c {drivers} /dev/zero >> "$out"\n'
     )
     dracut.chmod(0o755)
     before = sorted(path.name for path in root.rglob("*"))
-    options = InitrdOptions(
-        KERNEL, ("xfs", "ext4"), ("nvme",), frozenset((InitrdFeature.CRYPT, InitrdFeature.VERITY))
-    )
+    features = frozenset((InitrdFeature.CRYPT, InitrdFeature.VERITY))
+    options = InitrdOptions(KERNEL, ("xfs", "ext4"), ("nvme",), features, (SIGNED,))
     size = build_with_dracut(root, options, tmp_path / "out")
     whole = zstd.decompress((tmp_path / "out").read_bytes())
     assert whole.endswith(bytes(drivers))
@@ -304,4 +306,25 @@ def test_dracut_runs_inside_the_tree_and_leaves_it_as_it_is(
     assert "--no-hostonly" in written and "--reproducible" in written
     assert f"--kver {KERNEL} " in written and "--filesystems ext4 xfs " in written
     assert "--add-drivers nvme --add crypt systemd-veritysetup " in written
+    assert "PARTLABEL=my\\040boot /boot/efi vfat ro,noauto 0 0\n" in written
     assert sorted(path.name for path in root.rglob("*")) == before
+
+
+SIGNED = EarlyMount("PARTLABEL=my boot", "/boot/efi", "vfat", "ro,noauto", ("root",))
+
+
+def test_devices_wait_for_the_mount_with_their_signatures(tmp_path: Path) -> None:
+    _, found = built(make(tmp_path / "root", DEBIAN), InitrdOptions(KERNEL, mounts=(SIGNED,)))
+    assert found["etc/fstab"].data == b"PARTLABEL=my\\040boot /boot/efi vfat ro,noauto 0 0\n"
+    drop_in = found["etc/systemd/system/systemd-veritysetup@root.service.d/signature.conf"]
+    assert drop_in.data == b"[Unit]\nWants=boot-efi.mount\nAfter=boot-efi.mount\n"
+    _, found = built(make(tmp_path / "plain", DEBIAN))
+    assert "etc/fstab" not in found
+
+
+def test_mounts_have_the_units_of_their_paths() -> None:
+    # As `systemd-escape --path --suffix=mount` gives them.
+    assert mount_unit("/") == "-.mount"
+    assert mount_unit("/boot") == "boot.mount"
+    assert mount_unit("/boot/my-x.y") == "boot-my\\x2dx.y.mount"
+    assert mount_unit("/.a/ü") == "\\x2ea-\\xc3\\xbc.mount"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from uuid import UUID
 
 from dockyard.disk import gpt
@@ -192,12 +193,23 @@ class DiskLayout:
                 return found
         return None
 
+    def holding(self, path: str) -> tuple[PartitionLayout | None, str]:
+        """The partition that a path of the image is on, and where it is mounted; None and the path
+        itself where no file system is mounted at or above it.
+        """
+        for each in PurePosixPath(path).parents:
+            if (found := self.mounted_at(str(each))) is not None:
+                return found, str(each)
+        return None, path
+
     @property
     def initrd_filesystems(self) -> tuple[str, ...]:
-        """The kinds of file systems that the initrd mounts, sorted: of /, of /usr, and of mounts
-        with the option x-initrd.mount (bootup(7), systemd.mount(5)).
+        """The kinds of file systems that the initrd mounts, sorted: of /, of /usr, of mounts with
+        the option x-initrd.mount (bootup(7), systemd.mount(5)), and of signatures of root hashes.
         """
-        kinds: set[str] = set()
+        signed = [self.holding(each.signature)[0] for _, each in self.verity if each.signature]
+        holders = [each.filesystem for each in signed if each is not None]
+        kinds = {system.type.kernel_name for system in holders if system is not None}
         for partition in self.partitions:
             system = partition.filesystem
             for mount, _ in system.mounts if system else ():

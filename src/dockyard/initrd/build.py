@@ -13,6 +13,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.initrd import cpio, live, modules, udev, units
 from dockyard.initrd.compression import compressed
 from dockyard.initrd.contents import Contents
+from dockyard.initrd.early import early_files
 from dockyard.initrd.modules import Kernel, KernelModule
 from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.initrd.parts import BASE, FEATURES, FILESYSTEMS, REQUIRED_UDEV_RULES, Part
@@ -69,6 +70,8 @@ def build_initrd(root: Path, options: InitrdOptions, out: Path, epoch: int) -> I
     _add_accounts(contents, groups, live.users(options.features))
     udev.narrow_coldplug(contents)
     _add_features(contents, options.features)
+    for path, text in early_files(options).items():
+        contents.write(path, text)
     _add_loaded(contents, sorted({name for _, part in wanted for name in part.loaded}))
     chosen, missing = _add_modules(contents, kernel, options, wanted)
     contents.finish()

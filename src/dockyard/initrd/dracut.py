@@ -7,6 +7,7 @@ modification times are clamped (it takes their newest for all entries).
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,6 +15,7 @@ from tempfile import TemporaryFile
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import run_in_tree
 from dockyard.initrd.compression import compressed
+from dockyard.initrd.early import early_files
 from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.initrd.rooted import Rooted
 
@@ -24,6 +26,7 @@ _MODULES = {
     InitrdFeature.TPM: "tpm2-tss",
 }
 _RESULT = "/tmp/initrd"
+_BESIDE = "/tmp/beside"  # files that it gets as they are
 
 
 def build_with_dracut(root: Path, options: InitrdOptions, out: Path) -> int:
@@ -54,10 +57,19 @@ def build_with_dracut(root: Path, options: InitrdOptions, out: Path) -> int:
     if add:
         argv += ["--add", " ".join(add)]
     # /tmp is a file system of its own in there: nothing is left in the tree.
-    script = f'"$@" {_RESULT} >&2 && cat {_RESULT}'
+    beside = [_writing(path, text) for path, text in early_files(options).items()]
+    argv += ["--include", _BESIDE, "/"] if beside else []
+    script = " && ".join([*beside, f'"$@" {_RESULT} >&2', f"cat {_RESULT}"])
     with TemporaryFile(dir=out.parent) as plain:
         run_in_tree(root, ["/bin/sh", "-c", script, "dracut", *argv], stdout=plain)
         plain.seek(0)
         with compressed(out, options.level) as stream:
             shutil.copyfileobj(plain, stream)
     return out.stat().st_size
+
+
+def _writing(path: str, text: str) -> str:
+    """The words of a shell that write a file beside."""
+    at = f"{_BESIDE}/{path}"
+    folder = shlex.quote(at.rpartition("/")[0])
+    return f"mkdir -p {folder} && printf %s {shlex.quote(text)} > {shlex.quote(at)}"

@@ -22,16 +22,32 @@ class InitrdFeature(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyMount:
+    """A file system that is mounted, only to be read, before verity devices are set up.
+
+    source, path, kind, options: as in fstab(5). devices: the names of the devices that wait for it.
+    """
+
+    source: str
+    path: str
+    kind: str
+    options: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InitrdOptions:
     """What one initrd holds.
 
     kernel: the version whose modules are taken (a directory below /usr/lib/modules).
     filesystems: kinds that the initrd mounts; the module and the checker of each are taken.
-    modules: further kernel modules by name; all must exist. level: zstd's compression level.
+    modules: further kernel modules by name; all must exist. mounts: what is mounted before the root
+    is set up. level: zstd's compression level.
     """
 
     kernel: str
     filesystems: tuple[str, ...] = ("ext4",)
     modules: tuple[str, ...] = ()
     features: frozenset[InitrdFeature] = frozenset()
+    mounts: tuple[EarlyMount, ...] = ()
     level: int = 3

@@ -52,11 +52,8 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         "booting by BIOS; use `efi`",
     ),
     "storage.verity": (
-        lambda image: any(
-            each.data_device or each.hash_device or each.hash_signature_path
-            for each in image.storage.verity
-        ),
-        "dm-verity of the partitions of an existing image, or a signed root hash",
+        lambda image: any(each.data_device or each.hash_device for each in image.storage.verity),
+        "dm-verity of the partitions of an existing image",
     ),
     "storage.resetPartitionsUuidsType": (
         lambda image: image.storage.reset_partitions_uuids_type,

@@ -24,7 +24,7 @@ from dockyard.model.output import ArtifactItem
 from dockyard.pipeline.arguments.names import FILESYSTEM, ROOT_HASH
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest
-from dockyard.pipeline.sealing import esp_of, signature_place
+from dockyard.pipeline.sealing import esp_of, signature_place, signed_devices
 
 INJECT_FILES = "inject-files.yaml"
 _UKI = re.compile(r"EFI/Linux/[^/]+\.efi", re.IGNORECASE)
@@ -58,7 +58,12 @@ def write_artifacts(request: ImageRequest, steps: ImageSteps, store: Store) -> t
     if wanted is None:
         return ()
     found = [*_artifacts(request, steps, store)]
-    lacking = [item for item in wanted.items if not any(_is_of(each, item) for each in found)]
+    lacking = [
+        item
+        for item in wanted.items
+        # Whether there is a hash to sign is said before the work.
+        if item is not ArtifactItem.VERITY_HASH and not any(_is_of(each, item) for each in found)
+    ]
     if lacking:
         raise DockyardError(
             request.loaded.problem(
@@ -105,11 +110,18 @@ def _artifacts(request: ImageRequest, steps: ImageSteps, store: Store) -> Iterat
         if item in _WANTED:
             yield from _of_esp(content, item, esp)
     if ArtifactItem.VERITY_HASH in wanted.items:
-        for data, device in request.layout.verity:
-            if device.signature:
-                key = data.key if device.inline else device.hashes
-                root_hash = (store.path(steps.filesystems[key]) / ROOT_HASH).read_bytes().strip()
-                yield _of_hash(request.layout, device, root_hash)
+        for data, device in signed_devices(request.layout):
+            yield _of_hash(request.layout, device, _root_hash(data, device, steps, store))
+
+
+def _root_hash(
+    data: PartitionLayout, device: VerityLayout, steps: ImageSteps, store: Store
+) -> bytes:
+    """The root hash in hex digits: of a tree that was kept, or was made."""
+    if device.root_hash:
+        return device.root_hash.encode()
+    key = data.key if device.inline else device.hashes
+    return (store.path(steps.filesystems[key]) / ROOT_HASH).read_bytes().strip()
 
 
 def _of_esp(content: Archive, item: ArtifactItem, esp: PartitionLayout) -> Iterator[Artifact]:

@@ -36,11 +36,15 @@ from dockyard.pipeline.boot_problems import boot_problems
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.new_ids import id_changes
 from dockyard.pipeline.package_changes import may_change_kernels
+from dockyard.pipeline.sealing import early_mounts
 from dockyard.tree.selinux import MODE_WORDS, command_words
 
 _ROOT_WORDS = ("root", "ro", "rw", "rootflags", "rootfstype")
 SELINUX_WORDS = ("security", "selinux", "enforcing")
-_VERITY_WORDS = tuple(name for device in ROOT_HASHES for name in verity_names(device))
+_VERITY_WORDS = (
+    *(name for device in ROOT_HASHES for name in verity_names(device)),
+    "pre.verity.mount",  # of Image Customizer's initrds: where signatures are
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,7 @@ def _initrd(loaded: LoadedImage, layout: DiskLayout, source: DiskSource) -> Init
         filesystems=layout.initrd_filesystems,
         modules=(*chosen.modules, *(["overlay"] if early else [])),
         features=(InitrdFeature.VERITY,) if layout.verity else (),
+        mounts=early_mounts(layout),
     )
 
 

@@ -10,6 +10,7 @@ from dockyard.model.os import InitrdBuilder
 from dockyard.pipeline.arguments.image import MakeInitrd, MakeUki, TakeKernel
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
+from dockyard.pipeline.sealing import early_mounts
 from dockyard.pipeline.verity_steps import Sealed
 
 _BOOT = "dockyard.pipeline.steps.boot"
@@ -32,7 +33,8 @@ def initrd_step(request: ImageRequest, boot: Stack) -> Step:
     features = (InitrdFeature.VERITY,) if request.layout.verity else ()
     early = any(each.is_initrd_overlay for each in request.loaded.image.os.overlays)
     modules = (*chosen.modules, *(["overlay"] if early else []))
-    wanted = MakeInitrd(by_dracut, kinds, modules, boot.names, request.epoch, features)
+    mounts = early_mounts(request.layout)
+    wanted = MakeInitrd(by_dracut, kinds, modules, boot.names, request.epoch, features, mounts)
     maker = "Let dracut make" if by_dracut else "Put together"
     title = f"{maker} the initrd, for {', '.join(kinds)}"
     function = f"{_BOOT}:make_initrd"

@@ -69,6 +69,7 @@ _ACTED_ON = (
     "os.uki.mode",
     "storage.reinitializeVerity",
     "storage.resetPartitionsUuidsType",
+    "storage.verity",
 )
 # key -> (is it used?, what customizing would have to do); and what building does not act on.
 _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
@@ -81,10 +82,6 @@ _NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         for key, entry in NOT_YET.items()
         if key not in _ACTED_ON and not key.startswith("os.packages.")
     },
-    "storage.verity": (
-        lambda image: any(each.hash_signature_path for each in image.storage.verity),
-        "a signed root hash",
-    ),
 }
 
 

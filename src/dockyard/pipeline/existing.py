@@ -267,7 +267,20 @@ def _verity(disk: FoundDisk, system: FoundSystem, boot: ExistingBoot) -> Iterato
                 uuid=str(superblock.uuid),
                 salt=superblock.salt.hex(),
                 root_hash=known[0].lower() if known else "",
+                signature=_signature(name, boot),
             )
+
+
+def _signature(device: str, boot: ExistingBoot) -> str:
+    """Where the command line says that the signature of a root hash is: a path (veritytab(5))."""
+    for word in (word for line in boot.command_lines for word in line.split()):
+        key, _, options = word.partition("=")
+        if key == f"systemd.verity_{device}_options":
+            for option in options.split(","):
+                name, _, value = option.partition("=")
+                if name == "root-hash-signature" and value.startswith("/"):
+                    return value
+    return ""
 
 
 def _used(entries: Iterable[Entry]) -> int:

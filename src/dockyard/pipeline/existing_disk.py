@@ -79,7 +79,7 @@ class ExistingVerity:
     """A verity device of an image that exists. data, hashes: the numbers of its partitions, which
     may be the same one. offset: where its hash tree begins in the latter, in bytes. name: `root` or
     `usr`. uuid, salt (in hex): of the tree. root_hash: on the kernel command line; empty where it
-    is not there.
+    is not there. signature: where in the image that of the root hash is; empty for none.
     """
 
     data: int
@@ -89,6 +89,7 @@ class ExistingVerity:
     uuid: str
     salt: str
     root_hash: str
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

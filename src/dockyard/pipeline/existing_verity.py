@@ -105,6 +105,7 @@ def _had(
         existed=True,
         root_hash="" if anew else found.root_hash,
         offset=found.offset,
+        signature=found.signature,
     )
     if anew:
         yield from _unhashable(loaded, path, data, hashes)

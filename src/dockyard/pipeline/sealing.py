@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from dockyard.config import LoadedImage
+from dockyard.disk.fstab import source
 from dockyard.disk.partition_types import ESP
 from dockyard.disk.partitions import DiskLayout, PartitionLayout, VerityLayout
-from dockyard.errors import Problem
+from dockyard.errors import Problem, Severity
+from dockyard.initrd.options import EarlyMount
 from dockyard.model.os import BootloaderType
 from dockyard.model.output import ArtifactItem
 
@@ -19,24 +21,12 @@ def sealing_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Proble
     """Everything that speaks against sealing, and against taking files out, in a layout."""
     yield from _boot_problems(loaded, layout)
     yield from _artifact_problems(loaded, layout)
+    yield from _outdated(loaded, layout)
 
 
 def esp_of(layout: DiskLayout) -> PartitionLayout | None:
     """The EFI system partition."""
     return next((each for each in layout.partitions if each.type_guid == ESP), None)
-
-
-def holding(layout: DiskLayout, path: str) -> tuple[PartitionLayout | None, str]:
-    """The partition that a path of the image is on, and the path there."""
-    mounts = {
-        mount.path: partition
-        for partition in layout.partitions
-        for mount, _ in (partition.filesystem.mounts if partition.filesystem else ())
-    }
-    for each in PurePosixPath(path).parents:
-        if str(each) in mounts:
-            return mounts[str(each)], f"/{PurePosixPath(path).relative_to(each)}"
-    return None, path
 
 
 def _boot_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Problem]:
@@ -53,13 +43,31 @@ def _boot_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Problem]
     for index, item in enumerate(loaded.image.storage.verity):
         if not item.hash_signature_path:
             continue
-        partition, _ = holding(layout, item.hash_signature_path)
+        partition, _ = layout.holding(item.hash_signature_path)
         if partition is None or partition.verity is not None:
             yield loaded.problem(
                 f"storage.verity[{index}].hashSignaturePath",
                 "verity.signature-inside",
                 "the signature of the root hash would be in the data that are checked by it",
                 fix="give /boot, or the directory of the signature, a partition of its own",
+            )
+
+
+def _outdated(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Problem]:
+    """Signatures that an image has of root hashes that are made anew."""
+    wanted = loaded.image.output.artifacts
+    if wanted is not None and ArtifactItem.VERITY_HASH in wanted.items:
+        return
+    for data, device in signed_devices(layout):
+        if device.existed and not data.kept:
+            yield loaded.problem(
+                "storage.reinitializeVerity",
+                "verity.signature-outdated",
+                f"{device.signature} is the signature of the root hash that the image had",
+                why="its data are hashed anew; it does not boot until the new hash is signed",
+                fix="add `verity-hash` to `output.artifacts.items`, sign what is taken out, and "
+                "put it in with `inject-files`",
+                severity=Severity.WARNING,
             )
 
 
@@ -74,7 +82,7 @@ def _artifact_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Prob
             "artifacts are taken out of a disk, and the format has none",
             fix="choose another format, such as raw, or remove `output.artifacts`",
         )
-    elif esp_of(layout) is None:
+    elif esp_of(layout) is None and {*wanted.items} != {ArtifactItem.VERITY_HASH}:
         yield loaded.problem(
             "output.artifacts",
             "artifacts.no-esp",
@@ -90,18 +98,49 @@ def _artifact_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Prob
             "an image that boots with GRUB has no UKIs",
             fix="remove `ukis`, or `os.bootloader.type`",
         )
-    signed = [device for _, device in layout.verity if device.signature]
-    if ArtifactItem.VERITY_HASH in wanted.items and not signed:
+    if ArtifactItem.VERITY_HASH in wanted.items and not signed_devices(layout):
         yield loaded.problem(
             "output.artifacts.items",
             "artifacts.no-signature",
-            "no verity device says where the signature of its root hash is",
+            "no verity device says where the signature of its root hash is: none is taken out",
             fix="give it a `hashSignaturePath`, or remove `verity-hash`",
+            severity=Severity.WARNING,
         )
+
+
+def signed_devices(layout: DiskLayout) -> tuple[tuple[PartitionLayout, VerityLayout], ...]:
+    """The devices whose root hash has a signature in the image, with the partitions of their data.
+
+    The command line of an image that exists may name one that is not on its disk.
+    """
+    return tuple(
+        each
+        for each in layout.verity
+        if each[1].signature and layout.holding(each[1].signature)[0] is not None
+    )
 
 
 def signature_place(layout: DiskLayout, device: VerityLayout) -> tuple[PartitionLayout, str]:
     """Where the signature of a root hash is: the partition, and the path there."""
-    partition, at = holding(layout, device.signature)
+    partition, at = layout.holding(device.signature)
     assert partition is not None  # judged before
-    return partition, at
+    return partition, f"/{PurePosixPath(device.signature).relative_to(at)}"
+
+
+def early_mounts(layout: DiskLayout) -> tuple[EarlyMount, ...]:
+    """What an initrd mounts before it sets verity devices up: where their signatures are."""
+    devices: dict[str, list[str]] = {}
+    for _, device in signed_devices(layout):
+        devices.setdefault(layout.holding(device.signature)[1], []).append(device.name)
+    return tuple(_early(layout, path, tuple(names)) for path, names in devices.items())
+
+
+def _early(layout: DiskLayout, path: str, devices: tuple[str, ...]) -> EarlyMount:
+    partition = layout.mounted_at(path)
+    assert partition is not None and partition.filesystem is not None
+    system = partition.filesystem
+    mount, subvolume = next(each for each in system.mounts if each[0].path == path)
+    # Only the devices that wait for it ask for it: nothing else stops where it is not there.
+    options = ["ro", "noauto", *([f"subvol={subvolume}"] if subvolume else [])]
+    where = source(partition, mount.id_type)
+    return EarlyMount(where, path, system.type.kernel_name, ",".join(options), devices)

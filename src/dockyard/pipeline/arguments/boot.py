@@ -9,7 +9,7 @@ from enum import StrEnum
 from dockyard.disk.command_words import CommandLineChange
 from dockyard.disk.grub import BootPlace
 from dockyard.engine.codec import Beside
-from dockyard.initrd.options import InitrdFeature
+from dockyard.initrd.options import EarlyMount, InitrdFeature
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import BootLoader
 from dockyard.pipeline.arguments.image import Found
@@ -30,7 +30,8 @@ class BootWork(StrEnum):
 @dataclass(frozen=True, slots=True)
 class InitrdWish:
     """An initrd to be made. always: False where it is made only for kernels that have none.
-    builder: `dracut` or `dockyard`; empty for what the image itself would use.
+    builder: `dracut` or `dockyard`; empty for what the image itself would use. mounts: what it
+    mounts before the root is set up.
     """
 
     always: bool
@@ -38,6 +39,7 @@ class InitrdWish:
     filesystems: tuple[str, ...]
     modules: tuple[str, ...]
     features: tuple[InitrdFeature, ...]
+    mounts: tuple[EarlyMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dockyard.disk.grub import BootPlace
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
 from dockyard.filesystems.spec import SubvolumeSpec
-from dockyard.initrd.options import InitrdFeature
+from dockyard.initrd.options import EarlyMount, InitrdFeature
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import BootLoader, Grub, Packaging
 from dockyard.model.filesystems import FileSystemType
@@ -48,6 +48,7 @@ class MakeInitrd:
     below: Beside[tuple[str, ...]]
     epoch: int
     features: tuple[InitrdFeature, ...] = ()
+    mounts: tuple[EarlyMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

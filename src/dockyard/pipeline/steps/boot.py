@@ -29,7 +29,11 @@ def make_initrd(work: Work, wanted: MakeInitrd) -> None:
     out = work.out / INITRD
     with (scratch_tree if wanted.dracut else merged_tree)(work, wanted.below) as tree:
         options = InitrdOptions(
-            kernel_version(tree), wanted.filesystems, wanted.modules, frozenset(wanted.features)
+            kernel_version(tree),
+            wanted.filesystems,
+            wanted.modules,
+            frozenset(wanted.features),
+            wanted.mounts,
         )
         if wanted.dracut:
             build_with_dracut(tree, options, out)

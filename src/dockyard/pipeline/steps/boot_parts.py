@@ -139,7 +139,8 @@ def _own_builder(tree: BootTree) -> str:
 
 
 def _options(wish: InitrdWish, version: str) -> InitrdOptions:
-    return InitrdOptions(version, wish.filesystems, wish.modules, frozenset(wish.features))
+    features = frozenset(wish.features)
+    return InitrdOptions(version, wish.filesystems, wish.modules, features, wish.mounts)
 
 
 def _made_by(builder: str, tree: Path, options: InitrdOptions, out: Path, epoch: int) -> None:
