@@ -33,9 +33,9 @@ def test_it_stays_what_it_is(tools: Tools, tmp_path: Path, kind: str, options: s
     argv = ["mke2fs", "-q", "-F", "-t", kind, *(["-O", options] if options else []), str(old)]
     tools.run(argv, write=[old])
     archive = Archive.from_entries([*plain_entries(), *hard_entries()], DATA)
-    spec = replace(SPEC, options={"features": ext4.features_of(old)})
+    spec = replace(SPEC, options=ext4.made_as(old))
     ext4.write(archive, new, 96 << 20, spec, tools)
-    assert ext4.features_of(new) == ext4.features_of(old)
+    assert ext4.made_as(new)["features"] == ext4.made_as(old)["features"]
     before, after = probe(old), probe(new)
     assert before and after and before.kind == after.kind
     if not options:

@@ -123,4 +123,4 @@ def test_the_bits_of_an_image_are_known(tools: Tools, tmp_path: Path, bits: str,
     archive = Archive.from_entries([file(b"EFI/file")], {b"EFI/file": b"x" * 5000})
     spec = replace(SPEC, label="", options={"fat_bits": bits})
     vfat.write(archive, tmp_path / "image", size << 20, spec, tools)
-    assert vfat.bits_of(tmp_path / "image") == bits
+    assert vfat.made_as(tmp_path / "image")["fat_bits"] == bits

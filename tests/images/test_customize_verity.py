@@ -9,6 +9,7 @@ from command_line import ROOT, run_dockyard
 from test_verity_boots import image_file
 
 from dockyard.disk.verity import root_hash
+from dockyard.filesystems.making import made_as
 from dockyard.formats.containers import Container, RawDisk
 from dockyard.inspection.disks import FoundDisk, partitions_of
 from dockyard.inspection.verity import FoundTree, find_trees
@@ -101,6 +102,8 @@ def test_an_inline_tree_of_usr_is_hashed_anew(published: Path, tmp_path: Path) -
     out, _ = customized(tmp_path, image, FILE % "/usr/lib/new" + ALL)
     require_hash(out, "usrhash", tmp_path / "data")
     assert only_tree(out) == only_tree(image)
+    made = [made_as("erofs", disk_of(each).partitions[1].region) for each in (image, out)]
+    assert made[0] == made[1] == {"compression": "lz4hc,level=9"}
 
 
 PLAIN = f"""\

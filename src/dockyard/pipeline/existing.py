@@ -245,7 +245,7 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             mount=mount,
             subvolumes=tuple(_subvolume(each) for each in system.volumes.get(found.number, ())),
             holds=content.kind if content else "",
-            features=_features(found) if mount else "",
+            options=_options(found) if mount else {},
             used=_used(system.archives.get(entry.number, ())),
         )
 
@@ -295,13 +295,10 @@ def newest(entries: Iterable[Entry]) -> int:
     return max((time for time in times if 0 <= time <= _LATEST), default=0)
 
 
-def _features(found: FoundPartition) -> str:
-    from dockyard.filesystems import ext4, vfat
+def _options(found: FoundPartition) -> Mapping[str, str]:
+    from dockyard.filesystems.making import made_as
 
-    module = found.content.module if found.content else ""
-    if module == "ext4":
-        return ext4.features_of(found.region)
-    return vfat.bits_of(found.region) if module == "vfat" else ""
+    return made_as(found.content.module, found.region) if found.content else {}
 
 
 def _subvolume(found: FoundSubvolume) -> ExistingSubvolume:

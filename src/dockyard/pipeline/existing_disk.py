@@ -46,8 +46,8 @@ class ExistingPartition:
     what is kept as it is. uuid, name: of the file system, as its tools print them. mount: where it
     is in the tree; empty for what is not in it. subvolumes: of btrfs that has any. holds: the kind
     of what is in it, also of what is kept; empty where nothing is known of that. used: bytes that
-    files take in blocks of 4 KiB, without what the file system itself takes. features: of ext4 and
-    older ones, or the bits of FAT, for one that takes its place.
+    files take in blocks of 4 KiB, without what the file system itself takes. options: how the
+    module writes one that takes its place.
     """
 
     number: int
@@ -63,7 +63,7 @@ class ExistingPartition:
     mount: str
     subvolumes: tuple[ExistingSubvolume, ...] = ()
     holds: str = ""
-    features: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
     used: int = 0
 
     @property

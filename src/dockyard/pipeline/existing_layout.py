@@ -42,10 +42,6 @@ def _partition(found: ExistingPartition) -> PartitionLayout:
     )
 
 
-# How the writers of file systems call the features that are kept.
-_FEATURES = {"ext4": "features", "vfat": "fat_bits"}
-
-
 def _filesystem(found: ExistingPartition) -> FileSystemLayout:
     return FileSystemLayout(
         device=str(found.number),
@@ -54,7 +50,7 @@ def _filesystem(found: ExistingPartition) -> FileSystemLayout:
         hash_seed=None,
         mount=None if found.subvolumes else MountPoint(path=found.mount),
         subvolumes=tuple(_subvolume(each, found) for each in found.subvolumes),
-        options=((_FEATURES[found.module], found.features),) if found.features else (),
+        options=tuple(sorted(found.options.items())),
         label=found.name,
     )
 

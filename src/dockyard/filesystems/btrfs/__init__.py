@@ -17,8 +17,9 @@ from dockyard.archive.flags import XATTR_FLAGS
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.attribute_names import borrowed
+from dockyard.filesystems.btrfs.extents import LZO, ZLIB, ZSTD, most_used
 from dockyard.filesystems.btrfs.mend import mend
-from dockyard.filesystems.btrfs.subvolumes import Subvolume
+from dockyard.filesystems.btrfs.subvolumes import Subvolume, has_quotas
 from dockyard.filesystems.btrfs.subvolumes import subvolumes as listed
 from dockyard.filesystems.btrfs.volume import FILES_TREE, Volume
 from dockyard.filesystems.image import Image, create_sparse, reading
@@ -41,6 +42,7 @@ __all__ = [
     "OUTERMOST",
     "Subvolume",
     "flags",
+    "made_as",
     "minimum_size",
     "needs",
     "read",
@@ -58,6 +60,8 @@ _BLOCK = 4096
 _NODE = 16384
 _SMALLEST = 128 << 20
 _SHOWN = 20
+# As files have them, at the level that mounts use unless they are told another.
+_COMPRESSIONS = {ZLIB: "zlib:3", LZO: "lzo", ZSTD: "zstd:3"}
 RULES = (
     Limit(
         "xattr-name",
@@ -175,6 +179,18 @@ def subvolumes(image: Image) -> tuple[Subvolume, ...]:
         volume = Volume(image)
         try:
             return listed(volume)
+        finally:
+            volume.close()
+
+
+def made_as(image: Image) -> dict[str, str]:
+    """The options that a btrfs in the place of another is written with. Raises DockyardError."""
+    with reading("btrfs", image):
+        volume = Volume(image)
+        try:
+            most = _COMPRESSIONS.get(most_used(volume))
+            found = {"compression": most} if most else {}
+            return {**found, **({"quotas": "on"} if has_quotas(volume) else {})}
         finally:
             volume.close()
 

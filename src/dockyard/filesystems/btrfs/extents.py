@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from dockyard.filesystems.btrfs import lzo
-from dockyard.filesystems.btrfs.volume import Volume
+from dockyard.filesystems.btrfs.volume import EXTENT_DATA, FILES_TREE, FIRST_INODE, Volume
 from dockyard.filesystems.pieces import PIECE, zeros
 
 if sys.version_info >= (3, 14):
@@ -18,13 +18,32 @@ else:
 
 _EXTENT = struct.Struct("<QQBBHB")
 _RANGE = struct.Struct("<QQQQ")
-_NONE, _ZLIB, _LZO, _ZSTD = range(4)
+_NONE, ZLIB, LZO, ZSTD = range(4)
 _INLINE, _WRITTEN, _RESERVED = range(3)
 _MOST_COMPRESSED = 1 << 20  # Linux compresses 128 KiB at most together
 _WINDOW = {int(zstd.DecompressionParameter.window_log_max): 20}
 
 Extents = Sequence[tuple[int, bytes]]
 """For each extent of a file its place in the file and its item."""
+
+
+def most_used(volume: Volume) -> int:
+    """How most of the compressed data of files are, by the bytes that they have in the volume; 0
+    where none are.
+    """
+    sizes = dict.fromkeys((ZLIB, LZO, ZSTD), 0)
+    roots = volume.tree_roots()
+    # Subvolumes have numbers from 256 on, other trees below or at the very end.
+    trees = [tree for tree in roots if tree == FILES_TREE or FIRST_INODE <= tree < 1 << 63]
+    for tree in trees:
+        for leaf, items in volume.leaves(roots[tree]):
+            for item in items:
+                if item.type == EXTENT_DATA and item.size >= _EXTENT.size:
+                    _, length, compression, *_ = _EXTENT.unpack_from(leaf, item.at)
+                    if compression in sizes:
+                        sizes[compression] += length
+    most = max(sizes, key=lambda each: sizes[each])
+    return most if sizes[most] else 0
 
 
 class Data:
@@ -82,11 +101,11 @@ class Data:
             return content
         if length > _MOST_COMPRESSED:
             raise self._volume.broken("a compressed extent is impossibly large")
-        if compression == _ZLIB:
+        if compression == ZLIB:
             return zlib.decompressobj().decompress(content, length) if length else b""
-        if compression == _LZO:
+        if compression == LZO:
             return lzo.decompressed(content, self._volume.sector_size, length)
-        if compression == _ZSTD:
+        if compression == ZSTD:
             try:
                 return zstd.ZstdDecompressor(options=_WINDOW).decompress(content, length)
             except zstd.ZstdError as error:

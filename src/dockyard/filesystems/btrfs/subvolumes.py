@@ -152,19 +152,26 @@ class _Paths:
         return names[::-1]
 
 
+def has_quotas(volume: Volume) -> bool:
+    """Whether what subvolumes use is counted."""
+    root = volume.tree_roots().get(QUOTA_TREE)
+    return any(
+        item.type == _STATUS and struct.unpack_from("<Q", leaf, item.at + 16)[0] & _IS_ON
+        for leaf, items in (volume.leaves(root) if root else ())
+        for item in items
+    )
+
+
 def _limits(volume: Volume) -> dict[int, tuple[int | None, int | None]]:
     """For each subvolume with a limit its two; empty where quotas are off."""
     root = volume.tree_roots().get(QUOTA_TREE)
     found: dict[int, tuple[int | None, int | None]] = {}
-    is_on = False
-    for leaf, items in volume.leaves(root) if root else ():
+    for leaf, items in volume.leaves(root) if root and has_quotas(volume) else ():
         for item in items:
-            if item.type == _STATUS:
-                is_on = bool(struct.unpack_from("<Q", leaf, item.at + 16)[0] & _IS_ON)
-            elif item.type == _LIMIT:
+            if item.type == _LIMIT:
                 flags, most, most_own = _LIMITS.unpack_from(leaf, item.at)
                 found[item.offset] = (
                     most if flags & _HAS_MOST else None,
                     most_own if flags & _HAS_MOST_OWN else None,
                 )
-    return found if is_on else {}
+    return found

@@ -27,7 +27,7 @@ from dockyard.filesystems.limits import (
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.sandbox import Tools
 
-__all__ = ["flags", "minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["flags", "made_as", "minimum_size", "needs", "read", "refuse", "write"]
 
 needs = "main"
 flags: str = ""
@@ -35,6 +35,12 @@ flags: str = ""
 _BLOCK = 4096
 # The most bytes that are compressed together: docs/decisions has what it costs and gives.
 _CLUSTER = 65536
+_LEVELS = {
+    "lz4": "lz4hc,level=9",
+    "lzma": "lzma,level=6",
+    "deflate": "deflate,level=6",
+    "zstd": "zstd,level=9",
+}
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 RULES = (
     LONG_NAME,
@@ -118,6 +124,14 @@ def _require_kernel(algorithm: str, release: str | None) -> None:
             fix="set `erofs: {compression: lz4hc}` on the file system, or install a newer kernel",
         )
     )
+
+
+def made_as(image: Image) -> dict[str, str]:
+    """The options that an EROFS in the place of another is written with: whoever made that left no
+    word of the level, so it is a good one. Raises DockyardError.
+    """
+    with reading("erofs", image):
+        return {"compression": _LEVELS.get(reader.compression(image), "none")}
 
 
 def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> Archive:

@@ -42,6 +42,17 @@ def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> 
     return Archive(found, sources, source_of)
 
 
+def compression(image: Image) -> str:
+    """By what the files of an image are compressed; empty where none is."""
+    volume = Volume(image)
+    try:
+        numbers = numbers_by_path(volume, volume.root, partial(_names, volume))
+        packed = any(volume.inode(number).layout in _PACKED for number in numbers.values())
+        return volume.algorithm if packed else ""
+    finally:
+        volume.close()
+
+
 def _names(volume: Volume, number: int) -> Iterator[tuple[bytes, int, bool]]:
     for name, child in volume.names(volume.inode(number)):
         yield name, child, stat.S_ISDIR(volume.inode(child).mode)

@@ -20,7 +20,7 @@ from dockyard.filesystems.image import Image, MappedImage
 from dockyard.filesystems.pieces import PIECE, zeros
 
 _MAGIC = 0xE0F5E1E2
-_SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sI")
+_SUPERBLOCK = struct.Struct("<IIIBBHQQIIII16s16sIH")
 _COMPACT = struct.Struct("<HHHHIIIIHHI")
 _EXTENDED = struct.Struct("<HHHHQIIIIQII16x")
 _DIRENT = struct.Struct("<QHBB")
@@ -32,6 +32,8 @@ _NAMED = {
     0x80: "it has addresses of 48 bits",
     0x100: "its inodes are in a file of their own, the metabox",
 }
+_SAYS_ALGORITHMS = 0x2
+_ALGORITHMS = ("lz4", "lzma", "deflate", "zstd")
 _CHUNK_LOG, _INDEXED = 0x1F, 0x20
 
 PLAIN, COMPRESSED_FULL, INLINE, COMPRESSED, CHUNKS = range(5)
@@ -88,6 +90,10 @@ class Volume(MappedImage):
         self._built_ns = fields[7] * NANOSECONDS + fields[8]
         self._metadata: int = fields[10] * self.block_size
         self._shared = fields[11] * self.block_size
+        # Only what is compressed by others than lz4 alone says so, by a bit for each.
+        told = fields[15] if fields[14] & _SAYS_ALGORITHMS else 0
+        known = [name for bit, name in enumerate(_ALGORITHMS) if told >> bit & 1]
+        self.algorithm = known[-1] if known else _ALGORITHMS[0]
 
     def place(self, number: int) -> int:
         """Where an inode is in the image."""

@@ -13,20 +13,39 @@ from dockyard.filesystems.image import Image, path_of, reading
 from dockyard.host.sandbox import Tools
 
 __all__ = [
-    "features_of", "flags", "minimum_size", "most_for_files", "needs", "read", "refuse", "write",
+    "flags", "made_as", "minimum_size", "most_for_files", "needs", "read", "refuse", "write",
 ]  # fmt: skip
 
 needs = "main"
 SUPERBLOCK_AT = 1024
+_WIDE = 0x80  # numbers of blocks with 64 bits
+_LEAST_INODE = 256
+_ERRORS = {2: "remount-ro", 3: "panic"}
 
 
-def features_of(image: Image) -> str:
-    """The features of an ext2, ext3 or ext4 that one made in its place has as well: see `writer`.
-    Raises OSError.
+def made_as(image: Image) -> dict[str, str]:
+    """The options that an ext2, ext3 or ext4 in the place of another is written with. Raises
+    OSError.
     """
     with open(path_of(image), "rb") as opened:
         opened.seek((0 if isinstance(image, Path) else image.start) + SUPERBLOCK_AT)
-        return ",".join(kept(*struct.unpack_from("<III", opened.read(1024), 0x5C)))
+        block = opened.read(1024)
+    features = struct.unpack_from("<III", block, 0x5C)
+    inodes, blocks, reserved = struct.unpack_from("<III", block)
+    if features[1] & _WIDE:
+        blocks |= struct.unpack_from("<I", block, 0x150)[0] << 32
+        reserved |= struct.unpack_from("<I", block, 0x154)[0] << 32
+    (errors,) = struct.unpack_from("<H", block, 0x3C)
+    (inode_size,) = struct.unpack_from("<H", block, 0x58)
+    found = {"features": ",".join(kept(*features)), "inodes": str(inodes)}
+    # mke2fs takes no more than half, and of a part of a block nothing.
+    share = 100 * (reserved + (0.5 if reserved else 0)) / max(1, blocks)
+    found["reserved_percent"] = f"{min(50.0, share):.5f}"
+    if inode_size > _LEAST_INODE:
+        found["inode_size"] = str(inode_size)
+    if errors in _ERRORS:
+        found["errors"] = _ERRORS[errors]
+    return found
 
 
 def read(

@@ -4,8 +4,9 @@ mke2fs takes from a stream only `security.capability` of all extended attributes
 whole seconds before 2038, both without a word; debugfs sets them by inode number afterwards, ACLs
 in the kernel's form among them. Blocks are always of 4 KiB, so that larger attributes fit.
 
-Options: `reserved_percent` (as mke2fs -m); `features` (as mke2fs -O), which an ext4, ext3 or ext2
-had that this one takes the place of: what boots from it and mounts it knows those.
+Options, which an ext4, ext3 or ext2 had that this one takes the place of: `features` (as mke2fs -O;
+what boots from it and mounts it knows those), `reserved_percent` (-m), `inodes` (-N; more where the
+files need them), `inode_size` (-I), `errors` (-e).
 """
 
 from __future__ import annotations
@@ -182,15 +183,18 @@ def _mke2fs(archive: Archive, out: Path, size: int, spec: FilesystemSpec) -> lis
     seed = spec.hash_seed or spec.derived("hash seed")
     # A new file is all zeros: the inode tables need no zeroing, now or at the first boot.
     extended = f"hash_seed={seed},assume_storage_prezeroed=1"
-    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(_BLOCK), "-I", str(_INODE_SIZE)]
-    argv += ["-N", str(max(size // _BYTES_PER_INODE, _inodes(archive) * 21 // 20))]
+    options = spec.options
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(_BLOCK)]
+    argv += ["-I", options.get("inode_size", str(_INODE_SIZE))]
+    inodes = int(options.get("inodes", size // _BYTES_PER_INODE))
+    argv += ["-N", str(max(inodes, _inodes(archive) * 21 // 20))]
     argv += ["-U", str(spec.uuid), "-E", extended]
     argv += ["-L", spec.label] if spec.label else []
     known = stable(EXT4, spec.kernel, grub=spec.grub)
-    features = spec.options.get("features") or ",".join(name for name, on in known.items() if on)
+    features = options.get("features") or ",".join(name for name, on in known.items() if on)
     argv += ["-O", f"none,{features}"]
-    if "reserved_percent" in spec.options:
-        argv += ["-m", spec.options["reserved_percent"]]
+    for name, option in (("reserved_percent", "-m"), ("errors", "-e")):
+        argv += [option, options[name]] if name in options else []
     return [*argv, "-d", "-", str(out), f"{size // 1024}k"]
 
 

@@ -2,8 +2,9 @@
 
 FAT knows no owners, modes and SELinux labels; a mount gives the same ones to all files. So those of
 the archive are not kept, and files that are not root's are refused. Times are kept in steps of two
-seconds from 1980 to 2107. The volume id is the first four bytes of the UUID. Option: `fat_bits`,
-12, 16 or 32; without it 32 where the size allows it.
+seconds from 1980 to 2107. The volume id is the first four bytes of the UUID. Options:
+`fat_bits`, 12, 16 or 32, without it 32 where the size allows it; `cluster_sectors` and
+`sector_size`, bytes, as mkfs.vfat -s and -S take them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from dockyard.filesystems.vfat.volume import Volume
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["bits_of", "flags", "minimum_size", "needs", "read", "refuse", "volume_id", "write"]
+__all__ = ["flags", "made_as", "minimum_size", "needs", "read", "refuse", "volume_id", "write"]
 
 needs = "main"
 flags: str = ""
@@ -115,6 +116,8 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv = ["mkfs.vfat", "--invariant", "-i", spec.uuid.hex[:8]]
     argv += ["-n", spec.label.upper()] if spec.label else []
     argv += ["-F", bits] if bits else []
+    for name, option in (("cluster_sectors", "-s"), ("sector_size", "-S")):
+        argv += [option, spec.options[name]] if name in spec.options else []
     create_sparse(out, size)
     work = out.with_name(out.name + ".files")
     shutil.rmtree(work, ignore_errors=True)
@@ -169,12 +172,16 @@ def _moment(entry: Entry) -> int:
     return min(max(entry.mtime_ns // NANOSECONDS, _FIRST), _LAST) & ~1
 
 
-def bits_of(image: Image) -> str:
-    """The kind of an image, as the option `fat_bits` has it. Raises DockyardError."""
+def made_as(image: Image) -> dict[str, str]:
+    """The options that a FAT in the place of another is written with. Raises DockyardError."""
     with reading("FAT", image):
         volume = Volume(image)
         try:
-            return str(volume.bits)
+            return {
+                "fat_bits": str(volume.bits),
+                "cluster_sectors": str(volume.cluster_size // volume.sector_size),
+                "sector_size": str(volume.sector_size),
+            }
         finally:
             volume.close()
 

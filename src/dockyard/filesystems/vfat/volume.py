@@ -65,6 +65,7 @@ class Volume(MappedImage):
             raise self.broken("its boot sector is not one of FAT")
         is_32 = not table_size
         table_size = table_size or table_size_32
+        self.sector_size: int = sector
         self.cluster_size = sector * per_cluster
         self._root_at = (reserved + tables * table_size) * sector
         self._root_size = roots * 32

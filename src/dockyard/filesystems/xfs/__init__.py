@@ -3,6 +3,8 @@
 mkfs.xfs stores an ACL under a wrong name and drops an attribute without a value, both without a
 word; and a tree that is staged without root has no devices and no `trusted.*`. All of these are
 refused.
+
+Options: `inode_size` and `directory_block`, bytes, as mkfs.xfs -i and -n take them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.archive.named_ids import ACLS
 from dockyard.errors import Problem
-from dockyard.filesystems.image import Image, create_sparse, reading
+from dockyard.filesystems.image import Image, create_sparse, path_of, reading
 from dockyard.filesystems.kernels import XFS, switches
 from dockyard.filesystems.limits import LONG_NAME, Limit, check_label, refusals, xattr_limit
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
@@ -28,17 +30,19 @@ from dockyard.filesystems.staging import (
 )
 from dockyard.filesystems.xfs import reader
 from dockyard.filesystems.xfs.mend import mend
+from dockyard.filesystems.xfs.superblock import SIZE, parse
 from dockyard.filesystems.xfs.volume import FLAG_BITS
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["flags", "minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["flags", "made_as", "minimum_size", "needs", "read", "refuse", "write"]
 
 needs = "testing"
 
 flags: str = "".join(FLAG_BITS)
 _SMALLEST = 300 << 20
 _BLOCK = 4096
+_INODE = 512
 _LOG = 64 << 20
 _FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or erofs"
 RULES = (
@@ -101,8 +105,11 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     # Nothing may be taken from the host's processors or its disk.
     argv = ["mkfs.xfs", "-q", "-K", "-s", "size=512", "-b", f"size={_BLOCK}", "-d", "agcount=4"]
     argv += ["-m", f"uuid={spec.uuid}"]
+    sizes = {"-i": "inode_size", "-n": "directory_block"}
     for group in ("-m", "-i", "-n"):
         argv += [group, switches(XFS, spec.kernel, group, grub=spec.grub)]
+        size_of = spec.options.get(sizes.get(group, ""))
+        argv += [group, f"size={size_of}"] if size_of else []
     argv += ["-L", spec.label] if spec.label else []
     env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "DETERMINISTIC_SEED": "1"}
     try:
@@ -130,6 +137,17 @@ def _ownable(archive: Archive) -> Archive:
     return archive.changed(
         lambda entry: replace(entry, uid=0, gid=0) if has_foreign_owner(entry) else entry
     )
+
+
+def made_as(image: Image) -> dict[str, str]:
+    """The options that an XFS in the place of another is written with. Raises DockyardError."""
+    with reading("xfs", image):
+        with open(path_of(image), "rb") as opened:
+            opened.seek(0 if isinstance(image, Path) else image.start)
+            found = parse(opened.read(SIZE))
+        # Those of version 4 are smaller than what a version 5 can have.
+        inode, directory = max(found.inode_size, _INODE), max(found.directory_block, _BLOCK)
+        return {"inode_size": str(inode), "directory_block": str(directory)}
 
 
 def read(

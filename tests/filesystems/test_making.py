@@ -1,0 +1,99 @@
+"""A file system in the place of another is made as that was: tools of others are the measure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from written_image import SPEC
+
+from dockyard.archive import Archive
+from dockyard.filesystems import by_name
+from dockyard.filesystems.making import made_as
+from dockyard.host.sandbox import Tools
+from nasty_archive import file
+
+pytestmark = pytest.mark.build
+ARCHIVE = Archive.from_entries([file(b"a")], {b"a": b"text " * 40_000})
+ASKED = {"errors": "remount-ro", "inode_size": "1024"}
+
+
+def made_by(tools: Tools, image: Path, size: int, *argv: str | Path) -> None:
+    with image.open("wb") as opened:
+        opened.truncate(size << 20)
+    tools.run([*map(str, argv), str(image)], write=[image])
+
+
+def again(kind: str, image: Path, size: int, tools: Tools) -> Path:
+    """The same file system with a file, written as another was made."""
+    new = image.with_name("new")
+    spec = replace(SPEC, options=made_as(kind, image))
+    by_name(kind).write(ARCHIVE, new, size << 20, spec, tools)
+    return new
+
+
+def test_ext4_keeps_inodes_and_reserves(tools: Tools, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    options = ("-b", "4096", "-m", "1", "-e", "remount-ro", "-I", "1024", "-N", "16000")
+    made_by(tools, old, 64, "mke2fs", "-q", "-F", "-t", "ext4", *options)
+    found = made_as("ext4", old)
+    # Groups have whole blocks of inodes.
+    assert ASKED.items() <= found.items() and 16000 <= int(found["inodes"]) < 16200
+    assert float(found["reserved_percent"]) == pytest.approx(1, abs=0.01)
+    assert made_as("ext4", again("ext4", old, 64, tools)) == found
+    made_by(tools, old, 64, "mke2fs", "-q", "-F", "-t", "ext2", "-b", "1024", "-I", "128")
+    found = made_as("ext4", old)
+    assert "inode_size" not in found and "errors" not in found
+    assert float(found["reserved_percent"]) == pytest.approx(5, abs=0.01)
+
+
+def test_fat_keeps_clusters(tools: Tools, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    made_by(tools, old, 600, "mkfs.vfat", "-F", "32", "-s", "2", "-S", "1024")
+    wanted = {"fat_bits": "32", "cluster_sectors": "2", "sector_size": "1024"}
+    assert made_as("vfat", old) == wanted
+    assert made_as("vfat", again("vfat", old, 600, tools)) == wanted
+
+
+def test_xfs_keeps_sizes(testing_tools: Tools, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    made_by(testing_tools, old, 300, "mkfs.xfs", "-q", "-i", "size=1024", "-n", "size=8192")
+    wanted = {"inode_size": "1024", "directory_block": "8192"}
+    assert made_as("xfs", old) == wanted
+    assert made_as("xfs", again("xfs", old, 300, testing_tools)) == wanted
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzo", "zstd:7"])
+def test_btrfs_keeps_compression(testing_tools: Tools, tmp_path: Path, compression: str) -> None:
+    old, tree = tmp_path / "old", tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a").write_text("text " * 400_000)
+    options = ("--compress", compression, "--rootdir", tree)
+    with old.open("wb") as opened:
+        opened.truncate(150 << 20)
+    argv = ["mkfs.btrfs", "-q", "-O", "quota", *map(str, options), str(old)]
+    testing_tools.run(argv, write=[old], read=[tree])
+    found = made_as("btrfs", old)
+    assert found["quotas"] == "on"
+    assert found["compression"].partition(":")[0] == compression.partition(":")[0]
+    assert made_as("btrfs", again("btrfs", old, 150, testing_tools)) == found
+    made_by(testing_tools, old, 150, "mkfs.btrfs", "-q", "-f")
+    assert made_as("btrfs", old) == {}
+
+
+@pytest.mark.parametrize("compression", ["lz4", "lz4hc,9", "zstd,level=3", "deflate,level=3"])
+def test_erofs_keeps_compression(tools: Tools, tmp_path: Path, compression: str) -> None:
+    old, tree = tmp_path / "old", tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a").write_text("text " * 40_000)
+    old.touch()  # it must be empty
+    tools.run(["mkfs.erofs", f"-z{compression}", str(old), str(tree)], read=[tree], write=[old])
+    found = made_as("erofs", old)
+    name = compression.partition(",")[0].replace("hc", "")
+    assert found["compression"].partition(",")[0].replace("hc", "") == name
+    assert made_as("erofs", again("erofs", old, 1, tools)) == found
+    old.unlink()
+    old.touch()
+    tools.run(["mkfs.erofs", str(old), str(tree)], read=[tree], write=[old])
+    assert made_as("erofs", old) == {"compression": "none"}
