@@ -19,6 +19,7 @@ FEATURES = {
     "images of others": "images that other tools made are customized",
     "baseConfigs": "files that build on others",
     "storage.disks": "the disk is laid out anew",
+    "storage.bootType, legacy": "a disk that a BIOS starts",
     "storage.filesystems, btrfs subvolumes": "subvolumes, with quotas",
     "storage.filesystems, swap": "swap space",
     "storage.resetPartitionsUuidsType": "new ids for all that has one",

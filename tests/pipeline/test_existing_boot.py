@@ -174,6 +174,7 @@ def changed(
         new_kernels=new_kernels,
         parts="parts",
         place=BootPlace("cccc-3", ""),
+        menu="/boot/grub2/grub.cfg",
         loader=SYSTEMD_BOOT,
         architecture=Architecture.X86_64,
         below=tuple(trees.below),
@@ -253,6 +254,24 @@ def test_a_boot_loader_made_anew_knows_the_kernels_and_the_new_words_alone(
     if kind is BootKind.GRUB_MENU:
         assert menu.index(NEW) < menu.index(OLD)
         assert here.found("etc/default/grub") == "GRUB_CMDLINE_LINUX=\"'a=b c'\"\n"
+
+
+@pytest.mark.parametrize("kind", list(ALL))
+def test_the_menu_of_a_bios_has_every_kernel_whatever_booted_before(
+    trees: Made, kind: BootKind, tools: Tools
+) -> None:
+    # One of the kernels is in /boot already, the other beside its entry alone.
+    files = {path: text for path, text in ALL[kind].items() if path != f"boot/vmlinuz-{NEW}"}
+    here = trees({**files, f"usr/lib/modules/{NEW}/vmlinuz": "its kernel"})
+    change = CommandLineChange(added=("root=UUID=cccc-3", 'a="b c"', "h={H}"))
+    changed(here, BootWork.BIOS, change, fresh=True)
+    menu = here.found("boot/grub2/grub.cfg")
+    assert tools.run(["grub-script-check"], stdin=menu.encode()).status == 0
+    assert menu.index(NEW) < menu.index(OLD) and "--set=root cccc-3" in menu
+    for version in (NEW, OLD):
+        assert f"linux /vmlinuz-{version} root=UUID=cccc-3 'a=b c' h=00ff\n" in menu
+        assert f"initrd /initramfs-{version}.img\n" in menu
+    assert here.found(f"boot/vmlinuz-{NEW}") == "its kernel"
 
 
 @pytest.mark.parametrize("kind", list(ALL))

@@ -48,11 +48,6 @@ NOT_ACTED_ON = {
     "os.packages.snapshotTime": "os: {packages: {snapshotTime: 2025-01-01}}\n",
     "os.packages.removePackageManager": "os: {packages: {removePackageManager: true}}\n",
     "os.uki.mode": "os: {uki: {mode: passthrough}}\n",
-    "storage.bootType": (
-        "storage:\n  bootType: legacy\n  disks:\n    - partitions:\n"
-        "        - {id: b, type: bios-grub, start: 1M, size: 1M}\n        - {id: root, size: 1G}\n"
-        + RESET
-    ),
     "storage.verity": (
         "storage:\n  verity:\n    - id: v\n      name: usr\n"
         "      dataDevice: {idType: part-label, id: d}\n"

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Artefact:
     """A built image, its format, what is to be true when it runs, and the tools that its lock pins.
 
-    name: the image's. write: writes the image into a directory from what the store has of it, and
-    gives where it is.
+    name: the image's. bios: whether a BIOS starts it. write: writes the image into a directory from
+    what the store has of it, and gives where it is.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Artefact:
     format: str
     questions: Sequence[Question]
     tools: Sequence[Pin]
+    bios: bool = False
 
 
 def questions_for(
@@ -108,7 +109,14 @@ def questions_for(
 
         return apart(inside) if needs_namespace(steps) else written()
 
-    return Artefact(request.name, write, request.output.format, questions, request.source.tools)
+    return Artefact(
+        request.name,
+        write,
+        request.output.format,
+        questions,
+        request.source.tools,
+        request.by_bios,
+    )
 
 
 def _creation(loaded: LoadedImage, store: Store, rpm_sources: Sequence[Path]) -> Creation | None:

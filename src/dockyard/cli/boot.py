@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,9 +121,9 @@ def command(
             **options,
         )
 
-    disk, questions, pins, name = _subject(image, config_file, store, look, check)
+    disk, questions, pins, name, by_bios = _subject(image, config_file, store, look, check)
     tools = _tools(store, pins)
-    machine = wanted.machine(tools, store)
+    machine = replace(wanted, bios=wanted.bios or by_bios).machine(tools, store)
     log = log.absolute() if log else _console_log(store, name)
     if check:
         console = show_kernel or False
@@ -219,21 +220,21 @@ def _subject(
     store: Path,
     look: Callable[..., Artefact],
     check: bool,
-) -> tuple[Disk, Sequence[Question], Sequence[Pin], str]:
-    """The disk to boot, what to ask it, the tools to run it with, and its name. look: finds what an
-    image file made.
+) -> tuple[Disk, Sequence[Question], Sequence[Pin], str, bool]:
+    """The disk to boot, what to ask it, the tools to run it with, its name, and whether its file
+    says that a BIOS starts it. look: finds what an image file made.
     """
     from dockyard.vm.qemu import Disk, check_format, detect_format
 
     if image.suffix in _YAML:
         found = look(image, check=check, fits=lambda form: check_format(Disk(image, form)))
         disk = Disk(found.write(_scratch(store, found.name)), found.format)
-        return disk, found.questions, found.tools, found.name
+        return disk, found.questions, found.tools, found.name, found.bios
     disk = Disk(image.absolute(), detect_format(image))
     if config is None:
-        return disk, (), (), image.stem
+        return disk, (), (), image.stem, False
     found = look(config, built=False)
-    return disk, found.questions, found.tools, image.stem
+    return disk, found.questions, found.tools, image.stem, found.bios
 
 
 def _tools(store: Path, pins: Sequence[Pin]) -> Tools:

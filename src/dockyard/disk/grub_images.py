@@ -1,8 +1,9 @@
-"""GRUB as a program of its own for live media: what firmware starts, with all modules in it.
+"""GRUB as a program of its own: what firmware starts of a medium or a disk, with all modules in it.
 
 grub-mkimage(1) puts an image together from the modules that the tools bring; nothing of it comes
-from the root. Equal modules and settings give equal bytes. The image finds the medium by its label,
-or is where it was loaded from over the network, and reads /boot/grub/grub.cfg there.
+from the root. Equal modules and settings give equal bytes. That of a live medium finds it by its
+label, or is where it was loaded from over the network, and reads /boot/grub/grub.cfg there; that of
+a disk finds the file system with the menu by its id (`bios`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _EVERY = (
     *("reboot", "halt", "ls", "cat"),
 )
 _MEDIUM = (*_EVERY, "iso9660", "part_gpt", "part_msdos", "fat", "search", "search_label")
+_DISK = (*_EVERY, "part_gpt", "ext2", "xfs", "btrfs", "fat", "search", "search_fs_uuid", "loadenv")
 _NETWORK = (*_EVERY, "net", "tftp", "http")
 
 
@@ -37,25 +39,29 @@ class Platform:
 UEFI = Platform("x86_64-efi", "x86_64-efi", (*_MEDIUM, "efi_gop"))
 UEFI_NETWORK = Platform("x86_64-efi", "x86_64-efi", (*_NETWORK, "efinet", "efi_gop"))
 BIOS = Platform("i386-pc-eltorito", "i386-pc", (*_MEDIUM, "biosdisk"))
+BIOS_DISK = Platform("i386-pc", "i386-pc", (*_DISK, "biosdisk"))
 BIOS_NETWORK = Platform("i386-pc-pxe", "i386-pc", (*_NETWORK, "pxe"))
 HYBRID = "usr/lib/grub/i386-pc/boot_hybrid.img"
 """What a BIOS starts of a medium that is no CD; in the tools tree."""
 
 
-def make_grub(out: Path, platform: Platform, label: str, tools: Tools) -> None:
-    """Write the image for a platform to a new file. label: of the medium; empty for what is loaded
-    over the network. Inside the namespace.
+def make_grub(
+    out: Path, platform: Platform, search: str, tools: Tools, folder: str = f"/{FOLDER}"
+) -> None:
+    """Write the image for a platform to a new file. Inside the namespace.
+
+    search: how the file system with the menu is told, as search(1) of GRUB takes it; empty for what
+    is loaded over the network. folder: of the menu, there.
     """
-    argv = ["grub-mkimage", "--format", platform.format, "--prefix", f"/{FOLDER}"]
+    argv = ["grub-mkimage", "--format", platform.format, "--prefix", folder]
     argv += ["--directory", f"/usr/lib/grub/{platform.folder}", "--output", str(out)]
     out.touch()
     early = out.with_name(f"{out.name}.early")
-    if label:
-        early.write_text(f"search --no-floppy --set=root --label {label}\n"
-                         f"set prefix=($root)/{FOLDER}\n")  # fmt: skip
+    if search:
+        early.write_text(f"search --no-floppy --set=root {search}\nset prefix=($root){folder}\n")
         argv += ["--config", str(early)]
     try:
-        tools.run([*argv, *platform.modules], read=[early] if label else [], write=[out], cwd=None)
+        tools.run([*argv, *platform.modules], read=[early] if search else [], write=[out], cwd=None)
     finally:
         early.unlink(missing_ok=True)
 

@@ -42,6 +42,7 @@ _BY_ARCHITECTURE: Mapping[Architecture, Mapping[PartitionType, str]] = {
     },
 }
 
+BIOS_GRUB = UUID(_TYPES[PartitionType.BIOS_GRUB])
 ESP = UUID(_TYPES[PartitionType.ESP])
 SWAP = UUID(_TYPES[PartitionType.SWAP])
 

@@ -45,8 +45,9 @@ def lay_out(parts: Parts, into: Path, tools: Tools) -> dict[str, Path]:
     """
     live = live_of(parts)
     loader, bios, efi = into / "loader", into / "bios", into / "efi"
-    grub_images.make_grub(loader, grub_images.UEFI, live.label, tools)
-    grub_images.make_grub(bios, grub_images.BIOS, live.label, tools)
+    search = f"--label {live.label}"
+    grub_images.make_grub(loader, grub_images.UEFI, search, tools)
+    grub_images.make_grub(bios, grub_images.BIOS, search, tools)
     _write_esp(parts, loader, efi, tools)
     menu, saved = into / "menu", into / "saved"
     words = live.medium_words

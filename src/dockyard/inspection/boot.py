@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockyard.disk.boot_entries import fields_of
 from dockyard.disk.boot_files import (
@@ -32,6 +32,8 @@ from dockyard.model import family
 from dockyard.model.os_release import variables
 
 _LARGEST_LOADER = 64 << 20
+_FOR_BIOS = "grub for BIOS"
+_GRUB_CODE = b"GRUB \0Geom\0"  # what it prints (grub-core/boot/i386/pc/boot.S)
 # Sections that tell of a boot loader: GRUB's modules, systemd-boot's name, shim's line of SBAT.
 _MARKS = (("mods", "grub"), (".sdmagic", "systemd-boot"), (".sbat", "shim"))
 
@@ -66,6 +68,15 @@ def boot_of(tree: Tree, esp: Tree | None) -> Boot:
     """How a system boots. esp: the EFI system partition, mounted or not."""
     entries = [*_ukis(tree, esp), *_bls(tree, esp), *_grub(tree)]
     return Boot(tuple(dict.fromkeys(_loaders(tree, esp))), kernels_in(tree), tuple(entries))
+
+
+def with_first_code(boot: Boot, code: bytes) -> Boot:
+    """The same with the boot loader that a BIOS starts, which is outside of all file systems.
+
+    code: of the disk's first sector.
+    """
+    found = (_FOR_BIOS,) if _GRUB_CODE in code else ()
+    return replace(boot, loaders=tuple(dict.fromkeys((*boot.loaders, *found))))
 
 
 def _partition(tree: Tree, esp: Tree | None) -> Iterator[tuple[Tree, str]]:
@@ -115,7 +126,7 @@ def _installed_loaders(tree: Tree, esp: Tree | None) -> Iterator[str]:
             if any(each.startswith("grub") and each.endswith(".efi") for each in programs):
                 yield "grub"
     if any(tree.entry(f"{at}/i386-pc") for at in MENUS):
-        yield "grub for BIOS"
+        yield _FOR_BIOS
 
 
 def _ukis(tree: Tree, esp: Tree | None) -> Iterator[BootEntry]:

@@ -12,7 +12,7 @@ from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.disk.partition_types import name_of
 from dockyard.errors import Problem
 from dockyard.inspection.accounts import Services, User, services_of, users_of
-from dockyard.inspection.boot import Boot, boot_of
+from dockyard.inspection.boot import Boot, boot_of, with_first_code
 from dockyard.inspection.disks import FoundPartition, open_disk
 from dockyard.inspection.packages import PackageDatabase, installed
 from dockyard.inspection.systems import FoundSystem, find_system
@@ -24,6 +24,7 @@ from dockyard.tools.unpacked import ToolTrees
 
 _PROGRAMS = ("/usr/bin/bash", "/usr/bin/sh", "/usr/lib/systemd/systemd", "/usr/bin/true")
 _LABEL = b"security.selinux"
+_FIRST_SECTOR = 512
 _MACHINES = {62: Architecture.X86_64, 183: Architecture.AARCH64}
 
 
@@ -103,6 +104,8 @@ def inspect_image(
     tree = system.tree
     esp = system.archives.get(system.esp) if system.esp is not None else None
     boot = boot_of(tree, Tree([Mounted(b"", esp)]) if esp is not None else None)
+    with disk.raw.path.open("rb") as raw:
+        boot = with_first_code(boot, raw.read(_FIRST_SECTOR))
     if disk.medium is not None:
         # It boots from its medium, whatever its root has.
         boot = replace(

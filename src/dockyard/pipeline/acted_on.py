@@ -16,7 +16,6 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
 from dockyard.model.input import Input
 from dockyard.model.os import UkiMode
-from dockyard.model.storage import BootType
 from dockyard.pipeline.live import FORMATS
 
 _CODE = "build.not-acted-on"
@@ -46,10 +45,6 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
     "os.uki.mode": (
         lambda image: image.os.uki and image.os.uki.mode in (UkiMode.PASSTHROUGH, UkiMode.MODIFY),
         "UKIs of an existing image; use `create`",
-    ),
-    "storage.bootType": (
-        lambda image: image.storage.boot_type is BootType.LEGACY,
-        "booting by BIOS; use `efi`",
     ),
     "storage.verity": (
         lambda image: any(each.data_device or each.hash_device for each in image.storage.verity),

@@ -20,7 +20,8 @@ from dockyard.engine.store import Store
 from dockyard.formats import Part, Parts
 from dockyard.formats import by_name as format_by_name
 from dockyard.formats.parts import LivePart
-from dockyard.pipeline.arguments.names import FILESYSTEM, INITRD, KERNEL, TREE
+from dockyard.pipeline.arguments.names import FILESYSTEM, FIRST_CODE, INITRD, KERNEL, TREE
+from dockyard.pipeline.bios_steps import bios_partition
 from dockyard.pipeline.image import ImageSteps
 from dockyard.pipeline.request import ImageRequest
 
@@ -80,7 +81,7 @@ def write_image(
         root=load_root(result, steps.root.name, [step.name for step in steps.layers])
         if Part.ROOT in needs
         else None,
-        layout=request.layout if Part.DISK in needs else None,
+        layout=_layout(request, steps, store) if Part.DISK in needs else None,
         partitions={key: store.path(step) / FILESYSTEM for key, step in steps.filesystems.items()},
         kernel=store.path(boot.kernel) / KERNEL if boot and Part.KERNEL in needs else None,
         initrd=store.path(boot.initrd) / INITRD if boot and Part.INITRD in needs else None,
@@ -90,6 +91,15 @@ def write_image(
         uki=ukis_in(store.path(steps.boot.uki))[0] if steps.boot and Part.UKI in needs else None,
     )
     return format_by_name(request.output.format).write(parts, out, trees.main)
+
+
+def _layout(request: ImageRequest, steps: ImageSteps, store: Store) -> DiskLayout:
+    """The disk, with the code that a BIOS starts where it is made for one."""
+    partition = bios_partition(request)
+    if partition is None:
+        return request.layout
+    code = (store.path(steps.filesystems[partition.key]) / FIRST_CODE).read_bytes()
+    return replace(request.layout, boot_code=code)
 
 
 def _live_facts(request: ImageRequest) -> Mapping[str, object] | None:

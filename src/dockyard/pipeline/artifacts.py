@@ -103,12 +103,13 @@ def _put(path: Path, data: bytes) -> Path:
 
 def _artifacts(request: ImageRequest, steps: ImageSteps, store: Store) -> Iterator[Artifact]:
     wanted = request.loaded.image.output.artifacts
+    assert wanted is not None
     esp = esp_of(request.layout)
-    assert wanted is not None and esp is not None
-    content = reader.read(store.path(steps.filesystems[esp.key]) / FILESYSTEM)
-    for item in wanted.items:
-        if item in _WANTED:
-            yield from _of_esp(content, item, esp)
+    if esp is not None:
+        content = reader.read(store.path(steps.filesystems[esp.key]) / FILESYSTEM)
+        for item in wanted.items:
+            if item in _WANTED:
+                yield from _of_esp(content, item, esp)
     if ArtifactItem.VERITY_HASH in wanted.items:
         for data, device in signed_devices(request.layout):
             yield _of_hash(request.layout, device, _root_hash(data, device, steps, store))

@@ -31,6 +31,7 @@ from dockyard.disk.layout import DiskLayout
 from dockyard.errors import Problems
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.os import UkiMode
+from dockyard.model.storage import BootType
 from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
 from dockyard.pipeline.boot_problems import boot_problems
 from dockyard.pipeline.existing_disk import DiskSource
@@ -64,7 +65,7 @@ class BootChanges:
     @property
     def makes_parts(self) -> bool:
         """Whether kernels and initrds are taken or made for it."""
-        if self.work in (BootWork.UKIS, BootWork.FOLLOW, BootWork.RESET):
+        if self.work in (BootWork.UKIS, BootWork.FOLLOW, BootWork.RESET, BootWork.BIOS):
             return True
         return self.initrd.always or (self.work is BootWork.EDIT and self.new_kernels)
 
@@ -103,6 +104,8 @@ def _work(
     reset = loaded.image.os.bootloader.reset_type is not None
     if kind is None:
         return BootWork.NOTHING
+    if loaded.image.storage.boot_type is BootType.LEGACY:
+        return BootWork.BIOS
     if mode is UkiMode.CREATE:
         return BootWork.UKIS
     if kind is BootKind.UKIS:

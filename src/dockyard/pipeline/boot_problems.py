@@ -13,6 +13,7 @@ from dockyard.disk.command_words import (
 from dockyard.disk.grub_menu import argument
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.os import UkiMode
+from dockyard.model.storage import BootType
 from dockyard.pipeline.existing_disk import DiskSource
 
 # The first systemd whose stub knows addons (its NEWS).
@@ -29,7 +30,8 @@ def boot_problems(
         yield from (_unknown(loaded, source, key) for key in asked)
         return
     yield from _conflicts(loaded, source, kind, mode, asked)
-    if kind is not None and kind.by_grub and mode is not UkiMode.CREATE:
+    by_bios = loaded.image.storage.boot_type is BootType.LEGACY
+    if by_bios or (kind is not None and kind.by_grub and mode is not UkiMode.CREATE):
         yield from _not_handed_on(loaded)
 
 
@@ -91,7 +93,8 @@ def _conflicts(
             fix="set `os.uki.mode: create`",
         )
     needs_esp = "os.bootloader.resetType" in asked or mode is UkiMode.CREATE
-    if kind is not None and not boot.esp and needs_esp:
+    by_bios = loaded.image.storage.boot_type is BootType.LEGACY
+    if kind is not None and not boot.esp and needs_esp and not by_bios:
         key = "os.uki.mode" if mode is UkiMode.CREATE else "os.bootloader.resetType"
         yield loaded.problem(
             key,

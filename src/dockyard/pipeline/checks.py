@@ -17,6 +17,7 @@ from dockyard.disk.layout import DiskLayout, VerityLayout
 from dockyard.model.family import Family
 from dockyard.model.os import BootloaderType, UkiMode
 from dockyard.model.packages import PackageKind, Pin
+from dockyard.model.storage import BootType
 from dockyard.pipeline.expected import (
     SHADOW_SCRIPT,
     VERIFY,
@@ -125,8 +126,11 @@ def _disk(loaded: LoadedImage, layout: DiskLayout) -> list[Question]:
     found += [_verity(device) for _, device in layout.verity]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
         found.append(_uki(loaded))
-    if loaded.image.os.bootloader.type is BootloaderType.GRUB:
+    by_bios = loaded.image.storage.boot_type is BootType.LEGACY
+    if by_bios or loaded.image.os.bootloader.type is BootloaderType.GRUB:
         found.append(_grub(loaded))
+    if by_bios:
+        found.append(_bios(loaded))
     return found
 
 
@@ -233,6 +237,12 @@ def _grub(loaded: LoadedImage) -> Check:
     )
     title = "GRUB started the kernel that runs"
     return Check("kernel.grub", title, script, "1", loaded.position("os.bootloader.type"))
+
+
+def _bios(loaded: LoadedImage) -> Check:
+    script = "test -e /sys/firmware/efi && echo UEFI || echo BIOS"
+    title = "the machine was started by a BIOS"
+    return Check("firmware.bios", title, script, "BIOS", loaded.position("storage.bootType"))
 
 
 def _partition_table(layout: DiskLayout) -> Check:

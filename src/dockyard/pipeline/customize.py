@@ -17,6 +17,7 @@ from dockyard.formats import Part
 from dockyard.formats import by_name as format_by_name
 from dockyard.formats.saved_medium import SavedMedium
 from dockyard.model.image import Image
+from dockyard.model.storage import BootType
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import NOT_YET, refusals
@@ -28,6 +29,7 @@ from dockyard.pipeline.existing_names import unknown_in_image, without_program
 from dockyard.pipeline.existing_parts import missing_parts
 from dockyard.pipeline.existing_read_only import read_only_warnings
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
+from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.image_record import made_of_image, record_of
 from dockyard.pipeline.input_image import input_file, input_named_by
 from dockyard.pipeline.live import FORMATS, known_medium, live_request
@@ -247,6 +249,8 @@ def _layout(
     if loaded.image.storage.disks:
         laid = together.get(lambda: new_layout(loaded, source))
         together.extend(left_behind(loaded, source, laid) if laid else ())
+        if laid and loaded.image.storage.boot_type is BootType.LEGACY:
+            together.extend(grub_problems(loaded, laid, source.family, source.architecture))
         return laid or layout_of(source)
     layout = layout_of(source)
     if not has_disk:

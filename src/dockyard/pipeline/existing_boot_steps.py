@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.boot import BootWork, ChangeEntries
+from dockyard.pipeline.bios_steps import menu_of
 from dockyard.pipeline.boot_layer import BOOT, parts_step
 from dockyard.pipeline.labels_steps import labels_step
 from dockyard.pipeline.layer_steps import Stack, merged
@@ -21,6 +22,7 @@ _STEPS = "dockyard.pipeline.steps"
 _TITLES = {
     BootWork.EDIT: "Change boot entries",
     BootWork.RESET: "Make boot loader settings and entries anew",
+    BootWork.BIOS: "Make a menu for the GRUB that a BIOS starts",
     BootWork.UKIS: "Make UKIs of the kernels",
     BootWork.FOLLOW: "Make UKIs of new kernels",
     BootWork.ADDONS: "Change addons of UKIs",
@@ -43,6 +45,7 @@ def with_entries(
         new_kernels=changes.new_kernels,
         parts=parts.name if parts else "",
         place=changes.place,
+        menu=menu_of(request),
         loader=request.family.loader,
         architecture=request.architecture,
         below=whole.names,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from dockyard.disk.grub import boot_partition
+from dockyard.disk.partition_types import BIOS_GRUB
 from dockyard.disk.partitions import DiskLayout, FileSystemLayout, PartitionLayout
 from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.existing import (
@@ -97,7 +98,9 @@ def held_by(
     """What goes into the file system of each partition that is written anew. stack: the root."""
     disk = disk_of(source)
     kind = source.boot.boot_kind
-    read = boot_partition(layout) if kind and kind.by_grub else None
+    # GRUB of a disk for a BIOS reads whatever the image booted by before.
+    by_bios = any(each.type_guid == BIOS_GRUB for each in layout.partitions)
+    read = boot_partition(layout) if by_bios or (kind and kind.by_grub) else None
     places = {str(each.number): (each.start, each.size) for each in source.partitions}
 
     def held(laid: PartitionLayout) -> Held:

@@ -11,17 +11,23 @@ from dockyard.errors import Problem
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family
 from dockyard.model.os import BootloaderType
+from dockyard.model.storage import BootType
 
 _KEY = "os.bootloader.type"
+_BY_BIOS = "storage.bootType"
 
 
 def grub_problems(
     loaded: LoadedImage, layout: DiskLayout, family: Family, architecture: Architecture
 ) -> Iterator[Problem]:
-    """A problem for each thing that GRUB cannot do; none for an image that does not choose it."""
-    if loaded.image.os.bootloader.type is not BootloaderType.GRUB:
+    """A problem for each thing that GRUB cannot do; none for an image that boots without it."""
+    chosen = loaded.image.os.bootloader.type is BootloaderType.GRUB
+    by_bios = loaded.image.storage.boot_type is BootType.LEGACY
+    if by_bios:
+        yield from _bios_problems(loaded, architecture)
+    elif not chosen:
         return
-    if family.by_grub is None or architecture is not Architecture.X86_64:
+    elif family.by_grub is None or architecture is not Architecture.X86_64:
         yield loaded.problem(
             _KEY,
             "build.no-grub",
@@ -44,6 +50,8 @@ def grub_problems(
             why="the hash is in the entry that GRUB starts, which is in /boot",
             fix="give /boot a partition of its own, with ext4",
         )
+    if by_bios:
+        return  # words in a menu are quoted
     words = loaded.image.os.kernel_command_line.extra_command_line
     for index, word in enumerate(words):
         if "$" in word:
@@ -52,4 +60,28 @@ def grub_problems(
                 "build.grub-variable",
                 f"GRUB would take what follows `$` in {word!r} for the name of a variable",
                 fix="write the argument without `$`, or boot with systemd-boot",
+            )
+
+
+def _bios_problems(loaded: LoadedImage, architecture: Architecture) -> Iterator[Problem]:
+    """What does not go together with a BIOS."""
+    if architecture is not Architecture.X86_64:
+        yield loaded.problem(
+            _BY_BIOS,
+            "build.no-bios",
+            f"machines of {architecture} have no BIOS",
+            fix="set `bootType: efi`, and give the disk a partition of the type esp",
+        )
+    os = loaded.image.os
+    for key, given in (
+        ("os.uki", os.uki is not None and os.uki.mode),
+        (_KEY, os.bootloader.type is BootloaderType.SYSTEMD_BOOT),
+    ):
+        if given:
+            yield loaded.problem(
+                key,
+                "build.not-by-bios",
+                f"`{key}` cannot be combined with `bootType: legacy`",
+                why="UKIs and systemd-boot are programs for UEFI; a BIOS starts GRUB",
+                fix=f"remove `{key}`, or set `bootType: efi`",
             )

@@ -14,7 +14,8 @@ from dockyard.disk.grub import boot_partition, boot_place
 from dockyard.disk.layout import PartitionLayout
 from dockyard.engine.step import Step, names_of
 from dockyard.model.os import BootloaderType
-from dockyard.pipeline.arguments.image import WriteGrub
+from dockyard.pipeline.arguments.image import WriteGrub, WriteMenu
+from dockyard.pipeline.bios_steps import menu_of
 from dockyard.pipeline.boot_steps import BootSteps
 from dockyard.pipeline.filesystem_steps import Held, boots
 from dockyard.pipeline.labels_steps import labels_step
@@ -43,7 +44,8 @@ def booting(
     """The plan of the boot loader that an image chooses. whole: the root tree. boot: what of it
     shapes the boot. sealed: file systems that the command line names by their hash.
     """
-    return _LOADERS[loader_type(request)](request, whole, boot, steps, sealed)
+    loader = _bios if request.by_bios else _LOADERS[loader_type(request)]
+    return loader(request, whole, boot, steps, sealed)
 
 
 def loader_type(request: ImageRequest) -> BootloaderType:
@@ -87,6 +89,33 @@ def _grub(
         (steps.initrd, *sealed.hashes.values(), *whole.layers),
         details=(f"kernel command line: {' '.join(request.command_line)}",),
     )
+    return _by_grub(request, whole, entries)
+
+
+def _bios(
+    request: ImageRequest, whole: Stack, boot: Stack, steps: BootSteps, sealed: Sealed
+) -> Booting:
+    """Kernel, initrd and a menu for them as a layer over the root."""
+    wanted = WriteMenu(
+        menu=menu_of(request),
+        place=boot_place(request.layout),
+        command_line=request.command_line,
+        below=names_of(whole.layers),
+        epoch=request.epoch,
+        found=sealed.found,
+    )
+    entries = Step.of(
+        "boot-entries",
+        "Put kernel, initrd and a menu for GRUB into /boot",
+        "dockyard.pipeline.steps.bios:write_menu",
+        wanted,
+        (steps.initrd, *sealed.hashes.values(), *whole.layers),
+        details=(f"kernel command line: {' '.join(request.command_line)}",),
+    )
+    return _by_grub(request, whole, entries)
+
+
+def _by_grub(request: ImageRequest, whole: Stack, entries: Step) -> Booting:
     layers = (*whole.layers, entries)
     labels = labels_step(request, layers, "boot-labels")
     booted = merged("booted", "Merge what boots", layers, request.epoch, labels)

@@ -22,6 +22,7 @@ from dockyard.formats.disk_format import DiskFormat
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family
 from dockyard.model.image_rules import KEEP_PACKAGE_MANAGER
+from dockyard.model.storage import BootType
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.live import LiveRequest
 from dockyard.pipeline.source import PackageSource
@@ -141,6 +142,11 @@ class ImageRequest:
     def is_laid_out(self) -> bool:
         """Whether the image file lays out the disk, and an image that exists does not bring it."""
         return bool(self.layout.partitions and self.loaded.image.storage.disks)
+
+    @property
+    def by_bios(self) -> bool:
+        """Whether the disk is laid out to boot by a BIOS."""
+        return self.is_laid_out and self.loaded.image.storage.boot_type is BootType.LEGACY
 
     def partition_position(self, number: int) -> Position:
         """Where the image file describes a partition."""

@@ -58,7 +58,8 @@ def _wanted(request: ImageRequest) -> dict[str, str]:
         return requirements(InitrdOptions("", (), features=request.live.features))
     wanted = wanted_parts(request.layout, request.loaded.image.os.initrd)
     loader = request.family.by_grub
-    if loader is not None and loader_type(request) is BootloaderType.GRUB:
+    chosen = loader_type(request) is BootloaderType.GRUB and not request.by_bios
+    if loader is not None and chosen:
         name = request.architecture.names.efi
         wanted |= {file.format(name): "GRUB" for _, file in loader.programs}
     if (mode := request.loaded.image.os.selinux.mode) in LABELLED:

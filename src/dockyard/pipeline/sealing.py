@@ -15,6 +15,7 @@ from dockyard.errors import Problem, Severity
 from dockyard.initrd.options import EarlyMount
 from dockyard.model.os import BootloaderType
 from dockyard.model.output import ArtifactItem
+from dockyard.model.storage import BootType
 
 
 def sealing_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Problem]:
@@ -32,7 +33,9 @@ def esp_of(layout: DiskLayout) -> PartitionLayout | None:
 def _boot_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Problem]:
     """What has the root hash cannot be in the data that it is the hash of."""
     esp = esp_of(layout)
-    if layout.verity and esp is None:
+    # What a BIOS boots a checked root by is in /boot, which is judged with GRUB.
+    by_bios = loaded.image.storage.boot_type is BootType.LEGACY
+    if layout.verity and esp is None and not by_bios:
         yield loaded.problem(
             "storage.verity",
             "verity.boot-inside",

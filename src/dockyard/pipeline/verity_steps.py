@@ -14,6 +14,7 @@ from dockyard.engine.step import Step
 from dockyard.pipeline.arguments.image import Found
 from dockyard.pipeline.arguments.names import ROOT_HASH
 from dockyard.pipeline.arguments.verity import MakeVerity, ProveVerity
+from dockyard.pipeline.bios_steps import bios_partition, bios_step
 from dockyard.pipeline.filesystem_steps import FileSystemSteps, Held, filesystem_steps
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
@@ -63,6 +64,8 @@ def with_sealed(
     others = [each for each in request.layout.partitions if each.key not in sealed.systems.steps]
     rest = filesystem_steps(request, held, tools, others)
     made = {**rest.steps, **sealed.systems.steps}
+    if (partition := bios_partition(request)) is not None:
+        made[partition.key] = bios_step(request, partition, tools)
     order = [each.key for each in request.layout.partitions if each.key in made]
     proofs = (*sealed.systems.proofs, *rest.proofs)
     return FileSystemSteps({key: made[key] for key in order}, proofs, rest.fat)

@@ -21,6 +21,7 @@ class BootWork(StrEnum):
     NOTHING = "nothing"
     EDIT = "edit"  # entries that are there are changed
     RESET = "reset"  # menu and entries are made anew
+    BIOS = "bios"  # a menu is made for the GRUB that a BIOS starts
     UKIS = "ukis"  # UKIs are made of the kernels that are there
     FOLLOW = "follow"  # the same, where there are other kernels than UKIs
     ADDONS = "addons"  # addons of UKIs are changed
@@ -69,8 +70,8 @@ class PrepareBoot:
 @dataclass(frozen=True, slots=True)
 class ChangeEntries:
     """found: what stands for `{NAME}` in words. parts, fresh: see PrepareBoot. new_kernels: whether
-    there may be others than the entries are of. place: where GRUB
-    finds /boot. loader: of UKIs.
+    there may be others than the entries are of. place: where GRUB finds /boot. menu: that of the
+    GRUB that a BIOS starts. loader: of UKIs.
     """
 
     work: BootWork
@@ -79,6 +80,7 @@ class ChangeEntries:
     new_kernels: bool
     parts: Beside[str]
     place: BootPlace
+    menu: str
     loader: BootLoader
     architecture: Architecture
     below: Beside[tuple[str, ...]]

@@ -40,7 +40,9 @@ class NoteExpectations:
 
 @dataclass(frozen=True, slots=True)
 class MakeInitrd:
-    """filesystems: kinds that it mounts. modules: further ones. features: what it can do beyond."""
+    """filesystems: kinds that it mounts. modules: further ones. features: what it can do beyond.
+    mounts: what it mounts before the root is set up.
+    """
 
     dracut: bool
     filesystems: tuple[str, ...]
@@ -92,6 +94,31 @@ class WriteGrub:
     below: Beside[tuple[str, ...]]
     epoch: int
     found: Mapping[str, Found] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteMenu:
+    """A menu of one entry for the GRUB of a BIOS; the fields are those of WriteGrub."""
+
+    menu: str
+    place: BootPlace
+    command_line: tuple[str, ...]
+    below: Beside[tuple[str, ...]]
+    epoch: int
+    found: Mapping[str, Found] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MakeBios:
+    """What a BIOS starts. menu, place: see WriteGrub. start, size: of the BIOS boot partition, in
+    bytes.
+    """
+
+    menu: str
+    place: BootPlace
+    start: int
+    size: int
+    position: Beside[Position | None] = None
 
 
 @dataclass(frozen=True, slots=True)

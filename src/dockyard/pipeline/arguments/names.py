@@ -10,6 +10,7 @@ INITRD = "initrd"
 KERNEL = "kernel"
 COMMAND_LINE = "cmdline"
 FILESYSTEM = "filesystem"
+FIRST_CODE = "first-code"  # of the first sector of a disk, beside what a BIOS boot partition has
 LABELS = "labels"  # of SELinux, by path
 ROOT_HASH = "roothash"  # of dm-verity, in hex
 MANIFEST = "manifest.jsonl"

@@ -5,6 +5,7 @@ layer of its tree.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from dockyard.disk.boot_entries import Fields, changed_entry, entry_text, fields_of, names_options
@@ -51,6 +52,9 @@ def change_entries(work: Work, wanted: ChangeEntries) -> None:
             case BootWork.RESET:
                 lines = dict.fromkeys(bootable(tree, files), " ".join(change.added))
                 _make_anew(tree, files, lines, wanted)
+            case BootWork.BIOS:
+                lines = dict.fromkeys(bootable(tree, files), " ".join(change.added))
+                tree.replace(wanted.menu, _menu(tree, lines, wanted))
             case BootWork.FOLLOW if not needs_follow(files):
                 pass
             case BootWork.UKIS | BootWork.FOLLOW:
@@ -130,19 +134,27 @@ def _make_anew(
     tree: BootTree, files: BootFiles, lines: dict[str, str], wanted: ChangeEntries
 ) -> None:
     """Write menu and entries for all kernels. lines: command lines by version."""
-    newest_first = sorted(lines, key=lambda each: (version_number(each), each), reverse=True)
-    release = variables((release_of(tree.content) or b"").decode(errors="surrogateescape"))
-    title = release.get("PRETTY_NAME") or release.get("ID", "Linux")
     timeout = timeout_of(tree.text(SETTINGS))
     if files.kind in (BootKind.GRUB_ENTRIES, BootKind.ENTRIES):
-        _write_entries(tree, files, {each: lines[each] for each in newest_first}, title, wanted)
+        ordered = {each: lines[each] for each in _newest_first(lines)}
+        _write_entries(tree, files, ordered, _title(tree), wanted)
         if wanted.work is BootWork.RESET and files.kind is BootKind.GRUB_ENTRIES:
             for path, old in files.menus:
                 if read_menu(old, path).uses_entries:
                     tree.replace(path, entries_menu(old, wanted.place, timeout, path))
             _lead_to_menus(tree, files, wanted)
         return
-    prefix = wanted.place.path
+    text = _menu(tree, lines, wanted)
+    for path, old in files.menus:
+        if read_menu(old, path).entries:
+            tree.replace(path, text)
+    if wanted.work is BootWork.RESET:
+        _lead_to_menus(tree, files, wanted)
+
+
+def _menu(tree: BootTree, lines: dict[str, str], wanted: ChangeEntries) -> str:
+    """A menu with an entry for each kernel. lines: command lines by version."""
+    prefix, title = wanted.place.path, _title(tree)
     entries = [
         WrittenEntry(
             f"{title}, with Linux {version}",
@@ -150,14 +162,18 @@ def _make_anew(
             f"{prefix}/{initrd_place(tree, version).rpartition('/')[2]}",
             lines[version],
         )
-        for version in newest_first
+        for version in _newest_first(lines)
     ]
-    text = written_menu(entries, wanted.place.filesystem, timeout)
-    for path, old in files.menus:
-        if read_menu(old, path).entries:
-            tree.replace(path, text)
-    if wanted.work is BootWork.RESET:
-        _lead_to_menus(tree, files, wanted)
+    return written_menu(entries, wanted.place.filesystem, timeout_of(tree.text(SETTINGS)))
+
+
+def _newest_first(versions: Iterable[str]) -> list[str]:
+    return sorted(versions, key=lambda each: (version_number(each), each), reverse=True)
+
+
+def _title(tree: BootTree) -> str:
+    release = variables((release_of(tree.content) or b"").decode(errors="surrogateescape"))
+    return release.get("PRETTY_NAME") or release.get("ID", "Linux")
 
 
 def _lead_to_menus(tree: BootTree, files: BootFiles, wanted: ChangeEntries) -> None:

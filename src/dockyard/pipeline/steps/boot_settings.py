@@ -46,7 +46,7 @@ def prepare_boot(work: Work, wanted: PrepareBoot) -> None:
             if files.kind is not BootKind.UKIS:
                 _clear(tree, files)
         elif parts is not None:
-            _place(tree, files, parts)
+            _place(tree, files, parts, wanted.work)
 
 
 def _change_settings(tree: BootTree, files: BootFiles, wanted: PrepareBoot) -> None:
@@ -87,14 +87,15 @@ def _clear(tree: BootTree, files: BootFiles) -> None:
         tree.remove(path)
 
 
-def _place(tree: BootTree, files: BootFiles, parts: Path) -> None:
+def _place(tree: BootTree, files: BootFiles, parts: Path, work: BootWork) -> None:
     """Put what was made to where menus and entries look for it."""
     for part in sorted(each for each in parts.iterdir() if each.is_dir()):
         initrd = part / INITRD
         if initrd.exists():
             tree.replace(initrd_place(tree, part.name), initrd)
         kernel = part / KERNEL
-        if files.kind is not None and files.kind.by_grub and kernel.exists():
+        by_grub = work is BootWork.BIOS or (files.kind is not None and files.kind.by_grub)
+        if by_grub and kernel.exists():
             tree.replace(f"{_BOOT}/vmlinuz-{part.name}", kernel)
 
 
