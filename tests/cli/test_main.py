@@ -280,10 +280,10 @@ def test_too_little_memory_is_no_defect(tmp_path: Path) -> None:
 
 def test_a_valid_file_that_a_build_refuses_is_told_so(here: Here, tmp_path: Path) -> None:
     image = tmp_path / "image.yaml"
-    image.write_text("os: {packages: {remove: [telnet]}}\n")
+    image.write_text("storage: {reinitializeVerity: all}\n")
     done = here("validate-config", str(image))
     assert done.returncode == 0, done.stderr
-    assert "note[build.not-acted-on]: `os.packages.remove`" in done.stderr
+    assert "note[build.not-acted-on]: `storage.reinitializeVerity`" in done.stderr
     assert "note[build.no-distro]" in done.stderr
     assert "stop" in done.stdout
     answer = json.loads(here("validate-config", str(image), "--json").stdout)

@@ -90,6 +90,44 @@ def test_locking_writes_a_lock_beside_the_image_and_says_what_changed(image: Pat
     assert "one 1-1 -> 2-1" in changed and "1 changed" in changed
 
 
+def test_what_is_to_be_removed_is_never_chosen(image: Path) -> None:
+    asked = image.read_text()
+    image.write_text(f"{asked}    - three\n    remove: [four, three]\n")
+    lock(image)
+    # A file installs what it names itself; nobody asks for the fourth, which is not there.
+    held = locks.load(image.with_suffix(".lock"))
+    assert [pin.name for pin in held.packages] == ["one", "three", "two"]
+    assert held.request and held.request.exclude == ("four",)
+    base = image.with_name("base.yaml")
+    base.write_text(asked.replace("- two", "- two\n    - three"))
+    image.write_text("baseConfigs: [{path: base.yaml}]\nos: {packages: {remove: [three]}}\n")
+    lock(image)
+    held = locks.load(image.with_suffix(".lock"))
+    assert [pin.name for pin in held.packages] == ["one", "two"]
+    image.write_text(f"{asked}    remove: [one]\n")
+    failed = lock(image).exception
+    assert isinstance(failed, DockyardError) and "one" in str(failed.problems[0])
+
+
+def test_what_came_later_is_not_chosen(image: Path) -> None:
+    root = image.parent / "distro/packages"
+    day = 86400
+    for name, version, built in (("old", "1", 10 * day), ("old", "2", 30 * day)):
+        add_rpm(root, name, version, signed="owner", built=built)
+    index(root, signed="owner")
+    for when, version in (("1970-01-20", "1-1"), ("1970-02-20", "2-1")):
+        image.write_text(
+            f"distro: distro\nos:\n  packages:\n    install: [old]\n    snapshotTime: {when}\n"
+        )
+        lock(image)
+        (pin,) = locks.load(image.with_suffix(".lock")).packages
+        assert pin.evr == version
+    image.write_text(image.read_text().replace("1970-02-20", "1970-01-05"))
+    failed = lock(image).exception
+    assert isinstance(failed, DockyardError)
+    assert "published on 1970-01-11" in failed.problems[0].why
+
+
 def test_a_mistake_is_told_with_its_line_and_the_lock_stays(image: Path) -> None:
     lock(image)
     held = image.with_suffix(".lock").read_text()

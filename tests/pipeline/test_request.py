@@ -40,13 +40,6 @@ RESET = "os:\n  bootloader: {resetType: hard-reset}\n"
 
 NOT_ACTED_ON = {
     "input": "input: {image: {path: base.raw}}\n",
-    "os.packages.remove": "os: {packages: {remove: [a]}}\n",
-    "os.packages.removeLists": "os: {packages: {removeLists: [a.yaml]}}\n",
-    "os.packages.update": "os: {packages: {update: [a]}}\n",
-    "os.packages.updateLists": "os: {packages: {updateLists: [a.yaml]}}\n",
-    "os.packages.updateExistingPackages": "os: {packages: {updateExistingPackages: true}}\n",
-    "os.packages.snapshotTime": "os: {packages: {snapshotTime: 2025-01-01}}\n",
-    "os.packages.removePackageManager": "os: {packages: {removePackageManager: true}}\n",
     "os.uki.mode": "os: {uki: {mode: passthrough}}\n",
     "storage.verity": (
         "storage:\n  verity:\n    - id: v\n      name: usr\n"

@@ -83,7 +83,7 @@ def questions_for(
             planned = plan_customization(file, kept, origins, told, registries, listener)
     else:
         # A file that names no distribution was made from these alone.
-        creation = _creation(loaded, kept, rpm_sources)
+        creation = _creation(loaded, kept, rpm_sources, told.snapshot_time)
         sources = () if creation else rpm_sources
         planned = plan_image(file, kept, origins, rpm_sources=sources, creation=creation)
     fits(planned.request.output.format)
@@ -119,7 +119,9 @@ def questions_for(
     )
 
 
-def _creation(loaded: LoadedImage, store: Store, rpm_sources: Sequence[Path]) -> Creation | None:
+def _creation(
+    loaded: LoadedImage, store: Store, rpm_sources: Sequence[Path], when: str
+) -> Creation | None:
     """What an image was made of by `create`; None for one that names its distribution."""
     from dockyard.cli.create import epoch_of_host
     from dockyard.packages.access import Access
@@ -127,7 +129,8 @@ def _creation(loaded: LoadedImage, store: Store, rpm_sources: Sequence[Path]) ->
 
     if not rpm_sources or loaded.image.distro:
         return None
-    return Creation(tuple(rpm_sources), Access.of_store(store.root), epoch=epoch_of_host())
+    access = Access.of_store(store.root)
+    return Creation(tuple(rpm_sources), access, epoch=epoch_of_host(), when=when)
 
 
 def _made_by(file: Path, changes: bool, given: InputImage | None) -> str:

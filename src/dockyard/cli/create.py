@@ -24,6 +24,7 @@ from dockyard.cli.options import (
     origin_options,
     origins_of,
     progress_option,
+    snapshot_time_option,
     store_option,
 )
 from dockyard.cli.verb import Verb, remark
@@ -50,6 +51,7 @@ from dockyard.cli.verb import Verb, remark
     help="Its version, which is also $releasever in .repo files. Default: that of the release "
     "package.",
 )
+@snapshot_time_option
 @output_file_option
 @output_format_option
 @cosi_level_option
@@ -65,6 +67,7 @@ def command(
     rpm_source: tuple[Path, ...],
     distro: str,
     distro_version: str,
+    package_snapshot_time: str,
     output_image_file: Path | None,
     output_image_format: str | None,
     cosi_compression_level: int | None,
@@ -98,7 +101,9 @@ def command(
         step(listener, "Choose packages", "no lock says which") as fetched,
     ):
         access = Access.of_store(store.absolute(), offline=origins.offline, progress=fetched)
-        creation = Creation(rpm_source, access, distro, distro_version, epoch_of_host())
+        creation = Creation(
+            rpm_source, access, distro, distro_version, epoch_of_host(), package_snapshot_time
+        )
         planned = plan_image(
             image,
             kept,

@@ -24,7 +24,7 @@ from dockyard.packages.published import key_name, published, repository_path
 from dockyard.packages.rpm import repofile
 
 if TYPE_CHECKING:
-    from dockyard.config import LoadedImage
+    from dockyard.config import LoadedImage, PackageName
 
 
 def lock_path(image_file: Path) -> Path:
@@ -32,14 +32,34 @@ def lock_path(image_file: Path) -> Path:
     return image_file.with_suffix(".lock")
 
 
-def image_request(loaded: LoadedImage, distro: Distro) -> Request:
-    """The packages that an image file asks for. Raises what is wrong with its lists."""
+def image_request(loaded: LoadedImage, distro: Distro, when: str = "") -> Request:
+    """The packages that an image file asks for: what is to be removed is never chosen. when: a time
+    in place of the file's. Raises what is wrong with its lists.
+    """
     from dockyard.config import package_names
 
-    names = package_names(loaded).install
-    wanted_by = {each.name: each.position for each in names}
-    install = tuple(sorted(wanted_by))
-    return Request(install, architecture=distro.architecture, wanted_by=wanted_by)
+    names = package_names(loaded)
+    order = {str(file.absolute()): at for at, file in enumerate(loaded.files)}
+
+    def at(named: PackageName) -> int:
+        """Which of the files that build on one another names it; a list counts as of the last."""
+        return order.get(str(Path(named.position.file).absolute()), len(order))
+
+    # A file removes what those below it installed, and installs what it names itself.
+    installed = {each.name: each for each in names.install}
+    removed = {
+        each.name: each.position
+        for each in names.remove
+        if each.name not in installed or at(each) > at(installed[each.name])
+    }
+    wanted_by = {name: each.position for name, each in installed.items() if name not in removed}
+    return Request(
+        tuple(sorted(wanted_by)),
+        exclude=tuple(sorted(removed)),
+        architecture=distro.architecture,
+        before=snapshot_time(when or loaded.image.os.packages.snapshot_time),
+        wanted_by=wanted_by,
+    )
 
 
 def image_repositories(

@@ -26,22 +26,6 @@ NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
         lambda image: image.input != Input(),
         "customizing an image that exists; build makes images from packages",
     ),
-    "os.packages.remove": (lambda image: image.os.packages.remove, "removing packages"),
-    "os.packages.removeLists": (lambda image: image.os.packages.remove_lists, "removing packages"),
-    "os.packages.update": (lambda image: image.os.packages.update, "updating packages"),
-    "os.packages.updateLists": (lambda image: image.os.packages.update_lists, "updating packages"),
-    "os.packages.updateExistingPackages": (
-        lambda image: image.os.packages.update_existing_packages,
-        "updating packages",
-    ),
-    "os.packages.snapshotTime": (
-        lambda image: image.os.packages.snapshot_time,
-        "repositories as of a time; the lock pins every package instead",
-    ),
-    "os.packages.removePackageManager": (
-        lambda image: image.os.packages.remove_package_manager,
-        "removing the package manager; leave it out of os.packages.install instead",
-    ),
     "os.uki.mode": (
         lambda image: image.os.uki and image.os.uki.mode in (UkiMode.PASSTHROUGH, UkiMode.MODIFY),
         "UKIs of an existing image; use `create`",

@@ -156,7 +156,7 @@ def _packages(
     position = loaded.position("os.packages")
     tool = family.packaging.tool
     digests = built.expected.headers if built else None
-    if pins is None:
+    if pins is None or loaded.image.os.packages.remove_package_manager:
         names, whose = sorted(digests or ()), "image"
         has_tool = any(re.fullmatch(rf"{tool}-[^-]+-[^-]+", name) for name in names)
     else:

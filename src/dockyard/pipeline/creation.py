@@ -40,7 +40,8 @@ _VERSIONS = {"azurelinux": "3.0", "fedora": "42"}
 class Creation:
     """rpm_sources: directories of RPMs and .repo files. distro, version: as the command line says
     them; "" for what the packages say. access: to what the sources have. epoch: the time of what is
-    made, in seconds; None for the newest that the sources say.
+    made, in seconds; None for the newest that the sources say. when: a time after which packages
+    are not seen, in place of the file's.
     """
 
     rpm_sources: tuple[Path, ...]
@@ -48,6 +49,7 @@ class Creation:
     distro: str = ""
     version: str = ""
     epoch: int | None = None
+    when: str = ""
 
     @property
     def architecture(self) -> Architecture:
@@ -61,7 +63,7 @@ class Creation:
         repositories = image_repositories(
             expected.distro, loaded.directory, store, extra=self.rpm_sources, without_distro=True
         )
-        request = image_request(loaded, expected.distro)
+        request = image_request(loaded, expected.distro, self.when)
         tools = load_tools_lock().packages
         lock = locks.make_lock(loaded.name, request, repositories, self.access, tools)
         epoch = self.epoch or lock.newest_revision or self._newest(repositories)

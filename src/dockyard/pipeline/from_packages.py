@@ -33,6 +33,7 @@ from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.live import FORMATS, live_request
 from dockyard.pipeline.live_problems import architecture_problems, live_problems
 from dockyard.pipeline.named import unknown_names
+from dockyard.pipeline.newest import nothing_to_update
 from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.read_only import read_only_problems
 from dockyard.pipeline.request import (
@@ -42,6 +43,7 @@ from dockyard.pipeline.request import (
     level_remarks,
     output_of,
     read_settings,
+    unpackaged_problems,
 )
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
@@ -77,6 +79,7 @@ def read_request(
     together.extend(loaded.remarks)
     output = output_of(loaded, output_format, level)
     together.extend(level_remarks(loaded, output, level))
+    together.extend(unpackaged_problems(loaded, output))
     has_disk = _judge_file(loaded, output, together, created=creation is not None)
     distro = together.get(lambda: _distro(loaded)) if creation is None else None
     lock_file = lock_path(file)
@@ -218,6 +221,7 @@ def _judge_packages(
 ) -> None:
     """Judge whether the packages have what the file names."""
     settings, repositories, access = chosen.settings, source.repositories, source.access
+    together.extend(nothing_to_update(loaded, source.lock))
     position = loaded.position("os.packages")
     kinds = None if output.boots_nothing else layout.initrd_filesystems
     together.extend(unknown_names(settings, source.lock, repositories, access, position, kinds))

@@ -71,10 +71,12 @@ def _packages(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> St
 
 
 def _unmanaged(request: ImageRequest, below: tuple[Step, ...], tools: Step) -> Step | None:
-    wanted = request.loaded.image.os.packages.remove_package_manager
-    if isinstance(request.source, PackageSource) or not wanted:
+    if not request.loaded.image.os.packages.remove_package_manager:
         return None
     from dockyard.pipeline.package_change_steps import unmanaged_layer
+
+    if isinstance(request.source, PackageSource):
+        return unmanaged_layer(request, None, below, tools)
     from dockyard.pipeline.package_changes import installed_facts
 
     return unmanaged_layer(request, installed_facts(request.source), below, tools)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dockyard.pipeline.request import ImageRequest
 
 _STEPS = "dockyard.pipeline.steps"
+_OWN_BACKEND = "sqlite"  # of databases that we make
 
 
 def package_layer(
@@ -58,16 +59,18 @@ def package_layer(
 
 
 def unmanaged_layer(
-    request: ImageRequest, installed: InstalledFacts, below: tuple[Step, ...], tools: Step
+    request: ImageRequest, installed: InstalledFacts | None, below: tuple[Step, ...], tools: Step
 ) -> Step:
-    """The layer without the package manager."""
+    """The layer without the package manager. installed: None for an image that is made of packages,
+    whose database is as we make them.
+    """
     wanted = RemoveManager(
-        place=installed.place,
-        backend=installed.backend,
+        place=installed.place if installed else request.family.packaging.database,
+        backend=installed.backend if installed else _OWN_BACKEND,
         packaging=request.family.packaging,
         architecture=request.architecture,
-        protected=installed.protected,
-        kernels=installed.kernels,
+        protected=installed.protected if installed else (),
+        kernels=installed.kernels if installed else (),
         epoch=request.epoch,
         below=names_of(below),
     )
