@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,16 +59,24 @@ def test_the_minimum_size_is_enough(tools: Tools, tmp_path: Path, files: int) ->
 
 
 @build
-@pytest.mark.parametrize("mebibytes", [8, 100, 129, 1025, 2049])
+@pytest.mark.parametrize(
+    ("mebibytes", "options"),
+    [
+        *((size, {}) for size in (8, 100, 129, 1025, 2049)),
+        (300, {"inodes": "1000"}),
+        (300, {"inodes": "100000", "inode_size": "512"}),
+    ],
+)
 def test_files_get_no_more_than_is_said_and_little_less(
-    tools: Tools, tmp_path: Path, mebibytes: int
+    tools: Tools, tmp_path: Path, mebibytes: int, options: dict[str, str]
 ) -> None:
     image, size = tmp_path / "image", mebibytes << 20
-    ext4.write(Archive([directory(b"")]), image, size, SPEC, tools)
+    spec = replace(SPEC, options=options)
+    ext4.write(Archive([directory(b"")]), image, size, spec, tools)
     shown = tools.run(["dumpe2fs", "-h", str(image)], read=[image]).text
     lines = dict(line.partition(":")[::2] for line in shown.splitlines())
     free = int(lines["Free blocks"]) * int(lines["Block size"])
-    assert free <= ext4.most_for_files(size) <= free * 1.01 + (1 << 20)
+    assert free <= ext4.most_for_files(size, options) <= free * 1.01 + (1 << 20)
 
 
 @build

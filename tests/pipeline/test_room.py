@@ -127,3 +127,10 @@ def test_what_is_close_is_said() -> None:
     assert room.is_close and not room.is_too_small
     [room] = rooms(source(), layout_of(source()), ())
     assert not room.is_close
+
+
+def test_of_what_is_compressed_nothing_is_told_before(tmp_path: Path) -> None:
+    part = partition(1, "/", 1000 * MIB)
+    assert [each.code for each in told(tmp_path, ADDS, source(part, comes=200 * MIB))]
+    packed = replace(part, module="btrfs", options={"compression": "zstd:3"})
+    assert told(tmp_path, ADDS, source(packed, comes=200 * MIB)) == []

@@ -69,6 +69,8 @@ def rooms(source: DiskSource, layout: DiskLayout, settings: Iterable[Setting]) -
         system = partition.filesystem
         if system is None or partition.kept or system.type in _PACKED:
             continue
+        if dict(system.options).get("compression", "none") != "none":
+            continue
         own = sorted(path for path, each in places.items() if each is partition)
         outer = tuple(path for path in own if not any(_is_below(path, each) for each in own))
         others = tuple(path for path, each in places.items() if each is not partition)
@@ -170,9 +172,7 @@ def _most(partition: PartitionLayout) -> int:
     if system.type is FileSystemType.EXT4:
         from dockyard.filesystems import ext4
 
-        features = dict(system.options).get("features")
-        journal = features is None or "has_journal" in features.split(",")
-        return ext4.most_for_files(partition.size, journal=journal)
+        return ext4.most_for_files(partition.size, dict(system.options))
     return int(partition.size * _FOR_FILES)
 
 

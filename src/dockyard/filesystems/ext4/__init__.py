@@ -37,6 +37,8 @@ def made_as(image: Image) -> dict[str, str]:
         reserved |= struct.unpack_from("<I", block, 0x154)[0] << 32
     (errors,) = struct.unpack_from("<H", block, 0x3C)
     (inode_size,) = struct.unpack_from("<H", block, 0x58)
+    if inode_size < _LEAST_INODE:  # they take no more room than before, unless files need more
+        inodes = inodes * inode_size // _LEAST_INODE
     found = {"features": ",".join(kept(*features)), "inodes": str(inodes)}
     # mke2fs takes no more than half, and of a part of a block nothing.
     share = 100 * (reserved + (0.5 if reserved else 0)) / max(1, blocks)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind, streamed
@@ -140,15 +141,18 @@ def _journal(size: int) -> int:
     return (512 if size < 120 << 30 else 1024) << 20
 
 
-def most_for_files(size: int, *, journal: bool = True) -> int:
+def most_for_files(size: int, options: Mapping[str, str] | None = None) -> int:
     """Bytes that files can take at the very most in an image of `size` bytes that is written here:
     without inodes and what mke2fs takes for a journal. Some more goes to what finds them.
     """
+    options = options or {}
+    journal = "features" not in options or "has_journal" in options["features"].split(",")
+    inodes = int(options.get("inodes", size // _BYTES_PER_INODE))
     taken = 0
     if journal:
         steps = ((7, 0), (127, 4), (1023, 16), (2047, 32), (16383, 64), (32767, 128), (65535, 256))
         taken = next((mebi << 20 for limit, mebi in steps if size <= limit << 20), 512 << 20)
-    return size - size // _BYTES_PER_INODE * _INODE_SIZE - taken
+    return size - inodes * int(options.get("inode_size", _INODE_SIZE)) - taken
 
 
 def _descriptors(size: int) -> int:
