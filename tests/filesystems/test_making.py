@@ -10,7 +10,7 @@ from written_image import SPEC
 
 from dockyard.archive import Archive
 from dockyard.filesystems import by_name
-from dockyard.filesystems.making import made_as
+from dockyard.filesystems.making import made_as, not_kept
 from dockyard.host.sandbox import Tools
 from nasty_archive import file
 
@@ -97,3 +97,22 @@ def test_erofs_keeps_compression(tools: Tools, tmp_path: Path, compression: str)
     old.touch()
     tools.run(["mkfs.erofs", str(old), str(tree)], read=[tree], write=[old])
     assert made_as("erofs", old) == {"compression": "none"}
+
+
+def test_what_is_made_otherwise_is_told(tools: Tools, testing_tools: Tools, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    features = ("-b", "1024", "-O", "quota,casefold")
+    made_by(tools, old, 64, "mke2fs", "-q", "-F", "-t", "ext4", *features)
+    words = ("blocks of 4096 bytes in place of 1024", "no casefold, quota")
+    assert not_kept("ext4", old) == words
+    assert not_kept("ext4", again("ext4", old, 64, tools)) == ()
+    sizes = ("-b", "size=1024", "-s", "size=1024")
+    made_by(testing_tools, old, 300, "mkfs.xfs", "-q", "-f", *sizes)
+    words = ("blocks of 4096 bytes in place of 1024", "sectors of 512 bytes in place of 1024")
+    assert not_kept("xfs", old) == words
+    assert not_kept("xfs", again("xfs", old, 300, testing_tools)) == ()
+    made_by(testing_tools, old, 150, "mkfs.btrfs", "-q", "-f", "-n", "32768", "--csum", "sha256")
+    words = ("nodes of 16384 bytes in place of 32768", "checksums by CRC-32C in place of SHA-256")
+    assert not_kept("btrfs", old) == words
+    assert not_kept("btrfs", again("btrfs", old, 150, testing_tools)) == ()
+    assert not_kept("vfat", old) == ()

@@ -24,7 +24,7 @@ from dockyard.pipeline.acted_on import NOT_YET, refusals
 from dockyard.pipeline.boot_changes import BootChanges, boot_changes
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource
-from dockyard.pipeline.existing_layout import layout_of
+from dockyard.pipeline.existing_layout import layout_of, made_otherwise
 from dockyard.pipeline.existing_names import unknown_in_image, without_program
 from dockyard.pipeline.existing_parts import missing_parts
 from dockyard.pipeline.existing_read_only import read_only_warnings
@@ -255,6 +255,7 @@ def _layout(
     layout = layout_of(source)
     if not has_disk:
         return layout
+    together.extend(made_otherwise(source, layout))
     if loaded.image.storage.reset_partitions_uuids_type:
         together.extend(id_problems(loaded, source))
         layout = with_new_ids(source, layout)

@@ -247,6 +247,7 @@ def _partitions(disk: FoundDisk, system: FoundSystem) -> Iterator[ExistingPartit
             holds=content.kind if content else "",
             options=_options(found) if mount else {},
             used=_used(system.archives.get(entry.number, ())),
+            otherwise=_otherwise(found) if mount else (),
         )
 
 
@@ -293,6 +294,12 @@ def newest(entries: Iterable[Entry]) -> int:
     """
     times = (entry.mtime_ns // _NANOSECONDS for entry in entries)
     return max((time for time in times if 0 <= time <= _LATEST), default=0)
+
+
+def _otherwise(found: FoundPartition) -> tuple[str, ...]:
+    from dockyard.filesystems.making import not_kept
+
+    return not_kept(found.content.module, found.region) if found.content else ()
 
 
 def _options(found: FoundPartition) -> Mapping[str, str]:

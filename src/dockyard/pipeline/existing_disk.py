@@ -47,7 +47,7 @@ class ExistingPartition:
     is in the tree; empty for what is not in it. subvolumes: of btrfs that has any. holds: the kind
     of what is in it, also of what is kept; empty where nothing is known of that. used: bytes that
     files take in blocks of 4 KiB, without what the file system itself takes. options: how the
-    module writes one that takes its place.
+    module writes one that takes its place. otherwise: what that has otherwise, in words.
     """
 
     number: int
@@ -65,6 +65,7 @@ class ExistingPartition:
     holds: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     used: int = 0
+    otherwise: tuple[str, ...] = ()
 
     @property
     def places(self) -> tuple[tuple[str, int | None], ...]:

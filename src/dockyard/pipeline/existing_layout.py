@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import UUID, uuid5
 
 from dockyard.disk.partitions import (
@@ -11,6 +12,7 @@ from dockyard.disk.partitions import (
     PartitionLayout,
     SubvolumeLayout,
 )
+from dockyard.errors import Problem, Severity
 from dockyard.model.filesystems import FileSystemType, MountPoint
 from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition, ExistingSubvolume
 
@@ -25,6 +27,22 @@ def layout_of(source: DiskSource) -> DiskLayout:
         partitions=tuple(_partition(each) for each in source.partitions),
         boot_code=bytes.fromhex(source.boot_code),
     )
+
+
+def made_otherwise(source: DiskSource, layout: DiskLayout) -> Iterator[Problem]:
+    """A note for each file system that is written anew, and not quite as it was."""
+    kept = {each.number for each in layout.partitions if each.kept}
+    for each in source.partitions:
+        if each.otherwise and each.number not in kept:
+            called = " ".join(part for part in (str(each.number), each.label) if part)
+            yield Problem(
+                "image.made-otherwise",
+                f"the {each.holds or each.module} of partition {called} is written with "
+                f"{'; '.join(each.otherwise)}",
+                str(source.image),
+                why="that is how file systems are written here; its files are the same",
+                severity=Severity.NOTE,
+            )
 
 
 def _partition(found: ExistingPartition) -> PartitionLayout:

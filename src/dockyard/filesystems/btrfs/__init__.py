@@ -17,6 +17,7 @@ from dockyard.archive.flags import XATTR_FLAGS
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.btrfs import reader
 from dockyard.filesystems.btrfs.attribute_names import borrowed
+from dockyard.filesystems.btrfs.checksums import CRC32C
 from dockyard.filesystems.btrfs.extents import LZO, ZLIB, ZSTD, most_used
 from dockyard.filesystems.btrfs.mend import mend
 from dockyard.filesystems.btrfs.subvolumes import Subvolume, has_quotas
@@ -45,6 +46,7 @@ __all__ = [
     "made_as",
     "minimum_size",
     "needs",
+    "not_kept",
     "read",
     "refuse",
     "subvolumes",
@@ -60,6 +62,7 @@ _BLOCK = 4096
 _NODE = 16384
 _SMALLEST = 128 << 20
 _SHOWN = 20
+_SUMS = ("CRC-32C", "xxHash64", "SHA-256", "BLAKE2b")
 # As files have them, at the level that mounts use unless they are told another.
 _COMPRESSIONS = {ZLIB: "zlib:3", LZO: "lzo", ZSTD: "zstd:3"}
 RULES = (
@@ -193,6 +196,22 @@ def made_as(image: Image) -> dict[str, str]:
             return {**found, **({"quotas": "on"} if has_quotas(volume) else {})}
         finally:
             volume.close()
+
+
+def not_kept(image: Image) -> tuple[str, ...]:
+    """What one in the place of another has otherwise, in words. Raises DockyardError."""
+    with reading("btrfs", image):
+        volume = Volume(image)
+        try:
+            node, sector, sums = volume.node_size, volume.sector_size, volume.checksum_type
+        finally:
+            volume.close()
+    words = [f"nodes of {_NODE} bytes in place of {node}"] if node != _NODE else []
+    if sector != _BLOCK:
+        words.append(f"sectors of {_BLOCK} bytes in place of {sector}")
+    if sums != CRC32C:
+        words.append(f"checksums by CRC-32C in place of {_SUMS[sums]}")
+    return tuple(words)
 
 
 def read(

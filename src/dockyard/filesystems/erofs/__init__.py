@@ -12,6 +12,7 @@ from dockyard.archive import Archive, Kind, streamed
 from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.erofs import reader
+from dockyard.filesystems.erofs.volume import Volume
 from dockyard.filesystems.image import Image, reading
 from dockyard.filesystems.kernels import EROFS, version
 from dockyard.filesystems.limits import (
@@ -27,7 +28,7 @@ from dockyard.filesystems.limits import (
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.sandbox import Tools
 
-__all__ = ["flags", "made_as", "minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["flags", "made_as", "minimum_size", "needs", "not_kept", "read", "refuse", "write"]
 
 needs = "main"
 flags: str = ""
@@ -132,6 +133,17 @@ def made_as(image: Image) -> dict[str, str]:
     """
     with reading("erofs", image):
         return {"compression": _LEVELS.get(reader.compression(image), "none")}
+
+
+def not_kept(image: Image) -> tuple[str, ...]:
+    """What one in the place of another has otherwise, in words. Raises DockyardError."""
+    with reading("erofs", image):
+        volume = Volume(image)
+        try:
+            size = volume.block_size
+        finally:
+            volume.close()
+    return (f"blocks of {_BLOCK} bytes in place of {size}",) if size != _BLOCK else ()
 
 
 def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> Archive:

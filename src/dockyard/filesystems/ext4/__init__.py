@@ -7,13 +7,21 @@ from pathlib import Path
 
 from dockyard.archive import Archive
 from dockyard.filesystems.ext4 import reader
-from dockyard.filesystems.ext4.features import kept
-from dockyard.filesystems.ext4.writer import flags, minimum_size, most_for_files, refuse, write
+from dockyard.filesystems.ext4.features import dropped, kept
+from dockyard.filesystems.ext4.writer import (
+    BLOCK,
+    flags,
+    minimum_size,
+    most_for_files,
+    refuse,
+    write,
+)
 from dockyard.filesystems.image import Image, path_of, reading
 from dockyard.host.sandbox import Tools
 
 __all__ = [
-    "flags", "made_as", "minimum_size", "most_for_files", "needs", "read", "refuse", "write",
+    "flags", "made_as", "minimum_size", "most_for_files", "needs", "not_kept", "read", "refuse",
+    "write",
 ]  # fmt: skip
 
 needs = "main"
@@ -27,9 +35,7 @@ def made_as(image: Image) -> dict[str, str]:
     """The options that an ext2, ext3 or ext4 in the place of another is written with. Raises
     OSError.
     """
-    with open(path_of(image), "rb") as opened:
-        opened.seek((0 if isinstance(image, Path) else image.start) + SUPERBLOCK_AT)
-        block = opened.read(1024)
+    block = _superblock(image)
     features = struct.unpack_from("<III", block, 0x5C)
     inodes, blocks, reserved = struct.unpack_from("<III", block)
     if features[1] & _WIDE:
@@ -48,6 +54,21 @@ def made_as(image: Image) -> dict[str, str]:
     if errors in _ERRORS:
         found["errors"] = _ERRORS[errors]
     return found
+
+
+def not_kept(image: Image) -> tuple[str, ...]:
+    """What one in the place of another has otherwise, in words. Raises OSError."""
+    block = _superblock(image)
+    size = 1024 << min(6, struct.unpack_from("<I", block, 0x18)[0])
+    lost = dropped(*struct.unpack_from("<III", block, 0x5C))
+    words = [f"blocks of {BLOCK} bytes in place of {size}"] if size != BLOCK else []
+    return (*words, *([f"no {', '.join(lost)}"] if lost else []))
+
+
+def _superblock(image: Image) -> bytes:
+    with open(path_of(image), "rb") as opened:
+        opened.seek((0 if isinstance(image, Path) else image.start) + SUPERBLOCK_AT)
+        return opened.read(1024)
 
 
 def read(

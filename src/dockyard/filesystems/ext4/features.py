@@ -44,6 +44,14 @@ _KEPT = (
      METADATA_CHECKSUMS: "metadata_csum"},
 )  # fmt: skip
 
+# Those that the one in its place has not, by kind and bit.
+_DROPPED: tuple[dict[int, str], ...] = (
+    {},
+    {META_BG: "meta_bg", 0x100: "mmp", 0x400: "ea_inode", LARGE_DIR: "large_dir",
+     0x8000: "inline_data", 0x10000: "encrypt", 0x20000: "casefold"},
+    {0x100: "quota", 0x200: "bigalloc", 0x2000: "project", 0x8000: "verity"},
+)  # fmt: skip
+
 _NO_FIX = "copy what it holds to an ext4 without this feature, and use that"
 _UNDERSTOOD = {
     FILETYPE: "filetype",
@@ -73,6 +81,12 @@ _REFUSED = {
 def kept(compatible: int, incompatible: int, read_only: int) -> tuple[str, ...]:
     """The features of a file system that one made in its place has as well, by their names."""
     words = zip(_KEPT, (compatible, incompatible, read_only), strict=True)
+    return tuple(name for names, word in words for bit, name in names.items() if word & bit)
+
+
+def dropped(compatible: int, incompatible: int, read_only: int) -> tuple[str, ...]:
+    """The features of a file system that one made in its place has not, by their names."""
+    words = zip(_DROPPED, (compatible, incompatible, read_only), strict=True)
     return tuple(name for names, word in words for bit, name in names.items() if word & bit)
 
 

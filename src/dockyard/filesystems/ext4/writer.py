@@ -39,10 +39,10 @@ from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-_BLOCK = 4096
+BLOCK = 4096
 _INODE_SIZE = 256
 _BYTES_PER_INODE = 16384
-_GROUP = 8 * _BLOCK * _BLOCK
+_GROUP = 8 * BLOCK * BLOCK
 _SPARE_INODES = 64
 _NAMESPACES = (b"user.", b"trusted.", b"security.", b"system.posix_acl_")
 _LAST_OF_32_BITS = (1 << 31) - 1
@@ -75,10 +75,10 @@ RULES = (
     Limit(
         "xattr-size",
         "more than about 4000 bytes of extended attributes of one file",
-        lambda e: _attributes_size(e) > _BLOCK - 32 - 4,
+        lambda e: _attributes_size(e) > BLOCK - 32 - 4,
         FIX_XATTR,
     ),
-    Limit("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - _BLOCK),
+    Limit("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - BLOCK),
 )
 
 
@@ -106,17 +106,15 @@ def minimum_size(archive: Archive) -> int:
             directories[entry.parent] = directories.get(entry.parent, 0) + len(entry.name) + 12
         if entry.kind is Kind.FILE:
             # One block of extents for each 340 MiB and more than four.
-            data = -(-entry.size // _BLOCK)
+            data = -(-entry.size // BLOCK)
             blocks += data + (data // 80_000 + 1 if data > 4 * 32768 else 0)
         elif entry.kind is Kind.SYMLINK and len(entry.target) >= 60:
             blocks += 1
         blocks += 1 if entry.xattrs and entry.kind is not Kind.HARDLINK else 0
     # Names of a directory fill three quarters of its blocks at the worst, and some hash blocks.
-    blocks += sum(
-        -(-size * 4 // 3 // _BLOCK) + 1 + size // 100_000 for size in directories.values()
-    )
+    blocks += sum(-(-size * 4 // 3 // BLOCK) + 1 + size // 100_000 for size in directories.values())
     blocks += sum(entry.kind is Kind.DIRECTORY for entry in archive)
-    size = blocks * _BLOCK
+    size = blocks * BLOCK
     size += max(_inodes(archive), size // _BYTES_PER_INODE) * _INODE_SIZE
     for _ in range(2):
         # Both grow with the whole.
@@ -158,9 +156,9 @@ def most_for_files(size: int, options: Mapping[str, str] | None = None) -> int:
 def _descriptors(size: int) -> int:
     """Bitmaps of each group, and descriptors with room to grow in some groups."""
     groups = size // _GROUP + 1
-    reserved = min(1024, groups * 64 * 1024 // _BLOCK + 1) + groups * 64 // _BLOCK + 2
+    reserved = min(1024, groups * 64 * 1024 // BLOCK + 1) + groups * 64 // BLOCK + 2
     copies = min(groups, 3 + 3 * len(bin(groups)))
-    return (groups * 2 + reserved * copies) * _BLOCK
+    return (groups * 2 + reserved * copies) * BLOCK
 
 
 def _inodes(archive: Archive) -> int:
@@ -188,7 +186,7 @@ def _mke2fs(archive: Archive, out: Path, size: int, spec: FilesystemSpec) -> lis
     # A new file is all zeros: the inode tables need no zeroing, now or at the first boot.
     extended = f"hash_seed={seed},assume_storage_prezeroed=1"
     options = spec.options
-    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(_BLOCK)]
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK)]
     argv += ["-I", options.get("inode_size", str(_INODE_SIZE))]
     inodes = int(options.get("inodes", size // _BYTES_PER_INODE))
     argv += ["-N", str(max(inodes, _inodes(archive) * 21 // 20))]

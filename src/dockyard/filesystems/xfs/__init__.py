@@ -35,7 +35,7 @@ from dockyard.filesystems.xfs.volume import FLAG_BITS
 from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
-__all__ = ["flags", "made_as", "minimum_size", "needs", "read", "refuse", "write"]
+__all__ = ["flags", "made_as", "minimum_size", "needs", "not_kept", "read", "refuse", "write"]
 
 needs = "testing"
 
@@ -43,6 +43,7 @@ flags: str = "".join(FLAG_BITS)
 _SMALLEST = 300 << 20
 _BLOCK = 4096
 _INODE = 512
+_SECTOR = 512
 _LOG = 64 << 20
 _FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or erofs"
 RULES = (
@@ -103,8 +104,8 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
         raise too_small("xfs", out, size, minimum_size(archive))
     create_sparse(out, size)
     # Nothing may be taken from the host's processors or its disk.
-    argv = ["mkfs.xfs", "-q", "-K", "-s", "size=512", "-b", f"size={_BLOCK}", "-d", "agcount=4"]
-    argv += ["-m", f"uuid={spec.uuid}"]
+    argv = ["mkfs.xfs", "-q", "-K", "-s", f"size={_SECTOR}", "-b", f"size={_BLOCK}"]
+    argv += ["-d", "agcount=4", "-m", f"uuid={spec.uuid}"]
     sizes = {"-i": "inode_size", "-n": "directory_block"}
     for group in ("-m", "-i", "-n"):
         argv += [group, switches(XFS, spec.kernel, group, grub=spec.grub)]
@@ -142,12 +143,29 @@ def _ownable(archive: Archive) -> Archive:
 def made_as(image: Image) -> dict[str, str]:
     """The options that an XFS in the place of another is written with. Raises DockyardError."""
     with reading("xfs", image):
-        with open(path_of(image), "rb") as opened:
-            opened.seek(0 if isinstance(image, Path) else image.start)
-            found = parse(opened.read(SIZE))
+        found = parse(_superblock(image))
         # Those of version 4 are smaller than what a version 5 can have.
         inode, directory = max(found.inode_size, _INODE), max(found.directory_block, _BLOCK)
         return {"inode_size": str(inode), "directory_block": str(directory)}
+
+
+def not_kept(image: Image) -> tuple[str, ...]:
+    """What one in the place of another has otherwise, in words. Raises DockyardError."""
+    with reading("xfs", image):
+        raw = _superblock(image)
+        found, sector = parse(raw), int.from_bytes(raw[102:104], "big")
+    words = [] if found.is_v5 else ["version 5 in place of 4"]
+    if found.block_size != _BLOCK:
+        words.append(f"blocks of {_BLOCK} bytes in place of {found.block_size}")
+    if sector != _SECTOR:
+        words.append(f"sectors of {_SECTOR} bytes in place of {sector}")
+    return tuple(words)
+
+
+def _superblock(image: Image) -> bytes:
+    with open(path_of(image), "rb") as opened:
+        opened.seek(0 if isinstance(image, Path) else image.start)
+        return opened.read(SIZE)
 
 
 def read(
