@@ -11,7 +11,7 @@ from here import Here
 
 from dockyard.cli.customizer_options import with_verb
 from dockyard.cli.display import display
-from dockyard.cli.main import VERBS
+from dockyard.cli.main import VERBS, dockyard
 from dockyard.cli.timestamps import timestamps
 from dockyard.engine import events
 from dockyard.errors import DockyardError
@@ -47,6 +47,28 @@ def config(tmp_path: Path) -> str:
 )
 def test_the_verb_of_a_line_of_image_customizer(given: str, meant: str) -> None:
     assert with_verb(given.split(), [*VERBS]) == meant.split()
+
+
+GLOBAL = "timestamp-file disable-telemetry log-level log-color log-file log-format"
+WRITES = "output-image-file output-path output-image-format cosi-compression-level tools-dir"
+FLAGS = {
+    "create": f"build-dir config-file {WRITES} rpm-source package-snapshot-time distro "
+    "distro-version",
+    "customize": f"build-dir config-file image-file image {WRITES} rpm-source "
+    "disable-base-image-rpm-repos package-snapshot-time image-cache-dir setfiles-context "
+    "output-selinux-policy-path",
+    "inject-files": f"build-dir config-file image-file {WRITES}",
+    "convert": f"build-dir image-file {WRITES}",
+    "validate-config": "build-dir config-file validate-resources",
+}
+
+
+@pytest.mark.parametrize("verb", sorted(FLAGS))
+def test_each_verb_has_every_option_that_it_has_there(verb: str) -> None:
+    command = dockyard.get_command(click.Context(dockyard), verb)
+    assert command is not None
+    has = {name for each in command.params for name in each.opts}
+    assert {f"--{name}" for name in f"{FLAGS[verb]} {GLOBAL}".split()} - has == set()
 
 
 def test_without_a_verb_an_image_is_customized(here: Here, config: str, tmp_path: Path) -> None:

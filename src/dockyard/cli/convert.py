@@ -71,6 +71,7 @@ def command(
 
     began = clock.monotonic()
     kept = Store(store)
+    remark(without_part(store, tools_dir=tools_dir))
     planned = plan_conversion(
         image_file, output_image_format, output_image_file, kept, cosi_compression_level
     )

@@ -72,6 +72,7 @@ def command(
 
     began = clock.monotonic()
     kept = Store(store)
+    remark(without_part(store, tools_dir=tools_dir))
     planned = plan_injection(
         config_file,
         image_file,

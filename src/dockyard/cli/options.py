@@ -75,16 +75,22 @@ def _require_store(place: Path) -> None:
         )
 
 
+def log_file_option(command: Command) -> Command:
+    """`--log-file`: where the log of the run goes."""
+    return click.option(
+        "--log-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        expose_value=False,
+        callback=_into(LOG_FILE),
+        help="Where to write the log of this run. Default: a new file in the store's logs, "
+        "where the verb has a store.",
+    )(command)
+
+
 def progress_option(command: Command) -> Command:
     """How the work is shown, and where its log goes: `--progress`, `-q`, `-v`, `--log-file`."""
     for decorate in (
-        click.option(
-            "--log-file",
-            type=click.Path(dir_okay=False, path_type=Path),
-            expose_value=False,
-            callback=_into(LOG_FILE),
-            help="Where to write the log of this run. Default: a new file in the store's logs.",
-        ),
+        log_file_option,
         click.option(
             "-v",
             "--verbose",

@@ -11,7 +11,7 @@ import click
 from dockyard.cli.answer import Answer
 from dockyard.cli.customizer_options import build_dir_option, log_options
 from dockyard.cli.input_options import input_of, input_options, registries_of
-from dockyard.cli.options import image_argument
+from dockyard.cli.options import image_argument, log_file_option
 from dockyard.cli.verb import Verb, remark
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _split(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 )
 @input_options
 @build_dir_option
+@log_file_option
 @log_options
 def command(
     image: Path,
