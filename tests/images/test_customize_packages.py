@@ -112,6 +112,7 @@ def test_what_cannot_be_done_is_told_before_any_work(base: Path, tmp_path: Path)
     config.write_text(
         f"distro: {ROOT / 'distros/harbor'}\n"
         "os:\n  packages:\n    install: [tre]\n    remove: [less, libc6]\n    update: [nginx]\n"
+        "  services: {enable: [nginx]}\n"
     )
     words = ("--config-file", config, "--image-file", base, "--output-image-file", tmp_path / "o")
     done = run_dockyard("customize", *words, check=False)
@@ -122,6 +123,8 @@ def test_what_cannot_be_done_is_told_before_any_work(base: Path, tmp_path: Path)
         "package nginx is not in the image", "config.yaml:6",
     ):  # fmt: skip
         assert said in done.stderr
+    # Whether the unit is there depends on packages that could not be chosen.
+    assert "tree.no-unit" not in done.stderr
     # The image's own repository is on no server: nothing is passed over.
     config.write_text("os: {packages: {install: [tree]}}\n")
     done = run_dockyard("customize", *words, check=False)

@@ -36,7 +36,7 @@ from dockyard.pipeline.arguments.boot import BootWork, InitrdWish
 from dockyard.pipeline.boot_problems import boot_problems
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.new_ids import id_changes
-from dockyard.pipeline.package_changes import may_change_kernels
+from dockyard.pipeline.package_changes import changes_packages
 from dockyard.pipeline.sealing import early_mounts
 from dockyard.tree.selinux import MODE_WORDS, command_words
 
@@ -89,7 +89,7 @@ def boot_changes(loaded: LoadedImage, source: DiskSource, layout: DiskLayout) ->
         change=change,
         initrd=initrd,
         fresh=fresh,
-        new_kernels=may_change_kernels(loaded),
+        new_kernels=changes_packages(loaded),
         place=boot_place(layout),
     )
 
@@ -112,13 +112,13 @@ def _work(
         if mode is UkiMode.MODIFY and change:
             return BootWork.ADDONS
         if mode is not None:
-            return BootWork.GUARD if may_change_kernels(loaded) else BootWork.NOTHING
+            return BootWork.GUARD if changes_packages(loaded) else BootWork.NOTHING
         if change or initrd.always or reset:
             return BootWork.UKIS
-        return BootWork.FOLLOW if may_change_kernels(loaded) else BootWork.NOTHING
+        return BootWork.FOLLOW if changes_packages(loaded) else BootWork.NOTHING
     if reset:
         return BootWork.RESET
-    return BootWork.EDIT if change or may_change_kernels(loaded) else BootWork.NOTHING
+    return BootWork.EDIT if change or changes_packages(loaded) else BootWork.NOTHING
 
 
 # ------------------------------------------------------------------------------ command line

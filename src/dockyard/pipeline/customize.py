@@ -40,6 +40,7 @@ from dockyard.pipeline.overlay_problems import overlay_problems
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import (
     changed,
+    changes_packages,
     judge_unmanaged,
     read_changes,
     refused,
@@ -208,11 +209,13 @@ def _of_contents(
 ) -> Iterator[Problem]:
     """What is asked for, held against what the image has."""
     given, scripts = settings.settings, bool(settings.all_scripts)
-    yield from unknown_in_image(loaded, source, given, access)
-    yield from without_program(source, given, settings.all_scripts, access)
     # In place of a disk that cannot be laid out, the image's own was taken: nothing goes there.
     if not loaded.image.storage.disks or layout.guid != layout_of(source).guid:
         yield from too_small(loaded, source, layout, given, scripts=scripts)
+    if source.changes is None and changes_packages(loaded):
+        return  # they could not be decided: what they would bring is not known
+    yield from unknown_in_image(loaded, source, given, access)
+    yield from without_program(source, given, settings.all_scripts, access)
     yield from read_only_warnings(loaded, source, layout, given, access)
     if boot is not None:
         yield from missing_parts(loaded, source, settings, layout, boot, access)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dockyard.config import LoadedImage
@@ -52,7 +53,7 @@ class Parts:
     coming: FileLists
     added: Collection[str]
 
-    @property
+    @cached_property
     def brought(self) -> set[str]:
         """Every path that is new."""
         return {below_usr(path) for path in self.coming.paths} | {*map(below_usr, self.added)}
@@ -138,9 +139,10 @@ def _static(asked: Sequence[ServiceSetting], parts: Parts) -> Iterator[Problem]:
     """Units that cannot be enabled; not those that something new is about."""
     units = parts.contents.units
     for each in asked:
-        if not each.enable or any(units.get(name, name not in units) for name in each.files[:1]):
+        there = [name for name in each.files if name in units]
+        if not each.enable or not there or any(units[name] for name in there):
             continue
-        if any(units.get(name) for name in each.files) or _is_changed(each, parts):
+        if _is_changed(each, parts):
             continue
         by = {by for by, started in parts.contents.starters if started == each.unit}
         yield each.static(sorted(by))

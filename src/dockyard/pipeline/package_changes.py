@@ -51,8 +51,8 @@ def used_keys(loaded: LoadedImage) -> list[str]:
     return [f"os.packages.{key}" for key, used in _KEYS.items() if used(packages)]
 
 
-def may_change_kernels(loaded: LoadedImage) -> bool:
-    """Whether packages come, go or change that may be kernels."""
+def changes_packages(loaded: LoadedImage) -> bool:
+    """Whether packages come, go or change; kernels may be among them."""
     return any(key != f"os.packages.{_MANAGER}" for key in used_keys(loaded))
 
 
