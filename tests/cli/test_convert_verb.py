@@ -52,6 +52,14 @@ def test_the_same_disk_gives_the_same_bytes(
     assert here(*words(disk, out, name)).stdout.startswith("unchanged")
 
 
+def test_a_medium_is_a_disk_as_it_is(here: Here, tmp_path: Path) -> None:
+    medium, out = tmp_path / "live.iso", tmp_path / "out.raw"
+    medium.write_bytes(b"\x01CD001".rjust(0x8006, b"\0") + bytes(MIB))
+    assert here(*words(medium, out, "raw")).returncode == 0
+    assert out.read_bytes() == medium.read_bytes()
+    assert not [*(tmp_path / "store").glob("results/*")]
+
+
 def test_a_fixed_vhd_has_the_disk_and_more_of_it_is_told(
     here: Here, disk: Path, tmp_path: Path
 ) -> None:

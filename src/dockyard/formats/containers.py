@@ -48,6 +48,11 @@ class Container(StrEnum):
         """Whether the file begins with the raw disk, and need not be converted."""
         return self in (Container.RAW, Container.VHD_FIXED, Container.ISO)
 
+    @property
+    def by_programs(self) -> bool:
+        """Whether programs of the tools make the raw disk of it."""
+        return self in _QEMU
+
 
 _QEMU = {
     Container.QCOW2: "qcow2",

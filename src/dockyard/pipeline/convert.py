@@ -58,8 +58,7 @@ class PlannedConversion:
     @property
     def runs_programs(self) -> bool:
         """Whether it takes the tools, and the namespace."""
-        own = (Container.RAW, Container.VHD_FIXED, Container.COSI, Container.BAREMETAL_IMAGE)
-        return self.format.runs_programs or self.container not in own
+        return self.format.runs_programs or self.container.by_programs
 
     @property
     def remarks(self) -> tuple[Problem, ...]:

@@ -19,7 +19,7 @@ from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.edit import EDITED, put_files
-from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
+from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk, raw_size
 from dockyard.formats.disk_format import DiskFormat
 from dockyard.host import seal
 from dockyard.host.files import copy_sparse, data_ranges
@@ -89,7 +89,8 @@ def plan_injection(
     chosen = together.get(lambda: disk_format(name, "inject.format", what))
     together.extend(level_problems(chosen, level, "inject.level"))
     if container is not None and container.is_raw and files is not None:
-        together.get(lambda: _targets(files, partitions_of(image, _raw(image, container))))
+        raw = RawDisk(image, raw_size(image, container), container)
+        together.get(lambda: _targets(files, partitions_of(image, raw)))
     inputs = [config, *(files.source(item) for _, item in files.items)] if files else []
     inputs += [] if target is None else [image]
     placeable = together.get(lambda: require_placeable(target or image, inputs, store))
@@ -97,11 +98,6 @@ def plan_injection(
     assert files is not None and container is not None
     assert chosen is not None and placeable is not None
     return PlannedInjection(files, image, container, stamp_of(image), chosen, level, placeable)
-
-
-def _raw(image: Path, container: Container) -> RawDisk:
-    size = image.stat().st_size
-    return RawDisk(image, size - (512 if container is Container.VHD_FIXED else 0), container)
 
 
 def inject(
