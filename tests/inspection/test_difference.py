@@ -168,3 +168,27 @@ def test_facts_are_told_by_what_they_are_about(one: Inspected) -> None:
     assert told["boot loaders"] == ("systemd-boot", "")
     assert told["enabled unit sshd.service"] == ("yes", "")
     assert told["masked unit cups.service"] == ("", "yes")
+
+
+def test_what_no_file_is_counts(tmp_path: Path) -> None:
+    def disk(name: str, data: bytes, attributes: int = 0, filesystem: str = "LVM") -> Inspected:
+        (tmp_path / name).mkdir()
+        image = an_image(tmp_path / name, FILES, disk=data)
+        part = InspectedPartition(
+            2, "", "lvm", "guid", 4096, 4096, filesystem, "", "", "", 0, 0, attributes
+        )
+        return replace(image, table="guid", partitions=(*image.partitions, part))
+
+    data = bytes(4096) + b"p" * 4096 + bytes(4096)
+    one = disk("one", data)
+    assert compare(one, disk("same", data)).verdict is Verdict.BINARY_EQUAL
+    elsewhere = data[:3000] + b"g" + data[3001:-1] + b"t"
+    assert compare(one, disk("gap", elsewhere)).verdict is Verdict.EQUAL_IN_CONTENT
+    for name, other, changed in (
+        ("code", disk("code", b"c" + data[1:]), "boot code"),
+        ("part", disk("part", data[:8191] + b"x" + data[8192:]), "partition 2 bytes"),
+        ("flags", disk("flags", data, 1 << 63), "partition 2 attributes"),
+    ):
+        assert [each.name for each in compare(one, other).facts] == [changed], name
+    swap = [disk(f"swap{at}", bytes(4096) + bytes([at]) * 4096, 0, "swap") for at in (1, 2)]
+    assert compare(*swap).verdict is Verdict.EQUAL_IN_CONTENT

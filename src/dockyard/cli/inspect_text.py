@@ -189,6 +189,7 @@ def _partition_json(each: InspectedPartition) -> dict[str, Any]:
         "guid": each.guid,
         "start": each.start,
         "size": each.size,
+        "attributes": f"{each.attributes:#x}",
         "fileSystem": {
             "type": each.filesystem,
             "uuid": each.uuid or None,

@@ -49,6 +49,8 @@ _HELD = (
     ("name", "file system's label"),
     ("mount", "mount point"),
 )
+_BOOT_CODE = 440  # bytes of the first sector before the disk's signature (UEFI 2.10, 5.2.1)
+_SWAP = "swap"  # what it holds means nothing to a system that starts
 
 
 class Verdict(StrEnum):
@@ -118,25 +120,28 @@ def compare(one: Inspected, two: Inspected, *, times: bool = False) -> Differenc
 
 def same_bytes(one: Inspected, two: Inspected) -> bool:
     """Whether the disks of two images have the same bytes, whatever they come in."""
-    if one.size != two.size:
-        return False
+    return one.size == two.size and _same_bytes(one, two, 0, one.size)
+
+
+def _same_bytes(one: Inspected, two: Inspected, start: int, end: int) -> bool:
     with one.disk.open("rb") as first, two.disk.open("rb") as second:
         descriptors = first.fileno(), second.fileno()
         return all(
             os.pread(descriptors[0], length, at) == os.pread(descriptors[1], length, at)
-            for at, length in _written(descriptors, one.size)
+            for at, length in _written(descriptors, start, end)
         )
 
 
-def _written(descriptors: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
+def _written(descriptors: Iterable[int], start: int, end: int) -> Iterator[tuple[int, int]]:
     """Pieces of disks that are not a hole in all of them: where, and how long."""
     pieces: set[int] = set()
     for descriptor in descriptors:
-        for start, end in data_ranges(descriptor, size):
-            pieces.update(range(start // _PIECE, -(-end // _PIECE)))
+        for begin, stop in data_ranges(descriptor, end, start):
+            pieces.update(range(begin // _PIECE, -(-stop // _PIECE)))
     for piece in sorted(pieces):
         stopping.check()
-        yield piece * _PIECE, min(_PIECE, size - piece * _PIECE)
+        at = max(piece * _PIECE, start)
+        yield at, min((piece + 1) * _PIECE, end) - at
 
 
 def _size(entry: Entry) -> int:
@@ -160,6 +165,7 @@ def _facts(one: Inspected, two: Inspected) -> Iterator[Changed]:
         {f"{each.number} {name}": text for each in one.partitions for name, text in _held(each)},
         {f"{each.number} {name}": text for each in two.partitions for name, text in _held(each)},
     )
+    yield from _unread(one, two)
     yield from _by_name(
         "boot entry",
         {each.path: f"{each.kernel} {each.command_line}" for each in one.boot.entries},
@@ -174,6 +180,20 @@ def _facts(one: Inspected, two: Inspected) -> Iterator[Changed]:
         yield from _by_name(name, *units)
 
 
+def _unread(one: Inspected, two: Inspected) -> Iterator[Changed]:
+    """What no file is: code of the first sector, and partitions that are not read."""
+    parts = {"boot code": (0, _BOOT_CODE)} if one.table and two.table else {}
+    others = {each.number: each for each in two.partitions}
+    for each in one.partitions:
+        other = others.get(each.number)
+        unread = not each.files and each.filesystem != _SWAP
+        if other and unread and (other.start, other.size) == (each.start, each.size):
+            parts[f"partition {each.number} bytes"] = (each.start, each.size)
+    for name, (start, size) in parts.items():
+        if not _same_bytes(one, two, start, start + size):
+            yield Changed(name, "one", "another")
+
+
 def _text(value: object) -> str:
     return "" if value is None else str(value)
 
@@ -183,6 +203,8 @@ def _held(each: InspectedPartition) -> Iterator[tuple[str, str]]:
     for field, name in _HELD:
         if value := getattr(each, field):
             yield name, str(value)
+    if each.attributes:
+        yield "attributes", f"{each.attributes:#018x}"
 
 
 def _users(image: Inspected) -> dict[str, str]:

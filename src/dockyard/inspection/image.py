@@ -31,7 +31,8 @@ _MACHINES = {62: Architecture.X86_64, 183: Architecture.AARCH64}
 @dataclass(frozen=True, slots=True)
 class InspectedPartition:
     """A partition. type: the name of its type, or the GUID. mount: where it is mounted; empty where
-    it is not. files, used: how many names its file system has, and bytes of their data.
+    it is not. files, used: how many names its file system has, and bytes of their data. attributes:
+    the flags that the table has of it.
     """
 
     number: int
@@ -46,6 +47,7 @@ class InspectedPartition:
     mount: str
     files: int
     used: int
+    attributes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _partition(found: FoundPartition, system: FoundSystem) -> InspectedPartition
         mount=system.mounts.get(found.number, ""),
         files=len(archive),
         used=data,
+        attributes=entry.attributes,
     )
 
 
