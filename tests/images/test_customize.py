@@ -190,6 +190,7 @@ def test_all_mistakes_are_told_before_anything_is_copied(published: Path, tmp_pa
     "input.image, raw", "os.hostname", "os.groups", "os.users", "os.services", "os.additionalFiles"
 )
 @pytest.mark.boot
+@pytest.mark.long
 def test_a_customized_image_boots_and_every_setting_holds(
     published: Path, tmp_path: Path, config: Path
 ) -> None:
@@ -210,7 +211,10 @@ def test_a_customized_image_boots_and_every_setting_holds(
     "output.image.format, vhd and vhdx",
 )
 @pytest.mark.build
-@pytest.mark.parametrize("written", ["vhd", "vhd-fixed", "vhdx", "cosi", "baremetal-image"])
+@pytest.mark.parametrize(
+    "written", ["vhd", "vhdx", "cosi", *(pytest.param(each, marks=pytest.mark.long) for each in
+                                         ("vhd-fixed", "baremetal-image"))]
+)  # fmt: skip
 def test_what_is_written_in_each_format_goes_in_again(
     published: Path, tmp_path: Path, written: str
 ) -> None:

@@ -74,12 +74,19 @@ def maker(tmp_path_factory: pytest.TempPathFactory, published: Path) -> Iterator
     yield Maker(Path(override) if override else tmp_path_factory.mktemp("foreign"))
 
 
+_SHOWN = "images of others"
+
+
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("classic", marks=covers("images of others", loader="GRUB")),
-        pytest.param("xfs", marks=covers("images of others", file_system="xfs", loader="GRUB")),
-        pytest.param("btrfs", marks=covers("images of others", file_system="btrfs", loader="GRUB")),
+        pytest.param("classic", marks=covers(_SHOWN, loader="GRUB")),
+        pytest.param(
+            "xfs", marks=(pytest.mark.long, covers(_SHOWN, loader="GRUB", file_system="xfs"))
+        ),
+        pytest.param(
+            "btrfs", marks=(pytest.mark.long, covers(_SHOWN, loader="GRUB", file_system="btrfs"))
+        ),
     ],
 )
 def image(request: pytest.FixtureRequest, maker: Maker) -> Path:

@@ -60,7 +60,15 @@ def test_a_live_image_is_the_same_twice_and_keeps_what_was_asked_for(
 
 @covers("iso", file_system="squashfs", loader="GRUB")
 @pytest.mark.boot
-@pytest.mark.parametrize("how", [(), ("--bus", "virtio"), ("--bios",)], ids=["cd", "stick", "bios"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param((), id="cd"),
+        pytest.param(("--bus", "virtio", "--bios"), id="stick, bios"),
+        pytest.param(("--bus", "virtio"), id="stick", marks=pytest.mark.long),
+        pytest.param(("--bios",), id="cd, bios", marks=pytest.mark.long),
+    ],
+)
 def test_a_medium_boots(published: Path, tmp_path: Path, how: tuple[str, ...]) -> None:
     file = image_file(tmp_path, "output: {image: {format: iso}}\n")
     run_dockyard("build", file, "--output-image-file", tmp_path / "web.iso", *QUIET)

@@ -36,9 +36,11 @@ def test_an_administrator_logs_in_over_ssh_and_becomes_root(built: Path) -> None
     assert "ssh " in done.stderr
 
 
-def test_root_is_logged_in_at_the_console(built: Path) -> None:
+def test_root_is_logged_in_at_the_console(published: Path) -> None:
+    image = EXAMPLES / "minimal/image.yaml"
+    run_dockyard("build", image, "--output-image-file", ROOT / "build" / "minimal.img")
     near, far = pty.openpty()
-    words = ["boot", str(built), "--autologin"]
+    words = ["boot", str(image), "--autologin"]
     running = subprocess.Popen(
         [sys.executable, "-c", CODE, *words], stdin=far, stdout=far, stderr=far, cwd=ROOT
     )

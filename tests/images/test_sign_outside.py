@@ -19,6 +19,7 @@ from dockyard.inspection.disks import partitions_of
 from features import covers
 
 ARTIFACTS = "output: {artifacts: {items: [ukis, shim, bootloader], path: ./out}}\n"
+INJECTED = "out/inject-files.yaml"
 # Runs a tool as `dockyard` does: in the namespace, which a test that boots is not in.
 RUN = """
 import sys
@@ -57,22 +58,28 @@ def signed(place: Path) -> list[Path]:
     return programs
 
 
-@covers("output.artifacts")
-@pytest.mark.boot
-def test_a_signed_image_boots_and_only_its_programs_changed(
-    published: Path, tmp_path: Path
-) -> None:
-    image = variant(tmp_path, name="signed", more=ARTIFACTS)
-    out, new = tmp_path / "signed.img", tmp_path / "new.img"
+def signed_outside(place: Path) -> tuple[Path, Path]:
+    """An image file, and its image with signed programs, which are left in `out`."""
+    image = variant(place, name="signed", more=ARTIFACTS)
+    out, new = place / "signed.img", place / "new.img"
     told = run_dockyard(
         "build", image, "--output-image-file", out, "--progress", "quiet", "--json"
     ).json
     described, *taken = map(Path, told["artifacts"])
-    assert described == tmp_path / "out/inject-files.yaml"
-    programs = signed(tmp_path / "out")
+    assert described == place / INJECTED
+    programs = signed(place / "out")
     assert sorted(taken) == programs and len(programs) == 3
     words = ("inject-files", "--config-file", described, "--progress", "quiet")
     run_dockyard(*words, "--image-file", out, "--output-image-file", new)
+    return image, new
+
+
+@covers("output.artifacts")
+@pytest.mark.build
+def test_only_the_programs_of_an_image_change(published: Path, tmp_path: Path) -> None:
+    _, new = signed_outside(tmp_path)
+    out = tmp_path / "signed.img"
+    words = ("inject-files", "--config-file", tmp_path / INJECTED, "--progress", "quiet")
     start, end = esp_of(out)
     before, after = out.read_bytes(), new.read_bytes()
     assert before[:start] == after[:start] and before[end:] == after[end:]
@@ -91,6 +98,13 @@ def test_a_signed_image_boots_and_only_its_programs_changed(
                  "--output-image-format", "raw")  # fmt: skip
     run_dockyard(*words, "--image-file", out)
     assert again.read_bytes() == after == out.read_bytes()
+
+
+@covers("output.artifacts")
+@pytest.mark.boot
+@pytest.mark.long
+def test_a_signed_image_boots(published: Path, tmp_path: Path) -> None:
+    image, new = signed_outside(tmp_path)
     asked = ("boot", new, "--config-file", image, "--check", "--json")
     verdict = run_dockyard(*asked, check=False).json
     assert (verdict["systemState"], verdict["failedUnits"]) == ("running", [])

@@ -110,7 +110,8 @@ def test_a_root_of_another_kind_is_the_same_bytes_twice(
 
 
 @pytest.mark.boot
-@pytest.mark.parametrize("root", ["xfs", "btrfs", pytest.param("erofs", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("root", sorted(PACKAGES))
 def test_a_root_of_another_kind_boots(root: str, published: Path, tmp_path: Path) -> None:
     image = variant(tmp_path, root=root, packages=PACKAGES[root], name=f"root-{root}")
     build(image)
@@ -141,7 +142,7 @@ def test_a_server_boots_from_a_root_that_is_only_read(published: Path, tmp_path:
 
 @pytest.mark.boot
 @pytest.mark.parametrize(
-    "root", ["ext4", *(pytest.param(root, marks=pytest.mark.long) for root in ("btrfs", "xfs"))]
+    "root", ["btrfs", *(pytest.param(root, marks=pytest.mark.long) for root in ("ext4", "xfs"))]
 )
 def test_a_root_grows_with_its_disk_and_swap_space_is_in_use(
     root: str, published: Path, tmp_path: Path

@@ -86,8 +86,8 @@ def built(place: Path, layout: str) -> tuple[Path, Path]:
 
 @pytest.mark.boot
 @pytest.mark.parametrize(
-    "layout", ["root", "usr-inline", *(pytest.param(x, marks=pytest.mark.long) for x in
-                                       ("usr", "root-inline"))]
+    "layout", ["usr-inline", *(pytest.param(x, marks=pytest.mark.long) for x in
+                               ("root", "usr", "root-inline"))]
 )  # fmt: skip
 def test_a_system_boots_from_data_that_are_checked(
     layout: str, published: Path, tmp_path: Path
