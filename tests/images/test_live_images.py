@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from command_line import EXAMPLES, run_dockyard
@@ -81,7 +86,56 @@ def test_a_medium_boots(published: Path, tmp_path: Path, how: tuple[str, ...]) -
 
 @covers("pxe", file_system="squashfs", loader="GRUB")
 @pytest.mark.boot
-def test_the_whole_system_boots_over_the_network(published: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param((), id="uefi"), pytest.param(("--bios",), id="bios", marks=pytest.mark.long)],
+)
+def test_the_whole_system_boots_over_the_network(
+    published: Path, tmp_path: Path, how: tuple[str, ...]
+) -> None:
     served = build(image_file(tmp_path, ""), "pxe-dir", tmp_path / "served")
-    words = ("--check", "--json", "--timeout", "600")
+    words = ("--check", "--json", "--timeout", "600", *how)
     assert run_dockyard("boot", served, *words).json["passed"]
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[tuple[int, list[str]]]:
+    """Serve a directory by HTTP, to a guest at 10.0.2.2. Gives the port, and what is asked for."""
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given, directory=str(directory))
+
+        def log_message(self, format: str, *args: object) -> None:
+            asked.append(self.path)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port, asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@covers("pxe", file_system="squashfs", loader="GRUB")
+@pytest.mark.boot
+@pytest.mark.long
+def test_a_small_initrd_fetches_the_root(published: Path, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    with serving(served) as (port, asked):
+        url = f"http://10.0.2.2:{port}"
+        more = f"pxe: {{initramfsType: bootstrap, bootstrapBaseUrl: '{url}'}}\n"
+        more += "output: {image: {format: pxe-dir}}\n"
+        file = image_file(tmp_path, more)
+        text = file.read_text().replace("- e2fsprogs\n", "- e2fsprogs\n      - curl\n")
+        file.write_text(text)
+        run_dockyard("lock", file, *QUIET)
+        build(file, "pxe-dir", served)
+        words = ("--check", "--json", "--timeout", "600", "--network")
+        told = run_dockyard("boot", served, *words, "--config-file", file, check=False).json
+    assert [check for check in told["checks"] if not check["passed"]] == []
+    assert (told["systemState"], told["failedUnits"]) == ("running", [])
+    assert "/image.iso" in asked
