@@ -131,6 +131,8 @@ def test_reading_follows_links_inside(root: Path) -> None:
     with InRoot(root) as inside:
         assert inside.read_text("/etc/link") == "text"
         assert inside.read_text("/etc/none", "default") == "default"
+        assert inside.read_text(f"/etc/{'x' * 300}", "default") == "default"
+        assert inside.read_text("/etc/.." * 1000, "default") == "default"
         assert inside.lstat("/etc/none") is None
         assert inside.names("/etc") == ["link", "real"]
         inside.remove("/etc/real")

@@ -155,6 +155,14 @@ def test_each_customization_is_one_entry_more(place: Path, tree: Tree) -> None:
     assert f'TOOL_VERSION="{__version__}"' in release
 
 
+def test_a_history_keeps_what_no_encoding_holds(place: Path, tree: Tree) -> None:
+    tree.files.make_directories(HISTORY.rpartition("/")[0])
+    tree.files.write(HISTORY, rb'["\ud800"]')
+    first = record(place)
+    first.apply(tree)
+    assert json.loads(tree.files.read(HISTORY)) == ["\ud800", first.entry]
+
+
 @pytest.mark.parametrize("text", ["{", "{}", "[" * 100_000])
 def test_a_history_that_is_none_stops_it(place: Path, tree: Tree, text: str) -> None:
     tree.files.make_directories(HISTORY.rpartition("/")[0])

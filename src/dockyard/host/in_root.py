@@ -54,6 +54,8 @@ class InRoot:
         try:
             descriptor = kernel.openat2(self._root, _encode(path), flags, resolve=_RESOLVE)
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # so nothing has that name
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
             if error.errno not in _NO_FILE:
                 raise
             raise DockyardError(_not_read(path, _NO_FILE[error.errno])) from error

@@ -82,8 +82,7 @@ class HistorySetting:
         if not isinstance(before, list):
             raise self._damaged("it is no array")
         tree.files.make_directories(HISTORY.rpartition("/")[0])
-        data = json.dumps([*before, self.entry], indent=1, ensure_ascii=False)
-        tree.files.write(HISTORY, f"{data}\n".encode(errors="surrogateescape"))
+        tree.files.write(HISTORY, _encoded([*before, self.entry]))
         tree.files.write(RELEASE, self.release.encode())
 
     def _damaged(self, why: str) -> DockyardError:
@@ -106,3 +105,12 @@ class HistorySetting:
             Check("history.release", title, f"cat {RELEASE}", self.release.strip(), self.position),
             Check("history.last", last, _LAST_UUID, told, self.position),
         ]
+
+
+def _encoded(history: list[Any]) -> bytes:
+    """A history as bytes; what its text has that no encoding holds, as JSON escapes."""
+    data = json.dumps(history, indent=1, ensure_ascii=False)
+    try:
+        return f"{data}\n".encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return f"{json.dumps(history, indent=1)}\n".encode()
