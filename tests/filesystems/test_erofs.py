@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from written_image import SPEC
 from dockyard.archive import Archive, streamed
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, erofs
+from dockyard.filesystems.erofs import reader
 from dockyard.filesystems.proof import prove
+from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools
 from nasty_archive import DATA, SECOND, file, nasty, plain, same, same_data
 
@@ -137,3 +140,38 @@ def test_what_is_not_read_is_named(tools: Tools, tmp_path: Path) -> None:
         with pytest.raises(DockyardError) as caught:
             erofs.read(image, tools, tmp_path)
         assert caught.value.problems[0].why == named
+
+
+class Lured(Tools):
+    """Tools whose fsck.erofs makes a link of a directory."""
+
+    def run(self, argv: Sequence[str], **_: object) -> Completed:
+        into = Path(argv[1].removeprefix("--extract="))
+        (into / "d").symlink_to(into.parents[1] / "host")
+        return Completed(tuple(argv), 0, b"", b"")
+
+
+@build
+def test_what_was_unpacked_is_never_looked_for_elsewhere(tools: Tools, tmp_path: Path) -> None:
+    archive = Archive.from_entries([file(b"d/f")], {b"d/f": b"words\n" * 9000})
+    image, scratch = tmp_path / "image", tmp_path / "scratch"
+    erofs.write(archive, image, 0, spec(compression="lz4"), tools)
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host/f").write_bytes(b"words\n" * 9000)
+    scratch.mkdir()
+    with pytest.raises(DockyardError) as caught:
+        erofs.read(image, Lured(tools.root), scratch)
+    assert "the data of /d/f could not be unpacked" in caught.value.problems[0].why
+
+
+@build
+def test_more_than_can_be_packed_is_not_unpacked(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive.from_entries([file(b"zeros")], {b"zeros": bytes(32 << 20)})
+    erofs.write(archive, tmp_path / "image", 0, spec(compression="lz4"), tools)
+    same(erofs.read(tmp_path / "image", tools, tmp_path), archive)
+    monkeypatch.setattr(reader, "_MOST_BESIDES", 1 << 20)
+    with pytest.raises(DockyardError) as caught:
+        erofs.read(tmp_path / "image", Lured(tools.root), tmp_path)
+    assert "impossibly large" in caught.value.problems[0].why

@@ -5,25 +5,49 @@ fsck.erofs alone would lose capabilities, ids that the namespace lacks, and devi
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from dockyard.archive import Archive, Entry, Kind, TreeSource
+from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.archive import Source
 from dockyard.archive.entry import DEVICES, path_text
 from dockyard.filesystems import pieces
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
 from dockyard.filesystems.image import Image, Region
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
+from dockyard.host import kernel
 from dockyard.host.sandbox import Tools
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _PACKED = (COMPRESSED, COMPRESSED_FULL)
+# Bytes that packed files may have together, for each of the image and besides: zeros pack well.
+_MOST_PACKED, _MOST_BESIDES = 64, 16 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Unpacked:
+    """What fsck.erofs unpacked. It may see a link where our reader sees a directory: none is
+    followed out of there.
+    """
+
+    root: Path
+
+    def open(self, path: bytes) -> BinaryIO:
+        root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            number = kernel.openat2(root, path, flags, resolve=kernel.RESOLVE_IN_ROOT)
+        finally:
+            os.close(root)
+        return cast(BinaryIO, io.FileIO(number, "rb"))
 
 
 def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> Archive:
@@ -35,7 +59,7 @@ def read(image: Image, tools: Tools, scratch: Path, *, digests: bool = True) -> 
         InodeSource(numbers, lambda number: volume.pieces(volume.inode(number)))
     ]
     if any(inode.layout in _PACKED for inode in inodes.values()):
-        sources.append(TreeSource(_unpacked(image, volume, inodes, tools, scratch)))
+        sources.append(_Unpacked(_unpacked(image, volume, inodes, tools, scratch)))
     entry = partial(_entry, volume, sources, digests)
     found = entries_of(numbers, inodes.__getitem__, entry)
     source_of = [int(inodes[number].layout in _PACKED) for number in numbers.values()]
@@ -89,6 +113,9 @@ def _unpacked(
     """Let fsck.erofs unpack the files of an image. It gives up at a device node, which nobody can
     make in a namespace: in a copy of the image these are named pipes.
     """
+    packed = sum(inode.size for inode in inodes.values() if inode.layout in _PACKED)
+    if packed > _MOST_PACKED * len(volume.data) + _MOST_BESIDES:
+        raise volume.broken("its packed files are impossibly large")
     into = _new_directory(scratch, volume.image.name + ".files")
     copy = into.with_name(into.name + ".copy")
     devices = [number for number, inode in inodes.items() if inode.mode & 0o170000 in _DEVICES]
