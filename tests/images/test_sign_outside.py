@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import run_dockyard
+from command_line import EXAMPLES, run_dockyard
 from test_variants import variant
 
 from dockyard.disk.pe import Program
@@ -111,3 +111,19 @@ def test_a_signed_image_boots(published: Path, tmp_path: Path) -> None:
     # The build knows its programs without their signatures; all else is as it made it.
     failed = {check["id"] for check in verdict["checks"] if not check["passed"]}
     assert {each.partition(".")[0] for each in failed} <= {"files"}
+
+
+@pytest.mark.build
+def test_files_without_room_are_told_with_their_partition(published: Path, tmp_path: Path) -> None:
+    image, config = tmp_path / "disk.raw", tmp_path / "inject.yaml"
+    run_dockyard("build", EXAMPLES / "minimal/image.yaml", "--output-image-file", image, "-q")
+    (tmp_path / "large").write_bytes(os.urandom(90 << 20))
+    config.write_text(
+        "injectFiles:\n  - partition: {idType: part-label, id: esp}\n"
+        "    source: large\n    destination: /large\n"
+    )
+    words = ("--config-file", config, "--image-file", image, "--output-image-file", tmp_path / "o")
+    done = run_dockyard("inject-files", *words, "-q", check=False)
+    assert done.status == 1 and not (tmp_path / "o").exists()
+    assert "inject.no-room" in done.stderr and "inject.yaml:2:41" in done.stderr
+    assert "partition 1 esp is to take 90 MiB of files" in " ".join(done.stderr.split())

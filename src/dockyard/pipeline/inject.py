@@ -153,12 +153,30 @@ def _write(planned: PlannedInjection, out: Path, scratch: Path, tools: ToolTrees
     require_untouched(planned.image, planned.stamp)
     found = partitions_of(planned.image, RawDisk(disk, raw.size, raw.container))
     for partition, files in _targets(planned.files, found):
-        _edit(disk, partition, files, scratch, tools)
+        try:
+            _edit(disk, partition, files, scratch, tools)
+        except DockyardError as error:
+            told = (_with_place(each, planned.files, partition, files) for each in error.problems)
+            raise DockyardError(*told) from error
     image = out / f"{planned.target.stem}{planned.format.extension}"
 
     name, level, main = planned.target.stem, planned.level, tools.main
     wrap(planned.format, disk, raw.size, image, name, level, main, tools, scratch)
     return image
+
+
+def _with_place(
+    problem: Problem, files: LoadedInjectFiles, partition: FoundPartition, put: dict[str, Path]
+) -> Problem:
+    """A problem of too little room, told where the file first names the partition."""
+    if problem.code != "inject.no-room":
+        return problem
+    index = next(n for n, (named, _) in enumerate(files.items) if _is_named(partition, named))
+    size = sum(source.stat().st_size for source in put.values())
+    called = f"{partition.entry.number} {partition.entry.name}".strip()
+    why = f"partition {called} is to take {-(-size >> 20)} MiB of files beside those that it has"
+    return files.problem((index, "partition", "id"), problem.code, problem.what, why=why,
+                         fix=problem.fix)  # fmt: skip
 
 
 def _targets(
