@@ -14,11 +14,13 @@ from dockyard.disk.boot_files import BootKind
 from dockyard.disk.layout import lay_out
 from dockyard.errors import Problem, Severity
 from dockyard.formats.containers import Container
+from dockyard.initrd.options import InitrdFeature
 from dockyard.inspection.tree import Mounted, Tree
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import HARBOR
 from dockyard.model.packages import PinBy, Request, RpmRepository
 from dockyard.packages import locking as locks
+from dockyard.pipeline.arguments.boot import BootWork
 from dockyard.pipeline.boot_changes import boot_changes
 from dockyard.pipeline.existing_boot import ExistingBoot
 from dockyard.pipeline.existing_contents import keep_contents, kept_contents, read_contents
@@ -55,13 +57,14 @@ FILES = {
 LINKS = {"bin": "usr/bin", "srv/shown": "../data", "srv/gone": "nowhere"}
 
 
-def read(tmp_path: Path) -> DiskSource:
-    """An image with these files, as it is known after it was read once."""
-    entries = [Entry(path.encode(), Kind.FILE, 0o644) for path in FILES]
+def read(tmp_path: Path, *more: str) -> DiskSource:
+    """An image with these files, as it is known after it was read once. more: empty ones."""
+    files = {**FILES, **dict.fromkeys(more, "")}
+    entries = [Entry(path.encode(), Kind.FILE, 0o644) for path in files]
     entries += [Entry(path.encode(), Kind.SYMLINK, 0o777, target=to.encode())
                 for path, to in LINKS.items()]  # fmt: skip
     entries += [Entry(b"data/below", Kind.DIRECTORY, 0o755)]
-    archive = Archive.from_entries(entries, {a.encode(): b.encode() for a, b in FILES.items()})
+    archive = Archive.from_entries(entries, {a.encode(): b.encode() for a, b in files.items()})
     keep_contents(read_contents(Tree([Mounted(b"", archive)])), tmp_path / "listed")
     root = ExistingPartition(1, "root", f"{GUID}1", f"{GUID}2", 0, 1 << 20, 1 << 30, "ext4",
                              f"{GUID}3", "", "/")  # fmt: skip
@@ -258,3 +261,21 @@ def test_what_a_new_initrd_needs_and_nothing_brings_is_told(tmp_path: Path, scri
     loaded = load_image(file)
     boot = boot_changes(loaded, coming, layout)
     assert not list(missing_parts(loaded, coming, given, layout, boot, access(tmp_path / "store")))
+
+
+def test_an_initrd_that_would_not_check_the_root_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    for programs, builder, codes in (
+        (["usr/sbin/mkinitramfs"], "", ["image.initrd-without-verity"]),
+        (["usr/sbin/mkinitramfs"], "dockyard", ["image.lacks-parts"]),
+        (["usr/sbin/mkinitramfs", "usr/bin/dracut"], "", []),
+    ):
+        source = read(tmp_path, *programs)
+        file.write_text(f"os: {{initrd: {{builder: {builder}}}}}\n" if builder else "os: {}\n")
+        loaded, layout = load_image(file), layout_of(source)
+        boot = boot_changes(loaded, source, layout)
+        wish = replace(boot.initrd, always=True, features=(InitrdFeature.VERITY,))
+        boot = replace(boot, work=BootWork.RESET, initrd=wish)
+        given = ImageSettings(settings_of(loaded), (), ())
+        found = missing_parts(loaded, source, given, layout, boot, access(tmp_path / "store"))
+        assert [problem.code for problem in found] == codes

@@ -11,7 +11,7 @@ from dockyard.config import LoadedImage
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import Problem, Severity
 from dockyard.initrd.build import requirements
-from dockyard.initrd.options import InitrdOptions
+from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.model.os import InitrdBuilder
 from dockyard.packages.access import Access
 from dockyard.packages.providing import BINARIES
@@ -42,6 +42,15 @@ def missing_parts(
         return
     parts = known_parts(source, settings.settings, access)
     if parts is None:
+        return
+    if _by_initramfs_tools(boot, parts) and InitrdFeature.VERITY in boot.initrd.features:
+        yield loaded.problem(
+            _asking(loaded),
+            "image.initrd-without-verity",
+            "the initrds of the image are made by initramfs-tools, which sets up no dm-verity",
+            why=f"it has {_MKINITRAMFS} and no dracut",
+            fix="set os.initrd.builder to `dockyard`, or install dracut",
+        )
         return
     wanted = _wanted(boot, layout, parts)
     lacking = {name: why for name, why in wanted.items() if not _has(parts, name)}
@@ -80,10 +89,15 @@ def _wanted(boot: BootChanges, layout: DiskLayout, parts: Parts) -> Mapping[str,
     if builder == InitrdBuilder.DRACUT or (not builder and parts.has(_DRACUT)):
         sets_up = dict.fromkeys(VERITY if layout.verity else (), "dm-verity")
         return {_DRACUT: "the initrd", **sets_up}
-    if not builder and parts.has(_MKINITRAMFS):
+    if _by_initramfs_tools(boot, parts):
         return {}
     options = InitrdOptions("", boot.initrd.filesystems, features=frozenset(boot.initrd.features))
     return requirements(options)
+
+
+def _by_initramfs_tools(boot: BootChanges, parts: Parts) -> bool:
+    """Whether the image's own initramfs-tools make its initrds."""
+    return not boot.initrd.builder and not parts.has(_DRACUT) and parts.has(_MKINITRAMFS)
 
 
 def _has(parts: Parts, name: str) -> bool:
