@@ -16,6 +16,7 @@ from dockyard.config import load_image, parse_image
 from dockyard.config.outcomes import OUTCOMES
 from dockyard.config.record import recorded
 from dockyard.disk import gpt, verity
+from dockyard.disk.command_words import words_of
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.formats.cosi_metadata import StoredImage, metadata
@@ -28,8 +29,9 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.acted_on import not_buildable
 from dockyard.pipeline.build import plan_image
 from dockyard.pipeline.creation import Creation
-from dockyard.tree.additional import AdditionalFileSetting
+from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.history import HistorySetting
+from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.setting import Tree
 
 sys.path.append(str(Path(__file__).parents[1] / "packages"))
@@ -294,3 +296,48 @@ def test_the_history_has_no_secrets(tmp_path: Path) -> None:
     said = json.dumps(recorded(load_image(tmp_path / "image.yaml")))
     assert not [secret for secret in secrets if secret in said]
     assert "of-the-base" in said and said.count("[redacted]") == 4
+
+
+def test_files_keep_their_modes(tree: Tree, tmp_path: Path) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    modes = {"key": 0o600, "program": 0o4775, "plain": 0o664, "script": 0o644}
+    for name, mode in modes.items():
+        (given / name).write_text("#!/bin/sh\n" if name == "script" else name)
+        (given / name).chmod(mode)
+    (given / "link").symlink_to("key")
+    copied = AdditionalDirectorySetting(given, "/opt")
+    AdditionalFileSetting("/opt/file", source=given / "program").apply(tree)
+    copied.apply(tree)
+    found = {path.name: path.lstat().st_mode for path in (tree.path / "opt").iterdir()}
+    assert {name: mode & 0o7777 for name, mode in found.items()} == {
+        "key": 0o600, "program": 0o755, "plain": 0o644, "script": 0o644, "file": 0o755,
+        "link": 0o777,
+    }  # fmt: skip
+    assert (tree.path / "opt/link").is_symlink()
+    (told,) = copied.remarks()
+    assert told.what == "/opt/script can be executed by nobody"
+    assert not list(AdditionalDirectorySetting(given, "/opt", file_mode=0o644).remarks())
+
+
+def test_words_stay_words() -> None:
+    assert words_of('a=1 b=2 c="x y" d=$e') == ("a=1", "b=2", 'c="x y"', "d=$e")
+
+
+def test_scripts_see_the_same_everywhere(
+    shell_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THE_MACHINE", "yes")
+    (tmp_path / "given").mkdir()
+    text = "export -p >/env; echo /* >/seen; (echo x >/_imageconfigs/out) 2>/error\n"
+    text += "cat /proc/net/dev >/net\n"
+    with InRoot(shell_tree) as files:
+        script = ScriptSetting("s", tmp_path / "given", content=text,
+                               environment=(("OF_THE_FILE", "yes"),))  # fmt: skip
+        script.apply(Tree(shell_tree, files, 1))
+    seen = (shell_tree / "env").read_text()
+    assert "OF_THE_FILE" in seen and "OF_THE_MACHINE" not in seen
+    assert "_imageconfigs" in (shell_tree / "seen").read_text()
+    assert "Read-only file system" in (shell_tree / "error").read_text()
+    assert "eth" not in (shell_tree / "net").read_text()
+    assert not (shell_tree / "_imageconfigs").exists()

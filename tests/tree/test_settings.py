@@ -86,6 +86,28 @@ def test_a_home_has_all_of_the_skeleton_as_it_is_there(tree: Tree) -> None:
         assert found is not None and (found.st_uid, found.st_gid) == (1000, 1000)
 
 
+def test_numbers_are_those_that_useradd_chooses(tree: Tree) -> None:
+    # What useradd and groupadd of shadow 4.13 make of the same, in the same order.
+    for setting in (
+        UserSetting("ops", uid=2001), UserSetting("dev"), GroupSetting("g", 3000),
+        GroupSetting("h"), UserSetting("dev2"), UserSetting("svc", uid=400),
+        UserSetting("big", uid=60000), UserSetting("last"), GroupSetting("lastg"),
+    ):  # fmt: skip
+        setting.apply(tree)
+    rows = [line.split(":") for line in text(tree, "/etc/passwd").splitlines()[1:]]
+    assert {row[0]: (int(row[2]), int(row[3])) for row in rows} == {
+        "ops": (2001, 2001), "dev": (2002, 2002), "dev2": (2003, 2003), "svc": (400, 3002),
+        "big": (60000, 60000), "last": (1000, 1000),
+    }  # fmt: skip
+    assert "h:x:3001:\n" in text(tree, "/etc/group")
+    assert "lastg:x:1001:\n" in text(tree, "/etc/group")
+    ranges = [line.split(":")[:2] for line in text(tree, "/etc/subuid").splitlines()]
+    assert ranges == [
+        ["ops", "100000"], ["dev", "165536"], ["dev2", "231072"], ["big", "296608"],
+        ["last", "362144"],
+    ]  # fmt: skip
+
+
 def test_attributes_of_account_files_stay(tree: Tree) -> None:
     UserSetting("alice", password="$6$x$y").apply(tree)
     found = tree.files.lstat("/etc/shadow")
@@ -98,6 +120,7 @@ def test_a_user_that_exists_keeps_what_is_not_told(tree: Tree) -> None:
     UserSetting("root", password=LOCKED, expires_days=-1).apply(tree)
     assert text(tree, "/etc/passwd") == "root:x:0:0:root:/root:/bin/bash\n"
     assert text(tree, "/etc/shadow") == f"root:!:{DAY}:0::7:::\n"
+    assert tree.files.lstat("/root") is None  # a service's home may be made when it starts
 
 
 def test_numbers_that_are_taken_are_refused(tree: Tree) -> None:
@@ -133,9 +156,9 @@ def test_an_account_whose_line_is_none_is_refused(tree: Tree, name: str) -> None
 
 
 def test_there_may_be_no_number_left(tree: Tree) -> None:
-    every = "".join(f"g{number}:x:{number}:\n" for number in range(1000, 60000))
+    every = "".join(f"g{number}:x:{number}:\n" for number in range(1000, 60001))
     tree.files.write("/etc/group", every.encode())
-    with pytest.raises(DockyardError, match="no number below 60000 is left for group crew"):
+    with pytest.raises(DockyardError, match="no number from 1000 to 60000 is left for group crew"):
         GroupSetting("crew").apply(tree)
 
 

@@ -119,4 +119,26 @@ OUTCOMES: tuple[Outcome, ...] = (
         "everybody can read; base configs are not recorded.",
         "They are redacted, texts are told by their digest, and the record is of the merged file.",
     ),
+    Outcome(
+        "files_keep_their_modes",
+        "Files and links of a directory stay what they are",
+        "Files of `additionalDirs` become 0755 unless `childFilePermissions` says otherwise, a key "
+        "of 0600 too; links become files. Files of `additionalFiles` bring set-id bits along.",
+        "Both have the modes of their sources, without set-id bits and without the right of group "
+        "and others to write; links are links. A script that nobody may execute is told.",
+    ),
+    Outcome(
+        "words_stay_words",
+        "Words of the kernel command line stay words",
+        "An element of `extraCommandLine` that has a blank or quotes is quoted once more in "
+        "grub.cfg, so that the kernel sees one word with quotes in it.",
+        "An element may hold several words, and quotes keep blanks within one.",
+    ),
+    Outcome(
+        "scripts_see_the_same_everywhere",
+        "Scripts see the same on every machine",
+        "They get the environment of whoever runs the tool, the network, and a writable view of "
+        "the directory of their file.",
+        "They get the variables of the file, no network, and a copy of the directory, read-only.",
+    ),
 )

@@ -27,6 +27,7 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.live import LiveRequest
 from dockyard.pipeline.source import PackageSource
 from dockyard.pipeline.together import Together
+from dockyard.tree.additional import AdditionalDirectorySetting
 from dockyard.tree.every import AnySetting
 from dockyard.tree.history import HistorySetting
 from dockyard.tree.scripts import ScriptSetting
@@ -210,6 +211,9 @@ def read_settings(
     final = read(lambda: scripts_of(loaded, "finalizeCustomization", hidden))
     if settings is None or post is None or final is None:
         return None
+    for setting in settings:
+        if isinstance(setting, AdditionalDirectorySetting):
+            together.extend(setting.remarks())
     return ImageSettings(settings, post, final)
 
 

@@ -1,9 +1,10 @@
 """The account files of a tree: passwd(5), group(5), shadow(5), gshadow(5), subuid(5).
 
 Written by us rather than by the image's useradd: the same lines whatever the distribution, no
-clock, no lock files, no back-ups. Lines that are not touched keep their bytes. Numbers are chosen
-as shadow-utils does: the lowest that is free from 1000 up, and that nobody else asks for; a user's
-own group gets the user's number when that is free.
+clock, no lock files, no back-ups. Lines that are not touched keep their bytes. Numbers from 1000 to
+60000 are chosen as shadow-utils does: the one above the highest, else the lowest that is free, and
+none that others ask for. A user's own group gets the user's number where that is one of these and
+free; subordinate numbers are for these users alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from dockyard.errors import DockyardError, Problem
@@ -18,6 +20,7 @@ from dockyard.model.digits import number_in
 
 FIRST_ID = 1000
 LAST_ID = 60000
+_ORDINARY = range(FIRST_ID, LAST_ID + 1)
 FIRST_SUBORDINATE = 100_000
 SUBORDINATE_COUNT = 65536
 _NUMBER = 2  # the field of a number, in passwd and group
@@ -193,7 +196,8 @@ class Accounts:
                 ]
             )
             self._shadow.rows.append([name, "!", str(self.day), "0", "99999", "7", "", "", ""])
-            self._add_subordinate(name)
+            if number in _ORDINARY:
+                self._add_subordinate(name)
         account = self.user(name)
         assert account is not None
         return account
@@ -225,8 +229,8 @@ class Accounts:
         have = self.group_id(name)
         if have is not None:
             return have
-        taken = number in self._group.numbers()
-        return self.add_group(name, None if taken else number)
+        free = number in _ORDINARY and number not in self._group.numbers()
+        return self.add_group(name, number if free else None)
 
     def _free(self, table: _Table, wanted: int | None, what: str) -> int:
         taken = table.numbers()
@@ -235,10 +239,12 @@ class Accounts:
                 raise _taken(f"the number {wanted} of {what} belongs to {taken[wanted]} already")
             return wanted
         avoided = taken.keys() | self.reserved
-        free = (number for number in range(FIRST_ID, LAST_ID) if number not in avoided)
-        if (found := next(free, None)) is None:
-            raise _taken(f"no number below {LAST_ID} is left for {what}")
-        return found
+        highest = max((number for number in taken if number in _ORDINARY), default=FIRST_ID - 1)
+        above = range(highest + 1, LAST_ID + 1)
+        for number in chain(above, _ORDINARY):
+            if number not in avoided:
+                return number
+        raise _taken(f"no number from {FIRST_ID} to {LAST_ID} is left for {what}")
 
     def _add_subordinate(self, name: str) -> None:
         for table in self._sub:

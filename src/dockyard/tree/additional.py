@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dockyard.errors import DockyardError, Position
+from dockyard.errors import DockyardError, Position, Problem, Severity
 from dockyard.tree.check import Check
 from dockyard.tree.file_facts import FileFact, file_checks
 from dockyard.tree.setting import (
@@ -144,6 +144,25 @@ class AdditionalDirectorySetting:
     def describe(self) -> str:
         return f"directory {self.destination}, {len(self.content)} entries"
 
+    def remarks(self) -> Iterator[Problem]:
+        """A warning of scripts that nobody may execute: with Image Customizer everybody may."""
+        closed = [
+            path
+            for path, digest, mode in self.content
+            if digest.startswith("sha256:") and not mode & 0o111
+            if self.file_mode is None and _begins_with(self.source / path, b"#!")
+        ]
+        if closed:
+            more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
+            yield Problem(
+                "tree.not-executable",
+                f"{self.target(closed[0])}{more} can be executed by nobody",
+                self.position,
+                "files keep the modes of their sources, and this one begins with #!",
+                "chmod +x the source, or say childFilePermissions",
+                severity=Severity.WARNING,
+            )
+
     def apply(self, tree: Tree) -> None:
         self._directory(tree, self.destination)
         for path, value, mode in self.content:
@@ -238,6 +257,14 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # reading its bytes will tell what is wrong
+
+
+def _begins_with(path: Path, text: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(text)) == text
+    except OSError:
+        return False  # reading its bytes will tell what is wrong
 
 
 def _source_mode(path: Path | os.DirEntry[str]) -> int:

@@ -103,6 +103,7 @@ class UserSetting:
         known = {group for group in self.groups if accounts.group_id(group) is not None}
         if lacking := self.lacking(known):
             raise DockyardError(*lacking)
+        is_new = accounts.user(self.name) is None
         account = accounts.add_user(
             self.name, uid=self.uid, group=self.primary_group, home=self.home, shell=self.shell
         )
@@ -115,7 +116,8 @@ class UserSetting:
         accounts.save()
         if self._expires:
             password_age.count_from_first_boot(tree, self.name, self.position)
-        self._make_home(tree, account)
+        if is_new or self.home is not None or self.ssh_keys:
+            self._make_home(tree, account)
         if self.ssh_keys:
             self._write_keys(tree, account)
 
