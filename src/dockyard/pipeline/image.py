@@ -76,8 +76,10 @@ class ImageSteps:
 
     @property
     def goals(self) -> tuple[Step, ...]:
-        """The steps whose results are looked at when the image is built."""
-        return (self.manifest, *self.parts, *((self.tools,) if self.runs_programs else ()))
+        """The steps whose results are looked at when the image is built. Parts come first, and so
+        begin first: those that take long are among them.
+        """
+        return (*self.parts, self.manifest, *((self.tools,) if self.runs_programs else ()))
 
 
 def image_steps(request: ImageRequest) -> ImageSteps:
