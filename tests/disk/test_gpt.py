@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -32,6 +33,25 @@ def written(table: gpt.Table) -> io.BytesIO:
     disk = io.BytesIO(bytes(table.size))
     gpt.write(table, disk)
     return disk
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "why"),
+    [
+        (63 * MIB - 512, MIB - 32 * 512, None),
+        (MIB, MIB, "it lies over partition 1"),
+        (62 * MIB, MIB, "it lies over partition 2"),
+        *((start, size, "it is not on the disk, or lies over the partition table")
+          for start, size in ((1 << 40, MIB), (63 * MIB, MIB), (33 * 512, 512), (63 * MIB, 0))),
+    ],
+)  # fmt: skip
+def test_partitions_that_cannot_lie_side_by_side_are_told(
+    start: int, size: int, why: str | None
+) -> None:
+    entry = gpt.TableEntry(3, LINUX, UUID(int=3), start, size)
+    table = replace(TABLE, entries=(replace(TABLE.entries[1], size=54 * MIB - 512), entry,
+                                    TABLE.entries[0]))  # fmt: skip
+    assert [(each.number, told) for each, told in table.misplaced()] == ([(3, why)] if why else [])
 
 
 def test_what_is_written_is_read() -> None:

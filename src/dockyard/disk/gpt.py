@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 from uuid import UUID
@@ -55,6 +55,20 @@ class Table:
     guid: UUID
     size: int
     entries: tuple[TableEntry, ...]
+
+    def misplaced(self) -> Iterator[tuple[TableEntry, str]]:
+        """Partitions that cannot be written side by side, each with why: what is not between the
+        copies of the table, or lies over another one.
+        """
+        first, end = FIRST_USABLE * SECTOR, self.size - TAIL_SECTORS * SECTOR
+        before: TableEntry | None = None
+        for each in sorted(self.entries, key=lambda entry: (entry.start, entry.number)):
+            if each.start < first or each.size <= 0 or each.start + each.size > end:
+                yield each, "it is not on the disk, or lies over the partition table"
+            elif before is not None and each.start < before.start + before.size:
+                yield each, f"it lies over partition {before.number}"
+            else:
+                before = each
 
 
 def write(table: Table, out: IO[bytes], boot_code: bytes = b"") -> None:

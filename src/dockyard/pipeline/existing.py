@@ -328,6 +328,9 @@ def _unkept(image: Path, disk: FoundDisk, system: FoundSystem) -> Iterator[Probl
     if disk.table is None and disk.medium is None:
         yield _refused(image, "it is one file system without a partition table",
                        "put it into a disk with a GUID partition table")  # fmt: skip
+    for entry, why in disk.table.misplaced() if disk.table else ():
+        yield _refused(image, f"partition {entry.number}: {why}",
+                       "correct the partition table, with sgdisk or sfdisk")  # fmt: skip
     for problem in system.remarks:
         yield _refused(image, f"{problem.where}: {problem.why}", problem.fix)
 
