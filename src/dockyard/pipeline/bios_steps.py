@@ -6,15 +6,14 @@ from dockyard.disk.grub import boot_place
 from dockyard.disk.layout import PartitionLayout
 from dockyard.disk.partition_types import BIOS_GRUB
 from dockyard.engine.step import Step
+from dockyard.model.family import MENUS
 from dockyard.pipeline.arguments.image import MakeBios
 from dockyard.pipeline.request import ImageRequest
-
-MENU = "/boot/grub2/grub.cfg"
 
 
 def menu_of(request: ImageRequest) -> str:
     """The menu that GRUB reads: that of the distribution's own images, where they have one."""
-    return request.family.grub or MENU
+    return request.family.grub or MENUS[0]
 
 
 def bios_partition(request: ImageRequest) -> PartitionLayout | None:

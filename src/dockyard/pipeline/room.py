@@ -14,6 +14,7 @@ from dockyard.config import LoadedImage
 from dockyard.disk.layout import DiskLayout, size_text
 from dockyard.disk.partitions import PartitionLayout
 from dockyard.errors import Problem, Severity
+from dockyard.model.family import ESP_MOUNT
 from dockyard.model.filesystems import FileSystemType
 from dockyard.model.package_change import growth
 from dockyard.pipeline.existing_disk import DiskSource
@@ -28,7 +29,7 @@ _BLOCK = 4096
 _MIB = 1 << 20
 _PACKED = (FileSystemType.EROFS,)
 # Packages put nothing of size there.
-_WITHOUT_PACKAGES = ("/boot/efi", "/efi", "/home", "/srv", "/tmp", "/var/log", "/var/tmp")
+_WITHOUT_PACKAGES = (ESP_MOUNT, "/efi", "/home", "/srv", "/tmp", "/var/log", "/var/tmp")
 
 
 @dataclass(frozen=True)
