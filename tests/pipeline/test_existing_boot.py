@@ -23,7 +23,7 @@ from dockyard.host.in_root import InRoot
 from dockyard.host.sandbox import Tools
 from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
-from dockyard.model.family import SYSTEMD_BOOT
+from dockyard.model.family import DEBIAN, HARBOR, SYSTEMD_BOOT
 from dockyard.pipeline.arguments.boot import (
     BootWork,
     ChangeEntries,
@@ -156,6 +156,7 @@ def changed(
     initrd: InitrdWish = NO_INITRD,
     fresh: bool = False,
     new_kernels: bool = False,
+    usual: str = HARBOR.initrd,
 ) -> None:
     """Run all three steps as a plan would."""
     (trees.place / "hash").mkdir()
@@ -165,13 +166,14 @@ def changed(
     whole = work in (BootWork.UKIS, BootWork.FOLLOW)
     take = TakeBootParts(initrd, whole, below, 1000)
     trees.run("parts", lambda w: take_boot_parts(w, take), layer=False)
-    prepare = PrepareBoot(work, change, fresh, "parts", below, 1000)
+    prepare = PrepareBoot(work, change, fresh, usual, "parts", below, 1000)
     trees.run("boot", lambda w: prepare_boot(w, prepare))
     wanted = ChangeEntries(
         work=work,
         change=change,
         fresh=fresh,
         new_kernels=new_kernels,
+        initrd=usual,
         parts="parts",
         place=BootPlace("cccc-3", ""),
         menu="/boot/grub2/grub.cfg",
@@ -414,6 +416,7 @@ def test_an_image_makes_its_initrds_by_its_own_program(trees: Made, shell_tree: 
         for path in shell_tree.rglob("*") if path.is_file() and not path.is_symlink()
     }  # fmt: skip
     files |= {**GRUB_MENU, "usr/sbin/mkinitramfs": SCRIPT, "etc/initramfs-tools/modules": "a\n"}
+    del files[f"boot/initramfs-{OLD}.img"]
     here = trees(files)
     tree = here.place / "input" / TREE
     for path in shell_tree.rglob("*"):
@@ -429,10 +432,12 @@ def test_an_image_makes_its_initrds_by_its_own_program(trees: Made, shell_tree: 
     for path in (tree, *tree.rglob("*")):
         os.lchown(path, 0, 0)
     wish = InitrdWish(True, "", ("ext4",), ("b", "c"), (InitrdFeature.VERITY,))
-    changed(here, BootWork.EDIT, initrd=wish)
+    changed(here, BootWork.EDIT, initrd=wish, usual=DEBIAN.initrd)
     made = here.place / "parts" / NEW / INITRD
     assert made.read_text() == f"initrd of {NEW} with a\nb\nc\n"
     assert here.found(f"boot/initramfs-{NEW}.img") == made.read_text()
+    # One that was nowhere comes to where the family has it.
+    assert here.found(f"boot/initrd.img-{OLD}").startswith(f"initrd of {OLD} with")
     # Nothing of it is in the tree.
     assert here.found("etc/initramfs-tools/modules") == "a\n"
     assert set(json.loads((here.place / "parts" / LINES).read_text())) == {OLD, NEW}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from dockyard.disk import efi
 from dockyard.disk.boot_entries import fields_of, names_options
 from dockyard.disk.command_words import words_of
 from dockyard.disk.grub_environment import variables_of
@@ -29,8 +30,8 @@ ESPS = (family.ESP_MOUNT, "/efi", "/boot")
 MENUS = tuple(path.rpartition("/")[0] for path in family.MENUS)
 ENTRIES = "loader/entries"
 UKIS = "EFI/Linux"
-KERNELS = (f"{MODULES}/{{0}}/vmlinuz", "/boot/vmlinuz-{0}", f"{MODULES}/{{0}}/Image")
-INITRDS = ("/boot/initramfs-{0}.img", "/boot/initrd.img-{0}", "/boot/initrd-{0}")
+KERNELS = tuple(f"/{place}" for place in efi.KERNELS)
+INITRDS = (*family.INITRDS, "/boot/initrd-{}")
 _STUB = re.compile(rb"^systemd-stub,.*,systemd,(\d+)", re.MULTILINE)
 
 

@@ -143,7 +143,8 @@ class Family:
     release of those IDs, and the first that is no longer of the family. loader: what images that we
     make boot with. esp: where images mount the EFI system partition. grub: the menu that GRUB reads
     in the family's own images; "" where these do not use it. by_grub: how images that we make boot
-    with GRUB, where we can make such.
+    with GRUB, where we can make such. initrd: where a root has the initrd of a kernel; `{}` stands
+    for that one's release.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Family:
     esp: str = ESP_MOUNT
     grub: str = ""
     by_grub: Grub | None = None
+    initrd: str = "/boot/initramfs-{}.img"
 
     def has(self, id: str, release: int | None) -> bool:
         """Whether a distribution is of the family. release: None for one without releases, which
@@ -213,7 +215,9 @@ _APT = Packaging(
     logs=("/var/log/dpkg.log", "/var/log/alternatives.log"),
 )
 
-DEBIAN = Family("debian", ("debian", "ubuntu"), _APT, grub="/boot/grub/grub.cfg")
+DEBIAN = Family(
+    "debian", ("debian", "ubuntu"), _APT, grub="/boot/grub/grub.cfg", initrd="/boot/initrd.img-{}"
+)
 HARBOR = Family("harbor", ("harbor",), _dnf(_IN_VAR), grub=_GRUB2, by_grub=HARBOR_GRUB)
 FAMILIES = (
     HARBOR,
@@ -229,6 +233,9 @@ FAMILIES = (
 
 MENUS = tuple(dict.fromkeys(each.grub for each in FAMILIES if each.grub))
 """Where GRUB's menu is in the images of any family, the most common place first."""
+
+INITRDS = tuple(dict.fromkeys(each.initrd for each in FAMILIES))
+"""Where the initrd of a kernel is in the images of any family, the most common place first."""
 
 REPOSITORIES = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
 """Where images with RPM packages say where these come from, in files of repositories."""

@@ -28,6 +28,7 @@ def boot_layer(request: ImageRequest, changes: BootChanges, below: tuple[Step, .
         changes.work,
         changes.change,
         changes.fresh,
+        request.family.initrd,
         parts.name if parts else "",
         names_of(below),
         request.epoch,

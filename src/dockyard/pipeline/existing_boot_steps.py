@@ -43,6 +43,7 @@ def with_entries(
         change=changes.change,
         fresh=changes.fresh,
         new_kernels=changes.new_kernels,
+        initrd=request.family.initrd,
         parts=parts.name if parts else "",
         place=changes.place,
         menu=menu_of(request),

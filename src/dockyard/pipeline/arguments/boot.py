@@ -56,12 +56,13 @@ class TakeBootParts:
 @dataclass(frozen=True, slots=True)
 class PrepareBoot:
     """parts: the step with what boots; empty where there is none. fresh: whether command lines
-    start anew.
+    start anew. initrd: where the family has that of a kernel.
     """
 
     work: BootWork
     change: CommandLineChange
     fresh: bool
+    initrd: str
     parts: Beside[str]
     below: Beside[tuple[str, ...]]
     epoch: int
@@ -69,15 +70,16 @@ class PrepareBoot:
 
 @dataclass(frozen=True, slots=True)
 class ChangeEntries:
-    """found: what stands for `{NAME}` in words. parts, fresh: see PrepareBoot. new_kernels: whether
-    there may be others than the entries are of. place: where GRUB finds /boot. menu: that of the
-    GRUB that a BIOS starts. loader: of UKIs.
+    """found: what stands for `{NAME}` in words. parts, fresh, initrd: see PrepareBoot. new_kernels:
+    whether there may be others than the entries are of. place: where GRUB finds /boot. menu: that
+    of the GRUB that a BIOS starts. loader: of UKIs.
     """
 
     work: BootWork
     change: CommandLineChange
     fresh: bool
     new_kernels: bool
+    initrd: str
     parts: Beside[str]
     place: BootPlace
     menu: str

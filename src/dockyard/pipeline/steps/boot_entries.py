@@ -159,7 +159,7 @@ def _menu(tree: BootTree, lines: dict[str, str], wanted: ChangeEntries) -> str:
         WrittenEntry(
             f"{title}, with Linux {version}",
             f"{prefix}/vmlinuz-{version}",
-            f"{prefix}/{initrd_place(tree, version).rpartition('/')[2]}",
+            f"{prefix}/{initrd_place(tree, version, wanted.initrd).rpartition('/')[2]}",
             lines[version],
         )
         for version in _newest_first(lines)
@@ -206,7 +206,7 @@ def _write_entries(
     root = place.partition("/loader/")[0]
     prefix = wanted.place.path if root == "/boot" else ""
     for version, line in left.items():
-        kernel, initrd = KERNELS[1].format(version), initrd_place(tree, version)
+        kernel, initrd = KERNELS[1].format(version), initrd_place(tree, version, wanted.initrd)
         if root != "/boot":
             for at in (kernel, initrd):
                 tree.replace(f"{root}/{at.rpartition('/')[2]}", tree.content(at) or b"")

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 # grub-mkconfig(8) finds these out itself.
 _BY_GRUB = frozenset(("root", "ro", "rw", "rootflags"))
 _BOOT = "/boot"
-_DEBIAN = "/etc/initramfs-tools"
 
 
 def prepare_boot(work: Work, wanted: PrepareBoot) -> None:
@@ -46,7 +45,7 @@ def prepare_boot(work: Work, wanted: PrepareBoot) -> None:
             if files.kind is not BootKind.UKIS:
                 _clear(tree, files)
         elif parts is not None:
-            _place(tree, files, parts, wanted.work)
+            _place(tree, files, parts, wanted)
 
 
 def _change_settings(tree: BootTree, files: BootFiles, wanted: PrepareBoot) -> None:
@@ -87,20 +86,20 @@ def _clear(tree: BootTree, files: BootFiles) -> None:
         tree.remove(path)
 
 
-def _place(tree: BootTree, files: BootFiles, parts: Path, work: BootWork) -> None:
+def _place(tree: BootTree, files: BootFiles, parts: Path, wanted: PrepareBoot) -> None:
     """Put what was made to where menus and entries look for it."""
     for part in sorted(each for each in parts.iterdir() if each.is_dir()):
         initrd = part / INITRD
         if initrd.exists():
-            tree.replace(initrd_place(tree, part.name), initrd)
+            tree.replace(initrd_place(tree, part.name, wanted.initrd), initrd)
         kernel = part / KERNEL
-        by_grub = work is BootWork.BIOS or (files.kind is not None and files.kind.by_grub)
+        by_grub = wanted.work is BootWork.BIOS or (files.kind is not None and files.kind.by_grub)
         if by_grub and kernel.exists():
             tree.replace(f"{_BOOT}/vmlinuz-{part.name}", kernel)
 
 
-def initrd_place(tree: BootTree, version: str) -> str:
-    """Where the initrd of a kernel is in /boot, or is to be."""
+def initrd_place(tree: BootTree, version: str, usual: str) -> str:
+    """Where the initrd of a kernel is in /boot, or is to be. usual: where the family has it."""
     places = [place.format(version) for place in INITRDS]
     found = next((place for place in places if tree.is_there(place)), None)
-    return found or places[1 if tree.is_there(_DEBIAN) else 0]
+    return found or usual.format(version)
