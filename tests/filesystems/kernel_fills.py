@@ -31,6 +31,7 @@ _XFS_GO_DOWN = 0x8004587D
 _WITHOUT_FLUSH = 2
 _BTRFS_SUBVOLUME, _BTRFS_SNAPSHOT = 0x50009418, 0x50009417
 _BTRFS_DEFAULT, _BTRFS_LOOKUP = 0x40089413, 0xD0009412
+_BTRFS_QUOTA, _BTRFS_GROUP = 0xC0109428, 0x4010942A
 _NAMES = 60
 # What a file system keeps for itself, or ACLs a second time.
 _UNSEEN = [b"trusted.xfs:autofsck", b"trusted.SGI_ACL_FILE", b"trusted.SGI_ACL_DEFAULT"]
@@ -255,6 +256,14 @@ def _tree_of(descriptor: int) -> int:
     return int.from_bytes(asked[:8], "little")
 
 
+def groups(at: Path, chance: random.Random) -> None:
+    """A subvolume, and a quota group of level 1 above it."""
+    _make_subvolume(at / "one")
+    with directory(at) as root:
+        fcntl.ioctl(root, _BTRFS_QUOTA, bytearray(struct.pack("<QQ", 1, 0)))
+        fcntl.ioctl(root, _BTRFS_GROUP, struct.pack("<QQ", 1, 1 << 48 | 100))
+
+
 def flushed(at: Path, chance: random.Random) -> None:
     """A file that is flushed on its own, which Btrfs notes in its log tree."""
     subprocess.run(["sync", "-f", str(at)], check=True)
@@ -283,7 +292,7 @@ def nothing(at: Path, chance: random.Random) -> None:
 
 
 WORKS: dict[str, Callable[[Path, random.Random], None]] = {
-    work.__name__: work for work in (forms, churn, subvolumes, flushed, grow, nothing)
+    work.__name__: work for work in (forms, churn, subvolumes, groups, flushed, grow, nothing)
 }
 
 

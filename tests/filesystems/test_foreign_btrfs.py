@@ -58,6 +58,17 @@ def test_every_form_is_read(testing_tools: Tools, tmp_path: Path, mount: str, op
 
 @build
 @needs_kernel
+def test_groups_of_subvolumes_are_told(testing_tools: Tools, tmp_path: Path) -> None:
+    image = make(testing_tools, tmp_path / "image", "-O", "quota")
+    assert btrfs.not_kept(image) == ()
+    ask("btrfs", image, "groups", options="loop,subvolid=5")
+    assert btrfs.not_kept(image) == (
+        "no quota groups of several subvolumes, and none of their limits",
+    )
+
+
+@build
+@needs_kernel
 def test_subvolumes(testing_tools: Tools, tmp_path: Path) -> None:
     image = make(testing_tools, tmp_path / "image")
     ask("btrfs", image, "subvolumes", options="loop,subvolid=5")

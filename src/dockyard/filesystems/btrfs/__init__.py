@@ -21,6 +21,7 @@ from dockyard.filesystems.btrfs.checksums import CRC32C
 from dockyard.filesystems.btrfs.extents import LZO, ZLIB, ZSTD, most_used
 from dockyard.filesystems.btrfs.mend import mend
 from dockyard.filesystems.btrfs.subvolumes import Subvolume, has_quotas
+from dockyard.filesystems.btrfs.subvolumes import has_groups as groups_above
 from dockyard.filesystems.btrfs.subvolumes import subvolumes as listed
 from dockyard.filesystems.btrfs.volume import FILES_TREE, Volume
 from dockyard.filesystems.image import Image, create_sparse, reading
@@ -204,6 +205,7 @@ def not_kept(image: Image) -> tuple[str, ...]:
         volume = Volume(image)
         try:
             node, sector, sums = volume.node_size, volume.sector_size, volume.checksum_type
+            has_groups = groups_above(volume)
         finally:
             volume.close()
     words = [f"nodes of {_NODE} bytes in place of {node}"] if node != _NODE else []
@@ -211,6 +213,8 @@ def not_kept(image: Image) -> tuple[str, ...]:
         words.append(f"sectors of {_BLOCK} bytes in place of {sector}")
     if sums != CRC32C:
         words.append(f"checksums by CRC-32C in place of {_SUMS[sums]}")
+    if has_groups:
+        words.append("no quota groups of several subvolumes, and none of their limits")
     return tuple(words)
 
 

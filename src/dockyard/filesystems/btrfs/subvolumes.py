@@ -20,7 +20,8 @@ from dockyard.filesystems.btrfs.volume import (
 )
 
 _INODE_REF, _ROOT_BACKREF = 12, 144
-QUOTA_TREE, _STATUS, _LIMIT = 8, 240, 244
+QUOTA_TREE, _STATUS, _GROUP, _LIMIT = 8, 240, 242, 244
+_LEVEL = 48  # bits of the number of a group below its level
 _DEFAULT_DIRECTORY, _DEFAULT_NAME = 6, b"default"
 _LAST_SUBVOLUME = (1 << 64) - 256  # of which the 48 lower bits are ever used
 _REF = struct.Struct("<QQH")
@@ -157,6 +158,16 @@ def has_quotas(volume: Volume) -> bool:
     root = volume.tree_roots().get(QUOTA_TREE)
     return any(
         item.type == _STATUS and struct.unpack_from("<Q", leaf, item.at + 16)[0] & _IS_ON
+        for leaf, items in (volume.leaves(root) if root else ())
+        for item in items
+    )
+
+
+def has_groups(volume: Volume) -> bool:
+    """Whether subvolumes are counted together, in groups above those that each has (level 0)."""
+    root = volume.tree_roots().get(QUOTA_TREE)
+    return has_quotas(volume) and any(
+        item.type == _GROUP and item.offset >> _LEVEL
         for leaf, items in (volume.leaves(root) if root else ())
         for item in items
     )
