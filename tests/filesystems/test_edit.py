@@ -133,3 +133,28 @@ def test_what_does_not_fit_is_told(made: tuple[str, Path], tools: Tools) -> None
     with pytest.raises(DockyardError) as error:
         put(module, image, tools, **{"/larger": b"x" * (41 << 20)})
     assert error.value.problems[0].code == "inject.no-room"
+
+
+@pytest.mark.parametrize("path", ["/new\nrm loader.conf", ("/" + '"' * 250) * 17])
+def test_no_name_becomes_a_command(tools: Tools, tmp_path: Path, path: str) -> None:
+    image = tmp_path / "image"
+    spec = replace(SPEC, epoch=BEFORE // SECONDS)
+    by_name("ext4").write(archive(labelled=False), image, 40 << 20, spec, tools)
+    before = image.read_bytes()
+    with pytest.raises(DockyardError, match="a name cannot be written into the file system"):
+        put("ext4", image, tools, **{path: b"2"})
+    assert image.read_bytes() == before
+
+
+def test_no_attribute_that_an_image_has_becomes_a_command(
+    made: tuple[str, Path], tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, image = made
+    if module == "vfat":
+        return
+    found = by_name(module).read(image, tools, image.parent)
+    hostile = ((b"user.a\nrm loader.conf\nea_set one.efi user.b", b"1"),)
+    lying = found.changed(lambda each: replace(each, xattrs=hostile))
+    monkeypatch.setattr(by_name(module), "read", lambda *_, **__: lying)
+    with pytest.raises(DockyardError, match="a name cannot be written into the file system"):
+        put(module, image, tools, **{"/EFI/Linux/one.efi": b"2"})

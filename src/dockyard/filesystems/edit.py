@@ -26,6 +26,7 @@ from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
 _NO_ROOM = re.compile(rb"Disk full|Could not allocate|No space left|No free space")
+_LONGEST_LINE = 8000  # bytes: debugfs reads 8191 at once, and takes the rest for a command
 EDITED = ("vfat", "ext4")
 """The modules of `filesystems` whose images can be edited."""
 
@@ -51,7 +52,10 @@ def put_files(
     time = {"SOURCE_DATE_EPOCH": str(newest), "E2FSPROGS_FAKE_TIME": str(newest)}
     commands = _mtools if module == "vfat" else _debugfs
     try:
-        script = "".join(f"{line}\n" for line in commands(before, paths, image, work, newest))
+        lines = [*commands(before, paths, image, work, newest)]
+        if module == "ext4":
+            _require_lines(lines)
+        script = "".join(f"{line}\n" for line in lines)
         (work / "commands").write_text(script)
         if module == "vfat":
             env = {**time, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1", "TZ": "UTC"}
@@ -182,6 +186,21 @@ def _debugfs(
         for field in ("atime", "ctime", "mtime", "crtime"):
             yield f"sif {_quoted(path.name)} {field} @{moment}"
         yield from _labelled(before, path, entry, work)
+
+
+def _require_lines(commands: list[str]) -> None:
+    """Raise DockyardError where a name would end a command of debugfs, and begin another one."""
+    for line in commands:
+        if "\n" in line or "\0" in line or len(os.fsencode(line)) > _LONGEST_LINE:
+            raise DockyardError(
+                Problem(
+                    "inject.name",
+                    "a name cannot be written into the file system",
+                    why=f"debugfs takes no line breaks, and no lines beyond {_LONGEST_LINE} bytes: "
+                    f"{line[:80]!r}",
+                    fix="choose another destination, or remove the extended attribute of that name",
+                )
+            )
 
 
 def _labelled(
