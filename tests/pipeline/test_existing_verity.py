@@ -17,8 +17,8 @@ from dockyard.formats.containers import Container
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import FAMILIES
 from dockyard.model.filesystems import FileSystemType, MountPoint
-from dockyard.pipeline.existing import newest
 from dockyard.pipeline.existing_disk import DiskSource, ExistingVerity
+from dockyard.pipeline.existing_facts import newest
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 
 MIB = 1 << 20

@@ -19,7 +19,7 @@ from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import HARBOR
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline import existing
+from dockyard.pipeline import existing_facts
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource
 
@@ -104,7 +104,7 @@ def test_what_is_read_once_is_known_until_the_image_is_another(
     def fail(*_: object) -> None:
         raise ReadAgain
 
-    monkeypatch.setattr(existing, "_read", fail)
+    monkeypatch.setattr(existing_facts, "read_facts", fail)
     assert read(image) == found
     with image.open("r+b") as disk:
         disk.write(b"\xeb")
