@@ -129,8 +129,9 @@ def plan_customization(
     listener: Listener = ignore,
 ) -> PlannedImage:
     """Read an image file and the image that it is to be applied to, and plan that. An image that is
-    new to the store is read, in the namespace, and one that is in a registry is fetched; nothing
-    else is changed. Raises DockyardError with every mistake.
+    new to the store is read, in the namespace, one that is no raw disk converted for that, as the
+    plan has it, and one that is in a registry fetched; nothing else is changed. Raises
+    DockyardError with every mistake.
     """
     from dockyard.pipeline.customize import read_customization
 
