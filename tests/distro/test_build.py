@@ -22,6 +22,7 @@ from dockyard.engine import events
 from dockyard.engine.store import default_root
 from dockyard.errors import DockyardError
 from dockyard.host.files import make_root
+from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
 from dockyard.install.rpm import install, verify
 from dockyard.keeping.choice import Wish
@@ -116,6 +117,15 @@ def test_what_was_published_before_stays_for_those_who_read_it(small: Small) -> 
     back = small.build()
     # Nothing is made for it: the packages of the first build are still there.
     assert (back.made, back.changed, back.path.resolve()) == (0, True, first)
+    # Nor when they are not, as the store has given up what was not used for long.
+    for kind in ("sign", "convert", "own"):
+        for result in (root / "results").glob(f"{kind}-*"):
+            remove_tree(result)
+    (small.place / "passwd").write_text("root:x:0:0::/root:/bin/bash\n")
+    again = small.build()
+    assert (again.made, again.changed, again.path.resolve()) == (0, True, second)
+    (warning,) = again.remarks
+    assert warning.code == "distro.version-kept" and warning.what.endswith(": base-1-1.noarch")
 
 
 def test_a_repository_of_an_earlier_layout_is_replaced(small: Small) -> None:

@@ -224,13 +224,16 @@ def _planned(
 
 
 def _remarks(planned: PlannedDistro, store: Store, key: str) -> Iterator[Problem]:
-    """The warnings about the packages of a repository that is to be published."""
+    """The warnings about the packages of a repository that is to be published; of what the store
+    has given up since it was made, they were told then.
+    """
     from dockyard.distro.left_out import read_note
     from dockyard.distro.undeclared import undeclared
     from dockyard.distro.version_kept import version_kept
 
     steps = planned.steps
-    notes = [(item, read_note(store.path(step))) for item, step in steps.conversions]
+    there = [(item, step) for item, step in steps.conversions if store.has(step)]
+    notes = [(item, read_note(store.path(step))) for item, step in there]
     yield from undeclared(planned.loaded, notes)
     yield from version_kept(planned.loaded, store, key, steps.signed)
 

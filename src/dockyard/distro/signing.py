@@ -59,6 +59,11 @@ def sign_package(work: Work, wanted: Signing) -> None:
     (work.out / FACTS).write_text(json.dumps(facts))
 
 
+def file_name(result: Path) -> str:
+    """The name of the file of a package, of a result of the step."""
+    return str(json.loads((result / FACTS).read_text())["file"])
+
+
 def read_signed(result: Path, made: Path) -> Signed:
     """The package of a result of the step, and of the step that made it."""
     facts = json.loads((result / FACTS).read_text())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from dockyard.distro.load import LoadedDistro
-from dockyard.distro.signing import read_signed
+from dockyard.distro.signing import FACTS, file_name
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Severity
 from dockyard.packages.published import PACKAGES, published
@@ -47,10 +48,18 @@ def _kept(store: Store, name: str, key: str, made: Mapping[str, str]) -> Iterato
     if before is None or before == now.resolve():
         return
     old, new = (store.facts(each).get("inputs", {}) for each in (before.name, key))
-    for signed, maker in made.items():
-        if old.get(maker) == new[maker]:
-            continue
-        file = read_signed(store.place(new[signed]), store.place(new[maker])).file
+    changed = [each for each, maker in made.items() if old.get(maker) != new[maker]]
+    for file in _files(store, now, new, changed):
         was, is_now = (place / PACKAGES / file for place in (before, now))
         if was.is_file() and content_digest(was) != content_digest(is_now):
             yield file
+
+
+def _files(
+    store: Store, repository: Path, inputs: Mapping[str, str], signed: Sequence[str]
+) -> list[str]:
+    """The files of some packages of a repository; those of all where the store has given one up."""
+    places = [store.place(inputs[each]) for each in signed]
+    if all((each / FACTS).is_file() for each in places):
+        return [file_name(each) for each in places]
+    return sorted(each.name for each in (repository / PACKAGES).iterdir())
