@@ -52,6 +52,7 @@ def test_a_broken_boot_is_understood(
         ),
         ("BdsDxe: No bootable option or device was found.", "vm.nothing-to-boot"),
         ("grub rescue> ", "vm.boot-loader-failed"),
+        ("error: file `/vmlinuz-6.12' not found.", "vm.boot-loader-failed"),
         ("[    4.1] Kernel panic - not syncing: Attempted to kill init!", "vm.kernel-panic"),
         ("You are in emergency mode. After logging in, type", "vm.emergency-mode"),
         ("[  9.1] Out of memory: Killed process 1 (systemd) total-vm", "vm.out-of-memory"),
@@ -86,6 +87,19 @@ def test_a_good_boot_has_no_end() -> None:
         b"\r\nWelcome to \x1b[1mHarbor Linux 1\x1b[0m!\r\n\r\nlogin: "
     )
     assert (log.stage, log.ending(), log.kernel_seen) == (Stage.SERVICES, None, True)
+
+
+def test_what_a_menu_can_do_without_is_no_end() -> None:
+    """As Debian's menu says it, with a GRUB that has all modules in it."""
+    log = BootLog()
+    log.feed(
+        b"error: file `/boot/grub/fonts/unicode.pf2' not found.\r\n"
+        b"error: no suitable video mode found.\r\n"
+        b"error: file `/boot/grub/x86_64-efi/bli.mod' not found.\r\n"
+        b"error: can't find command `fwsetup'.\r\n"
+        b"error: file `/boot/grub/x86_64-efi/command.lst' not found.\r\n"
+    )
+    assert log.ending() is None
 
 
 def test_a_line_that_is_written_over_shows_what_was_written_last() -> None:

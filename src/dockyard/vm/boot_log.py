@@ -105,7 +105,9 @@ _ENDINGS = (
         until=Stage.BOOT_LOADER,
     ),
     _ending(
-        r"grub rescue>|^error: .*(?:no such (?:device|partition)|not found)\.$",
+        # Menus ask for more modules, fonts and pictures than there are.
+        r"grub rescue>|^error: (?!file `[^']*\.(?:mod|lst|pf2|mo|gz|png|tga|jpg|txt)' not found)"
+        r".*(?:no such (?:device|partition)|not found)\.$",
         "vm.boot-loader-failed",
         "GRUB did not find its files",
         "look at the console above; the boot partition may be missing or have another id",
