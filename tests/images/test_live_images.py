@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -139,3 +141,38 @@ def test_a_small_initrd_fetches_the_root(published: Path, tmp_path: Path) -> Non
     assert [check for check in told["checks"] if not check["passed"]] == []
     assert (told["systemState"], told["failedUnits"]) == ("running", [])
     assert "/image.iso" in asked
+
+
+# What `dockyard boot` has no option for: firmware that is told to boot from an address.
+BY_ADDRESS = """
+import shutil, sys
+from pathlib import Path
+from dockyard.engine.store import default_root
+from dockyard.host import namespace
+from dockyard.tools.trees import tools_tree
+from dockyard.tree.check import Check
+from dockyard.vm.guest import ask
+from dockyard.vm.qemu import Machine, find_firmware
+place, url = Path(sys.argv[1]), sys.argv[2]
+namespace.enter()
+tools = tools_tree(default_root()).main
+variables, nothing = place / "variables", place / "nothing"
+nothing.mkdir()
+shutil.copyfile(find_firmware(tools.root).variables, variables)
+tools.run(["virt-fw-vars", "--inplace", str(variables), "--set-boot-uri", url], write=[place])
+verdict = ask(nothing, "pxe-dir", [Check("name", "its name", "hostname", "minimal")], tools,
+              console=place / "console", machine=Machine(network=True),
+              firmware_variables=variables, timeout=600)
+assert verdict.passed, verdict
+"""
+
+
+@covers("pxe", file_system="squashfs", loader="GRUB")
+@pytest.mark.boot
+@pytest.mark.long
+def test_firmware_boots_by_http(published: Path, tmp_path: Path) -> None:
+    served = build(image_file(tmp_path, ""), "pxe-dir", tmp_path / "served")
+    with serving(served) as (port, asked):
+        url = f"http://10.0.2.2:{port}/bootx64.efi"
+        subprocess.run([sys.executable, "-c", BY_ADDRESS, tmp_path, url], check=True)
+    assert {"/bootx64.efi", "/boot/grub/grub.cfg", "/vmlinuz", "/initrd.img"} <= set(asked)

@@ -43,6 +43,8 @@ BIOS_DISK = Platform("i386-pc", "i386-pc", (*_DISK, "biosdisk"))
 BIOS_NETWORK = Platform("i386-pc-pxe", "i386-pc", (*_NETWORK, "pxe"))
 HYBRID = "usr/lib/grub/i386-pc/boot_hybrid.img"
 """What a BIOS starts of a medium that is no CD; in the tools tree."""
+# By HTTP, Debian's GRUB looks for its menu beside itself (fw_path), and nowhere else then.
+_LOADED_FROM = "unset fw_path\nnormal\n"
 
 
 def make_grub(
@@ -57,11 +59,11 @@ def make_grub(
     argv += ["--directory", f"/usr/lib/grub/{platform.folder}", "--output", str(out)]
     out.touch()
     early = out.with_name(f"{out.name}.early")
-    if search:
-        early.write_text(f"search --no-floppy --set=root {search}\nset prefix=($root){folder}\n")
-        argv += ["--config", str(early)]
+    found = f"search --no-floppy --set=root {search}\nset prefix=($root){folder}\n"
+    early.write_text(found if search else _LOADED_FROM)
+    argv += ["--config", str(early)]
     try:
-        tools.run([*argv, *platform.modules], read=[early] if search else [], write=[out], cwd=None)
+        tools.run([*argv, *platform.modules], read=[early], write=[out], cwd=None)
     finally:
         early.unlink(missing_ok=True)
 
