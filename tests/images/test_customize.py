@@ -93,7 +93,11 @@ def test_what_was_asked_for_changes_and_nothing_else(
     assert not again["changed"] and not again["placed"]
     # The record has every key, and repeats no script.
     config.write_text(config.read_text().replace("os:\n", "os:\n  imageHistory: none\n"))
-    steps = run_dockyard("plan", config, "--image-file", image, "--json").json["steps"]
+    # The words of customize.
+    words = ("--config-file", config, "--image-file", image, "--output-image-file")
+    steps = run_dockyard("plan", *words, out, "--json").json["steps"]
+    told = run_dockyard("plan", *words, image, check=False)
+    assert told.status == 1 and "would replace what it is made of" in told.stderr
     acts = {each["name"]: (each["action"], each["reason"]) for each in steps}
     assert acts["scripts"][0] == "reuse"
     assert acts["root"] == ("run", "it is made without record now")

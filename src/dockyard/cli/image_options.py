@@ -39,7 +39,7 @@ cosi_level_option = click.option(
 output_file_option = click.option(
     "--output-image-file",
     "--output-path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Where to put the image. Default: output.image.path of the file, or the image's name.",
 )
 

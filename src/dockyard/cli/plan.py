@@ -15,7 +15,7 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.customization import customization_options, customizes, require_image
 from dockyard.cli.display import display
-from dockyard.cli.image_options import image_options
+from dockyard.cli.image_options import image_options, output_file_option
 from dockyard.cli.input_options import input_of, registries_of
 from dockyard.cli.options import disable_repositories_option, origins_of
 from dockyard.cli.verb import Verb, remark
@@ -32,6 +32,7 @@ _MARKS = {"run": ("▸", "green"), "reuse": ("=", None), "skip": ("·", None)}
 @image_options
 @customization_options
 @disable_repositories_option
+@output_file_option
 @click.option("--details", is_flag=True, help="Show the settings within each step as well.")
 @click.pass_context
 def command(
@@ -47,6 +48,7 @@ def command(
     image_cache_dir: Path | None,
     disable_base_image_rpm_repos: bool,
     package_snapshot_time: str,
+    output_image_file: Path | None,
     details: bool,
 ) -> Answer:
     """Show what `dockyard build IMAGE` would do, and why; or, where the file or an option names an
@@ -63,12 +65,16 @@ def command(
     given = input_of(image_file, image_source)
     if not customizes(load_image(image), given):
         require_image(context, "disable_base_image_rpm_repos", "package_snapshot_time")
-        planned = plan_image(image, kept, origins, output_image_format, rpm_source)
+        planned = plan_image(
+            image, kept, origins, output_image_format, rpm_source, output_image_file
+        )
+        planned.require_placeable(kept)
         plan = without_damage(planned, kept, mend=False).plan
         remark(planned.remarks)
         return Answer(as_text(plan, details=details), as_json(plan))
     overrides = Overrides(
         given,
+        output=output_image_file,
         output_format=output_image_format,
         rpm_sources=rpm_source,
         without_image_repositories=disable_base_image_rpm_repos,
@@ -77,6 +83,7 @@ def command(
     registries = registries_of(store, image_cache_dir, "auto")
     with display("auto") as listener:
         planned = plan_customization(image, kept, origins, overrides, registries, listener)
+    planned.require_placeable(kept)
     plan = without_damage(planned, kept, mend=False).plan
     remark(planned.remarks)
     return _customization(planned, plan, details=details)

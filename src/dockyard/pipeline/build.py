@@ -69,6 +69,11 @@ class PlannedImage:
         output = self.request.output
         return (*self.request.remarks, *misnamed(self.output, output.format, output.extension))
 
+    def require_placeable(self, store: Store) -> Path:
+        """Where the image goes, links followed. Raises DockyardError where it cannot go there."""
+        directory = not self.request.output.extension
+        return require_placeable(self.output, self.request.inputs, store, directory=directory)
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
@@ -171,10 +176,7 @@ def build_image(
     verify: build twice, from nothing, and compare every byte. Raises DockyardError.
     """
     steps = planned.steps
-    is_directory = not planned.request.output.extension
-    target = require_placeable(
-        planned.output, planned.request.inputs, store, directory=is_directory
-    )
+    target = planned.require_placeable(store)
     with Hold(store) as hold:
         identity = image_id(planned.request, steps, store)
         placing = not is_placed(identity, target, store)
