@@ -49,6 +49,15 @@ def test_no_time_is_later_than_the_epoch_and_older_ones_stay(root: Path) -> None
     assert {path.stat().st_mtime for path in (root, *root.rglob("*/")) if path.is_dir()} == {EPOCH}
 
 
+def test_what_is_written_gets_an_epoch_that_is_ahead_of_the_clock(root: Path) -> None:
+    begun = root.stat().st_ctime_ns
+    ahead = begun // 10**9 + 10**8
+    new, dated = write(root, "etc/new"), write(root, "usr/dated")
+    os.utime(dated, (ahead - 10, ahead - 10))
+    clamp_times(root, ahead, begun)
+    assert (new.stat().st_mtime, dated.stat().st_mtime) == (ahead, ahead - 10)
+
+
 def test_times_behind_links_out_of_the_tree_stay(root: Path, tmp_path: Path) -> None:
     outside = write(tmp_path, "outside/file")
     before = outside.stat().st_mtime_ns

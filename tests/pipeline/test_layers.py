@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,13 @@ def test_a_layer_has_what_its_settings_make(working: Work) -> None:
     run(working, AdditionalFileSetting("/etc/motd", content="hello"))
     assert (working.out / UPPER / "etc/motd").read_text() == "hello"
     assert [path.name for path in working.out.iterdir()] == [UPPER]
+
+
+def test_what_a_layer_makes_has_the_epoch_though_the_clock_is_behind_it(working: Work) -> None:
+    ahead = int(time.time()) + 10**8
+    apply_settings(working, ApplySettings((AdditionalFileSetting("/etc/motd", content="x"),),
+                                          ("packages",), ahead))  # fmt: skip
+    assert (working.out / UPPER / "etc/motd").stat().st_mtime == ahead
 
 
 def test_what_is_no_file_is_told_at_the_setting(working: Work) -> None:

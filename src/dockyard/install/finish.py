@@ -245,14 +245,20 @@ def refuse_sockets(root: Path) -> None:
         )
 
 
-def clamp_times(root: Path, epoch: int) -> None:
-    """Set the time of every directory, and of whatever is newer, to the epoch (seconds)."""
+def clamp_times(root: Path, epoch: int, begun: int | None = None) -> None:
+    """Set the time of every directory, and of whatever is newer, to the epoch (seconds).
+
+    begun: the time in nanoseconds that a file had which was made before anything was written there.
+    What was written since gets the epoch as well, even where that lies ahead of the clock.
+    """
     limit = epoch * 1_000_000_000
     for directory, entries in _directories(root):
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 continue
-            if entry.stat(follow_symlinks=False).st_mtime_ns > limit:
+            found = entry.stat(follow_symlinks=False)
+            is_new = begun is not None and begun <= found.st_mtime_ns <= found.st_ctime_ns
+            if is_new or found.st_mtime_ns > limit:
                 os.utime(entry.path, ns=(limit, limit), follow_symlinks=False)
         # What is done within a directory changes its time: set it when nothing more is made in it.
         if os.lstat(directory).st_mtime_ns != limit:

@@ -28,6 +28,7 @@ def make_layer(
     perhaps several times, each time anew. settle: called with `upper/` at the end, outside of the
     overlay.
     """
+    begun = work.out.stat().st_ctime_ns
     groups = linked_names(merged_archive(work, below, epoch))
     together: set[Names] = set()
     while found := _act(work, below, act, groups, together):
@@ -37,7 +38,7 @@ def make_layer(
     settle(work.out / UPPER)
     refuse_sockets(work.out / UPPER)
     # Programs that read the tree, such as dracut, see the times that the archive will have.
-    clamp_times(work.out / UPPER, epoch)
+    clamp_times(work.out / UPPER, epoch, begun)
 
 
 @contextmanager
@@ -46,9 +47,10 @@ def whole_files(work: Work, below: Sequence[str], epoch: int) -> Iterator[Path]:
     `upper/`. Into a file that is there nothing is written, so that one of several names parts from
     the others, as it does where such a file is replaced on a machine.
     """
+    begun = work.out.stat().st_ctime_ns
     with writable_tree(work, below) as at:
         yield at
-    clamp_times(work.out / UPPER, epoch)
+    clamp_times(work.out / UPPER, epoch, begun)
 
 
 def _act(
