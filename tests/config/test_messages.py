@@ -199,12 +199,42 @@ def test_the_excerpt_shows_the_line_and_masks_passwords() -> None:
         "password: [hunter2]",
         "password: {type: locked, value: hunter2}",
         "password: {type: hashed, value: 'hunter2:'}",
+        "password: {type: hashed, value:hunter2}",
+        "password: {type: hashd, value:\n      hunter2}",
+        "password: {value: hunter2: x}",
+        "password:\n      value: >\n        a\n        hunter2\n      odd: [",
     ],
 )
 def test_no_message_holds_a_password(line: str) -> None:
     problems = judge(f"os:\n  users:\n  - name: a\n    {line}\n")
     assert problems
     assert "hunter2" not in repr(problems)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "environmentVariables: {A: [hunter2]}",
+        "environmentVariables: {Y: hunter2}",
+        "environmentVariables:\n      A: x: hunter2",
+        "enviromentVariables: {A: hunter2}",
+        "arguments: {a: hunter2}",
+        "arguments: [--token, [hunter2]]",
+        "content: [hunter2]",
+        "contents: hunter2",
+    ],
+)
+def test_no_message_holds_what_a_script_is_given(text: str) -> None:
+    problems = judge(f"scripts:\n  postCustomization:\n  - path: a\n    {text}\n    oops: 1\n")
+    assert problems
+    assert "hunter2" not in repr(problems)
+
+
+def test_no_message_holds_the_login_of_an_address() -> None:
+    for where in ("oci: 'me:hunter2@r.example/A B'", "oci: {uri: me:hunter2@r.example/A, url: 1}"):
+        problems = judge(f"input: {{image: {{{where}}}}}\n")
+        assert problems
+        assert "hunter2" not in repr(problems) and "me:…@r.example" in repr(problems)
 
 
 def test_columns_count_characters() -> None:

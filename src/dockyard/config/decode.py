@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from dockyard.config.bundled import is_name
 from dockyard.config.report import Report
 from dockyard.config.scalars import READERS, Unreadable
+from dockyard.config.secrets import without
 from dockyard.config.shape import Field, Shape, ValueKind, fields_of
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, kind_of
 from dockyard.config.span import Span
@@ -252,8 +253,10 @@ class Decoder:
             key.at,
             (*path, key.text),
             "config.unknown-key",
-            f"unknown key `{key.text}`" + (f" in {_last(path)}" if path else ""),
-            f"did you mean `{near}`?"
+            f"unknown key `{without(key.text)}`" + (f" in {_last(path)}" if path else ""),
+            "put a blank behind the colon"
+            if key.text.partition(":")[0] in fields
+            else f"did you mean `{near}`?"
             if near
             else "remove it; keys that could stand here are "
             + ", ".join(f"`{name}`" for name in fields),

@@ -1,7 +1,7 @@
 """Mistakes of configuration files as problems: position, source line, caret.
 
 A report knows the text of every file that was read, so that each problem can show its line.
-Passwords in a shown line are masked.
+What may be a secret in a shown line is masked.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Unpack
 
+from dockyard.config.secrets import hidden, without, without_login
 from dockyard.config.span import Span
 from dockyard.errors import Details, DockyardError, Position, Problem, Severity
 
-# A password, its hash, or either under a misspelt key.
-_SECRET = re.compile(
-    r"(?P<key>(?:^|[\s{,-])[\"']?(?:val\w*|pas\w*d)[\"']?\s*:\s+)(?P<secret>[^\s{].*)"
-)
 _WIDEST = 100
 _PRIVATE_KEY = re.compile(r"(?:-----BEGIN [A-Z0-9 ]*PRIVATE KEY|b3BlbnNzaC1rZXktdjEA).*", re.DOTALL)
 # Longer texts hold a value that nobody wants to read whole.
@@ -26,7 +23,7 @@ _LONGEST = 600
 
 def _cut(text: str) -> str:
     """The text without the middle of a very long value."""
-    text = _PRIVATE_KEY.sub("a private key", text)
+    text = without_login(_PRIVATE_KEY.sub("a private key", text))
     return text if len(text) <= _LONGEST else f"{text[:200]} … {text[-200:]}"
 
 
@@ -48,6 +45,7 @@ class Report:
         self._lines: dict[str, list[str]] = {}
         self._problems: list[Problem] = []
         self._errors = 0
+        self._hidden: dict[str, dict[int, int]] = {}
         self._masked: dict[tuple[str, int], str] = {}
 
     def __len__(self) -> int:
@@ -77,6 +75,7 @@ class Report:
 
     def add_source(self, file: str, text: str) -> None:
         self._lines[file] = _without_private_keys(text)
+        self._hidden[file] = hidden(text)
 
     def extend(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
@@ -124,5 +123,7 @@ class Report:
             return ""
         line = lines[number - 1].replace("\t", " ")
         if (file, number) not in self._masked:
-            self._masked[file, number] = _SECRET.sub(r"\g<key>…", line)
+            from_here = self._hidden[file].get(number)
+            shown = line if from_here is None else f"{line[:from_here]}…"
+            self._masked[file, number] = without(shown)
         return line
