@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from written_image import SPEC, digest
 
 from dockyard.archive import Archive, Entry, Kind, unpack
+from dockyard.archive.named_ids import ACLS
 from dockyard.errors import DockyardError
 from dockyard.filesystems import staging, xfs
 from dockyard.host import mounts
 from dockyard.host.sandbox import Tools
 from nasty_archive import (
+    ACL,
     DATA,
     LABEL,
     SECOND,
     directory,
     file,
+    hard_entries,
     nasty,
     plain,
     plain_entries,
@@ -27,6 +31,7 @@ from nasty_archive import (
 
 SIZE = 300 << 20
 build = pytest.mark.build
+FAR_ACL = ACL.replace((1000).to_bytes(4, "little"), (4_000_000).to_bytes(4, "little"))
 
 
 @build
@@ -53,6 +58,41 @@ def test_what_it_can_hold_comes_back(testing_tools: Tools, tmp_path: Path) -> No
     same_data(found, archive)
     testing_tools.run(["xfs_repair", "-n", str(image)], read=[image])
     assert [path.name for path in tmp_path.iterdir()] == ["image"]
+
+
+@build
+@pytest.mark.parametrize("many", [0, 40, 900])
+def test_what_other_things_stand_for_is_what_it_was(
+    testing_tools: Tools, tmp_path: Path, many: int
+) -> None:
+    more = tuple((b"user.%03d" % at, b"v" * 120) for at in range(many))
+    kept = [entry for entry in hard_entries() if entry.path != b"x/void"]
+    archive = Archive.from_entries(
+        [
+            *plain_entries()[1:],
+            *(entry for entry in kept if entry.path not in (b"dev", b"x/acls")),
+            directory(b"", xattrs=((ACLS[1], ACL), (b"trusted.root", b"r"))),
+            directory(b"dev", xattrs=((ACLS[0], ACL),)),
+            directory(b"x/acls", 0o770, xattrs=(*((name, ACL) for name in ACLS), *more)),
+            file(b"x/far", xattrs=((ACLS[0], FAR_ACL), *((b"trusted" + name[4:], value)
+                                                       for name, value in more))),
+            file(b"x/large", xattrs=((b"trusted.large", b"l" * 5000), (b"user.large", b"l"))
+                 if not many else ((b"trusted.large", b"l" * 5000),)),
+            Entry(b"x/zero", Kind.HARDLINK, target=b"dev/null"),
+            *(file(b"dev/%05d" % at) for at in range(many)),
+        ],
+        DATA,
+    )  # fmt: skip
+    refused = [problem.code for problem in xfs.refuse(archive)]
+    if not many:
+        assert refused == ["filesystems.xattr-names"]
+        archive = archive.changed(lambda entry: replace(entry, xattrs=())
+                                  if entry.path == b"x/large" else entry)  # fmt: skip
+    assert many == 0 or not refused
+    image = tmp_path / "image"
+    xfs.write(archive, image, SIZE, SPEC, testing_tools)
+    same(xfs.read(image), archive)
+    testing_tools.run(["xfs_repair", "-n", str(image)], read=[image])
 
 
 @build
@@ -96,9 +136,6 @@ def test_what_cannot_be_held_is_refused_by_path() -> None:
         [*nasty(), Entry(b"zlink", Kind.SYMLINK, target=b"t" * 1024)], DATA
     )
     assert {problem.code: problem.where for problem in xfs.refuse(archive)} == {
-        "filesystems.device": "/dev/far",
-        "filesystems.acl": "/x/acl",
-        "filesystems.trusted-xattr": "/x/trusted",
         "filesystems.empty-xattr": "/x/void",
         "filesystems.long-target": "/zlink",
     }

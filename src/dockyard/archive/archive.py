@@ -145,8 +145,8 @@ class Archive:
             return data.read()
 
     def changed(self, change: Callable[[Entry], Entry]) -> Archive:
-        """The same archive with every entry passed through `change`, which keeps paths and
-        kinds.
+        """The same archive with every entry passed through `change`, which keeps paths, and what
+        is a file, a directory or a link.
         """
         return Archive([change(entry) for entry in self.entries], self.sources, self.source_of)
 

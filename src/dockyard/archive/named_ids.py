@@ -12,7 +12,7 @@ from dockyard.archive.entry import XATTR_ACL_ACCESS, XATTR_ACL_DEFAULT, XATTR_CA
 
 ACLS = (XATTR_ACL_ACCESS, XATTR_ACL_DEFAULT)
 ACL_ENTRY = struct.Struct("<HHI")  # tag, permissions, id
-_NAMED = (0x02, 0x08)
+NAMED = (0x02, 0x08)
 _WITH_ROOT = 0x03
 
 
@@ -24,4 +24,4 @@ def named_ids(name: bytes, value: bytes) -> tuple[int, ...]:
     if name not in ACLS:
         return ()
     whole = value[4 : 4 + (len(value) - 4) // ACL_ENTRY.size * ACL_ENTRY.size]
-    return tuple(number for tag, _, number in ACL_ENTRY.iter_unpack(whole) if tag in _NAMED)
+    return tuple(number for tag, _, number in ACL_ENTRY.iter_unpack(whole) if tag in NAMED)

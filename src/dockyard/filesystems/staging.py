@@ -14,32 +14,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dockyard.archive import Archive, unpack
-from dockyard.archive.entry import DEVICES, Entry
+from dockyard.archive.entry import Entry
 from dockyard.archive.flags import held
 from dockyard.archive.named_ids import named_ids
 from dockyard.errors import DockyardError, Problem
-from dockyard.filesystems.limits import Limit, xattr_limit
+from dockyard.filesystems.limits import xattr_limit
 from dockyard.host import mounts
 from dockyard.host.namespace import MAPPED_IDS
 
 _PROBES = tuple(f"{number}" for number in range(5))
 
-DEVICE_RULE = Limit(
-    "device",
-    "device nodes, when it is written without root",
-    lambda e: e.kind in DEVICES,
-    "leave /dev empty: the running system fills it",
-)
-TRUSTED_RULE = xattr_limit(
-    "trusted-xattr",
-    "attributes trusted.*, when it is written without root",
-    lambda name, _: name.startswith(b"trusted."),
-)
 IDS_RULE = xattr_limit(
     "foreign-id",
     "ACLs and capabilities that name ids above 65535, when it is written without root",
-    lambda name, value: any(number >= MAPPED_IDS for number in named_ids(name, value)),
+    lambda name, value: names_far_ids(name, value),
 )
+
+
+def names_far_ids(name: bytes, value: bytes) -> bool:
+    """Whether an attribute names ids beyond those of the namespace."""
+    return any(number >= MAPPED_IDS for number in named_ids(name, value))
 
 
 def has_foreign_owner(entry: Entry) -> bool:

@@ -1,8 +1,8 @@
 """XFS: written by mkfs.xfs 7 from a staged tree, read by our own reader.
 
-mkfs.xfs stores an ACL under a wrong name and drops an attribute without a value, both without a
-word; and a tree that is staged without root has no devices and no `trusted.*`. All of these are
-refused.
+mkfs.xfs drops an attribute without a value without a word, which is refused. It stores an ACL under
+a wrong name, and a tree that is staged without root has no devices and no `trusted.*`: other things
+stand for these, see `stand_ins`.
 
 Options: `inode_size` and `directory_block`, bytes, as mkfs.xfs -i and -n take them.
 """
@@ -21,15 +21,10 @@ from dockyard.filesystems.image import Image, create_sparse, path_of, reading
 from dockyard.filesystems.kernels import XFS, switches
 from dockyard.filesystems.limits import LONG_NAME, Limit, check_label, refusals, xattr_limit
 from dockyard.filesystems.spec import FilesystemSpec, too_small, whole_mebibytes
-from dockyard.filesystems.staging import (
-    DEVICE_RULE,
-    IDS_RULE,
-    TRUSTED_RULE,
-    has_foreign_owner,
-    staged,
-)
+from dockyard.filesystems.staging import has_foreign_owner, names_far_ids, staged
 from dockyard.filesystems.xfs import reader
 from dockyard.filesystems.xfs.mend import mend
+from dockyard.filesystems.xfs.stand_ins import cannot_stand_in, names_collide, stageable
 from dockyard.filesystems.xfs.superblock import SIZE, parse
 from dockyard.filesystems.xfs.volume import FLAG_BITS
 from dockyard.host.process import ProcessFailed
@@ -47,10 +42,23 @@ _SECTOR = 512
 _LOG = 64 << 20
 _FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or erofs"
 RULES = (
-    DEVICE_RULE,
-    TRUSTED_RULE,
-    IDS_RULE,
-    xattr_limit("acl", "ACLs, which its writer loses", lambda name, _: name in ACLS),
+    xattr_limit(
+        "foreign-id",
+        "capabilities that name ids above 65535, when it is written without root",
+        lambda name, value: name not in ACLS and names_far_ids(name, value),
+    ),
+    Limit(
+        "xattr-place",
+        "ACLs and attributes trusted.* of what is neither file nor directory",
+        cannot_stand_in,
+        _FIX_XATTR,
+    ),
+    Limit(
+        "xattr-names",
+        "attributes user.* and trusted.* of the same name",
+        names_collide,
+        _FIX_XATTR,
+    ),
     xattr_limit(
         "empty-xattr",
         "extended attributes without a value, which its writer loses",
@@ -114,7 +122,7 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     argv += ["-L", spec.label] if spec.label else []
     env = {"SOURCE_DATE_EPOCH": str(spec.epoch), "DETERMINISTIC_SEED": "1"}
     try:
-        with staged(_ownable(archive), out, _without_holes(archive, spec)) as tree:
+        with staged(stageable(_ownable(archive)), out, _without_holes(archive, spec)) as tree:
             tools.run([*argv, "-p", str(tree), str(out)], read=[tree], write=[out], env=env)
     except ProcessFailed as error:
         if b"No space left" in error.completed.stderr or b"ENOSPC" in error.completed.stderr:

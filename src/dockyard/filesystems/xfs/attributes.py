@@ -9,20 +9,22 @@ kernel's; pointers to parents are attributes too, and nobody's to see.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from dockyard.archive.entry import (
     XATTR_ACL_ACCESS,
     XATTR_ACL_DEFAULT,
     Xattrs,
 )
+from dockyard.archive.named_ids import NAMED
 from dockyard.filesystems.xfs.volume import LOCAL, Inode, Volume
 
-_LOCAL, _ROOT, _SECURE, _PARENT, _INCOMPLETE = 0x01, 0x02, 0x04, 0x08, 0x80
+ROOT, SECURE = 0x02, 0x04
+_LOCAL, _PARENT, _INCOMPLETE = 0x01, 0x08, 0x80
 _REMOTE_HEADER, _REMOTE_CHECKSUM_AT, _REMOTE_BYTES = 56, 12, struct.Struct(">I")
 _LONGEST_VALUE, _LONGEST_TARGET = 65536, 1024
-_ACLS = {b"SGI_ACL_FILE": XATTR_ACL_ACCESS, b"SGI_ACL_DEFAULT": XATTR_ACL_DEFAULT}
+ACLS = {b"SGI_ACL_FILE": XATTR_ACL_ACCESS, b"SGI_ACL_DEFAULT": XATTR_ACL_DEFAULT}
 _OWN = b"xfs:"  # what the file system notes for its own programs
-_NAMED = (0x02, 0x08)
 
 _Pairs = list[tuple[bytes, bytes]]
 
@@ -37,7 +39,7 @@ class _Form:
         self.checksum_at = 12
 
 
-_FORMS = {True: _Form(True), False: _Form(False)}
+FORMS = {True: _Form(True), False: _Form(False)}
 
 
 def xattrs(volume: Volume, inode: Inode) -> Xattrs:
@@ -48,7 +50,8 @@ def xattrs(volume: Volume, inode: Inode) -> Xattrs:
     if fork.form == LOCAL:
         return tuple(sorted(_short(volume, fork.content)))
     blocks = dict(volume.blocks(fork))
-    return tuple(sorted(_leaves(volume, blocks))) if blocks else ()
+    leaves = leaf_blocks(volume, blocks) if blocks else ()
+    return tuple(sorted(pair for _, leaf in leaves for pair in _leaf(volume, blocks, leaf)))
 
 
 def target(volume: Volume, inode: Inode) -> bytes:
@@ -92,10 +95,12 @@ def _short(volume: Volume, content: bytes) -> _Pairs:
     return found
 
 
-def _leaves(volume: Volume, blocks: dict[int, int]) -> _Pairs:
-    """All leaves from the first one on, along their links."""
-    form = _FORMS[volume.is_v5]
-    number, found = 0, []
+def leaf_blocks(volume: Volume, blocks: dict[int, int]) -> Iterator[tuple[int, bytes]]:
+    """All leaves from the first one on, along their links, each with its place. blocks: those of
+    the fork, and where they are.
+    """
+    form = FORMS[volume.is_v5]
+    number = 0
     block = _block(volume, blocks, 0)
     visited: set[int] = set()
     while block[8:10] == form.node and number not in visited:
@@ -108,29 +113,39 @@ def _leaves(volume: Volume, blocks: dict[int, int]) -> _Pairs:
             raise volume.broken("a tree of attributes is damaged")
         visited.add(number)
         volume.check(blocks[number], block, form.checksum_at, "a leaf of attributes")
-        found += _leaf(volume, blocks, block, form)
+        yield blocks[number], block
         (number,) = struct.unpack_from(">I", block)
         if not number:
-            return found
+            return
         block = _block(volume, blocks, number)
 
 
-def _leaf(volume: Volume, blocks: dict[int, int], block: bytes, form: _Form) -> _Pairs:
-    found: _Pairs = []
+def leaf_names(volume: Volume, block: bytes) -> Iterator[tuple[int, int, bytes, int]]:
+    """Of each attribute in a leaf: its index, its flags, its name, and where it is in the leaf."""
+    form = FORMS[volume.is_v5]
     (count,) = struct.unpack_from(">H", block, form.count_at)
     for index in range(count):
         _, at, flags = struct.unpack_from(">IHB", block, form.leaf_header + 8 * index)
+        start = at + (3 if flags & _LOCAL else 9)
+        name = block[start : start + block[start - 1]]
+        if len(name) < block[start - 1]:
+            raise volume.broken("attributes are damaged")
+        yield index, flags, name, at
+
+
+def _leaf(volume: Volume, blocks: dict[int, int], block: bytes) -> _Pairs:
+    found: _Pairs = []
+    for _, flags, name, at in leaf_names(volume, block):
         if flags & (_PARENT | _INCOMPLETE):
             continue
         if flags & _LOCAL:
-            length, size = struct.unpack_from(">HB", block, at)
-            name = block[at + 3 : at + 3 + size]
-            value = block[at + 3 + size : at + 3 + size + length]
+            (length,) = struct.unpack_from(">H", block, at)
+            start = at + 3 + len(name)
+            value = block[start : start + length]
         else:
-            first, length, size = struct.unpack_from(">IIB", block, at)
-            name = block[at + 9 : at + 9 + size]
+            first, length = struct.unpack_from(">II", block, at)
             value = _remote(volume, blocks, first, length)
-        if len(name) < size or len(value) < length:
+        if len(value) < length:
             raise volume.broken("attributes are damaged")
         found += _pair(volume, name, value, flags)
     return found
@@ -156,11 +171,11 @@ def _block(volume: Volume, blocks: dict[int, int], number: int) -> bytes:
 
 
 def _pair(volume: Volume, name: bytes, value: bytes, flags: int) -> _Pairs:
-    if flags & (_PARENT | _INCOMPLETE) or (flags & _ROOT and name.startswith(_OWN)):
+    if flags & (_PARENT | _INCOMPLETE) or (flags & ROOT and name.startswith(_OWN)):
         return []
-    if flags & _ROOT and name in _ACLS:
-        return [(_ACLS[name], _acl(volume, value))]
-    prefix = b"trusted." if flags & _ROOT else b"security." if flags & _SECURE else b"user."
+    if flags & ROOT and name in ACLS:
+        return [(ACLS[name], _acl(volume, value))]
+    prefix = b"trusted." if flags & ROOT else b"security." if flags & SECURE else b"user."
     return [(prefix + name, value)]
 
 
@@ -170,6 +185,6 @@ def _acl(volume: Volume, value: bytes) -> bytes:
         raise volume.broken("an ACL is damaged")
     made = [struct.pack("<I", 2)]
     for tag, identity, permissions in struct.iter_unpack(">IIHxx", value[4 : 4 + 12 * count]):
-        named = identity if tag in _NAMED else 0xFFFFFFFF
+        named = identity if tag in NAMED else 0xFFFFFFFF
         made.append(struct.pack("<HHI", tag, permissions, named))
     return b"".join(made)

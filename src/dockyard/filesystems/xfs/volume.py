@@ -88,7 +88,7 @@ class Volume(MappedImage):
         self.inode_size = made.inode_size
         self.label = made.label
         self.is_v5 = made.is_v5
-        self._core = _CORE if made.is_v5 else _CORE_V4
+        self.core = _CORE if made.is_v5 else _CORE_V4
         self.replayed: frozenset[int] = frozenset()
 
     def check(self, at: int, block: bytes, checksum_at: int, name: str) -> None:
@@ -135,14 +135,14 @@ class Volume(MappedImage):
         if flags & _REAL_TIME and mode & 0o170000 == _REGULAR and size:
             raise self.broken(f"the data of inode {number} are on a real-time device")
         counts = (large_count, count) if more & _LARGE_COUNTS else (count, small_count)
-        end = self._core + words * 8 if words else len(raw)
+        end = self.core + words * 8 if words else len(raw)
         if more & _BIG_TIME:
             mtime = _u64(raw, 40) + _TIME_ORIGIN
         else:
             mtime = seconds * NANOSECONDS + fraction
         return Inode(
             number, mode, uid, gid, size, mtime, old_links if version == 1 else links,
-            Fork(form, raw[self._core : end], counts[0]),
+            Fork(form, raw[self.core : end], counts[0]),
             Fork(attribute_form, raw[end:], counts[1]) if words else None, flags,
         )  # fmt: skip
 
