@@ -82,7 +82,11 @@ def test_a_tar_has_what_the_directory_has(tools: Tools, tmp_path: Path) -> None:
     folder, packed = written("pxe-dir", given, tools), written("pxe-tar", given, tools)
     with tarfile.open(packed) as tar:
         assert {each.uid for each in tar} == {0} and {each.mtime for each in tar} == {given.epoch}
-        tar.extractall(tmp_path / "unpacked", filter="data")
+    (tmp_path / "unpacked").mkdir()
+    tools.run(
+        ["tar", "-xf", str(packed), "-C", str(tmp_path / "unpacked")],
+        read=[packed], write=[tmp_path / "unpacked"],
+    )  # fmt: skip
     assert content(tmp_path / "unpacked") == content(folder)
     assert not (folder / "image.iso").exists()
 
