@@ -14,6 +14,7 @@ END
 cat > repart/10-root.conf <<END
 [Partition]
 Type=root
+Label=root
 Format=$1
 CopyFiles=/
 ExcludeFiles=/efi/ /boot/
