@@ -1,11 +1,14 @@
-# A disk as mkosi makes it: systemd-repart, no fstab, kernel, entry and GRUB's menu on the EFI system
-# partition. $1: the file system of the root. $2: the image. $3: subvolumes.
+# A disk as mkosi makes it: systemd-repart, no line in fstab for the root, kernel, entry and GRUB's menu
+# on the EFI system partition, which a system that GRUB started does not find by itself.
+# $1: the file system of the root. $2: the image. $3: subvolumes.
 rm -rf repart root
 mkdir repart
 cp -a output/server root
+echo 'PARTLABEL=esp /efi vfat umask=0077 0 2' > root/etc/fstab
 cat > repart/00-esp.conf <<END
 [Partition]
 Type=esp
+Label=esp
 Format=vfat
 CopyFiles=/boot:/
 CopyFiles=/efi:/
