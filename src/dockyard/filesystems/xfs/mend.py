@@ -14,12 +14,12 @@ from pathlib import Path
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.entry import DEVICES, NANOSECONDS
 from dockyard.archive.flags import flags_of, word_of
-from dockyard.filesystems.crc32c import crc32c
 from dockyard.filesystems.staging import has_foreign_owner
 from dockyard.filesystems.xfs.reader import inode_numbers
 from dockyard.filesystems.xfs.stand_ins import (
     Patch,
     attribute_flags,
+    checked,
     device_number,
     file_type,
     has_stand_in,
@@ -67,7 +67,10 @@ def mend(archive: Archive, image: Path) -> None:
         for parent, kinds in devices.items():
             number = numbers[parent]
             take(number, noted_devices(volume, volume.inode(number), kinds))
-        patches += [(volume.inode_place(number), _checked(raw)) for number, raw in cores.items()]
+        patches += [
+            (volume.inode_place(number), checked(raw, _CHECKSUM_AT))
+            for number, raw in cores.items()
+        ]
         with open(image, "rb+") as opened:
             for at, what in patches:
                 opened.seek(at)
@@ -107,9 +110,3 @@ def _set(core: bytearray, entry: Entry, end: int) -> None:
         struct.pack_into(">iI", core, 40, *divmod(entry.mtime_ns, NANOSECONDS))
     (flags,) = struct.unpack_from(">H", core, _FLAGS_AT)
     struct.pack_into(">H", core, _FLAGS_AT, flags | word_of(entry, FLAG_BITS))
-
-
-def _checked(core: bytearray) -> bytes:
-    core[_CHECKSUM_AT : _CHECKSUM_AT + 4] = bytes(4)
-    struct.pack_into("<I", core, _CHECKSUM_AT, crc32c(core))
-    return bytes(core)

@@ -92,7 +92,7 @@ def attribute_flags(volume: Volume, inode: Inode, entry: Entry) -> Iterator[Patc
         for index, flags, name, _ in leaf_names(volume, leaf):
             if name in wanted and not flags & SECURE:
                 made[form.leaf_header + 8 * index + 6] |= ROOT
-        yield place, _checked(made, form.checksum_at)
+        yield place, checked(made, form.checksum_at)
 
 
 def noted_devices(volume: Volume, directory: Inode, kinds: Mapping[bytes, Kind]) -> Iterator[Patch]:
@@ -107,12 +107,13 @@ def noted_devices(volume: Volume, directory: Inode, kinds: Mapping[bytes, Kind])
         for name, at in noted_types(volume, block, short=False):
             if name in kinds:
                 made[at] = _TYPES[kinds[name]]
-        whole, size = _checked(made, CHECKSUM_AT), volume.block_size
+        whole, size = checked(made, CHECKSUM_AT), volume.block_size
         for index, place in enumerate(places):
             yield place, whole[index * size : (index + 1) * size]
 
 
-def _checked(block: bytearray, at: int) -> bytes:
+def checked(block: bytearray, at: int) -> bytes:
+    """A structure with its checksum, which is at a place within it."""
     block[at : at + 4] = bytes(4)
     struct.pack_into("<I", block, at, crc32c(block))
     return bytes(block)
