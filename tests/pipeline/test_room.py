@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from test_new_layout import CONFIG, GUIDS, MIB, SIZES
+
 from dockyard.config import load_image
 from dockyard.errors import Problem, Severity
 from dockyard.formats.containers import Container
@@ -23,24 +25,6 @@ from dockyard.pipeline.package_plan import PackageChanges
 from dockyard.pipeline.room import rooms, too_small
 from dockyard.tree.settings import settings_of
 
-MIB = 1 << 20
-GUIDS = [f"00000000-0000-0000-0000-{number:012}" for number in range(9)]
-SIZES = {"/": 900 * MIB, "/home": 300 * MIB, "/var": 200 * MIB, "/var/lib": 150 * MIB}
-DISK = """\
-storage:
-  bootType: efi
-  disks:
-    - maxSize: 3G
-      partitions:
-        - {id: esp, type: esp, size: 96M}
-        - {id: root, type: root, size: ROOT}
-        - {id: home, type: home, size: grow}
-  filesystems:
-    - {deviceId: esp, type: fat32, mountPoint: /boot/efi}
-    - {deviceId: root, type: ext4, mountPoint: /}
-    - {deviceId: home, type: xfs, mountPoint: /home}
-os: {bootloader: {resetType: hard-reset}}
-"""
 ADDS = "os: {packages: {install: [a]}}"
 
 
@@ -71,14 +55,14 @@ def told(tmp_path: Path, text: str, image: DiskSource, *, scripts: bool = False)
 
 
 def test_a_new_disk_is_held_against_the_tree(tmp_path: Path) -> None:
-    assert told(tmp_path, DISK.replace("ROOT", "640M"), source()) == []  # 900 without /home: 600
-    [problem] = told(tmp_path, DISK.replace("ROOT", "512M"), source())
+    assert told(tmp_path, CONFIG.replace("ROOT", "640M"), source()) == []  # 900 without /home: 600
+    [problem] = told(tmp_path, CONFIG.replace("ROOT", "512M"), source())
     assert problem.code == "disk.tree-does-not-fit" and ":7:" in str(problem.where)
     assert problem.what == (
         "the partition root has 512M, and what of the image goes there has 600 MiB"
     )
     assert problem.fix == "give it 768M or more"
-    [problem] = told(tmp_path, DISK.replace("ROOT", "640M"), source(comes=99 * MIB))
+    [problem] = told(tmp_path, CONFIG.replace("ROOT", "640M"), source(comes=99 * MIB))
     assert "699 MiB" in problem.what and "99 MiB of that come now" in problem.why
 
 
