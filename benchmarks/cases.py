@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.figures import Aim, Figure, Sample, compare, step_medians
 from benchmarks.inputs import Inputs
@@ -112,6 +113,25 @@ def second_build(inputs: Inputs) -> Sample:
         built = inputs.build(inputs.store, image=image).sample
     inputs.forget(kept)
     return built
+
+
+def matrix(inputs: Inputs, runs: int) -> Iterator[Figure]:
+    """All images of a matrix, against one of them; both into a store without results."""
+    ours, other = [], []
+    with inputs.matrix() as image:
+        for _ in range(runs):
+            ours.append(_images_of(inputs, image))
+            other.append(_images_of(inputs, image, "--variant", "ext4-raw-plain"))
+    aim = Aim(2.0, times_other=True)
+    yield from compare("twelve images of a matrix", "one of them", ours, other, wall=aim)
+
+
+def _images_of(inputs: Inputs, image: Path, *options: str) -> Sample:
+    store = str(inputs.cold_store())
+    words = ("build", str(image), *options, "--store", store, "--progress", "quiet")
+    sample = inputs.dockyard(*words).sample
+    inputs.remove(inputs.root / "build")
+    return sample
 
 
 def seconds_of_steps(done: Done) -> dict[str, float]:

@@ -30,6 +30,7 @@ from dockyard import archive
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.archive.archive import TreeSource, linked
 from dockyard.archive.entry import order
+from dockyard.config import load_image
 from dockyard.engine.store import Store
 from dockyard.filesystems import FilesystemSpec, ext4
 from dockyard.host import namespace, removal
@@ -63,7 +64,7 @@ def main(verb: str, *words: str) -> None:
         _convert(*words)
         return
     image, store, scratch = map(Path, words)
-    planned = plan_image(image, Store(store), Origins.of_host(os.environ))
+    planned = plan_image(load_image(image), Store(store), Origins.of_host(os.environ))
     kept = Store(store)
     steps = (each.step for each in planned.plan.decisions)
     results = {step.name: kept.path(step) for step in steps if kept.has(step)}

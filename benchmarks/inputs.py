@@ -23,6 +23,7 @@ from benchmarks.measure import Done
 
 CHECKOUT = Path(__file__).parents[1]
 _EXAMPLE = "examples/server"
+_MATRIX = "examples/matrix"
 LEFT_OUT = ("jq", "lsof", "vim-tiny")
 """What the second image lacks of the packages that the first one asks for."""
 _VERB = "from dockyard.cli.main import main; main()"
@@ -118,6 +119,18 @@ class Inputs:
             image.write_text(text.replace("size: 2G", "size: 3G", 1))
             with (place / "packages.yaml").open("a") as listed:
                 listed.writelines(f"  - {name}\n" for name in more)
+            self.dockyard("lock", str(image), "--store", str(self.store))
+            yield image
+        finally:
+            shutil.rmtree(place)
+
+    @contextmanager
+    def matrix(self) -> Iterator[Path]:
+        """The example of a matrix, with its locks."""
+        place = self.root / _MATRIX
+        shutil.copytree(CHECKOUT / _MATRIX, place)
+        image = place / "image.yaml"
+        try:
             self.dockyard("lock", str(image), "--store", str(self.store))
             yield image
         finally:

@@ -22,7 +22,7 @@ from benchmarks.inputs import Inputs
 from dockyard.engine.store import default_root
 
 CASES = (
-    *("unchanged", "one-file", "one-package", "cold", "second", "customizing"),
+    *("unchanged", "one-file", "one-package", "cold", "second", "matrix", "customizing"),
     *("image-customizer", "mkosi"),
 )
 _RUNS, _QUICK = 5, 3
@@ -45,6 +45,7 @@ def main() -> None:
         "one-package": lambda: cases.one_package(inputs, runs),
         "second": lambda: cases.second(inputs, runs),
         "cold": lambda: cases.cold(inputs, runs, builds),
+        "matrix": lambda: cases.matrix(inputs, runs),
         "customizing": lambda: customizing(inputs, runs),
         "image-customizer": lambda: against_image_customizer(inputs, few, told.image_customizer),
         "mkosi": lambda: against_mkosi(inputs, few, builds, mkosi),

@@ -108,7 +108,7 @@ class _Cosi:
             stored["images/1"] = rest
         whole = self._whole(plain, stored, text)
         if how >= b"\xc0":
-            whole = bytes(_with_sums(patched(whole, rest, used_sectors(whole))))
+            whole = bytes(with_sums(patched(whole, rest, used_sectors(whole))))
         image = self.folder / "image"
         image.write_bytes(whole)
         out = self.folder / "disk"
@@ -147,7 +147,7 @@ class _Cosi:
         return {"version": "1.2", "disk": disk, "compression": {"maxWindowLog": 27}}
 
 
-def _with_sums(whole: bytearray) -> bytearray:
+def with_sums(whole: bytearray) -> bytearray:
     """A damaged tar file with the right checksums of the headers that were one before."""
     for at in range(0, len(whole) - 511, 512):
         if whole[at + 257 : at + 262] == b"ustar":

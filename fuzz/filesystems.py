@@ -6,28 +6,29 @@ Their checksums are taken to be right: who damages an image on purpose makes the
 from __future__ import annotations
 
 import shutil
+import struct
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from uuid import UUID
 
 from dockyard.archive import Archive, Kind, features
-from dockyard.engine.store import default_root
-from dockyard.filesystems import FilesystemSpec, by_name
+from dockyard.errors import DockyardError, Problem
+from dockyard.filesystems import by_name
+from dockyard.filesystems.btrfs import lzo
 from dockyard.filesystems.btrfs.checksums import CHECKSUMS
 from dockyard.filesystems.probe import probe
-from dockyard.host import namespace
+from dockyard.filesystems.squashfs.packing import UNPACK, Unpack
 from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools
-from dockyard.tools.trees import tools_tree
+from dockyard.inspection.medium import medium_of
 from fuzz.patches import SECTOR, patches
+from fuzz.sound_images import FOLDER, KINDS
 from fuzz.target import Target
-from nasty_archive import DATA, directory, file, plain
 
-SIZES = {"ext4": 16, "erofs": 0, "xfs": 300, "btrfs": 128, "vfat": 2}
-_SPEC = FilesystemSpec(UUID(int=7), epoch=1_767_225_600)
 _MOST_READ = 1 << 20
-_IMAGES = Path(__file__).parents[1] / "build/fuzz"
+_MOST_UNPACKED = 1 << 17
+_NOTHING = b"0000"  # too short for a patch
 
 
 class _Right(int):
@@ -44,6 +45,9 @@ class _Right(int):
 
     def __xor__(self, other: int) -> _Right:
         return self
+
+    def to_bytes(self, *_: object, **__: object) -> bytes:
+        return _RightBytes()
 
     __hash__ = int.__hash__
 
@@ -67,25 +71,6 @@ class _NoTools(Tools):
         return Completed(tuple(argv), 0, b"", b"")
 
 
-def _content(name: str) -> Archive:
-    if name == "vfat":
-        return Archive.from_entries([directory(b"a"), *(file(b"a/%d" % at) for at in range(40))])
-    kept = [each for each in plain() if each.path not in (b"a/holes", b"a/large")]
-    return Archive.from_entries(kept, DATA)
-
-
-def make_images() -> None:
-    """Make the sound images that are not there yet; enters the namespace for it."""
-    if all((_IMAGES / name).exists() for name in SIZES):
-        return
-    namespace.enter()
-    trees = tools_tree(default_root())
-    _IMAGES.mkdir(parents=True, exist_ok=True)
-    for name, size in SIZES.items():
-        system = by_name(name)
-        system.write(_content(name), _IMAGES / name, size << 20, _SPEC, trees.named(system.needs))
-
-
 def _trust_checksums() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("dockyard.filesystems."):
@@ -98,11 +83,11 @@ def _trust_checksums() -> None:
 
 def _reader(name: str) -> Callable[[Path], Callable[[bytes], object]]:
     def make(folder: Path) -> Callable[[bytes], object]:
-        sound = _IMAGES / name
+        sound = FOLDER / name
         image, scratch = folder / "image", folder / "scratch"
         shutil.copyfile(sound, image)
         used = _used(sound)
-        system = by_name(name)
+        system = by_name(KINDS[name])
         system.read(image, _NoTools(folder), folder)  # what it loads is there then
         _trust_checksums()
 
@@ -118,12 +103,15 @@ def _reader(name: str) -> Callable[[Path], Callable[[bytes], object]]:
                 try:
                     probe(image)
                     _look_through(system.read(image, _NoTools(folder), scratch))
+                    if name == "iso9660":
+                        medium_of(image)
                 finally:
                     for place, old in reversed(kept):
                         opened.seek(place)
                         opened.write(old)
                     shutil.rmtree(scratch)
 
+        feed(_NOTHING)  # a reader that refuses the sound image would be tried in vain
         return feed
 
     return make
@@ -153,6 +141,28 @@ def _used(image: Path) -> list[int]:
     return found
 
 
+def _of_btrfs(data: bytes, most: int) -> bytes:
+    return lzo.decompressed(data, 4096, most)
+
+
+def _unpack(drawn: bytes) -> None:
+    """What is packed by a method of ours or another one. The first byte chooses."""
+    methods: list[Unpack] = [*UNPACK.values(), _of_btrfs]
+    try:
+        made = methods[drawn[0] % len(methods)](drawn[1:], _MOST_UNPACKED)
+        assert len(made) <= 4 * _MOST_UNPACKED, "it is much larger than it may be"
+    except (ValueError, IndexError, zlib.error) as error:  # see `image.reading`
+        raise DockyardError(Problem("fuzz.damaged", str(error))) from error
+
+
 def targets() -> tuple[Target, ...]:
     """The targets of this module."""
-    return tuple(Target(name, _reader(name), (bytes(24),), 128) for name in sorted(SIZES))
+    packed = (
+        b"\2\x15abcd\x11\0\0",
+        b"\3\xf0\5" + bytes(20) + b"\2\0\x0b\x30end",
+        b"\5" + struct.pack("<II", 18, 10) + b"\x15abcd\x11\0\0",
+    )
+    return (
+        *(Target(name, _reader(name), (_NOTHING, bytes(24)), 128) for name in sorted(KINDS)),
+        Target("unpack", lambda _: _unpack, packed),
+    )

@@ -25,6 +25,7 @@ class Findings:
         self.tried = self.accepted = 0
         self.kinds: dict[str, str] = {}
         self.began = self._told = time.monotonic()
+        self._used = time.process_time()
         self.slowest = 0.0
 
     def __call__(self, drawn: bytes) -> None:
@@ -67,5 +68,6 @@ class Findings:
             "found": self.kinds,
             "slowest": round(self.slowest, 2),
             "seconds": round(time.monotonic() - self.began),
+            "processor": round(time.process_time() - self._used),
         }
         (KEPT / f"{self.name}.json").write_text(json.dumps(told))

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from fuzz.findings import KEPT, Findings
 
 _ROOT = Path(__file__).parents[1]
-_TIME, _MEMORY = 60, 3 << 30  # seconds that libFuzzer waits, bytes that a run may have
+_TIME, _MEMORY = 900, 3 << 30  # seconds of a clock that others share, bytes that a run may have
 
 
 def main() -> None:
@@ -26,10 +26,13 @@ def main() -> None:
     if given.inside is None:
         # libFuzzer ends its process without clearing up.
         with TemporaryDirectory(prefix="fuzz-") as folder:
+            told = KEPT / f"{given.target}.json"
+            if not given.again:
+                told.unlink(missing_ok=True)
             words = [sys.executable, str(_ROOT / "fuzz/run"), *sys.argv[1:], "--inside", folder]
             status = subprocess.run(words).returncode
-        if given.target and not given.again:
-            print(json.dumps(json.loads((KEPT / f"{given.target}.json").read_text()), indent=1))
+        if not given.again and told.exists():
+            print(json.dumps(json.loads(told.read_text()), indent=1))
         sys.exit(status)
     _inside(given)
 
@@ -40,15 +43,22 @@ def _inside(given: argparse.Namespace) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["dockyard"]):
-        from fuzz import disks, filesystems, texts
-    every = (*texts.targets(), *disks.targets(), *filesystems.targets())
+        from fuzz import disks, filesystems, packages, registries, sound_images, systems, texts
+    every = (
+        *texts.targets(),
+        *disks.targets(),
+        *packages.targets(),
+        *registries.targets(),
+        *systems.targets(),
+        *filesystems.targets(),
+    )
     known = {each.name: each for each in every}
     if given.target is None:
         print(*known, sep="\n")
         return
     target = known[given.target]
-    if target.name in filesystems.SIZES:
-        filesystems.make_images()
+    if target.name in sound_images.KINDS:
+        sound_images.make_images()
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     feed = target.make(given.inside)
     if given.again:

@@ -21,6 +21,7 @@ from dockyard.packages.deb.sources import Origins
 from dockyard.tools.locking import refresh_tools
 from dockyard.tools.trees import load_tools_lock, tools_tree
 from dockyard.tools.unpacked import ToolTrees
+from oracle_tools import oracle_tools
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,6 +74,16 @@ def testing_tools(namespace: None) -> Tools:
     """
     override = os.environ.get("DOCKYARD_TEST_XFSTOOLS")
     return Tools(Path(override)) if override else _shipped_trees().testing
+
+
+@pytest.fixture(scope="session")
+def oracles(namespace: None, tmp_path_factory: pytest.TempPathFactory) -> Tools:
+    """skopeo, umoci and systemd-dissect, which judge what we write: fetched once a run, or in
+    DOCKYARD_TEST_ORACLES.
+    """
+    override = os.environ.get("DOCKYARD_TEST_ORACLES")
+    place = Path(override) if override else tmp_path_factory.mktemp("oracles")
+    return oracle_tools(place, "skopeo", "umoci", "systemd-container")
 
 
 def _shipped_trees() -> ToolTrees:

@@ -82,7 +82,7 @@ class Desk:
         )
 
     def plan(self, output_format: str | None = None) -> PlannedImage:
-        return plan_image(self.file, self.store, Origins(), output_format)
+        return plan_image(load_image(self.file), self.store, Origins(), output_format)
 
     def pretend(
         self, planned: PlannedImage, files: Mapping[str, Mapping[str, str]] | None = None

@@ -53,6 +53,12 @@ FEATURES = {
     "pxe": "artefacts to boot over the network",
     "output.image.format, cosi": "COSI files",
     "output.image.format, vhd and vhdx": "VHD, fixed and dynamic, and VHDX",
+    "output.image.format, vmdk": "VMDK, stream-optimized",
+    "output.image.format, directory": "the root as a directory",
+    "output.image.format, squashfs and erofs": "the root as the image of a file system",
+    "output.image.format, oci": "container images, as a directory and as one file",
+    "output.image.format, wsl": "distributions for WSL",
+    "output.image.format, sysext and confext": "extensions for systemd-sysext",
     "output.artifacts": "what is to be signed outside, and injected again",
     "output.selinuxPolicyPath": "the policy, copied out",
 }

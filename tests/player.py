@@ -14,7 +14,7 @@ from dockyard.host.sandbox import Tools
 
 PLAYER = """
 import os, sys, time
-console, report, monitor = (int(number) for number in sys.argv[1:4])
+console, report, monitor, *streams = (int(number) for number in sys.argv[1:])
 def say(kind, id="-", status=0, text=""):
     data = text.encode()
     head = "@%s %s %d %d\\n" % (kind, id, status, len(data))
@@ -23,8 +23,18 @@ def show(text): os.write(console, text.encode() + b"\\r\\n")
 def event(name, reason): os.write(
     monitor, b'{"event": "%s", "data": {"reason": "%s"}}\\n' % (name.encode(), reason.encode()))
 def take():
-    size = int(os.read(report, 12))
-    while size: size -= len(os.read(report, size))
+    size, taken = int(os.read(report, 12)), b""
+    while len(taken) < size: taken += os.read(report, size - len(taken))
+    return taken.decode(errors="replace")
+def ready():
+    say("hello", text="2.5"); take(); say("ready")
+def run(output, errors, status, note=os.devnull):
+    ready(); script = take()
+    with open(note, "w") as file: file.write(script)
+    end = script.partition("printf %s ")[2].split()[0].encode()
+    say("uptime", text="9.5"); say("state", text="running"); say("times", text="quick")
+    for stream, text in zip(streams, (output, errors)): os.write(stream, text + end)
+    say("status", status=status)
 def up():
     say("hello", text="2.5"); take()
     say("uptime", text="9.5"); say("state", text="running"); say("times", text="quick")

@@ -58,13 +58,13 @@ def disk(tmp_path: Path) -> Path:
     return path
 
 
-def build(desk: Desk, manifest: str) -> None:
+def build(desk: Desk, manifest: str, written: str | None = None) -> None:
     files = {
         "tools": FIRMWARE,
         "manifest": {"manifest.jsonl": manifest},
         "expected": {"expected.json": json.dumps(EXPECTED)},
     }
-    desk.pretend(desk.plan(), files)
+    desk.pretend(desk.plan(written), files)
 
 
 def play(patch: pytest.MonkeyPatch, script: str) -> None:
@@ -143,3 +143,29 @@ def test_a_disk_is_held_against_an_image_file(
     assert ("kernel.command-line" in checks) is not console
     unasked = [each["what"] for each in answer["notAsked"]]
     assert ("the kernel command line" in unasked) is console
+
+
+LIVE = """\
+name: web
+distro: distro.yaml
+os: {hostname: web, packages: {install: [kernel, bash]}}
+pxe: {kernelCommandLine: {extraCommandLine: [a=1]}}
+"""
+
+
+@pytest.mark.parametrize("told", ["", "output: {image: {format: pxe-dir}}\n"])
+def test_what_a_network_boots_is_asked_as_that_whatever_the_file_says(
+    told: str, desk: Desk, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write(LIVE + told)
+    desk.lock()
+    served = desk.root / "served"
+    served.mkdir()
+    (served / "bootx64.efi").write_text("loader")
+    build(desk, manifest(), "pxe-dir")
+    play(monkeypatch, ANSWERS.format(100))
+    done = check(here, desk, served, "--config-file", desk.file, "--json")
+    answer = json.loads(done.stdout)
+    assert answer["problems"] == []
+    asked = {each["id"] for each in answer["result"]["checks"]}
+    assert {"live.root", "hostname"} <= asked

@@ -100,7 +100,7 @@ def test_all_mistakes_are_told_together_and_nothing_is_written(
     assert "does nothing for the format qcow2" in done.stderr
     done = here(*words(disk, disk, "raw"))
     assert "would replace what it is made of" in " ".join(done.stderr.split())
-    assert "qcow2, raw, cosi" in here(*words(disk, tmp_path / "out", "vmdk")).stderr
+    assert "qcow2, vmdk, raw, cosi" in here(*words(disk, tmp_path / "out", "wim")).stderr
     assert not (tmp_path / "out").exists()
 
 

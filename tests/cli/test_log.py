@@ -10,7 +10,7 @@ import pytest
 
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
-from dockyard.cli.log import current_log
+from dockyard.cli.log import current_log, without_values
 from dockyard.cli.options import progress_option, store_option
 from dockyard.cli.verb import Verb
 from dockyard.engine import events
@@ -104,3 +104,10 @@ def test_a_store_that_cannot_be_written_stops_no_work(tmp_path: Path) -> None:
     else:
         tmp_path.chmod(0o500)
     call(work, "--store", str(tmp_path), "-q")
+
+
+def test_values_of_variables_are_in_no_log() -> None:
+    words = ["build", "a.yaml", "--set", "pass=secret", "--set=key=hidden", "--profile", "a=b"]
+    assert without_values(words) == [
+        "build", "a.yaml", "--set", "pass=…", "--set=key=…", "--profile", "a=b",
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 from dockyard.config.decode import Decoder
 from dockyard.config.report import Report
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, parse
+from dockyard.config.variables import NOTHING, Scope, declared
 from dockyard.errors import Problem
 from dockyard.model.base import Model
 from dockyard.model.image import Image, InjectFilesConfig, PackageList
@@ -49,6 +50,8 @@ def judge(text: str, model: type[Model] = Image) -> tuple[Problem, ...]:
     """What is wrong with a document on its own."""
     report = Report()
     root = parse(text, "image.yaml", report)
+    if root is not None:
+        root = Scope(declared(root, "image.yaml"), {}, NOTHING, report).fill(root)
     value = Decoder(report, "image.yaml").read(model, root) if root is not None else None
     assert value is not None or report.problems
     return report.problems

@@ -136,7 +136,7 @@ def test_create_acts_on_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         f"{DISK}{system}  users: [{{name: u}}]\n  groups: [{{name: g}}]\n"
         "  services: {enable: [sshd]}\noutput: {image: {format: cosi}}\n"
     )
-    made = plan_image(config, store, Origins(), creation=creation)
+    made = plan_image(load_image(config), store, Origins(), creation=creation)
     told = [each.describe() for each in made.request.settings.settings]
     for word in ("user u", "group g", "sshd"):
         assert any(word in line for line in told), word
@@ -144,7 +144,7 @@ def test_create_acts_on_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     more = "iso: {initramfsType: bootstrap}\ninput: {image: {path: config.yaml}}\n"
     config.write_text(DISK + system + more)
     with pytest.raises(DockyardError) as caught:
-        plan_image(config, store, Origins(), creation=creation)
+        plan_image(load_image(config), store, Origins(), creation=creation)
     said = " ".join(f"{each.what} {each.why}" for each in caught.value.problems)
     assert "`input`" in said and "iso" in said
 

@@ -27,6 +27,14 @@ version: "10"
 repositories: [{id: base, baseurl: "https://example.org/"}]
 """
 
+DEBIAN = f"""\
+name: another
+version: "13"
+archive:
+  suites: [{{name: stable, components: [main, extra]}}, {{name: stable-updates}}]
+  signedBy: ["{"0" * 40}"]
+"""
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
@@ -46,6 +54,13 @@ def test_list_names_every_package(own: Path) -> None:
     assert (result.exit_code, result.output) == (0, "own  1-1  own\n")
 
 
+def test_list_names_the_suites_of_an_archive(own: Path) -> None:
+    (own / "distro.yaml").write_text(DEBIAN)
+    result = CliRunner().invoke(command, ["list", str(own)])
+    names = [line.split()[0] for line in result.output.splitlines()]
+    assert names == [f"another:stable{part}" for part in ("-updates:main", ":extra", ":main")]
+
+
 def test_check_needs_a_repository(own: Path) -> None:
     assert _fails("check", str(own), "--store", str(own / "store")) == "distro.not-published"
 
@@ -54,7 +69,10 @@ def test_lock_needs_an_upstream(own: Path) -> None:
     assert _fails("lock", str(own), "--store", str(own / "store")) == "distro.no-upstream"
 
 
-@pytest.mark.parametrize(("text", "code"), [(BINARY, "distro.not-built"), (OWN, "distro.no-lock")])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [(BINARY, "distro.not-built"), (DEBIAN, "distro.not-built"), (OWN, "distro.no-lock")],
+)
 def test_what_cannot_be_built_is_refused_before_any_work(own: Path, text: str, code: str) -> None:
     (own / "distro.yaml").write_text(
         text.replace(

@@ -52,7 +52,7 @@ def _locked_and_planned(small: Small, image: Path) -> tuple[str, list[str]]:
         Access.of_store(root),
         tools=lambda _: load_tools_lock().packages,
     )
-    steps = image_steps(read_request(image, root, Origins()))
+    steps = image_steps(read_request(load_image(image), root, Origins()))
     return image.with_suffix(".lock").read_text(), [each.id for each in in_order(steps.goals)]
 
 

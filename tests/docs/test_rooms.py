@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 
+import pytest
 from snippets import ROOT
 
 sys.path.append(str(ROOT / "scripts"))
@@ -16,6 +19,8 @@ from draw_architecture import module_imports
 
 # Lines, of any module; most have less than 300.
 LONGEST = 500
+# Bytes, of any file under version control: locks are the largest. What is larger was built.
+LARGEST = 1 << 20
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -62,3 +67,12 @@ def imported_distributions(directory: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module.partition(".")[0])
     return {bare(each) for name in names for each in known.get(name, ()) if each != "dockyard"}
+
+
+def test_nothing_that_was_built_is_under_version_control() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no checkout of git's")
+    paths = [ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+    assert len(paths) > 500
+    assert [path for path in paths if path.is_file() and path.stat().st_size > LARGEST] == []

@@ -17,6 +17,7 @@ from snippets import PAGES, ROOT, Block, blocks, commands, dockyard_words, menti
 from dockyard.cli.customizer_options import with_verb
 from dockyard.cli.main import VERBS, dockyard
 from dockyard.config import parse_image, parse_model
+from dockyard.config.variants import images_of
 from dockyard.model.base import Model
 from dockyard.model.components import ComponentsFile, Package
 from dockyard.model.distro import Distro
@@ -54,7 +55,7 @@ def test_yaml(block: Block) -> None:
     elif place := block.marked("fragment of"):
         parse_image(_with_fragment(tutorial_image(), place, block.text), str(block))
     elif block.marked("add to"):
-        parse_image(tutorial_image() + block.text, str(block))
+        images_of(tutorial_image() + block.text, Path(str(block)))
     elif block.page.name != "differences.md":  # whose tests have them, refused ones among them
         parse_image(block.text, str(block))
 

@@ -121,7 +121,7 @@ def test_directories_that_lie_over_one_another_hold_no_more_than_there_is(tmp_pa
     image.write_bytes(laid_out(above, *files))
     with pytest.raises(DockyardError) as caught:
         iso9660.read(image)
-    assert caught.value.problems[0].why == "it has more names than it can hold"
+    assert caught.value.problems[0].why == "its directories are larger than it is"
 
 
 def test_files_that_share_their_data_have_a_limit(
@@ -135,6 +135,46 @@ def test_files_that_share_their_data_have_a_limit(
     monkeypatch.setattr(mapped, "_MOST_SHARED", 40 << 20)
     with pytest.raises(DockyardError, match="could not be read"):
         iso9660.read(image)
+
+
+def with_area(name: bytes, area: bytes) -> bytes:
+    """A record of a file with an area of Rock Ridge."""
+    made = bytearray(record(name, 18, 0) + area)
+    made[0] = len(made)
+    return bytes(made)
+
+
+def onward(length: int) -> bytes:
+    """What says that an area goes on at the beginning of the sector 18."""
+    return b"CE\x1c\1" + struct.pack("<I4xI4xI4x", 18, 0, length)
+
+
+@pytest.mark.parametrize(
+    ("area", "more", "why"),
+    [
+        (onward(2049), b"", "an area of a record is larger than a sector"),
+        (onward(228), b"NM\x64\1\1" + b"n" * 95 + b"NM\x64\1\1" + b"n" * 95 + onward(228),
+         "a name, or the target of a link, is impossibly long"),
+        (onward(278), b"SL\xfa\1\0" + b"\0\xf3" + b"n" * 243 + onward(278),
+         "a name, or the target of a link, is impossibly long"),
+    ],
+)  # fmt: skip
+def test_what_goes_on_in_other_areas_has_an_end(
+    tmp_path: Path, area: bytes, more: bytes, why: str
+) -> None:
+    image = tmp_path / "medium"
+    image.write_bytes(laid_out(with_area(b"A", area), more, bytes(2048), bytes(2048)))
+    with pytest.raises(DockyardError) as caught:
+        iso9660.read(image)
+    assert caught.value.problems[0].why == why
+
+
+def test_a_medium_that_is_cut_short_is_told_by_the_file_that_is_not_whole(tmp_path: Path) -> None:
+    image = tmp_path / "medium"
+    image.write_bytes(laid_out(record(b"ROOT.IMG", 18, 1 << 20)))
+    with pytest.raises(DockyardError) as caught:
+        iso9660.regions(image)
+    assert caught.value.problems[0].why == "it ends before the data of /root.img"
 
 
 def test_it_is_no_file_system_for_a_partition() -> None:

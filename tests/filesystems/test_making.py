@@ -9,10 +9,12 @@ import pytest
 from written_image import SPEC
 
 from dockyard.archive import Archive
+from dockyard.errors import DockyardError
 from dockyard.filesystems import by_name
 from dockyard.filesystems.making import made_as, not_kept
+from dockyard.filesystems.proof import prove
 from dockyard.host.sandbox import Tools
-from nasty_archive import file
+from nasty_archive import DATA, file, nasty
 
 pytestmark = pytest.mark.build
 ARCHIVE = Archive.from_entries([file(b"a")], {b"a": b"text " * 40_000})
@@ -101,18 +103,79 @@ def test_erofs_keeps_compression(tools: Tools, tmp_path: Path, compression: str)
 
 def test_what_is_made_otherwise_is_told(tools: Tools, testing_tools: Tools, tmp_path: Path) -> None:
     old = tmp_path / "old"
-    features = ("-b", "1024", "-O", "quota,casefold")
+    features = ("-b", "8192", "-O", "quota,casefold")
     made_by(tools, old, 64, "mke2fs", "-q", "-F", "-t", "ext4", *features)
-    words = ("blocks of 4096 bytes in place of 1024", "no casefold, quota")
+    words = ("blocks of 4096 bytes in place of 8192", "no casefold, quota")
     assert not_kept("ext4", old) == words
     assert not_kept("ext4", again("ext4", old, 64, tools)) == ()
-    sizes = ("-b", "size=1024", "-s", "size=1024")
+    sizes = ("-b", "size=8192", "-s", "size=8192")
     made_by(testing_tools, old, 300, "mkfs.xfs", "-q", "-f", *sizes)
-    words = ("blocks of 4096 bytes in place of 1024", "sectors of 512 bytes in place of 1024")
+    words = ("blocks of 4096 bytes in place of 8192", "sectors of 512 bytes in place of 8192")
     assert not_kept("xfs", old) == words
+    made_by(testing_tools, old, 300, "mkfs.xfs", "-q", "-f", "-b", "size=1024")
+    assert not_kept("xfs", old) == ("blocks of 4096 bytes in place of 1024",)
     assert not_kept("xfs", again("xfs", old, 300, testing_tools)) == ()
-    made_by(testing_tools, old, 150, "mkfs.btrfs", "-q", "-f", "-n", "32768", "--csum", "sha256")
-    words = ("nodes of 16384 bytes in place of 32768", "checksums by CRC-32C in place of SHA-256")
+    made_by(testing_tools, old, 150, "mkfs.btrfs", "-q", "-f", "-n", "8192", "--csum", "sha256")
+    words = ("nodes of 16384 bytes in place of 8192", "checksums by CRC-32C in place of SHA-256")
     assert not_kept("btrfs", old) == words
     assert not_kept("btrfs", again("btrfs", old, 150, testing_tools)) == ()
     assert not_kept("vfat", old) == ()
+
+
+SIZES = {
+    "ext4, 1024": ("ext4", 64, ("mke2fs", "-q", "-F", "-b", "1024"), {"block_size": "1024"}),
+    "ext4, 2048": ("ext4", 64, ("mke2fs", "-q", "-F", "-b", "2048"), {"block_size": "2048"}),
+    "xfs, 2048": (
+        "xfs", 320, ("mkfs.xfs", "-q", "-f", "-b", "size=2048", "-s", "size=2048"),
+        {"block_size": "2048", "sector_size": "2048"},
+    ),
+    "xfs, sectors": (
+        "xfs", 320, ("mkfs.xfs", "-q", "-f", "-s", "size=4096"), {"sector_size": "4096"}
+    ),
+    "btrfs, nodes": (
+        "btrfs", 160, ("mkfs.btrfs", "-q", "-f", "-n", "32768"), {"node_size": "32768"}
+    ),
+}  # fmt: skip
+CHECKS = {
+    "ext4": ["e2fsck", "-fn"],
+    "xfs": ["xfs_repair", "-n"],
+    "btrfs": ["btrfs", "check", "--check-data-csum"],
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_blocks_and_nodes_keep_their_sizes(
+    name: str, tools: Tools, testing_tools: Tools, tmp_path: Path
+) -> None:
+    """The programs of the file system find no fault, and our reader all that was put into it."""
+    kind, size, argv, wanted = SIZES[name]
+    own = tools if kind == "ext4" else testing_tools
+    old, new = tmp_path / "old", tmp_path / "new"
+    made_by(own, old, size, *argv)
+    found = made_as(kind, old)
+    assert wanted.items() <= found.items() and not_kept(kind, old) == ()
+    archive = fitting(kind)
+    by_name(kind).write(archive, new, size << 20, replace(SPEC, options=found), own)
+    assert wanted.items() <= made_as(kind, new).items()
+    own.run([*CHECKS[kind], str(new)], read=[new])
+    (tmp_path / "scratch").mkdir()
+    prove(kind, archive, new, own, tmp_path / "scratch")
+
+
+def fitting(kind: str) -> Archive:
+    """The archive with all that is hard to keep, but for what the smallest block does not hold."""
+    everything = nasty()
+    refused = {"x/void", "x/theirs", "x/big"} if kind != "btrfs" else {"x/theirs"}
+    entries = [each for each in everything if each.path.decode(errors="replace") not in refused]
+    data = {path: content for path, content in DATA.items() if path in {e.path for e in entries}}
+    return Archive.from_entries(entries, data)
+
+
+def test_attributes_that_a_small_block_does_not_hold_are_refused(
+    tools: Tools, tmp_path: Path
+) -> None:
+    spec = replace(SPEC, options={"block_size": "1024"})
+    with pytest.raises(DockyardError) as caught:
+        by_name("ext4").write(nasty(), tmp_path / "new", 64 << 20, spec, tools)
+    (problem,) = caught.value.problems
+    assert problem.code == "filesystems.xattr-size" and "x/big" in str(problem.where)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from dockyard.archive.entry import NANOSECONDS
 from dockyard.errors import DockyardError
 from dockyard.filesystems import squashfs
 from dockyard.filesystems.squashfs.packing import UNPACK
+from dockyard.filesystems.squashfs.volume import Volume
 from dockyard.host.sandbox import Tools
 from nasty_archive import LABEL, SECOND, file, nasty, same, same_data
 
@@ -117,3 +120,60 @@ def test_a_block_of_lz4_is_unpacked_with_lengths_and_copies_of_every_kind() -> N
     assert UNPACK[5](packed, 100) == bytes(range(20)) + bytes((18, 19)) * 15 + b"end"
     with pytest.raises(ValueError, match="damaged"):
         UNPACK[5](b"\x10a\x09\x00", 100)
+
+
+def test_what_unpacks_to_more_than_a_block_is_cut_off_there() -> None:
+    endless = b"\xff\x00" + b"a" * 15 + b"\x01\x00" + b"\xff" * 5000 + b"\0"
+    assert len(UNPACK[5](endless, 4096)) < 3 * 4096
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
+    with pytest.raises(ValueError, match="Memory usage limit"):
+        UNPACK[4](lzma.compress(b"a", lzma.FORMAT_XZ, filters=filters), 4096)
+
+
+def laid_out(inodes: bytes, *, word: int | None = None) -> bytes:
+    """An image whose metadata are stored as they are. inodes: the first is the root's. word: what
+    stands before them.
+    """
+    size = 96
+    known = struct.pack("<H", 1 << 15 | 4) + bytes(4)  # of one owner
+    ids, table = size, size + len(known)
+    start = table + 8
+    word = 1 << 15 | len(inodes) if word is None else word
+    nowhere = (1 << 64) - 1
+    fields = (0x73717368, 1, 0, 4096, 0, 1, 12, 0, 1, 4, 0, 0, 0)
+    places = (table, nowhere, start, start + 2 + len(inodes), nowhere, nowhere)
+    head = struct.pack("<IIIIIHHHHHHQQQQQQQQ", *fields, *places)
+    return head + known + struct.pack("<Q", ids) + struct.pack("<H", word) + inodes
+
+
+def inode(kind: int, rest: bytes) -> bytes:
+    return struct.pack("<HHHHII", kind, 0o755, 0, 0, 0, 1) + rest
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (laid_out(inode(3, struct.pack("<II", 1, 1 << 20))), "symbolic link is impossibly long"),
+        (laid_out(inode(2, struct.pack("<IIII", 0, 9, 0, 0) + b""), word=1 << 15 | 9000), "larger"),
+        (
+            laid_out(inode(9, struct.pack("<QQQIIII", 0, 1 << 60, 0, 1, 9, 0, 0xFFFFFFFF))),
+            "a file is impossibly large",
+        ),
+    ],
+)
+def test_what_an_inode_says_has_limits(tmp_path: Path, made: bytes, why: str) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(made)
+    with pytest.raises(DockyardError) as caught:
+        volume = Volume(image)
+        volume.inode(volume.root)
+    assert why in caught.value.problems[0].why
+
+
+@build
+def test_attributes_that_many_files_have_are_read_once(tools: Tools, tmp_path: Path) -> None:
+    entries = [file(b"%d" % at, xattrs=((b"user.a", b"v" * 900),)) for at in range(300)]
+    archive = Archive.from_entries(entries)
+    squashfs.write(archive, tmp_path / "image", 0, BARE, tools)
+    found = squashfs.read(tmp_path / "image", tools, tmp_path)
+    assert len({id(entry.xattrs) for entry in found if entry.xattrs}) == 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
-from dockyard.archive import Archive
+from dockyard.archive import Archive, Entry, Kind
 from dockyard.disk.layout import DiskLayout, lay_out
 from dockyard.formats import Parts
 from dockyard.formats.parts import LivePart
@@ -17,8 +18,11 @@ from dockyard.formats.system import (
     System,
     SystemPackage,
 )
+from dockyard.host import files
 from dockyard.model.architecture import Architecture
+from dockyard.model.guests import Wsl
 from dockyard.model.live import InitramfsType
+from dockyard.model.output import OutputImage
 from dockyard.model.storage import Disk, Partition, Storage
 
 MIB = 1 << 20
@@ -47,6 +51,20 @@ def layout() -> DiskLayout:
     return lay_out(Storage(disks=(Disk(max_size=size, partitions=partitions),)), b"seed")
 
 
+OS_RELEASE = b'NAME="Small"\nID=small\nVERSION_ID="9"\n'
+
+
+def base() -> Archive:
+    """The root of an image that exists."""
+    return tree({b"usr/lib/os-release": OS_RELEASE, b"usr/bin/old": b"old", b"etc/motd": b"hello"})
+
+
+def tree(files: dict[bytes, bytes]) -> Archive:
+    """A root of these files alone."""
+    entries = [Entry(path, Kind.FILE, mtime_ns=EPOCH * 10**9) for path in files]
+    return Archive.from_entries(entries, dict(files))
+
+
 def parts(folder: Path, root: Archive | None = None, *, backwards: bool = False) -> Parts:
     """The parts of an image `web`. backwards: the same content by other writes, so that holes do
     not lie alike.
@@ -73,6 +91,8 @@ def parts(folder: Path, root: Archive | None = None, *, backwards: bool = False)
         root=root,
         layout=layout(),
         partitions=made,
+        base=base(),
+        settings=OutputImage(wsl=Wsl(systemd=False)),
     )
 
 
@@ -96,5 +116,10 @@ def content(image: Path) -> bytes:
     """All that an image has, be it a file or a directory."""
     if not image.is_dir():
         return image.read_bytes()
-    found = sorted(path for path in image.rglob("*") if path.is_file())
-    return b"".join(bytes(path.relative_to(image)) + b"\0" + path.read_bytes() for path in found)
+    found = b""
+    for path in files.below(image):
+        mode = path.lstat().st_mode
+        found += b"%b %o\0" % (bytes(path.relative_to(image)), mode)
+        found += bytes(path.readlink()) if stat.S_ISLNK(mode) else b""
+        found += path.read_bytes() if stat.S_ISREG(mode) else b""
+    return found

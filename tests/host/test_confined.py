@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.errors import DockyardError
+from dockyard.host import limits
 from dockyard.host import namespace as house
 from dockyard.host.conditions import conditions
 from dockyard.host.files import make_root
@@ -176,6 +177,36 @@ def test_limits_are_told(name: str, shell_tree: Path, monkeypatch: pytest.Monkey
         run_in_tree(shell_tree, ["/usr/bin/sh", "-c", f"{script}; exit $?"])
     (problem,) = caught.value.problems
     assert f"DOCKYARD_LIMIT_{name}" in problem.fix
+
+
+def test_a_program_that_reads_an_image_has_a_time_by_its_size(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(bytes(3 << 20))
+    monkeypatch.setattr(limits, "_LEAST_READING", 1)
+    asleep = tools.run(["sh", "-c", "sleep 2; head -c 70000000 /dev/zero"], reads=image)
+    assert len(asleep.stdout) == 70_000_000  # nothing of it is left out
+    os.truncate(image, 0)
+    with pytest.raises(DockyardError) as caught:
+        tools.run(["sh", "-c", "while :; do :; done"], reads=image)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.what, problem.where) == (
+        "host.limit",
+        "sh ran for more than 1 s, and was stopped",
+        str(image),
+    )
+    assert "DOCKYARD_LIMIT_TIME" in problem.fix
+
+
+def test_the_time_for_an_image_can_be_made_longer_and_not_shorter(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.touch()
+    os.truncate(image, 5 << 30)
+    assert limits.reading_limits(image, {}).seconds == 600 + 5 * 1024
+    assert limits.reading_limits(image, {"DOCKYARD_LIMIT_TIME": "10"}).seconds == 600 + 5 * 1024
+    assert limits.reading_limits(image, {"DOCKYARD_LIMIT_TIME": "9999"}).seconds == 9999
+    assert limits.reading_limits(tmp_path / "none", {}).seconds == 600
 
 
 def test_limits_that_are_none_are_told_together(

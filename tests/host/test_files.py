@@ -16,6 +16,7 @@ import pytest
 
 from dockyard.errors import DockyardError
 from dockyard.host.files import (
+    below,
     copy_sparse,
     data_ranges,
     digest,
@@ -316,11 +317,16 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path: Path) -> None:
         (Path("/dev/zero"), 9, "a device"),
         (tmp_path, 9, "a directory"),
         (tmp_path / "text", 4, "larger"),
+        (Path("/proc/self/status"), 1 << 20, "the kernel makes it up"),
     ):
         with pytest.raises(OSError, match=why):
             open_regular(path, limit)
-    with pytest.raises(OSError, match="larger"):
-        read_regular(Path("/proc/self/status"), 9)  # its size reads as 0
+    link = tmp_path / "link"
+    link.symlink_to("/proc/kmsg")  # a regular file, by its mode; reading it waits for ever
+    with pytest.raises(OSError, match="the kernel makes it up"):
+        read_regular(link)
+    with open(tmp_path / "text", "rb") as file:
+        assert read_regular(Path(f"/proc/self/fd/{file.fileno()}")) == b"12345"
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -376,3 +382,12 @@ def test_in_a_store_nothing_is_opened_but_what_programs_read(tmp_path: Path) -> 
 def test_a_private_directory_is_made_private(tmp_path: Path) -> None:
     private_directory(tmp_path / "above/store")
     assert stat.S_IMODE((tmp_path / "above/store").stat().st_mode) == 0o700
+
+
+def test_names_below_a_directory_whatever_links_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/c").touch()
+    (tmp_path / "a/up").symlink_to("..")
+    (tmp_path / "long").symlink_to("x" * 999)
+    found = [str(path.relative_to(tmp_path)) for path in below(tmp_path)]
+    assert found == ["a", "a/b", "a/b/c", "a/up", "long"]

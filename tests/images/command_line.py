@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from conftest import user_inside
 from stores import share
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,12 @@ def run_dockyard(
     """Run `dockyard` with these words; the test fails with its output when it does."""
     command: Sequence[str] = [sys.executable, "-c", CODE, *map(str, words)]
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **(env or {})}
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        user=user_inside(),
     )
     if check and done.returncode:
         pytest.fail(f"dockyard {' '.join(map(str, words))}\n{done.stderr}\n{done.stdout}")
@@ -50,3 +56,12 @@ def run_dockyard(
 def fresh_store(published: Path, place: Path, name: str) -> Path:
     """A store that shares tools, downloads and repositories with the published one, not results."""
     return share(place / name, published, "blobs", "repositories")
+
+
+def result_of(store: Path, image: Path, step: str) -> Path:
+    """Where a store has the result of a step of the image as its file is now, by the step's name
+    in its plan: images that were built since may have left newer results of the same kind.
+    """
+    steps = run_dockyard("plan", image, "--store", store, "--json").json["steps"]
+    (identity,) = (each["id"] for each in steps if each["name"] == step)
+    return store / "results" / (store / "answers" / str(identity)).read_text()

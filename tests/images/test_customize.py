@@ -213,11 +213,12 @@ def test_a_customized_image_boots_and_every_setting_holds(
     "input.image, cosi",
     "output.image.format, cosi",
     "output.image.format, vhd and vhdx",
+    "output.image.format, vmdk",
 )
 @pytest.mark.build
 @pytest.mark.parametrize(
     "written", ["vhd", "vhdx", "cosi", *(pytest.param(each, marks=pytest.mark.long) for each in
-                                         ("vhd-fixed", "baremetal-image"))]
+                                         ("vhd-fixed", "baremetal-image", "vmdk"))]
 )  # fmt: skip
 def test_what_is_written_in_each_format_goes_in_again(
     published: Path, tmp_path: Path, written: str

@@ -135,6 +135,13 @@ def test_what_cannot_be_done_is_told_before_any_work(base: Path, tmp_path: Path)
     assert "there is no repository to take packages from" in done.stderr
 
 
+def test_a_distribution_that_is_not_there_is_told_once(base: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("distro: /not/there\nos: {packages: {install: [jq]}}\n")
+    done = run_dockyard("plan", config, "--image-file", base, check=False)
+    assert done.stderr.count("error[") == 1 and "config.file-missing" in done.stderr
+
+
 def test_what_the_image_lacks_is_told_by_the_plan(base: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(

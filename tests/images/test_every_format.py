@@ -15,7 +15,7 @@ from features import covers
 
 MINIMAL = EXAMPLES / "minimal/image.yaml"
 # In this order each is made of the one before.
-FORMATS = ("qcow2", "vhd", "cosi", "vhdx", "vhd-fixed", "baremetal-image", "raw")
+FORMATS = ("qcow2", "vhd", "cosi", "vhdx", "vmdk", "vhd-fixed", "baremetal-image", "raw")
 
 
 def convert(image: Path, out: Path, name: str, *words: str) -> dict[str, object]:
@@ -26,7 +26,9 @@ def convert(image: Path, out: Path, name: str, *words: str) -> dict[str, object]
     return told
 
 
-@covers("output.image.format, cosi", "output.image.format, vhd and vhdx")
+@covers(
+    "output.image.format, cosi", "output.image.format, vhd and vhdx", "output.image.format, vmdk"
+)
 @pytest.mark.build
 def test_the_disk_is_the_same_after_every_format(published: Path, tmp_path: Path) -> None:
     image = tmp_path / "base.raw"
@@ -41,12 +43,25 @@ def test_the_disk_is_the_same_after_every_format(published: Path, tmp_path: Path
     assert last.read_bytes() == before == image.read_bytes()
     assert last.stat().st_blocks * 512 < 1.1 * image.stat().st_blocks * 512
     # Whatever it came in, the same disk gives the same bytes.
-    for name in ("vhd", "cosi", "vhdx"):
+    for name in ("vhd", "cosi", "vhdx", "vmdk"):
         again = tmp_path / f"again-{name}"
         convert(image, again, name, "--build-dir", str(tmp_path / "build"))
         assert again.read_bytes() == (tmp_path / f"to-{name}").read_bytes()
     assert [*(tmp_path / "build").iterdir()] == []
     _judge(tmp_path / "to-cosi")
+
+
+@covers("output.image.format, vmdk")
+@pytest.mark.boot
+@pytest.mark.long
+def test_an_image_in_a_vmdk_boots(published: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.vmdk"
+    words = ("--output-image-format", "vmdk", "--progress", "quiet")
+    run_dockyard("build", MINIMAL, "--output-image-file", out, *words)
+    before = out.read_bytes()
+    asked = ("--config-file", MINIMAL, "--check", "--timeout", "600", "--json")
+    assert run_dockyard("boot", out, *asked).json["passed"]
+    assert out.read_bytes() == before
 
 
 def _judge(cosi: Path) -> None:

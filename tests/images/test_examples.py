@@ -8,11 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import EXAMPLES, ROOT, fresh_store, run_dockyard
+from command_line import EXAMPLES, ROOT, fresh_store, result_of, run_dockyard
 
 from dockyard.config import load_image
 
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/image.yaml"))
+# The image that is chosen of a file that has several.
+VARIANTS = {"matrix": ("--variant", "xfs-qcow2-debug")}
 # By tests that ask more of them than they do themselves.
 BOOTED_ELSEWHERE = {"selinux"}
 
@@ -36,21 +38,22 @@ def test_an_example_is_built_and_an_unchanged_build_does_nothing(
 ) -> None:
     image = EXAMPLES / name / "image.yaml"
     out = tmp_path / "image"
-    run_dockyard("build", image, "--output-image-file", out, "--progress", "plain")
+    chosen = (image, *VARIANTS.get(name, ()))
+    run_dockyard("build", *chosen, "--output-image-file", out, "--progress", "plain")
     assert out.stat().st_size > 0
-    again = run_dockyard("build", image, "--output-image-file", out, "--progress", "json")
+    again = run_dockyard("build", *chosen, "--output-image-file", out, "--progress", "json")
     assert "StepStarted" not in again.stderr
     assert again.stdout.startswith("unchanged")
-    plan = run_dockyard("plan", image, "--json").json["steps"]
+    plan = run_dockyard("plan", *chosen, "--json").json["steps"]
     assert {step["action"] for step in plan} <= {"reuse", "skip"}
 
 
 @pytest.mark.boot
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in BOOTED_ELSEWHERE])
 def test_an_example_boots_and_every_check_passes(name: str, published: Path) -> None:
-    image = EXAMPLES / name / "image.yaml"
-    run_dockyard("build", image, "--output-image-file", ROOT / "build" / f"{name}.img")
-    ran = run_dockyard("boot", image, "--check", "--json", check=False)
+    image = (EXAMPLES / name / "image.yaml", *VARIANTS.get(name, ()))
+    run_dockyard("build", *image, "--output-image-file", ROOT / "build" / f"{name}.img")
+    ran = run_dockyard("boot", *image, "--check", "--json", check=False)
     assert ran.status in (0, 1), ran.stderr
     verdict = ran.json
     failed = [check for check in verdict["checks"] if not check["passed"]]
@@ -109,8 +112,8 @@ def test_a_changed_file_repeats_only_what_depends_on_it(published: Path, tmp_pat
     assert "/etc/motd changed" in settings["reason"]
     run_dockyard("build", image, "--output-image-file", out, "--store", store)
     assert b"changed\n" in out.read_bytes()
-    newest = max((store / "results").glob("manifest-*"), key=lambda path: path.stat().st_mtime)
-    lines = [json.loads(line) for line in (newest / "manifest.jsonl").read_text().splitlines()]
+    manifest = result_of(store, image, "manifest")
+    lines = [json.loads(line) for line in (manifest / "manifest.jsonl").read_text().splitlines()]
     files = {line["path"]: line for line in lines}
     assert files["/etc/motd"]["sha256"] == hashlib.sha256(b"changed\n").hexdigest()
     assert files["/usr/bin/bash"]["package"].startswith("bash-")

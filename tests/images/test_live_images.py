@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -141,6 +144,46 @@ def test_a_small_initrd_fetches_the_root(published: Path, tmp_path: Path) -> Non
     assert [check for check in told["checks"] if not check["passed"]] == []
     assert (told["systemState"], told["failedUnits"]) == ("running", [])
     assert "/image.iso" in asked
+
+
+GANESHA = """\
+NFS_CORE_PARAM {{ NFS_Port = {port}; Protocols = 4; Bind_addr = 127.0.0.1; Enable_NLM = false;
+  Enable_RQUOTA = false; }}
+NFSv4 {{ Graceless = true; RecoveryRoot = "{place}"; }}
+EXPORT {{ Export_Id = 1; Path = "{served}"; Pseudo = "/served"; Access_Type = RO; Squash = None;
+  SecType = sys; PrivilegedPort = false; FSAL {{ Name = VFS; }} }}
+"""
+
+
+@pytest.mark.boot
+@pytest.mark.long
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("ganesha.nfsd") is None,
+    reason="a server of NFS in user space, NFS-Ganesha with its VFS, is needed, and root for it",
+)
+def test_a_small_initrd_copies_the_root_from_nfs(published: Path, tmp_path: Path) -> None:
+    served, place = tmp_path / "served", tmp_path / "ganesha"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"nfs://10.0.2.2:{port}/served"
+    more = f"pxe: {{initramfsType: bootstrap, bootstrapBaseUrl: '{url}'}}\n"
+    file = image_file(tmp_path, more + "output: {image: {format: pxe-dir}}\n")
+    run_dockyard("lock", file, *QUIET)
+    build(file, "pxe-dir", served)
+    place.mkdir()
+    config = place / "ganesha.conf"
+    config.write_text(GANESHA.format(port=port, place=place, served=served))
+    log, pid = str(place / "log"), str(place / "pid")
+    words = ["ganesha.nfsd", "-F", "-L", log, "-f", str(config), "-p", pid]
+    with subprocess.Popen(words) as server:
+        try:
+            asked = ("--check", "--json", "--timeout", "600", "--network")
+            told = run_dockyard("boot", served, *asked, "--config-file", file, check=False).json
+        finally:
+            server.terminate()
+    assert [check for check in told["checks"] if not check["passed"]] == []
+    assert (told["systemState"], told["failedUnits"]) == ("running", [])
 
 
 # What `dockyard boot` has no option for: firmware that is told to boot from an address.

@@ -50,6 +50,18 @@ def user_place() -> Iterator[Path]:
         run(["userdel", "--remove", USER], check=False)
 
 
+def _told(place: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Mode, time and content of all that is in a directory, which is the only one of its name."""
+    (top,) = place.glob("*.directory")
+    found = {}
+    for path in top.rglob("*"):
+        told = path.lstat()
+        content = bytes(path.readlink()) if path.is_symlink() else b""
+        content = path.read_bytes() if stat.S_ISREG(told.st_mode) else content
+        found[str(path.relative_to(top))] = (told.st_mode, told.st_mtime_ns, content)
+    return found
+
+
 @pytest.mark.build
 def test_an_ordinary_user_makes_the_same_bytes(
     user_place: Path, published: Path, tmp_path: Path
@@ -79,6 +91,18 @@ def test_an_ordinary_user_makes_the_same_bytes(
     ours = tmp_path / "root.raw"
     run_dockyard("build", EXAMPLES / "minimal/image.yaml", "--output-image-file", ours)
     assert run(["cmp", str(ours), str(user_place / "user.raw")], check=False).text == ""
+    for name in ("oci-archive", "wsl", "squashfs", "erofs"):
+        words = ("--output-image-format", name, "--progress", "quiet", "--output-image-file")
+        as_user("build", image, *words, "user.guest")
+        run_dockyard("build", EXAMPLES / "minimal/image.yaml", *words, tmp_path / "root.guest")
+        theirs = (user_place / "user.guest").read_bytes()
+        assert (tmp_path / "root.guest").read_bytes() == theirs, name
+    words = ("--output-image-format", "directory", "--progress", "quiet", "--output-image-file")
+    as_user("build", image, *words, "user.directory")
+    run_dockyard("build", EXAMPLES / "minimal/image.yaml", *words, tmp_path / "root.directory")
+    assert _told(user_place) == _told(tmp_path)
+    owners = {path.lstat().st_uid for path in (user_place / "user.directory").rglob("*")}
+    assert owners == {pwd.getpwnam(USER).pw_uid}
     assert stat.S_IMODE((user_place / "user.raw").stat().st_mode) == 0o600
     assert (user_place / "user.raw").owner() == USER
     assert stat.S_IMODE((user_place / "home/store").stat().st_mode) == 0o700

@@ -13,6 +13,7 @@ from command_line import EXAMPLES, fresh_store, run_dockyard
 from test_damage import digest, flip
 
 from dockyard.cli.options import origins_of
+from dockyard.config import load_image
 from dockyard.engine.plan import in_order
 from dockyard.engine.remote import step_text
 from dockyard.engine.store import Store
@@ -44,7 +45,7 @@ def test_a_step_runs_elsewhere_from_its_text_and_its_result_comes_back(
     out, file = tmp_path / "out.raw", tmp_path / "results"
     run_dockyard("build", IMAGE, "--store", here, "--output-image-file", out)
     first, kept = digest(out), Store(here)
-    planned = plan_image(IMAGE, kept, origins_of((), ()))
+    planned = plan_image(load_image(IMAGE), kept, origins_of((), ()))
     steps = {each.name: each for each in in_order(planned.steps.goals)}
     for name in CARRIED:
         step = steps[name]

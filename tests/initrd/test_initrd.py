@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import re
 import shutil
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from newc import Member, members, unpack
 
 from dockyard.errors import DockyardError
 from dockyard.host.sandbox import Tools
+from dockyard.initrd import modules
 from dockyard.initrd.build import InitrdReport, build_initrd, requirements
 from dockyard.initrd.dracut import build_with_dracut
 from dockyard.initrd.early import mount_unit
@@ -197,6 +201,25 @@ def test_a_damaged_module_is_named(tmp_path: Path, damage: bytes) -> None:
         build_initrd(root, PLAIN, tmp_path / "out", EPOCH)
     assert error.value.problems[0].code == "initrd.module-damaged"
     assert "virtio_blk" in error.value.problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [
+        (".xz", lzma.compress),
+        (".zst", zstd.compress),
+        (".gz", gzip.compress),
+    ],
+)
+def test_a_module_is_unpacked_up_to_a_size(
+    monkeypatch: pytest.MonkeyPatch, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    name, plain = f"a.ko{suffix}", bytes(9 << 20)
+    monkeypatch.setattr(modules, "_LARGEST", 16 << 20)
+    assert modules._decompressed(name, pack(plain)) == plain
+    monkeypatch.setattr(modules, "_LARGEST", 9 << 20)
+    with pytest.raises(ValueError, match="cut short, or holds more than 9 MiB"):
+        modules._decompressed(name, pack(plain + b"more"))
 
 
 def test_another_kernel_is_refused_with_those_there_are(tmp_path: Path) -> None:

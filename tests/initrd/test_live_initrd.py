@@ -26,7 +26,7 @@ else:
 
 EPOCH = 1_767_225_600
 LIVE = frozenset((InitrdFeature.LIVE,))
-NETWORK = LIVE | {InitrdFeature.LIVE_NETWORK}
+NETWORK = LIVE | {InitrdFeature.LIVE_NETWORK, InitrdFeature.LIVE_FETCH}
 
 
 def live_root(place: Path) -> Path:

@@ -165,6 +165,8 @@ def test_what_is_no_disk_is_refused_with_what_it_is(tmp_path: Path) -> None:
         open_disk(image, tmp_path, Tools(tmp_path))
     image.write_bytes(gzip.compress(b"disk"))
     assert "gzip" in refusal(image, tmp_path)
+    image.write_bytes(b"etc/hosts".ljust(257, b"\0") + b"ustar\00000".ljust(2000, b"\0"))
+    assert "tar file" in refusal(image, tmp_path)
     image.write_bytes(b"short")
     assert "5 bytes" in refusal(image, tmp_path)
     image.write_bytes(b"QFI\xfb\0\0\0\3" + bytes(90))

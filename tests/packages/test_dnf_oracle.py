@@ -24,7 +24,7 @@ from dockyard.packages.solve import solve
 
 pytestmark = [pytest.mark.build, pytest.mark.long]
 
-EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*/image.yaml"))
+LOCKS = sorted(Path(__file__).parents[2].glob("examples/*/image*.lock"))
 _DNF = """\
 import json, sys, dnf
 base = dnf.Base()
@@ -64,7 +64,7 @@ def test_dnf_chooses_what_we_choose(published: Path, tools: Tools, tmp_path: Pat
 
     names = sorted({pin.name for pin in every_pin([metadata], cache)})
     requests = [[name] for name in names]
-    locks = [lockfile.load(path.with_suffix(".lock")).request for path in EXAMPLES]
+    locks = [lockfile.load(path).request for path in LOCKS]
     requests += [[*each.install] for each in locks if each]
     requests += [["/usr/bin/vi"], ["webserver"], ["python3-*"], ["nginx", "dnf", "containerd"]]
     root = tmp_path / "root"

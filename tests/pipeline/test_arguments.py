@@ -14,7 +14,7 @@ from dockyard.engine.code import closure
 from dockyard.pipeline import arguments, steps
 
 # The live step puts files of the user's on the medium.
-_OF_SETTINGS = ("install", "live", "settings")
+_OF_SETTINGS = ("install", "install_debs", "live", "settings")
 
 
 def test_arguments_are_named_after_the_function_that_takes_them() -> None:

@@ -353,3 +353,46 @@ def test_an_image_that_cannot_answer_is_told_before_it_is_booted(tmp_path: Path)
     lacking, old = caught.value.problems
     assert "sha256sum" in lacking.what and "coreutils" in lacking.fix
     assert "systemd is 255" in old.what
+
+
+# A customized image has the fstab that it had; what boots it need not be in that.
+UNMOUNTED = {
+    "mounted by the system": ({"mountpoint": "true", "unshare": "false"}, "4", True),
+    "mounted for the question": ({"mountpoint": "false", "mount": "touch {}/mounted"}, "4", True),
+    "with other files": ({"mountpoint": "false", "mount": "touch {}/mounted"}, "5", False),
+    "that cannot be mounted": ({"mountpoint": "false", "mount": "exit 32"}, "4", False),
+}
+
+
+@pytest.mark.parametrize("name", UNMOUNTED)
+def test_an_esp_is_asked_for_its_files_though_the_system_does_not_mount_it(
+    name: str, tmp_path: Path
+) -> None:
+    programs, size, right = UNMOUNTED[name]
+    made = manifest(
+        tmp_path,
+        {"path": "/etc/a"},
+        {"path": "/boot/efi", "type": "directory", "mode": "0755"},
+        {"path": "/boot/efi/EFI x.efi", "sha256": None},
+    )
+    made.write_text(made.read_text().replace(', "sha256": null', ""))
+    built = Built(made, Expected({"passwd": [], "group": [], "shadow": []}, []))
+    loaded = parse_image(DISK, "image.yaml")
+    found = image_questions(loaded, None, (), "", layout(), HARBOR, built)
+    assert "/etc/a" in find(found, "files").expect
+    assert "/boot/efi" not in find(found, "files").script
+    check = find(found, "files.boot.efi")
+    assert check.expect == "4 /boot/efi/EFI x.efi"
+    [esp, _] = layout().partitions
+    assert f"/dev/disk/by-partuuid/{esp.guid} /boot/efi" in check.script
+    alone = {
+        "unshare": '[ "$1" = --mount ] && shift && exec "$@"',
+        "stat": f"[ {name.startswith('mounted by'):d} = 1 ] || [ -e {tmp_path}/mounted ] && "
+        f'echo "{size} $4"',
+    }
+    given = {key: text.format(tmp_path) for key, text in programs.items()}
+    told = answer(check.script, tmp_path, **{**alone, **given})
+    assert (told == check.expect) is right
+    by_fstab = (FstabSetting("text\n", (Mount("/", "ext4", "UUID=x"),)),)
+    again = image_questions(loaded, None, by_fstab, "", layout(), HARBOR, built)
+    assert "/boot/efi/EFI x.efi" in find(again, "files").script

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dockyard.config import load_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages.access import Access
@@ -53,7 +54,7 @@ class Place:
         self.config.write_text(text)
         access = Access.of_store(self.store.root)
         creation = Creation((self.root / "rpms",), access, distro, version)
-        return plan_image(self.config, self.store, Origins(), creation=creation)
+        return plan_image(load_image(self.config), self.store, Origins(), creation=creation)
 
     def refused(self, distro: str = "", version: str = "", text: str = CONFIG) -> list[Problem]:
         with pytest.raises(DockyardError) as caught:
@@ -94,11 +95,11 @@ def test_the_time_is_that_of_the_metadata_else_of_the_newest_package(place: Plac
     for epoch in (None, 5):
         creation = Creation((place.root / "timeless",), access, epoch=epoch)
         if epoch:
-            made = plan_image(place.config, place.store, Origins(), creation=creation)
+            made = plan_image(load_image(place.config), place.store, Origins(), creation=creation)
             assert made.request.epoch == epoch
             continue
         with pytest.raises(DockyardError) as caught:
-            plan_image(place.config, place.store, Origins(), creation=creation)
+            plan_image(load_image(place.config), place.store, Origins(), creation=creation)
         assert "SOURCE_DATE_EPOCH" in caught.value.problems[0].fix
 
 

@@ -37,11 +37,7 @@ def request(
         (URL, "iso", ["live.other-format"]),
         (URL + "iso: {initramfsType: full-os}\n", "iso", []),
         ("pxe: {initramfsType: bootstrap}\n", "pxe-dir", ["live.no-url"]),
-        (
-            "pxe: {initramfsType: bootstrap, bootstrapBaseUrl: 'nfs://h/x'}\n",
-            "pxe-tar",
-            ["live.url-scheme"],
-        ),
+        ("pxe: {initramfsType: bootstrap, bootstrapBaseUrl: 'nfs://h/x'}\n", "pxe-tar", []),
         ("pxe: {bootstrapBaseUrl: 'http://h/x'}\n", "pxe-dir", ["live.nothing-fetched"]),
         (
             "pxe: {initramfsType: bootstrap, bootstrapFileUrl: 'http://h/x/'}\n",
@@ -98,7 +94,10 @@ def test_what_a_network_boots_is_the_whole_system_unless_a_url_says_otherwise() 
     assert whole.command_line == ("a", 'b="c d"')
     fetched = request(URL, "pxe-dir")
     assert fetched.command_line == ("root=live:http://10.0.0.1/web/image.iso",)
-    assert fetched.features == {InitrdFeature.LIVE, InitrdFeature.LIVE_NETWORK}
+    network = {InitrdFeature.LIVE, InitrdFeature.LIVE_NETWORK}
+    assert fetched.features == network | {InitrdFeature.LIVE_FETCH}
+    served = request(URL.replace("http:", "nfs:"), "pxe-dir")
+    assert served.features == network | {InitrdFeature.LIVE_NFS}
     named = request(
         "pxe: {initramfsType: bootstrap, bootstrapFileUrl: 'https://h/a/node.iso'}\n", "pxe-dir"
     )

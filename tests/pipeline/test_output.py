@@ -63,8 +63,8 @@ def test_an_image_is_placed_once_and_again_when_it_was_touched(tmp_path: Path) -
 
 def test_what_stands_beside_an_image_keeps_its_name(tmp_path: Path) -> None:
     target = tmp_path / "out" / "a.raw"
-    place(writing(b"image", "web.roothash"), "image-1", target, Store(tmp_path / "store"))
-    assert sorted(path.name for path in target.parent.iterdir()) == ["a.raw", "web.roothash"]
+    place(writing(b"image", "kernel"), "image-1", target, Store(tmp_path / "store"))
+    assert sorted(path.name for path in target.parent.iterdir()) == ["a.raw", "kernel"]
 
 
 def test_an_image_may_be_a_directory(tmp_path: Path) -> None:
@@ -139,3 +139,21 @@ def test_digests_of_images_that_were_not_placed_are_forgotten(tmp_path: Path) ->
     for image in (second, first):
         image_digest(image, store)
     assert list(store.record("digests")) == [str(first)]
+
+
+def test_what_belongs_to_an_image_has_the_name_of_that(tmp_path: Path) -> None:
+    """So that two images of one file beside one another keep their root hashes."""
+    store = Store(tmp_path / "store")
+
+    def write(folder: Path) -> tuple[Path, ...]:
+        (folder / "web.raw").write_text("image")
+        (folder / "web.roothash").write_text(folder.name)
+        (folder / "kernel").write_text("kernel")
+        return folder / "web.raw", folder / "web.roothash", folder / "kernel"
+
+    for name in ("web-a.raw", "web-1.2.raw", "web.img"):
+        assert place(write, name, tmp_path / "out" / name, store)
+    found = {each.name: each.read_text() for each in (tmp_path / "out").iterdir()}
+    hashes = {name for name in found if name.endswith(".roothash")}
+    assert hashes == {"web-a.roothash", "web-1.2.roothash", "web.img.roothash"}
+    assert len({found[name] for name in hashes}) == 3 and found["kernel"] == "kernel"

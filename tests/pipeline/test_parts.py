@@ -14,7 +14,8 @@ from dockyard.distro.header import read_header
 from dockyard.engine.plan import in_order
 from dockyard.engine.step import Step
 from dockyard.engine.store import Store
-from dockyard.formats import Part, Parts, registry
+from dockyard.formats import Holds, Part, Parts, holding, registry
+from dockyard.formats.parts import AnyFormat
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock
@@ -50,7 +51,7 @@ repositories: [{id: base, baseurl: x, gpgcheck: false}]
 """
 
 
-class Everything:
+class Everything(AnyFormat):
     """A format that needs every part, and is told what it was given."""
 
     name = "everything"
@@ -107,11 +108,18 @@ def test_a_disk_is_planned_with_all_that_boots(tmp_path: Path, name: str) -> Non
     assert planned(image_steps(request(tmp_path, name))) == BASE | BOOT | DISK
 
 
-@pytest.mark.parametrize("name", ["tar", "tar-zst"])
-def test_a_tar_plans_no_disk_and_nothing_that_boots(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", holding(Holds.ROOT))
+def test_a_root_alone_plans_no_disk_and_nothing_that_boots(tmp_path: Path, name: str) -> None:
     steps = image_steps(request(tmp_path, name))
     assert planned(steps) == BASE
     assert steps.proofs == () and needs_namespace(steps)
+
+
+@pytest.mark.parametrize("name", holding(Holds.GUEST))
+def test_a_guest_plans_what_takes_the_disk_out_of_its_root(tmp_path: Path, name: str) -> None:
+    steps = image_steps(request(tmp_path, name))
+    assert planned(steps) == BASE - {"root"} | {"guest", "guest-root"}
+    assert steps.root.name == "guest-root" and needs_namespace(steps)
 
 
 def test_what_boots_over_the_network_plans_no_disk(
@@ -134,7 +142,8 @@ def result(store: Store, step: Step) -> Path:
 def test_a_format_is_given_the_parts_as_their_steps_made_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = set(Part) - {Part.LIVE, Part.SYSTEM}  # of a live image, and read from the whole disk
+    # Those are of a live image, read from the whole disk, and of an image that exists.
+    asked = set(Part) - {Part.LIVE, Part.SYSTEM, Part.BASE}
     format_ = with_format(monkeypatch, *asked)
     wanted = request(tmp_path, "everything")
     steps, store = image_steps(wanted), Store(tmp_path / "store")

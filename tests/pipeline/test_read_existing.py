@@ -15,6 +15,7 @@ from dockyard.disk.layout import lay_out
 from dockyard.engine.store import Store, default_root
 from dockyard.errors import DockyardError
 from dockyard.filesystems import FilesystemSpec, by_name
+from dockyard.filesystems.limits import Unheld
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import HARBOR
@@ -64,7 +65,7 @@ def made(tmp_path: Path, tools: Tools) -> Made:
             system = layout.partition(key).filesystem
             assert system is not None
             data: dict[bytes, bytes | Path] = {at.encode(): text for at, text in content.items()}
-            entries = [Entry(at, Kind.FILE, 0o755, mtime_ns=EPOCH * 10**9) for at in data]
+            entries = [Entry(at, Kind.FILE, 0o755, mtime_ns=_time(at)) for at in data]
             parts[key] = tmp_path / key
             spec = FilesystemSpec(system.uuid, label, EPOCH)
             size = layout.partition(key).size
@@ -75,6 +76,10 @@ def made(tmp_path: Path, tools: Tools) -> Made:
         return tmp_path / "disk.raw"
 
     return make
+
+
+def _time(path: bytes) -> int:
+    return -1_500_000_000 if path.endswith(b"/old") else EPOCH * 10**9
 
 
 def read(image: Path) -> DiskSource:
@@ -110,6 +115,11 @@ def test_what_is_read_once_is_known_until_the_image_is_another(
         disk.write(b"\xeb")
     with pytest.raises(ReadAgain):
         read(image)
+
+
+def test_what_other_file_systems_cannot_hold_is_known_of_a_disk(made: Made) -> None:
+    found = read(made({**ROOT, "home/old": b""})).storage.unheld
+    assert found == (Unheld("erofs", "time", "/home/old", "/home/old"),)
 
 
 def test_all_that_stands_in_the_way_is_told_together(made: Made) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dockyard.config import parse_image
+from dockyard.config import load_image, parse_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Severity
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline.acted_on import NOT_YET, needs_disk, not_acted_on, not_buildable
+from dockyard.pipeline.acted_on import ABOUT_EXISTING, needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.layer_steps import shapes_boot
 from dockyard.pipeline.output import require_placeable
@@ -54,13 +54,14 @@ NOT_ACTED_ON = {
 
 
 def test_every_key_that_is_not_acted_on_is_tried() -> None:
-    assert NOT_ACTED_ON.keys() == NOT_YET.keys()
+    assert NOT_ACTED_ON.keys() == ABOUT_EXISTING.keys()
 
 
 @pytest.mark.parametrize("key", sorted(NOT_ACTED_ON))
 def test_a_key_that_is_not_acted_on_stops_by_name_and_place(key: str) -> None:
     (problem,) = not_acted_on(parse_image(NOT_ACTED_ON[key]))
-    assert key in problem.what
+    assert key in problem.what and "an image that exists" in problem.what
+    assert "`dockyard customize`" in problem.fix
     assert str(problem.where).startswith("image.yaml:")
 
 
@@ -179,7 +180,7 @@ def test_an_unknown_architecture_is_refused_where_the_distribution_says_it(tmp_p
     disk = DISK.replace("{id: root,", "{id: root, type: root,")
     file.write_text(f"distro: distro.yaml\n{disk}{RESET}  packages: {{install: [a]}}\n")
     with pytest.raises(DockyardError) as caught:
-        read_request(file, tmp_path / "store", Origins.of_host({}))
+        read_request(load_image(file), tmp_path / "store", Origins.of_host({}))
     (problem,) = caught.value.problems
     assert problem.code == "config.unknown-value" and str(problem.where).endswith(
         "distro.yaml:3:15"

@@ -8,6 +8,7 @@ import pytest
 
 from dockyard.errors import DockyardError
 from dockyard.vm import credentials
+from dockyard.vm.devices import Graphics, SharedDirectory
 from dockyard.vm.qemu import (
     Accel,
     Disk,
@@ -98,6 +99,7 @@ def test_a_login_key_reaches_the_user_it_is_for(tmp_path: Path) -> None:
     [
         (b"QFI\xfb" + bytes(600), "qcow2"),
         (b"vhdxfile" + bytes(600), "vhdx"),
+        (b"KDMV" + bytes(600), "vmdk"),
         (bytes(1024) + b"conectix" + bytes(504), "vhd"),
         (b"conectix" + bytes(1024), "vhd"),
         (b"cosi-marker".ljust(257, b"\0") + b"ustar" + bytes(600), "cosi"),
@@ -113,6 +115,14 @@ def test_formats_are_told_by_their_bytes(tmp_path: Path, content: bytes, format:
     image = tmp_path / "image"
     image.write_bytes(content)
     assert detect_format(image) == format
+
+
+def test_what_a_guest_writes_is_not_kept_in_a_vmdk(tmp_path: Path) -> None:
+    image = tmp_path / "image.vmdk"
+    assert "snapshot=on" in line(Machine(), Disk(image, "vmdk"))
+    with pytest.raises(DockyardError) as caught:
+        line(Machine(), Disk(image, "vmdk", kept=True))
+    assert caught.value.problems[0].code == "vm.not-written"
 
 
 def test_firmware_that_is_missing_is_a_problem(tmp_path: Path) -> None:
@@ -136,9 +146,44 @@ def test_a_bios_has_no_firmware_of_uefi() -> None:
 
 
 def test_what_a_network_boots_is_served_and_no_disk(tmp_path: Path) -> None:
+    assert detect_format(tmp_path) == "directory"
+    with pytest.raises(DockyardError, match="cannot be started"):
+        line(Machine(), Disk(tmp_path, "directory"))
+    (tmp_path / "bootx64.efi").touch()
     assert detect_format(tmp_path) == "pxe-dir"
     told = line(Machine(), Disk(tmp_path, "pxe-dir"))
     assert f"tftp={tmp_path},bootfile=/bootx64.efi" in told and "restrict=on" in told
     assert "bootindex=1,romfile=" in told and "id=disk" not in told
     told = line(Machine(bios=True), Disk(tmp_path, "pxe-dir"))
     assert "bootfile=/pxegrub.0" in told and "romfile" not in told
+
+
+def test_directories_are_shared_by_9p_as_the_caller() -> None:
+    shares = (
+        SharedDirectory(Path("/a,b"), "dockyard0"),
+        SharedDirectory(Path("/c"), "dockyard1", read_only=True),
+    )
+    told = line(Machine(shares=shares), Disk(Path("/i"), "raw"))
+    assert "local,security_model=none,multidevs=remap,id=share0,path=/a,,b " in told
+    assert "virtio-9p-pci,fsdev=share0,mount_tag=dockyard0" in told
+    assert "id=share1,path=/c,readonly=on" in told
+
+
+def test_a_screen_is_seen_on_this_machine_alone_and_with_a_password() -> None:
+    disk = Disk(Path("/i"), "raw")
+    assert "-display none" in line(Machine(), disk)
+    told = line(Machine(graphics=Graphics(5907, Path("/p/password"))), disk)
+    assert "-vnc 127.0.0.1:7,password-secret=vnc" in told
+    assert "secret,id=vnc,file=/p/password" in told and "-display none" not in told
+
+
+def test_the_terminal_is_the_serial_port_or_a_console_of_its_own() -> None:
+    disk = Disk(Path("/i"), "raw")
+    alone = line(Machine(), disk)
+    assert "stdio,id=console,mux=on,signal=off" in alone and "-serial chardev:console" in alone
+    beside = " ".join(
+        command(Machine(), disk, FIRMWARE, channels={"console": 5, "report": 6}, at_terminal=True)
+    )
+    assert "-chardev socket,id=console,fd=5" in beside and "-serial chardev:console" in beside
+    assert "virtconsole,chardev=terminal" in beside and "stdio,id=terminal" in beside
+    assert beside.count("virtio-serial-pci") == 1

@@ -28,14 +28,16 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of a verb. passed: whether the exit status is 0. text: for a person. logged:
-    whether the log has something that a person may miss, such as what scripts printed.
+    """The outcome of a verb. passed: whether the exit status is 0; status: what it is else. text:
+    for a person. logged: whether the log has something that a person may miss, such as what
+    scripts printed.
     """
 
     text: str
     result: object
     passed: bool = True
     logged: bool = False
+    status: int = 1
 
 
 def envelope(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class Artefact:
 
 
 def questions_for(
-    file: Path,
+    loaded: LoadedImage,
     store: Path,
     *,
     built: bool = True,
@@ -49,16 +49,17 @@ def questions_for(
     fits: Callable[[str], None] = lambda _: None,
     overrides: Overrides | None = None,
     every_file: bool = False,
+    written: str = "",
 ) -> Artefact:
     """The artefact of an image file, as the store has it.
 
     built: whether all that it is made of must be there. check: whether questions are wanted; none
     are made without. fits: called with the format of the image before anything is made, to refuse
     it. overrides: those that it was made with. every_file: ask for the bytes of all files, not of a
-    sample. Raises DockyardError with every mistake of the file, or when it was not built as it is
-    now, was changed in the store since, or lacks what the checks need.
+    sample. written: the format of an image that is asked in place of the store's; empty for none.
+    Raises DockyardError with every mistake of the file, or when it was not built as it is now, was
+    changed in the store since, or lacks what the checks need.
     """
-    from dockyard.config import load_image
     from dockyard.engine.holds import hold_until_the_end
     from dockyard.engine.store import Store
     from dockyard.host import namespace
@@ -75,21 +76,22 @@ def questions_for(
     origins = Origins.of_host(os.environ)
     told = overrides or Overrides()
     rpm_sources, given = told.rpm_sources, told.input
-    loaded = load_image(file)
+    told = replace(told, output_format=_asked_as(loaded, written))
     changes = customizes(loaded, given)
     if changes:
         registries = registries_of(store, None, "auto")
         with display("auto") as listener:
-            planned = plan_customization(file, kept, origins, told, registries, listener)
+            planned = plan_customization(loaded, kept, origins, told, registries, listener)
     else:
         # A file that names no distribution was made from these alone.
         creation = _creation(loaded, kept, rpm_sources, told.snapshot_time)
         sources = () if creation else rpm_sources
-        planned = plan_image(file, kept, origins, rpm_sources=sources, creation=creation)
+        form = told.output_format
+        planned = plan_image(loaded, kept, origins, form, sources, creation=creation)
     fits(planned.request.output.format)
     hold_until_the_end(kept, *(each.step.id for each in planned.plan.decisions))
     if built:
-        _require_whole(planned, kept, file, _made_by(file, changes, given))
+        _require_whole(planned, kept, loaded.path, _made_by(loaded.words, changes, given))
     request, steps = planned.request, planned.steps
     manifest = kept.path(steps.manifest) if kept.has(steps.manifest) else None
     questions: Sequence[Question] = ()
@@ -119,6 +121,20 @@ def questions_for(
     )
 
 
+def _asked_as(loaded: LoadedImage, written: str) -> str | None:
+    """The format in place of the file's for an image of another: a live one, or a disk where the
+    file has none, as the command line made it. Disks of all formats are asked the same.
+    """
+    from dockyard.formats import Part
+    from dockyard.formats import by_name as format_by_name
+    from dockyard.pipeline.live import FORMATS
+
+    if not written or written in FORMATS:
+        return written or None
+    told = str(loaded.image.output.image.format or "raw")
+    return None if Part.DISK in format_by_name(told).needs else written
+
+
 def _creation(
     loaded: LoadedImage, store: Store, rpm_sources: Sequence[Path], when: str
 ) -> Creation | None:
@@ -133,14 +149,14 @@ def _creation(
     return Creation(tuple(rpm_sources), access, epoch=epoch_of_host(), when=when)
 
 
-def _made_by(file: Path, changes: bool, given: InputImage | None) -> str:
-    """The command that makes what an image file describes. changes: an image that exists, given
-    beside it or named in it.
+def _made_by(words: str, changes: bool, given: InputImage | None) -> str:
+    """The command that makes what an image file describes. words: that name it. changes: an
+    image that exists, given beside it or named in it.
     """
     if not changes:
-        return f"dockyard build {file}"
+        return f"dockyard build {words}"
     image = f" --image-file {given.path}" if given else ""
-    return f"dockyard customize --config-file {file}{image}"
+    return f"dockyard customize --config-file {words}{image}"
 
 
 def _require_whole(planned: PlannedImage, kept: Store, file: Path, command: str) -> None:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from dockyard.cli.answer import Answer
-from dockyard.cli.guest import apart, log_in, run_checks
-from dockyard.cli.input_options import input_of
+from dockyard.cli.bootable import (
+    TIMEOUT,
+    YAML,
+    Bootable,
+    Wanted,
+    bootable,
+    console_log,
+    require_access,
+    tools_of,
+)
+from dockyard.cli.choice import Choice, choice_options
+from dockyard.cli.guest import apart, log_in, open_shell, run_checks
+from dockyard.cli.guest_options import Given, guest_options
 from dockyard.cli.machine import WantedMachine, machine_options
 from dockyard.cli.options import EXISTING_FILE, package_source_options, store_option
+from dockyard.cli.screen import screen
 from dockyard.cli.verb import Needing, Verb, wants_json
 from dockyard.cli.verdict import as_facts, as_text
 
 if TYPE_CHECKING:
-    from dockyard.cli.artefacts import Artefact
     from dockyard.host.sandbox import Tools
-    from dockyard.model.packages import Pin
-    from dockyard.tree.check import Question
-    from dockyard.vm.qemu import Disk
-
-_YAML = (".yaml", ".yml")
-_TIMEOUT = 300
+    from dockyard.vm.qemu import Disk, Machine
 
 
 @click.command(cls=Verb)
@@ -42,24 +49,35 @@ _TIMEOUT = 300
 @click.option("--ssh", is_flag=True, help=(
     "Log in over SSH, with a key of this boot alone unless --key names one."
 ))  # fmt: skip
-@click.option("--user", default="", help="Who logs in, with --ssh or --autologin. Default: root.")
+@click.option("--shell", is_flag=True, help=(
+    "Open a shell on a console of the guest, which needs no SSH server for it."
+))  # fmt: skip
+@click.option("--user", default="", help=(
+    "Who comes in, with --ssh, --shell or --autologin. Default: root."
+))  # fmt: skip
 @click.option("--key", cls=Needing, needs="--ssh", type=EXISTING_FILE,
               help="With --ssh: a private key; KEY.pub beside it.")  # fmt: skip
 @click.option("--autologin", is_flag=True, help="Log in at the console without a password.")
 @click.option("--timeout", type=click.IntRange(1), help=(
-    f"Seconds to come up, for --check and --ssh. [default: {_TIMEOUT}]"
+    f"Seconds to come up, for --check, --ssh and --shell. [default: {TIMEOUT}]"
 ))  # fmt: skip
 @click.option("--console/--no-console", "show_kernel", default=None, help=(
     "Put the serial console on the kernel's command line. Default: unless --check."
 ))  # fmt: skip
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help=(
-    "With --check or --ssh: keep all that the guest prints in this file. Default: in the store."
+    "With --check, --ssh or --shell: keep all that the guest prints in this file. Default: in "
+    "the store."
 ))  # fmt: skip
 @click.option("--power-off", cls=Needing, needs="--check", is_flag=True,
               help="With --check: shut the guest down in order.")  # fmt: skip
-@click.option("--persist/--snapshot", default=False, help=(
-    "Keep what the guest writes, in the image. Default: --snapshot, the image is not changed."
+@click.option("--persist", is_flag=True, help=(
+    "Keep what the guest writes, in the image. Without it the image is not changed."
 ))  # fmt: skip
+@click.option("--graphics", is_flag=True, help=(
+    "Give the guest a screen, which any VNC viewer on this machine shows."
+))  # fmt: skip
+@guest_options
+@choice_options
 @machine_options
 @package_source_options
 @store_option
@@ -70,6 +88,7 @@ def command(
     image_file: Path | None,
     every_file: bool,
     ssh: bool,
+    shell: bool,
     user: str,
     key: Path | None,
     autologin: bool,
@@ -78,6 +97,9 @@ def command(
     log: Path | None,
     power_off: bool,
     persist: bool,
+    graphics: bool,
+    given: Given,
+    choice: Choice,
     wanted: WantedMachine,
     rpm_source: tuple[Path, ...],
     disable_base_image_rpm_repos: bool,
@@ -89,81 +111,110 @@ def command(
 
     Without --check the terminal is the guest's console. With --check the booted image is asked
     whether every setting of its file holds, and the exit status is 1 when one does not. With --ssh
-    a shell in the guest reads the terminal, or what is piped in, and the guest ends with it.
+    a shell in the guest reads the terminal, or what is piped in; with --shell a terminal. The guest
+    ends with it.
     """
-    from dockyard.cli.artefacts import questions_for
-    from dockyard.pipeline.overrides import Overrides
-    from dockyard.vm.console import ESCAPES, interact
     from dockyard.vm.qemu import Disk
 
-    _require_together(check, ssh, autologin, persist, user, {"--log": log, "--timeout": timeout})
+    modes = {"--check": check, "--ssh": ssh, "--shell": shell, "--autologin": autologin}
+    _require_together(modes, persist, user, {"--log": log, "--timeout": timeout})
+    if check and (given or graphics):
+        raise click.UsageError("--check takes no --copy-in, --share or --graphics")
     if wants_json() and not check:
         raise click.UsageError("--json does nothing without --check")
-    timeout = timeout or _TIMEOUT
+    if shell and not sys.stdin.isatty():
+        raise click.UsageError("--shell needs a terminal; `dockyard run` takes a command")
+    timeout = timeout or TIMEOUT
     image, config_file = _named(image, config_file, check, rpm_source, image_file)
-    if persist and image.suffix in _YAML:
+    if choice != Choice() and config_file is None and image.suffix not in YAML:
+        raise click.UsageError("--set, --profile and --variant do nothing without an image file")
+    if persist and image.suffix in YAML:
         raise click.UsageError(
             "the store's image is never changed: for --persist, name a disk image that "
             "`dockyard build --output-image-file` placed"
         )
-
-    def look(file: Path, **options: Any) -> Artefact:
-        return questions_for(
-            file,
-            store,
-            overrides=Overrides(
-                input_of(image_file, None),
-                rpm_sources=rpm_source,
-                without_image_repositories=disable_base_image_rpm_repos,
-                snapshot_time=package_snapshot_time,
-            ),
-            every_file=every_file,
-            **options,
-        )
-
-    disk, questions, pins, name, by_bios = _subject(image, config_file, store, look, check)
-    tools = _tools(store, pins)
-    machine = replace(wanted, bios=wanted.bios or by_bios).machine(tools, store)
-    log = log.absolute() if log else _console_log(store, name)
+    look = Wanted(
+        choice,
+        image_file,
+        rpm_source,
+        disable_base_image_rpm_repos,
+        package_snapshot_time,
+        every_file,
+    ).artefact
+    found = bootable(image, config_file, store, look, check)
+    who = user or "root"
+    if ssh or shell or given:
+        _require_access(found, store, given, who, ssh=ssh, shell=shell)
+    tools = tools_of(store, found.tools)
+    machine = replace(wanted, bios=wanted.bios or found.bios).machine(tools, store)
+    machine = replace(machine, shares=given.directories)
+    log = log.absolute() if log else console_log(store, found.name)
     if check:
         console = show_kernel or False
-        asked, unasked = apart(questions, console)
-        verdict = run_checks(disk, asked, tools, machine, timeout, console, log, power_off)
+        asked, unasked = apart(found.questions, console)
+        verdict = run_checks(found.disk, asked, tools, machine, timeout, console, log, power_off)
         told = as_text(verdict, unasked)
         return Answer(told, as_facts(verdict, unasked), passed=verdict.passed)
-    if disk.kept is not persist:
-        disk = Disk(disk.path, disk.format, kept=persist)
+    disk = Disk(found.disk.path, found.disk.format, kept=persist)
     kept = "what it writes stays in the image" if persist else "the image is not changed"
-    if ssh:
-        who = user or "root"
-        click.echo(f"{name}: logging in as {who}; {kept}; console: {log}", err=True)
-        raise SystemExit(log_in(disk, tools, machine, who, key, timeout, log))
-    click.echo(f"{name}: {ESCAPES}; {kept}", err=True)
-    who = (user or "root") if autologin else ""
-    interact(disk, tools, machine, show_kernel=show_kernel is not False, autologin=who)
+    errand = given.errand()
+    with screen(machine, graphics) as machine:
+        if ssh:
+            click.echo(f"{found.name}: logging in as {who}; {kept}; console: {log}", err=True)
+            raise SystemExit(log_in(disk, tools, machine, who, key, errand, timeout, log))
+        if shell:
+            click.echo(f"{found.name}: a shell for {who}; {kept}; console: {log}", err=True)
+            raise SystemExit(open_shell(disk, tools, machine, who, errand, timeout, log))
+        _interact(found, disk, tools, machine, kept, given,
+                  show_kernel=show_kernel is not False, who=who if autologin else "")  # fmt: skip
     return None
 
 
+def _interact(
+    found: Bootable,
+    disk: Disk,
+    tools: Tools,
+    machine: Machine,
+    kept: str,
+    given: Given,
+    *,
+    show_kernel: bool,
+    who: str,
+) -> None:
+    """Let the terminal be the guest's console. who: is logged in there; empty for nobody."""
+    from dockyard.vm.console import ESCAPES, interact
+
+    click.echo(f"{found.name}: {ESCAPES}; {kept}", err=True)
+    errand = given.errand() if given else None
+    interact(disk, tools, machine, show_kernel=show_kernel, autologin=who, errand=errand)
+
+
+def _require_access(
+    found: Bootable, store: Path, given: Given, user: str, *, ssh: bool, shell: bool
+) -> None:
+    """Say before the boot what the image lacks, where that is known."""
+    from dockyard.pipeline.guest_access import Access
+
+    verb = "--ssh" if ssh else "--shell" if shell else "--copy-in" if given.copies else "--share"
+    programs = ("getent", "systemd-run", "stty") if shell else ("getent",) if ssh else ()
+    access = Access(verb, user, programs, ssh, given.modules)
+    require_access(found.disk, store, access)
+
+
 def _require_together(
-    check: bool,
-    ssh: bool,
-    autologin: bool,
-    persist: bool,
-    user: str,
-    asked: Mapping[str, object],
+    modes: Mapping[str, bool], persist: bool, user: str, asked: Mapping[str, object]
 ) -> None:
     """Raise UsageError for options that mean nothing together, or without another one."""
-    if check and persist:
+    if modes["--check"] and persist:
         raise click.UsageError("--check never changes the image: leave --persist away")
-    given = {"--check": check, "--ssh": ssh, "--autologin": autologin}
-    modes = [name for name, chosen in given.items() if chosen]
-    if len(modes) > 1:
-        raise click.UsageError(f"{modes[0]} and {modes[1]} are two ways to boot: take one")
-    if user and not (ssh or autologin):
-        raise click.UsageError("--user does nothing without --ssh or --autologin")
+    chosen = [name for name, wanted in modes.items() if wanted]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{chosen[0]} and {chosen[1]} are two ways to boot: take one")
+    if user and chosen in ([], ["--check"]):
+        raise click.UsageError("--user does nothing without --ssh, --shell or --autologin")
     for name, value in asked.items():
-        if value is not None and not (check or ssh):
-            raise click.UsageError(f"{name} does nothing without --check or --ssh")
+        if value is not None and chosen in ([], ["--autologin"]):
+            raise click.UsageError(f"{name} does nothing without --check, --ssh or --shell")
 
 
 def _named(
@@ -178,7 +229,7 @@ def _named(
         if config_file is None:
             raise click.UsageError("name an image file or a disk image")
         return config_file, None
-    if image.suffix in _YAML:
+    if image.suffix in YAML:
         if config_file is not None:
             raise click.UsageError("the image file is named twice: drop --config-file")
         return image, None
@@ -189,60 +240,3 @@ def _named(
     if customized and config_file is None:
         raise click.UsageError("--image-file does nothing without an image file")
     return image, config_file
-
-
-def _console_log(store: Path, name: str) -> Path:
-    """Where the console of an image's last boot is kept."""
-    return _beside_console(store) / f"{name}.console"
-
-
-def _beside_console(store: Path) -> Path:
-    place = store.absolute() / "vm"
-    place.mkdir(parents=True, exist_ok=True)
-    return place
-
-
-def _scratch(store: Path, name: str) -> Path:
-    """An empty directory for an image, which is removed when the command ends."""
-    from dockyard.host import files, removal
-
-    place = _beside_console(store) / name
-    files.remove_parts(place)  # of boots that were killed
-    scratch = files.part_of(place)
-    scratch.mkdir()
-    click.get_current_context().call_on_close(lambda: removal.remove_tree(scratch))
-    return scratch
-
-
-def _subject(
-    image: Path,
-    config: Path | None,
-    store: Path,
-    look: Callable[..., Artefact],
-    check: bool,
-) -> tuple[Disk, Sequence[Question], Sequence[Pin], str, bool]:
-    """The disk to boot, what to ask it, the tools to run it with, its name, and whether its file
-    says that a BIOS starts it. look: finds what an image file made.
-    """
-    from dockyard.vm.qemu import Disk, check_format, detect_format
-
-    if image.suffix in _YAML:
-        found = look(image, check=check, fits=lambda form: check_format(Disk(image, form)))
-        disk = Disk(found.write(_scratch(store, found.name)), found.format)
-        return disk, found.questions, found.tools, found.name, found.bios
-    disk = Disk(image.absolute(), detect_format(image))
-    if config is None:
-        return disk, (), (), image.stem, False
-    found = look(config, built=False)
-    return disk, found.questions, found.tools, image.stem, found.bios
-
-
-def _tools(store: Path, pins: Sequence[Pin]) -> Tools:
-    """The tools of these pins, or of the lock that comes with Dockyard."""
-    from dockyard.host import namespace
-    from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree
-
-    pins = pins or load_tools_lock().packages
-    if not tools_ready(store, pins):
-        namespace.enter()
-    return tools_tree(store, pins).main

@@ -9,6 +9,7 @@ import click
 
 from dockyard.cli.answer import Answer
 from dockyard.cli.build import built_answer
+from dockyard.cli.choice import Choice, choice_options
 from dockyard.cli.customizer_options import (
     build_dir_option,
     log_options,
@@ -32,6 +33,7 @@ from dockyard.cli.verb import Verb, remark
 
 @click.command(cls=Verb)
 @image_argument
+@choice_options
 @click.option(
     "--rpm-source",
     required=True,
@@ -64,6 +66,7 @@ from dockyard.cli.verb import Verb, remark
 @tools_dir_option
 def command(
     image: Path,
+    choice: Choice,
     rpm_source: tuple[Path, ...],
     distro: str,
     distro_version: str,
@@ -95,6 +98,7 @@ def command(
         raise click.BadParameter(f"{distro!r} is none of {', '.join(DISTROS)}")
     began = clock.monotonic()
     kept, origins = Store(store), origins_of(debian_mirror, mirror_dir)
+    loaded = choice.one(image)
     remark(without_part(store, build_dir, tools_dir))
     with (
         display(progress) as listener,
@@ -105,7 +109,7 @@ def command(
             rpm_source, access, distro, distro_version, epoch_of_host(), package_snapshot_time
         )
         planned = plan_image(
-            image,
+            loaded,
             kept,
             origins,
             output_image_format,

@@ -8,6 +8,7 @@ import click
 
 from dockyard.cli.answer import Answer
 from dockyard.cli.build import built_answer
+from dockyard.cli.choice import Choice, choice_options
 from dockyard.cli.customizer_options import (
     build_dir_option,
     log_options,
@@ -32,6 +33,7 @@ from dockyard.cli.verb import Verb, remark
 
 @click.command(cls=Verb)
 @image_argument
+@choice_options
 @input_options
 @image_cache_option
 @output_file_option
@@ -54,6 +56,7 @@ from dockyard.cli.verb import Verb, remark
 @setfiles_option
 def command(
     image: Path,
+    choice: Choice,
     image_file: Path | None,
     image_source: str | None,
     image_cache_dir: Path | None,
@@ -87,6 +90,7 @@ def command(
 
     began = clock.monotonic()
     kept, origins = Store(store), origins_of(debian_mirror, mirror_dir)
+    loaded = choice.one(image)
     remark(without_part(store, build_dir, tools_dir, setfiles_context))
     given = input_of(image_file, image_source)
     overrides = Overrides(
@@ -101,7 +105,7 @@ def command(
     )
     registries = registries_of(store, image_cache_dir, progress)
     with display(progress) as listener:
-        planned = plan_customization(image, kept, origins, overrides, registries, listener)
+        planned = plan_customization(loaded, kept, origins, overrides, registries, listener)
     remark(planned.remarks)
     with display(progress) as listener:
         built = build_image(planned, kept, listener, jobs=jobs)

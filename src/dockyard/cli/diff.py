@@ -10,7 +10,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
-from dockyard.cli.options import store_option
+from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.plain import plain
 from dockyard.cli.verb import Verb
 
@@ -27,8 +27,19 @@ _MOST_LINES = 40  # of one file's diff
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--all", "everything", is_flag=True, help="Show every path and line.")
 @click.option("--times", is_flag=True, help="Times of files count, too.")
+@origin_options
 @store_option
-def command(before: Path, after: Path, everything: bool, times: bool, store: Path) -> Answer:
+@progress_option
+def command(
+    before: Path,
+    after: Path,
+    everything: bool,
+    times: bool,
+    store: Path,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    progress: str,
+) -> Answer:
     """Show what changed from one image to another: packages, files, settings, boot, partitions.
 
     Both are disks of any format that `inspect` reads. The exit status is 0 when the images are
@@ -37,7 +48,8 @@ def command(before: Path, after: Path, everything: bool, times: bool, store: Pat
     from dockyard.cli.inspect import inspected
     from dockyard.inspection import Verdict, compare
 
-    with inspected(store, before, after, digests=True) as (one, two):
+    origins = origins_of(debian_mirror, mirror_dir)
+    with inspected(store, origins, progress, before, after, digests=True) as (one, two):
         terminal.remark((*one.remarks, *two.remarks))
         found = compare(one, two, times=times)
         same = found.verdict is not Verdict.DIFFERENT

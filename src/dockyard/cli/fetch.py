@@ -81,32 +81,30 @@ def command(
 
 
 def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[str, ...]]:
-    """The addresses of the RPM repositories that locks pin digests of, by the images' files."""
+    """The addresses of the repositories that locks pin digests of, by the images' files. Where the
+    Debian archive is, the origins say.
+    """
     from dockyard.config import load_image
     from dockyard.distro.header import read_header
     from dockyard.host.network import Network
-    from dockyard.model.packages import PackageKind
-    from dockyard.packages.rpm.repository import find_mirrors
-    from dockyard.packages.sources import image_repositories
+    from dockyard.packages.system import system_of
 
     bases: dict[str, tuple[str, ...]] = {}
     for path, lock in locks:
-        ids = {
-            pin.repository
-            for pin in lock.packages
-            if pin.kind is PackageKind.RPM and pin.digest and not store_has(store, pin.digest)
-        }
+        pins = [pin for pin in lock.packages if pin.digest and not store_has(store, pin.digest)]
+        ids = {pin.repository for pin in pins}
         file = path.with_suffix(".yaml")
         if not ids or not file.is_file():
             continue
         image = load_image(file)
         if image.distro_path is None:
             continue
-        distro = read_header(image.distro_path)
+        header = read_header(image.distro_path)
+        system = system_of(header.distro.kind)
         with Network() as network:
-            for repository in image_repositories(distro.distro, distro.directory, store):
+            for repository in system.repositories(header.distro, header.directory, store):
                 if repository.id in ids:
-                    bases[repository.id] = find_mirrors(repository, network).bases
+                    bases[repository.id] = system.addresses(repository, network)
     return bases
 
 

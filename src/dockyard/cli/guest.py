@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,11 @@ import click
 from dockyard.cli import terminal
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from dockyard.host.sandbox import Tools
     from dockyard.tree.check import Check, Question, Unasked
+    from dockyard.vm.errand import Errand
     from dockyard.vm.guest import Progress
     from dockyard.vm.qemu import Disk, Machine
     from dockyard.vm.verdict import Verdict
@@ -39,19 +42,59 @@ def log_in(
     machine: Machine,
     user: str,
     key: Path | None,
+    errand: Errand,
     timeout: int,
     log: Path,
 ) -> int:
-    """A shell in a guest, which ends with it; gives the exit status. timeout: seconds to come up.
-    log: where its console goes. Raises DockyardError.
+    """A login over SSH, with which the guest ends; gives the exit status. timeout: seconds to come
+    up. log: where its console goes. Raises DockyardError.
     """
     from dockyard.vm import access
 
-    def ready(command: str) -> None:
-        click.echo(f"meanwhile others log in with: {command}", err=True)
-
     login = access.Login(user, key.absolute() if key else None)
-    return access.log_in(disk, tools, machine, login, console=log, timeout=timeout, ready=ready)
+    with progress_shown() as shown:
+
+        def ready(command: str) -> None:
+            shown.stop()
+            click.echo(f"meanwhile others log in with: {command}", err=True)
+
+        return access.log_in(
+            disk,
+            tools,
+            machine,
+            login,
+            errand,
+            console=log,
+            timeout=timeout,
+            progress=shown.show,
+            ready=ready,
+        )
+
+
+def open_shell(
+    disk: Disk,
+    tools: Tools,
+    machine: Machine,
+    user: str,
+    errand: Errand,
+    timeout: int,
+    log: Path,
+) -> int:
+    """A shell on a console of the guest, as `log_in`."""
+    from dockyard.vm import shell
+
+    with progress_shown() as shown:
+        return shell.open_shell(
+            disk,
+            tools,
+            machine,
+            user,
+            errand,
+            console=log,
+            timeout=timeout,
+            progress=shown.show,
+            begun=shown.stop,
+        )
 
 
 def run_checks(
@@ -69,7 +112,7 @@ def run_checks(
     """
     from dockyard.vm.guest import ask
 
-    with _progress() as progress:
+    with progress_shown() as shown:
         return ask(
             disk.path,
             disk.format,
@@ -80,24 +123,39 @@ def run_checks(
             timeout=timeout,
             show_kernel=show_kernel,
             power_off=power_off,
-            progress=progress,
+            progress=shown.show,
             notice=lambda text: click.echo(text, err=True),
         )
 
 
+class _Shown:
+    """The stage of a boot on standard error; nothing where that is no terminal."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+
+    def show(self, progress: Progress) -> None:
+        """Say how far it is."""
+        if self._status is not None:
+            detail = f", {progress.detail}" if progress.detail else ""
+            stage = progress.stage.title
+            self._status.update(f"{stage}{detail} [dim]{progress.seconds:.0f} s[/]")
+
+    def stop(self) -> None:
+        """Leave the terminal to what is printed from now on."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """Shows the stage of the boot on standard error, when that is a terminal."""
+def progress_shown() -> Iterator[_Shown]:
+    """Shows the stage of a boot for as long as the block runs, or until it is stopped."""
     if not terminal.draws():
-        yield lambda _: None
+        yield _Shown(None)
         return
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)
     with console.status("firmware") as status:
-
-        def show(progress: Progress) -> None:
-            detail = f", {progress.detail}" if progress.detail else ""
-            status.update(f"{progress.stage.title}{detail} [dim]{progress.seconds:.0f} s[/]")
-
-        yield show
+        yield _Shown(status)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dockyard.cli.choice import choice_options
 from dockyard.cli.options import (
     image_argument,
     origin_options,
@@ -45,12 +46,15 @@ output_file_option = click.option(
 
 
 def image_options(command: Command) -> Command:
-    """IMAGE, --store, --output-image-format and where packages come from."""
+    """IMAGE and the choice among its images, --store, --output-image-format and where packages come
+    from.
+    """
     for decorate in (
         origin_options,
         rpm_source_option,
         output_format_option,
         store_option,
+        choice_options,
         image_argument,
     ):
         command = decorate(command)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dockyard.cli.answer import Answer
+from dockyard.cli.answer import Answer, Json
+from dockyard.cli.choice import Choice, choice_options
 from dockyard.cli.customization import customization_options, customizes, require_image
 from dockyard.cli.display import display
 from dockyard.cli.fetching import step
@@ -24,6 +25,7 @@ from dockyard.cli.options import (
 from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
     from dockyard.model.packages import Pin
     from dockyard.packages.deb.sources import Origins
     from dockyard.packages.fetch import Progress
@@ -36,6 +38,7 @@ _SHOWN = 40
 
 @click.command(cls=Verb)
 @image_argument
+@choice_options
 @store_option
 @progress_option
 @click.option(
@@ -55,6 +58,7 @@ _SHOWN = 40
 def command(
     context: click.Context,
     image: Path,
+    choice: Choice,
     store: Path,
     progress: str,
     refresh_missing: bool,
@@ -73,64 +77,81 @@ def command(
     control. Where IMAGE changes an image that exists, the lock says which packages come and go, and
     `customize` takes exactly those.
     """
-    from functools import partial
-
     from dockyard.cli import terminal
-    from dockyard.config import load_image
-    from dockyard.distro.header import read_header
-    from dockyard.errors import DockyardError
     from dockyard.host import clock
-    from dockyard.packages.access import Access
-    from dockyard.packages.image_lock import lock_image
     from dockyard.pipeline.overrides import Overrides
 
     began = clock.monotonic()
-    loaded = load_image(image)
+    images = choice.all(image)
     given = input_of(image_file, image_source)
-    if customizes(loaded, given):
+    origins = origins_of(debian_mirror, mirror_dir)
+    if customizes(images[0], given):
         overrides = Overrides(
             given,
             rpm_sources=rpm_source,
             without_image_repositories=disable_base_image_rpm_repos,
             snapshot_time=package_snapshot_time,
         )
-        origins = origins_of(debian_mirror, mirror_dir)
         registries = registries_of(store, image_cache_dir, progress)
+        loaded = choice.one(image)
         done = _lock_changes(
-            image, overrides, store.absolute(), origins, registries, progress, refresh_missing
+            loaded, overrides, store.absolute(), origins, registries, progress, refresh_missing
         )
-        return _answer(done, terminal.duration(clock.monotonic() - began))
+        return _answer([done], terminal.duration(clock.monotonic() - began))
     require_image(context, "package_snapshot_time")
     if disable_base_image_rpm_repos and not rpm_source:
         what = "--disable-base-image-rpm-repos does nothing without --rpm-source"
         raise click.UsageError(what, context)
+    one_of_each = {each.lock_path: each for each in reversed(images)}
+    locked = [
+        _lock(
+            each,
+            store.absolute(),
+            origins,
+            progress,
+            extra=rpm_source,
+            without_distro=disable_base_image_rpm_repos,
+            refresh_missing=refresh_missing,
+        )
+        for each in reversed(one_of_each.values())
+    ]
+    return _answer(locked, terminal.duration(clock.monotonic() - began))
+
+
+def _lock(
+    loaded: LoadedImage, store: Path, origins: Origins, progress: str, **options: Any
+) -> LockedImage:
+    """The lock of an image that is made of packages. options: see `lock_image`."""
+    from functools import partial
+
+    from dockyard.distro.header import read_header
+    from dockyard.errors import DockyardError
+    from dockyard.packages.access import Access
+    from dockyard.packages.image_lock import lock_image
+
     if loaded.distro_path is None:
         what = "the image file names no distro, so there is nothing to lock"
         fix = "add, for example: distro: harbor"
         raise DockyardError(loaded.problem("", "lock.no-distro", what, fix=fix))
     distro = read_header(loaded.distro_path)
-    store = store.absolute()
-    origins = origins_of(debian_mirror, mirror_dir)
     with (
         display(progress) as listener,
         step(listener, f"Choose packages for {loaded.name}", "its lock is made") as fetched,
     ):
-        done = lock_image(
+        return lock_image(
             loaded,
             distro.distro,
             distro.directory,
             store,
             Access.of_store(store, offline=origins.offline, progress=fetched),
             tools=partial(_tool_pins, store, origins, fetched),
-            extra=rpm_source,
-            without_distro=disable_base_image_rpm_repos,
-            refresh_missing=refresh_missing,
+            mirrors=origins.mirrors,
+            **options,
         )
-    return _answer(done, terminal.duration(clock.monotonic() - began))
 
 
 def _lock_changes(
-    file: Path,
+    loaded: LoadedImage,
     overrides: Overrides,
     root: Path,
     origins: Origins,
@@ -141,20 +162,18 @@ def _lock_changes(
     """The lock of a file that changes an image that exists."""
     from dockyard.engine.store import Store
     from dockyard.packages.access import Access
-    from dockyard.pipeline.lock_changes import lock_changes
+    from dockyard.pipeline.lock_changes import lock_changes, read_input
 
+    store = Store(root)
+    with display(progress) as listener:
+        source = read_input(loaded, overrides, store, origins, registries, listener)
     with (
         display(progress) as listener,
-        step(listener, f"Choose packages for {file.stem}", "its lock is made") as told,
+        step(listener, f"Choose packages for {loaded.name}", "its lock is made") as told,
     ):
+        access = Access.of_store(root, offline=origins.offline, progress=told)
         return lock_changes(
-            file,
-            overrides,
-            Store(root),
-            Access.of_store(root, offline=origins.offline, progress=told),
-            origins,
-            registries,
-            refresh_missing=refresh_missing,
+            loaded, source, overrides, store, access, refresh_missing=refresh_missing
         )
 
 
@@ -178,7 +197,22 @@ def _tool_pins(
     return moved.packages
 
 
-def _answer(done: LockedImage, took: str) -> Answer:
+def _answer(locked: Sequence[LockedImage], took: str) -> Answer:
+    lines = [line for done in locked for line in _lines(done, took)]
+    facts: list[Json] = [
+        {
+            "lock": str(done.path.absolute()),
+            "packages": len(done.lock.packages),
+            "tools": len(done.lock.tools),
+            "first": done.first,
+            "changes": list(done.changes),
+        }
+        for done in locked
+    ]
+    return Answer("\n".join(lines), facts[0] if len(facts) == 1 else {"locks": facts})
+
+
+def _lines(done: LockedImage, took: str) -> list[str]:
     count = f"{len(done.lock.packages)} packages, {len(done.lock.tools)} of the tools"
     lines = [f"  {line}" for line in done.changes[:_SHOWN]]
     if len(done.changes) > _SHOWN:
@@ -189,12 +223,4 @@ def _answer(done: LockedImage, took: str) -> Answer:
         state = f"{len(done.changes)} changed"
     else:
         state = "unchanged"
-    lines.append(f"{done.path}: {count}, {state}, {took}")
-    facts = {
-        "lock": str(done.path.absolute()),
-        "packages": len(done.lock.packages),
-        "tools": len(done.lock.tools),
-        "first": done.first,
-        "changes": list(done.changes),
-    }
-    return Answer("\n".join(lines), facts)
+    return [*lines, f"{done.path}: {count}, {state}, {took}"]

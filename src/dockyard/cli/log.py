@@ -15,6 +15,7 @@ import platform
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -149,12 +150,22 @@ class Log(logging.Handler):
             return None
         import shlex
 
-        words = shlex.join(["dockyard", *sys.argv[1:]])
+        words = shlex.join(["dockyard", *without_values(sys.argv[1:])])
         host = os.uname()  # platform.platform() would run a program
         system = f"{host.sysname} {host.release} {host.machine}"
         head = f"dockyard {__version__}, Python {platform.python_version()}, {system}"
         os.write(number, f"{head}\n{Path.cwd()} $ {words}\n".encode(errors="replace"))
         return number
+
+
+def without_values(words: Sequence[str]) -> list[str]:
+    """A command line without what `--set` gives variables, which may be a secret."""
+    shown = []
+    for before, word in zip(("", *words), words, strict=False):
+        lead, name = ("--set=", word[6:]) if word.startswith("--set=") else ("", word)
+        is_value = lead or before == "--set"
+        shown.append(f"{lead}{name.partition('=')[0]}=…" if is_value and "=" in name else word)
+    return shown
 
 
 def last_resort() -> Log:

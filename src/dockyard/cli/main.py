@@ -1,5 +1,5 @@
-"""The `dockyard` command: finds the verb, runs it, and turns what goes wrong into one screen of
-text.
+"""The `dockyard` command, once `entry` has begun it: finds the verb, runs it, and turns what goes
+wrong into one screen of text.
 
 A verb's module is imported when the verb is used, so that `dockyard --help` stays quick. Exit
 status: 0 done; 1 it failed, or a check did; 2 the command line itself was wrong; 130 or 143 when
@@ -32,12 +32,16 @@ from dockyard.host.conditions import settle
 
 # verb -> (module below dockyard.cli, one line for the list of verbs)
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Write a first image file, by three questions or by options."),
     "build": ("build", "Build the image that a file describes."),
     "plan": ("plan", "Show what build would do, step by step, and why."),
     "lock": ("lock", "Pin every package of an image, and of the tools that make it."),
     "boot": ("boot", "Boot an image in a virtual machine; with --check, prove its settings."),
+    "run": ("run", "Boot an image for one command, and end with its status."),
+    "shell": ("shell", "Look around in the tree of an image, without booting it."),
     "customize": ("customize", "Apply an image file to an image that exists."),
     "convert": ("convert", "Write the disk of an image in another format."),
+    "burn": ("burn", "Write an image to a disk of this machine, and read it back."),
     "inject-files": ("inject_files", "Put files into a finished image, such as signed UKIs."),
     "create": ("create", "Make an image from nothing out of RPMs that are named."),
     "inspect": ("inspect", "Show what an image is: partitions, boot, packages, users."),
@@ -120,13 +124,15 @@ def main() -> None:
     """Run the command line of this process and exit."""
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
     atexit.register(gc.freeze)  # or all objects are searched, to free what goes with the process
-    stopping.listen(_say_interrupted)
     settle()
     terminal.choose_colours(None)
     colours = terminal.colours()
     with click.Context(dockyard, color=colours):
         try:
+            stopping.listen(_say_interrupted)
             status = _run(colours)
+        except stopping.Stopped as stopped:
+            stopping.leave(stopped.status)
         except terminal.OutputLost as lost:
             status = 1
             # So that Python does not fail at it again when it ends.
@@ -150,8 +156,6 @@ def _run(colours: bool | None) -> int:
     except click.ClickException as error:
         _fail(DockyardError(usage_problem(error)))
         return error.exit_code
-    except stopping.Stopped as stopped:
-        stopping.leave(stopped.status)
     except click.Abort:  # the end of input, where a question waits for an answer
         return 1
     except SystemExit as left:

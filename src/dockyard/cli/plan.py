@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
+from dockyard.cli.choice import Choice
 from dockyard.cli.customization import customization_options, customizes, require_image
 from dockyard.cli.display import display
 from dockyard.cli.image_options import image_options, output_file_option
@@ -21,6 +23,7 @@ from dockyard.cli.options import disable_repositories_option, origins_of
 from dockyard.cli.verb import Verb, remark
 
 if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
     from dockyard.engine.plan import Decision, Plan
     from dockyard.pipeline.build import PlannedImage
 
@@ -38,6 +41,7 @@ _MARKS = {"run": ("▸", "green"), "reuse": ("=", None), "skip": ("·", None)}
 def command(
     context: click.Context,
     image: Path,
+    choice: Choice,
     store: Path,
     output_image_format: str | None,
     rpm_source: tuple[Path, ...],
@@ -55,23 +59,33 @@ def command(
     image that exists, what `dockyard customize` would: which packages come, go and change and why,
     what is set, and whether it fits.
     """
-    from dockyard.config import load_image
     from dockyard.engine.store import Store
     from dockyard.pipeline.build import plan_customization, plan_image, without_damage
     from dockyard.pipeline.overrides import Overrides
+    from dockyard.pipeline.several import plan_images
 
     origins = origins_of(debian_mirror, mirror_dir)
     kept = Store(store)
     given = input_of(image_file, image_source)
-    if not customizes(load_image(image), given):
+    images = choice.all(image)
+    if not customizes(images[0], given):
         require_image(context, "disable_base_image_rpm_repos", "package_snapshot_time")
-        planned = plan_image(
-            image, kept, origins, output_image_format, rpm_source, output_image_file
-        )
-        planned.require_placeable(kept)
-        plan = without_damage(planned, kept, mend=False).plan
-        remark(planned.remarks)
-        return Answer(as_text(plan, details=details), as_json(plan))
+
+        def plan_one(loaded: LoadedImage) -> PlannedImage:
+            return plan_image(
+                loaded, kept, origins, output_image_format, rpm_source, output_image_file
+            )
+
+        planned_images = plan_images(images, plan_one)
+        for each in planned_images:
+            each.require_placeable(kept)
+        plans = [without_damage(each, kept, mend=False).plan for each in planned_images]
+        for each in planned_images:
+            remark(each.remarks)
+        if len(plans) == 1:
+            return Answer(as_text(plans[0], details=details), as_json(plans[0]))
+        return _several([each.request.product for each in planned_images], plans, details=details)
+    loaded = choice.one(image)
     overrides = Overrides(
         given,
         output=output_image_file,
@@ -82,7 +96,7 @@ def command(
     )
     registries = registries_of(store, image_cache_dir, "auto")
     with display("auto") as listener:
-        planned = plan_customization(image, kept, origins, overrides, registries, listener)
+        planned = plan_customization(loaded, kept, origins, overrides, registries, listener)
     planned.require_placeable(kept)
     plan = without_damage(planned, kept, mend=False).plan
     remark(planned.remarks)
@@ -98,6 +112,28 @@ def _customization(planned: PlannedImage, plan: Plan, *, details: bool) -> Answe
     lines = [*plan_changes.as_text(request, request.source), as_text(plan, details=details)]
     changes = plan_changes.as_json(request, request.source)
     return Answer("\n".join(lines), {**as_json(plan), "changes": changes})
+
+
+def _several(names: Sequence[str], plans: Sequence[Plan], *, details: bool) -> Answer:
+    """The plans of the images of one file; a step that several need is told with the first."""
+    lines, facts = [], []
+    told: set[str] = set()
+    for name, plan in zip(names, plans, strict=True):
+        own = tuple(each for each in plan.decisions if each.step.id not in told)
+        shared = len(plan.decisions) - len(own)
+        lines.append(click.style(name, bold=True))
+        if shared:
+            lines.append(f"{shared} steps are shared with the images above")
+        if any(each in plan.to_run for each in (decision.step for decision in own)):
+            lines.append(as_text(replace(plan, decisions=own), details=details))
+        else:
+            lines.append("it has nothing to run of its own")
+        lines.append("")
+        told |= {each.step.id for each in plan.decisions}
+        facts.append({"name": name, **as_json(plan)})
+    run = {step.id for plan in plans for step in plan.to_run}
+    lines.append(f"{len(plans)} images: {len(run)} of {len(told)} steps to run")
+    return Answer("\n".join(lines), {"images": facts})
 
 
 def as_json(plan: Plan) -> dict[str, object]:

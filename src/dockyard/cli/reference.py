@@ -32,11 +32,12 @@ Every verb takes `--json`, see [what programs read](json.md). Verbs that work ta
 | `NO_COLOR` | anything: no colours |
 """
 
-_NOT_YET = """\
-# What building does not act on yet
+_ABOUT_EXISTING = """\
+# Keys for images that exist
 
-These keys are valid, and `validate-config` accepts them. A build that meets one stops before it
-starts and names it, for nothing is ever accepted and ignored.
+These keys ask for an image that exists: `dockyard customize` does what they say. They are valid,
+and `validate-config` accepts them. `build` and `create` make a new image; they stop before they
+start and name such a key, for nothing is ever accepted and ignored.
 """
 
 
@@ -49,8 +50,8 @@ def pages() -> dict[str, str]:
         "cli.md": cli_markdown(),
         "differences.md": config.differences_markdown(),
         "distro.md": distro.markdown(),
+        "existing-images.md": existing_images_markdown(),
         "image.md": config.markdown(),
-        "not-yet.md": not_yet_markdown(),
     }
 
 
@@ -62,16 +63,16 @@ def cli_markdown() -> str:
     return "\n".join([_CLI, *sections]).rstrip() + "\n"
 
 
-def not_yet_markdown() -> str:
+def existing_images_markdown() -> str:
     """The page of valid keys that a build refuses."""
-    from dockyard.pipeline.acted_on import NOT_YET
+    from dockyard.pipeline.acted_on import ABOUT_EXISTING
 
-    rows = [f"| `{key}` | {what} |" for key, (_, what) in NOT_YET.items()]
-    return (
-        f"{_NOT_YET}\n| Key | What it asks for |\n| --- | --- |\n" + "\n".join(rows) + "\n"
-        "| `os.users[].password.type` | `plain-text`, `plain-text-file`: a hash takes a random "
-        "salt; use `hashed`, `hashed-file` |\n"
-    )
+    rows = [
+        f"| `{key}` | {refused.asks_for} | {refused.instead} |"
+        for key, refused in ABOUT_EXISTING.items()
+    ]
+    head = "| Key | What it asks for | In a build |\n| --- | --- | --- |\n"
+    return f"{_ABOUT_EXISTING}\n{head}" + "\n".join(rows) + "\n"
 
 
 def _verbs(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:

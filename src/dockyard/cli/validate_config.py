@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dockyard.cli.answer import Answer
+from dockyard.cli.choice import Choice, choice_options
 from dockyard.cli.customizer_options import build_dir_option, log_options
 from dockyard.cli.input_options import input_of, input_options, registries_of
 from dockyard.cli.options import image_argument, log_file_option
@@ -32,6 +33,7 @@ def _split(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 
 @click.command(name="validate-config", cls=Verb)
 @image_argument
+@choice_options
 @click.option(
     "--validate-resources",
     "resources",
@@ -46,6 +48,7 @@ def _split(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 @log_options
 def command(
     image: Path,
+    choice: Choice,
     resources: set[str],
     image_file: Path | None,
     image_source: str | None,
@@ -56,31 +59,41 @@ def command(
     Files that it builds on (baseConfigs) are checked as well. What is valid, but would stop a
     build, is told as notes. Nothing is built or changed.
     """
-    from dockyard.config import load_image
+    from dockyard.pipeline.format_rules import format_remarks
     from dockyard.pipeline.input_image import where_named
     from dockyard.pipeline.together import Together
 
     together = Together()
     named = together.get(lambda: input_of(image_file, image_source))
-    loaded = together.get(lambda: load_image(image))
-    if loaded is not None:
-        together.extend(loaded.remarks)
-    if resources & {"files", "all"}:
-        together.extend(_files(loaded, named))
-    if resources & {"oci", "all"}:
-        together.extend(_in_registry(loaded, named))
+    images: Sequence[LoadedImage | None] = together.get(lambda: choice.all(image)) or (None,)
+    problems: dict[Problem, None] = {}
+    for loaded in images:
+        problems.update(dict.fromkeys(loaded.remarks if loaded else ()))
+        problems.update(dict.fromkeys(format_remarks(loaded) if loaded else ()))
+        if resources & {"files", "all"}:
+            problems.update(dict.fromkeys(_files(loaded, named)))
+        if resources & {"oci", "all"}:
+            problems.update(dict.fromkeys(_in_registry(loaded, named)))
+    together.extend(problems)
     remark(together.remarks)
     together.raise_any()
-    assert loaded is not None
-    customizes = where_named(loaded, named) is not None
-    refused = refused_by_customizing(loaded) if customizes else refused_by_build(loaded)
+    found = [each for each in images if each is not None]
+    customizes = any(where_named(each, named) is not None for each in found)
+    refuse = refused_by_customizing if customizes else refused_by_build
+    refused = list(dict.fromkeys(problem for each in found for problem in refuse(each)))
     remark(refused)
-    files = len(loaded.files)
-    text = f"{image}: valid" + (f" ({files} files)" if files > 1 else "")
+    read = list(dict.fromkeys(path for each in found for path in each.files))
+    said = [f"{len(found)} images"] if len(found) > 1 else []
+    said += [f"{len(read)} files"] if len(read) > 1 else []
+    text = f"{image}: valid" + (f" ({', '.join(said)})" if said else "")
     if refused:
         verb = "customize" if customizes else "build"
         text += f", but `dockyard {verb}` would stop at what is noted above"
-    facts = {"files": [str(path) for path in loaded.files], "buildable": not refused}
+    facts: dict[str, object] = {
+        "files": [str(path) for path in read],
+        "images": [each.chosen.variant for each in found if each.chosen.variant],
+        "buildable": not refused,
+    }
     return Answer(text, facts)
 
 
@@ -124,9 +137,10 @@ def refused_by_customizing(loaded: LoadedImage) -> list[Problem]:
 
     from dockyard.errors import Severity
     from dockyard.pipeline.customize import not_customizable
-    from dockyard.tree.settings import not_hashes
+    from dockyard.pipeline.format_rules import format_refusals
+    from dockyard.tree.settings import wrong_hashes
 
-    found = [*not_customizable(loaded), *not_hashes(loaded)]
+    found = [*not_customizable(loaded), *format_refusals(loaded), *wrong_hashes(loaded)]
     return [replace(each, severity=Severity.NOTE) for each in found]
 
 
@@ -137,11 +151,12 @@ def refused_by_build(loaded: LoadedImage) -> list[Problem]:
     from dockyard.errors import Severity
     from dockyard.model.input import Input
     from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
-    from dockyard.tree.settings import not_hashes
+    from dockyard.pipeline.format_rules import format_refusals
+    from dockyard.tree.settings import wrong_hashes
 
-    found = [*not_acted_on(loaded)]
+    found = [*not_acted_on(loaded), *format_refusals(loaded, of_packages=True)]
     # A file that customizes an image needs nothing of what an image from packages needs.
     if loaded.image.input == Input():
         found += not_buildable(loaded, needs_disk=needs_disk(loaded))
-    found += not_hashes(loaded)
+    found += wrong_hashes(loaded)
     return [replace(each, severity=Severity.NOTE) for each in found]

@@ -84,7 +84,7 @@ def _show(ctx: click.Context, answer: Answer, log: Log) -> None:
         if answer.logged or not answer.passed or ctx.meta.get(VERBOSE):
             _name_log(ctx, log)
     if not answer.passed:
-        raise SystemExit(1)
+        raise SystemExit(answer.status)
 
 
 def _name_log(ctx: click.Context, log: Log) -> None:
@@ -210,9 +210,15 @@ def _call(error: click.ClickException, context: click.Context | None) -> str:
     return f"write {context.command_path} {' '.join(words)}. " if words else ""
 
 
+# What names the files of verbs that take them by options.
+_OF_FILES = ("--config-file", "--image", "--image-file")
+
+
 def _near_options(error: click.NoSuchOption, context: click.Context | None) -> list[str]:
     if context is None:
         return list(error.possibilities or ())
+    if error.option_name in _OF_FILES and _call(error, context):
+        return []  # what it names is a word of this verb's
     known = [name for each in context.command.get_params(context) for name in each.opts
              if name.startswith("-")]  # fmt: skip
     return nearest(error.option_name, known, 3)

@@ -251,9 +251,10 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "accounts-in-files",
         "Shells, homes and hashes fit into /etc/passwd and /etc/shadow",
-        "They are absolute paths without a colon; a hash has no colon and no line break. Otherwise "
-        "the line would be torn and the account unusable. (Clear and hashed passwords themselves "
-        "are a matter of Image Customizer's own builds.)",
+        "They are absolute paths without a colon; a hash has no colon and no line break, and a "
+        "password in clear is one line of at most 511 bytes. Otherwise the line would be torn, or "
+        "the account unusable. (Clear and hashed passwords themselves are a matter of Image "
+        "Customizer's own builds. Scripts here do not see files with clear ones.)",
         "invalid",
         examples=(
             "os:\n  users:\n  - {name: a, startupCommand: nologin}\n",
@@ -331,13 +332,16 @@ DIFFERENCES: tuple[Difference, ...] = (
         "Keys and values of our own",
         "`name` and `distro` at the top make an image from a distribution's packages, `os.initrd` "
         "chooses how its initrd is made, `os.bootloader.type` what boots it, `checks` are "
-        "questions to the booted image, and `erofs` is a file system, with settings of its own.",
+        "questions to the booted image, and `erofs` is a file system, with settings of its own. "
+        "`output.image` has settings of the formats that are ours: `oci`, `wsl` and `extension`.",
         "valid",
         examples=(
             "name: web\ndistro: distros/harbor/distro.yaml\n",
             "os:\n  initrd: {builder: dracut}\n",
             "os:\n  bootloader: {type: grub}\n",
             "checks:\n- {unit: sshd}\n",
+            "output:\n  image: {format: oci-dir, path: out, oci: {cmd: [bash]}}\n",
+            'variables: {role: {default: web}}\nos: {hostname: "${{ role }}"}\n',
             _STORAGE + "  - {deviceId: a, type: erofs, mountPoint: /}\n"
             "os: {bootloader: {resetType: hard-reset}}\n",
         ),
@@ -347,7 +351,14 @@ DIFFERENCES: tuple[Difference, ...] = (
             "os.initrd",
             "os.bootloader.type",
             "checks",
+            "variables",
+            "profiles",
+            "matrix",
+            "baseConfigs.when",
             "storage.filesystems.erofs",
+            "output.image.oci",
+            "output.image.wsl",
+            "output.image.extension",
         ),
     ),
 )

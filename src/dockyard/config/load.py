@@ -7,9 +7,10 @@ A file that is reached twice counts once, where it is reached first.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, Unpack
 
@@ -17,12 +18,14 @@ from dockyard.config.bundled import bundled_distros
 from dockyard.config.decode import Decoder, dotted
 from dockyard.config.kinds import FileKind, require_kind
 from dockyard.config.merge import merge_files
+from dockyard.config.passwords import Passwords
 from dockyard.config.report import Report
 from dockyard.config.source import Mapping, Node, Scalar, Sequence, parse, read_text
 from dockyard.config.span import Span
+from dockyard.config.variables import NOTHING, Chosen, Scope, Value, declared, unknown_values
 from dockyard.errors import Details, DockyardError, Position, Problem
-from dockyard.model.base import Model
-from dockyard.model.image import Image, PackageList
+from dockyard.model.base import Model, Segment
+from dockyard.model.image import Image, PackageList, Profile
 
 M = TypeVar("M", bound=Model)
 # Image files built on one another; more is a mistake, and would exhaust the walk.
@@ -37,6 +40,8 @@ class LoadedImage:
     says are absolute.
     positions: where each value stands, by its path, such as `os.users[0].name`.
     files: every image file that was read, the bases first.
+    chosen: which of the images it is that the file may stand for. lock_words: what tells its lock
+    from those of the others.
     """
 
     image: Image
@@ -45,6 +50,9 @@ class LoadedImage:
     files: tuple[Path, ...]
     _spans: Map[str, Span] = field(repr=False)
     _report: Report = field(repr=False)
+    chosen: Chosen = NOTHING
+    lock_words: tuple[str, ...] = ()
+    passwords: Passwords = field(default_factory=Passwords, repr=False)
 
     @property
     def directory(self) -> Path:
@@ -54,6 +62,34 @@ class LoadedImage:
     def name(self) -> str:
         """The image's name: what the file says, or the file's own name."""
         return self.image.name or self.path.stem
+
+    @property
+    def lock_path(self) -> Path:
+        """Where its lock is: `web.yaml` has `web.lock` beside it."""
+        return self.path.with_name(".".join((self.path.stem, *self.lock_words, "lock")))
+
+    @property
+    def words(self) -> str:
+        """What names the image on a command line."""
+        chosen = self.chosen
+        said = [f"--variant {chosen.variant}"] if chosen.variant else []
+        said += [f"--profile {name}" for name in chosen.profiles]
+        hidden = self.passwords.variables
+        words = (
+            f"{name}={'…' if name in hidden else ','.join(value)}"
+            for name, value in chosen.values.items()
+        )
+        said += [f"--set {shlex.quote(word)}" for word in words]
+        return " ".join([str(self.path), *said])
+
+    @property
+    def told_apart_by(self) -> str:
+        """What tells the image from every other of its file, but for what may be a secret: who has
+        a quick hash of a password need not try the slow one.
+        """
+        hidden = self.passwords.variables
+        told = {name: value for name, value in self.chosen.values.items() if name not in hidden}
+        return replace(self.chosen, values=told).record
 
     def local(self, path: str) -> Path:
         """A local path of the model as a path that can be opened."""
@@ -95,18 +131,23 @@ class LoadedImage:
         return self._spans[at]
 
 
-def load_image(path: Path) -> LoadedImage:
+def load_image(path: Path, chosen: Chosen = NOTHING) -> LoadedImage:
     """Read an image file and all that it builds on. Raises a DockyardError with every mistake."""
+    return parse_image(image_text(path), str(path), chosen)
+
+
+def image_text(path: Path) -> str:
+    """The text of an image file. Raises DockyardError where it is none."""
     text = read_text(path)
     require_kind(
         path, text, FileKind.IMAGE, "name an image file, such as examples/server/image.yaml"
     )
-    return _load(path, text)
+    return text
 
 
-def parse_image(text: str, file: str = "image.yaml") -> LoadedImage:
+def parse_image(text: str, file: str = "image.yaml", chosen: Chosen = NOTHING) -> LoadedImage:
     """An image file from its text, as if it stood in `file`."""
-    return _load(Path(file), text)
+    return _load(Path(file), text, chosen)
 
 
 def load_package_list(path: Path) -> PackageList:
@@ -141,16 +182,17 @@ def read_model(model: type[M], path: Path, report: Report) -> tuple[M | None, De
     return (decoder.read(model, root) if root is not None else None), decoder
 
 
-def _load(path: Path, text: str) -> LoadedImage:
-    chain = _Chain()
-    chain.add(path, text, ())
+def _load(path: Path, text: str, chosen: Chosen) -> LoadedImage:
+    chain = _Chain(chosen)
+    chain.add(path, text, (), chosen.all_values)
     report = chain.report
+    report.extend(chain.not_known())
     report.raise_any()
     image, decoder = chain.image, chain.decoder
     if len(chain.trees) > 1:
-        merged = chain.trees[0]
-        for tree in chain.trees[1:]:
-            merged = merge_files(merged, tree, report)
+        merged, _ = chain.trees[0]
+        for tree, profile in chain.trees[1:]:
+            merged = merge_files(merged, tree, report, profile=profile)
         report.raise_any()
         decoder = Decoder(report, str(path))
         image = decoder.read(Image, merged)
@@ -158,37 +200,81 @@ def _load(path: Path, text: str) -> LoadedImage:
     assert image is not None and decoder is not None
     spans = {dotted(at): span for at, span in decoder.spans.items()}
     positions = {at: span.position for at, span in spans.items()}
-    return LoadedImage(image, path, positions, tuple(chain.files), spans, report)
+    files = tuple(chain.files)
+    loaded = LoadedImage(image, path, positions, files, spans, report, chosen)
+    return replace(loaded, passwords=chain.passwords)
 
 
 class _Chain:
-    """The files of one image, the bases first."""
+    """The files of one image, the bases first, each with those of its profiles that are chosen."""
 
-    def __init__(self) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         self.report = Report()
-        self.trees: list[Node] = []
+        self.wanted = chosen
+        # Of each, whether it is a profile of the file before.
+        self.trees: list[tuple[Node, bool]] = []
         self.files: list[Path] = []
+        self.passwords = Passwords()
         self.seen: set[str] = set()
+        # The names of all variables and profiles that the files have.
+        self.variables: set[str] = set()
+        self.offered: dict[str, None] = {}
         # Of the file that was read last.
         self.image: Image | None = None
         self.decoder: Decoder | None = None
 
-    def add(self, path: Path, text: str, above: tuple[Path, ...]) -> None:
+    def add(self, path: Path, text: str, above: tuple[Path, ...], given: Map[str, Value]) -> None:
+        """given: the values that variables have already, by name."""
         self.seen.add(os.path.realpath(path))
-        root = parse(text, str(path), self.report)
+        file = str(path)
+        root = parse(text, file, self.report)
         if root is None:
             return
-        decoder = Decoder(self.report, str(path))
+        variables = declared(root, file)
+        self.variables.update(variables)
+        scope = Scope(variables, given, self.wanted, self.report)
+        written, root = root, scope.fill(root)
+        decoder = Decoder(self.report, file)
         image = decoder.read(Image, root)
+        self.passwords.note(path, written, image)
         if image is not None:
-            self.confine_scripts(image, decoder)
-        for at, base in _bases(root):
-            self.add_base(path.parent / base, at, (*above, path))
-        self.trees.append(root)
+            self.confine_scripts(image, (), decoder)
+            for name, profile in image.profiles.items():
+                self.confine_scripts(profile, ("profiles", name), decoder)
+        below = {**given, **scope.known}
+        chosen = self.chosen(root)
+        for tree in (root, *chosen):
+            for at, base, when in _bases(tree):
+                if scope.holds(when):
+                    self.add_base(path.parent / base, at, (*above, path), below)
+        self.trees += [(root, False), *((tree, True) for tree in chosen)]
         self.files.append(path)
         self.image, self.decoder = image, decoder
 
-    def add_base(self, path: Path, at: Span, above: tuple[Path, ...]) -> None:
+    def chosen(self, root: Node) -> list[Node]:
+        """What the chosen profiles of a file say."""
+        profiles = root.get("profiles") if isinstance(root, Mapping) else None
+        if not isinstance(profiles, Mapping):
+            return []
+        self.offered.update({key.text: None for key, _ in profiles.entries})
+        found = [profiles.get(name) for name in self.wanted.all_profiles]
+        return [node for node in found if isinstance(node, Mapping)]
+
+    def not_known(self) -> Iterator[Problem]:
+        """What was chosen that the files do not have."""
+        yield from unknown_values(self.wanted, self.variables)
+        for name in self.wanted.all_profiles:
+            if name not in self.offered:
+                names = ", ".join(self.offered)
+                yield Problem(
+                    "config.unknown-profile",
+                    f"no file has a profile {name}",
+                    fix=f"the profiles are {names}" if names else "there are no profiles",
+                )
+
+    def add_base(
+        self, path: Path, at: Span, above: tuple[Path, ...], given: Map[str, Value]
+    ) -> None:
         real = os.path.realpath(path)
         reached = [os.path.realpath(file) for file in above]
         if real in reached:
@@ -219,9 +305,9 @@ class _Chain:
                 fix="correct the path; it is relative to the file that says it",
             )
             return
-        self.add(path, text, above)
+        self.add(path, text, above, given)
 
-    def confine_scripts(self, image: Image, decoder: Decoder) -> None:
+    def confine_scripts(self, image: Profile, below: tuple[Segment, ...], decoder: Decoder) -> None:
         for kind, scripts in (
             ("postCustomization", image.scripts.post_customization),
             ("finalizeCustomization", image.scripts.finalize_customization),
@@ -232,15 +318,17 @@ class _Chain:
                     self.report.add(
                         "config.script-outside",
                         f"the script {script.path!r} is outside the directory of this file",
-                        decoder.span(("scripts", kind, index, "path")),
+                        decoder.span((*below, "scripts", kind, index, "path")),
                         why="this directory is all of the machine that scripts can see",
                         fix="move it below the file's directory and write a relative path",
                     )
 
 
-def _bases(root: Node) -> Iterator[tuple[Span, str]]:
+def _bases(root: Node) -> Iterator[tuple[Span, str, Node | None]]:
+    """The base configs of a file or profile: where they are said, their paths, their conditions."""
     bases = root.get("baseConfigs") if isinstance(root, Mapping) else None
     for item in bases.items if isinstance(bases, Sequence) else ():
         path = item.get("path") if isinstance(item, Mapping) else None
         if isinstance(path, Scalar) and path.text.strip() and "\0" not in path.text:
-            yield path.at, path.text
+            assert isinstance(item, Mapping)
+            yield path.at, path.text, item.get("when")

@@ -11,7 +11,7 @@ Trees are merged, not models, so that every value keeps its place. The modes:
 - last word: a unit enabled, or a package installed, by a base and disabled or removed later is
   disabled or removed; and the other way round
 - strongest: `os.bootloader.resetType` holds once any file sets it; an empty value undoes nothing
-- single: `storage` stands in one file only
+- single: `storage` stands in one file, or one profile, only
 """
 
 from __future__ import annotations
@@ -33,17 +33,20 @@ UNION: frozenset[Path_] = frozenset({("output", "artifacts", "items"), ("preview
 # Keys that exclude one another: what a later file says replaces the whole.
 WHOLE: frozenset[Path_] = frozenset({("input", "image"), ("os", "users", "password")})
 # What a file says about itself and not for those that build on it.
-OWN: tuple[str, ...] = ("baseConfigs", "name")
+OWN: tuple[str, ...] = ("baseConfigs", "name", "variables", "profiles", "matrix")
 _OPPOSITES: dict[Path_, tuple[tuple[str, str], ...]] = {
     ("os", "services"): (("enable", "disable"), ("disable", "enable")),
     ("os", "packages"): (("install", "remove"), ("remove", "install")),
 }
 
 
-def merge_files(base: Node, later: Node, report: Report) -> Node:
-    """The tree of `later` on top of the tree of `base`; both are valid image files."""
+def merge_files(base: Node, later: Node, report: Report, *, profile: bool = False) -> Node:
+    """The tree of `later` on top of the tree of `base`; both are valid image files, or the later
+    one is a profile of the other's file.
+    """
     if isinstance(base, Mapping):
-        base = Mapping(tuple(item for item in base.entries if item[0].text not in OWN), base.at)
+        own = () if profile else OWN
+        base = Mapping(tuple(item for item in base.entries if item[0].text not in own), base.at)
         if isinstance(later, Mapping):
             _single(base, later, report)
     return _merge(base, later, ())
@@ -58,10 +61,10 @@ def _single(base: Mapping, later: Mapping, report: Report) -> None:
         other = first.at.position
         report.add(
             "config.storage-twice",
-            "`storage` is given in two files",
+            "`storage` is given twice",
             key.at,
             why=f"{other.file}:{other.line} gives it too, and disk layouts cannot be merged",
-            fix="keep `storage` in one of the files",
+            fix="keep `storage` in one of the two",
         )
 
 

@@ -18,7 +18,10 @@ from dockyard.model.base import Model
 
 REDACTED = "[redacted]"
 # What says where the image goes, and what it is made of: that is told otherwise.
-_LEFT_OUT = ("output", "baseConfigs", "input", "previewFeatures")
+# What it was chosen by is in what it says already.
+_LEFT_OUT = (
+    "output", "baseConfigs", "input", "previewFeatures", "variables", "profiles", "matrix"
+)  # fmt: skip
 
 
 def recorded(loaded: LoadedImage) -> dict[str, Any]:

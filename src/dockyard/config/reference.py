@@ -73,11 +73,15 @@ def section(model: type[Model], heading: str, named: Named) -> str:
 
 
 def _walk(model: type[Model], path: str, places: dict[type[Model], list[str]]) -> None:
+    if model in places and "*" in path:
+        return  # below free names stands what stands above
     places.setdefault(model, []).append(path)
     for key, field in fields_of(model).items():
         shape, below = field.shape, f"{path}.{key}" if path else key
         if shape.kind == ValueKind.LIST and shape.item is not None:
             shape, below = shape.item, f"{below}[]"
+        if shape.kind == ValueKind.MAPPING and shape.item is not None:
+            shape, below = shape.item, f"{below}.*"
         if shape.kind == ValueKind.MODEL and shape.model is not None:
             _walk(shape.model, below, places)
 

@@ -7,7 +7,7 @@ What may be a secret in a shown line is masked.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Unpack
 
@@ -45,7 +45,7 @@ class Report:
         self._lines: dict[str, list[str]] = {}
         self._problems: list[Problem] = []
         self._errors = 0
-        self._hidden: dict[str, dict[int, int]] = {}
+        self._hidden: dict[str, Mapping[int, int]] = {}
         self._masked: dict[tuple[str, int], str] = {}
 
     def __len__(self) -> int:

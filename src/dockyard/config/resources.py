@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from dockyard.config.bundled import bundled_distros, is_name
+from dockyard.config.clear_passwords import revealed
 from dockyard.config.load import LoadedImage, read_model
 from dockyard.config.report import Report
 from dockyard.errors import DockyardError, Position, Problem, Severity
@@ -22,6 +24,7 @@ _LISTS = (
     ("remove", "removeLists", "remove_lists"),
     ("update", "updateLists", "update_lists"),
 )
+_DISK = "input.image.path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ def referenced(loaded: LoadedImage) -> tuple[Path, ...]:
 def check_files(loaded: LoadedImage) -> list[Problem]:
     """Every local file that the image file names and that is not there, or not of its kind.
 
-    Also what is wrong with lists of packages and with SSH keys in files; remarks are among it.
+    Also what is wrong with lists of packages and with SSH keys in files, and what would bring
+    passwords in clear into the image; remarks are among it.
     """
     problems: list[Problem] = []
     for at, path, directory in _references(loaded):
@@ -112,6 +116,8 @@ def check_files(loaded: LoadedImage) -> list[Problem]:
             )
         elif not directory:
             problems += _unusable(loaded, at, path, local)
+    into_image = [(at, path) for at, path, _ in _references(loaded) if ".additional" in at]
+    problems += revealed(loaded, into_image)
     try:
         package_names(loaded)
     except DockyardError as error:
@@ -122,7 +128,8 @@ def check_files(loaded: LoadedImage) -> list[Problem]:
 def _unusable(loaded: LoadedImage, at: str, path: str, local: Path) -> Iterator[Problem]:
     """What is wrong with a file that is there: its kind, its size, or the keys in it."""
     try:
-        open_regular(local, LARGEST_SOURCE).close()
+        # A disk may be of any size: it is not read into an image, but is one.
+        open_regular(local, sys.maxsize if at == _DISK else LARGEST_SOURCE).close()
         if "sshPublicKeyPaths" in at:
             yield from _keys(loaded, at, path, read_regular(local).decode(errors="replace"))
     except OSError as error:
@@ -190,7 +197,7 @@ def _references(loaded: LoadedImage) -> Iterator[tuple[str, str, bool]]:
     if image.distro:
         yield "distro", image.distro, False
     if image.input.image.path:
-        yield "input.image.path", image.input.image.path, False
+        yield _DISK, image.input.image.path, False
     for at, files in (
         ("os", image.os.additional_files),
         ("iso", image.iso.additional_files if image.iso else ()),

@@ -21,18 +21,30 @@ _GUID = {
 # Text may look like a number, a truth value or a date: `version: 3.0`.
 _TEXT = {"type": ["string", "number", "boolean"]}
 _NULL = {"type": "null"}
+_VARIABLE = {"type": "string", "pattern": r"^\$\{\{ *[A-Za-z][A-Za-z0-9_-]* *\}\}$"}
 
 
 def json_schema(model: type[Model] = Image) -> dict[str, Any]:
     """The schema of a file that holds one model."""
     definitions: dict[str, Any] = {}
     root = _object(model, definitions)
+    if model is Image:
+        for each in (root, *definitions.values()):
+            _admit_variables(each)
     return {
         "$schema": DRAFT,
         "title": model.__name__,
         **root,
         "$defs": {name: definitions[name] for name in sorted(definitions)},
     }
+
+
+def _admit_variables(schema: dict[str, Any]) -> None:
+    """Let a variable stand for the whole value of any key that is no text."""
+    for each in schema["properties"].values():
+        either = each.get("anyOf")
+        if either and _TEXT not in either:
+            either.append(_VARIABLE)
 
 
 def _object(model: type[Model], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ _HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
 _ENTRY = struct.Struct("<16s16sQQQ72s")
 _BOOT_CODE, _MBR_TABLE = 440, 446
 _CRC_AT = 16
+_PROTECTIVE = 0xEE  # the type of what an MBR says of a disk with a GPT
 _MOST = 1 << 24  # bytes of entries
 
 
@@ -179,6 +180,28 @@ def second_copy(first: bytes, size: int) -> tuple[int, bytes]:
     _HEADER.pack_into(header, 0, *fields)
     struct.pack_into("<I", header, _CRC_AT, zlib.crc32(header[:length]))
     return (last - room) * SECTOR, entries.ljust(room * SECTOR, b"\0") + bytes(header)
+
+
+def moved(first: bytes, size: int) -> bytes:
+    """What belongs to the first copy of a table, for a disk of another size: the second copy is at
+    the end of that, and the room up to there may be used. first: as in `second_copy`. The MBR says
+    the new size as well. Raises ValueError where a partition lies beyond it.
+    """
+    fields = list(_HEADER.unpack_from(first, SECTOR))
+    length, entries_at, count, entry_size = fields[2], *fields[10:13]
+    room = -(-count * entry_size // SECTOR)
+    last = size // SECTOR - 1
+    used = [_read_entry(first[entries_at * SECTOR :], at + 1, entry_size) for at in range(count)]
+    ends = (each.start + each.size for each in used if each.type_guid.int)
+    if max(ends, default=0) > (last - room) * SECTOR:
+        raise ValueError("a partition lies beyond the end of the disk")
+    new = bytearray(first)
+    fields[3], fields[6], fields[8] = 0, last, last - room - 1
+    _HEADER.pack_into(new, SECTOR, *fields)
+    struct.pack_into("<I", new, SECTOR + _CRC_AT, zlib.crc32(new[SECTOR : SECTOR + length]))
+    if new[_MBR_TABLE + 4] == _PROTECTIVE:
+        struct.pack_into("<I", new, _MBR_TABLE + 12, min(last, 0xFFFFFFFF))
+    return bytes(new)
 
 
 def _read_copy(disk: IO[bytes], sector: int, size: int) -> tuple[Table, int] | None:

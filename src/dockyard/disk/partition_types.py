@@ -45,6 +45,7 @@ _BY_ARCHITECTURE: Mapping[Architecture, Mapping[PartitionType, str]] = {
 BIOS_GRUB = UUID(_TYPES[PartitionType.BIOS_GRUB])
 ESP = UUID(_TYPES[PartitionType.ESP])
 SWAP = UUID(_TYPES[PartitionType.SWAP])
+XBOOTLDR = UUID(_TYPES[PartitionType.XBOOTLDR])
 
 # Types for whose file systems the attribute bits have a meaning.
 DISCOVERABLE = frozenset(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.config.bundled import is_name
+from dockyard.config.bundled import distro_word, is_name
 from dockyard.distro.arguments import Signer
 from dockyard.distro.keys import default_directory, known_key, signing_key
 from dockyard.distro.load import LoadedDistro, load_distro
@@ -186,13 +186,15 @@ def repositories_beside(
 
 def _loaded(path: Path) -> LoadedDistro:
     loaded = load_distro(path)
-    if loaded.distro.repositories:
+    distro = loaded.distro
+    if distro.repositories or distro.archive:
+        source = "its archive" if distro.archive else "repositories"
         raise DockyardError(
             Problem(
                 "distro.not-built",
-                f"{loaded.distro.name} comes from repositories: there is nothing to build",
+                f"{distro.name} comes from {source}: there is nothing to build",
                 str(loaded.files[0]),
-                fix=f"use it in an image with `distro: {loaded.distro.name}`",
+                fix=f"use it in an image with `distro: {distro_word(loaded.directory)}`",
             )
         )
     return loaded

@@ -23,4 +23,9 @@ def listing(loaded: LoadedDistro) -> list[tuple[str, str, str]]:
     for package in loaded.packages:
         rows.append((package.name, f"{package.version}-{package.release}", "own"))
     rows += [(repository.id, "", "repository") for repository in loaded.distro.repositories]
+    for suite in loaded.distro.archive.suites if loaded.distro.archive else ():
+        rows += [
+            (f"{loaded.distro.name}:{suite.name}:{part}", "", "archive")
+            for part in suite.components
+        ]
     return sorted(rows)

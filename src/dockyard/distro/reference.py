@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 from dockyard.config.reference import section
-from dockyard.model import components, distro, scriptlets
+from dockyard.model import components, debian_archive, distro, scriptlets
 from dockyard.model.base import Model
 
 _TITLES: dict[type[Model], str] = {
     distro.Distro: "`distro.yaml`",
     distro.TrustedKey: "`trustedKey`",
     distro.Repository: "A repository",
+    debian_archive.Archive: "`archive`",
+    debian_archive.ArchiveSuite: "A suite of an archive",
     distro.Upstream: "`upstream`",
     distro.DebianUpstream: "`upstream.debian`",
     distro.DebianSuite: "A suite",

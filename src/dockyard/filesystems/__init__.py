@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import cast
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.filesystems.spec import Filesystem, FilesystemSpec
+from dockyard.filesystems.spec import BLOCK_SIZES, Filesystem, FilesystemSpec
 
-__all__ = ["Filesystem", "FilesystemSpec", "by_name", "names"]
+__all__ = ["BLOCK_SIZES", "Filesystem", "FilesystemSpec", "by_name", "names"]
 
 _MODULES = {
     "btrfs": "btrfs",

@@ -62,7 +62,7 @@ def put_files(
             argv = ["sh", "-e", "commands"]
         else:
             env, argv = time, ["debugfs", "-w", "-f", "commands", str(image)]
-        said = tools.run(argv, read=[work], write=[image], cwd=work, env=env).stderr
+        said = tools.run(argv, read=[work], write=[image], cwd=work, env=env, reads=image).stderr
     except ProcessFailed as error:
         if _NO_ROOM.search(error.completed.stderr):
             raise _too_small(image, module) from error

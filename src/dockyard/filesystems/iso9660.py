@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dockyard.archive import Archive, Entry, Kind
-from dockyard.archive.entry import KIND_OF_FORMAT, NANOSECONDS, order
+from dockyard.archive.entry import KIND_OF_FORMAT, NANOSECONDS, order, path_text
 from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.image import Image, MappedImage, Region, path_of, reading
 from dockyard.filesystems.inodes import InodeSource
@@ -33,6 +33,8 @@ _ROOT_RECORD = 156
 _DIRECTORY, _MORE = 0x02, 0x80
 _MOST_AREAS = 64  # of one record
 _LEAST_RECORD = 34
+_LONGEST_NAME, _LONGEST_TARGET = 255, 4095  # bytes, of Linux
+_PATHS_FOR_EACH_BYTE, _PATHS_BESIDES = 4, 64 << 20
 
 
 @dataclass(slots=True)
@@ -76,14 +78,17 @@ class Volume(MappedImage):
             raise self.broken("it has no volume descriptor")
         self.label = head[40:72].decode(errors="replace").rstrip()
         self.root = self._record(head[_ROOT_RECORD : _ROOT_RECORD + 34], 0)
-        self._skipped = 0
+        self._skipped = self._listed = 0
         first = next(iter(self._raw_records(self.root)), b"")
         area = _system_use(first)
         if area[:2] == b"SP" and len(area) > 6:
             self._skipped = area[6]
 
     def records(self, directory: _Record) -> Iterator[_Record]:
-        """What is in a directory, but for itself and the one above."""
+        """What is in a directory, but for itself and the one above. Each is to be read once."""
+        self._listed += directory.size
+        if self._listed > len(self.data):  # they may lie over one another
+            raise self.broken("its directories are larger than it is")
         pending: _Record | None = None
         for raw in self._raw_records(directory):
             if raw[32] == 1 and raw[33] in (0, 1):
@@ -140,10 +145,14 @@ class Volume(MappedImage):
                     _add_components(told.parts, body[1:])
                 elif sign == b"CE":
                     block, offset, length = struct.unpack_from("<I4xI4xI", body)
+                    if offset + length > _SECTOR:
+                        raise self.broken("an area of a record is larger than a sector")
                     onward = self.bytes_at(block * _SECTOR + offset, length)
             if not onward:
                 break
             area = onward
+        if len(told.name) > _LONGEST_NAME or sum(map(len, told.parts)) > _LONGEST_TARGET:
+            raise self.broken("a name, or the target of a link, is impossibly long")
         return told
 
     def pieces(self, record: _Record) -> Iterator[bytes]:
@@ -182,14 +191,14 @@ def records_of(volume: Volume) -> dict[bytes, _Record]:
     found = {b"": volume.root}
     pending = [b""]
     visited: set[int] = set()
-    most = len(volume.data) // _LEAST_RECORD
+    left = _PATHS_BESIDES + _PATHS_FOR_EACH_BYTE * len(volume.data)
     while pending:
         path = pending.pop()
         for record in volume.records(found[path]):
-            # Directories may lie over one another, and each has all that is there.
-            if len(found) > most:
-                raise volume.broken("it has more names than it can hold")
             below = path + b"/" + record.name if path else record.name
+            left -= len(below)
+            if left < 0:
+                raise volume.broken("it has more names than it can hold")
             if record.name in (b"", b".", b"..") or b"/" in record.name or below in found:
                 raise volume.broken("a directory has an entry that is not a name")
             found[below] = record
@@ -207,11 +216,13 @@ def regions(image: Image) -> tuple[str, dict[str, Region]]:
     with reading("iso9660", image):
         volume = Volume(image)
         start = image.start if isinstance(image, Region) else 0
-        found = {
-            os.fsdecode(path): Region(path_of(image), start + record.extents[0][0], record.size)
-            for path, record in records_of(volume).items()
-            if len(record.extents) == 1 and stat.S_ISREG(record.mode)
-        }
+        found = {}
+        for path, record in records_of(volume).items():
+            if len(record.extents) == 1 and stat.S_ISREG(record.mode):
+                at = record.extents[0][0]
+                if at + record.size > len(volume.data):
+                    raise volume.broken(f"it ends before the data of {path_text(path)}")
+                found[os.fsdecode(path)] = Region(path_of(image), start + at, record.size)
         volume.close()
         return volume.label, found
 

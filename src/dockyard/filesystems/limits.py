@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dockyard.archive import Archive, Entry
@@ -28,6 +28,18 @@ class Limit:
     fix: str = ""
     why: str = ""
     named: Callable[[Entry], Iterable[bytes]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unheld:
+    """Something of a tree that a kind of file system cannot hold. rule: the code of the limit.
+    path: absolute. line: that, and what of it is too much, for a person.
+    """
+
+    kind: str
+    rule: str
+    path: str
+    line: str
 
 
 def xattr_limit(
@@ -58,10 +70,23 @@ def refusals(archive: Archive, name: str, rules: Iterable[Limit], at: bytes = b"
     broken: dict[str, list[Entry]] = {}
     known = tuple(rules)
     for entry in archive:
-        for rule in known:
-            if rule.breaks(entry):
-                broken.setdefault(rule.code, []).append(entry)
-    return [_refusal(name, rule, broken[rule.code], at) for rule in known if rule.code in broken]
+        for rule in broken_rules(entry, known):
+            broken.setdefault(rule.code, []).append(entry)
+    return [
+        refusal(
+            name,
+            rule,
+            path_at(at, broken[rule.code][0].path),
+            [line_of(rule, entry, at) for entry in broken[rule.code]],
+        )
+        for rule in known
+        if rule.code in broken
+    ]
+
+
+def broken_rules(entry: Entry, rules: Iterable[Limit]) -> Iterator[Limit]:
+    """The rules that an entry breaks."""
+    return (rule for rule in rules if rule.breaks(entry))
 
 
 def path_at(at: bytes, path: bytes) -> str:
@@ -69,22 +94,23 @@ def path_at(at: bytes, path: bytes) -> str:
     return path_text(b"/".join(part for part in (at, path) if part))
 
 
-def _refusal(name: str, rule: Limit, entries: list[Entry], at: bytes) -> Problem:
-    more = len(entries) - _PATHS_SHOWN
-    listed = [_line(rule, entry, at) for entry in entries[:_PATHS_SHOWN]]
-    if more > 0:
+def refusal(name: str, rule: Limit, first: str, lines: Sequence[str]) -> Problem:
+    """The problem of a rule. first: the first path that breaks it, lines: of all that do."""
+    listed = [*lines[:_PATHS_SHOWN]]
+    if (more := len(lines) - _PATHS_SHOWN) > 0:
         listed.append(f"and {more} more")
     return Problem(
         code=f"filesystems.{rule.code}",
         what=f"{name} cannot hold {rule.what}",
-        where=path_at(at, entries[0].path),
+        where=first,
         why=rule.why,
         fix=rule.fix or "remove them from the image, or choose ext4 or erofs for this file system",
-        excerpt=tuple(listed) if len(entries) > 1 or rule.named else (),
+        excerpt=tuple(listed) if len(lines) > 1 or rule.named else (),
     )
 
 
-def _line(rule: Limit, entry: Entry, at: bytes) -> str:
+def line_of(rule: Limit, entry: Entry, at: bytes) -> str:
+    """What breaks a rule: a path, and the attributes that do."""
     path = path_at(at, entry.path)
     if rule.named is None:
         return path

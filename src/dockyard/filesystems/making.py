@@ -1,8 +1,8 @@
 """How file systems were made, for those that take their place in an image that is written anew.
 
 What is kept is what a running system would miss, or what decides whether the files fit: features,
-compression, clusters, numbers and sizes of inodes, reserves. Blocks are of 4 KiB everywhere;
-what else is made otherwise is told.
+compression, clusters, sizes of blocks and nodes, numbers and sizes of inodes, reserves. What is
+made otherwise is told.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.filesystems.image import Image
 from dockyard.host.sandbox import Tools
 
+BLOCK_SIZES = ("block_size", "sector_size")
+"""Options of what does not mount on a device with larger blocks, such as one of dm-verity."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubvolumeSpec:

@@ -28,6 +28,9 @@ _ISO_MAGIC_AT = 0x8001
 _EXTERNAL_DATA = 1 << 2  # an incompatible feature of qcow2
 _ENCRYPTED_AT = 32  # in the header of a qcow2
 _QCOW2_HEADER = 104  # bytes, the least
+_HEAD = 1 << 14  # bytes, with the description in a VMDK
+_VMDK_HEADER = 79
+_TAR_AT = 257
 
 
 class Container(StrEnum):
@@ -85,7 +88,7 @@ def container_of(image: Path) -> Container:
     with other files.
     """
     with _opened(image) as file:
-        head = file.read(4096)
+        head = file.read(_HEAD)
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _SECTOR))
         tail = file.read(_SECTOR)
@@ -97,10 +100,10 @@ def container_of(image: Path) -> Container:
     if head[:8] == b"vhdxfile":
         return Container.VHDX
     if head[:4] == b"KDMV":
+        _require_whole_vmdk(image, head)
         return Container.VMDK
     if head.startswith(b"# Disk DescriptorFile"):
-        raise _refused(image, "it is the description of a VMDK whose data are in other files",
-                       "make it one file: qemu-img convert -O qcow2")  # fmt: skip
+        raise _of_other_files(image)
     if tail[:8] == b"conectix" and len(tail) == _SECTOR:
         kind = struct.unpack_from(">I", tail, 60)[0]
         if kind == _VHD_FIXED and is_cosi(head):
@@ -114,6 +117,9 @@ def container_of(image: Path) -> Container:
     for magic, at, what, how in _NOT_DISKS:
         if head[at : at + len(magic)] == magic:
             raise _refused(image, f"it is {what}", f"unpack it first, with {how}")
+    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+        raise _refused(image, "it is a tar file, which has files and no disk",
+                       "give the disk of that image, or list the files with tar")  # fmt: skip
     if is_iso:  # also where it has a partition table, for sticks
         return Container.ISO
     if size < _SECTOR:
@@ -141,7 +147,7 @@ def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
     source = image.resolve()
     argv = ["qemu-img", "convert", "-f", _QEMU[container], "-O", "raw", str(source), str(out)]
     try:
-        tools.run(argv, read=[source], write=[out])
+        tools.run(argv, read=[source], write=[out], reads=source)
     except ProcessFailed as error:
         why = error.completed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise _refused(image, f"qemu-img cannot read this {container}: {why}",
@@ -185,6 +191,26 @@ def _require_whole_qcow2(image: Path, head: bytes) -> None:
     if encryption:
         raise _refused(image, "it is an encrypted qcow2",
                        "decrypt it first: qemu-img convert")  # fmt: skip
+
+
+def _require_whole_vmdk(image: Path, head: bytes) -> None:
+    if len(head) < _VMDK_HEADER:
+        raise _refused(image, "it is a VMDK that ends within its header",
+                       "fetch or make the image again")  # fmt: skip
+    (capacity,) = struct.unpack_from("<Q", head, 12)
+    if not capacity:
+        raise _of_other_files(image)
+    if b"parentFileNameHint" in head:
+        raise _refused(image, "it is a VMDK that only has what differs from its parent",
+                       "join the two: qemu-img convert -O qcow2")  # fmt: skip
+
+
+def _of_other_files(image: Path) -> DockyardError:
+    return _refused(
+        image,
+        "it is the description of a VMDK whose data are in other files",
+        "make it one file: qemu-img convert -O qcow2",
+    )
 
 
 def _refused(image: Path, why: str, fix: str) -> DockyardError:

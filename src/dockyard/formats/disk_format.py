@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dockyard.disk.assemble import assemble
 from dockyard.errors import DockyardError, Problem
-from dockyard.formats.parts import Part, Parts
+from dockyard.formats.parts import AnyFormat, Part, Parts
 
 if TYPE_CHECKING:
     from dockyard.formats.system import Describe
@@ -32,12 +32,11 @@ class Wrapping:
     describe: Describe | None = None
 
 
-class DiskFormat:
+class DiskFormat(AnyFormat):
     """A format that holds a disk. is_compressed: whether it has levels of compression. is_whole:
     whether it has all of the disk, also what is in no partition.
     """
 
-    name: ClassVar[str]
     extension: ClassVar[str]
     needs: ClassVar[frozenset[Part]] = frozenset((Part.DISK,))
     runs_programs: ClassVar[bool] = False

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from dockyard.disk.grub_images import HYBRID
 from dockyard.disk.output import whole
 from dockyard.formats import live
-from dockyard.formats.parts import Part, Parts
+from dockyard.formats.parts import AnyFormat, Part, Parts
 from dockyard.host import removal
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
 
 
-class Iso:
+class Iso(AnyFormat):
     name = "iso"
     extension = ".iso"
     needs = frozenset((Part.KERNEL, Part.INITRD, Part.LIVE))

@@ -10,12 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.archive import Archive, Entry, Kind, streamed
+from dockyard.archive import streamed
 from dockyard.disk import grub_images
 from dockyard.disk.output import whole
 from dockyard.formats import live
+from dockyard.formats.folder import archive_of
 from dockyard.formats.iso import write_iso
-from dockyard.formats.parts import Part, Parts
+from dockyard.formats.parts import AnyFormat, Part, Parts
 from dockyard.host import files, removal
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _KERNEL, _INITRD = "vmlinuz", "initrd.img"
 _UEFI, _BIOS = "bootx64.efi", "pxegrub.0"
 
 
-class PxeDir:
+class PxeDir(AnyFormat):
     name = "pxe-dir"
     extension = ""
     needs = frozenset((Part.KERNEL, Part.INITRD, Part.LIVE))
@@ -37,7 +38,7 @@ class PxeDir:
         return (image,)
 
 
-class PxeTar:
+class PxeTar(AnyFormat):
     name = "pxe-tar"
     extension = ".tar.gz"
     needs = PxeDir.needs
@@ -50,7 +51,7 @@ class PxeTar:
             with (
                 whole(image) as part,
                 part.open("wb") as file,
-                streamed(_archive(folder, parts.epoch), portable=True) as stream,
+                streamed(archive_of(folder, parts.epoch), portable=True) as stream,
             ):
                 tools.run(["gzip", "--no-name", "--stdout"], stdin=stream, stdout=file)
         finally:
@@ -73,17 +74,3 @@ def lay_out(parts: Parts, folder: Path, tools: Tools) -> None:
         files.copy_sparse(path, place)
     if told.root:
         write_iso(parts, folder / told.fetched_name, tools)
-
-
-def _archive(folder: Path, epoch: int) -> Archive:
-    """All that is in the directory, as root's, with the image's time."""
-    entries = [Entry(b"", Kind.DIRECTORY, 0o755, mtime_ns=epoch * 10**9)]
-    data: dict[bytes, bytes | Path] = {}
-    for path in sorted(folder.rglob("*")):
-        at = bytes(path.relative_to(folder))
-        if path.is_dir():
-            entries.append(Entry(at, Kind.DIRECTORY, 0o755, mtime_ns=epoch * 10**9))
-        else:
-            entries.append(Entry(at, Kind.FILE, 0o644, mtime_ns=epoch * 10**9))
-            data[at] = path
-    return Archive.from_entries(entries, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,19 @@ class Qcow2(DiskFormat):
     runs_programs = True
 
     def wrap(self, disk: Path, size: int, image: Path, given: Wrapping, tools: Tools) -> None:
-        file = str(disk).replace(",", ",,")  # where qemu-img ends a value
-        source = f"driver=raw,offset=0,size={size},file.driver=file,file.filename={file}"
-        if size % 512:
-            source = f"driver=raw,file.driver=file,file.filename={file}"
         with whole(image) as part:
-            # Converted in order (-m 1), so that clusters lie in the disk's order.
-            argv = ["qemu-img", "convert", "--image-opts", "-O", "qcow2", "-m", "1"]
-            part.touch()
-            tools.run([*argv, source, str(part)], read=[disk], write=[part])
+            convert(disk, size, part, ("-O", "qcow2"), tools)
+
+
+def convert(disk: Path, size: int, out: Path, how: Sequence[str], tools: Tools) -> None:
+    """Have qemu-img write the first `size` bytes of a raw disk to a new file. how: its options for
+    the format.
+    """
+    file = str(disk).replace(",", ",,")  # where qemu-img ends a value
+    source = f"driver=raw,offset=0,size={size},file.driver=file,file.filename={file}"
+    if size % 512:
+        source = f"driver=raw,file.driver=file,file.filename={file}"
+    # Converted in order (-m 1), so that the pieces lie in the disk's order.
+    argv = ["qemu-img", "convert", "--image-opts", *how, "-m", "1"]
+    out.touch()
+    tools.run([*argv, source, str(out)], read=[disk], write=[out])

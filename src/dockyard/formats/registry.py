@@ -11,11 +11,15 @@ from dockyard.model.nearest import nearest
 
 
 class Holds(StrEnum):
-    """What a format holds: a disk, a live system that boots without one, or a root alone."""
+    """What a format holds: a disk, a live system that boots without one, a root alone, the root of
+    a guest, which another system runs, or what an image adds to one that exists.
+    """
 
     DISK = "disk"
     LIVE = "live"
     ROOT = "root"
+    GUEST = "guest"
+    EXTENSION = "extension"
 
 
 # name -> module below dockyard.formats, class, what it holds; in the order of the reference.
@@ -24,6 +28,7 @@ _CLASSES = {
     "vhd-fixed": ("vhd_fixed", "VhdFixed", Holds.DISK),
     "vhdx": ("vhdx", "Vhdx", Holds.DISK),
     "qcow2": ("qcow2", "Qcow2", Holds.DISK),
+    "vmdk": ("vmdk", "Vmdk", Holds.DISK),
     "raw": ("raw", "Raw", Holds.DISK),
     "iso": ("iso", "Iso", Holds.LIVE),
     "pxe-dir": ("pxe", "PxeDir", Holds.LIVE),
@@ -32,6 +37,14 @@ _CLASSES = {
     "baremetal-image": ("baremetal", "BaremetalImage", Holds.DISK),
     "tar": ("tar", "Tar", Holds.ROOT),
     "tar-zst": ("tar", "TarZst", Holds.ROOT),
+    "directory": ("directory", "Directory", Holds.ROOT),
+    "squashfs": ("root_image", "Squashfs", Holds.ROOT),
+    "erofs": ("root_image", "Erofs", Holds.ROOT),
+    "oci-dir": ("oci", "OciDir", Holds.GUEST),
+    "oci-archive": ("oci", "OciArchive", Holds.GUEST),
+    "wsl": ("wsl", "Wsl", Holds.GUEST),
+    "sysext": ("extension", "Sysext", Holds.EXTENSION),
+    "confext": ("extension", "Confext", Holds.EXTENSION),
 }
 _loaded: dict[str, Format] = {}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dockyard.archive import streamed, write_stream
 from dockyard.disk.output import whole
-from dockyard.formats.parts import Part, Parts
+from dockyard.formats.parts import AnyFormat, Part, Parts
 
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _THREADS = 2
 
 
-class Tar:
+class Tar(AnyFormat):
     name = "tar"
     extension = ".tar"
     needs = frozenset((Part.ROOT,))
@@ -35,7 +35,7 @@ class Tar:
         return (image,)
 
 
-class TarZst:
+class TarZst(AnyFormat):
     name = "tar-zst"
     extension = ".tar.zst"
     needs = frozenset((Part.ROOT,))

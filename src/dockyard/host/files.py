@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
 
@@ -31,6 +32,12 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 
+# What they hold is made when it is read: it says no size, and may wait for what never comes.
+_OF_THE_KERNEL = frozenset(
+    ("proc", "sysfs", "tracefs", "debugfs", "securityfs", "configfs", "cgroup", "cgroup2", "bpf",
+     "pstore", "efivarfs", "selinuxfs", "binfmt_misc", "fusectl", "mqueue", "nsfs"),
+)  # fmt: skip
+
 _LOCK_SECONDS = 0.1
 _COPIED_AT_ONCE = 1 << 26
 _SMALL = 1 << 16  # bytes: nobody makes holes in less
@@ -39,10 +46,13 @@ _SMALL = 1 << 16  # bytes: nobody makes holes in less
 def open_regular(path: Path, limit: int) -> BufferedReader:
     """Open a file that a user names: a regular one, of no more than `limit` bytes.
 
-    Anything else may never end or never begin (a device, a FIFO), so it is not even opened. Raises
-    OSError, whose `strerror` says what is wrong.
+    Anything else may never end or never begin (a device, a FIFO, /proc/kmsg), so it is not even
+    opened. Raises OSError, whose `strerror` says what is wrong.
     """
-    require_regular(path.stat(), limit)
+    found = path.stat()
+    require_regular(found, limit)
+    if _filesystem_of(found.st_dev) in _OF_THE_KERNEL:
+        raise OSError(errno.EINVAL, "the kernel makes it up when it is read; a file is wanted")
     # Between the two looks the name may have come to mean a FIFO.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
@@ -56,7 +66,7 @@ def open_regular(path: Path, limit: int) -> BufferedReader:
 def read_regular(path: Path, limit: int = LARGEST_TEXT) -> bytes:
     """The bytes of a file that a user names; see open_regular. Raises OSError."""
     with open_regular(path, limit) as file:
-        data = file.read(limit + 1)  # files of /proc do not tell their size
+        data = file.read(limit + 1)  # it may grow meanwhile
     if len(data) > limit:
         raise _too_large(limit)
     return data
@@ -71,6 +81,20 @@ def require_regular(found: os.stat_result, limit: int) -> None:
             raise OSError(errno.EINVAL, f"it is {name}; a regular file is wanted")
     if found.st_size > limit:
         raise _too_large(limit)
+
+
+@cache
+def _filesystem_of(device: int) -> str:
+    """The kind of the file system that a device number is of, as mountinfo has it (proc(5)); empty
+    where it has none.
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+            before, _, after = line.partition(" - ")
+            if before.split()[2] == number:
+                return after.split()[0]
+    return ""
 
 
 def _too_large(limit: int) -> OSError:
@@ -124,6 +148,17 @@ def make_root(path: Path) -> None:
     path.mkdir()
     os.chown(path, 0, 0)
     path.chmod(0o755)
+
+
+def below(directory: Path) -> list[Path]:
+    """All names below a directory, sorted; no link is followed. Path.rglob of Python before 3.12
+    raises an error at a link whose target is no name of a file.
+    """
+    return sorted(
+        Path(place) / name
+        for place, directories, others in os.walk(directory)
+        for name in (*directories, *others)
+    )
 
 
 def copy_sparse(source: Path, target: Path, start: int = 0, size: int | None = None) -> None:

@@ -1,4 +1,5 @@
-"""System calls that Python 3.11 has no name for: mount, umount2, unshare, openat2, prctl, capset.
+"""System calls that Python 3.11 has no name for: mount, umount2, unshare, openat2, prctl, capset,
+fallocate.
 
 Numbers and flags follow the Linux UAPI headers (linux/mount.h, linux/sched.h, linux/openat2.h);
 the numbers used are the same on x86_64 and aarch64.
@@ -24,6 +25,10 @@ MNT_DETACH = 2
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_IN_ROOT = 0x10
 
+FALLOC_KEEP_SIZE = 0x01
+FALLOC_PUNCH_HOLE = 0x02
+FALLOC_ZERO_RANGE = 0x10
+
 _SYS_OPENAT2 = 437
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -41,6 +46,7 @@ _libc.mount.argtypes = (
     ctypes.c_ulong,
     ctypes.c_char_p,
 )
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def _check(result: int, path: str | bytes | None = None) -> int:
@@ -66,6 +72,11 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 def unmount(target: str, flags: int = MNT_DETACH) -> None:
     """Unmount (umount2(2)); raises OSError with the target's path."""
     _check(_libc.umount2(target.encode(), flags), target)
+
+
+def allocate(descriptor: int, mode: int, start: int, length: int) -> None:
+    """Change what is allocated of a file or a block device (fallocate(2)); raises OSError."""
+    _check(_libc.fallocate(descriptor, mode, start, length))
 
 
 def set_dumpable() -> None:

@@ -1,5 +1,8 @@
 """What a program in the sandbox may use: time, memory, processes, the size of a file.
 
+Programs of packages and images have all of these limits. Those that Dockyard brought have them
+where they read what a stranger may have made: then the time follows from the size of that.
+
 Time, memory and processes are those of the program and all that it starts, and are watched from
 outside: control groups are not there for every user of every host. `RLIMIT_NPROC` holds a fork bomb
 until the watch sees it, and `RLIMIT_FSIZE` is the kernel's own.
@@ -17,12 +20,13 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import threading
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
@@ -31,6 +35,7 @@ from dockyard.host import clock
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOOK_SECONDS = 0.2
+_LEAST_READING, _READ_IN_A_SECOND = 600, 1 << 20  # seconds, bytes
 _MUCH_SHARED = 4096  # pages: more than libraries that programs have in common
 # Where the sandbox has file systems in memory (see `sandbox`).
 _MEMORY_MOUNTS = ("dev", "tmp", "run", "var/tmp")
@@ -38,12 +43,15 @@ _MEMORY_MOUNTS = ("dev", "tmp", "run", "var/tmp")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """seconds: of the clock on the wall. memory, file_size: bytes. processes: at one time."""
+    """seconds: of the clock on the wall. memory, file_size: bytes. processes: at one time. image:
+    what is read by a program that Dockyard brought; None for programs of packages and images.
+    """
 
     seconds: int = 3600
     memory: int = _PAGE * os.sysconf("SC_PHYS_PAGES") * 3 // 4
     processes: int = 4096
     file_size: int = 64 << 30
+    image: Path | None = None
 
 
 def chosen_limits(environment: Mapping[str, str] = os.environ) -> Limits:
@@ -75,6 +83,20 @@ def chosen_limits(environment: Mapping[str, str] = os.environ) -> Limits:
     if problems:
         raise DockyardError(*problems)
     return limits
+
+
+def reading_limits(image: Path, environment: Mapping[str, str] = os.environ) -> Limits:
+    """The limits of a program that Dockyard brought, which reads what a stranger may have made: ten
+    minutes and a second for each MiB, or the time that the environment asks for where that is more.
+    What it makes may be as large as it is: a raw disk is, and mostly holes. Raises as
+    `chosen_limits` does.
+    """
+    chosen = chosen_limits(environment)
+    size = image.lstat().st_size if os.path.lexists(image) else 0
+    seconds = _LEAST_READING + size // _READ_IN_A_SECOND
+    if environment.get("DOCKYARD_LIMIT_TIME"):
+        seconds = max(seconds, chosen.seconds)
+    return replace(chosen, seconds=seconds, file_size=resource.RLIM_INFINITY, image=image)
 
 
 class Watch:
@@ -126,6 +148,14 @@ class Watch:
         self._process.kill()
 
     def _told(self, what: str, variable: str) -> Problem:
+        if self._limits.image is not None:
+            return Problem(
+                "host.limit",
+                f"{self._name} {what}, and was stopped",
+                str(self._limits.image),
+                "no sound one of its size needs that, on any machine that is not overloaded",
+                f"make or fetch it again; or allow it more: set DOCKYARD_LIMIT_{variable}",
+            )
         return Problem(
             "host.limit",
             f"{self._name} {what}, and was stopped",

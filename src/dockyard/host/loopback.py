@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 ADDRESS = "127.0.0.1"
 
@@ -12,6 +13,17 @@ def free_port() -> int:
     with socket.socket() as made:
         made.bind((ADDRESS, 0))
         return int(made.getsockname()[1])
+
+
+def free_port_from(first: int) -> int:
+    """The first TCP port from one on that nobody listens on at the moment; any where many are
+    taken.
+    """
+    for port in range(first, first + 100):
+        with socket.socket() as made, suppress(OSError):
+            made.bind((ADDRESS, port))
+            return port
+    return free_port()
 
 
 def answers_ssh(port: int, seconds: float) -> bool:

@@ -58,8 +58,8 @@ class TransferFailed(DockyardError):
 
 
 def url_text(url: str) -> str:
-    """An address as it may be printed: without user, password and query."""
-    parts = urllib.parse.urlsplit(url)
+    """An address as it may be printed: without user, password and query; empty for what is none."""
+    parts = _split(url)
     return urllib.parse.urlunsplit(
         (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
     )
@@ -73,7 +73,14 @@ def whole_number(text: str) -> int | None:
 
 def host_of(url: str) -> str:
     """What serves an address: its host and port, or "" for a file."""
-    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+    return _split(url).netloc.rpartition("@")[2]
+
+
+def _split(url: str) -> urllib.parse.SplitResult:
+    try:
+        return urllib.parse.urlsplit(url)
+    except ValueError:  # a bracket that is not closed, or a host that becomes another one
+        return urllib.parse.SplitResult("", "", "", "", "")
 
 
 class Transfer:
@@ -288,8 +295,8 @@ class Network:
         body: bytes = b"",
         redirect: bool = True,
     ) -> urllib3.BaseHTTPResponse:
-        address, auth = _credentials(url)
         try:
+            address, auth = _credentials(url)
             return self._pool(url).request(
                 method,
                 address,

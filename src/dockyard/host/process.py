@@ -166,7 +166,8 @@ def run(
     capture. env: added to BASE_ENVIRONMENT. shown: the command to name in errors, where argv is
     wrapped. timeout: seconds; the program is killed after that and counts as ended by SIGKILL.
     first, as_root: as in `start`. limits: what the program and all that it starts may use; going
-    beyond is a DockyardError, and of what is captured of more than 64 MiB the middle is left out.
+    beyond is a DockyardError, and of what is captured of more than 64 MiB the middle is left out,
+    but for what a program prints that Dockyard brought.
     told: is given each line of the output as it comes, in a thread of its own; what it raises is
     raised here when the program has ended.
     Raises ProcessFailed when check is set and the status is not zero; DockyardError when the
@@ -175,7 +176,8 @@ def run(
     stopping.check()
     feed = stdin if isinstance(stdin, bytes) else None
     # What is not ours may print without end.
-    lines = Lines(told) if told or (limits and stdout is None) else None
+    is_foreign = limits is not None and limits.image is None
+    lines = Lines(told) if told or (is_foreign and stdout is None) else None
     errors = Lines() if limits else None
     pipes = [pipe for pipe in (lines, errors) if pipe]
     try:

@@ -14,7 +14,8 @@ What holds for all of them (see docs/concepts/security.md):
 - They have the capabilities that files of many owners need and no other, and can get none.
 - `seccomp` refuses the calls that programs which make files have no use for.
 - Processes, mounts, names, IPC and network are their own; /proc shows nothing of the host.
-- `conditions` are the same whoever starts them; those of images have `limits`.
+- `conditions` are the same whoever starts them; those of images have `limits`, and so have those
+  that read images.
 
 Needs `namespace.enter()` before. `Tools.start` is for programs that only read and write files of
 the caller's, as the caller: it works without the namespace, and inside it.
@@ -33,7 +34,7 @@ from typing import IO
 
 from dockyard.host import namespace, seccomp
 from dockyard.host.conditions import conditions
-from dockyard.host.limits import Limits, chosen_limits
+from dockyard.host.limits import Limits, chosen_limits, reading_limits
 from dockyard.host.process import Completed, run, start
 
 # With a process namespace of its own, whatever ends bwrap ends all that runs inside.
@@ -111,6 +112,7 @@ class Tools:
         check: bool = True,
         timeout: float | None = None,
         overlays: Sequence[tuple[Path, str]] = (),
+        reads: Path | None = None,
     ) -> Completed:
         """Run a program of the tree.
 
@@ -118,7 +120,9 @@ class Tools:
         writable. What is to be read must be readable by all. What the caller owns of `write` is
         lent to the program; the trees of images are its own anyway.
         overlays: (host path, path in the sandbox) pairs, read-only, laid over the tree's own files.
-        Raises ProcessFailed as `process.run` does.
+        reads: a file that a stranger may have made, such as an image, which the program reads: it
+        has limits then, by the size of that. Raises ProcessFailed, and DockyardError at a limit, as
+        `process.run` does.
         """
         with lent(write):
             return _run(
@@ -129,6 +133,7 @@ class Tools:
                 env=env,
                 check=check,
                 timeout=timeout,
+                limits=reading_limits(reads) if reads is not None else None,
             )
 
     def run_in_tree(
@@ -191,16 +196,18 @@ class Tools:
         stderr: IO[bytes] | int | None = None,
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        overlays: Sequence[tuple[Path, str]] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a program of the tree as the calling user and return while it runs.
 
         devices: device nodes of the host that the program may use. network: leave it the host's
         network. The program dies with the thread that started it; killing the returned process
-        kills the program. Streams and pass_fds are as in `process.start`.
+        kills the program. Streams and pass_fds are as in `process.start`, overlays as in `run`.
         """
         wrapped = [*_APART, "--unshare-user", *(() if network else ("--unshare-net",))]
         wrapped += ["--cap-drop", "ALL"]
-        wrapped += self._bindings(read, write, None, self._resolver() if network else ())
+        laid = [*overlays, *(self._resolver() if network else ())]
+        wrapped += self._bindings(read, write, None, laid)
         for device in devices:
             wrapped += ["--dev-bind", str(device), str(device)]
         with seccomp.descriptor(sync=True) as filter_:
@@ -256,6 +263,7 @@ def run_in_tree(
     check: bool = True,
     read: Sequence[tuple[Path, str]] = (),
     timeout: float | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Completed:
     """Run a program of an image inside its tree, writable, with /dev, /proc, /tmp and /run of its
     own and no network.
@@ -277,7 +285,17 @@ def run_in_tree(
         check=check,
         timeout=timeout,
         limits=chosen_limits(),
+        told=told,
     )
+
+
+def confinement(tree: Path, *, network: bool) -> list[str]:
+    """The beginning of a command line that runs a program inside an image's tree, writable, with
+    the terminal of the caller. network: leave it the host's.
+    """
+    left_out = {"--new-session", *(("--unshare-net",) if network else ())}
+    view = ["--bind", str(tree), "/", *_PROC_AND_DEV, "--tmpfs", "/tmp", "--tmpfs", "/run"]
+    return [*(word for word in _CONFINED if word not in left_out), *view, "--chdir", "/"]
 
 
 @contextmanager

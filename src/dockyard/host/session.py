@@ -51,6 +51,10 @@ class Session:
         self._unsent[name] += data
         self._flush(name)
 
+    def unsent(self, name: str) -> int:
+        """How many bytes wait for a channel."""
+        return len(self._unsent[name])
+
     def wait(self, seconds: float) -> dict[str, bytes]:
         """Wait until a channel has data, the program ends, or the time is over.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,14 @@ from dockyard.errors import DockyardError, Problem
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 _ELSEWHERE = "or choose another place with --store DIR"
+
+
+def free_space(directory: Path) -> int | None:
+    """Bytes that the user may still write below a directory; None where its file system does not
+    say, as some of the network do.
+    """
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize if found.f_blocks else None
 
 
 def storage_problem(error: OSError, root: Path) -> Problem:

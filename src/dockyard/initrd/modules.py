@@ -26,6 +26,7 @@ else:
 
 FOLDER = "/usr/lib/modules"
 _DAMAGE = (lzma.LZMAError, zlib.error, zstd.ZstdError, struct.error, IndexError, ValueError)
+_LARGEST = 1 << 30  # bytes of a module, with all that debuggers want to know
 _SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
@@ -173,13 +174,20 @@ def _soft(module: KernelModule) -> list[str]:
 
 
 def _decompressed(path: str, content: bytes) -> bytes:
+    """The module in a file, which may come from an image that a stranger made."""
+    unpacked: lzma.LZMADecompressor | zstd.ZstdDecompressor | zlib._Decompress
     if path.endswith(".xz"):
-        return lzma.decompress(content)
-    if path.endswith(".zst"):
-        return zstd.decompress(content)
-    if path.endswith(".gz"):
-        return zlib.decompress(content, wbits=31)
-    return content
+        unpacked = lzma.LZMADecompressor(memlimit=_LARGEST)
+    elif path.endswith(".zst"):
+        unpacked = zstd.ZstdDecompressor()
+    elif path.endswith(".gz"):
+        unpacked = zlib.decompressobj(wbits=31)
+    else:
+        return content
+    found = unpacked.decompress(content, _LARGEST)
+    if not unpacked.eof:
+        raise ValueError(f"it is cut short, or holds more than {_LARGEST >> 20} MiB")
+    return found
 
 
 def _no_modules(root: Rooted, version: str) -> Problem:

@@ -16,8 +16,10 @@ class InitrdFeature(StrEnum):
     TPM = "tpm"  # secrets and measurements of a TPM 2.0
     GPT_AUTO = "gpt-auto"  # find the root partition by its type where root= names none
     LIVE = "live"  # root=live:…: a root image on a medium, below a layer in memory
-    LIVE_NETWORK = "live-network"  # the root image of a live system fetched over the network
+    LIVE_NETWORK = "live-network"  # a card with an address, for a root image that is elsewhere
+    LIVE_FETCH = "live-fetch"  # which is fetched by http, ftp or tftp
     LIVE_TLS = "live-tls"  # the same by https, which needs to know whom to trust
+    LIVE_NFS = "live-nfs"  # which is in a directory that NFS serves
     EMERGENCY_SHELL = "emergency-shell"  # an emergency shell without a password: test images only
 
 

@@ -137,7 +137,6 @@ FEATURES: Mapping[InitrdFeature, Part] = {
             *("systemd-networkd.service", "systemd-networkd.socket"),
             "systemd-networkd-wait-online.service",
         ),
-        programs=("curl",),
         modules=("isofs",),
         wanted_modules=(
             *("af_packet", "virtio_net", "vmxnet3", "hv_netvsc", "ena", "gve", "e1000", "e1000e"),
@@ -145,7 +144,10 @@ FEATURES: Mapping[InitrdFeature, Part] = {
             *("mlx4_en", "mlx5_core", "qede", "xen_netfront", "atlantic", "usbnet", "cdc_ether"),
         ),
     ),
+    InitrdFeature.LIVE_FETCH: Part(programs=("curl",)),
     InitrdFeature.LIVE_TLS: Part(),
+    # The kernel mounts by address; getent finds that of a name.
+    InitrdFeature.LIVE_NFS: Part(programs=("cp", "umount", "getent"), modules=("nfs", "nfsv4")),
     InitrdFeature.EMERGENCY_SHELL: Part(programs=("sulogin",)),
 }
 

@@ -39,13 +39,15 @@ class FoundPartition:
 @dataclass(frozen=True, slots=True)
 class FoundDisk:
     """A disk. table: None for one that is all one file system, and for a medium: then that is the
-    partition 0, and the image of a root on it the partition 1. partitions: by number.
+    partition 0, and the image of a root on it the partition 1. partitions: by number. came_as: what
+    was no disk before; empty for what came as one.
     """
 
     raw: RawDisk
     table: gpt.Table | None
     partitions: tuple[FoundPartition, ...]
     medium: Medium | None = None
+    came_as: str = ""
 
 
 def open_disk(image: Path, scratch: Path, tools: Tools) -> FoundDisk:

@@ -15,6 +15,7 @@ from dockyard.inspection.accounts import Services, User, services_of, users_of
 from dockyard.inspection.boot import Boot, boot_of, with_first_code
 from dockyard.inspection.disks import FoundPartition, open_disk
 from dockyard.inspection.packages import PackageDatabase, installed
+from dockyard.inspection.roots import open_root, root_file
 from dockyard.inspection.systems import FoundSystem, find_system
 from dockyard.inspection.tree import Mounted, Tree
 from dockyard.model.architecture import Architecture
@@ -101,7 +102,8 @@ def inspect_image(
     answer is used. digests: of all files, which comparing takes. Call `namespace.enter()` before.
     Raises DockyardError.
     """
-    disk = open_disk(image, scratch, tools.main)
+    root = root_file(image)
+    disk = open_root(root, scratch, tools.main) if root else open_disk(image, scratch, tools.main)
     system = find_system(disk, scratch, tools, digests=digests)
     tree = system.tree
     esp = system.archives.get(system.esp) if system.esp is not None else None
@@ -116,7 +118,7 @@ def inspect_image(
     return Inspected(
         path=image,
         disk=disk.raw.path,
-        format=disk.raw.container.value,
+        format=disk.came_as or disk.raw.container.value,
         size=disk.raw.size,
         table=str(disk.table.guid) if disk.table else "",
         partitions=tuple(_partition(each, system) for each in disk.partitions),

@@ -68,15 +68,15 @@ def medium_of(image: Path) -> Medium:
     )
 
 
-def content(region: Region) -> bytes:
-    """The bytes of a file of the medium."""
+def content(region: Region, most: int | None = None) -> bytes:
+    """The bytes of a file of the medium, the first `most` of them."""
     with region.path.open("rb") as image:
         image.seek(region.start)
-        return image.read(region.size)
+        return image.read(region.size if most is None else min(region.size, most))
 
 
 def _first_line(region: Region) -> str:
-    lines = content(region)[:_LARGEST_TEXT].decode(errors="replace").splitlines()
+    lines = content(region, _LARGEST_TEXT).decode(errors="replace").splitlines()
     return "".join(each for each in (lines or [""])[0] if each.isprintable())
 
 

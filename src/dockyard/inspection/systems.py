@@ -43,6 +43,8 @@ _BY_TYPE: Mapping[str, str] = {
     PartitionType.USR: "/usr",
     PartitionType.XBOOTLDR: "/boot",
 }
+# Where extensions say what they fit, of /usr and of /etc: systemd-sysext(8).
+_EXTENSIONS = ("/usr/lib/extension-release.d", "/etc/extension-release.d")
 _USR_DEVICE = "/dev/mapper/usr"  # systemd-veritysetup-generator(8)
 
 
@@ -192,6 +194,10 @@ def _root(partitions: Sequence[FoundPartition], archives: Mapping[int, Archive])
     # Its /usr may be a file system of its own.
     for number, tree in alone.items():
         if tree.entry("/etc") and tree.entry("/usr"):
+            return number
+    # It may be what is laid over a root.
+    for number, tree in alone.items():
+        if any(tree.entry(place) for place in _EXTENSIONS):
             return number
     return None
 

@@ -170,7 +170,8 @@ def file_owners(root: Path, tools: Tools, scratch: Path, dbpath: str) -> dict[by
     try:
         (scratch / rpmdb.NAME).write_bytes(data)
         query = ["-qa", "--qf", "[%{=NEVRA}\\t%{FILENAMES}\\n]"]
-        found = tools.run([*_COMMAND, "--dbpath", str(scratch), *query], write=[scratch]).stdout
+        argv = [*_COMMAND, "--dbpath", str(scratch), *query]
+        found = tools.run(argv, write=[scratch], reads=scratch / rpmdb.NAME).stdout
     finally:
         remove_tree(scratch)
     owners: dict[bytes, str] = {}

@@ -146,6 +146,7 @@ def canonicalise(
         write=[root],
         stdin=b"".join(bytes(header.data) for header in headers),
         env={"SOURCE_DATE_EPOCH": str(epoch)},
+        reads=root / place / backend.files[0],
     )
     return frozenset(header.since for header in headers)
 
@@ -154,7 +155,8 @@ def _exported(root: Path, tools: Tools, epoch: int, dbpath: str, backend: Backen
     with InRoot(root) as inside:
         place = inside.directory(dbpath)
     argv = ["rpmdb", *backend.option, "--root", str(root), "--dbpath", f"/{place}", "--exportdb"]
-    return tools.run(argv, write=[root], env={"SOURCE_DATE_EPOCH": str(epoch)}).stdout
+    env = {"SOURCE_DATE_EPOCH": str(epoch)}
+    return tools.run(argv, write=[root], env=env, reads=root / place / backend.files[0]).stdout
 
 
 def make(packages: Sequence[Path], out: Path, tools: Tools, epoch: int, *, documents: bool) -> None:

@@ -49,11 +49,12 @@ class Product:
         return not self.file.exists()
 
 
-def record_name(kind: str, place: Path) -> str:
+def record_name(kind: str, place: Path, one: str = "") -> str:
     """The name of the record of a product's last plan. place: its image file, or the directory of
-    its files; what it is named by, as a name of a file.
+    its files; what it is named by, as a name of a file. one: which of the products of the place.
     """
-    return f"{_RECORDS[kind]}-" + str(place.absolute()).strip("/").replace("/", "+")[-200:]
+    told = str(place.absolute()) + (f"@{one}" if one else "")
+    return f"{_RECORDS[kind]}-" + told.strip("/").replace("/", "+")[-200:]
 
 
 class LastPlan(Mapping[str, Any]):
@@ -130,10 +131,10 @@ def find_product(store: Store, word: str) -> Product:
         raise DockyardError(
             Problem(
                 "store.ambiguous",
-                f"several products have the name {word}",
+                f"{word} names several products",
                 str(store.root),
-                fix="name the file of one",
-                excerpt=tuple(str(each.file) for each in named),
+                fix="name one of these, or the file of one",
+                excerpt=tuple(f"{each.name}: {each.file}" for each in named),
             )
         )
     names = ", ".join(each.name for each in known) or "nothing"

@@ -6,9 +6,9 @@ list names is a `ComponentsFile`, every file of `packages` a `Package` (of our o
 octal strings ("0644"), paths in the system are absolute, and every path to a file of the
 distribution (`source:`, `components:`, …) is relative to the directory of distro.yaml.
 
-Two kinds of distribution exist, and a file names one of them: a *binary* one lists `repositories`;
-one of *components* lists `upstream`, `components` and `packages`, and `dockyard distro build` makes
-its repository.
+Two kinds of distribution exist, and a file names one of them: a *binary* one lists `repositories`
+of RPM packages or has the `archive` of Debian packages; one of *components* lists `upstream`,
+`components` and `packages`, and `dockyard distro build` makes its repository.
 
 Relations (`requires`, `provides`, …) are RPM's: `name`, `name >= 1:2.0-3`, `(a or b)`. A version
 without a release means release 0 for packages made of Debian's versions without a revision.
@@ -29,12 +29,14 @@ from typing import Any, ClassVar, Literal
 
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import Mistake, Model
+from dockyard.model.debian_archive import Archive
 from dockyard.model.distro_values import Name, Names, Natural, OwnFile, Positive, SystemPath
-from dockyard.model.family import FAMILIES, HARBOR, Family, family_named, family_of
+from dockyard.model.family import DEBIAN, FAMILIES, HARBOR, Family, family_named, family_of
 from dockyard.model.fields import field
 from dockyard.model.packages import PackageKind
 
-_FAMILIES = [each.name for each in FAMILIES if each.packaging.kind is PackageKind.RPM]
+_FAMILIES = [each.name for each in FAMILIES]
+_KINDS = (("repositories",), ("archive",), ("components",), ("packages",))
 
 
 class Repository(Model):
@@ -166,7 +168,7 @@ class Distro(Model):
     family: str | None = field(
         "Family of distributions that it belongs to: it says where a system keeps its database of "
         "packages, and the like. Default: the one whose systems have `name` and `version` as `ID` "
-        "and `VERSION_ID` in os-release(5), else `harbor`. Known are "
+        "and `VERSION_ID` in os-release(5), else `harbor`; with an `archive`, `debian`. Known are "
         f"{', '.join(f'`{name}`' for name in _FAMILIES)}.",
         default=None,
         examples=["enterprise-linux-10"],
@@ -181,6 +183,9 @@ class Distro(Model):
     )
     repositories: tuple[Repository, ...] = field(
         "Where the packages of a binary distribution are.", default=()
+    )
+    archive: Archive | None = field(
+        "Where the packages of a binary distribution of Debian packages are.", default=None
     )
     upstream: Upstream | None = field("Where components come from.", default=None)
     components: tuple[OwnFile, ...] = field(
@@ -225,31 +230,31 @@ class Distro(Model):
     )
 
     @property
+    def kind(self) -> PackageKind:
+        """The format of its packages."""
+        return PackageKind.DEB if self.archive else PackageKind.RPM
+
+    @property
     def of_family(self) -> Family:
         """The family that it names, or that its name and version say."""
         found = family_named(self.family) if self.family else family_of(self.name, self.version)
-        return found if found and found.name in _FAMILIES else HARBOR
+        if found is None or found.packaging.kind is not self.kind:
+            return HARBOR if self.kind is PackageKind.RPM else DEBIAN
+        return found
 
     def mistakes(self) -> Iterator[Mistake]:
-        if self.family is not None and self.family not in _FAMILIES:
+        known = [each.name for each in FAMILIES if each.packaging.kind is self.kind]
+        if self.family is not None and self.family not in known:
             yield Mistake(
                 ("family",),
                 "distro.family",
-                f"the family {self.family} is not known",
-                f"name one of {', '.join(_FAMILIES)}, or leave it out",
+                f"the family {self.family} is not known"
+                if self.family not in _FAMILIES
+                else f"systems of the family {self.family} have no .{self.kind} packages",
+                f"name one of {', '.join(known)}, or leave it out",
+                reads=(("archive",),),
             )
-        made = bool(self.components or self.packages)
-        kinds = (("repositories",), ("components",), ("packages",))
-        if made == bool(self.repositories):
-            yield Mistake(
-                ("repositories",) if made else (),
-                "distro.kind",
-                "a distribution has either repositories or components and packages",
-                "remove `repositories`, or `components` and `packages`"
-                if made
-                else "add `repositories`, or `components` with an `upstream`",
-                reads=kinds,
-            )
+        yield from self._kinds()
         if self.components and self.upstream is None:
             yield Mistake(
                 ("components",),
@@ -258,7 +263,7 @@ class Distro(Model):
                 "add `upstream: {debian: {suites: [{name: trixie}]}}`",
                 reads=(("upstream",),),
             )
-        if made and self.epoch is None:
+        if self._is_made and self.epoch is None:
             yield Mistake(
                 (),
                 "distro.no-epoch",
@@ -266,11 +271,49 @@ class Distro(Model):
                 "add `epoch`, in seconds since 1970: `date +%s` prints the current time",
                 reads=(("epoch",),),
             )
-        if self.trusted_key and not made:
+        if self.trusted_key and not self._is_made:
             yield Mistake(
                 ("trustedKey",),
                 "distro.trusted-key",
                 "`trustedKey` is for a distribution of components",
                 "remove it: packages of a binary distribution carry its keys",
-                reads=kinds,
+                reads=_KINDS,
+            )
+        if self.document_reader and self.archive:
+            yield Mistake(
+                ("documentReader",),
+                "distro.document-reader",
+                "`documentReader` is for RPM packages, which mark what is documentation",
+                "remove it: Debian packages mark nothing",
+                reads=(("archive",),),
+            )
+
+    @property
+    def _is_made(self) -> bool:
+        return bool(self.components or self.packages)
+
+    def _kinds(self) -> Iterator[Mistake]:
+        """A mistake where it is not of exactly one kind."""
+        there = {
+            "`repositories`": bool(self.repositories),
+            "an `archive`": self.archive is not None,
+            "components and packages": self._is_made,
+        }
+        named = [kind for kind, given in there.items() if given]
+        if len(named) > 1:
+            at = "archive" if self.archive else "repositories"
+            yield Mistake(
+                (at,),
+                "distro.kind",
+                "a distribution has either repositories or components and packages, or an archive",
+                f"keep one of {', '.join(named)}",
+                reads=_KINDS,
+            )
+        elif not named:
+            yield Mistake(
+                (),
+                "distro.kind",
+                "a distribution has either repositories or components and packages, or an archive",
+                "add `repositories`, an `archive`, or `components` with an `upstream`",
+                reads=_KINDS,
             )

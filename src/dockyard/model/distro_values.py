@@ -9,6 +9,8 @@ from dockyard.model.fields import Mark, Reading, ValueRule
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 _VERSION = r"[A-Za-z0-9._+~^]+"
+# Of OpenPGP keys of version 4, and of version 6.
+_FINGERPRINT = r"[0-9A-F]{40}|[0-9A-F]{64}"
 _CLAUSE = r"cap_[a-z_]+(,cap_[a-z_]+)*[=+][eip]+"
 
 
@@ -38,6 +40,10 @@ def _capabilities(value: str) -> str:
     if value and not all(re.fullmatch(_CLAUSE, clause) for clause in value.split()):
         return f"{value!r} names no capabilities"
     return ""
+
+
+def _fingerprint(value: str) -> str:
+    return "" if re.fullmatch(_FINGERPRINT, value) else f"{value!r} is not a fingerprint of a key"
 
 
 def _natural(value: int) -> str:
@@ -94,6 +100,18 @@ Capabilities: TypeAlias = Annotated[
         _capabilities,
         "write them as cap_net_raw=ep or cap_net_admin,cap_net_raw+ep",
     ),
+]
+Fingerprints: TypeAlias = tuple[
+    Annotated[
+        str,
+        ValueRule(
+            "distro.fingerprint",
+            _fingerprint,
+            "write all of its 40 digits in upper case, without blanks",
+            {"pattern": f"^({_FINGERPRINT})$"},
+        ),
+    ],
+    ...,
 ]
 # Permission bits. In YAML three or four octal digits, quoted.
 Mode: TypeAlias = Annotated[int, Reading.MODE]

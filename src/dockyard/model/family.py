@@ -27,6 +27,13 @@ ARCHITECTURES: Mapping[PackageKind, Mapping[Architecture, str]] = {
 """What packages of a format call each architecture."""
 
 
+KERNELS: Mapping[PackageKind, tuple[str, ...]] = {
+    PackageKind.RPM: ("kernel",),
+    PackageKind.DEB: ("linux-image-{}", "linux-image-cloud-{}"),
+}
+"""Packages of a format that bring a kernel; `{}` stands for what it calls the architecture."""
+
+
 def architecture_named(kind: PackageKind, name: str) -> Architecture | None:
     """The architecture that packages of a format call so; None for an unknown name, and for that of
     packages for any architecture.
@@ -43,7 +50,8 @@ class Packaging:
     reads and writes it, which is also the name of its package. manager: the program that installs
     from repositories. settings: directories of both's configuration. state: directories in which
     the manager keeps records of its own. lock: a file of the database that means nothing once
-    nobody holds it. logs: what both log, globs in the last part.
+    nobody holds it. logs: what both log, and what they leave of no later use, globs in the last
+    part.
     """
 
     kind: PackageKind
@@ -212,7 +220,17 @@ _APT = Packaging(
     settings=("/etc/apt", "/etc/dpkg"),
     state=("/var/lib/apt",),
     lock="lock",
-    logs=("/var/log/dpkg.log", "/var/log/alternatives.log"),
+    logs=(
+        "/var/log/dpkg.log",
+        "/var/log/alternatives.log",
+        "/var/log/apt/*.log",
+        "/var/log/apt/*.log.xz",
+        "/var/cache/apt/*.bin",
+        "/var/cache/debconf/*-old",
+        "/var/lib/dpkg/*-old",
+        "/var/lib/dpkg/lock-frontend",
+        "/var/lib/dpkg/triggers/Lock",
+    ),
 )
 
 DEBIAN = Family(

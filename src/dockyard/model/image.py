@@ -16,6 +16,7 @@ from dockyard.model.live import Iso, Pxe
 from dockyard.model.os import Os
 from dockyard.model.output import Output
 from dockyard.model.storage import MountIdType, Storage
+from dockyard.model.variants import Matrix, Name, Values, Variable, VariableName
 
 __all__ = [
     "BaseConfig",
@@ -25,6 +26,7 @@ __all__ = [
     "InjectPartition",
     "PackageList",
     "PreviewFeature",
+    "Profile",
     "Script",
     "Scripts",
 ]
@@ -56,6 +58,12 @@ class BaseConfig(Model):
     schema_rules: ClassVar[dict[str, Any]] = {"required": ["path"]}
 
     path: LocalPath = field("The image file.", default="", examples=["./base.yaml"])
+    when: dict[Name, Values] = field(
+        "Values of variables of this file, or of `profile`: only with all of these does it build "
+        "on that one. Of several values for one variable, any will do.",
+        default_factory=dict,
+        examples=[{"edition": ["server", "desktop"]}],
+    )
 
     def mistakes(self) -> Iterator[Mistake]:
         if not self.path.strip():
@@ -64,8 +72,8 @@ class BaseConfig(Model):
             )
 
 
-class Image(Model):
-    """One image."""
+class Profile(Model):
+    """What an image file says of an image, all in all or on top where the profile is chosen."""
 
     name: str = field(
         "Name of the image. Default: the name of the file without its suffix.",
@@ -76,7 +84,7 @@ class Image(Model):
         "Distribution that packages come from, for an image made from nothing: the "
         "name of one that comes with Dockyard, or the path of a distribution file.",
         default=None,
-        examples=["harbor", "./team/distro.yaml"],
+        examples=["harbor", "debian-13", "./team/distro.yaml"],
     )
     base_configs: tuple[BaseConfig, ...] = field(
         "Image files that this one builds on, in order.", default=()
@@ -91,6 +99,20 @@ class Image(Model):
     iso: Iso | None = field("What goes on a live ISO.", default=None)
     pxe: Pxe | None = field("What goes to a network boot server.", default=None)
     output: Output = field("What a build writes.", default=Output())
+
+
+class Image(Profile):
+    """One image, or one for each combination of a matrix."""
+
+    variables: dict[VariableName, Variable] = field(
+        "Values that are chosen when the image is made: in this file, `${{ name }}` stands for "
+        "that of `name`, and `${{ variant }}` for what tells the image from others of the file.",
+        default_factory=dict,
+    )
+    profiles: dict[Name, Profile] = field(
+        "What is put on top of the file where `--profile` names it.", default_factory=dict
+    )
+    matrix: Matrix | None = field("Several images, one for each combination.", default=None)
     preview_features: tuple[PreviewFeature, ...] = field(
         "Switches of Image Customizer. Accepted, and never needed.", default=(), examples=[["uki"]]
     )

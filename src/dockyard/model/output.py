@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from dockyard.model.base import Mistake, Model
 from dockyard.model.fields import LocalPath, field
+from dockyard.model.guests import Extension, Oci, Wsl
 
 
 class ImageFormat(StrEnum):
@@ -15,6 +16,7 @@ class ImageFormat(StrEnum):
     VHD_FIXED = "vhd-fixed"
     VHDX = "vhdx"
     QCOW2 = "qcow2"
+    VMDK = "vmdk"
     RAW = "raw"
     ISO = "iso"
     PXE_DIR = "pxe-dir"
@@ -23,6 +25,14 @@ class ImageFormat(StrEnum):
     BAREMETAL_IMAGE = "baremetal-image"
     TAR = "tar"
     TAR_ZST = "tar-zst"
+    DIRECTORY = "directory"
+    SQUASHFS = "squashfs"
+    EROFS = "erofs"
+    OCI_DIR = "oci-dir"
+    OCI_ARCHIVE = "oci-archive"
+    WSL = "wsl"
+    SYSEXT = "sysext"
+    CONFEXT = "confext"
 
 
 class ArtifactItem(StrEnum):
@@ -64,6 +74,11 @@ class OutputImage(Model):
     path: LocalPath = field("Where to.", default="", examples=["./out/image.vhdx"])
     format: ImageFormat | None = field("Format of the image.", default=None, examples=["qcow2"])
     cosi: Cosi = field("Settings of the formats `cosi` and `baremetal-image`.", default=Cosi())
+    oci: Oci = field("Settings of the formats `oci-dir` and `oci-archive`.", default=Oci())
+    wsl: Wsl = field("Settings of the format `wsl`.", default=Wsl())
+    extension: Extension = field(
+        "Settings of the formats `sysext` and `confext`.", default=Extension()
+    )
 
 
 class Artifacts(Model):

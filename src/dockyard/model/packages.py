@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from dockyard.errors import Position
 from dockyard.model.architecture import Architecture
@@ -108,6 +109,7 @@ class Request:
     """What was asked of the solver. Two equal requests over equal repositories need one lock.
 
     install: names, globs, NEVRAs, provides or absolute paths, sorted, each once.
+    base: what comes beside them, see `model.debian_archive.PRIORITIES`; "" for nothing.
     remove, update: likewise, of what is installed. update_all: update whatever is installed.
     before: Unix seconds; what repositories got later is not seen. None: all is.
     protected: names of packages that must stay. kernels: of those with a kernel, one of which must.
@@ -123,6 +125,7 @@ class Request:
     update: tuple[str, ...] = ()
     update_all: bool = False
     before: int | None = None
+    base: str = ""
     protected: tuple[str, ...] = field(default=(), compare=False)
     kernels: tuple[str, ...] = field(default=(), compare=False)
     wanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
@@ -157,6 +160,12 @@ class Lock:
     installed: str = ""
     removed: tuple[str, ...] = ()
     newest: int = 0
+
+    @property
+    def kind(self) -> PackageKind:
+        """The format of its packages, which are all of one."""
+        kinds = [each.kind for each in self.packages] + [each.kind for each in self.repositories]
+        return kinds[0] if kinds else PackageKind.RPM
 
     @property
     def newest_revision(self) -> int | None:
@@ -208,15 +217,53 @@ class RpmRepository:
         return not elsewhere and all(at.startswith(("file:", "/")) for at in addresses)
 
 
+@dataclass(frozen=True, slots=True)
+class DebRepository:
+    """One component of a suite of a Debian archive, and who signs for it.
+
+    base_urls: addresses of the archive, in order; none where nobody named one. keys: files of
+    OpenPGP certificates; those of Debian that come with Dockyard where there are none. signed_by:
+    fingerprints (upper-case hex) of those that may sign. position: where it was declared, for
+    errors.
+    """
+
+    id: str
+    suite: str
+    component: str
+    architecture: Architecture = Architecture.X86_64
+    base_urls: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    signed_by: tuple[str, ...] = ()
+    position: Position | None = field(default=None, compare=False)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether all of it is on this machine: no server is asked."""
+        return bool(self.base_urls) and all(at.startswith("file:") for at in self.base_urls)
+
+
+Repository: TypeAlias = RpmRepository | DebRepository
+"""A source of packages, of either format."""
+
+
 def recorded(
-    repository: RpmRepository, fingerprints: tuple[str, ...] = (), revision: str = ""
+    repository: Repository, fingerprints: tuple[str, ...] = (), revision: str = ""
 ) -> LockedRepository:
     """How a lock records a repository whose keys have these fingerprints, and its metadata this
     revision.
 
     A repository that pins content is signed by whoever builds it, with a key of their own, so its
-    keys are not recorded.
+    keys are not recorded. In a Debian archive it is the metadata that is signed, not the packages.
     """
+    if isinstance(repository, DebRepository):
+        return LockedRepository(
+            id=repository.id,
+            kind=PackageKind.DEB,
+            check_packages=False,
+            check_metadata=True,
+            keys=tuple(sorted(fingerprints)),
+            revision=revision,
+        )
     return LockedRepository(
         id=repository.id,
         pin=repository.pin,

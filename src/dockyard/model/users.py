@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from dockyard.errors import Severity
 from dockyard.model import ssh_keys
 from dockyard.model.base import NOT_EMPTY, Mistake, Model, Segment, absolute_path_mistakes
+from dockyard.model.clear_passwords import what_is_wrong
 from dockyard.model.fields import LocalPath, Mark, field
 
 # What useradd(8) accepts by default, and `$` at the end for machine accounts.
@@ -48,7 +49,8 @@ class Password(Model):
 
     type: Annotated[PasswordType, Mark.FILLED] | None = field(
         "`locked`: no password opens the account. `hashed`: `value` is a crypt(5) hash. "
-        "`plain-text`: `value` is the password. The `-file` forms name a file that holds it.",
+        "`plain-text`: `value` is the password, of which a hash is made. The `-file` forms name a "
+        "file that holds it.",
         default=None,
         examples=["locked"],
     )
@@ -89,6 +91,10 @@ class Password(Model):
                 "the password hash contains a colon or a newline",
                 "give one hash as `mkpasswd` or `openssl passwd -6` print it",
             )
+        if self.type == PasswordType.PLAIN_TEXT and self.value:
+            what, fix = what_is_wrong(self.value)
+            if what:
+                yield Mistake(("value",), "config.password-value", f"the password {what}", fix)
 
 
 def _name_mistakes(name: str, kind: str) -> Iterator[Mistake]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import sys
@@ -37,6 +38,8 @@ _RATIO = 200
 _ALLOWANCE = 1 << 20
 _MOST = 2 << 30
 _BLOCK = 1 << 20
+_MOST_FOR_LZMA = 512 << 20
+"""Bytes of memory; xz takes 65 MiB for its highest level."""
 
 SUFFIXES = ("", ".gz", ".xz", ".bz2", ".lzma", ".zst")
 
@@ -52,12 +55,53 @@ def decompressed(source: IO[bytes], suffix: str) -> IO[bytes]:
     if suffix == ".gz":
         return cast("IO[bytes]", gzip.GzipFile(fileobj=source, mode="rb"))
     if suffix in (".xz", ".lzma"):
-        return cast("IO[bytes]", lzma.LZMAFile(source))
+        return cast("IO[bytes]", io.BufferedReader(_Lzma(source), _BLOCK))
     if suffix == ".bz2":
         return cast("IO[bytes]", bz2.BZ2File(source))
     if suffix == ".zst":
         return cast("IO[bytes]", zstd.ZstdFile(source))
     raise ValueError(f"unknown compression {suffix!r}")
+
+
+class _Lzma(io.RawIOBase):
+    """The plain bytes of xz or lzma, streams one after the other, in bounded memory: what a stream
+    asks for may be 4 GiB, and lzma.LZMAFile gives it that. What follows the last is passed over, as
+    there.
+    """
+
+    def __init__(self, source: IO[bytes]) -> None:
+        super().__init__()
+        self._source = source
+        self._stream = lzma.LZMADecompressor(memlimit=_MOST_FOR_LZMA)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        found = b""
+        while not found:
+            if self._stream.eof:
+                if not (data := self._next()):
+                    return 0
+                self._stream = lzma.LZMADecompressor(memlimit=_MOST_FOR_LZMA)
+                try:
+                    found = self._stream.decompress(data, len(buffer))
+                except lzma.LZMAError:
+                    return 0
+                continue
+            data = self._source.read(_BLOCK) if self._stream.needs_input else b""
+            if self._stream.needs_input and not data:
+                raise EOFError("it ends before its end is marked")
+            found = self._stream.decompress(data, len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def _next(self) -> bytes:
+        """What follows a stream, but for the zeros that fill it up."""
+        data = self._stream.unused_data.lstrip(b"\0")
+        while not data and (more := self._source.read(_BLOCK)):
+            data = more.lstrip(b"\0")
+        return data
 
 
 def read_whole(path: Path, suffix: str, declared: int | None = None) -> bytes:

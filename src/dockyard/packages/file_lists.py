@@ -10,14 +10,15 @@ from pathlib import Path
 
 from dockyard.model.packages import PackageKind, Pin, RpmRepository
 from dockyard.packages.access import Access
+from dockyard.packages.package_file import PackageFile
 
 
 @dataclass(frozen=True, slots=True)
 class FileLists:
-    """paths: every file of the packages. packages: the packages' own files, to look into."""
+    """paths: every path of the packages. packages: the packages' own files, to look into."""
 
     paths: frozenset[str]
-    packages: tuple[Path, ...]
+    packages: tuple[PackageFile, ...]
 
 
 def file_lists(
@@ -26,14 +27,14 @@ def file_lists(
     """The files of pinned RPM packages; None while one of them is still to be fetched, since a
     build that has nothing to do asks no server.
     """
-    from dockyard.packages.rpm.reader import read_package
+    from dockyard.packages.rpm.package_file import RpmPackageFile
 
     found = [_local(pin, repositories, access) for pin in pins if pin.kind is PackageKind.RPM]
-    packages = tuple(path for path in found if path)
+    packages = tuple(RpmPackageFile(path) for path in found if path)
     if len(packages) < len(found):
         return None
-    files = (each.path for path in packages for each in read_package(path).files())
-    return FileLists(frozenset(files), packages)
+    paths = (path for package in packages for path in package.paths())
+    return FileLists(frozenset(paths), packages)
 
 
 def _local(pin: Pin, repositories: Sequence[RpmRepository], access: Access) -> Path | None:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockyard.errors import Problems
 from dockyard.host.files import write_atomic
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Pin
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.lockfile import load_if_sound
-from dockyard.packages.sources import image_repositories, image_request, lock_path
+from dockyard.packages.sources import image_request
+from dockyard.packages.system import system_of
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
@@ -48,26 +50,37 @@ def lock_image(
     extra: Sequence[Path] = (),
     without_distro: bool = False,
     refresh_missing: bool = False,
+    mirrors: Sequence[str] = (),
 ) -> LockedImage:
     """Make the lock of an image file, or with refresh_missing move only the pins that are gone.
 
     tools: from the pins of the tools in the old lock, if they are to be kept, to those of the new.
+    mirrors: base addresses of the Debian archive.
     Raises DockyardError; then the lock on disk is as it was.
     """
-    path = lock_path(loaded.path)
+    path = loaded.lock_path
     request = image_request(loaded, distro)
-    repositories = image_repositories(
-        distro, distro_directory, store, extra=extra, without_distro=without_distro
+    system = system_of(distro.kind)
+    problems = Problems()
+    problems.extend(system.refused(loaded))
+    problems.raise_any()
+    repositories = system.repositories(
+        distro,
+        distro_directory,
+        store,
+        extra=extra,
+        without_distro=without_distro,
+        mirrors=mirrors,
     )
     if refresh_missing:
-        old: Lock | None = locks.load(path, f"{locks.LOCK_IMAGE} {loaded.path}")
+        old: Lock | None = locks.load(path, f"{locks.LOCK_IMAGE} {loaded.words}")
         assert old is not None
-        locks.require(old, request, repositories, str(path), image=str(loaded.path))
-        new, _ = locks.refresh_missing(old, repositories, access)
+        locks.require(old, request, repositories, str(path), image=loaded.words)
+        new = system.refresh_missing(old, repositories, access)
         new = replace(new, tools=tuple(sorted(tools(old.tools))))
     else:
         old = load_if_sound(path)
-        new = locks.make_lock(loaded.name, request, repositories, access, tools(None))
+        new = system.make_lock(loaded.name, request, repositories, access, tools(None))
     new = locks.follow(old, new, str(path))
     text = locks.dump(new)
     if not path.is_file() or path.read_bytes() != text.encode():

@@ -182,6 +182,8 @@ def _change_lines(request: Request) -> Iterator[str]:
             yield f" {_json(key)}: {_json(items)},"
     if request.update_all:
         yield ' "update_all": true,'
+    if request.base:
+        yield f' "base": {_json(request.base)},'
     if request.before is not None:
         yield f' "before": {request.before},'
 
@@ -250,7 +252,7 @@ class _Reader:
     def lock(self, data: object) -> Lock:
         needed = {"lock", "digest", "subject", "packages"}
         known = needed | {"architecture", "weak", "exclude", "install", "answers"}
-        known |= {"repositories", "tools", "remove", "update", "update_all", "before"}
+        known |= {"repositories", "tools", "remove", "update", "update_all", "before", "base"}
         known |= {"installed", "newest", "removed"}
         row = self._object(data, ("", 0), known, needed)
         if type(row.get("lock", LOCK_VERSION)) is not int or row.get("lock", 1) < 1:
@@ -269,6 +271,7 @@ class _Reader:
                 remove=self._texts(row, "remove", ("", 0)),
                 update=self._texts(row, "update", ("", 0)),
                 update_all=self._flag(row, "update_all", ("", 0), default=False),
+                base=self._text_field(row, "base", ("", 0), default=""),
                 before=self._count(row, "before", ("", 0)) if "before" in row else None,
             )
         repositories = tuple(

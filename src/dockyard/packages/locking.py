@@ -17,6 +17,7 @@ from dockyard.model.packages import (
     Lock,
     LockedRepository,
     Pin,
+    Repository,
     Request,
     RpmRepository,
     recorded,
@@ -111,7 +112,7 @@ def _chosen(
 def check(
     lock: Lock,
     request: Request,
-    repositories: Sequence[RpmRepository],
+    repositories: Sequence[Repository],
     tools: Iterable[Pin] | None = None,
     installed: str = "",
 ) -> list[str]:
@@ -189,7 +190,7 @@ def follow(old: Lock | None, new: Lock, file: str) -> Lock:
 def require(
     lock: Lock,
     request: Request,
-    repositories: Sequence[RpmRepository],
+    repositories: Sequence[Repository],
     name: str,
     tools: Iterable[Pin] | None = None,
     image: str = "IMAGE",
@@ -307,6 +308,8 @@ def _requests(old: Request, new: Request) -> list[str]:
         words += [f"{item} is not to be {act}d any more" for item in sorted(was - now)]
     if old.update_all != new.update_all:
         words.append(f"all packages are{'' if new.update_all else ' not'} to be updated now")
+    if old.base != new.base:
+        words.append(f"base packages: {old.base or 'none'} before, {new.base or 'none'} now")
     if old.before != new.before:
         words.append(
             f"packages as of a time: {_moment(old.before)} before, {_moment(new.before)} now"

@@ -38,8 +38,9 @@ def fill(
 ) -> Filled:
     """Bring every file that locks pin by digest into a directory.
 
-    bases: repository id → base addresses of RPM repositories, each ending in `/`. What the store
-    or an offline directory has is copied, the rest is fetched. Raises DockyardError as `fetch`.
+    bases: repository id → base addresses of images' repositories, each ending in `/`. What the
+    store or an offline directory has is copied, the rest is fetched. Raises DockyardError as
+    `fetch`.
     """
     target = Blobs(into)
     wanted: dict[str, Wanted] = {}
@@ -61,8 +62,8 @@ def fill(
 
 
 def _wanted(pin: Pin, lock: Path, origins: Origins, bases: Mapping[str, Sequence[str]]) -> Wanted:
-    if pin.kind is PackageKind.DEB:
-        urls = tuple(f"{mirror}/{pin.path}" for mirror in origins.mirrors)
-    else:
-        urls = tuple(base + pin.path for base in bases.get(pin.repository, ()))
+    places = list(bases.get(pin.repository, ()))
+    if pin.kind is PackageKind.DEB:  # the tools, and packages of Debian's own archive
+        places += [f"{mirror}/" for mirror in origins.mirrors]
+    urls = tuple(dict.fromkeys(place + pin.path for place in places))
     return Wanted(pin.digest, pin.size, urls, pin.nevra, str(lock))

@@ -43,7 +43,8 @@ class PackagePool:
     """All packages of some repositories, and which of them a request may use.
 
     kept: pins whose packages the repositories no longer list, with the primary.xml of just them.
-    installed: what an image has, which the packages are to change.
+    installed: what an image has, which the packages are to change. paths: those that `owners` will
+    be asked for, which then are looked for all at once.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class PackagePool:
         filelists: bool = False,
         kept: Callable[[], bytes] | None = None,
         installed: Metadata | None = None,
+        paths: Iterable[str] = (),
     ) -> None:
         self.pool: Any = solv.Pool()
         self.pool.setdisttype(solv.Pool.DISTTYPE_RPM)
@@ -78,8 +80,26 @@ class PackagePool:
         for metadata in order:
             self._add(metadata, cache)
         self._leave_out()
+        self._paths = self._required(paths)
         self.pool.addfileprovides()
         self.pool.createwhatprovides()
+
+    def _required(self, paths: Iterable[str]) -> frozenset[str]:
+        """Have libsolv find who has some files, as it does for those that packages require."""
+        wanted = frozenset(paths)
+        if wanted:
+            asking = self.pool.add_repo("").add_solvable()
+            asking.name, asking.evr, asking.arch = "", "0", "noarch"
+            for path in sorted(wanted):
+                asking.add_deparray(solv.SOLVABLE_REQUIRES, self.pool.Dep(path))
+            self.left_out[asking.id] = LeftOut("only asks")
+        return wanted
+
+    def owners(self, path: str) -> list[Any]:
+        """The packages that have a file, as far as the loaded metadata says it."""
+        if path in self._paths:
+            return list(self.pool.whatprovides(self.pool.Dep(path)))
+        return list(self.pool.select(path, solv.Selection.SELECTION_FILELIST).solvables())
 
     def repository(self, solvable: Any) -> str:
         """The id of the repository that a package is in; "" for one that only the lock knows."""

@@ -67,9 +67,12 @@ def who_provides(
         return {item: Provided(item, ()) for item in wanted}
     opened = open_all(here, access)
     request = Request((), architecture=architecture)
-    found = providers(wanted, PackagePool(opened, request, access.cache), near=False)
+    paths = {path for item in wanted for path in _paths_of(item)}
+    packages = PackagePool(opened, request, access.cache, paths=paths)
+    found = providers(wanted, packages, near=False)
     if left := [each.wanted for each in found.values() if not each.packages]:
-        packages = PackagePool(opened, request, access.cache, filelists=True)
+        paths = {path for item in left for path in _paths_of(item)}
+        packages = PackagePool(opened, request, access.cache, filelists=True, paths=paths)
         found |= providers(left, packages, near=near)
     return found
 
@@ -122,7 +125,7 @@ def _provided(item: str, packages: PackagePool, near: bool) -> Provided:
 def _exact(item: str, packages: PackagePool) -> Iterator[str]:
     kinds = solv.Selection
     if item.startswith("/"):
-        for path in dict.fromkeys((item, _other_name(item))):
+        for path in _paths_of(item):
             yield from _with_files(path, packages)
     else:
         for _, package in commands(item, packages):
@@ -137,8 +140,8 @@ def _near(item: str, packages: PackagePool) -> Iterator[tuple[str, str]]:
     base = PurePosixPath(item).name
     if base and not set("*?[") & set(base):
         places = solv.Selection.SELECTION_FILELIST | solv.Selection.SELECTION_GLOB
-        selection = packages.pool.select(f"*/{base}", places)
-        for solvable in sorted(_usable(selection, packages), key=lambda one: str(one.name)):
+        found = _usable(packages.pool.select(f"*/{base}", places).solvables(), packages)
+        for solvable in sorted(found, key=lambda one: str(one.name)):
             for path in _paths(solvable, base):
                 yield path, str(solvable.name)
     for name in near_names(base, packages) if base else ():
@@ -162,13 +165,24 @@ def _other_name(path: str) -> str:
     return short if short.startswith(_LINKED) else path
 
 
+def _paths_of(item: str) -> tuple[str, ...]:
+    """The paths that `_exact` asks for."""
+    if item.startswith("/"):
+        return tuple(dict.fromkeys((item, _other_name(item))))
+    return tuple(f"{directory}/{item}" for directory in BINARIES)
+
+
 def _with_files(path: str, packages: PackagePool) -> list[str]:
-    return _selected(path, solv.Selection.SELECTION_FILELIST, packages)
+    return _names(packages.owners(path), packages)
 
 
 def _selected(item: str, how: int, packages: PackagePool) -> list[str]:
-    return sorted({str(each.name) for each in _usable(packages.pool.select(item, how), packages)})
+    return _names(packages.pool.select(item, how).solvables(), packages)
 
 
-def _usable(selection: Any, packages: PackagePool) -> list[Any]:
-    return [each for each in selection.solvables() if each.id not in packages.left_out]
+def _names(solvables: Iterable[Any], packages: PackagePool) -> list[str]:
+    return sorted({str(each.name) for each in _usable(solvables, packages)})
+
+
+def _usable(solvables: Iterable[Any], packages: PackagePool) -> list[Any]:
+    return [each for each in solvables if each.id not in packages.left_out]

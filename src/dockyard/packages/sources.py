@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from dockyard.config import LoadedImage, PackageName
 
 
-def lock_path(image_file: Path) -> Path:
-    """Where the lock of an image file is: `web.yaml` has `web.lock` beside it."""
-    return image_file.with_suffix(".lock")
-
-
 def image_request(loaded: LoadedImage, distro: Distro, when: str = "") -> Request:
     """The packages that an image file asks for: what is to be removed is never chosen. when: a time
     in place of the file's. Raises what is wrong with its lists.
@@ -57,6 +52,7 @@ def image_request(loaded: LoadedImage, distro: Distro, when: str = "") -> Reques
         tuple(sorted(wanted_by)),
         exclude=tuple(sorted(removed)),
         architecture=distro.architecture,
+        base=distro.archive.base if distro.archive else "",
         before=snapshot_time(when or loaded.image.os.packages.snapshot_time),
         wanted_by=wanted_by,
     )

@@ -1,5 +1,5 @@
-"""Which valid keys of an image file building acts on. All others stop a build before it starts, by
-name.
+"""Which valid keys of an image file building has no use for: those about an image that exists. They
+stop a build before it starts, by name.
 
 Nothing is ever accepted and ignored: a key is either acted on, or listed here with its reason, or
 has no effect by its own definition (such as `previewFeatures`).
@@ -8,6 +8,7 @@ has no effect by its own definition (such as `previewFeatures`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from dockyard.config import LoadedImage
 from dockyard.errors import Problem
@@ -16,55 +17,69 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.model.image import Image
 from dockyard.model.input import Input
 from dockyard.model.os import UkiMode
-from dockyard.pipeline.live import FORMATS
+from dockyard.pipeline.format_rules import WITHOUT_DISK
 
 _CODE = "build.not-acted-on"
 
-# key -> (is it used?, what building would have to do)
-NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
-    "input": (
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A key that means nothing to what is done. used: whether an image file asks for it. asks_for:
+    what it does where it means something. instead: what to do.
+    """
+
+    used: Callable[[Image], object]
+    asks_for: str
+    instead: str
+
+
+ABOUT_EXISTING: dict[str, Refused] = {
+    "input": Refused(
         lambda image: image.input != Input(),
-        "customizing an image that exists; build makes images from packages",
+        "changes of the image that it names",
+        "use `dockyard customize`, or remove `input`",
     ),
-    "os.uki.mode": (
+    "os.uki.mode": Refused(
         lambda image: image.os.uki and image.os.uki.mode in (UkiMode.PASSTHROUGH, UkiMode.MODIFY),
-        "UKIs of an existing image; use `create`",
+        "UKIs that the image has (`passthrough`, `modify`)",
+        "set it to `create`, or use `dockyard customize`",
     ),
-    "storage.verity": (
+    "storage.verity": Refused(
         lambda image: any(each.data_device or each.hash_device for each in image.storage.verity),
-        "dm-verity of the partitions of an existing image",
+        "dm-verity of partitions that the image has (`dataDevice`, `hashDevice`)",
+        "name partitions of `storage.disks` by `dataDeviceId` and `hashDeviceId`, or use "
+        "`dockyard customize`",
     ),
-    "storage.resetPartitionsUuidsType": (
+    "storage.resetPartitionsUuidsType": Refused(
         lambda image: image.storage.reset_partitions_uuids_type,
-        "changing the disk of an existing image",
+        "new ids of the disk that the image has",
+        "use `dockyard customize`, or remove it: a build gives a new disk ids of its own",
     ),
-    "storage.reinitializeVerity": (
+    "storage.reinitializeVerity": Refused(
         lambda image: image.storage.reinitialize_verity,
-        "dm-verity of an existing image",
+        "new hashes of the dm-verity devices that the image has",
+        "use `dockyard customize`, or remove it: a build hashes all that is checked",
     ),
 }
 
 
-def refusals(
-    loaded: LoadedImage,
-    not_yet: Mapping[str, tuple[Callable[[Image], object], str]],
-    act: str,
-) -> Iterator[Problem]:
-    """A problem for every key in use of a table. act: what does not act on them."""
-    for key, (used, what) in not_yet.items():
-        if used(loaded.image):
+def refusals(loaded: LoadedImage, keys: Mapping[str, Refused], because: str) -> Iterator[Problem]:
+    """A problem for every key in use of a table. because: why they mean nothing."""
+    for key, refused in keys.items():
+        if refused.used(loaded.image):
             yield loaded.problem(
                 key,
                 _CODE,
-                f"`{key}` is valid, but {act} does not act on it yet",
-                why=f"it asks for {what}",
-                fix=f"remove `{key}` from the file",
+                f"`{key}` {because}",
+                why=f"it asks for {refused.asks_for}",
+                fix=refused.instead,
             )
 
 
 def not_acted_on(loaded: LoadedImage) -> Iterator[Problem]:
-    """A problem for every key in use that building does not act on."""
-    yield from refusals(loaded, NOT_YET, "building")
+    """A problem for every key in use that building has no use for."""
+    because = "asks for an image that exists, and a build makes a new one"
+    yield from refusals(loaded, ABOUT_EXISTING, because)
 
 
 def needs_disk(loaded: LoadedImage, chosen: str | None = None) -> bool:
@@ -73,7 +88,7 @@ def needs_disk(loaded: LoadedImage, chosen: str | None = None) -> bool:
     chosen: the format, in place of the one that the file names.
     """
     name = chosen or str(loaded.image.output.image.format or "raw")
-    if name in FORMATS:
+    if name in WITHOUT_DISK:
         return False
     without = name in supported() and Part.DISK not in format_by_name(name).needs
     return bool(loaded.image.storage.disks) or not without

@@ -20,6 +20,7 @@ from dockyard.engine.store import Store
 from dockyard.formats import Part, Parts
 from dockyard.formats import by_name as format_by_name
 from dockyard.formats.parts import LivePart
+from dockyard.model.base import as_written
 from dockyard.pipeline.arguments.names import FILESYSTEM, FIRST_CODE, INITRD, KERNEL, TREE
 from dockyard.pipeline.bios_steps import bios_partition
 from dockyard.pipeline.image import ImageSteps
@@ -46,6 +47,7 @@ def image_id(request: ImageRequest, steps: ImageSteps, store: Store) -> str | No
         "boot code": request.layout.boot_code.hex(),
         "command line": list(request.command_line),
         "live": _live_facts(request),
+        "settings": _settings_facts(request),
         "parts": parts,
     }
     text = json.dumps(shaped, sort_keys=True)
@@ -81,6 +83,9 @@ def write_image(
         root=load_root(result, steps.root.name, [step.name for step in steps.layers])
         if Part.ROOT in needs
         else None,
+        base=load_root(result, steps.layers[0].name, [steps.layers[0].name])
+        if Part.BASE in needs
+        else None,
         layout=_layout(request, steps, store) if Part.DISK in needs else None,
         partitions={key: store.path(step) / FILESYSTEM for key, step in steps.filesystems.items()},
         kernel=store.path(boot.kernel) / KERNEL if boot and Part.KERNEL in needs else None,
@@ -88,6 +93,7 @@ def write_image(
         live=_live_part(request, steps, store) if Part.LIVE in needs else None,
         level=request.output.level,
         describe=told if Part.SYSTEM in needs else None,
+        settings=request.loaded.image.output.image,
         uki=ukis_in(store.path(steps.boot.uki))[0] if steps.boot and Part.UKI in needs else None,
     )
     return format_by_name(request.output.format).write(parts, out, trees.main)
@@ -109,6 +115,13 @@ def _live_facts(request: ImageRequest) -> Mapping[str, object] | None:
         return None
     words = [live.medium_words, live.network_words]
     return {"saved": live.saved.as_json(), "title": live.title, "url": live.url, "words": words}
+
+
+def _settings_facts(request: ImageRequest) -> Mapping[str, object]:
+    """What the image file says of the output to its format alone."""
+    section = format_by_name(request.output.format).section
+    told = as_written(request.loaded.image.output.image)
+    return {section: told[section]} if section else {}
 
 
 def _live_part(request: ImageRequest, steps: ImageSteps, store: Store) -> LivePart:

@@ -1,6 +1,6 @@
 """Plans and builds an image: what `dockyard plan` shows and `dockyard build` runs.
 
-planned = plan_image(file, store, origins)     # pure: what would be done, and why
+planned = plan_image(loaded, store, origins)   # pure: what would be done, and why
 built = build_image(planned, store)            # runs it, and puts the image where it is wanted
 """
 
@@ -18,7 +18,8 @@ from dockyard.engine.plan import Plan, make_plan
 from dockyard.engine.run import carry_out
 from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
-from dockyard.errors import Problem
+from dockyard.errors import DockyardError, Problem, Severity
+from dockyard.formats import by_name as format_by_name
 from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
@@ -33,12 +34,14 @@ from dockyard.pipeline.output import (
     placed_files,
     require_placeable,
 )
+from dockyard.pipeline.output_room import output_room
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.policy_place import PolicyPlace, policy_place
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.telling import told
 
 if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
     from dockyard.keeping.prune import Pruned
     from dockyard.packages.oci.access import Registries
     from dockyard.pipeline.creation import Creation
@@ -49,7 +52,8 @@ _PIECE = 1 << 20
 @dataclass(frozen=True)
 class PlannedImage:
     """An image file that was read and judged, its steps, what is to be done, and where the image
-    goes. policy: where its SELinux policy goes, if anywhere.
+    goes. policy: where its SELinux policy goes, if anywhere. room: what is to be said of the room
+    where the image goes.
     """
 
     request: ImageRequest
@@ -57,20 +61,31 @@ class PlannedImage:
     plan: Plan
     output: Path
     policy: PolicyPlace | None = None
+    room: tuple[Problem, ...] = ()
 
     @property
     def record_name(self) -> str:
         """Under which name the store keeps this plan, for the reasons of the next."""
-        return record_name(IMAGE, self.request.loaded.path)
+        return image_record(self.request.loaded)
 
     @property
     def remarks(self) -> tuple[Problem, ...]:
         """Warnings and notes about the input, to be shown before the work."""
         output = self.request.output
-        return (*self.request.remarks, *misnamed(self.output, output.format, output.extension))
+        named = misnamed(self.output, output.format, output.extension)
+        room = (each for each in self.room if each not in self._errors)
+        return (*self.request.remarks, *named, *room)
+
+    @property
+    def _errors(self) -> tuple[Problem, ...]:
+        return tuple(each for each in self.room if each.severity is Severity.ERROR)
 
     def require_placeable(self, store: Store) -> Path:
-        """Where the image goes, links followed. Raises DockyardError where it cannot go there."""
+        """Where the image goes, links followed. Raises DockyardError where it cannot go there, or
+        surely finds no room.
+        """
+        if self._errors:
+            raise DockyardError(*self._errors)
         directory = not self.request.output.extension
         return require_placeable(self.output, self.request.inputs, store, directory=directory)
 
@@ -96,7 +111,7 @@ class BuiltImage:
 
 
 def plan_image(
-    file: Path,
+    loaded: LoadedImage,
     store: Store,
     origins: Origins,
     output_format: str | None = None,
@@ -105,35 +120,44 @@ def plan_image(
     level: int | None = None,
     creation: Creation | None = None,
 ) -> PlannedImage:
-    """Read an image file and all that it needs, and plan its build. Changes nothing.
+    """Read all that an image file needs, and plan its build. Changes nothing.
 
     creation: what takes the place of a distribution's file and a lock. output: where the image
     goes; level: of compression; in place of what the file says. Raises DockyardError with every
     mistake of the input.
     """
     request = read_request(
-        file, store.root, origins, output_format, rpm_sources, placed_files(store), level, creation
+        loaded,
+        store.root,
+        origins,
+        output_format,
+        rpm_sources,
+        placed_files(store),
+        level,
+        creation,
     )
     steps = image_steps(request)
-    plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
+    plan = make_plan(steps.goals, store, LastPlan(store, image_record(loaded)))
     if plan.to_run:
         # It reads metadata by libraries that an unchanged build need not load.
         from dockyard.pipeline.required import require_parts
 
         require_parts(request)
     policy = policy_place(request.loaded, None)
-    return PlannedImage(request, steps, plan, output_path(request, output), policy)
+    goes = output_path(request, output)
+    room = output_room(request, steps, goes, store)
+    return PlannedImage(request, steps, plan, goes, policy, room)
 
 
 def plan_customization(
-    file: Path,
+    loaded: LoadedImage,
     store: Store,
     origins: Origins,
     overrides: Overrides,
     registries: Registries,
     listener: Listener = ignore,
 ) -> PlannedImage:
-    """Read an image file and the image that it is to be applied to, and plan that. An image that is
+    """Read the image that an image file is to be applied to, and plan that. An image that is
     new to the store is read, in the namespace, one that is no raw disk converted for that, as the
     plan has it, and one that is in a registry fetched; nothing else is changed. Raises
     DockyardError with every mistake.
@@ -141,11 +165,18 @@ def plan_customization(
     from dockyard.pipeline.customize import read_customization
 
     placed = placed_files(store)
-    request = read_customization(file, overrides, store, origins, registries, placed, listener)
+    request = read_customization(loaded, overrides, store, origins, registries, placed, listener)
     steps = image_steps(request)
-    plan = make_plan(steps.goals, store, LastPlan(store, record_name(IMAGE, file)))
+    plan = make_plan(steps.goals, store, LastPlan(store, image_record(loaded)))
     policy = policy_place(request.loaded, overrides.policy)
-    return PlannedImage(request, steps, plan, output_path(request, overrides.output), policy)
+    goes = output_path(request, overrides.output)
+    room = output_room(request, steps, goes, store)
+    return PlannedImage(request, steps, plan, goes, policy, room)
+
+
+def image_record(loaded: LoadedImage) -> str:
+    """Under which name the store keeps the last plan of an image."""
+    return record_name(IMAGE, loaded.path, loaded.told_apart_by)
 
 
 def without_damage(
@@ -157,9 +188,20 @@ def without_damage(
     all of the file systems that are there: the image is to be written from them.
     """
     steps = planned.steps
-    read = {step.id: FILESYSTEM for step in steps.filesystems.values()} if whole_parts else {}
+    read = filesystems_of(planned) if whole_parts else {}
     last = LastPlan(store, planned.record_name)
     return replace(planned, plan=whole_plan(steps.goals, store, last, mend=mend, read=read))
+
+
+def filesystems_of(planned: PlannedImage) -> dict[str, str]:
+    """The file systems that an image is written from: by step id, the file of the result."""
+    return {step.id: FILESYSTEM for step in planned.steps.filesystems.values()}
+
+
+def is_written(planned: PlannedImage, store: Store) -> bool:
+    """Whether the image is where it is wanted, as its parts make it."""
+    identity = image_id(planned.request, planned.steps, store)
+    return is_placed(identity, planned.require_placeable(store), store)
 
 
 def build_image(
@@ -169,18 +211,19 @@ def build_image(
     *,
     jobs: int = 2,
     verify: bool = False,
+    read: bool = False,
 ) -> BuiltImage:
     """Run what was planned, and put the image where it is wanted.
 
     Enters the namespace when there is something to do: call it before any thread is started.
-    verify: build twice, from nothing, and compare every byte. Raises DockyardError.
+    verify: build twice, from nothing, and compare every byte. read: all of the file systems that
+    are there were read by this process just now. Raises DockyardError.
     """
     steps = planned.steps
     target = planned.require_placeable(store)
     with Hold(store) as hold:
-        identity = image_id(planned.request, steps, store)
-        placing = not is_placed(identity, target, store)
-        planned = without_damage(planned, store, whole_parts=placing)
+        placing = not is_written(planned, store)
+        planned = without_damage(planned, store, whole_parts=placing and not read)
         if planned.plan.to_run:
             from dockyard.keeping.limit import limit_of
 
@@ -214,7 +257,7 @@ def note_plan(planned: PlannedImage, store: Store) -> None:
         store.keep_record(name, record)
     request = planned.request
     digests = (pin.digest for pin in request.source.pins)
-    note_product(store, name, IMAGE, request.name, request.loaded.path, digests)
+    note_product(store, name, IMAGE, request.product, request.loaded.path, digests)
 
 
 def _built(
@@ -277,4 +320,5 @@ def _place(planned: PlannedImage, target: Path, store: Store, listener: Listener
         work = partial(write_image, request, steps, store, out)
         return told(listener, identity, title, reason, work)
 
-    return place(write, identity, target, store)
+    keeps_modes = format_by_name(request.output.format).keeps_modes
+    return place(write, identity, target, store, keeps_modes=keeps_modes)

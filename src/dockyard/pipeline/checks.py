@@ -14,6 +14,7 @@ from dockyard.config import LoadedImage
 from dockyard.disk.command_words import plain
 from dockyard.disk.kernel_cmdline import root_hash_name
 from dockyard.disk.layout import DiskLayout, VerityLayout
+from dockyard.disk.partition_types import XBOOTLDR
 from dockyard.model.family import Family
 from dockyard.model.os import BootloaderType, UkiMode
 from dockyard.model.packages import PackageKind, Pin
@@ -27,7 +28,7 @@ from dockyard.pipeline.expected import (
 )
 from dockyard.pipeline.file_questions import file_questions
 from dockyard.tree.additional import added_paths
-from dockyard.tree.check import Check, Question, Unasked
+from dockyard.tree.check import Check, Question, Turn, Unasked
 from dockyard.tree.fstab import FstabSetting
 from dockyard.tree.own_checks import own_checks
 from dockyard.tree.setting import Setting
@@ -116,14 +117,16 @@ def image_questions(
             _foreign_mounts(layout),
             family.packaging,
             built.every_file,
+            _unmounted(layout, settings),
         )
-    return [*found, *own_checks(loaded)]
+    # Last of all, for it tells whether anything that was read before was not as it was.
+    sealed = [_verity(device) for _, device in layout.verity]
+    return [*found, *own_checks(loaded), *sealed]
 
 
 def _disk(loaded: LoadedImage, layout: DiskLayout) -> list[Question]:
     """What is asked of a disk, and of what boots from it."""
     found: list[Question] = [_partition_table(layout), _partitions(layout)]
-    found += [_verity(device) for _, device in layout.verity]
     if loaded.image.os.uki and loaded.image.os.uki.mode is UkiMode.CREATE:
         found.append(_uki(loaded))
     by_bios = loaded.image.storage.boot_type is BootType.LEGACY
@@ -150,9 +153,27 @@ def _foreign_mounts(layout: DiskLayout) -> list[str]:
     ]
 
 
+def _unmounted(layout: DiskLayout, settings: Sequence[Setting]) -> dict[str, str]:
+    """Where what boots belongs, each with its device, in a system that has an fstab of its own: it
+    need not mount that, and systemd-gpt-auto-generator(8) does so only where the boot loader told
+    from which partition it came.
+    """
+    if any(isinstance(each, FstabSetting) for each in settings):
+        return {}
+    return {
+        mount.path: f"/dev/disk/by-partuuid/{partition.guid}"
+        for partition in layout.partitions
+        if partition.filesystem
+        and (partition.filesystem.type.is_fat or partition.type_guid == XBOOTLDR)
+        for mount, _ in partition.filesystem.mounts
+    }
+
+
 def _packages(
     loaded: LoadedImage, pins: Sequence[Pin] | None, family: Family, built: Built | None
 ) -> list[Question]:
+    if family.packaging.kind is PackageKind.DEB:
+        return [_debs(loaded, pins, built)]
     position = loaded.position("os.packages")
     tool = family.packaging.tool
     digests = built.expected.headers if built else None
@@ -160,7 +181,7 @@ def _packages(
         names, whose = sorted(digests or ()), "image"
         has_tool = any(re.fullmatch(rf"{tool}-[^-]+-[^-]+", name) for name in names)
     else:
-        names, whose = sorted(pin.nevra for pin in pins if pin.kind is PackageKind.RPM), "lock"
+        names, whose = sorted(pin.nevra for pin in pins), "lock"
         has_tool = any(pin.name == tool for pin in pins)
     if not has_tool:
         why = f"the image has no {tool}; its files are asked instead"
@@ -185,6 +206,26 @@ def _packages(
         title = "rpm finds the packages as the build left them"
         found.append(Check("packages.verify", title, script, expect, position, _RPM_SECONDS))
     return found
+
+
+def _debs(loaded: LoadedImage, pins: Sequence[Pin] | None, built: Built | None) -> Question:
+    """The packages that dpkg has installed in full. pins: see `image_questions`."""
+    position = loaded.position("os.packages")
+    if pins is None:
+        names, whose = (built.expected.debs if built else None) or [], "image"
+    else:
+        names, whose = sorted(pin.nevra for pin in pins), "lock"
+    if not any(name.startswith("dpkg_") for name in names):
+        why = "the image has no dpkg; its files are asked instead"
+        return Unasked("the database of packages", why, position)
+    script = (
+        "dpkg-query --show "
+        "--showformat '${db:Status-Status} ${Package}_${Version}_${Architecture}\\n' "
+        "| sed 's/^installed //' | LC_ALL=C sort"
+    )
+    title = f"the {len(names)} packages of the {whose} are installed, and no others"
+    expect = "\n".join(sorted(names))
+    return Check("packages", title, script, expect, position, _RPM_SECONDS)
 
 
 def _accounts(expected: Expected) -> list[Question]:
@@ -260,7 +301,7 @@ def _verity(device: VerityLayout) -> Check:
         f'dmsetup table {device.name} | grep -c " sha256 $hash {device.salt.hex()}"'
     )
     title = f"what is read of {device.name} is held against its root hash, and is as it was"
-    return Check(f"verity.{device.name}", title, script, "verity V\n1")
+    return Check(f"verity.{device.name}", title, script, "verity V\n1", turn=Turn.AFTER)
 
 
 def _partitions(layout: DiskLayout) -> Check:

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.config import LoadedImage, check_files, load_image
+from dockyard.config import LoadedImage, check_files
 from dockyard.disk.command_words import words_of
 from dockyard.disk.layout import NO_DISK, DiskLayout
 from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Severity
-from dockyard.formats import Part
+from dockyard.formats import Holds, Part, holding
 from dockyard.formats import by_name as format_by_name
 from dockyard.formats.saved_medium import SavedMedium
-from dockyard.model.image import Image
 from dockyard.model.storage import BootType
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
-from dockyard.pipeline.acted_on import NOT_YET, refusals
+from dockyard.pipeline.acted_on import Refused, refusals
 from dockyard.pipeline.boot_changes import BootChanges, boot_changes
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.existing_layout import layout_of, made_otherwise
+from dockyard.pipeline.existing_limits import unheld_problems
 from dockyard.pipeline.existing_names import unknown_in_image, without_program
 from dockyard.pipeline.existing_parts import missing_parts
 from dockyard.pipeline.existing_read_only import read_only_warnings
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
+from dockyard.pipeline.format_rules import EXTENSIONS, WITHOUT_DISK, format_problems
 from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.image_record import made_of_image, record_of
 from dockyard.pipeline.input_image import input_file, input_named_by
@@ -46,6 +47,7 @@ from dockyard.pipeline.package_changes import (
     refused,
     used_keys,
 )
+from dockyard.pipeline.password_hashes import with_hashes
 from dockyard.pipeline.request import (
     ImageRequest,
     ImageSettings,
@@ -66,35 +68,26 @@ if TYPE_CHECKING:
 
     from dockyard.packages.oci.access import Registries
 
-# What customizing acts on, and building does not.
-_ACTED_ON = (
-    "input",
-    "os.uki.mode",
-    "storage.reinitializeVerity",
-    "storage.resetPartitionsUuidsType",
-    "storage.verity",
-)
-# key -> (is it used?, what customizing would have to do); and what building does not act on.
-_NOT_YET: dict[str, tuple[Callable[[Image], object], str]] = {
-    "os.bootloader.type": (
+_ABOUT_NEW = {
+    "os.bootloader.type": Refused(
         lambda image: image.os.bootloader.type,
-        "another boot loader; an image that exists keeps its own",
-    ),
-    **{
-        key: entry
-        for key, entry in NOT_YET.items()
-        if key not in _ACTED_ON and not key.startswith("os.packages.")
-    },
+        "what a new image boots with",
+        "remove it",
+    )
 }
 
 
+_NO_DISK = holding(Holds.LIVE, Holds.ROOT, Holds.GUEST, Holds.EXTENSION)
+
+
 def not_customizable(loaded: LoadedImage) -> Iterator[Problem]:
-    """A problem for every key in use that customizing does not act on."""
-    return refusals(loaded, _NOT_YET, "customizing")
+    """A problem for every key in use that customizing has no use for."""
+    because = "asks for a new image, and one that exists keeps its boot loader"
+    return refusals(loaded, _ABOUT_NEW, because)
 
 
 def read_customization(
-    file: Path,
+    loaded: LoadedImage,
     overrides: Overrides,
     store: Store,
     origins: Origins,
@@ -102,13 +95,12 @@ def read_customization(
     placed: Collection[Path] = (),
     listener: Listener = ignore,
 ) -> ImageRequest:
-    """Read an image file, and the image that it is to be applied to. Raises DockyardError with
-    every mistake.
+    """Read the image that an image file is to be applied to. Raises DockyardError with every
+    mistake.
 
     registries: have images that are fetched once all else is judged. placed: images that were made
     before; scripts do not see them. listener: is told of reading an image that is new to the store.
     """
-    loaded = load_image(file)
     together = Together()
     together.extend(loaded.remarks)
     together.extend(not_customizable(loaded))
@@ -122,9 +114,10 @@ def read_customization(
     together.extend(unpackaged_problems(loaded, output))
     known = together.get(lambda: format_by_name(output.format, "--output-image-format"))
     has_disk = known is not None and Part.DISK in known.needs
-    laid_out = has_disk or bool(loaded.image.storage.disks)
+    laid_out = has_disk or (bool(loaded.image.storage.disks) and output.format not in WITHOUT_DISK)
     together.extend(live_problems(loaded, output.format))
-    is_live = output.format in FORMATS
+    together.extend(format_problems(loaded, output.format))
+    is_live, without_disk = output.format in FORMATS, output.format in WITHOUT_DISK
     told = not any(each.where == at for each in missing)
     named = together.get(lambda: input_named_by(loaded, overrides.input)) if told else None
     hidden = unseen_by_scripts(loaded, placed, overrides.input)
@@ -137,14 +130,14 @@ def read_customization(
         source = _with_changes(loaded, source, overrides, store, origins, together)
     together.extend(_covered(given.path, source) if given and source else ())
     layout = NO_DISK
-    if source is not None and source.medium is None and not is_live:
+    if source is not None and source.medium is None and not without_disk:
         layout = _layout(loaded, source, has_disk, together)
     boot = None
     if source is not None and is_live:
         together.extend(architecture_problems(loaded, source.architecture))
     elif source is not None and source.medium is not None:
         together.extend(_without_disk(loaded, source, output.format))
-    elif source is not None:
+    elif source is not None and not without_disk:
         boot = together.get(lambda: boot_changes(loaded, source, layout))
     if source is not None and settings is not None:
         access = Access.of_store(store.root, offline=origins.offline)
@@ -152,6 +145,8 @@ def read_customization(
         together.extend(_of_contents(loaded, source, settings, written, boot, access))
     together.raise_any()
     assert settings is not None and source is not None
+    seed = bytes.fromhex(source.digest)
+    settings = with_hashes(settings, loaded.name, seed)
     record = record_of(
         loaded,
         settings.settings,
@@ -159,13 +154,12 @@ def read_customization(
         made_of_image(source, overrides),
         source.epoch,
     )
-    if any(laid.kept for laid, _ in layout.verity):
+    if any(laid.kept for laid, _ in layout.verity) or output.format in EXTENSIONS:
         record = ()  # it would be in what is kept
     together.extend(sealing_problems(loaded, layout if has_disk else NO_DISK))
     if has_disk:
         together.extend(overlay_problems(loaded, layout))
     together.raise_any()
-    seed = bytes.fromhex(source.digest)
     live = live_request(loaded, output.format, seed, loaded.name, _saved(source), _booted(source))
     return ImageRequest(
         loaded=loaded,
@@ -212,6 +206,7 @@ def _of_contents(
     # In place of a disk that cannot be laid out, the image's own was taken: nothing goes there.
     if not loaded.image.storage.disks or layout.guid != layout_of(source).guid:
         yield from too_small(loaded, source, layout, given, scripts=scripts)
+    yield from unheld_problems(source, layout, given, scripts=scripts)
     if source.changes is None and changes_packages(loaded):
         return  # they could not be decided: what they would bring is not known
     yield from unknown_in_image(loaded, source, given, access)
@@ -228,7 +223,7 @@ def _without_disk(loaded: LoadedImage, source: DiskSource, chosen: str) -> Itera
             "output.image.format",
             "live.no-disk-to-keep",
             f"{source.image.name} is a live medium, and has no disk to write as {chosen}",
-            fix="write one of the formats iso, pxe-dir, pxe-tar, tar, tar-zst",
+            fix=f"write one of the formats {', '.join(_NO_DISK)}",
         )
 
 
@@ -258,12 +253,13 @@ def _layout(
     layout = layout_of(source)
     if not has_disk:
         return layout
-    together.extend(made_otherwise(source, layout))
     if loaded.image.storage.reset_partitions_uuids_type:
         together.extend(id_problems(loaded, source))
         layout = with_new_ids(source, layout)
     seed = bytes.fromhex(source.digest)
-    return together.get(lambda: with_verity(loaded, source, layout, seed)) or layout
+    layout = together.get(lambda: with_verity(loaded, source, layout, seed)) or layout
+    together.extend(made_otherwise(source, layout))
+    return layout
 
 
 def _of_devices(
@@ -273,6 +269,11 @@ def _of_devices(
     if loaded.image.storage.reset_partitions_uuids_type:
         yield from named_anew(source, layout)
     yield from mounts_of_devices(loaded, layout)
+
+
+def _has_no_distro(loaded: LoadedImage) -> bool:
+    """Whether nothing is where the distribution is to be, as the check of its files tells."""
+    return loaded.distro_path is not None and not loaded.distro_path.exists()
 
 
 def _with_changes(
@@ -291,7 +292,10 @@ def _with_changes(
     access = Access.of_store(store.root, offline=origins.offline)
     if loaded.image.os.packages.remove_package_manager:
         together.get(lambda: judge_unmanaged(source, access.cache))
-    read = together.get(lambda: read_changes(loaded, source, overrides, access, store.root))
+    read = together.get(
+        lambda: read_changes(loaded, source, overrides, access, store.root),
+        known=("distro.missing",) if _has_no_distro(loaded) else (),
+    )
     changes, remarks = read or (None, ())
     together.extend(remarks)
     return changed(source, changes)

@@ -13,6 +13,7 @@ from dockyard.disk.partitions import (
     SubvolumeLayout,
 )
 from dockyard.errors import Problem, Severity
+from dockyard.filesystems import BLOCK_SIZES
 from dockyard.model.filesystems import FileSystemType, MountPoint
 from dockyard.pipeline.existing_disk import DiskSource, ExistingPartition, ExistingSubvolume
 
@@ -31,14 +32,17 @@ def layout_of(source: DiskSource) -> DiskLayout:
 
 def made_otherwise(source: DiskSource, layout: DiskLayout) -> Iterator[Problem]:
     """A note for each file system that is written anew, and not quite as it was."""
-    kept = {each.number for each in layout.partitions if each.kept}
+    laid = {each.number: each for each in layout.partitions}
     for each in source.partitions:
-        if each.otherwise and each.number not in kept:
+        otherwise = [*each.otherwise]
+        if laid[each.number].verity and {*BLOCK_SIZES} & {*each.options}:
+            otherwise.append("blocks of 4096 bytes, as dm-verity has them")
+        if otherwise and not laid[each.number].kept:
             called = " ".join(part for part in (str(each.number), each.label) if part)
             yield Problem(
                 "image.made-otherwise",
                 f"the {each.holds or each.module} of partition {called} is written with "
-                f"{'; '.join(each.otherwise)}",
+                f"{'; '.join(otherwise)}",
                 str(source.image),
                 why="that is how file systems are written here; its files are the same",
                 severity=Severity.NOTE,

@@ -19,8 +19,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.model.packages import PackageKind, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
-from dockyard.packages.rpm.header import Tag
-from dockyard.packages.rpm.reader import RpmFile, read_package
+from dockyard.packages.package_file import PackageFile
 from dockyard.pipeline.existing_contents import ExistingContents
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.named import below_usr, built_in_modules, unknown_shells, unknown_units
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 _ASKING = (ServiceSetting, ModuleSetting, OverlaySetting, GroupSetting, UserSetting)
 _MODULES = "/usr/lib/modules/"
-_SCRIPTLETS = (Tag.PREIN, Tag.POSTIN, Tag.PRETRANS, Tag.POSTTRANS)
 _TMPFILES = "/usr/lib/tmpfiles.d/"
 
 
@@ -241,13 +239,13 @@ def _may_be_directory(path: str, parts: Parts, made: Collection[str]) -> bool:
     plain = plain_path(path)
     if parts.contents.has_directory(plain) or below_usr(plain) in made:
         return True
-    return any(_speaks(read_package(package), plain) for package in parts.coming.packages)
+    return any(_speaks(package, plain) for package in parts.coming.packages)
 
 
-def _speaks(package: RpmFile, path: str) -> bool:
-    if any(path in package.header.text(tag) for tag in _SCRIPTLETS):
+def _speaks(package: PackageFile, path: str) -> bool:
+    if any(path in script for script in package.scripts()):
         return True
-    return any(each.path.startswith(_TMPFILES) for each in package.files())
+    return any(each.startswith(_TMPFILES) for each in package.paths())
 
 
 def _above(path: str) -> set[str]:

@@ -11,7 +11,6 @@ from dockyard.config import LoadedImage
 from dockyard.disk.layout import DiskLayout
 from dockyard.errors import Problem, Severity
 from dockyard.packages.access import Access
-from dockyard.packages.rpm.reader import read_package
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.existing_names import Parts, known_parts
 from dockyard.pipeline.read_only import HOST_KEYS, read_only_problems
@@ -54,9 +53,7 @@ def _has_host_keys(source: DiskSource, parts: Parts) -> bool:
     """Whether a package, one that is there or one that comes, has host keys where they can be
     written.
     """
-    coming = (each for path in parts.coming.packages
-              for each in read_package(path).relations("provides"))  # fmt: skip
-    if any(each.name == HOST_KEYS for each in coming):
+    if any(HOST_KEYS in package.provides() for package in parts.coming.packages):
         return True
     primary = source.installed / "primary.xml" if source.installed else None
     return bool(primary and primary.is_file() and HOST_KEYS.encode() in primary.read_bytes())

@@ -1,5 +1,5 @@
 """What a build remembers of an image for its checks, beside the manifest of every file: its
-accounts, and how `rpm -Va` judges it.
+accounts, its packages, and how `rpm -Va` judges it.
 
 Settings and scripts may rightly change files of packages, so `rpm -Va` need not be silent: what it
 says of the finished tree is what it is to say of the running system. Password hashes are kept as
@@ -16,9 +16,11 @@ from pathlib import Path
 
 from dockyard.archive import Archive
 from dockyard.host.sandbox import Tools
+from dockyard.install.deb_database import INSTALLED, known_packages
 from dockyard.install.rpm import header_digests, verify
 from dockyard.install.rpmdb import NAME
 from dockyard.model.family import Packaging
+from dockyard.model.packages import PackageKind
 
 ACCOUNT_FILES = ("passwd", "group", "shadow")
 
@@ -38,12 +40,14 @@ class Expected:
     """accounts: the lines of passwd(5), group(5) and shadow(5), by file; of shadow, the hash as a
     digest, and without the day of the last change. rpm: what `rpm -Va` says, sorted; headers: the
     SHA-256 of the header of each installed package, by NEVRA. Both None where the tree has no
-    database of packages.
+    database of rpm. debs: the Debian packages that are installed (`name_version_arch`), sorted;
+    None where it has none of dpkg.
     """
 
     accounts: dict[str, list[str]]
     rpm: list[str] | None
     headers: dict[str, str] | None = None
+    debs: list[str] | None = None
 
     def save(self, place: Path) -> None:
         """Write it to a new file."""
@@ -53,7 +57,7 @@ class Expected:
     def load(cls, place: Path) -> Expected:
         """What was saved."""
         told = json.loads(place.read_bytes())
-        return cls(told["accounts"], told["rpm"], told["headers"])
+        return cls(**told)
 
 
 def expected_of(
@@ -69,6 +73,10 @@ def expected_of(
         lines = text.splitlines()
         accounts[name] = [_without_secret(line) for line in lines] if name == "shadow" else lines
     dbpath = packaging.database
+    if packaging.kind is PackageKind.DEB:
+        known = known_packages(tree, dbpath)
+        debs = sorted(each.label for each in known if each.status == INSTALLED)
+        return Expected(accounts, None, debs=debs or None)
     if not (tree / dbpath.lstrip("/") / NAME).is_file():
         return Expected(accounts, None)
     places = passed_over(packaging, esp)

@@ -12,11 +12,12 @@ import hashlib
 import json
 import stat
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dockyard.model.family import Packaging
+from dockyard.pipeline.looked_into import looked_into
 from dockyard.tree.check import Check, Unasked
 from dockyard.tree.file_facts import FileFact, file_checks, name_checks
 
@@ -41,8 +42,9 @@ _KEPT = (
 )
 # ld.so(8) loads what this names into every program.
 _PRELOADED = "/etc/ld.so.preload"
-# Made by the file system, Python, systemd-boot and the firmware, wherever they like.
-_ANYWHERE = ("lost+found", "__pycache__", "random-seed", "NvVars")
+# Made by the file system, Python, systemd-boot, the firmware, and services that tell GRUB of a boot
+# that succeeded (Debian's grub-common), wherever they like.
+_ANYWHERE = ("lost+found", "__pycache__", "random-seed", "NvVars", "grubenv")
 _SMALL = 256 << 10
 _NOTHING = (None, None)  # a directory on a file system without modes
 _SAMPLE = 48 << 20
@@ -63,13 +65,16 @@ def file_questions(
     mounted: Collection[str],
     packaging: Packaging,
     every: bool,
+    unmounted: Mapping[str, str] | None = None,
 ) -> list[Check | Unasked]:
     """The questions about the files of a manifest.
 
     asked_elsewhere: paths that have checks of their own. mounted: directories in which a file
     system without modes is mounted. packaging: of the distribution. every: ask for the bytes of all
-    files, not of a sample.
+    files, not of a sample. unmounted: where file systems belong that the system may well leave
+    unmounted, each with its device (see `looked_into`).
     """
+    places = unmounted or {}
     seed = hashlib.sha256()
     facts, living = [], Counter[str]()
     kept: dict[str, list[str]] = {}
@@ -90,9 +95,11 @@ def file_questions(
                 facts.append(fact)
     chosen = facts if every else _sampled(facts, seed.digest())
     found: list[Check | Unasked] = []
-    found += file_checks("files", "the files are those of the build", chosen)
-    title = "programs, units and whatever gives rights are those of the build, and no others"
-    found += name_checks("names", title, kept, _ANYWHERE) if kept else []
+    for at in ("", *places):
+        some = [fact for fact in chosen if _place_of(fact.path, places) == at]
+        names = {path: kept[path] for path in kept if _place_of(path, places) == at}
+        checks = [*_file_checks(some, at), *_name_checks(names, at)]
+        found += [looked_into(each, at, places[at]) for each in checks] if at else checks
     if not preloads:
         title = "no library is loaded before all others"
         found.append(Check("names.preload", title, f"ls {_PRELOADED} 2>&- || :", ""))
@@ -108,6 +115,25 @@ def file_questions(
         why = "a sample is read each time; --all reads every file"
         found.append(Unasked(f"the content of {left} files", why))
     return found
+
+
+def _file_checks(facts: Sequence[FileFact], at: str) -> list[Check]:
+    """The checks of files at a place, or where no place is."""
+    title = (
+        f"the files at {at} are those of the build" if at else "the files are those of the build"
+    )
+    return file_checks(_id("files", at), title, facts)
+
+
+def _name_checks(names: Mapping[str, Sequence[str]], at: str) -> list[Check]:
+    """The checks that nothing was added at a place, or where no place is."""
+    what = f"files at {at}" if at else "programs, units and whatever gives rights"
+    title = f"{what} are those of the build, and no others"
+    return name_checks(_id("names", at), title, names, _ANYWHERE) if names else []
+
+
+def _id(what: str, at: str) -> str:
+    return what + at.replace("/", ".")
 
 
 def _keep(fact: FileFact, kept: dict[str, list[str]], guarded: Sequence[str]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from dockyard.archive import Entry
 from dockyard.disk.layout import PartitionLayout
 from dockyard.engine.step import Step
+from dockyard.filesystems import BLOCK_SIZES
 from dockyard.pipeline.arguments.image import (
     MakeSwap,
     Original,
     ProveFilesystem,
     WriteFilesystem,
 )
+from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.layer_steps import Stack
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.subvolumes import placed_subvolumes, places_of
@@ -96,7 +100,7 @@ def _filesystem(
         uuid=system.uuid,
         label=partition.content_label,
         hash_seed=system.hash_seed,
-        options=dict(system.options),
+        options=_options(partition),
         mount=mount,
         others=tuple(path for path in everywhere if path != mount),
         loader=request.family.loader,
@@ -108,8 +112,33 @@ def _filesystem(
         grub=content.grub,
         subvolumes=subvolumes,
         original=content.original if subvolumes else None,
+        beneath=tuple(_beneath(request, partition, everywhere)),
         position=request.partition_position(partition.number),
     )
+
+
+def _beneath(
+    request: ImageRequest, partition: PartitionLayout, mounts: Collection[str]
+) -> Iterator[Entry]:
+    """The directories below what is mounted in a file system, as the image had them. A subvolume
+    has its own.
+    """
+    system = partition.filesystem
+    if not isinstance(request.source, DiskSource) or system is None or system.mount is None:
+        return
+    prefix = f"{system.mount.path.rstrip('/')}/"
+    for entry in () if system.type.is_fat else request.source.storage.beneath:
+        path = f"/{os.fsdecode(entry.path)}"
+        if path in mounts and path.startswith(prefix) and path != system.mount.path:
+            yield entry
+
+
+def _options(partition: PartitionLayout) -> dict[str, str]:
+    """How a file system is made; what dm-verity checks has its blocks."""
+    assert partition.filesystem is not None
+    options = dict(partition.filesystem.options)
+    left_out = BLOCK_SIZES if partition.verity else ()
+    return {name: value for name, value in options.items() if name not in left_out}
 
 
 def filesystem_step(wanted: WriteFilesystem, content: Held, tools: Step) -> tuple[Step, Step]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dockyard.model.distro import Distro
-from dockyard.model.packages import Lock, RpmRepository
+from dockyard.model.packages import Lock, Repository
 from dockyard.tree.additional import AdditionalFileSetting, added_paths
 from dockyard.tree.setting import Setting
 
@@ -16,7 +16,7 @@ from dockyard.tree.setting import Setting
 def trusted_keys(
     distro: Distro,
     lock: Lock,
-    repositories: Iterable[RpmRepository],
+    repositories: Iterable[Repository],
     settings: Iterable[Setting],
 ) -> Iterator[AdditionalFileSetting]:
     """The file with the key by which the image's packages are signed, where the distribution wants

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.config import LoadedImage, check_files, load_image
+from dockyard.config import LoadedImage, check_files
 from dockyard.disk.kernel_cmdline import kernel_command_line
 from dockyard.disk.layout import NO_DISK, DiskLayout, lay_out
 from dockyard.distro.header import DistroHeader, read_header
@@ -22,12 +22,14 @@ from dockyard.host.machine import architecture_or_default as host_architecture
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import as_written
 from dockyard.model.family import Family
-from dockyard.model.packages import RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
-from dockyard.packages.sources import image_repositories, image_request, lock_path
+from dockyard.packages.pinned import pinned_of
+from dockyard.packages.sources import image_request
+from dockyard.packages.system import system_of
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
+from dockyard.pipeline.format_rules import EXTENSIONS, format_problems, of_nothing
 from dockyard.pipeline.from_distro import trusted_keys, wants_documents
 from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.live import FORMATS, live_request
@@ -35,6 +37,7 @@ from dockyard.pipeline.live_problems import architecture_problems, live_problems
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.newest import nothing_to_update
 from dockyard.pipeline.overlay_problems import overlay_problems
+from dockyard.pipeline.password_hashes import with_hashes
 from dockyard.pipeline.read_only import read_only_problems
 from dockyard.pipeline.request import (
     ImageRequest,
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
 
 
 def read_request(
-    file: Path,
+    loaded: LoadedImage,
     store: Path,
     origins: Origins,
     output_format: str | None = None,
@@ -68,13 +71,12 @@ def read_request(
     level: int | None = None,
     creation: Creation | None = None,
 ) -> ImageRequest:
-    """Read an image file and all that it needs. Raises DockyardError with every mistake.
+    """Read all that an image file needs. Raises DockyardError with every mistake.
 
     level: of compression, in place of what the file says. placed: images that were made before;
     scripts do not see them and are not shaped by them. creation: where packages come from without
     a distribution's file and a lock, which are looked for otherwise.
     """
-    loaded = load_image(file)
     together = Together()
     together.extend(loaded.remarks)
     output = output_of(loaded, output_format, level)
@@ -82,16 +84,19 @@ def read_request(
     together.extend(unpackaged_problems(loaded, output))
     has_disk = _judge_file(loaded, output, together, created=creation is not None)
     distro = together.get(lambda: _distro(loaded)) if creation is None else None
-    lock_file = lock_path(file)
+    lock_file = loaded.lock_path
     settings = read_settings(loaded, unseen_by_scripts(loaded, placed), together)
     seed = _seed(loaded)
     architecture = distro.distro.architecture if distro else host_architecture()
     layout = _layout(loaded, architecture, seed, together) if has_disk else NO_DISK
+    if distro is not None:
+        together.extend(system_of(distro.distro.kind).refused(loaded))
     if layout:
         family = distro.distro.of_family if distro else None
         _judge_layout(loaded, layout, family, architecture, together)
     together.raise_any()
     assert layout and settings
+    settings = with_hashes(settings, loaded.name, seed)
     if creation is not None:
         source = creation.source(loaded, store)
         _judge_layout(loaded, layout, source.family, architecture, together)
@@ -104,7 +109,8 @@ def read_request(
     _judge_packages(loaded, distro, source, settings, layout, output, together)
     lock = source.lock
     if not tools_there(store, lock.tools):
-        together.get(lambda: require_whole(lock.tools, str(lock_file), f"dockyard lock {file}"))
+        made_by = f"{locks.LOCK_IMAGE} {loaded.words}"
+        together.get(lambda: require_whole(lock.tools, str(lock_file), made_by))
     together.raise_any()
     keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
     extra = (
@@ -174,6 +180,9 @@ def _judge_file(
     together.extend(not_buildable(loaded, needs_disk=has_disk, created=created))
     together.extend(not_acted_on(loaded))
     together.extend(live_problems(loaded, output.format))
+    together.extend(format_problems(loaded, output.format))
+    if output.format in EXTENSIONS:
+        together.extend([of_nothing(loaded, output.format)])
     together.extend(check_files(loaded))
     together.raise_any()
     return has_disk
@@ -195,19 +204,25 @@ def _source(
     together: Together,
 ) -> PackageSource:
     """The lock, held against what the file asks for, and where its packages come from."""
-    file, lock_file = loaded.path, lock_path(loaded.path)
+    words, lock_file = loaded.words, loaded.lock_path
     repositories = together.get(
-        lambda: image_repositories(distro.distro, distro.directory, store, extra=rpm_sources)
+        lambda: system_of(distro.distro.kind).repositories(
+            distro.distro,
+            distro.directory,
+            store,
+            extra=rpm_sources,
+            mirrors=origins.mirrors,
+        )
     )
-    lock = together.get(lambda: locks.load(lock_file, f"{locks.LOCK_IMAGE} {file}"))
+    lock = together.get(lambda: locks.load(lock_file, f"{locks.LOCK_IMAGE} {words}"))
     together.raise_any()
     assert repositories is not None and lock is not None
     request = image_request(loaded, distro.distro)
-    locks.require(lock, request, repositories, str(lock_file), image=str(file))
+    locks.require(lock, request, repositories, str(lock_file), image=words)
     image_epoch(distro, lock)
     access = Access.of_store(store, offline=origins.offline)
     documents = wants_documents(distro.distro, lock)
-    return PackageSource(distro, lock, lock_file, tuple(repositories), access, documents)
+    return PackageSource(distro, lock, lock_file, repositories, access, documents)
 
 
 def _judge_packages(
@@ -228,23 +243,18 @@ def _judge_packages(
     names = {pin.name for pin in source.lock.packages}
 
     def provided(capability: str) -> tuple[str, ...]:
-        return _provided(capability, repositories, access, distro.distro.architecture)
+        return _provided(capability, source)
 
     together.extend(read_only_problems(loaded, layout, names, added_paths(settings), provided))
 
 
-def _provided(
-    capability: str,
-    repositories: Sequence[RpmRepository],
-    access: Access,
-    architecture: Architecture,
-) -> tuple[str, ...]:
+def _provided(capability: str, source: PackageSource) -> tuple[str, ...]:
     """The packages of repositories on this machine that have a capability."""
-    from dockyard.packages.providing import who_provides
-
+    repositories, architecture = source.repositories, source.architecture
     if not all(repository.is_here for repository in repositories):
         return ()
-    found = who_provides([capability], repositories, access, architecture, near=False)
+    pinned = pinned_of(source.kind)
+    found = pinned.who_provides([capability], repositories, source.access, architecture, near=False)
     return found[capability].packages
 
 

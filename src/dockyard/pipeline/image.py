@@ -13,6 +13,7 @@ from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations, Write
 from dockyard.pipeline.arguments.names import ROOT
 from dockyard.pipeline.boot_steps import BootSteps, initrd_step, kernel_step, uki_step
 from dockyard.pipeline.filesystem_steps import FileSystemSteps
+from dockyard.pipeline.guest_steps import guest_root
 from dockyard.pipeline.labels_steps import labels_step
 from dockyard.pipeline.layer_steps import Stack, layers_over, merged
 from dockyard.pipeline.live import LiveRequest
@@ -58,6 +59,7 @@ class ImageSteps:
             Part.ROOT: (self.root, *self.layers),
             Part.DISK: tuple(self.filesystems.values()),
             Part.SYSTEM: (),
+            Part.BASE: self.layers[:1],
         }
         if self.live is not None:
             made = (self.live.image, self.live.files)
@@ -97,6 +99,7 @@ def _of_packages(request: ImageRequest, tools: Step) -> ImageSteps:
     whole = merged(ROOT, "Merge the root", layers, request.epoch, labels)
     if request.live is not None:
         return _live(request, request.live, whole, tools)
+    whole = guest_root(request, whole)
     boot = whole
     if not (request.settings.post_scripts or request.settings.final_scripts):
         shaping = tuple(step for step in layers if step.name in ("packages", "boot-settings"))
@@ -127,6 +130,7 @@ def _of_disk(request: ImageRequest, source: DiskSource, tools: Step) -> ImageSte
     whole = merged(ROOT, "Merge the root", layers, request.epoch, labels)
     if request.live is not None:
         return _live(request, request.live, whole, tools)
+    whole = guest_root(request, whole)
     disk = Part.DISK in format_by_name(request.output.format).needs
     sealed = sealed_systems(request, whole, tools) if disk else Sealed()
     # What names the root by its hash comes over it, and is on other partitions than that.

@@ -63,8 +63,11 @@ class LiveRequest:
             return frozenset()
         if not self.for_network:
             return frozenset((InitrdFeature.LIVE,))
-        secure = (InitrdFeature.LIVE_TLS,) if self.url.startswith("https:") else ()
-        return frozenset((InitrdFeature.LIVE, InitrdFeature.LIVE_NETWORK, *secure))
+        found = {InitrdFeature.LIVE, InitrdFeature.LIVE_NETWORK}
+        if self.url.startswith("nfs:"):
+            return frozenset(found | {InitrdFeature.LIVE_NFS})
+        secure = {InitrdFeature.LIVE_TLS} if self.url.startswith("https:") else set()
+        return frozenset(found | {InitrdFeature.LIVE_FETCH} | secure)
 
     @property
     def medium_words(self) -> tuple[str, ...]:

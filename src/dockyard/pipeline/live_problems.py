@@ -18,7 +18,6 @@ from dockyard.model.output import ImageFormat
 from dockyard.pipeline.live import FETCHED, FORMATS
 from dockyard.tree.additional import plain_path
 
-_FETCHABLE = ("http", "https", "ftp", "tftp")
 _OWN_PLACES = ("/boot/", "/liveos/", "/EFI/", "/efi/")
 _OWN_NAMES = ("/vmlinuz", "/initrd.img", "/bootx64.efi", "/pxegrub.0", f"/{FETCHED}")
 _OF_A_DISK = ("storage", "os.bootloader", "os.uki")
@@ -122,15 +121,6 @@ def _fetching(loaded: LoadedImage, asked: Pxe) -> Iterator[Problem]:
             "live.no-url",
             "a bootstrap initramfs must know where to fetch the root",
             fix="add bootstrapBaseUrl: the URL of the directory that the files are served from",
-        )
-    scheme = url.partition(":")[0]
-    if url and scheme not in _FETCHABLE:
-        yield loaded.problem(
-            f"pxe.{key}",
-            "live.url-scheme",
-            f"the initrd does not fetch by {scheme}",
-            why=f"it fetches with curl: {', '.join(_FETCHABLE)}",
-            fix="serve the files by http",
         )
     if asked.bootstrap_file_url.endswith("/"):
         yield loaded.problem(

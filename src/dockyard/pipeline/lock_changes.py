@@ -5,10 +5,9 @@ image, without the command line.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.config import load_image
+from dockyard.engine.events import Listener, ignore
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.host.files import write_atomic
@@ -17,8 +16,8 @@ from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import LockedImage
 from dockyard.packages.lockfile import load_if_sound
-from dockyard.packages.sources import lock_path
 from dockyard.pipeline.existing import read_existing
+from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.input_image import input_file, input_named_by
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import (
@@ -31,29 +30,42 @@ from dockyard.pipeline.package_changes import (
 from dockyard.pipeline.together import Together
 
 if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
     from dockyard.packages.oci.access import Registries
 
 
+def read_input(
+    loaded: LoadedImage,
+    overrides: Overrides,
+    store: Store,
+    origins: Origins,
+    registries: Registries,
+    listener: Listener = ignore,
+) -> DiskSource:
+    """The image whose packages are to change. Enters the namespace where that is new to the store:
+    call it before any thread is started. registries, listener: see `read_customization`. Raises
+    DockyardError, also for what cannot be changed.
+    """
+    together = Together()
+    given = input_file(input_named_by(loaded, overrides.input), loaded, registries, together)
+    source = read_existing(given.path, store, origins, listener)
+    together.extend(refused(loaded, source))
+    together.raise_any()
+    return source
+
+
 def lock_changes(
-    file: Path,
+    loaded: LoadedImage,
+    source: DiskSource,
     overrides: Overrides,
     store: Store,
     access: Access,
-    origins: Origins,
-    registries: Registries,
     *,
     refresh_missing: bool = False,
 ) -> LockedImage:
-    """Make the lock beside an image file that changes packages, or with refresh_missing move only
-    the pins that are gone. registries: see `read_customization`. Raises DockyardError; then the
-    lock on disk is as it was.
+    """Make the lock beside an image file that changes packages of an image, or with refresh_missing
+    move only the pins that are gone. Raises DockyardError; then the lock on disk is as it was.
     """
-    loaded = load_image(file)
-    together = Together()
-    given = input_file(input_named_by(loaded, overrides.input), loaded, registries, together)
-    source = read_existing(given.path, store, origins)
-    together.extend(refused(loaded, source))
-    together.raise_any()
     request = None
     if source.installed is not None:
         installed = installed_facts(source)
@@ -64,13 +76,13 @@ def lock_changes(
         fix = "name some in os.packages"
         raise DockyardError(loaded.problem("os.packages", "lock.no-packages", what, fix=fix))
     repositories = repositories_for(loaded, source, request, overrides, store.root)
-    path = lock_path(file)
+    path = loaded.lock_path
     old = load_if_sound(path)
     if refresh_missing:
-        made_by = f"{locks.LOCK_IMAGE} {file} --image-file {source.image}"
+        made_by = f"{locks.LOCK_IMAGE} {loaded.words} --image-file {source.image}"
         old = locks.load(path, made_by)
         identity = installed.identity
-        locks.require(old, request, repositories, str(path), installed=identity, image=str(file))
+        locks.require(old, request, repositories, str(path), installed=identity, image=loaded.words)
         new, _ = locks.refresh_missing(old, repositories, access, installed.metadata)
         new = replace(new, tools=tuple(sorted(source.tools)))
     else:

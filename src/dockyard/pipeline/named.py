@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from dockyard.engine.code import code_of
 from dockyard.errors import Position, Problem, Severity
 from dockyard.host.files import write_atomic
-from dockyard.model.packages import Lock, Request, RpmRepository
+from dockyard.model.family import ARCHITECTURES, KERNELS
+from dockyard.model.packages import Lock, Repository, Request
 from dockyard.packages.access import Access
-from dockyard.packages.file_lists import FileLists, file_lists
+from dockyard.packages.file_lists import FileLists
+from dockyard.packages.pinned import pinned_of
 from dockyard.tree.additional import added_paths
 from dockyard.tree.modules import ModuleSetting, module_name
 from dockyard.tree.services import UNIT_DIRECTORIES, ServiceSetting
@@ -40,7 +42,7 @@ _PROGRAMS = ("/usr/bin", "/usr/sbin")
 def unknown_names(
     settings: Sequence[Setting],
     lock: Lock,
-    repositories: Sequence[RpmRepository],
+    repositories: Sequence[Repository],
     access: Access,
     packages_at: Position | None,
     filesystems: Sequence[str] | None = (),
@@ -64,20 +66,20 @@ def unknown_names(
     good = access.cache / "named" / name
     if good.is_file():
         return []
-    found = file_lists(lock.packages, repositories, access)
+    pinned = pinned_of(lock.kind)
+    found = pinned.file_lists(lock.packages, repositories, access)
     if found is None:
         return []
-    from dockyard.packages.providing import who_provides
     from dockyard.pipeline.named_groups import unknown_groups
 
     def provided(wanted: Iterable[str]) -> Mapping[str, Provided]:
         architecture = (lock.request or Request(())).architecture
-        return who_provides(wanted, repositories, access, architecture)
+        return pinned.who_provides(wanted, repositories, access, architecture)
 
     paths = {below_usr(path) for path in found.paths} | added
     problems = unknown_units(asked, paths, provided)
     if filesystems is not None:
-        problems = [*_kernel(paths, packages_at), *problems]
+        problems = [*_kernel(paths, lock, packages_at), *problems]
         problems += _programs(filesystems, paths, provided, packages_at)
     if not problems:
         problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
@@ -93,12 +95,14 @@ def below_usr(path: str) -> str:
     return f"/usr{path}" if path.startswith(("/lib/", "/bin/", "/sbin/", "/lib64/")) else path
 
 
-def _kernel(paths: set[str], position: Position | None) -> list[Problem]:
+def _kernel(paths: set[str], lock: Lock, position: Position | None) -> list[Problem]:
     if any(path.startswith(_MODULES) and path.endswith("/vmlinuz") for path in paths) or any(
         path.startswith("/boot/vmlinuz") for path in paths
     ):
         return []
-    fix = "add the package of a kernel to os.packages.install, such as kernel"
+    architecture = ARCHITECTURES[lock.kind][(lock.request or Request(())).architecture]
+    names = " or ".join(name.format(architecture) for name in KERNELS[lock.kind])
+    fix = f"add the package of a kernel to os.packages.install, such as {names}"
     what = "none of the image's packages has a kernel"
     return [Problem("initrd.no-kernel", what, position, fix=fix)]
 
@@ -192,13 +196,7 @@ def unknown_shells(
 
 def built_in_modules(found: FileLists) -> set[str]:
     """The modules that are part of the kernel itself."""
-    from dockyard.packages.rpm.reader import read_package
-
-    for file in found.packages:
-        package = read_package(file)
-        if not any(each.path.endswith(_BUILTIN) for each in package.files()):
-            continue
-        for path, _, data in package.entries():
-            if path.endswith(_BUILTIN):
-                return {module_name(line) for line in data.decode(errors="replace").splitlines()}
+    for package in found.packages:
+        for _, data in package.contents(lambda path: path.endswith(_BUILTIN)):
+            return {module_name(line) for line in data.decode(errors="replace").splitlines()}
     return set()

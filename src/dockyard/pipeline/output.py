@@ -21,27 +21,32 @@ _RECORD = "outputs"
 _DIGESTS = "digests"
 
 # Names by which a reader takes an image for one format. `.img` and `.bin` promise none.
-_PROMISING = {".raw", ".qcow2", ".vhd", ".vhdx", ".vmdk", ".vdi", ".iso", ".cosi"}
+_PROMISING = {".raw", ".qcow2", ".vhd", ".vhdx", ".vmdk", ".vdi", ".iso", ".cosi", ".wsl"}
 
 
 def place(
-    write: Callable[[Path], tuple[Path, ...]], identity: str, target: Path, store: Store
+    write: Callable[[Path], tuple[Path, ...]],
+    identity: str,
+    target: Path,
+    store: Store,
+    *,
+    keeps_modes: bool = False,
 ) -> bool:
     """Have an image written at a path, whole or not at all.
 
     write: fills an empty directory and gives what it made: the image, which takes the name of the
-    target, and what is to stand beside it. identity: what names the image. False when what is there
-    was placed under that name and has not been touched since.
+    target, and what is to stand beside it. identity: what names the image. keeps_modes: of what is
+    in a directory. False when what is there was placed under that name and has not been touched
+    since.
     """
     target = target.absolute()
-    with store.exclusive(_RECORD):
-        outputs = store.record(_RECORD)
-        known = outputs.get(str(target))
-        if isinstance(known, dict) and known == _stamp(target, identity):
+    with store.exclusive(f"output-{hashlib.sha256(os.fsencode(target)).hexdigest()[:40]}"):
+        if is_placed(identity, target, store):
             return False
-        _write(write, target)
-        outputs[str(target)] = _stamp(target, identity)
-        store.keep_record(_RECORD, outputs)
+        _write(write, target, keeps_modes)
+        with store.exclusive(_RECORD):  # others are written meanwhile
+            placed = {**store.record(_RECORD), str(target): _stamp(target, identity)}
+            store.keep_record(_RECORD, placed)
     return True
 
 
@@ -51,7 +56,7 @@ def is_placed(identity: str | None, target: Path, store: Store) -> bool:
     return identity is not None and known is not None and known == _stamp(target, identity)
 
 
-def _write(write: Callable[[Path], tuple[Path, ...]], target: Path) -> None:
+def _write(write: Callable[[Path], tuple[Path, ...]], target: Path, keeps_modes: bool) -> None:
     part = files.part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +64,8 @@ def _write(write: Callable[[Path], tuple[Path, ...]], target: Path) -> None:
         part.mkdir(0o755)
         image, *beside = write(part)
         for path in (*beside, image):  # the image last: when it is there, all is
-            _give_to_caller(path)
-            _put(path, target if path == image else target.with_name(path.name))
+            _give_to_caller(path, keeps_modes)
+            _put(path, target if path == image else _beside(path, image, target))
     except OSError as error:
         raise _not_written(target, error) from error
     except DockyardError as error:
@@ -74,10 +79,23 @@ def _write(write: Callable[[Path], tuple[Path, ...]], target: Path) -> None:
             removal.remove_tree(part)
 
 
-def _give_to_caller(path: Path) -> None:
+def _beside(path: Path, image: Path, target: Path) -> Path:
+    """Where a file goes that belongs to an image. One with the image's name takes that of the
+    target: so systemd finds `web.roothash` of `web.raw`, and that of another image is left alone.
+    """
+    if path.stem != image.stem:
+        return target.with_name(path.name)
+    stem = target.stem if target.suffix == image.suffix else target.name
+    return target.with_name(f"{stem}{path.suffix}")
+
+
+def _give_to_caller(path: Path, keeps_modes: bool) -> None:
+    """Give an image the mode of the caller's files; keeps_modes: a directory, but not what is in
+    it, to which it is the only way.
+    """
     mode = mode_for_caller()
     if path.is_dir():
-        for each in path.rglob("*"):
+        for each in () if keeps_modes else files.below(path):
             each.chmod(mode | (mode & 0o444) >> 2 if each.is_dir() else mode)
         mode |= (mode & 0o444) >> 2
     path.chmod(mode)
@@ -107,8 +125,8 @@ def _not_written(target: Path, error: OSError) -> DockyardError:
 
 def image_digest(target: Path, store: Store) -> str:
     """The SHA-256 of an image that was placed, in hex: of a directory, that of the lines that
-    sha256sum(1) prints of its files. It is read, holes and all, for the first who asks: the zeros
-    of the holes take several times as long as all that is in the image.
+    sha256sum(1) prints of its files, without links. It is read, holes and all, for the first who
+    asks: the zeros of the holes take several times as long as all that is in the image.
     """
     name = str(target.absolute())
     stamp = _stamp(target, name)
@@ -130,7 +148,7 @@ def _directory_digest(target: Path) -> str:
 
 
 def _files(target: Path) -> list[Path]:
-    return sorted(path for path in target.rglob("*") if not path.is_dir())
+    return [path for path in files.below(target) if stat.S_ISREG(path.lstat().st_mode)]
 
 
 def image_size(target: Path) -> tuple[int, int]:
@@ -164,7 +182,7 @@ def _stamp(target: Path, result: str) -> dict[str, object] | None:
 def _inside(target: Path) -> str:
     """What changes when something in a directory does."""
     made = hashlib.sha256()
-    for path in sorted(target.rglob("*")):
+    for path in files.below(target):
         found = path.lstat()
         told = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         made.update(f"{path.relative_to(target)}\0{told}\0".encode(errors="surrogateescape"))
@@ -257,4 +275,4 @@ def output_path(request: ImageRequest, chosen: Path | None) -> Path:
         return chosen
     if told := request.loaded.image.output.image.path:
         return request.loaded.local(told)
-    return Path(f"{request.name}{request.output.extension}")
+    return Path(f"{request.product}{request.output.extension}")

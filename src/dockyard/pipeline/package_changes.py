@@ -21,7 +21,7 @@ from dockyard.model.os import Packages
 from dockyard.model.packages import Lock, PackageKind, Pin, Request, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
-from dockyard.packages.sources import lock_path, snapshot_time
+from dockyard.packages.sources import snapshot_time
 from dockyard.pipeline.change_repositories import LEAVE_OUT, change_repositories
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_facts import InstalledFacts, kept
@@ -141,11 +141,11 @@ def read_changes(
     if request is None:
         return None, ()
     repositories = repositories_for(loaded, source, request, overrides, store)
-    file = lock_path(loaded.path)
+    file = loaded.lock_path
     if file.is_file():
-        made_by = f"{locks.LOCK_IMAGE} {loaded.path} --image-file {source.image}"
+        made_by = f"{locks.LOCK_IMAGE} {loaded.words} --image-file {source.image}"
         lock = locks.load(file, made_by)
-        image = f"{loaded.path} --image-file {source.image}"
+        image = f"{loaded.words} --image-file {source.image}"
         identity = installed.identity
         locks.require(lock, request, repositories, str(file), image=image, installed=identity)
         return _locked(lock, str(file), repositories, installed, access), ()

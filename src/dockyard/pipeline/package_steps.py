@@ -1,88 +1,34 @@
-"""The steps that make the tree of all packages of an image."""
+"""The steps that make the tree of all packages of an image: those of each package format."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dockyard.engine.step import Step, names_of
-from dockyard.model.packages import Lock, LockedRepository, RpmRepository
+from dockyard.engine.step import Step
+from dockyard.model.packages import Lock, PackageKind, Repository
 from dockyard.pipeline.arguments.names import FETCH
-from dockyard.pipeline.arguments.packages import (
-    FetchPackages,
-    MakeDatabase,
-    MakeIndex,
-    SelectIndex,
-    Unpack,
-)
-from dockyard.pipeline.arguments.settings import InstallPackages, RequiredNames
+from dockyard.pipeline.arguments.packages import FetchPackages
+from dockyard.pipeline.deb_package_steps import deb_packages_step
 from dockyard.pipeline.request import ImageRequest
-from dockyard.tree.every import settled
+from dockyard.pipeline.rpm_package_steps import rpm_packages_step
 
 _STEPS = "dockyard.pipeline.steps"
+_INSTALLED = {PackageKind.RPM: rpm_packages_step, PackageKind.DEB: deb_packages_step}
 
 
 def packages_step(request: ImageRequest, tools: Step) -> Step:
-    """The step that has the tree of all packages, over those that unpack each of them."""
-    source, epoch = request.packages, request.epoch
-    lock, documents = source.lock, source.documents
-    alone = replace(lock, tools=())
-    fetch = fetch_step(alone, str(source.lock_file), source.repositories, request.origins.offline)
-    unpacked = dict(_unpacked(request, fetch))
-    steps = tuple(unpacked.values())
-    names = names_of(steps)
-    database = Step.of(
-        "database",
-        "Write the database of packages",
-        f"{_STEPS}.packages:make_database",
-        MakeDatabase(names, documents, epoch),
-        (tools, *steps),
-    )
-    found = Step.of(
-        "selection",
-        "Choose what the index of kernel modules is made of",
-        f"{_STEPS}.packages:select_index",
-        SelectIndex("modules", names),
-        steps,
-        name="modules-selection",
-    )
-    index = Step.of(
-        "index",
-        "Make the index of kernel modules",
-        f"{_STEPS}.packages:make_index",
-        MakeIndex(found.name, names, epoch),
-        (found,),
-        borrowed=steps,
-        name="modules-index",
-    )
-    wanted = InstallPackages(
-        packages={nevra: step.name for nevra, step in unpacked.items()},
-        database=database.name,
-        indices=(index.name,),
-        signed=tuple(sorted(pin.nevra for pin in lock.packages if pin.content is None)),
-        documents=documents,
-        epoch=epoch,
-        packaging=request.family.packaging,
-        expected=RequiredNames(
-            alone,
-            source.repositories,
-            request.origins.offline,
-            settled(request.settings.settings),
-            request.loaded.position("os.packages"),
-            None if request.output.boots_nothing else request.layout.initrd_filesystems,
-        ),
-    )
-    title = f"Install {len(lock.packages)} packages"
-    function = f"{_STEPS}.install:install_packages"
-    inputs = (tools, database, index, *steps)
-    return Step.of("packages", title, function, wanted, inputs, borrowed=(fetch,))
+    """The step that has the tree of all packages."""
+    source = request.packages
+    alone, offline = replace(source.lock, tools=()), request.origins.offline
+    fetch = fetch_step(alone, str(source.lock_file), source.repositories, offline)
+    return _INSTALLED[source.kind](request, tools, fetch)
 
 
 def fetch_step(
     lock: Lock,
     lock_file: str,
-    repositories: tuple[RpmRepository, ...],
+    repositories: tuple[Repository, ...],
     offline: tuple[Path, ...],
 ) -> Step:
     """The step that fetches all packages of a lock. lock_file: for messages."""
@@ -96,36 +42,3 @@ def fetch_step(
     )
     title = f"Fetch {len(lock.packages)} packages"
     return Step.of(FETCH, title, f"{_STEPS}.fetch:fetch_packages", wanted)
-
-
-def _unpacked(request: ImageRequest, fetch: Step) -> Iterator[tuple[str, Step]]:
-    """The steps that unpack each package, by its name, version and architecture, in order."""
-    source = request.packages
-    rules = {each.id: each for each in source.lock.repositories}
-    known = {each.id: each for each in source.repositories}
-    for pin in sorted(source.lock.packages):
-        rule = rules.get(pin.repository) or LockedRepository(pin.repository)
-        repository = known.get(pin.repository) or RpmRepository(pin.repository)
-        nevra = pin.nevra
-        wanted = Unpack(
-            digest=pin.content or pin.digest,
-            checked=rule.check_packages or repository.check_packages,
-            keys=rule.keys,
-            pin=pin,
-            rule=rule,
-            repository=repository,
-            lock_file=str(source.lock_file),
-            offline=request.origins.offline,
-        )
-        yield (
-            nevra,
-            Step.of(
-                "unpack",
-                f"Unpack {nevra}",
-                f"{_STEPS}.unpack:unpack",
-                wanted,
-                borrowed=(fetch,),
-                name=f"unpack-{nevra}",
-                group="Unpack packages",
-            ),
-        )

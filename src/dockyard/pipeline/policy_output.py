@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dockyard.archive import Archive, Entry, Kind
 from dockyard.errors import DockyardError, Problem
-from dockyard.host.files import digest, write_atomic
+from dockyard.host.files import below, digest, write_atomic
 from dockyard.host.storage import output_refused
 from dockyard.tree.selinux import CONFIG, PACKAGE, policy_type
 
@@ -66,7 +66,7 @@ def _is_below(entry: Entry, above: bytes) -> bool:
 
 
 def _refuse_others(out: Path, wanted: Collection[Path], place: PolicyPlace) -> None:
-    found = [path for path in sorted(out.rglob("*")) if path not in wanted]
+    found = [path for path in below(out) if path not in wanted]
     if found:
         raise DockyardError(
             Problem(

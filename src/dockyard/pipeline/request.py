@@ -77,7 +77,7 @@ class Output:
     @property
     def boots_nothing(self) -> bool:
         """Whether it has the root alone."""
-        return format_by_name(self.format).needs <= {Part.ROOT}
+        return format_by_name(self.format).needs <= {Part.ROOT, Part.BASE}
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,12 @@ class ImageRequest:
     @property
     def name(self) -> str:
         return self.loaded.name
+
+    @property
+    def product(self) -> str:
+        """The name with what tells the image from others of its file."""
+        label = self.loaded.chosen.label
+        return f"{self.name}-{label}" if label else self.name
 
     @property
     def packages(self) -> PackageSource:

@@ -16,10 +16,11 @@ from dockyard.initrd.build import requirements
 from dockyard.initrd.options import InitrdFeature, InitrdOptions
 from dockyard.model.architecture import Architecture
 from dockyard.model.os import BootloaderType, Initrd, InitrdBuilder
-from dockyard.model.packages import Lock, RpmRepository
+from dockyard.model.packages import Lock, Repository
 from dockyard.model.storage import FileSystemType
 from dockyard.packages.access import Access
-from dockyard.packages.providing import BINARIES, who_provides
+from dockyard.packages.pinned import pinned_of
+from dockyard.packages.providing import BINARIES
 from dockyard.pipeline.labels_steps import LABELLED
 from dockyard.pipeline.loaders import loader_type
 from dockyard.pipeline.request import ImageRequest
@@ -70,7 +71,7 @@ def _wanted(request: ImageRequest) -> dict[str, str]:
 def missing_packages(
     wanted: Iterable[str],
     lock: Lock,
-    repositories: Sequence[RpmRepository],
+    repositories: Sequence[Repository],
     access: Access,
     architecture: Architecture,
 ) -> dict[str, list[str]]:
@@ -80,7 +81,8 @@ def missing_packages(
     if not all(repository.is_here for repository in repositories):
         return {}
     try:
-        found = who_provides(wanted, repositories, access, architecture, near=False)
+        pinned = pinned_of(lock.kind)
+        found = pinned.who_provides(wanted, repositories, access, architecture, near=False)
     except DockyardError:
         return {}  # metadata that cannot be read is told by what fetches from there
     locked = {pin.name for pin in lock.packages}
@@ -126,7 +128,7 @@ def _problem(
         where=request.loaded.position("os.packages.install"),
         why="its lock has no package with these files",
         fix=f"add to os.packages.install: {', '.join(lacking)}; then run "
-        f"`dockyard lock {request.loaded.path}`",
+        f"`dockyard lock {request.loaded.words}`",
         excerpt=tuple(
             f"{package}: {listed(names)}, for {wanted[names[0]]}"
             for package, names in lacking.items()

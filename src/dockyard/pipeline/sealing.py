@@ -12,6 +12,7 @@ from dockyard.disk.fstab import source
 from dockyard.disk.partition_types import ESP
 from dockyard.disk.partitions import DiskLayout, PartitionLayout, VerityLayout
 from dockyard.errors import Problem, Severity
+from dockyard.filesystems.edit import EDITED
 from dockyard.initrd.options import EarlyMount
 from dockyard.model.os import BootloaderType
 from dockyard.model.output import ArtifactItem
@@ -109,6 +110,24 @@ def _artifact_problems(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Prob
             fix="give it a `hashSignaturePath`, or remove `verity-hash`",
             severity=Severity.WARNING,
         )
+    if ArtifactItem.VERITY_HASH in wanted.items:
+        yield from _not_put_back(loaded, layout)
+
+
+def _not_put_back(loaded: LoadedImage, layout: DiskLayout) -> Iterator[Problem]:
+    """A problem for each signature that `inject-files` could not put where it belongs."""
+    for _, device in signed_devices(layout):
+        partition, at = layout.holding(device.signature)
+        assert partition is not None and partition.filesystem is not None
+        kind = partition.filesystem.type.kernel_name
+        if partition.verity is None and kind not in EDITED:
+            yield loaded.problem(
+                "output.artifacts.items",
+                "artifacts.not-put-back",
+                f"{device.signature} cannot be put back once it is signed: {at} is {kind}",
+                why=f"inject-files puts files into {' and '.join(EDITED)}",
+                fix=f"make {at} ext4, or remove `verity-hash`",
+            )
 
 
 def signed_devices(layout: DiskLayout) -> tuple[tuple[PartitionLayout, VerityLayout], ...]:

@@ -11,7 +11,7 @@ from dockyard.distro.header import DistroHeader
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family
-from dockyard.model.packages import Lock, Pin, RpmRepository
+from dockyard.model.packages import Lock, PackageKind, Pin, Repository
 from dockyard.packages.access import Access
 
 
@@ -24,9 +24,14 @@ class PackageSource:
     distro: DistroHeader
     lock: Lock
     lock_file: Path
-    repositories: tuple[RpmRepository, ...]
+    repositories: tuple[Repository, ...]
     access: Access
     documents: bool
+
+    @property
+    def kind(self) -> PackageKind:
+        """The format of its packages."""
+        return self.family.packaging.kind
 
     @property
     def epoch(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from dockyard.errors import DockyardError, Problem, Problems
@@ -16,11 +16,14 @@ class Together:
     def __init__(self) -> None:
         self._problems = Problems()
 
-    def get(self, read: Callable[[], T]) -> T | None:
+    def get(self, read: Callable[[], T], known: Collection[str] = ()) -> T | None:
+        """What a reading gives; None where something is wrong. known: codes of what another reading
+        told already.
+        """
         try:
             return read()
         except DockyardError as error:
-            self._problems.extend(error.problems)
+            self._problems.extend(each for each in error.problems if each.code not in known)
             return None
 
     def extend(self, problems: Iterable[Problem]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dockyard.engine.events import Listener
@@ -9,7 +11,7 @@ from dockyard.engine.plan import in_order, make_plan
 from dockyard.engine.run import run_plan
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import removal, stopping
+from dockyard.host import files, removal, stopping
 from dockyard.pipeline.arguments.names import TOOLS
 from dockyard.pipeline.artefact import write_image
 from dockyard.pipeline.image import ImageSteps
@@ -53,10 +55,26 @@ def _compare(request: ImageRequest, steps: ImageSteps, first: Store, second: Sto
         out = second.root / name
         out.mkdir()
         written.append(write_image(request, steps, store, out))
-    for one, two in zip(*written, strict=True):
-        offset = first_difference(one, two)
+    one, two = ([*_files(paths)] for paths in written)
+    if [name for name, _ in one] != [name for name, _ in two]:
+        odd = sorted({name for name, _ in one} ^ {name for name, _ in two})
+        raise DockyardError(_differs(f"has other files than the first: {', '.join(odd[:3])}"))
+    for (name, left), (_, right) in zip(one, two, strict=True):
+        if not stat.S_ISREG(left.lstat().st_mode):
+            continue  # its name has all that it is
+        offset = first_difference(left, right)
         if offset is not None:
-            raise DockyardError(_differs(request, offset))
+            where = _place(request, name, offset)
+            raise DockyardError(_differs(f"differs from the first at byte {offset}, {where}"))
+
+
+def _files(written: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """All that an image has, which may be a directory, with names and modes."""
+    for path in written:
+        for each in [path, *(files.below(path) if path.is_dir() else ())]:
+            name, mode = str(each.relative_to(path.parent)), each.lstat().st_mode
+            target = f" -> {each.readlink()}" if stat.S_ISLNK(mode) else ""
+            yield f"{name} {stat.filemode(mode)}{target}", each
 
 
 def first_difference(one: Path, two: Path) -> int | None:
@@ -75,14 +93,19 @@ def first_difference(one: Path, two: Path) -> int | None:
             offset += len(a)
 
 
-def _differs(request: ImageRequest, offset: int) -> Problem:
-    place = "outside every partition"
+def _place(request: ImageRequest, name: str, offset: int) -> str:
+    if not request.layout.partitions:
+        return f"in {name}"
     for partition in request.layout.partitions:
         if partition.start <= offset < partition.start + partition.size:
-            place = f"in the partition {partition.key}"
+            return f"in the partition {partition.key}"
+    return "outside every partition"
+
+
+def _differs(what: str) -> Problem:
     return Problem(
         "build.not-reproducible",
-        f"the second build differs from the first at byte {offset}, {place}",
+        f"the second build {what}",
         why="a script is the likely cause: it may read the clock or random numbers",
         fix="compare both builds with a script removed",
     )

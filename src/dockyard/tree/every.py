@@ -9,6 +9,7 @@ from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileS
 from dockyard.tree.device_ids import DeviceIdsSetting
 from dockyard.tree.fstab import FstabSetting
 from dockyard.tree.fstab_device import FstabDeviceSetting
+from dockyard.tree.guest import GuestSetting
 from dockyard.tree.history import HistorySetting
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.live import LiveSetting
@@ -26,6 +27,7 @@ AnySetting: TypeAlias = (
     | FstabDeviceSetting
     | FstabSetting
     | GroupSetting
+    | GuestSetting
     | HistorySetting
     | HostnameSetting
     | LiveSetting

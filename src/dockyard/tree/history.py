@@ -24,7 +24,7 @@ HISTORY = "/usr/share/image-customizer/history.json"
 
 # Prints the last line with a UUID, by the shell alone.
 _LAST_UUID = f"""\
-while IFS= read -r line; do
+while read -r line; do
     case $line in *'"imageUuid": '*) last=$line ;; esac
 done < {HISTORY}
 printf '%s' "$last"
@@ -98,13 +98,13 @@ class HistorySetting:
         )
 
     def checks(self) -> list[Check]:
-        title = f"{RELEASE} tells of this image"
-        told = f'"imageUuid": "{self.uuid}",'
-        last = "the last entry of the image's history is this image's"
-        return [
-            Check("history.release", title, f"cat {RELEASE}", self.release.strip(), self.position),
-            Check("history.last", last, _LAST_UUID, told, self.position),
-        ]
+        """One question: what the file of an image shapes, its record has, so that a file that
+        changed since would be told by each that is asked of it.
+        """
+        title = "the image's last record is of its file, and what that names, as they are now"
+        told = f'{self.release}"imageUuid": "{self.uuid}",'
+        script = f"cat {RELEASE}\n{_LAST_UUID}"
+        return [Check("history", title, script, told, self.position)]
 
 
 def _encoded(history: list[Any]) -> bytes:

@@ -8,11 +8,14 @@ only where kdump is to find them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dockyard.errors import Position
 from dockyard.tree.check import Check
 from dockyard.tree.setting import Tree
+
+if TYPE_CHECKING:
+    from dockyard.host.in_root import InRoot
 
 _FSTAB = "/etc/fstab"
 _TEXT = b"# A live system: its root is made of an image and of memory.\n"
@@ -41,15 +44,8 @@ class LiveSetting:
         return f"a root without a disk: /etc/fstab empty, what boots in {_BOOT} {kept}"
 
     def apply(self, tree: Tree) -> None:
-        files = tree.files
-        files.write(_FSTAB, _TEXT)
-        for place in dict.fromkeys((self.esp, "/efi", _BOOT)):
-            for name in files.names(place):
-                if place != _BOOT or name in _MENUS or self._is_booted(name):
-                    files.remove_all(f"{place}/{name}")
-
-    def _is_booted(self, name: str) -> bool:
-        return not self.keeps_boot_files and name.startswith(_BOOTED)
+        tree.files.write(_FSTAB, _TEXT)
+        remove_boot_files(tree.files, self.esp, keeps_kernels=self.keeps_boot_files)
 
     def checks(self) -> list[Check]:
         kinds = "rootfs|tmpfs|ramfs" if self.in_memory else "overlay"
@@ -58,3 +54,14 @@ class LiveSetting:
             Check("live.root", "the root is that of a live system", script, "1", self.position),
             Check("live.fstab", "/etc/fstab names no disk", f"cat {_FSTAB}", _TEXT.decode()),
         ]
+
+
+def remove_boot_files(files: InRoot, esp: str, *, keeps_kernels: bool = False) -> None:
+    """Remove from a tree what boots a disk: boot loader, menus, kernels and initrds in /boot. esp:
+    where the EFI system partition is mounted.
+    """
+    for place in dict.fromkeys((esp, "/efi", _BOOT)):
+        for name in files.names(place):
+            booted = name.startswith(_BOOTED) and not keeps_kernels
+            if place != _BOOT or name in _MENUS or booted:
+                files.remove_all(f"{place}/{name}")

@@ -14,16 +14,18 @@ from pathlib import Path
 from dockyard.config import LoadedImage
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host.files import read_regular
+from dockyard.model.clear_passwords import what_is_wrong
 from dockyard.model.os import AdditionalDir, AdditionalFile, Overlay, PasswordType, User
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting
 from dockyard.tree.every import AnySetting
 from dockyard.tree.hostname import HostnameSetting
 from dockyard.tree.modules import ModuleSetting
 from dockyard.tree.overlays import OverlaySetting
+from dockyard.tree.plain_text import PlainText
 from dockyard.tree.scripts import ScriptSetting
 from dockyard.tree.selinux import SelinuxSetting
 from dockyard.tree.services import ServiceSetting
-from dockyard.tree.setting import Setting, missing_source
+from dockyard.tree.setting import missing_source
 from dockyard.tree.users import LOCKED, GroupSetting, UserSetting
 
 # crypt(5): `$id$…`, BSDi's and the traditional DES hashes; `!` before any of them locks it.
@@ -101,19 +103,21 @@ def scripts_of(
     return tuple(found)
 
 
-def _require_readable(settings: Iterable[Setting], problems: Problems) -> None:
+def _require_readable(settings: Iterable[AnySetting], problems: Problems) -> None:
     for setting in settings:
+        if isinstance(setting, UserSetting):
+            continue  # its files were read, and a password in clear has no identity
         try:
             _ = setting.identity
         except DockyardError as error:
             problems.extend(error.problems)
 
 
-def not_hashes(loaded: LoadedImage) -> tuple[Problem, ...]:
-    """A problem for each password in the image file that a build refuses."""
+def wrong_hashes(loaded: LoadedImage) -> tuple[Problem, ...]:
+    """A problem for each hash in the image file that a build refuses."""
     problems = Problems()
     for index, user in enumerate(loaded.image.os.users):
-        if user.password and user.password.type is not PasswordType.HASHED_FILE:
+        if user.password and user.password.type is PasswordType.HASHED:
             _password(user, f"os.users[{index}]", loaded, problems)
     return problems.errors
 
@@ -124,7 +128,7 @@ def _user(
     keys = [*user.ssh_public_keys]
     for index, name in enumerate(user.ssh_public_key_paths):
         at = f"{key}.sshPublicKeyPaths[{index}]"
-        text = _text(loaded.local(name), at, loaded, problems)
+        text = _text(loaded.local(name), at, loaded, problems) or ""
         keys += [line for line in text.splitlines() if line.strip()]
     return UserSetting(
         name=user.name,
@@ -141,28 +145,38 @@ def _user(
     )
 
 
-def _password(user: User, key: str, loaded: LoadedImage, problems: Problems) -> str | None:
+def _password(
+    user: User, key: str, loaded: LoadedImage, problems: Problems
+) -> str | PlainText | None:
     if user.password is None:
         return None
+    at = f"{key}.password.value"
     match user.password.type:
         case PasswordType.LOCKED:
             return LOCKED
         case PasswordType.HASHED:
-            return _hash(user.password.value, f"{key}.password.value", loaded, problems)
+            return _hash(user.password.value, at, loaded, problems)
         case PasswordType.HASHED_FILE:
-            at = f"{key}.password.value"
             text = _text(loaded.beside(at, user.password.value), at, loaded, problems)
-            return _hash(text, at, loaded, problems)
-        case _:
-            problem = loaded.problem(
-                f"{key}.password.type",
-                "tree.plain-password",
-                f"the password of {user.name} is given in plain text",
-                why="a hash needs a random salt, and nothing in an image may be random",
-                fix="give `type: hashed` and what `openssl passwd -6` or `mkpasswd` prints",
-            )
-            problems.extend([problem])
+            return _hash(text or "", at, loaded, problems)
+        case PasswordType.PLAIN_TEXT:
+            return PlainText(user.password.value)
+        case PasswordType.PLAIN_TEXT_FILE:
+            return _clear(loaded.beside(at, user.password.value), at, loaded, problems)
+        case None:  # the reader of the file refuses it
             return None
+
+
+def _clear(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> PlainText | None:
+    """The password that is the one line of a file."""
+    if (read := _text(path, at, loaded, problems)) is None:
+        return None
+    password = read.removesuffix("\n")
+    what, fix = what_is_wrong(password)
+    if what:
+        said = f"the password in {path.name} {what}"
+        problems.extend([loaded.problem(at, "tree.not-a-password", said, fix=fix)])
+    return PlainText(password)
 
 
 def _hash(text: str, at: str, loaded: LoadedImage, problems: Problems) -> str:
@@ -179,7 +193,7 @@ def _hash(text: str, at: str, loaded: LoadedImage, problems: Problems) -> str:
     return hashed
 
 
-def _text(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> str:
+def _text(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> str | None:
     try:
         return read_regular(path).decode()
     except UnicodeDecodeError:
@@ -187,10 +201,10 @@ def _text(path: Path, at: str, loaded: LoadedImage, problems: Problems) -> str:
             at, "tree.source-not-text", f"the file {path} is not UTF-8 text", fix="save it as UTF-8"
         )
         problems.extend([problem])
-        return ""
+        return None
     except OSError as error:
         problems.extend([missing_source(path, loaded.position(at), error)])
-        return ""
+        return None
 
 
 def _overlay(overlay: Overlay, position: Position) -> OverlaySetting:

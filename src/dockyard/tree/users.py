@@ -14,6 +14,7 @@ from dockyard.model.nearest import nearest
 from dockyard.tree import password_age
 from dockyard.tree.accounts import Account, Accounts
 from dockyard.tree.check import Check
+from dockyard.tree.plain_text import PlainText
 from dockyard.tree.setting import Tree, fingerprint
 
 _DAY = 86400
@@ -58,13 +59,14 @@ class GroupSetting:
 class UserSetting:
     """One of `os.users`.
 
-    password: the hash for shadow(5), LOCKED, or None to leave it. ssh_keys: whole authorized_keys
+    password: the hash for shadow(5), LOCKED, or None to leave it; in clear only until its image is
+    known, which gives its hash a salt. ssh_keys: whole authorized_keys
     lines. reserved: numbers that others ask for, and it must not take by chance.
     """
 
     name: str
     uid: int | None = None
-    password: str | None = None
+    password: str | PlainText | None = None
     expires_days: int | None = None
     ssh_keys: tuple[str, ...] = ()
     primary_group: str | None = None
@@ -80,7 +82,7 @@ class UserSetting:
             **_avoided(self.uid, self.reserved),
             "user": self.name,
             "uid": self.uid,
-            "password": None if self.password is None else fingerprint(self.password),
+            "password": None if self.hash is None else fingerprint(self.hash),
             "passwordExpiresDays": self.expires_days,
             "sshPublicKeys": list(self.ssh_keys),
             "primaryGroup": self.primary_group,
@@ -88,6 +90,12 @@ class UserSetting:
             "startupCommand": self.shell,
             "homeDirectory": self.home,
         }
+
+    @property
+    def hash(self) -> str | None:
+        """What is to be in shadow(5), or None to leave it."""
+        assert not isinstance(self.password, PlainText), "a password in clear is still to be hashed"
+        return self.password
 
     def describe(self) -> str:
         groups = f" in {', '.join(self.secondary_groups)}" if self.secondary_groups else ""
@@ -109,8 +117,8 @@ class UserSetting:
         )
         for group in self.secondary_groups:
             accounts.add_member(group, self.name)
-        if self.password is not None:
-            accounts.set_password(self.name, self.password)
+        if self.hash is not None:
+            accounts.set_password(self.name, self.hash)
         if self.expires_days is not None:
             accounts.set_expiry(self.name, self.expires_days)
         accounts.save()
@@ -179,8 +187,8 @@ class UserSetting:
             script = f"id -nG {self.name} | tr ' ' '\\n' | grep -Fx {pattern} | sort"
             title = f"{self.name} is in {', '.join(wanted)}"
             found.append(self._check("groups", title, script, "\n".join(wanted)))
-        if self.password is not None:
-            found.append(self._password_check(self.password))
+        if self.hash is not None:
+            found.append(self._password_check(self.hash))
         if self.expires_days is not None:
             found.append(self._expiry_check(self.expires_days))
         if self.ssh_keys:

@@ -1,12 +1,17 @@
 """One boot with a person, or a program, who logs in over SSH.
 
 The guest gets a key by credential, for one user and this boot; a port of this host's loopback
-address leads to its SSH server. When the session ends, so does the guest.
+address leads to its SSH server. The server's host keys come over the port that the guest answers
+by, so that ssh(1) knows whom it talks to. Nothing that the caller has for SSH is read or changed:
+neither configuration nor known hosts nor agent. When the session ends, so does the guest.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,20 +22,35 @@ from tempfile import TemporaryDirectory
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import process
 from dockyard.host.loopback import ADDRESS, answers_ssh, free_port
+from dockyard.host.process import BASE_ENVIRONMENT
 from dockyard.host.sandbox import Tools
-from dockyard.host.session import Session
 from dockyard.host.ssh_key import make_key
-from dockyard.vm import credentials
-from dockyard.vm.boot_log import BootLog
+from dockyard.host.window import terminal_kind
+from dockyard.vm import credentials, failure, script
+from dockyard.vm.agent import Agent
+from dockyard.vm.errand import HOST_KEYS, Errand
+from dockyard.vm.guest import Progress
 from dockyard.vm.launch import start
 from dockyard.vm.qemu import Disk, Forward, Machine
+from dockyard.vm.report import RecordKind
 
-_POLL_SECONDS = 0.5
+_ASK_SECONDS = 0.5
+_REPLY_SECONDS = 60.0
 _SSH_PORT = 22
-# The guest's host key is new, and the way to it leads through this machine alone.
 _OPTIONS = (
-    *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
-    *("-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"),
+    *("-F", "none", "-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=/dev/null"),
+    *("-o", "UpdateHostKeys=no", "-o", "IdentityAgent=none", "-o", "IdentitiesOnly=yes"),
+    *("-o", "LogLevel=ERROR"),
+)
+_NO_SSH = (
+    "vm.no-ssh",
+    "the guest's SSH server did not answer",
+    "the image needs openssh-server, enabled (sshd), and a network set up by DHCP",
+)
+_NO_KEYS = (
+    "vm.no-host-key",
+    "the guest did not tell the host keys of its SSH server",
+    "sshd -T must name them in the guest; or use --shell, which needs no SSH server",
 )
 
 
@@ -50,21 +70,24 @@ def log_in(
     tools: Tools,
     machine: Machine,
     login: Login,
+    errand: Errand,
     *,
     console: Path,
     timeout: float,
+    progress: Callable[[Progress], None] = lambda _: None,
     ready: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Boot an image, log in, and give ssh's exit status. The guest ends with the session.
 
-    console: a file that receives what the guest prints. timeout: seconds until the SSH server
-    answers. ready: is told the command by which others may log in meanwhile.
+    errand: is done before. console: a file that receives what the guest prints. timeout: seconds
+    until the SSH server answers. ready: is told the command by which others may log in meanwhile.
     Raises DockyardError when the guest or its SSH server does not come up.
     """
     port = free_port()
     machine = replace(machine, forwards=(*machine.forwards, Forward(port, _SSH_PORT)))
+    smbios = credentials.for_checks(script.HELLO, script.EMERGENCY)
     with (
-        TemporaryDirectory(prefix="dockyard-key-") as name,
+        TemporaryDirectory(prefix="dockyard-ssh-") as name,
         _key(login, Path(name)) as (key, public),
         console.open("wb") as log,
         start(
@@ -72,14 +95,75 @@ def log_in(
             disk,
             tools,
             directory=console.parent,
-            smbios=credentials.for_login(login.user, public),
+            smbios=[*smbios, *credentials.for_login(login.user, public)],
         ) as (session, errors),
     ):
-        talk = _Waiting(session, log.write, errors, console)
-        talk.until_ssh_answers(port, timeout)
-        argv = ["ssh", *_OPTIONS, "-i", str(key), "-p", str(port), f"{login.user}@{ADDRESS}"]
+        agent = Agent(session, errors, console, log.write, errand, progress=progress)
+        agent.until(RecordKind.READY, timeout)
+        _until_ssh_answers(agent, port, timeout)
+        known = Path(name) / "known_hosts"
+        known.write_text(_known_hosts(agent, port))
+        argv = ["ssh", *_OPTIONS, "-o", f"UserKnownHostsFile={known}", "-i", str(key)]
+        argv += ["-p", str(port), f"{login.user}@{ADDRESS}"]
         ready(shlex.join(argv))
-        return talk.while_ssh_runs([*argv, *login.words])
+        status = _while_it_runs(_started([*argv, *login.words], tools, [known, key]), agent)
+        if disk.kept:
+            agent.power_off()
+        return status
+
+
+def _until_ssh_answers(agent: Agent, port: int, timeout: float) -> None:
+    while not answers_ssh(port, _ASK_SECONDS):
+        agent.look()
+        agent.require_alive(float("inf"))
+        if agent.session.elapsed > timeout:
+            raise DockyardError(failure.problem(agent.log, agent.console, *_NO_SSH))
+
+
+def _known_hosts(agent: Agent, port: int) -> str:
+    """The host keys of the guest's SSH server, as ssh(1) is to know them."""
+    agent.send(HOST_KEYS)
+    told = agent.until(RecordKind.HOSTKEYS, agent.session.elapsed + _REPLY_SECONDS).text
+    keys = [line.split()[:2] for line in told.splitlines() if len(line.split()) >= 2]
+    if not keys:
+        raise DockyardError(failure.problem(agent.log, agent.console, *_NO_KEYS))
+    return "".join(f"[{ADDRESS}]:{port} {kind} {key}\n" for kind, key in keys)
+
+
+def _started(argv: Sequence[str], tools: Tools, read: Sequence[Path]) -> subprocess.Popen[bytes]:
+    """ssh(1) of the host on this process's terminal; that of the tools where the host has none."""
+    streams = (sys.stdin.fileno(), sys.stdout.fileno(), sys.stderr.fileno())
+    env = {"TERM": terminal_kind()}
+    if shutil.which("ssh", path=BASE_ENVIRONMENT["PATH"]):
+        stdin, stdout, stderr = streams
+        return process.start(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=env)
+    # ssh(1) asks who its user is, whom the tools do not know.
+    passwd = read[0].with_name("passwd")
+    passwd.write_text(f"caller:x:{os.getuid()}:{os.getgid()}::/nonexistent:/bin/sh\n")
+    stdin, stdout, stderr = streams
+    return tools.start(
+        argv,
+        read=read,
+        network=True,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=env,
+        overlays=[(passwd, "/etc/passwd")],
+    )
+
+
+def _while_it_runs(running: subprocess.Popen[bytes], agent: Agent) -> int:
+    try:
+        while (status := running.poll()) is None:
+            agent.look()
+            if agent.session.status is not None:
+                running.terminate()
+        return status
+    finally:
+        if running.poll() is None:
+            running.kill()
+        running.wait()
 
 
 @contextmanager
@@ -99,55 +183,3 @@ def _key(login: Login, directory: Path) -> Iterator[tuple[Path, str]]:
             )
         ) from error
     yield login.key, text
-
-
-@dataclass
-class _Waiting:
-    """A guest that is watched while something else goes on."""
-
-    session: Session
-    write_log: Callable[[bytes], object]
-    errors: Path
-    console: Path
-
-    def until_ssh_answers(self, port: int, timeout: float) -> None:
-        log = BootLog()
-        while not answers_ssh(port, _POLL_SECONDS):
-            printed = self._watch()
-            log.feed(printed)
-            found = log.ending()
-            if found or self.session.status is not None or self.session.elapsed > timeout:
-                told = self.errors.read_text(errors="replace").strip().splitlines()
-                raise DockyardError(
-                    Problem(
-                        found.code if found else "vm.no-ssh",
-                        found.what if found else "the guest's SSH server did not answer",
-                        f"{log.stage.title} stage of the boot",
-                        why=told[0] if told else "",
-                        fix=found.fix
-                        if found
-                        else "the image needs openssh-server, enabled (sshd), and a network set up "
-                        f"by DHCP; what the guest printed is in {self.console}",
-                        excerpt=found.lines if found else log.tail(),
-                    )
-                )
-
-    def while_ssh_runs(self, argv: Sequence[str]) -> int:
-        running = process.start(
-            argv, stdin=sys.stdin.fileno(), stdout=sys.stdout.fileno(), stderr=sys.stderr.fileno()
-        )
-        try:
-            while (status := running.poll()) is None:
-                self._watch()
-                if self.session.status is not None:
-                    running.terminate()
-            return status
-        finally:
-            if running.poll() is None:
-                running.kill()
-            running.wait()
-
-    def _watch(self) -> bytes:
-        printed = self.session.wait(_POLL_SECONDS).get("console", b"")
-        self.write_log(printed)
-        return printed

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import gettempdir
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
-from dockyard.vm import credentials
+from dockyard.host.window import settings_kept
+from dockyard.vm import credentials, script
+from dockyard.vm.agent import Agent
+from dockyard.vm.errand import Errand
 from dockyard.vm.launch import Terminal, start
 from dockyard.vm.qemu import Disk, Machine
 
@@ -26,19 +26,22 @@ def interact(
     *,
     show_kernel: bool = True,
     autologin: str = "",
+    errand: Errand | None = None,
     terminal: Terminal | None = None,
 ) -> None:
     """Boot an image with this process's terminal as its console, until it ends.
 
     show_kernel: put the serial port on the kernel's command line, so that the console is seen.
     autologin: a user who is logged in there without a password; the image is not changed by it.
+    errand: what the guest is to do when its services start; what goes wrong with it is told there.
     Raises DockyardError when QEMU cannot run it.
     """
     smbios = credentials.for_console() if show_kernel else []
     smbios += credentials.for_autologin(autologin) if autologin else []
+    smbios += credentials.for_checks(script.HELLO, script.EMERGENCY) if errand else []
     directory = Path(gettempdir())
     with (
-        _settings_kept(),
+        settings_kept(),
         start(
             machine,
             disk,
@@ -46,10 +49,15 @@ def interact(
             directory=directory,
             smbios=smbios,
             terminal=terminal or Terminal(sys.stdin.fileno(), sys.stdout.fileno()),
+            channels=("report", "monitor") if errand else (),
         ) as (session, errors),
     ):
+        agent = Agent(session, errors, errors, lambda _: None, errand) if errand else None
         while session.status is None:
-            session.wait(_POLL_SECONDS)
+            if agent:
+                agent.look(_POLL_SECONDS)
+            else:
+                session.wait(_POLL_SECONDS)
         told = errors.read_text(errors="replace").strip().splitlines()
     if session.status:
         raise DockyardError(
@@ -62,18 +70,3 @@ def interact(
                 excerpt=tuple(told[1:10]),
             )
         )
-
-
-@contextmanager
-def _settings_kept() -> Iterator[None]:
-    """Give the terminal its settings back, however QEMU ends."""
-    try:
-        descriptor = sys.stdin.fileno()
-        before = termios.tcgetattr(descriptor)
-    except (OSError, ValueError, termios.error):
-        yield
-        return
-    try:
-        yield
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

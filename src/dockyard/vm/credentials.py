@@ -15,7 +15,7 @@ import shlex
 from base64 import b64encode
 from collections.abc import Mapping
 
-from dockyard.vm.qemu import REPORT_PORT
+from dockyard.vm.devices import REPORT_PORT
 
 PORT = f"/dev/virtio-ports/{REPORT_PORT}"
 _DEVICE = "dev-virtio\\x2dports-" + REPORT_PORT.replace("-", "\\x2d") + ".device"
@@ -103,9 +103,8 @@ def for_login(user: str, key: str) -> list[str]:
     script = _LOGIN_SCRIPT.format(user=shlex.quote(user), key=shlex.quote(key))
     return [
         _credential("systemd.extra-unit.dockyard-login.service", _LOGIN_UNIT),
-        _credential(
-            "systemd.unit-dropin.multi-user.target", "[Unit]\nWants=dockyard-login.service\n"
-        ),
+        # Of another target than that of `for_checks`: each unit has one credential.
+        _credential("systemd.unit-dropin.basic.target", "[Unit]\nWants=dockyard-login.service\n"),
         _credential("dockyard.login", script),
     ]
 
@@ -121,6 +120,12 @@ def for_autologin(user: str) -> list[str]:
     """SMBIOS strings that log a user in at the serial console, without a password."""
     name = "systemd.unit-dropin.serial-getty@ttyS0.service"
     return [_credential(name, _AUTOLOGIN.format(user=user))]
+
+
+def without_login(port: str) -> list[str]:
+    """SMBIOS strings that keep login prompts off a console that is used for something else."""
+    name = f"systemd.unit-dropin.serial-getty@{port}.service"
+    return [_credential(name, f"[Unit]\nConditionPathExists=!/dev/{port}\n")]
 
 
 def for_console() -> list[str]:

@@ -15,7 +15,7 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.host.sandbox import Tools
 from dockyard.host.session import Session
 from dockyard.tree.check import Check
-from dockyard.vm import credentials, monitor, script
+from dockyard.vm import credentials, failure, monitor, script
 from dockyard.vm.boot_log import STALLED, BootLog, Stage, find_ending
 from dockyard.vm.launch import start
 from dockyard.vm.qemu import Accel, Disk, Machine
@@ -142,7 +142,7 @@ class _Talk:
             came = session.wait(_POLL_SECONDS)
             self._take(session, came)
             for event in self.events.feed(came.get("monitor", b"")):
-                gone = _fatal(event) or gone
+                gone = failure.fatal(event) or gone
             if self.ended:
                 if session.elapsed > self.deadline:
                     raise DockyardError(self._problem(*_NO_SHUTDOWN))
@@ -283,16 +283,7 @@ class _Talk:
             raise DockyardError(self._problem(found.code, found.what, found.fix, found.lines))
 
     def _gone(self, event: str, status: int | None) -> Problem:
-        told = self.errors.read_text(errors="replace").strip().splitlines()
-        if event == "internal-error" or (status and status != 0):
-            return Problem(
-                code="vm.qemu-failed",
-                what="QEMU could not run the guest",
-                why=told[0] if told else f"it ended with status {status}",
-                fix="boot it without the host's processor: --accel tcg",
-                excerpt=tuple(told[1:10]),
-            )
-        return self._problem(*_GONE.get(event, _GONE[""]))
+        return failure.gone(self.log, self.plan.console, self.errors, event, status)
 
     def _late(self) -> Problem:
         if self.answered:
@@ -303,44 +294,22 @@ class _Talk:
         return self._problem(code, what.format(self.log.stage.title), fix)
 
     def _problem(self, code: str, what: str, fix: str, excerpt: tuple[str, ...] = ()) -> Problem:
-        stage = f"{self.log.stage.title} stage of the boot"
-        fix = f"{fix}; all that the guest printed is in {self.plan.console}"
-        return Problem(code, what, stage, fix=fix, excerpt=excerpt or self.log.tail())
+        return failure.problem(self.log, self.plan.console, code, what, fix, excerpt)
 
 
 def _unanswered(check: Check) -> CheckResult:
     return CheckResult(check, False, "", 0.0, -1, "the guest ended its answers without this one")
 
 
-def _fatal(event: monitor.Event) -> str:
-    """The reason for which a guest is gone, when an event says so."""
-    match event:
-        case monitor.Event("SHUTDOWN", reason):
-            return reason
-        case monitor.Event("GUEST_PANICKED", _):
-            return "guest-panic"
-        case monitor.Event("STOP", _):
-            return "internal-error"
-        case _:
-            return ""
-
-
-_SEE = "the console's last lines are above"
-_NO_SHUTDOWN = ("vm.no-shutdown", "the guest answered, but did not shut down in time", _SEE)
+_NO_SHUTDOWN = ("vm.no-shutdown", "the guest answered, but did not shut down in time", failure.SEE)
 _EMERGENCY = (
     "vm.emergency-mode",
     "the boot ended in emergency mode",
     "the guest's own words are above: the unit that failed, and the journal",
 )
-_SILENT = ("vm.silent", "the guest stopped answering", _SEE)
+_SILENT = ("vm.silent", "the guest stopped answering", failure.SEE)
 _NEVER = (
     "vm.too-slow",
     "the guest did not answer in time; it came to the {0} stage",
     "give it more time with --timeout; an image with a systemd older than 256 never answers",
 )
-_GONE = {
-    "": ("vm.guest-gone", "the guest ended before it had answered", _SEE),
-    "guest-shutdown": ("vm.guest-gone", "the guest shut itself down during the boot", _SEE),
-    "guest-reset": ("vm.guest-reset", "the guest restarted during the boot", _SEE),
-    "guest-panic": ("vm.kernel-panic", "the guest's kernel panicked", _SEE),
-}

@@ -32,7 +32,9 @@ CHANNELS = ("console", "report", "monitor")
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Where the guest's serial console is, instead of a channel: an input and an output."""
+    """Where a console of the guest is, instead of a channel: an input and an output. The console is
+    the serial port; alone, that is what it is, and beside a channel for that a virtio console.
+    """
 
     stdin: IO[bytes] | int
     stdout: IO[bytes] | int
@@ -48,11 +50,12 @@ def start(
     smbios: Sequence[str] = (),
     firmware_variables: Path | None = None,
     terminal: Terminal | None = None,
+    channels: Sequence[str] = CHANNELS,
 ) -> Iterator[tuple[Session, Path]]:
     """Run a guest while the block runs, with a work directory of its own below `directory`. Gives
-    the session, with the channels of CHANNELS, and the file of QEMU's own messages.
+    the session, with its channels, and the file of QEMU's own messages.
 
-    terminal: takes the place of all channels.
+    terminal: the guest's, see Terminal.
     """
     found = find_firmware(tools.root, machine.secure_boot)
     with TemporaryDirectory(prefix="dockyard-boot-", dir=directory) as name:
@@ -61,20 +64,32 @@ def start(
         copy_writable(firmware_variables or found.variables, firmware.variables)
         errors = work / "errors"
 
-        def launch(channels: Mapping[str, int]) -> subprocess.Popen[bytes]:
+        shared = [share.directory for share in machine.shares if share.read_only]
+        lent = [share.directory for share in machine.shares if not share.read_only]
+        secrets = [machine.graphics.password] if machine.graphics else []
+        at_terminal = terminal is not None and "console" in channels
+
+        def launch(ends: Mapping[str, int]) -> subprocess.Popen[bytes]:
             with errors.open("wb") as stderr:
                 return tools.start(
-                    command(machine, disk, firmware, channels=channels, smbios=smbios),
-                    read=[] if disk.kept else [disk.path],
-                    write=[work, disk.path] if disk.kept else [work],
+                    command(
+                        machine,
+                        disk,
+                        firmware,
+                        channels=ends,
+                        smbios=smbios,
+                        at_terminal=at_terminal,
+                    ),
+                    read=[*shared, *secrets, *([] if disk.kept else [disk.path])],
+                    write=[work, *lent, *([disk.path] if disk.kept else [])],
                     devices=[KVM] if machine.accel is Accel.KVM else [],
-                    network=machine.network or bool(machine.forwards),
+                    network=machine.network or bool(machine.forwards or machine.graphics),
                     stdin=terminal.stdin if terminal else None,
                     stdout=terminal.stdout if terminal else None,
                     stderr=stderr,
                     env={"TMPDIR": str(work)},
-                    pass_fds=tuple(channels.values()),
+                    pass_fds=tuple(ends.values()),
                 )
 
-        with open_session(() if terminal else CHANNELS, launch) as session:
+        with open_session(channels, launch) as session:
             yield session, errors

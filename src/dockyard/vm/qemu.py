@@ -14,8 +14,15 @@ from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.architecture import Architecture
+from dockyard.vm.devices import (
+    Graphics,
+    SharedDirectory,
+    channel_devices,
+    escaped,
+    graphics_devices,
+    share_devices,
+)
 
-REPORT_PORT = "dockyard.report"
 MEBIBYTE = 1 << 20
 
 # Where distributions put edk2's firmware and its empty variable store.
@@ -37,9 +44,11 @@ _DRIVERS = {
     "vhd": "format=vpc,force_size_calc=current_size",
     "vhd-fixed": "format=vpc,force_size_calc=current_size",
     "vhdx": "format=vhdx",
+    "vmdk": "format=vmdk",
     "iso": "format=raw",
     "pxe-dir": "",  # no disk: the firmware boots from the network
 }
+_NOT_WRITTEN = ("vmdk",)
 _ISO_MAGIC_AT = 0x8001
 NETWORK_BOOT = "pxe-dir"
 # What firmware asks the network for: by UEFI, and by BIOS.
@@ -81,7 +90,8 @@ class Machine:
     memory: bytes. cpu: a processor model of QEMU's; empty for the one that suits the accelerator:
     the host's under KVM, and a plain one under TCG, where most features are paid for in time.
     bus: what the disk is attached to; empty for a CD drive where the image is an ISO, else virtio.
-    bios: started by a BIOS, not by UEFI firmware.
+    bios: started by a BIOS, not by UEFI firmware. shares: directories of the host that the guest
+    may mount. graphics: a screen, keyboard and pointer.
     network: whether the network card has a way out; without, DHCP answers it and nobody else, but
     for what `forwards` lead in.
     """
@@ -96,6 +106,8 @@ class Machine:
     secure_boot: bool = False
     architecture: Architecture = Architecture.X86_64
     bios: bool = False
+    shares: tuple[SharedDirectory, ...] = ()
+    graphics: Graphics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +151,9 @@ def copy_writable(variables: Path, target: Path) -> None:
 
 
 def check_format(disk: Disk) -> None:
-    """Raise DockyardError when QEMU cannot start a disk of this format."""
+    """Raise DockyardError when QEMU cannot start a disk of this format, or cannot keep in it what
+    is to be kept.
+    """
     if disk.format not in _DRIVERS:
         raise DockyardError(
             Problem(
@@ -150,14 +164,26 @@ def check_format(disk: Disk) -> None:
                 "makes one of another",
             )
         )
+    if disk.kept and disk.format in _NOT_WRITTEN:
+        raise DockyardError(
+            Problem(
+                code="vm.not-written",
+                what=f"what a guest writes cannot be kept in an image of format {disk.format}",
+                where=str(disk.path),
+                why="its data are compressed, one behind the other",
+                fix="leave --persist away, or convert the image: dockyard convert "
+                "--output-image-format qcow2",
+            )
+        )
 
 
 def detect_format(path: Path) -> str:
     """The format of a disk image by its first and last bytes; raw when they name no other. A
-    directory is what a network boots.
+    directory is what a network boots, where it has a loader.
     """
     if path.is_dir():
-        return NETWORK_BOOT
+        served = any((path / name).is_file() for name in _LOADERS)
+        return NETWORK_BOOT if served else "directory"
     with path.open("rb") as file:
         begin = file.read(512)
         head = begin[:8]
@@ -170,6 +196,8 @@ def detect_format(path: Path) -> str:
         return "qcow2"
     if head == b"vhdxfile":
         return "vhdx"
+    if head.startswith(b"KDMV"):
+        return "vmdk"
     if begin.startswith(b"cosi-marker\0") and begin[257:262] == b"ustar":
         return "cosi"  # a baremetal-image, too, whatever its footer says
     if b"conectix" in (head, foot):
@@ -184,19 +212,20 @@ def command(
     *,
     channels: Mapping[str, int],
     smbios: Sequence[str] = (),
+    at_terminal: bool = False,
 ) -> list[str]:
     """QEMU's command line.
 
     channels: descriptors of connected sockets: `console` (the serial port; without it the terminal
-    is the console), `report` (a virtio port in the guest), `monitor` (QMP). smbios: values of the
-    SMBIOS type 11 table, which the guest's systemd reads as credentials.
+    is the console), `monitor` (QMP), and virtio ports in the guest: `report`, `output`, `errors`.
+    at_terminal: whether the terminal is a virtio console, apart from the serial port. smbios:
+    values of the SMBIOS type 11 table, which the guest's systemd reads as credentials.
     """
     argv = [
         machine.architecture.names.emulator,
         "-nodefaults",
         "-no-user-config",
-        "-display",
-        "none",
+        *graphics_devices(machine.graphics),
     ]
     argv += _processor(machine)
     argv += [] if machine.bios else _firmware(machine, firmware)
@@ -204,9 +233,10 @@ def command(
     argv += _disk(machine, disk) if disk and not served else []
     argv += ["-device", "virtio-rng-pci", "-device", "pvpanic-pci"]
     argv += _network(machine, served)
-    argv += _channels(channels)
+    argv += share_devices(machine.shares)
+    argv += channel_devices(channels, at_terminal)
     for value in smbios:
-        argv += ["-smbios", f"type=11,value={_escaped(value)}"]
+        argv += ["-smbios", f"type=11,value={escaped(value)}"]
     return argv
 
 
@@ -223,7 +253,7 @@ def _processor(machine: Machine) -> list[str]:
 
 
 def _firmware(machine: Machine, firmware: Firmware) -> list[str]:
-    code, variables = _escaped(str(firmware.code)), _escaped(str(firmware.variables))
+    code, variables = escaped(str(firmware.code)), escaped(str(firmware.variables))
     argv = ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}"]
     argv += ["-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
     if machine.secure_boot:
@@ -240,7 +270,7 @@ def _disk(machine: Machine, disk: Disk) -> list[str]:
     if bus == "cdrom":
         changes, controller = "media=cdrom,readonly=on", ["-device", "virtio-scsi-pci"]
     where = f"if=none,id=disk,{changes},{_DRIVERS[disk.format]}"
-    path = _escaped(str(disk.path))
+    path = escaped(str(disk.path))
     return [*controller, "-drive", f"{where},file={path}", "-device", _BUSES[bus]]
 
 
@@ -251,29 +281,7 @@ def _network(machine: Machine, served: Path | None) -> list[str]:
     # Without an option ROM the firmware does not try to boot from the network.
     card = "virtio-net-pci,netdev=net,romfile="
     if served is not None:
-        lines += f",tftp={_escaped(str(served))},bootfile=/{_LOADERS[machine.bios]}"
+        lines += f",tftp={escaped(str(served))},bootfile=/{_LOADERS[machine.bios]}"
         # A BIOS has no driver of its own.
         card = f"virtio-net-pci,netdev=net,bootindex=1{'' if machine.bios else ',romfile='}"
     return ["-netdev", f"user,id=net,restrict={restrict}{lines}", "-device", card]
-
-
-def _channels(channels: Mapping[str, int]) -> list[str]:
-    argv = []
-    for name, descriptor in channels.items():
-        argv += ["-chardev", f"socket,id={name},fd={descriptor}"]
-    if "console" in channels:
-        argv += ["-serial", "chardev:console"]
-    else:
-        argv += ["-chardev", "stdio,id=console,mux=on,signal=off", "-serial", "chardev:console"]
-        argv += ["-mon", "chardev=console,mode=readline"]
-    if "report" in channels:
-        argv += ["-device", "virtio-serial-pci"]
-        argv += ["-device", f"virtserialport,chardev=report,name={REPORT_PORT}"]
-    if "monitor" in channels:
-        argv += ["-mon", "chardev=monitor,mode=control"]
-    return argv
-
-
-def _escaped(text: str) -> str:
-    """A value inside one of QEMU's comma-separated options."""
-    return text.replace(",", ",,")

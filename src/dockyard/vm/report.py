@@ -24,6 +24,10 @@ class RecordKind(StrEnum):
     ERRORS = "errors"  # id: the same; text: the end of its stderr, if it wrote any
     CHECK = "check"  # id: the same; status: its exit status; text: its stdout
     END = "end"
+    TROUBLE = "trouble"  # what is to be copied or shared could not be; text: why
+    READY = "ready"  # all that is to be copied or shared is there
+    HOSTKEYS = "hostkeys"  # text: public keys of the SSH server, one a line
+    STATUS = "status"  # status: that of the command or shell that has ended
     EMERGENCY = "emergency"  # the boot ended in emergency mode; text: failed units and journal
 
 

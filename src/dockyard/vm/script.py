@@ -27,7 +27,8 @@ from collections.abc import Sequence
 from dockyard.tree.check import Check, Turn
 from dockyard.vm.credentials import PORT
 
-_HEADER = 12
+HEADER = 12
+"""Bytes of the line that says how long a script is."""
 
 _SAY = f"""\
 export LC_ALL=C
@@ -43,7 +44,7 @@ HELLO = f"""\
 mkdir -p /run/dockyard
 read -r uptime _ </proc/uptime
 say hello - 0 "$uptime"
-size=$(head -c {_HEADER} <&3)
+size=$(head -c {HEADER} <&3)
 head -c "$size" <&3 >/run/dockyard/questions
 . /run/dockyard/questions
 """
@@ -56,7 +57,7 @@ journalctl -b -p warning -n 25 --no-pager -o cat 2>/dev/null)"
 """
 """The script of emergency mode: says which units failed and what was logged."""
 
-_STATE = """\
+STATE = """\
 state=$(timeout {limit} systemctl is-system-running --wait 2>/dev/null)
 status=$?
 read -r uptime _ </proc/uptime
@@ -69,6 +70,7 @@ for unit in $(systemctl list-units --failed --plain --no-legend --no-pager | cut
 done
 say times - 0 "$(systemd-analyze time 2>&1)"
 """
+"""Waits until the system is up, at most `limit` seconds, and tells its state."""
 
 _CHECKS = """\
 mkdir -p /run/dockyard/taken
@@ -115,7 +117,7 @@ def questions(checks: Sequence[Check], seconds: float, *, power_off: bool, lanes
     asked: dict[Turn, list[str]] = {turn: [] for turn in Turn}
     for place, check in sorted(enumerate(checks), key=_longest_first):
         asked[check.turn].append(f"{place} {check.seconds} {shlex.quote(check.script)}")
-    lines = [_STATE.format(limit=max(1, int(seconds))), _CHECKS]
+    lines = [STATE.format(limit=max(1, int(seconds))), _CHECKS]
     lines += [f"ask {words}" for words in asked[Turn.BEFORE]]
     lines += ["all() {", "true", *(f"take {words}" for words in asked[Turn.ANY])]
     lines += ["}", _LANES.format(lanes=" ".join(map(str, range(2, lanes + 1))))]
@@ -134,4 +136,4 @@ def _longest_first(asked: tuple[int, Check]) -> int:
 
 def framed(text: bytes) -> bytes:
     """What the host sends to have the guest take a script: its length, and the script."""
-    return b"%0*d\n%s" % (_HEADER - 1, len(text), text)
+    return b"%0*d\n%s" % (HEADER - 1, len(text), text)

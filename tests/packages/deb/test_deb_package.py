@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from debian_archive import Member, ar, deb, directory, symlink
+from debian_archive import Member, ar, deb, directory, symlink, tar
 from dockyard.errors import DockyardError
 from dockyard.packages.deb.package import MemberKind, read_deb
 
@@ -72,6 +72,57 @@ def test_a_damaged_package_is_refused(tmp_path: Path, damage: object, why: str) 
         list(read_deb(path).entries())
     assert caught.value.problems[0].code == "deb.malformed"
     assert why in caught.value.problems[0].why
+
+
+def pax(**records: str) -> bytes:
+    """A file with records of pax, which say more of it than its header."""
+    info = tarfile.TarInfo("./file")
+    info.size, info.pax_headers = 3, {key.replace("_", "."): each for key, each in records.items()}
+    return info.tobuf(tarfile.PAX_FORMAT) + b"a\nb".ljust(512, b"\0")
+
+
+def sparse(size: int) -> bytes:
+    """A file of GNU's sparse form, that is all a hole."""
+    info = tarfile.TarInfo("./file")
+    info.type = tarfile.GNUTYPE_SPARSE
+    made = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    made[386:410] = b"%011o\0" % 0 * 2
+    made[483:495] = b"\x80" + size.to_bytes(11, "big")
+    made[148:156] = b" " * 8
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        sparse(1 << 50),
+        pax(GNU_sparse_map="0,1", GNU_sparse_size="9"),
+        pax(GNU_sparse_map="a,b", GNU_sparse_size="9"),
+        pax(GNU_sparse_size="x"),
+        pax(GNU_sparse_major="1", GNU_sparse_minor="0", GNU_sparse_realsize="9"),
+        pax(GNU_sparse_realsize=str(1 << 50)),
+        pax(size=str(1 << 50)),
+        pax(size="-5"),
+        pax(mtime="nan"),
+        pax(mtime="inf"),
+        pax(mtime="1e300"),
+        pax(uid=str(1 << 32)),
+        pax(path="./a\0b"),
+        pax(path="./a\0b", linkpath="./c"),
+        tarfile.TarInfo("./file").tobuf()[:300],
+    ],
+)
+def test_a_tar_that_lies_is_refused(tmp_path: Path, data: bytes) -> None:
+    control = tar([Member("./control", b"Package: a\nVersion: 1\n")])
+    members = [("debian-binary", b"2.0\n"), ("control.tar", control), ("data.tar", data)]
+    with pytest.raises(DockyardError) as caught:
+        list(read_deb(write(tmp_path, ar(members))).entries())
+    assert caught.value.problems[0].code == "deb.malformed"
+    members[1] = ("control.tar", data)
+    with pytest.raises(DockyardError) as caught:
+        read_deb(write(tmp_path, ar(members)))
+    assert caught.value.problems[0].code == "deb.malformed"
 
 
 def test_damage_within_the_compressed_data_is_found(tmp_path: Path) -> None:

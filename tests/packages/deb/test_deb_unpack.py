@@ -78,6 +78,32 @@ def test_nothing_is_written_through_a_link_or_over_a_file(
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        [symlink("./usr/out", "OUTSIDE"),
+         Member("./usr/evil", kind=tarfile.LNKTYPE, target="./usr/out/secret")],
+        [Member("./usr/evil", kind=tarfile.LNKTYPE, target="./usr/not-there")],
+        [symlink("./usr/evil", "")],
+        [Member("./usr/" + "n" * 256)],
+    ],
+)  # fmt: skip
+def test_what_cannot_be_made_is_the_mistake_of_the_package(
+    tmp_path: Path, members: list[Member]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    members = [
+        replace(each, target=each.target.replace("OUTSIDE", str(outside))) for each in members
+    ]
+    with pytest.raises(DockyardError) as caught:
+        unpack([package(tmp_path, "evil", members)], tmp_path / "tree")
+    (problem,) = caught.value.problems
+    assert problem.code == "deb.malformed" and "evil.deb brings what cannot be made" in problem.what
+    assert (outside / "secret").stat().st_nlink == 1
+
+
 def test_the_same_link_in_two_packages_is_no_quarrel(tmp_path: Path) -> None:
     members = [symlink("./usr/a", "b")]
     paths = [package(tmp_path, name, members) for name in ("one", "two")]

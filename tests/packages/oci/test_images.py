@@ -353,6 +353,21 @@ def test_redirections_to_other_than_https_are_not_followed(small: Small, tmp_pat
     assert refused(small, tmp_path).code == "oci.unsafe"
 
 
+def test_addresses_that_are_none_are_not_followed(small: Small, tmp_path: Path) -> None:
+    small.artefact({"disk.raw": DISK}, "1.0")
+    at = f"/v2/os/disk/blobs/{digest_of(DISK)}"
+    for target in ("https://[2001:db8::1/x", "//[/x"):
+        small.answers[at] = (302, {"Location": target}, b"")
+        problem = refused(small, tmp_path)
+        assert (problem.code, problem.why) == ("oci.unsafe", "it names no address")
+    small.challenge = 'Bearer realm="https://[/token"'
+    small.answers.clear()
+    assert refused(small, tmp_path).code == "oci.unsafe"
+    # A user that cannot be sent in a header.
+    small.challenge = f'Bearer realm="http://%E2%82%AC:a@{small.host}/token"'
+    assert refused(small, tmp_path).code == "network.failed"
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from backports import zstd
 from packages_for_rpm import rich_package, write
 
 from dockyard.errors import DockyardError
 from dockyard.packages.rpm.payload import MalformedPayload, read_cpio
 from dockyard.packages.rpm.reader import read_package
+
+
+@pytest.mark.parametrize("length", [0, 4097, 0xFFFFFFFF])
+def test_a_path_of_a_payload_has_a_length_that_paths_have(length: int) -> None:
+    numbers = (1, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, length, 0)
+    entry = io.BytesIO(b"070701" + b"%08x" * 13 % numbers + bytes(8192))
+    with pytest.raises(MalformedPayload, match="has a path that is none"):
+        list(read_cpio(entry))
+    assert entry.tell() == 110  # nothing of it was read
+
+
+def test_a_path_of_a_payload_ends_at_its_end() -> None:
+    numbers = (1, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, 6, 0)
+    entry = b"070701" + b"%08x" * 13 % numbers + b"a\0bcd\0"
+    with pytest.raises(MalformedPayload, match="has a path that is none"):
+        list(read_cpio(io.BytesIO(entry)))
 
 
 @pytest.mark.parametrize(
@@ -39,3 +57,28 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
             read_package(path)
         (problem,) = caught.value.problems
         assert problem.code == "rpm.malformed" and "more than 240 bytes" in problem.why
+
+
+@pytest.mark.parametrize("damage", ["cut", "compressed"])
+def test_damage_within_a_file_is_the_error_of_the_package_however_it_is_read(
+    tmp_path: Path, damage: str
+) -> None:
+    path = write(rich_package(), tmp_path / "a.rpm")
+    start = read_package(path).payload_offset
+    whole = path.read_bytes()
+    if damage == "cut":
+        plain = zstd.decompress(whole[start:])
+        at = plain.index(b"ZZZZ") + 50
+        path.write_bytes(whole[:start] + zstd.compress(plain[:at]))
+    else:
+        path.write_bytes(whole[:-40])
+    package = read_package(path)
+    readers: list[Callable[[], object]] = [
+        lambda: [b"".join(pieces) for *_, pieces in package.in_pieces()],
+        lambda: [*package.contents()],
+        lambda: [*package.entries()],
+    ]
+    for read in readers:
+        with pytest.raises(DockyardError) as caught:
+            read()
+        assert caught.value.problems[0].code == "rpm.malformed"

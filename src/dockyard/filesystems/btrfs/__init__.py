@@ -61,6 +61,8 @@ OUTERMOST = FILES_TREE
 flags: str = "".join(reader.FLAG_BITS)
 _BLOCK = 4096
 _NODE = 16384
+# Those of others that are kept: smaller ones hold less than the rules below say.
+_LARGE_NODES = (32768, 65536)
 _SMALLEST = 128 << 20
 _SHOWN = 20
 _SUMS = ("CRC-32C", "xxHash64", "SHA-256", "BLAKE2b")
@@ -127,8 +129,9 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
     create_sparse(out, size)
     # It makes the file larger, by its own estimate, whatever size is asked for; what it does not
     # use of this it gives back, and the size is set afterwards.
+    node = spec.options.get("node_size", str(_NODE))
     argv = ["mkfs.btrfs", "--quiet", "--nodiscard", "--force", "--shrink", "--csum", "crc32c"]
-    argv += ["--sectorsize", str(_BLOCK), "--nodesize", str(_NODE), "--uuid", str(spec.uuid)]
+    argv += ["--sectorsize", str(_BLOCK), "--nodesize", node, "--uuid", str(spec.uuid)]
     argv += ["--device-uuid", str(spec.derived("device")), "--data", "single", "--metadata", "dup"]
     stable_ones = stable(BTRFS, spec.kernel, grub=spec.grub)
     features = {**stable_ones, "quota": _has_quotas(spec)}
@@ -194,6 +197,8 @@ def made_as(image: Image) -> dict[str, str]:
         try:
             most = _COMPRESSIONS.get(most_used(volume))
             found = {"compression": most} if most else {}
+            if volume.node_size in _LARGE_NODES:
+                found["node_size"] = str(volume.node_size)
             return {**found, **({"quotas": "on"} if has_quotas(volume) else {})}
         finally:
             volume.close()
@@ -208,7 +213,8 @@ def not_kept(image: Image) -> tuple[str, ...]:
             has_groups = groups_above(volume)
         finally:
             volume.close()
-    words = [f"nodes of {_NODE} bytes in place of {node}"] if node != _NODE else []
+    is_kept = node in (_NODE, *_LARGE_NODES)
+    words = [] if is_kept else [f"nodes of {_NODE} bytes in place of {node}"]
     if sector != _BLOCK:
         words.append(f"sectors of {_BLOCK} bytes in place of {sector}")
     if sums != CRC32C:

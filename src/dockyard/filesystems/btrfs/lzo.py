@@ -58,6 +58,7 @@ def segment(data: bytes, most: int) -> bytes:
             back = (word >> 2) + 1 if is_near else ((code & 8) << 11) + (word >> 2)
             if not back:
                 return bytes(made[:most])
+            length = min(length, most + 1)
             back += 0 if is_near else 0x4000
         else:
             far = state == 4

@@ -21,7 +21,7 @@ from dockyard.archive.archive import Source
 from dockyard.archive.entry import DEVICES, path_text
 from dockyard.filesystems import pieces
 from dockyard.filesystems.erofs.volume import COMPRESSED, COMPRESSED_FULL, Inode, Volume
-from dockyard.filesystems.image import Image, Region
+from dockyard.filesystems.image import Image, Region, path_of
 from dockyard.filesystems.inodes import InodeSource, entries_of, kind_of, numbers_by_path
 from dockyard.host import kernel
 from dockyard.host.sandbox import Tools
@@ -128,7 +128,7 @@ def _unpacked(
                 opened.write(struct.pack("<H", stat.S_IFIFO | 0o600))
     argv = ["fsck.erofs", f"--extract={into}", "--no-preserve", str(source)]
     try:
-        tools.run(argv, read=[source], write=[into])
+        tools.run(argv, read=[source], write=[into], reads=path_of(image))
     finally:
         copy.unlink(missing_ok=True)
     return into

@@ -10,6 +10,7 @@ from dockyard.filesystems.ext4 import reader
 from dockyard.filesystems.ext4.features import dropped, kept
 from dockyard.filesystems.ext4.writer import (
     BLOCK,
+    SMALL_BLOCKS,
     flags,
     minimum_size,
     most_for_files,
@@ -51,6 +52,8 @@ def made_as(image: Image) -> dict[str, str]:
     found["reserved_percent"] = f"{min(50.0, share):.5f}"
     if inode_size > _LEAST_INODE:
         found["inode_size"] = str(inode_size)
+    if (size := _block_size(block)) in SMALL_BLOCKS:
+        found["block_size"] = str(size)
     if errors in _ERRORS:
         found["errors"] = _ERRORS[errors]
     return found
@@ -59,10 +62,15 @@ def made_as(image: Image) -> dict[str, str]:
 def not_kept(image: Image) -> tuple[str, ...]:
     """What one in the place of another has otherwise, in words. Raises OSError."""
     block = _superblock(image)
-    size = 1024 << min(6, struct.unpack_from("<I", block, 0x18)[0])
+    size = _block_size(block)
     lost = dropped(*struct.unpack_from("<III", block, 0x5C))
-    words = [f"blocks of {BLOCK} bytes in place of {size}"] if size != BLOCK else []
+    is_kept = size in (BLOCK, *SMALL_BLOCKS)
+    words = [] if is_kept else [f"blocks of {BLOCK} bytes in place of {size}"]
     return (*words, *([f"no {', '.join(lost)}"] if lost else []))
+
+
+def _block_size(block: bytes) -> int:
+    return int(1024 << min(6, struct.unpack_from("<I", block, 0x18)[0]))
 
 
 def _superblock(image: Image) -> bytes:

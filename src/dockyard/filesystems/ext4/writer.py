@@ -40,6 +40,8 @@ from dockyard.host.process import ProcessFailed
 from dockyard.host.sandbox import Tools
 
 BLOCK = 4096
+# Those of others that are kept; larger ones than a page few kernels mount.
+SMALL_BLOCKS = (1024, 2048)
 _INODE_SIZE = 256
 _BYTES_PER_INODE = 16384
 _GROUP = 8 * BLOCK * BLOCK
@@ -49,6 +51,19 @@ _LAST_OF_32_BITS = (1 << 31) - 1
 _VERSION = re.compile(r"debugfs \d\S* \(.*\)")
 
 flags: str = "".join(FLAG_BITS)
+
+
+def _attributes_limit(block: int) -> Limit:
+    """Attributes that do not fit into a block, where those are that the inode has no room for."""
+    most = block - 32 - 4
+    return Limit(
+        "xattr-size",
+        f"more than about {most // 100 * 100} bytes of extended attributes of one file",
+        lambda entry: _attributes_size(entry) > most,
+        FIX_XATTR,
+    )
+
+
 RULES = (
     LONG_NAME,
     LONG_TARGET,
@@ -72,12 +87,7 @@ RULES = (
         FIX_XATTR,
         "debugfs, which sets them, takes one command from each line",
     ),
-    Limit(
-        "xattr-size",
-        "more than about 4000 bytes of extended attributes of one file",
-        lambda e: _attributes_size(e) > BLOCK - 32 - 4,
-        FIX_XATTR,
-    ),
+    _attributes_limit(BLOCK),
     Limit("large-file", "files of more than 16 TiB", lambda e: e.size > (1 << 44) - BLOCK),
 )
 
@@ -149,8 +159,15 @@ def most_for_files(size: int, options: Mapping[str, str] | None = None) -> int:
     taken = 0
     if journal:
         steps = ((7, 0), (127, 4), (1023, 16), (2047, 32), (16383, 64), (32767, 128), (65535, 256))
-        taken = next((mebi << 20 for limit, mebi in steps if size <= limit << 20), 512 << 20)
+        # The steps are numbers of blocks.
+        share = BLOCK // _block_size(options)
+        bounds = ((mebi << 20) // share for limit, mebi in steps if size * share <= limit << 20)
+        taken = next(bounds, (512 << 20) // share)
     return size - inodes * int(options.get("inode_size", _INODE_SIZE)) - taken
+
+
+def _block_size(options: Mapping[str, str]) -> int:
+    return int(options.get("block_size", BLOCK))
 
 
 def _descriptors(size: int) -> int:
@@ -168,6 +185,9 @@ def _inodes(archive: Archive) -> int:
 def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: Tools) -> None:
     """Write an image of `size` bytes. Raises DockyardError when it does not fit."""
     check_label("ext4", spec.label, 16)
+    block = _block_size(spec.options)
+    if refused := refusals(archive, "ext4", [_attributes_limit(block)] if block < BLOCK else []):
+        raise DockyardError(*refused)
     out.unlink(missing_ok=True)
     out.touch()
     epoch = {"SOURCE_DATE_EPOCH": str(spec.epoch)}
@@ -186,7 +206,7 @@ def _mke2fs(archive: Archive, out: Path, size: int, spec: FilesystemSpec) -> lis
     # A new file is all zeros: the inode tables need no zeroing, now or at the first boot.
     extended = f"hash_seed={seed},assume_storage_prezeroed=1"
     options = spec.options
-    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(BLOCK)]
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", str(_block_size(options))]
     argv += ["-I", options.get("inode_size", str(_INODE_SIZE))]
     inodes = int(options.get("inodes", size // _BYTES_PER_INODE))
     argv += ["-N", str(max(inodes, _inodes(archive) * 21 // 20))]

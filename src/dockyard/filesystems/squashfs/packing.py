@@ -17,6 +17,7 @@ else:
 
 Unpack = Callable[[bytes, int], bytes]
 """Gives the data of a block, of not more than so many bytes. Raises ValueError."""
+_MOST_FOR_XZ = 64 << 20  # bytes of memory: no block, and so no dictionary, has more than 1 MiB
 
 
 def _gzip(data: bytes, most: int) -> bytes:
@@ -25,7 +26,7 @@ def _gzip(data: bytes, most: int) -> bytes:
 
 def _xz(data: bytes, most: int) -> bytes:
     try:
-        return lzma.LZMADecompressor().decompress(data, most + 1)
+        return lzma.LZMADecompressor(memlimit=_MOST_FOR_XZ).decompress(data, most + 1)
     except (lzma.LZMAError, EOFError) as error:
         raise ValueError(str(error)) from error
 
@@ -49,7 +50,7 @@ def _lz4(data: bytes, most: int) -> bytes:
             break
         start = len(made) - (data[at] | data[at + 1] << 8)
         length, at = _length(data, at + 2, token & 15)
-        length += 4
+        length = min(length + 4, most + 1)
         if not 0 <= start < len(made):
             raise ValueError("LZ4 data are damaged")
         back = len(made) - start

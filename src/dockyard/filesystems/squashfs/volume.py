@@ -26,6 +26,8 @@ _PLAIN_METADATA, _PLAIN_DATA = 1 << 15, 1 << 24
 _NONE, _NOWHERE = 0xFFFFFFFF, (1 << 64) - 1
 _FRAGMENTS_KEPT, _BLOCKS_KEPT = 16, 4096
 _MOST_PACKED, _MOST_BESIDES = 64, 16 << 30  # of all files together
+_LONGEST_TARGET = 1 << 16  # bytes; Linux takes no more than a page
+_MOST_SETS = 256 << 20  # bytes of attributes that differ, besides those of the image's own size
 _PREFIXES = {0: b"user.", 1: b"trusted.", 2: b"security."}
 _ELSEWHERE = 0x100
 
@@ -73,16 +75,18 @@ class _Cursor:
         self._at = offset
 
     def take(self, length: int) -> bytes:
-        found = self._left[self._at : self._at + length]
-        self._at += len(found)
-        while len(found) < length:
+        parts = [self._left[self._at : self._at + length]]
+        self._at += len(parts[0])
+        length -= len(parts[0])
+        while length:
             self._left, self._next = self._volume.metadata(self._next)
-            piece = self._left[: length - len(found)]
+            piece = self._left[:length]
             if not piece:
                 raise self._volume.broken("a block of its metadata is empty")
-            found += piece
+            parts.append(piece)
             self._at = len(piece)
-        return found
+            length -= len(piece)
+        return b"".join(parts)
 
     def numbers(self, form: str) -> tuple[int, ...]:
         return struct.unpack(form, self.take(struct.calcsize(form)))
@@ -115,7 +119,9 @@ class Volume(MappedImage):
         table = self._table(fields[17], fragments, 16) if fragments else b""
         self._ends = [struct.unpack_from("<QI", table, at) for at in range(0, len(table), 16)]
         self._attributes, self._sets = 0, b""
+        self._known: dict[int, Xattrs] = {}
         self._unpacks = 0
+        self._most_unpacked = _MOST_PACKED * len(self.data) + _MOST_BESIDES
         if fields[14] != _NOWHERE:
             self._attributes, count = struct.unpack("<QI", self.bytes_at(fields[14], 12))
             self._sets = self._table(fields[14] + 16, count, 16)
@@ -127,6 +133,8 @@ class Volume(MappedImage):
             return known
         (word,) = struct.unpack("<H", self.bytes_at(at, 2))
         length = word & ~_PLAIN_METADATA
+        if length > _METADATA:
+            raise self.broken("a block of its metadata is larger than it may be")
         data = self.bytes_at(at + 2, length)
         plain = data if word & _PLAIN_METADATA else self._unpacked(data, _METADATA)
         if len(self._blocks) >= _BLOCKS_KEPT:
@@ -169,7 +177,7 @@ class Volume(MappedImage):
         target, rdev = b"", 0
         if kind == LINK:
             (length,) = cursor.numbers("<I")
-            if length > len(self.data):
+            if length > _LONGEST_TARGET:
                 raise self.broken("a symbolic link is impossibly long")
             target = cursor.take(length)
         elif kind in (4, 5):
@@ -197,7 +205,7 @@ class Volume(MappedImage):
         count = size // self.block_size
         if fragment == _NONE and size % self.block_size:
             count += 1
-        if count > len(self.data):
+        if size > self._most_unpacked:
             raise self.broken("a file is impossibly large")
         blocks, xattrs = cursor.numbers(f"<{count}I"), self._xattrs(xattr)
         return Inode(
@@ -223,6 +231,12 @@ class Volume(MappedImage):
     def _xattrs(self, number: int) -> Xattrs:
         if number == _NONE:
             return ()
+        if number not in self._known:
+            self._known[number] = self._set(number)
+        return self._known[number]
+
+    def _set(self, number: int) -> Xattrs:
+        """The attributes of a number, which many files may have."""
         place, count, _ = struct.unpack_from("<QII", self._sets, 16 * number)
         if count > len(self.data):
             raise self.broken("a file has impossibly many attributes")
@@ -238,6 +252,9 @@ class Volume(MappedImage):
             if kind & _ELSEWHERE:
                 other = self._cursor(self._attributes, struct.unpack("<Q", value)[0])
                 value = other.take(min(other.numbers("<I")[0], 1 << 16))
+            self._held += len(name) + len(value)
+            if self._held > len(self.data) + _MOST_SETS:
+                raise self.broken("its attributes are impossibly large")
             found.append((name, value))
         return tuple(sorted(found))
 
@@ -267,9 +284,11 @@ class Volume(MappedImage):
         included.
         """
         self._unpacks += inode.size
-        return self._unpacks <= _MOST_PACKED * len(self.data) + _MOST_BESIDES
+        return self._unpacks <= self._most_unpacked
 
     def _data(self, at: int, word: int) -> bytes:
+        if word & ~_PLAIN_DATA > self.block_size:
+            raise self.broken("a block is larger than it may be")
         data = self.bytes_at(at, word & ~_PLAIN_DATA, "data lie behind its end")
         return data if word & _PLAIN_DATA else self._unpacked(data, self.block_size)
 

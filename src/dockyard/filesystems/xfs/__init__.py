@@ -40,6 +40,9 @@ _BLOCK = 4096
 _INODE = 512
 _SECTOR = 512
 _LOG = 64 << 20
+_SIZES = {"sector_size": str(_SECTOR), "block_size": str(_BLOCK)}
+# Those of others that are kept: in 1024 bytes mkfs.xfs leaves off the end of long links.
+_SMALL_BLOCKS = (2048,)
 _FIX_XATTR = "remove the attributes in a script of the image, or choose ext4 or erofs"
 RULES = (
     xattr_limit(
@@ -112,7 +115,8 @@ def write(archive: Archive, out: Path, size: int, spec: FilesystemSpec, tools: T
         raise too_small("xfs", out, size, minimum_size(archive))
     create_sparse(out, size)
     # Nothing may be taken from the host's processors or its disk.
-    argv = ["mkfs.xfs", "-q", "-K", "-s", f"size={_SECTOR}", "-b", f"size={_BLOCK}"]
+    sector, block = (spec.options.get(name, usual) for name, usual in _SIZES.items())
+    argv = ["mkfs.xfs", "-q", "-K", "-s", f"size={sector}", "-b", f"size={block}"]
     argv += ["-d", "agcount=4", "-m", f"uuid={spec.uuid}"]
     sizes = {"-i": "inode_size", "-n": "directory_block"}
     for group in ("-m", "-i", "-n"):
@@ -151,23 +155,35 @@ def _ownable(archive: Archive) -> Archive:
 def made_as(image: Image) -> dict[str, str]:
     """The options that an XFS in the place of another is written with. Raises DockyardError."""
     with reading("xfs", image):
-        found = parse(_superblock(image))
+        raw = _superblock(image)
+        found, sector = parse(raw), _sector_size(raw)
+        block = found.block_size if found.block_size in _SMALL_BLOCKS else _BLOCK
         # Those of version 4 are smaller than what a version 5 can have.
-        inode, directory = max(found.inode_size, _INODE), max(found.directory_block, _BLOCK)
-        return {"inode_size": str(inode), "directory_block": str(directory)}
+        inode, directory = max(found.inode_size, _INODE), max(found.directory_block, block)
+        options = {"inode_size": str(inode), "directory_block": str(directory)}
+        if block != _BLOCK:
+            options["block_size"] = str(block)
+        if _SECTOR < sector <= block:
+            options["sector_size"] = str(sector)
+        return options
 
 
 def not_kept(image: Image) -> tuple[str, ...]:
     """What one in the place of another has otherwise, in words. Raises DockyardError."""
     with reading("xfs", image):
         raw = _superblock(image)
-        found, sector = parse(raw), int.from_bytes(raw[102:104], "big")
+        found, sector = parse(raw), _sector_size(raw)
     words = [] if found.is_v5 else ["version 5 in place of 4"]
-    if found.block_size != _BLOCK:
+    block = found.block_size if found.block_size in _SMALL_BLOCKS else _BLOCK
+    if found.block_size != block:
         words.append(f"blocks of {_BLOCK} bytes in place of {found.block_size}")
-    if sector != _SECTOR:
+    if sector > block:
         words.append(f"sectors of {_SECTOR} bytes in place of {sector}")
     return tuple(words)
+
+
+def _sector_size(superblock: bytes) -> int:
+    return int.from_bytes(superblock[102:104], "big")
 
 
 def _superblock(image: Image) -> bytes:

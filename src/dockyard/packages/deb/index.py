@@ -94,6 +94,14 @@ class Index:
         found = self.pool.whatprovides(self.pool.Dep(ESSENTIAL))
         return sorted({solvable.name for solvable in found})
 
+    def base(self, level: int) -> list[str]:
+        """The names of the essential packages, and of those of the first `level` priorities."""
+        found = self.essential()
+        for solvable in self.pool.solvables if level else ():
+            if solvable.lookup_num(self._keys.priority) < level:
+                found.append(solvable.name)
+        return sorted(set(found))
+
     def version_of(self, name: str, rank: str) -> str:
         """The version that a rank stands for, to word a message."""
         if self._versions is None:

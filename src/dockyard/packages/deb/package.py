@@ -11,10 +11,11 @@ import io
 import posixpath
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages import compression
@@ -23,7 +24,15 @@ from dockyard.packages.deb import control
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60
 _BUFFER = 1 << 20
-_DAMAGE: tuple[type[Exception], ...] = (*compression.ERRORS, tarfile.TarError)
+# tarfile raises the last two for headers of pax and of sparse files that are damaged.
+_DAMAGE: tuple[type[Exception], ...] = (
+    *compression.ERRORS,
+    tarfile.TarError,
+    ValueError,
+    OverflowError,
+)
+_MOST_SECONDS, _MOST_IDS = 1 << 40, 1 << 32
+_Taken = TypeVar("_Taken")
 
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 
@@ -44,7 +53,6 @@ _KINDS: Mapping[bytes, MemberKind] = {
     tarfile.REGTYPE: MemberKind.FILE,
     tarfile.AREGTYPE: MemberKind.FILE,
     tarfile.CONTTYPE: MemberKind.FILE,
-    tarfile.GNUTYPE_SPARSE: MemberKind.FILE,
     tarfile.DIRTYPE: MemberKind.DIRECTORY,
     tarfile.SYMTYPE: MemberKind.SYMLINK,
     tarfile.LNKTYPE: MemberKind.HARDLINK,
@@ -97,6 +105,32 @@ class DebPackage:
         """The names of the maintainer scripts that the package has."""
         return tuple(name for name in SCRIPTS if name in self.control_members)
 
+    def paths(self) -> Iterator[str]:
+        """The paths of the data archive, in the form of `DebEntry`, but those of directories; no
+        content is read. Raises DockyardError as `entries` does.
+        """
+        with self.path.open("rb") as source:
+            yield from filter(None, _tar(self.path, source, self._data_member, self._path_of))
+
+    def _path_of(self, info: tarfile.TarInfo, _: tarfile.TarFile) -> str:
+        """The path of a member; "" for a directory."""
+        return "" if info.isdir() else _inside(self.path, info.name)
+
+    def tar(self) -> Iterator[bytes]:
+        """The data archive as it is when decompressed, in pieces. Raises DockyardError
+        (`deb.malformed`).
+        """
+        with self.path.open("rb") as source:
+            window = io.BufferedReader(_Window(source, self._data_member), _BUFFER)
+            plain = compression.decompressed(window, self._data_member.suffix)
+            try:
+                while piece := plain.read(_BUFFER):
+                    yield piece
+            except _DAMAGE as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
+                raise _malformed(self.path, f"its data is damaged: {error}") from error
+
     def entries(self) -> Iterator[DebEntry]:
         """The entries of the data archive, streamed: only one file's content is held at a time.
 
@@ -104,8 +138,7 @@ class DebPackage:
         leads out of the root.
         """
         with self.path.open("rb") as source:
-            for member, stream in _tar(self.path, source, self._data_member):
-                yield _entry(self.path, member, stream)
+            yield from _tar(self.path, source, self._data_member, partial(_entry, self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +166,8 @@ def read_deb(path: Path) -> DebPackage:
             raise _malformed(path, f"its format is {version[:20]!r}, not 2.x")
         control_member = _find(path, members, "control.tar")
         data_member = _find(path, members, "data.tar")
-        files: dict[str, bytes] = {}
-        for info, stream in _tar(path, source, control_member):
-            if info.isreg():
-                files[info.name.removeprefix("./")] = _content(path, info, stream)
+        named = _tar(path, source, control_member, partial(_control_file, path))
+        files = dict(each for each in named if each)
     found = next(control.paragraphs(files.get("control", b"").decode(errors="replace")), None)
     if not found or "Package" not in found or "Version" not in found:
         raise _malformed(path, "its control file names no package and version")
@@ -196,8 +227,12 @@ class _Window(io.RawIOBase):
 
 
 def _tar(
-    path: Path, source: IO[bytes], member: _Member
-) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    path: Path,
+    source: IO[bytes],
+    member: _Member,
+    take: Callable[[tarfile.TarInfo, tarfile.TarFile], _Taken],
+) -> Iterator[_Taken]:
+    """What `take` makes of each member of an archive."""
     plain = compression.decompressed(
         io.BufferedReader(_Window(source, member), _BUFFER), member.suffix
     )
@@ -212,7 +247,9 @@ def _tar(
             for info in archive:
                 # The list of all members is not wanted: only one is looked at, once.
                 archive.members = []  # type: ignore[attr-defined]
-                yield info, archive
+                if info.issparse():  # dpkg reads none, and such a file says any size
+                    raise _malformed(path, f"{info.name} is sparse")
+                yield take(info, archive)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -227,6 +264,15 @@ def _content(path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile) -> byt
     return data
 
 
+def _control_file(
+    path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile
+) -> tuple[str, bytes] | None:
+    """The name of a file and what is in it; None for what is no file."""
+    if not info.isreg():
+        return None
+    return info.name.removeprefix("./"), _content(path, info, archive)
+
+
 def _entry(path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile) -> DebEntry:
     kind = _KINDS.get(info.type)
     if kind is None:
@@ -234,6 +280,10 @@ def _entry(path: Path, info: tarfile.TarInfo, archive: tarfile.TarFile) -> DebEn
     target = info.linkname if kind is MemberKind.SYMLINK else ""
     if kind is MemberKind.HARDLINK:
         target = _inside(path, info.linkname)
+    if abs(info.mtime) > _MOST_SECONDS or max(info.uid, info.gid) >= _MOST_IDS:
+        raise _malformed(path, f"{info.name} has a time or an owner that is none")
+    if "\0" in target or "\0" in info.name:
+        raise _malformed(path, f"{info.name!r} is a path that is none")
     return DebEntry(
         path=_inside(path, info.name),
         kind=kind,

@@ -63,7 +63,7 @@ def refresh_missing(
             continue
         packages += kept
         repositories.update({entry.id: entry for entry in entries})
-        problems.extend(_lost(pins, kept, asked))
+        problems.extend(lost(pins, kept, asked))
     problems.raise_any()
     others = {suite.id for suites in worlds for suite in suites}
     packages += [item for item in lock.packages if item.repository not in others]
@@ -159,7 +159,7 @@ def _on_mirror(network: Network, item: Pin, mirrors: Iterable[str]) -> bool | st
     return why or False
 
 
-def _lost(old: Iterable[Pin], new: Iterable[Pin], asked: set[str]) -> list[Problem]:
+def lost(old: Iterable[Pin], new: Iterable[Pin], asked: set[str]) -> list[Problem]:
     """A problem for each package that was asked for and could not be moved."""
     there = {item.name for item in new}
     # A request may name the suite before the package: `testing/xfsprogs`.

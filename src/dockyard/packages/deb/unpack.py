@@ -7,6 +7,7 @@ link, so no package can reach outside the tree, and a path that two packages bri
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
 import re
@@ -21,6 +22,7 @@ from dockyard.packages.deb.package import DebEntry, MemberKind, read_deb
 
 MERGED = ("bin", "sbin", "lib", "lib64")
 _DIRECTORY_MODE = 0o755
+_OF_THE_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EPERM)
 
 Done = Callable[[Path], None]
 
@@ -77,7 +79,7 @@ class _Target:
         self._dropped: dict[str, bool] = {}
 
     def put(self, entry: DebEntry, package: str) -> None:
-        path = _merged(entry.path)
+        path = merged(entry.path)
         if not path or path in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64"):
             return
         if self._leaves_out(path):
@@ -94,6 +96,17 @@ class _Target:
                     code="deb.same-path",
                     what=f"the package {package} brings a path that is there already: /{path}",
                     fix="leave one of the two packages out",
+                )
+            ) from error
+        except OSError as error:
+            if error.errno not in _OF_THE_PATH:
+                raise
+            raise DockyardError(
+                Problem(
+                    code="deb.malformed",
+                    what=f"the package {package} brings what cannot be made: /{path}",
+                    why=error.strerror or "",
+                    fix="leave the package out",
                 )
             ) from error
 
@@ -117,7 +130,11 @@ class _Target:
         elif entry.kind is MemberKind.SYMLINK:
             place.symlink_to(entry.target)
         elif entry.kind is MemberKind.HARDLINK:
-            os.link(self._root / _merged(entry.target), place, follow_symlinks=False)
+            target = merged(entry.target)
+            if target.rpartition("/")[0] not in self._directories:
+                # What stands there is a link, which may lead out of the tree.
+                raise FileNotFoundError(errno.ENOENT, f"there is no /{target} to be linked to")
+            os.link(self._root / target, place, follow_symlinks=False)
         # Device nodes and pipes have no place among tools.
 
     def symlink(self, path: str, target: str) -> None:
@@ -149,6 +166,7 @@ class _Target:
         return self._dropped[directory] or self._drop.match(path) is not None
 
 
-def _merged(path: str) -> str:
+def merged(path: str) -> str:
+    """A path as it is where /bin, /lib and the like are links into /usr."""
     first = path.partition("/")[0]
     return f"usr/{path}" if first in MERGED else path

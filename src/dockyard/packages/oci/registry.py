@@ -99,8 +99,11 @@ class Registry:
             answer = self._network.exchange(at, sent)
             if answer.status not in _REDIRECTIONS:
                 return answer, at
-            target = urllib.parse.urljoin(at, answer.headers.get("Location", ""))
             answer.transfer.close()
+            try:
+                target = urllib.parse.urljoin(at, answer.headers.get("Location", ""))
+            except ValueError:
+                target = ""  # which is not safe
             require_safe(target, at)
             at = target
         raise TransferFailed(url, f"it redirects more than {_MOST_REDIRECTIONS} times", gone=True)
@@ -186,9 +189,9 @@ def require_safe(url: str, asked: str) -> None:
     """Raise DockyardError (`oci.unsafe`) for an address that is neither https, nor of the loopback
     address as the one that was asked.
     """
-    parts = urllib.parse.urlsplit(url)
     near = all(is_loopback(host_name(host_of(each))) for each in (url, asked))
-    if (parts.scheme == "https" or (parts.scheme == "http" and near)) and parts.netloc:
+    scheme = url.partition(":")[0].lower()
+    if (scheme == "https" or (scheme == "http" and near)) and host_of(url):
         return
     raise DockyardError(
         Problem(

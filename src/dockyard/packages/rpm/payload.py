@@ -26,6 +26,7 @@ _MAGIC = b"070701"
 _DIGITS = re.compile(rb"[0-9A-Fa-f]{104}")
 _TRAILER = "TRAILER!!!"
 _PIECE = 1 << 20
+_LONGEST_PATH = 4096  # bytes, its end included; rpm reads no longer one
 
 
 class Compressor:
@@ -120,9 +121,13 @@ def read_in_pieces(source: IO[bytes]) -> Iterator[tuple[str, int, int, Iterator[
             raise MalformedPayload("an entry of the payload has a damaged head")
         numbers = [int(head[at : at + 8], 16) for at in range(6, 110, 8)]
         inode, mode, size, length = numbers[0], numbers[1], numbers[6], numbers[11]
+        if not 0 < length <= _LONGEST_PATH:
+            raise MalformedPayload("an entry of the payload has a path that is none")
         name = _read(source, length + -(110 + length) % 4)[: length - 1].decode(
             "utf-8", "surrogateescape"
         )
+        if "\0" in name:
+            raise MalformedPayload("an entry of the payload has a path that is none")
         if name == _TRAILER:
             return
         pieces = _pieces(source, size)

@@ -140,7 +140,15 @@ class RpmFile:
         """Path (without `/`), mode, inode and data of the payload's entries as they stand in it:
         see `payload.read_in_pieces`. Raises DockyardError (`rpm.malformed`).
         """
-        yield from self._read(read_in_pieces)
+        for path, mode, inode, pieces in self._read(read_in_pieces):
+            yield path, mode, inode, self._whole(pieces)
+
+    def _whole(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Pieces that are read when whoever has them asks for them: damage shows there."""
+        try:
+            yield from pieces
+        except _DAMAGE as error:
+            raise _malformed(self.path, str(error)) from error
 
     def _entries(self) -> Iterator[tuple[str, int, int, bytes]]:
         yield from self._read(read_cpio)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from dockyard.archive import Entry
 from dockyard.disk.grub import BootPlace
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
@@ -147,7 +148,8 @@ class WriteFilesystem:
     size: bytes. mount: where it is mounted, if anywhere; others: where all others are. root: the
     name of the result with the merged root. uki: of the step that makes what it boots, for the EFI
     system partition, which has the boot loader, too. grub: whether GRUB reads it. subvolumes: of
-    btrfs. original: what it takes those from that are not part of the tree.
+    btrfs. original: what it takes those from that are not part of the tree. beneath: directories of
+    mount points that are in it, where they are not what is mounted there: by their whole paths.
     """
 
     key: str
@@ -168,6 +170,7 @@ class WriteFilesystem:
     grub: bool = False
     subvolumes: tuple[PlacedSubvolume, ...] = ()
     original: Original | None = None
+    beneath: tuple[Entry, ...] = ()
     position: Beside[Position | None] = None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from dockyard.engine.codec import Beside
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import Packaging
-from dockyard.model.packages import Lock, LockedRepository, Pin, RpmRepository
+from dockyard.model.packages import Lock, LockedRepository, Pin, Repository, RpmRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class FetchPackages:
     packages: Mapping[str, str]
     lock: Beside[Lock]
     lock_file: Beside[str]
-    repositories: Beside[tuple[RpmRepository, ...]]
+    repositories: Beside[tuple[Repository, ...]]
     offline: Beside[tuple[Path, ...]]
     signed: tuple[str, ...] = ()
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from dockyard.engine.codec import Beside
 from dockyard.errors import Position
+from dockyard.model.architecture import Architecture
 from dockyard.model.family import Packaging
-from dockyard.model.packages import Lock, RpmRepository
+from dockyard.model.packages import Lock, Repository
 from dockyard.tree.every import AnySetting
 
 
@@ -22,7 +23,7 @@ class RequiredNames:
     """
 
     lock: Lock
-    repositories: tuple[RpmRepository, ...]
+    repositories: tuple[Repository, ...]
     offline: tuple[Path, ...]
     settings: tuple[AnySetting, ...]
     position: Position | None = None
@@ -43,6 +44,19 @@ class InstallPackages:
     documents: bool
     epoch: int
     packaging: Packaging
+    expected: Beside[RequiredNames]
+
+
+@dataclass(frozen=True, slots=True)
+class InstallDebs:
+    """packages: digests of .deb files by what they are, the packages' names, versions and
+    architectures.
+    """
+
+    packages: Mapping[str, str]
+    epoch: int
+    packaging: Packaging
+    architecture: Architecture
     expected: Beside[RequiredNames]
 
 

@@ -74,7 +74,7 @@ def take_root(work: Work, wanted: TakeRoot) -> None:
     tree = work.out / TREE
     files.make_root(tree)
     # The digests are those of what was written, in one look at the data.
-    whole = whole.with_digests(archive.unpack(_holdable(whole).changed(shown), tree))
+    whole = whole.with_digests(archive.unpack(holdable(whole).changed(shown), tree))
     archive.save(Archive(whole.entries, (archive.TreeSource(tree),)), work.out / INDEX)
     removal.remove_tree(scratch)
     require_same(wanted.disk)
@@ -152,7 +152,8 @@ def _changed(wanted: KeepSealed, before: Archive, after: Archive) -> set[str]:
     return {f"{wanted.mount.rstrip('/')}/{os.fsdecode(path)}" for path in paths}
 
 
-def _holdable(whole: Archive) -> Archive:
+def holdable(whole: Archive) -> Archive:
+    """What a directory in the namespace can hold of an archive: all but device nodes."""
     kept = [number for number, entry in enumerate(whole) if entry.kind not in DEVICES]
     entries = [whole.entries[number] for number in kept]
     return Archive(entries, whole.sources, [whole.source_of[number] for number in kept])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockyard.archive import Archive, Entry, Kind, labels, subtree
+from dockyard.archive.entry import XATTR_SELINUX
 from dockyard.archive.flags import held
 from dockyard.disk import esp
 from dockyard.errors import DockyardError
@@ -90,9 +92,28 @@ def _content_of(wanted: WriteFilesystem, whole: Archive, work: Work) -> Archive:
     prefix = at + b"/" if at else b""
     inside = [os.fsencode(path.strip("/")) for path in wanted.others]
     content = subtree(whole, at, [path for path in inside if path.startswith(prefix)])
+    content = _with_beneath(content, wanted.beneath, prefix)
     if wanted.type.is_fat:
         content = labels.without_labels(content)
     return _bootable(content, wanted.uki, wanted, work) if wanted.uki else content
+
+
+def _with_beneath(content: Archive, beneath: Sequence[Entry], prefix: bytes) -> Archive:
+    """The content with the directories of mount points as they are without what is mounted there.
+    One that had no label has that of the other, which the policy gave to its path.
+    """
+    known = {entry.path.removeprefix(prefix): entry for entry in beneath}
+
+    def change(entry: Entry) -> Entry:
+        own = known.get(entry.path)
+        if own is None or entry.kind is not Kind.DIRECTORY or own.kind is not Kind.DIRECTORY:
+            return entry
+        xattrs, label = own.xattrs, entry.xattr(XATTR_SELINUX)
+        if label is not None and own.xattr(XATTR_SELINUX) is None:
+            xattrs = tuple(sorted([*xattrs, (XATTR_SELINUX, label)]))
+        return dataclasses.replace(own, path=entry.path, xattrs=xattrs)
+
+    return content.changed(change) if known else content
 
 
 def _mount_point(wanted: WriteFilesystem) -> bytes:

@@ -21,6 +21,7 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.content_pins import file_here
 from dockyard.packages.pinned_files import locate_files
 from dockyard.packages.rpm.checked import check_file
+from dockyard.packages.rpm.pinned import rpm_repositories
 from dockyard.packages.rpm.signature import strip_signature
 from dockyard.pipeline.arguments.names import FETCH, INDEX, TOOLS, TREE, UPPER
 from dockyard.pipeline.arguments.settings import InstallPackages, RequiredNames
@@ -38,7 +39,7 @@ def install_packages(work: Work, wanted: InstallPackages) -> None:
     Where rpm must install the packages itself, there is no `upper/`. What settings expect of
     packages that were not here before is looked for now.
     """
-    _require_expected(work, wanted.expected)
+    require_expected(work.store, wanted.expected)
     work.progress("putting the packages together")
     try:
         made = _assembled(work, wanted)
@@ -56,14 +57,15 @@ def install_packages(work: Work, wanted: InstallPackages) -> None:
     )
 
 
-def _require_expected(work: Work, expected: RequiredNames) -> None:
+def require_expected(store: Path, expected: RequiredNames) -> None:
+    """Raise DockyardError for what settings name and no package has, now that all are here."""
     problems = Problems()
     problems.extend(
         unknown_names(
             expected.settings,
             expected.lock,
             expected.repositories,
-            Access.of_store(work.store, offline=expected.offline),
+            Access.of_store(store, offline=expected.offline),
             expected.position,
             expected.filesystems,
         )
@@ -136,7 +138,8 @@ def _files(work: Work, expected: RequiredNames) -> Mapping[str, Path]:
     """
     blobs = Blobs.of_store(work.store)
     pins = expected.lock.packages
-    repositories = {each.id: each for each in expected.repositories}
+    own = rpm_repositories(expected.repositories)
+    repositories = {each.id: each for each in own}
     found = dict(Fetched.load(work.result(FETCH), work.store).files)
     found |= {pin.nevra: blobs.path(pin.digest) for pin in pins if pin.content is None}
     for pin in pins:
@@ -145,7 +148,7 @@ def _files(work: Work, expected: RequiredNames) -> Mapping[str, Path]:
             found[pin.nevra] = here
     if not all(pin.nevra in found and found[pin.nevra].is_file() for pin in pins):
         access = Access.of_store(work.store, offline=expected.offline)
-        located = locate_files(expected.lock, expected.repositories, access, expected.position)
+        located = locate_files(expected.lock, own, access, expected.position)
         found |= {pin.nevra: path for pin, path in located.files.items()}
     for pin in pins:
         if pin.content is None:

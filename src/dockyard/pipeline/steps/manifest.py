@@ -7,7 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from dockyard import archive
-from dockyard.install.rpm import file_owners
+from dockyard.install import deb_database, rpm
+from dockyard.model.packages import PackageKind
 from dockyard.pipeline.arguments.image import ListFiles, NoteExpectations
 from dockyard.pipeline.arguments.names import COMMAND_LINE, EXPECTED, MANIFEST, TOOLS
 from dockyard.pipeline.expected import expected_of
@@ -28,7 +29,11 @@ def list_files(work: Work, wanted: ListFiles) -> None:
     merged = load_root(work.result, wanted.root, wanted.below)
     tools = trees_in(work.result(TOOLS)).main
     with merged_tree(work, wanted.below[:1]) as tree:
-        owners = file_owners(tree, tools, work.out / "rpmdb", wanted.packaging.database)
+        place = wanted.packaging.database
+        if wanted.packaging.kind is PackageKind.DEB:
+            owners = deb_database.file_owners(tree, place)
+        else:
+            owners = rpm.file_owners(tree, tools, work.out / "rpmdb", place)
     places = [os.fsencode((system.mount or "").strip("/")) for system in wanted.fat]
     listed = merged
     for system, at in zip(wanted.fat, places, strict=True):

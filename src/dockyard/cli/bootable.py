@@ -1,0 +1,146 @@
+"""What a verb boots: the built image of an image file, or a disk, with the tools to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dockyard.cli.choice import Choice
+from dockyard.cli.input_options import input_of
+
+if TYPE_CHECKING:
+    from dockyard.cli.artefacts import Artefact
+    from dockyard.errors import Problem
+    from dockyard.host.sandbox import Tools
+    from dockyard.model.packages import Pin
+    from dockyard.pipeline.guest_access import Access
+    from dockyard.tree.check import Question
+    from dockyard.vm.qemu import Disk
+
+YAML = (".yaml", ".yml")
+TIMEOUT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Bootable:
+    """A disk to boot, what to ask it, the tools to run it with, its name, and whether its file says
+    that a BIOS starts it.
+    """
+
+    disk: Disk
+    questions: Sequence[Question]
+    tools: Sequence[Pin]
+    name: str
+    bios: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options say of an image that was built, so that it is found again."""
+
+    choice: Choice
+    image_file: Path | None = None
+    rpm_sources: tuple[Path, ...] = ()
+    without_image_repositories: bool = False
+    snapshot_time: str = ""
+    every_file: bool = False
+
+    def artefact(self, file: Path, store: Path, **options: Any) -> Artefact:
+        """What was made of an image file."""
+        from dockyard.cli.artefacts import questions_for
+        from dockyard.pipeline.overrides import Overrides
+
+        overrides = Overrides(
+            input_of(self.image_file, None),
+            rpm_sources=self.rpm_sources,
+            without_image_repositories=self.without_image_repositories,
+            snapshot_time=self.snapshot_time,
+        )
+        return questions_for(
+            self.choice.one(file), store, overrides=overrides, every_file=self.every_file, **options
+        )
+
+
+def bootable(
+    image: Path,
+    config: Path | None,
+    store: Path,
+    look: Callable[..., Artefact],
+    check: bool = False,
+) -> Bootable:
+    """The disk of an image file's built image, or of a disk image, which may be held against an
+    image file. look: finds what an image file made. check: whether questions are wanted.
+    """
+    from dockyard.formats.containers import container_of
+    from dockyard.vm.qemu import Disk, check_format, detect_format
+
+    if image.suffix in YAML:
+        found = look(image, store, check=check, fits=lambda form: check_format(Disk(image, form)))
+        disk = Disk(found.write(scratch_for(store, found.name)), found.format)
+        return Bootable(disk, found.questions, found.tools, found.name, found.bios)
+    if image.is_file():
+        container_of(image)  # refuses what is no disk, or names files that are to be opened, too
+    disk = Disk(image.absolute(), detect_format(image))
+    if config is None:
+        return Bootable(disk, (), (), image.stem, False)
+    found = look(config, store, built=False, written=disk.format)
+    return Bootable(disk, found.questions, found.tools, image.stem, found.bios)
+
+
+def console_log(store: Path, name: str) -> Path:
+    """Where the console of an image's last boot is kept."""
+    return beside_consoles(store) / f"{name}.console"
+
+
+def beside_consoles(store: Path) -> Path:
+    """The directory of what boots leave, and need."""
+    place = store.absolute() / "vm"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def scratch_for(store: Path, name: str) -> Path:
+    """An empty directory for an image, which is removed when the command ends."""
+    from dockyard.host import files, removal
+
+    place = beside_consoles(store) / name
+    files.remove_parts(place)  # of boots that were killed
+    scratch = files.part_of(place)
+    scratch.mkdir()
+    click.get_current_context().call_on_close(lambda: removal.remove_tree(scratch))
+    return scratch
+
+
+def tools_of(store: Path, pins: Sequence[Pin]) -> Tools:
+    """The tools of these pins, or of the lock that comes with Dockyard."""
+    from dockyard.host import namespace
+    from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree
+
+    pins = pins or load_tools_lock().packages
+    if not tools_ready(store, pins):
+        namespace.enter()
+    return tools_tree(store, pins).main
+
+
+def require_access(disk: Disk, store: Path, access: Access) -> None:
+    """Raise DockyardError where it is known of a disk that nobody can come in as it is wanted."""
+    from tempfile import TemporaryDirectory
+
+    from dockyard.errors import DockyardError
+    from dockyard.host.apart import apart
+    from dockyard.pipeline.guest_access import disk_problems
+    from dockyard.tools.trees import enter_tools
+
+    def judged(name: str) -> list[Problem]:
+        trees = enter_tools(store)
+        return disk_problems(disk.path, access, Path(name), trees)
+
+    if not disk.path.is_file():
+        return
+    with TemporaryDirectory(prefix="dockyard-boot-") as name:
+        if problems := apart(lambda: judged(name)):
+            raise DockyardError(*problems)

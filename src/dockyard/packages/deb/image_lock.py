@@ -1,0 +1,145 @@
+"""Chooses the Debian packages of an image, and moves pins that nobody has any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pysequoia
+
+from dockyard.errors import DockyardError, Problem
+from dockyard.model.debian_archive import PRIORITIES
+from dockyard.model.packages import DebRepository, Lock, Pin, Request
+from dockyard.packages.access import Access
+from dockyard.packages.deb.archive import DebianArchive, PackagesFile, archive_certificates
+from dockyard.packages.deb.index import Index, open_index
+from dockyard.packages.deb.pins import locked_repository, pin
+from dockyard.packages.deb.refresh import lost, move_gone
+from dockyard.packages.deb.repository import need_address, suite_of
+from dockyard.packages.deb.solve import Wish, solve
+from dockyard.packages.deb.sources import Origins
+
+
+def make_lock(
+    subject: str,
+    request: Request,
+    repositories: Sequence[DebRepository],
+    access: Access,
+    tools: Iterable[Pin],
+) -> Lock:
+    """Choose the packages of a request from suites as they are now, and pin them. Raises
+    DockyardError: `debian.…`, `fetch.…`.
+    """
+    index, files = open_repositories(repositories, access)
+    excluded = set(request.exclude)
+    wishes = [Wish(item, request.wanted_by.get(item)) for item in request.install]
+    essential = set(index.essential())
+    for name in index.base(PRIORITIES[request.base] if request.base else 0):
+        if name in essential or name not in excluded:
+            wishes.append(Wish(name, f"the {request.base} packages of the distribution"))
+    pins = sorted(pin(each) for each in solve(index, wishes, exclude=excluded))
+    return Lock(
+        subject,
+        request,
+        tuple(sorted(map(locked_repository, files))),
+        tuple(pins),
+        tuple(sorted(tools)),
+        _answers(request, index, pins),
+    )
+
+
+def refresh_missing(lock: Lock, repositories: Sequence[DebRepository], access: Access) -> Lock:
+    """The lock with the pins moved that nobody has any more, and those that have to go with them;
+    the same lock where there are none. Raises DockyardError as `move_gone` does, and
+    `debian.no-package` for what was asked for and is no longer there.
+    """
+    if lock.request is None:
+        return lock
+    index, files = open_repositories(repositories, access)
+    mirrors = dict.fromkeys(base for each in repositories for base in each.base_urls)
+    origins = Origins(tuple(mirrors), tuple(access.offline))
+    pins, why = move_gone(lock.packages, index, access.blobs, origins)
+    if problems := lost(lock.packages, pins, set(lock.request.install)):
+        raise DockyardError(*problems)
+    if not why:
+        return lock
+    return replace(
+        lock,
+        packages=tuple(sorted(pins)),
+        repositories=tuple(sorted(map(locked_repository, files))),
+        answers=_answers(lock.request, index, pins),
+    )
+
+
+def open_repositories(
+    repositories: Sequence[DebRepository], access: Access
+) -> tuple[Index, list[PackagesFile]]:
+    """The current packages of repositories, fetched, verified and ready to be chosen from, in the
+    order of the repositories.
+    """
+    together: dict[tuple[str, ...], list[DebRepository]] = {}
+    for each in repositories:
+        together.setdefault(need_address(each), []).append(each)
+    found: dict[str, PackagesFile] = {}
+    for mirrors, those in together.items():
+        archive = DebianArchive(
+            mirrors,
+            access.blobs,
+            certificates=_certificates(those[0]),
+            progress=access.progress,
+        )
+        opened = archive.packages([suite_of(each) for each in those])
+        found |= {each.suite.id: each for each in opened}
+    files = [found[each.id] for each in repositories]
+    return open_index(files, access.blobs, access.cache / "deb"), files
+
+
+def _certificates(repository: DebRepository) -> list[pysequoia.Cert]:
+    """The certificates that may sign for a repository. Raises DockyardError (`debian.no-such-key`)
+    for a fingerprint that no file has, and for files that are none.
+    """
+    known = list(archive_certificates())
+    if repository.keys:
+        known = [cert for path in repository.keys for cert in _read(Path(path), repository)]
+    own = {cert.fingerprint.upper(): cert for cert in known}
+    lacking = [name for name in repository.signed_by if name not in own]
+    if lacking:
+        raise DockyardError(
+            *(
+                Problem(
+                    "debian.no-such-key",
+                    f"no key with the fingerprint {name} is known",
+                    repository.position,
+                    why=f"the files of `keys` have {', '.join(sorted(own)) or 'none'}"
+                    if repository.keys
+                    else "it is not among those of the Debian archive that come with Dockyard",
+                    fix="name the file that has it with `keys`",
+                )
+                for name in lacking
+            )
+        )
+    return [own[name] for name in repository.signed_by]
+
+
+def _read(path: Path, repository: DebRepository) -> list[pysequoia.Cert]:
+    try:
+        return list(pysequoia.Cert.split_bytes(path.read_bytes()))
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        what = f"{path} is no file of OpenPGP keys"
+        raise DockyardError(
+            Problem("debian.no-such-key", what, repository.position, reason)
+        ) from error
+
+
+def _answers(request: Request, index: Index, pins: Sequence[Pin]) -> tuple[tuple[str, str], ...]:
+    """Which packages answer the items that are no package's name."""
+    names = {each.name for each in pins}
+    found = set()
+    for item in request.install:
+        if item not in names:
+            wanted = index.pool.Dep(Wish(item).relation.name)
+            providing = {solvable.name for solvable in index.pool.whatprovides(wanted)}
+            found |= {(item, name) for name in providing & names}
+    return tuple(sorted(found))

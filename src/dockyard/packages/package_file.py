@@ -1,0 +1,26 @@
+"""A package's file on this machine, looked into before it is installed, whatever its format is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+
+class PackageFile(Protocol):
+    """What settings ask of packages. Paths are absolute."""
+
+    def paths(self) -> Iterable[str]:
+        """Every path that the package brings."""
+        ...
+
+    def contents(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+        """The files that are wanted, by their paths, with what is in them."""
+        ...
+
+    def provides(self) -> Iterable[str]:
+        """The names of what the package provides."""
+        ...
+
+    def scripts(self) -> Iterable[str]:
+        """The scripts that run when it is installed."""
+        ...

@@ -1,0 +1,63 @@
+"""The package system rpm: repositories as dnf has them (see `packages.system`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockyard.errors import Problem
+from dockyard.model.distro import Distro
+from dockyard.model.packages import Lock, Pin, Repository, Request
+from dockyard.packages import locking, sources
+from dockyard.packages.rpm.pinned import rpm_repositories
+
+if TYPE_CHECKING:
+    from dockyard.config import LoadedImage
+    from dockyard.host.network import Network
+    from dockyard.packages.access import Access
+
+
+class RpmSystem:
+    """What `packages.system.PackageSystem` says, for RPM packages."""
+
+    def refused(self, loaded: LoadedImage) -> Iterator[Problem]:
+        """None."""
+        yield from ()
+
+    def repositories(
+        self,
+        distro: Distro,
+        directory: Path,
+        store: Path,
+        *,
+        extra: Sequence[Path] = (),
+        without_distro: bool = False,
+        mirrors: Sequence[str] = (),
+    ) -> tuple[Repository, ...]:
+        """mirrors: of no matter, an RPM repository says itself where it is."""
+        return sources.image_repositories(
+            distro, directory, store, extra=extra, without_distro=without_distro
+        )
+
+    def make_lock(
+        self,
+        subject: str,
+        request: Request,
+        repositories: Sequence[Repository],
+        access: Access,
+        tools: Iterable[Pin],
+    ) -> Lock:
+        own = rpm_repositories(repositories)
+        return locking.make_lock(subject, request, own, access, tools)
+
+    def refresh_missing(
+        self, lock: Lock, repositories: Sequence[Repository], access: Access
+    ) -> Lock:
+        return locking.refresh_missing(lock, rpm_repositories(repositories), access)[0]
+
+    def addresses(self, repository: Repository, network: Network) -> tuple[str, ...]:
+        from dockyard.packages.rpm.repository import find_mirrors
+
+        (own,) = rpm_repositories([repository])
+        return find_mirrors(own, network).bases
