@@ -89,6 +89,13 @@ IDLE = [
     (["boot", "IMAGE", "--config-file", "IMAGE"], "named twice"),
     (["boot", "DISK", "--config-file", "IMAGE"], "does nothing without --check"),
     (["boot", "DISK", "--rpm-source", "."], "--rpm-source does nothing without an image file"),
+    (["boot", "DISK", "--image-file", "DISK"], "--image-file does nothing without an image file"),
+    (
+        ["shell", "DISK", "--variant", "a", "--package-snapshot-time", "2026-01-01"],
+        "--variant and --package-snapshot-time do nothing without an image file",
+    ),
+    (["run", "DISK", "--set", "a=b", "--", "true"], "--set does nothing without an image file"),
+    (["burn", "DISK", "DISK", "--profile", "p"], "--profile does nothing without an image file"),
     (["boot", "DISK", "--json"], "--json does nothing without --check"),
     (["lock", "IMAGE", "--disable-base-image-rpm-repos"], "does nothing without --rpm-source"),
     (["build", "IMAGE", "--config-file", "IMAGE"], "named twice"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,20 +14,18 @@ import click
 from dockyard.cli.answer import Answer
 from dockyard.cli.bootable import (
     TIMEOUT,
-    YAML,
     Bootable,
-    Wanted,
     bootable,
     console_log,
     require_access,
     tools_of,
 )
-from dockyard.cli.choice import Choice, choice_options
 from dockyard.cli.guest import apart, log_in, open_shell, run_checks
 from dockyard.cli.guest_options import Given, guest_options
 from dockyard.cli.machine import WantedMachine, machine_options
-from dockyard.cli.options import EXISTING_FILE, package_source_options, store_option
+from dockyard.cli.options import EXISTING_FILE, store_option
 from dockyard.cli.screen import screen
+from dockyard.cli.sought import YAML, Sought, sought_options
 from dockyard.cli.verb import Needing, Verb, wants_json
 from dockyard.cli.verdict import as_facts, as_text
 
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Ask the booted image whether its settings hold.")
 @click.option("--config-file", type=EXISTING_FILE, help=(
     "The image file: of the built image to boot, or, beside a disk image, whose settings to check."
-))  # fmt: skip
-@click.option("--image-file", type=EXISTING_FILE, help=(
-    "The image that was customized. Default: input.image.path of the image file."
 ))  # fmt: skip
 @click.option("--all", "every_file", cls=Needing, needs="--check", is_flag=True,
               help="With --check: read every file of the image, not a sample.")  # fmt: skip
@@ -77,15 +73,13 @@ if TYPE_CHECKING:
     "Give the guest a screen, which any VNC viewer on this machine shows."
 ))  # fmt: skip
 @guest_options
-@choice_options
+@sought_options
 @machine_options
-@package_source_options
 @store_option
 def command(
     image: Path | None,
     check: bool,
     config_file: Path | None,
-    image_file: Path | None,
     every_file: bool,
     ssh: bool,
     shell: bool,
@@ -99,11 +93,8 @@ def command(
     persist: bool,
     graphics: bool,
     given: Given,
-    choice: Choice,
+    sought: Sought,
     wanted: WantedMachine,
-    rpm_source: tuple[Path, ...],
-    disable_base_image_rpm_repos: bool,
-    package_snapshot_time: str,
     store: Path,
 ) -> Answer | None:
     """Boot IMAGE: a disk image, an ISO, a directory of what a network boots, or an image file whose
@@ -125,22 +116,14 @@ def command(
     if shell and not sys.stdin.isatty():
         raise click.UsageError("--shell needs a terminal; `dockyard run` takes a command")
     timeout = timeout or TIMEOUT
-    image, config_file = _named(image, config_file, check, rpm_source, image_file)
-    if choice != Choice() and config_file is None and image.suffix not in YAML:
-        raise click.UsageError("--set, --profile and --variant do nothing without an image file")
+    image, config_file = _named(image, config_file, check)
+    sought.require_file(config_file is not None or image.suffix in YAML)
     if persist and image.suffix in YAML:
         raise click.UsageError(
             "the store's image is never changed: for --persist, name a disk image that "
             "`dockyard build --output-image-file` placed"
         )
-    look = Wanted(
-        choice,
-        image_file,
-        rpm_source,
-        disable_base_image_rpm_repos,
-        package_snapshot_time,
-        every_file,
-    ).artefact
+    look = partial(sought.artefact, every_file=every_file)
     found = bootable(image, config_file, store, look, check)
     who = user or "root"
     if ssh or shell or given:
@@ -221,8 +204,6 @@ def _named(
     image: Path | None,
     config_file: Path | None,
     check: bool,
-    rpm_sources: Sequence[Path],
-    customized: Path | None,
 ) -> tuple[Path, Path | None]:
     """What to boot, and the image file beside it; options that would do nothing are refused."""
     if image is None:
@@ -235,8 +216,4 @@ def _named(
         return image, None
     if config_file is not None and not check:
         raise click.UsageError("--config-file beside a disk image does nothing without --check")
-    if rpm_sources and config_file is None:
-        raise click.UsageError("--rpm-source does nothing without an image file")
-    if customized and config_file is None:
-        raise click.UsageError("--image-file does nothing without an image file")
     return image, config_file

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from dockyard.cli.choice import Choice
-from dockyard.cli.input_options import input_of
+from dockyard.cli.sought import YAML
 
 if TYPE_CHECKING:
     from dockyard.cli.artefacts import Artefact
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from dockyard.tree.check import Question
     from dockyard.vm.qemu import Disk
 
-YAML = (".yaml", ".yml")
 TIMEOUT = 300
 
 
@@ -36,33 +34,6 @@ class Bootable:
     tools: Sequence[Pin]
     name: str
     bios: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the options say of an image that was built, so that it is found again."""
-
-    choice: Choice
-    image_file: Path | None = None
-    rpm_sources: tuple[Path, ...] = ()
-    without_image_repositories: bool = False
-    snapshot_time: str = ""
-    every_file: bool = False
-
-    def artefact(self, file: Path, store: Path, **options: Any) -> Artefact:
-        """What was made of an image file."""
-        from dockyard.cli.artefacts import questions_for
-        from dockyard.pipeline.overrides import Overrides
-
-        overrides = Overrides(
-            input_of(self.image_file, None),
-            rpm_sources=self.rpm_sources,
-            without_image_repositories=self.without_image_repositories,
-            snapshot_time=self.snapshot_time,
-        )
-        return questions_for(
-            self.choice.one(file), store, overrides=overrides, every_file=self.every_file, **options
-        )
 
 
 def bootable(

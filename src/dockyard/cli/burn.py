@@ -13,15 +13,13 @@ import click
 
 from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
-from dockyard.cli.bootable import YAML, Wanted, scratch_for
-from dockyard.cli.choice import Choice, choice_options
+from dockyard.cli.bootable import scratch_for
 from dockyard.cli.display import display
 from dockyard.cli.options import (
-    EXISTING_FILE,
-    package_source_options,
     progress_option,
     store_option,
 )
+from dockyard.cli.sought import YAML, Sought, sought_options
 from dockyard.cli.verb import Verb, remark, wants_json
 from dockyard.errors import DockyardError, Problem, Severity
 
@@ -42,11 +40,7 @@ if TYPE_CHECKING:
 @click.option("--build-dir", type=click.Path(file_okay=False, path_type=Path), help=(
     "Where to put the raw disk of an image that is none. Default: in the store."
 ))  # fmt: skip
-@click.option("--image-file", type=EXISTING_FILE, help=(
-    "The image that was customized. Default: input.image.path of the image file."
-))  # fmt: skip
-@choice_options
-@package_source_options
+@sought_options
 @store_option
 @progress_option
 def command(
@@ -56,11 +50,7 @@ def command(
     partition: bool,
     move_table: bool,
     build_dir: Path | None,
-    image_file: Path | None,
-    choice: Choice,
-    rpm_source: tuple[Path, ...],
-    disable_base_image_rpm_repos: bool,
-    package_snapshot_time: str,
+    sought: Sought,
     store: Path,
     progress: str,
 ) -> Answer:
@@ -78,14 +68,10 @@ def command(
     from dockyard.pipeline.together import Together
 
     began = clock.monotonic()
-    look = Wanted(
-        choice, image_file, rpm_source, disable_base_image_rpm_repos, package_snapshot_time
-    )
     is_file = image.suffix in YAML
-    if choice != Choice() and not is_file:
-        raise click.UsageError("--set, --profile and --variant do nothing without an image file")
+    sought.require_file(is_file)
     together = Together()
-    found = together.get(lambda: look.artefact(image, store, check=False)) if is_file else None
+    found = together.get(lambda: sought.artefact(image, store, check=False)) if is_file else None
     if not is_file:
         together.get(lambda: container_of(image))
     target = together.get(lambda: judged_target(device, partition=partition))

@@ -16,18 +16,16 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.bootable import (
     TIMEOUT,
-    YAML,
-    Wanted,
     bootable,
     console_log,
     require_access,
     tools_of,
 )
-from dockyard.cli.choice import Choice, choice_options
 from dockyard.cli.guest import progress_shown
 from dockyard.cli.guest_options import Given, guest_options
 from dockyard.cli.machine import WantedMachine, machine_options
-from dockyard.cli.options import EXISTING_FILE, package_source_options, store_option
+from dockyard.cli.options import store_option
+from dockyard.cli.sought import YAML, Sought, sought_options
 from dockyard.cli.verb import Verb, wants_json
 
 if TYPE_CHECKING:
@@ -52,16 +50,12 @@ _LIMIT = 600
 @click.option("--command-timeout", type=click.IntRange(1), default=_LIMIT, show_default=True,
               help="Seconds for the command; the status of one that takes longer is 124."
               )  # fmt: skip
-@click.option("--image-file", type=EXISTING_FILE, help=(
-    "The image that was customized. Default: input.image.path of the image file."
-))  # fmt: skip
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help=(
     "Keep all that the guest prints in this file. Default: in the store."
 ))  # fmt: skip
 @guest_options
 @machine_options
-@choice_options
-@package_source_options
+@sought_options
 @store_option
 def command(
     image: Path,
@@ -71,14 +65,10 @@ def command(
     variables: Sequence[str],
     timeout: int,
     command_timeout: int,
-    image_file: Path | None,
     log: Path | None,
     given: Given,
     wanted: WantedMachine,
-    choice: Choice,
-    rpm_source: tuple[Path, ...],
-    disable_base_image_rpm_repos: bool,
-    package_snapshot_time: str,
+    sought: Sought,
     store: Path,
 ) -> Answer:
     """Boot IMAGE, run one command in it when it is up, and end with the command's exit status.
@@ -90,14 +80,10 @@ def command(
     from dockyard.pipeline.guest_access import Access
     from dockyard.vm.command import Command, run_command
 
-    if choice != Choice() and image.suffix not in YAML:
-        raise click.UsageError("--set, --profile and --variant do nothing without an image file")
-    look = Wanted(
-        choice, image_file, rpm_source, disable_base_image_rpm_repos, package_snapshot_time
-    ).artefact
+    sought.require_file(image.suffix in YAML)
     asked = Command(words, user, directory, _environment(variables), command_timeout)
     errand = given.errand()
-    found = bootable(image, None, store, look)
+    found = bootable(image, None, store, sought.artefact)
     require_access(
         found.disk, store, Access("dockyard run", user, ("systemd-run",), modules=given.modules)
     )

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import click
 
-from dockyard.cli.bootable import YAML, Wanted, beside_consoles
-from dockyard.cli.choice import Choice, choice_options
+from dockyard.cli.bootable import beside_consoles
 from dockyard.cli.display import display
 from dockyard.cli.fetching import told_step
 from dockyard.cli.options import (
-    EXISTING_FILE,
-    package_source_options,
     progress_option,
     store_option,
 )
 from dockyard.cli.run import FAILURE
+from dockyard.cli.sought import YAML, Sought, sought_options
 from dockyard.cli.verb import Verb, remark, wants_json
 
 _SHELLS = ("/bin/bash", "/bin/sh")
@@ -26,22 +24,14 @@ _SHELLS = ("/bin/bash", "/bin/sh")
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("words", metavar="[-- COMMAND...]", nargs=-1)
 @click.option("--network", is_flag=True, help="Let programs use this host's network.")
-@click.option("--image-file", type=EXISTING_FILE, help=(
-    "The image that was customized. Default: input.image.path of the image file."
-))  # fmt: skip
-@choice_options
-@package_source_options
+@sought_options
 @store_option
 @progress_option
 def command(
     image: Path,
     words: tuple[str, ...],
     network: bool,
-    image_file: Path | None,
-    choice: Choice,
-    rpm_source: tuple[Path, ...],
-    disable_base_image_rpm_repos: bool,
-    package_snapshot_time: str,
+    sought: Sought,
     store: Path,
     progress: str,
 ) -> None:
@@ -53,15 +43,11 @@ def command(
     """
     if wants_json():
         raise click.UsageError("--json does nothing here: the output is that of the command")
-    if choice != Choice() and image.suffix not in YAML:
-        raise click.UsageError("--set, --profile and --variant do nothing without an image file")
-    look = Wanted(
-        choice, image_file, rpm_source, disable_base_image_rpm_repos, package_snapshot_time
-    ).artefact
+    sought.require_file(image.suffix in YAML)
     place = beside_consoles(store) / f"{image.stem}.tree"
     scratch = _scratch(place)
     if image.suffix in YAML:
-        found = look(image, store, check=False)
+        found = sought.artefact(image, store, check=False)
         image = found.write(scratch)
     raise SystemExit(_open(image.absolute(), words, network, store, place, progress))
 
