@@ -73,6 +73,32 @@ def test_what_is_gone_names_the_lock_that_wants_it(tmp_path: Path, lock: Path) -
     assert (problem.code, problem.where) == ("fetch.gone", str(lock))
 
 
+MATRIX = """\
+distro: distro.yaml
+variables: {edition: {}, name: {}}
+matrix: {axes: {edition: [small, full]}}
+os: {hostname: "${{ name }}", packages: {install: ["${{ edition }}"]}}
+"""
+DISTRO = (
+    'name: own\nversion: "1"\nrepositories: [{id: own, baseurl: [packages], gpgcheck: false}]\n'
+)
+
+
+def test_a_lock_of_some_images_of_a_file_has_its_repositories(tmp_path: Path) -> None:
+    (tmp_path / "image.yaml").write_text(MATRIX)
+    (tmp_path / "distro.yaml").write_text(DISTRO)
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages/b.rpm").write_bytes(RPM)
+    digest = digest_of(RPM)
+    pin = Pin("b", "1-1", "x86_64", "own", "b.rpm", PackageKind.RPM, len(RPM), digest)
+    lock = tmp_path / "image.full.lock"
+    lock.write_text(lockfile.dump(Lock("image", None, (LockedRepository("own"),), (pin,))))
+    assert isinstance(run(tmp_path, lock).exception, DockyardError)  # `name` has no value
+    done = run(tmp_path, lock, "--set", "name=a")
+    assert done.exit_code == 0, done.exception
+    assert Blobs(tmp_path / "out").read(digest) == RPM
+
+
 def test_another_lock_of_tools_can_be_named(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKYARD_TOOLS_LOCK", str(lock))
     answer = json.loads(CliRunner().invoke(tools_command, ["--json"]).output)

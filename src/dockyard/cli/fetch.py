@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.answer import Answer
+from dockyard.cli.choice import Choice, choice_options
 from dockyard.cli.display import display
 from dockyard.cli.fetching import step
 from dockyard.cli.options import (
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="The directory to fill; what it has already stays.",
 )
+@choice_options
 @origin_options
 @store_option
 @progress_option
 def command(
     locks: tuple[Path, ...],
     into: Path,
+    choice: Choice,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
     store: Path,
@@ -46,7 +49,8 @@ def command(
     """Fetch every file that LOCKs pin, into a directory that needs no network later.
 
     Give the directory to other verbs with --mirror-dir or DOCKYARD_MIRROR_DIR. A lock of an image
-    names its repositories through the image file beside it.
+    names its repositories through the image file beside it, for which --set, --profile and
+    --variant are.
     """
     from dockyard.cli import terminal
     from dockyard.packages import lockfile
@@ -59,7 +63,9 @@ def command(
         display(progress) as listener,
         step(listener, f"Fill {into}", f"{len(loaded)} locks") as tell,
     ):
-        filled = fill(loaded, into.absolute(), place, origins, _bases(loaded.items(), place), tell)
+        filled = fill(
+            loaded, into.absolute(), place, origins, _bases(loaded.items(), choice, place), tell
+        )
     made = sorted({pin.repository for pin in filled.made})
     size = terminal.size(filled.octets)
     lines = [f"{into}: {filled.files} files, {size}, {filled.new} new"]
@@ -80,11 +86,13 @@ def command(
     return Answer("\n".join(lines), facts)
 
 
-def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[str, ...]]:
+def _bases(
+    locks: Iterable[tuple[Path, Lock]], choice: Choice, store: Path
+) -> dict[str, tuple[str, ...]]:
     """The addresses of the repositories that locks pin digests of, by the images' files. Where the
     Debian archive is, the origins say.
     """
-    from dockyard.config import load_image
+    from dockyard.config.kinds import image_file_of
     from dockyard.distro.header import read_header
     from dockyard.host.network import Network
     from dockyard.packages.system import system_of
@@ -93,18 +101,15 @@ def _bases(locks: Iterable[tuple[Path, Lock]], store: Path) -> dict[str, tuple[s
     for path, lock in locks:
         pins = [pin for pin in lock.packages if pin.digest and not store_has(store, pin.digest)]
         ids = {pin.repository for pin in pins}
-        file = path.with_suffix(".yaml")
-        if not ids or not file.is_file():
-            continue
-        image = load_image(file)
-        if image.distro_path is None:
-            continue
-        header = read_header(image.distro_path)
-        system = system_of(header.distro.kind)
-        with Network() as network:
-            for repository in system.repositories(header.distro, header.directory, store):
-                if repository.id in ids:
-                    bases[repository.id] = system.addresses(repository, network)
+        file = image_file_of(path) if ids else None
+        distros = {image.distro_path: None for image in choice.all(file)} if file else {}
+        for distro in filter(None, distros):
+            header = read_header(distro)
+            system = system_of(header.distro.kind)
+            with Network() as network:
+                for repository in system.repositories(header.distro, header.directory, store):
+                    if repository.id in ids:
+                        bases[repository.id] = system.addresses(repository, network)
     return bases
 
 

@@ -43,7 +43,16 @@ def require_kind(path: Path, text: str, wanted: FileKind, fix: str) -> None:
     found = kind_of(text)
     if found in (None, wanted):
         return
-    if found is FileKind.LOCK and wanted is FileKind.IMAGE and path.with_suffix(".yaml").is_file():
-        fix = f"name the image file beside it: {path.with_suffix('.yaml')}"
+    if found is FileKind.LOCK and wanted is FileKind.IMAGE and (image := image_file_of(path)):
+        fix = f"name the image file beside it: {image}"
     what = f"{path} is {found}, not {wanted}"
     raise DockyardError(Problem("config.wrong-kind", what, fix=fix))
+
+
+def image_file_of(lock: Path) -> Path | None:
+    """The image file beside a lock: `web.yaml` of `web.lock`, and of `web.minimal.lock`, which is
+    that of some images of a matrix or of a profile.
+    """
+    words = lock.name.split(".")[:-1]
+    names = (".".join(words[:end]) + ".yaml" for end in range(len(words), 0, -1))
+    return next((file for name in names if (file := lock.with_name(name)).is_file()), None)
