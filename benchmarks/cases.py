@@ -118,7 +118,7 @@ def second_build(inputs: Inputs) -> Sample:
 def matrix(inputs: Inputs, runs: int) -> Iterator[Figure]:
     """All images of a matrix, against one of them; both into a store without results."""
     ours, other = [], []
-    with inputs.matrix() as image:
+    with inputs.example("matrix") as image:
         for _ in range(runs):
             ours.append(_images_of(inputs, image))
             other.append(_images_of(inputs, image, "--variant", "ext4-raw-plain"))

@@ -23,7 +23,6 @@ from benchmarks.measure import Done
 
 CHECKOUT = Path(__file__).parents[1]
 _EXAMPLE = "examples/server"
-_MATRIX = "examples/matrix"
 LEFT_OUT = ("jq", "lsof", "vim-tiny")
 """What the second image lacks of the packages that the first one asks for."""
 _VERB = "from dockyard.cli.main import main; main()"
@@ -125,10 +124,10 @@ class Inputs:
             shutil.rmtree(place)
 
     @contextmanager
-    def matrix(self) -> Iterator[Path]:
-        """The example of a matrix, with its locks."""
-        place = self.root / _MATRIX
-        shutil.copytree(CHECKOUT / _MATRIX, place)
+    def example(self, name: str) -> Iterator[Path]:
+        """The image file of another example, with its locks."""
+        place = self.root / "examples" / name
+        shutil.copytree(CHECKOUT / "examples" / name, place)
         image = place / "image.yaml"
         try:
             self.dockyard("lock", str(image), "--store", str(self.store))

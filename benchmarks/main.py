@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import cases
 from benchmarks.against_image_customizer import against_image_customizer
-from benchmarks.against_mkosi import against_mkosi
+from benchmarks.against_mkosi import against_mkosi, debian_against_mkosi
 from benchmarks.cases import Cold
 from benchmarks.customizing import customizing
 from benchmarks.figures import Figure, seconds, step_table, table
@@ -23,7 +23,7 @@ from dockyard.engine.store import default_root
 
 CASES = (
     *("unchanged", "one-file", "one-package", "cold", "second", "matrix", "customizing"),
-    *("image-customizer", "mkosi"),
+    *("image-customizer", "mkosi", "mkosi-debian"),
 )
 _RUNS, _QUICK = 5, 3
 _RUNS_OF_MKOSI, _QUICK_OF_MKOSI = 3, 1
@@ -49,10 +49,11 @@ def main() -> None:
         "customizing": lambda: customizing(inputs, runs),
         "image-customizer": lambda: against_image_customizer(inputs, few, told.image_customizer),
         "mkosi": lambda: against_mkosi(inputs, few, builds, mkosi),
+        "mkosi-debian": lambda: debian_against_mkosi(inputs, few, builds, mkosi),
     }
     chosen = [name for name in CASES if name in (told.only or CASES)]
-    if told.without_mkosi and "mkosi" in chosen:
-        chosen.remove("mkosi")
+    if told.without_mkosi and any("mkosi" in name for name in chosen):
+        chosen = [name for name in chosen if "mkosi" not in name]
         _say("without mkosi: Dockyard is compared with its own floor only")
     if told.image_customizer is None and "image-customizer" in chosen:
         chosen.remove("image-customizer")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,15 @@ Packages={packages}
 
 
 def main(verb: str, directory: str, *options: str) -> None:
-    """prepare DIRECTORY RECIPE: make the tree and the configuration. run DIRECTORY PROGRAM …: run a
+    """prepare DIRECTORY RECIPE [PACKAGE …]: make the tree and the configuration, for an image of
+    these packages in place of those of the recipe. run DIRECTORY PROGRAM …: run a
     program of the tree, such as mkosi, as root in the work directory.
     """
     namespace.enter()
     root = Path(directory)
     if verb == "prepare":
         try:
-            _prepare(root, Path(options[0]))
+            _prepare(root, Path(options[0]), options[1:])
         except DockyardError as error:
             sys.exit("\n".join(f"{each.what}: {each.why}" for each in error.problems))
     else:
@@ -83,7 +85,7 @@ def main(verb: str, directory: str, *options: str) -> None:
         os.execvp("bwrap", _sandboxed(root, list(options)))
 
 
-def _prepare(root: Path, recipe: Path) -> None:
+def _prepare(root: Path, recipe: Path, image: Sequence[str]) -> None:
     declared: dict[str, Any] = yaml.safe_load(recipe.read_text())
     tree = root / "tree"
     origins = Origins.of_host(os.environ)
@@ -93,7 +95,7 @@ def _prepare(root: Path, recipe: Path) -> None:
     removal.remove_tree(work)
     for name in _DIRECTORIES:
         (work / name).mkdir(parents=True)
-    packages = "".join(f"\n    {name}" for name in declared["image"])
+    packages = "".join(f"\n    {name}" for name in image or declared["image"])
     text = _CONFIGURATION.format(
         suite=declared["suite"], packages=packages, loader=declared["loader"]
     )
