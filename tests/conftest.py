@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def namespace(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Move the test process into the user namespace in which all work on trees is done."""
     tmp_path_factory.getbasetemp()  # named after the user, who has no name inside
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(10)  # of a server of a test before, about to end
     host_namespace.enter()
 
 
