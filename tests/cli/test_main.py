@@ -96,6 +96,7 @@ IDLE = [
     ),
     (["run", "DISK", "--set", "a=b", "--", "true"], "--set does nothing without an image file"),
     (["burn", "DISK", "DISK", "--profile", "p"], "--profile does nothing without an image file"),
+    (["build", "IMAGE", "--profile", "p", "--profile", "p"], "p is given twice"),
     (["boot", "DISK", "--json"], "--json does nothing without --check"),
     (["lock", "IMAGE", "--disable-base-image-rpm-repos"], "does nothing without --rpm-source"),
     (["build", "IMAGE", "--config-file", "IMAGE"], "named twice"),

@@ -186,6 +186,19 @@ def test_mistakes_of_a_matrix(matrix: str, code: str) -> None:
     assert code in {each.code for each in found}
 
 
+def test_mistakes_of_a_matrix_are_told_with_all_others_and_where_they_are() -> None:
+    wrong = "variables: {a: {default: x}}\nmatrix: {axes: {a: [x/y, x]}}\nos: {hostnme: b}\n"
+    codes = [(each.code, getattr(each.where, "line", 0)) for each in refusal(wrong)]
+    assert codes == [("config.axis-value", 2), ("config.unknown-key", 3)]
+    nothing = "matrix: {axes: {a: [x]}, exclude: [{a: x}]}"
+    wrong = f"variables: {{a: {{}}}}\n{nothing}\nos: {{hostnme: b}}\n"
+    codes = [(each.code, getattr(each.where, "line", 0)) for each in refusal(wrong)]
+    assert codes == [("config.exclude", 2), ("config.unknown-key", 3)]
+    wrong = joined("x, x-y", "y-z, z") + "storage: {}\nscripts: 1\n"
+    codes = [(each.code, getattr(each.where, "line", 0)) for each in refusal(wrong)]
+    assert codes[0] == ("config.variant-name", 2) and ("config.wrong-type", 5) in codes
+
+
 def test_what_the_command_line_says_is_there() -> None:
     assert [each.code for each in refusal(AXES, "ext4-plian", "nothing")] == [
         "config.unknown-variant",

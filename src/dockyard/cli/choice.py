@@ -39,6 +39,15 @@ class Choice:
         return load_images(file, Chosen(said(self.said), self.profiles), self.variants)
 
 
+def _once(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    for name in value:
+        if value.count(name) > 1:
+            raise click.BadParameter(f"{name} is given twice", context, parameter)
+    return value
+
+
 def choice_options(command: Command) -> Command:
     """`--set`, `--profile` and `--variant`, as one `choice`."""
 
@@ -58,10 +67,15 @@ def choice_options(command: Command) -> Command:
             "--variant",
             multiple=True,
             metavar="NAME",
+            callback=_once,
             help="Of the images of the file's matrix, only this one.",
         ),
         click.option(
-            "--profile", multiple=True, metavar="NAME", help="Put this profile of the file on top."
+            "--profile",
+            multiple=True,
+            metavar="NAME",
+            callback=_once,
+            help="Put this profile of the file on top.",
         ),
         click.option(
             "--set",

@@ -19,7 +19,9 @@ from dockyard.config.decode import Decoder
 from dockyard.config.load import LoadedImage, image_text, parse_image
 from dockyard.config.report import Report
 from dockyard.config.resources import package_names
-from dockyard.config.source import Mapping, parse
+from dockyard.config.source import Mapping, Node, Scalar, parse
+from dockyard.config.source import Sequence as Items
+from dockyard.config.span import Span
 from dockyard.config.variables import NOTHING, Chosen
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.nearest import nearest
@@ -44,8 +46,9 @@ def images_of(
 ) -> tuple[LoadedImage, ...]:
     """The same of the text of a file, as if it stood at a path."""
     found: list[LoadedImage] = []
-    problems: dict[Problem, None] = {}
-    for each in _variants(text, path, chosen, only):
+    variants, wrong = _variants(text, path, chosen, only)
+    problems = dict.fromkeys(wrong)
+    for each in variants:
         try:
             found.append(parse_image(text, str(path), each))
         except DockyardError as error:
@@ -67,54 +70,71 @@ def load_one(path: Path, chosen: Chosen = NOTHING, only: Sequence[str] = ()) -> 
     raise DockyardError(Problem("config.several-images", what, str(path), fix=fix))
 
 
-def _variants(text: str, path: Path, chosen: Chosen, only: Sequence[str]) -> list[Chosen]:
-    """What is chosen for each image of a file; all of them, though some only are wanted."""
-    matrix = _matrix(text, path)
-    if matrix is None:
-        if only:
-            what = f"there is no variant {only[0]}: the file has no matrix"
-            raise DockyardError(Problem("config.unknown-variant", what, str(path)))
-        return [chosen]
-    _refuse_said(matrix, chosen, path)
-    found = [replace(chosen, axes=axes) for axes in _combinations(matrix)]
-    names = [each.variant for each in found]
-    if not found:
-        what = "the matrix leaves out every combination"
-        raise DockyardError(Problem("config.exclude", what, str(path), fix="leave fewer out"))
-    problems = [*_same_names(found, path)]
-    for name in only:
-        if name not in names:
-            near = next(iter(nearest(name, names)), None)
-            fix = f"did you mean {near}?" if near else f"the variants are {_listed(names)}"
-            what = f"there is no variant {name}"
-            problems.append(Problem("config.unknown-variant", what, str(path), fix=fix))
-    if problems:
-        raise DockyardError(*problems)
-    return found
-
-
-def _matrix(text: str, path: Path) -> Matrix | None:
-    """The matrix of a file. Raises DockyardError for one that is wrong; all else that is wrong is
-    left to who reads the whole.
+def _variants(
+    text: str, path: Path, chosen: Chosen, only: Sequence[str]
+) -> tuple[list[Chosen], tuple[Problem, ...]]:
+    """What is chosen for each image of a file, all of them though some only are wanted, and what is
+    wrong with the choice. Of a matrix that is wrong it is one image, so that all else that is wrong
+    with the file is told with it.
     """
     root = parse(text, str(path), Report())
     node = root.get("matrix") if isinstance(root, Mapping) else None
     if node is None:
-        return None
+        what = "there is no variant {}: the file has no matrix"
+        unknown = (Problem("config.unknown-variant", what.format(each), str(path)) for each in only)
+        return [chosen], tuple(unknown)
     report = Report()
     report.add_source(str(path), text)
     matrix = Decoder(report, str(path)).read(Matrix, node)
-    report.raise_any()
-    return matrix
+    if matrix is None or len(report):
+        return [replace(chosen, axes=_first_values(node))], report.problems
+    found = [replace(chosen, axes=axes) for axes in _combinations(matrix)]
+    _judge(matrix, node.at, found, chosen, only, report)
+    return found or [replace(chosen, axes=_first_values(node))], report.problems
 
 
-def _refuse_said(matrix: Matrix, chosen: Chosen, path: Path) -> None:
-    """Raise DockyardError where the command line gives a value that the matrix gives."""
-    said = [name for name in chosen.values if name in matrix.axes]
-    if said:
-        what = f"--set gives {said[0]}, which is an axis of the matrix"
-        fix = "choose among the images with --variant"
-        raise DockyardError(Problem("config.set", what, str(path), fix=fix))
+def _first_values(matrix: Node) -> dict[str, str]:
+    """The first value of each axis of a matrix that may be wrong."""
+    axes = matrix.get("axes") if isinstance(matrix, Mapping) else None
+    return {
+        name.text: values.items[0].text
+        for name, values in (axes.entries if isinstance(axes, Mapping) else ())
+        if isinstance(values, Items) and values.items and isinstance(values.items[0], Scalar)
+    }
+
+
+def _judge(
+    matrix: Matrix,
+    at: Span,
+    found: Sequence[Chosen],
+    chosen: Chosen,
+    only: Sequence[str],
+    report: Report,
+) -> None:
+    """Report what is wrong with the images of a matrix, and with what the command line says."""
+    for name in chosen.values:
+        if name in matrix.axes:
+            what = f"--set gives {name}, which is an axis of the matrix"
+            report.add("config.set", what, at, fix="choose among the images with --variant")
+    if not found:
+        what = "the matrix leaves out every combination"
+        report.add("config.exclude", what, at, fix="leave fewer out")
+    first: dict[str, Chosen] = {}
+    for each in found:
+        other = first.setdefault(each.variant, each)
+        if other is not each:
+            report.add(
+                "config.variant-name",
+                f"two combinations of the matrix have the name {each.variant}",
+                at,
+                why=f"{_shown(other)}; and {_shown(each)}",
+                fix="write axis values that do not join to one name, such as some without `-`",
+            )
+    for name in only if found else ():
+        if name not in first:
+            near = next(iter(nearest(name, first)), None)
+            fix = f"did you mean {near}?" if near else f"the variants are {_listed(list(first))}"
+            report.add("config.unknown-variant", f"there is no variant {name}", at, fix=fix)
 
 
 def _combinations(matrix: Matrix) -> Iterator[dict[str, str]]:
@@ -122,21 +142,6 @@ def _combinations(matrix: Matrix) -> Iterator[dict[str, str]]:
         axes = dict(zip(matrix.axes, values, strict=True))
         if not any(left_out.items() <= axes.items() for left_out in matrix.exclude):
             yield axes
-
-
-def _same_names(images: Sequence[Chosen], path: Path) -> Iterator[Problem]:
-    """Combinations that nobody could tell apart: `x` and `y-z`, `x-y` and `z`."""
-    first: dict[str, Chosen] = {}
-    for each in images:
-        other = first.setdefault(each.variant, each)
-        if other is not each:
-            yield Problem(
-                "config.variant-name",
-                f"two combinations of the matrix have the name {each.variant}",
-                str(path),
-                why=f"{_shown(other)}; and {_shown(each)}",
-                fix="write axis values that do not join to one name, such as some without `-`",
-            )
 
 
 def _shown(chosen: Chosen) -> str:
