@@ -18,14 +18,16 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.host import seal
 from dockyard.host.sandbox import Tools
+from dockyard.model.architecture import Architecture
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.mirror_directory import fill
-from dockyard.tools.declared import declared_trees
+from dockyard.tools.declared import MARKS, TOOLS, declared_trees, target_of
 from dockyard.tools.locking import lock_tools
 from dockyard.tools.trees import (
     load_tools_lock,
     lock_path,
+    made_by,
     own_lock_path,
     request,
     require_whole,
@@ -46,12 +48,47 @@ PROGRAMS = {
 }
 
 
-def test_the_shipped_lock_answers_what_is_declared() -> None:
-    lock = load_tools_lock()
-    assert lock.request == request(), "run: dockyard tools lock"
-    for tree in declared_trees():
+@pytest.mark.parametrize("target", Architecture)
+def test_the_shipped_locks_answer_what_is_declared(target: Architecture) -> None:
+    lock, trees = load_tools_lock(target=target), declared_trees(target)
+    assert lock.request == request(target), f"run: {made_by(target)}"
+    for tree in trees:
         assert set(tree.wanted) <= {pin.name for pin in tree.pins(lock.packages)}
-    assert sum(len(tree.pins(lock.packages)) for tree in declared_trees()) == len(lock.packages)
+    assert sum(len(tree.pins(lock.packages)) for tree in trees) == len(lock.packages)
+    assert target_of(lock.packages) is target
+    require_whole(lock.packages, target=target)
+
+
+def test_who_makes_images_for_the_tools_own_architecture_has_no_more_than_these() -> None:
+    """So an image for another one shares most of what it fetches with them."""
+    own, more = (
+        {pin.nevra for pin in load_tools_lock(target=each).packages}
+        for each in (TOOLS, Architecture.AARCH64)
+    )
+    assert {name.partition("_")[0] for name in more - own} >= {"qemu-user", "qemu-efi-aarch64"}
+    assert len(more - own) < 10 and not own - more
+    assert set(MARKS) == set(Architecture) - {TOOLS}
+    for target, mark in MARKS.items():
+        wanted = [{name for tree in declared_trees(each) for name in tree.wanted}
+                  for each in (TOOLS, target)]  # fmt: skip
+        assert mark in wanted[1] - wanted[0]
+    with pytest.raises(DockyardError, match="does not pin the tools"):
+        require_whole(load_tools_lock().packages, target=Architecture.AARCH64)
+
+
+def test_a_lock_of_ones_own_for_another_architecture_is_beside_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKYARD_TOOLS_LOCK", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    target = Architecture.AARCH64
+    assert own_lock_path(target) == tmp_path / "dockyard/tools.aarch64.lock"
+    assert lock_path(target).parent.name == "data"
+    monkeypatch.setenv("DOCKYARD_TOOLS_LOCK", str(tmp_path / "mine.lock"))
+    assert own_lock_path(target) == tmp_path / "mine.aarch64.lock"
+    assert lock_path(target).parent.name == "data"
+    own_lock_path(target).touch()
+    assert lock_path(target) == own_lock_path(target)
 
 
 def test_the_shipped_lock_names_no_host() -> None:

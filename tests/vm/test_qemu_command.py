@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import subprocess
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dockyard.errors import DockyardError
+from dockyard.model.architecture import Architecture
 from dockyard.vm import credentials
 from dockyard.vm.devices import Graphics, SharedDirectory
 from dockyard.vm.qemu import (
@@ -51,6 +53,26 @@ def test_the_processor_suits_the_accelerator() -> None:
     assert "-accel kvm -cpu host" in line(Machine(Accel.KVM), Disk(Path("/i"), "raw"))
     assert "-accel tcg -cpu qemu64" in line(Machine(), Disk(Path("/i"), "raw"))
     assert "-cpu max" in line(Machine(cpu="max"), Disk(Path("/i"), "raw"))
+
+
+def test_another_architecture_has_a_machine_of_its_own(tmp_path: Path) -> None:
+    machine = Machine(architecture=Architecture.AARCH64)
+    told = line(machine, Disk(Path("/i"), "raw"))
+    assert told.startswith("qemu-system-aarch64 ") and "-machine virt -accel tcg" in told
+    assert "-cpu cortex-a57" in told and machine.serial == "ttyAMA0"
+    shown = Machine(architecture=Architecture.AARCH64, graphics=Graphics(5901, Path("/w/word")))
+    assert "virtio-gpu-pci" in line(shown, Disk(Path("/i"), "raw"))
+    for wrong in (replace(machine, bios=True), replace(machine, bus="sata")):
+        with pytest.raises(DockyardError, match="a machine for aarch64 has"):
+            line(wrong, Disk(Path("/i"), "raw"))
+    place = tmp_path / "usr/share/AAVMF"
+    place.mkdir(parents=True)
+    for name in ("AAVMF_CODE.no-secboot.fd", "AAVMF_VARS.fd"):
+        (place / name).touch()
+    found = find_firmware(tmp_path, architecture=Architecture.AARCH64)
+    assert found.code == Path("/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd")
+    with pytest.raises(DockyardError, match="for aarch64 with Secure Boot"):
+        find_firmware(tmp_path, True, Architecture.AARCH64)
 
 
 def test_a_controller_without_a_disk_is_left_out() -> None:

@@ -12,6 +12,7 @@ from dockyard.cli.customization import customizes
 from dockyard.cli.display import display
 from dockyard.cli.input_options import registries_of
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
@@ -38,6 +39,7 @@ class Artefact:
     questions: Sequence[Question]
     tools: Sequence[Pin]
     bios: bool = False
+    architecture: Architecture = Architecture.X86_64
 
 
 def questions_for(
@@ -118,6 +120,7 @@ def questions_for(
         questions,
         request.source.tools,
         request.by_bios,
+        request.architecture,
     )
 
 

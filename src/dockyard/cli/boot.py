@@ -128,8 +128,9 @@ def command(
     who = user or "root"
     if ssh or shell or given:
         _require_access(found, store, given, who, ssh=ssh, shell=shell)
-    tools = tools_of(store, found.tools)
-    machine = replace(wanted, bios=wanted.bios or found.bios).machine(tools, store)
+    architecture = wanted.architecture or found.architecture
+    tools = tools_of(store, found.tools, architecture)
+    machine = replace(wanted, bios=wanted.bios or found.bios).machine(tools, store, architecture)
     machine = replace(machine, shares=given.directories)
     log = log.absolute() if log else console_log(store, found.name)
     if check:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dockyard.cli.sought import YAML
+from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
     from dockyard.cli.artefacts import Artefact
@@ -25,8 +26,8 @@ TIMEOUT = 300
 
 @dataclass(frozen=True, slots=True)
 class Bootable:
-    """A disk to boot, what to ask it, the tools to run it with, its name, and whether its file says
-    that a BIOS starts it.
+    """A disk to boot, what to ask it, the tools to run it with, its name, whether its file says
+    that a BIOS starts it, and for which architecture it is, as far as that is known.
     """
 
     disk: Disk
@@ -34,6 +35,7 @@ class Bootable:
     tools: Sequence[Pin]
     name: str
     bios: bool
+    architecture: Architecture = Architecture.X86_64
 
 
 def bootable(
@@ -52,14 +54,16 @@ def bootable(
     if image.suffix in YAML:
         found = look(image, store, check=check, fits=lambda form: check_format(Disk(image, form)))
         disk = Disk(found.write(scratch_for(store, found.name)), found.format)
-        return Bootable(disk, found.questions, found.tools, found.name, found.bios)
+        return Bootable(
+            disk, found.questions, found.tools, found.name, found.bios, found.architecture
+        )
     if image.is_file():
         container_of(image)  # refuses what is no disk, or names files that are to be opened, too
     disk = Disk(image.absolute(), detect_format(image))
     if config is None:
         return Bootable(disk, (), (), image.stem, False)
     found = look(config, store, built=False, written=disk.format)
-    return Bootable(disk, found.questions, found.tools, image.stem, found.bios)
+    return Bootable(disk, found.questions, found.tools, image.stem, found.bios, found.architecture)
 
 
 def console_log(store: Path, name: str) -> Path:
@@ -86,12 +90,16 @@ def scratch_for(store: Path, name: str) -> Path:
     return scratch
 
 
-def tools_of(store: Path, pins: Sequence[Pin]) -> Tools:
-    """The tools of these pins, or of the lock that comes with Dockyard."""
+def tools_of(store: Path, pins: Sequence[Pin], target: Architecture) -> Tools:
+    """The tools of these pins, where they are for images of an architecture, or of the lock in use
+    for it.
+    """
     from dockyard.host import namespace
+    from dockyard.tools.declared import target_of
     from dockyard.tools.trees import load_tools_lock, tools_ready, tools_tree
 
-    pins = pins or load_tools_lock().packages
+    if not pins or target_of(pins) is not target:
+        pins = load_tools_lock(target=target).packages
     if not tools_ready(store, pins):
         namespace.enter()
     return tools_tree(store, pins).main

@@ -26,6 +26,7 @@ from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
+    from dockyard.model.architecture import Architecture
     from dockyard.model.packages import Pin
     from dockyard.packages.deb.sources import Origins
     from dockyard.packages.fetch import Progress
@@ -144,7 +145,7 @@ def _lock(
             distro.directory,
             store,
             Access.of_store(store, offline=origins.offline, progress=fetched),
-            tools=partial(_tool_pins, store, origins, fetched),
+            tools=partial(_tool_pins, store, origins, fetched, distro.distro.architecture),
             mirrors=origins.mirrors,
             **options,
         )
@@ -178,7 +179,11 @@ def _lock_changes(
 
 
 def _tool_pins(
-    store: Path, origins: Origins, progress: Progress, keep: Sequence[Pin] | None
+    store: Path,
+    origins: Origins,
+    progress: Progress,
+    target: Architecture,
+    keep: Sequence[Pin] | None,
 ) -> Sequence[Pin]:
     """The tools of the new lock: those in use, or the old ones with what is gone moved."""
     from dockyard.model.packages import Lock
@@ -187,13 +192,15 @@ def _tool_pins(
     from dockyard.tools.trees import load_tools_lock, request, tools_ready
 
     if keep is None:
-        return load_tools_lock().packages
+        return load_tools_lock(target=target).packages
     places = [Blobs.of_store(store), *(Blobs(path) for path in origins.offline)]
     if tools_ready(store, keep) or all(
         any(place.has(pin.digest) for place in places) for pin in keep
     ):
         return keep
-    moved, _ = refresh_tools(Lock("tools", request(), (), tuple(keep)), store, origins, progress)
+    moved, _ = refresh_tools(
+        Lock("tools", request(target), (), tuple(keep)), store, origins, progress
+    )
     return moved.packages
 
 

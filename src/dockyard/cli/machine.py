@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from dockyard.model.architecture import Architecture
+
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
     from dockyard.vm.qemu import Forward, Machine
@@ -20,7 +22,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WantedMachine:
-    """What the options say. memory: bytes. accel: `auto`, or a name of Accel."""
+    """What the options say. memory: bytes. accel: `auto`, or a name of Accel. architecture: None
+    for that of the image.
+    """
 
     memory: int
     cpus: int
@@ -30,13 +34,21 @@ class WantedMachine:
     accel: str
     network: bool
     forward: tuple[Forward, ...]
+    architecture: Architecture | None = None
 
-    def machine(self, tools: Tools, store: Path) -> Machine:
-        """The machine; where it is left open, it is tried whether KVM works here."""
+    def machine(self, tools: Tools, store: Path, architecture: Architecture) -> Machine:
+        """The machine; where it is left open, it is tried whether KVM works here. architecture: of
+        the image.
+        """
+        from dockyard.host.machine import architecture_or_default
         from dockyard.vm.accel import probe
         from dockyard.vm.qemu import Accel, Machine
 
-        if self.accel == "auto":
+        if architecture is not architecture_or_default():
+            if self.accel == "kvm":
+                raise click.UsageError(f"KVM runs no {architecture} here; leave --accel away")
+            accel = Accel.TCG
+        elif self.accel == "auto":
             accel = probe(tools, store / "vm" / "accel.json").accel
         else:
             accel = Accel(self.accel)
@@ -48,6 +60,7 @@ class WantedMachine:
             self.bus,
             self.network,
             self.forward,
+            architecture=architecture,
             bios=self.bios,
         )
 
@@ -75,8 +88,8 @@ def _forwards(
 
 
 def machine_options(command: Callable[..., T]) -> Callable[..., T]:
-    """`--memory`, `--cpus`, `--cpu`, `--bus`, `--accel`, `--network` and `--forward`, which the
-    command gets as one WantedMachine, `wanted`.
+    """`--memory`, `--cpus`, `--cpu`, `--architecture`, `--bus`, `--accel`, `--network` and
+    `--forward`, which the command gets as one WantedMachine, `wanted`.
     """
 
     @click.option("--memory", default="2G", show_default=True, callback=_memory, help="Memory.")
@@ -85,6 +98,10 @@ def machine_options(command: Callable[..., T]) -> Callable[..., T]:
     @click.option("--cpu", default="", help="Processor model of QEMU's, such as max.")
     @click.option("--bus", type=click.Choice(("virtio", "nvme", "sata", "cdrom")), default=None,
                   help="What the disk is attached to. Default: virtio; an ISO is in a CD drive."
+                  )  # fmt: skip
+    @click.option("--architecture", type=click.Choice([each.value for each in Architecture]),
+                  callback=lambda context, parameter, value: value and Architecture(value),
+                  help="Of the processor. Default: that of the image file, else x86_64."
                   )  # fmt: skip
     @click.option("--bios", is_flag=True, help="Start it by a BIOS, not by UEFI firmware.")
     @click.option("--accel", type=click.Choice(("auto", "kvm", "tcg")), default="auto",
@@ -102,9 +119,12 @@ def machine_options(command: Callable[..., T]) -> Callable[..., T]:
         accel: str,
         network: bool,
         forward: tuple[Forward, ...],
+        architecture: Architecture | None,
         **others: object,
     ) -> T:
-        wanted = WantedMachine(memory, cpus, cpu, bus or "", bios, accel, network, forward)
+        wanted = WantedMachine(
+            memory, cpus, cpu, bus or "", bios, accel, network, forward, architecture
+        )
         return command(wanted=wanted, **others)
 
     return collected

@@ -87,8 +87,9 @@ def command(
     require_access(
         found.disk, store, Access("dockyard run", user, ("systemd-run",), modules=given.modules)
     )
-    tools = tools_of(store, found.tools)
-    machine = replace(wanted, bios=wanted.bios or found.bios).machine(tools, store)
+    architecture = wanted.architecture or found.architecture
+    tools = tools_of(store, found.tools, architecture)
+    machine = replace(wanted, bios=wanted.bios or found.bios).machine(tools, store, architecture)
     machine = replace(machine, shares=given.directories)
     log = log.absolute() if log else console_log(store, found.name)
     printed = _Printed(kept=wants_json())

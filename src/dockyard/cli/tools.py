@@ -12,11 +12,21 @@ from dockyard.cli.display import display
 from dockyard.cli.fetching import step
 from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
 from dockyard.cli.verb import Noun
+from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Lock
 
 _SHOWN = 40
+
+_architecture = click.option(
+    "--architecture",
+    type=click.Choice([each.value for each in Architecture]),
+    default=Architecture.X86_64.value,
+    show_default=True,
+    callback=lambda context, parameter, value: Architecture(value),
+    help="Of the images that they are for: for another than that of the tools there are more.",
+)
 
 
 @click.group(cls=Noun, default="list")
@@ -32,19 +42,20 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--all", "everything", is_flag=True, help="List dependencies too.")
-def list_tools(everything: bool) -> Answer:
+@_architecture
+def list_tools(everything: bool, architecture: Architecture) -> Answer:
     """Show the tools: what, which version, what for. The same as `dockyard tools` alone."""
     from dockyard.tools.trees import load_tools_lock, lock_path
 
-    rows = _rows(load_tools_lock(), everything)
-    return Answer(_table(rows), {"lock": str(lock_path()), "packages": rows})
+    rows = _rows(load_tools_lock(target=architecture), everything, architecture)
+    return Answer(_table(rows), {"lock": str(lock_path(architecture)), "packages": rows})
 
 
-def _rows(lock: Lock, everything: bool) -> list[dict[str, str | int]]:
+def _rows(lock: Lock, everything: bool, target: Architecture) -> list[dict[str, str | int]]:
     from dockyard.tools.declared import declared_trees
 
     rows: list[dict[str, str | int]] = []
-    for tree in declared_trees():
+    for tree in declared_trees(target):
         purposes = {name: item.title for item in tree.purposes for name in item.packages}
         for pin in tree.pins(lock.packages):
             if everything or pin.name in purposes:
@@ -94,12 +105,14 @@ def _table(rows: list[dict[str, str | int]]) -> str:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write the lock. Default: your own, ~/.config/dockyard/tools.lock.",
 )
+@_architecture
 @origin_options
 @store_option
 @progress_option
 def lock(
     refresh_missing: bool,
     output: Path | None,
+    architecture: Architecture,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
     store: Path,
@@ -114,11 +127,14 @@ def lock(
     from dockyard.packages import lockfile
     from dockyard.packages.locking import diff_pins, follow
     from dockyard.tools.locking import lock_tools, refresh_tools
-    from dockyard.tools.trees import LOCK_TOOLS, load_tools_lock, lock_path, own_lock_path
+    from dockyard.tools.trees import load_tools_lock, lock_path, made_by, own_lock_path
 
     origins = origins_of(debian_mirror, mirror_dir)
-    used, target = lock_path(), output or own_lock_path()
-    old = load_tools_lock() if refresh_missing else lockfile.load_if_sound(used, LOCK_TOOLS)
+    used, target = lock_path(architecture), output or own_lock_path(architecture)
+    if refresh_missing:
+        old: Lock | None = load_tools_lock(target=architecture)
+    else:
+        old = lockfile.load_if_sound(used, made_by(architecture))
     with (
         display(progress) as listener,
         step(listener, "Choose the tools", "their lock is made") as tell,
@@ -126,7 +142,7 @@ def lock(
         if refresh_missing and old is not None:
             new, words = refresh_tools(old, store.absolute(), origins, tell)
         else:
-            new = lock_tools(store.absolute(), origins, tell)
+            new = lock_tools(store.absolute(), origins, tell, architecture)
             words = diff_pins(old.packages, new.packages) if old else []
     new = follow(old, new, str(target))
     text = lockfile.dump(new).encode()
@@ -163,11 +179,16 @@ def _write(target: Path, text: bytes) -> None:
 
 
 @command.command("fetch")
+@_architecture
 @origin_options
 @store_option
 @progress_option
 def fetch(
-    debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...], store: Path, progress: str
+    architecture: Architecture,
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+    store: Path,
+    progress: str,
 ) -> Answer:
     """Fetch and unpack the tools now, so that later work needs no network for them."""
     from dockyard.host import namespace
@@ -175,7 +196,7 @@ def fetch(
 
     namespace.enter()
     origins = origins_of(debian_mirror, mirror_dir)
-    pins = load_tools_lock().packages
+    pins = load_tools_lock(target=architecture).packages
     fetched = not tools_ready(store, pins)
     with display(progress if fetched else "quiet") as listener:
         place = tools_tree(store, pins, listener, origins=origins).main.root.parent

@@ -1,5 +1,5 @@
-"""System calls that Python 3.11 has no name for: mount, umount2, unshare, openat2, prctl, capset,
-fallocate.
+"""System calls that Python 3.11 has no name for: mount, fsmount, umount2, unshare, setns, openat2,
+prctl, capset, fallocate.
 
 Numbers and flags follow the Linux UAPI headers (linux/mount.h, linux/sched.h, linux/openat2.h);
 the numbers used are the same on x86_64 and aarch64.
@@ -29,6 +29,9 @@ FALLOC_KEEP_SIZE = 0x01
 FALLOC_PUNCH_HOLE = 0x02
 FALLOC_ZERO_RANGE = 0x10
 
+_SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
+_FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
+_FSCONFIG_CMD_CREATE = 6
 _SYS_OPENAT2 = 437
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -59,6 +62,23 @@ def _check(result: int, path: str | bytes | None = None) -> int:
 def unshare(flags: int) -> None:
     """Leave the namespaces named by flags for new ones (unshare(2)); raises OSError."""
     _check(_libc.unshare(flags))
+
+
+def join(descriptor: int, kind: int) -> None:
+    """Enter a namespace of a kind by its descriptor (setns(2)); raises OSError."""
+    _check(_libc.setns(descriptor, kind))
+
+
+def detached_mount(kind: str) -> int:
+    """Mount a file system of a kind nowhere (fsopen(2), fsconfig(2), fsmount(2)), and give a
+    descriptor of its root, with which it ends; raises OSError.
+    """
+    opened = _check(_libc.syscall(_SYS_FSOPEN, kind.encode(), _FSOPEN_CLOEXEC), kind)
+    try:
+        _check(_libc.syscall(_SYS_FSCONFIG, opened, _FSCONFIG_CMD_CREATE, None, None, 0), kind)
+        return _check(_libc.syscall(_SYS_FSMOUNT, opened, _FSMOUNT_CLOEXEC, 0), kind)
+    finally:
+        os.close(opened)
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:

@@ -18,7 +18,8 @@ class Names:
 
     efi: the suffix of programs (UEFI 2.10, 3.5.1.1). systemd: as `ConditionArchitecture=` takes it,
     and gpt-auto names partition types. oci: GOARCH, in the index of an image. emulator, board:
-    QEMU's. rpm_number: in the lead of a package. What packages call it is in `family`.
+    QEMU's. serial: what Linux calls the serial port of that board. rpm_number: in the lead of a
+    package. What packages call it is in `family`.
     """
 
     efi: str
@@ -26,6 +27,7 @@ class Names:
     oci: str
     emulator: str
     board: str
+    serial: str
     rpm_number: int
 
     @property
@@ -55,6 +57,7 @@ _NAMES: Mapping[Architecture, Names] = {
         oci="amd64",
         emulator="qemu-system-x86_64",
         board="q35",
+        serial="ttyS0",
         rpm_number=1,
     ),
     Architecture.AARCH64: Names(
@@ -63,6 +66,7 @@ _NAMES: Mapping[Architecture, Names] = {
         oci="arm64",
         emulator="qemu-system-aarch64",
         board="virt",
+        serial="ttyAMA0",
         rpm_number=19,
     ),
 }

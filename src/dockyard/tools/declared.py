@@ -1,4 +1,8 @@
-"""What tools.yaml declares: the trees, their packages, and what is done to them when unpacked."""
+"""What tools.yaml declares: the trees, their packages, and what is done to them when unpacked.
+
+`tools.<architecture>.yaml` says what is added to them where images for that architecture are made:
+who makes none has none of it. The tools themselves are programs for `TOOLS`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Pin
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 
-_TEXT = Path(__file__).parents[1] / "data/tools.yaml"
+TOOLS = Architecture.X86_64
+"""The architecture of the tools, and of the images that they make without an addition."""
+
+MARKS: Mapping[Architecture, str] = {Architecture.AARCH64: "qemu-efi-aarch64"}
+"""Of what is added for an architecture, a package that is in no other tools."""
+
+_DATA = Path(__file__).parents[1] / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +78,47 @@ class Unpacking:
         return {"packages": packages, "declared": f"sha256:{self.declared}"}
 
 
-@lru_cache
-def declared_digest() -> str:
-    """The SHA-256 of tools.yaml, in hex."""
-    return hashlib.sha256(_TEXT.read_bytes()).hexdigest()
+def _files(target: Architecture) -> list[Path]:
+    added = [] if target is TOOLS else [_DATA / f"tools.{target}.yaml"]
+    return [_DATA / "tools.yaml", *added]
 
 
 @lru_cache
-def declared_trees() -> tuple[DeclaredTree, ...]:
-    """The trees of tools.yaml, in its order."""
+def declared_digest(target: Architecture = TOOLS) -> str:
+    """The SHA-256, in hex, of what is declared for images of an architecture."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in _files(target))).hexdigest()
+
+
+@lru_cache
+def declared_trees(target: Architecture = TOOLS) -> tuple[DeclaredTree, ...]:
+    """The trees for images of an architecture, in the order of tools.yaml."""
     import yaml
 
-    loaded: dict[str, Any] = yaml.safe_load(_TEXT.read_bytes())
+    first, *added = (yaml.safe_load(file.read_bytes())["trees"] for file in _files(target))
     return tuple(
-        DeclaredTree(
-            name=name,
-            suite=Suite(tree["suite"]),
-            purposes=tuple(
-                Purpose(item["title"], item["why"], tuple(item["packages"]))
-                for item in tree["purposes"]
-            ),
-            links=tree.get("links", {}),
-            drop=tuple(tree.get("drop", ())),
-            bytecode=tuple(tree.get("bytecode", ())),
-        )
-        for name, tree in loaded["trees"].items()
+        _tree(name, tree, [more[name] for more in added if name in more])
+        for name, tree in first.items()
     )
+
+
+def _tree(name: str, tree: dict[str, Any], added: list[dict[str, Any]]) -> DeclaredTree:
+    """A tree as it is declared, with what is added to it."""
+    every = [tree, *added]
+    return DeclaredTree(
+        name=name,
+        suite=Suite(tree["suite"]),
+        purposes=tuple(
+            Purpose(item["title"], item["why"], tuple(item["packages"]))
+            for each in every
+            for item in each["purposes"]
+        ),
+        links=tree.get("links", {}),
+        drop=tuple(path for each in every for path in each.get("drop", ())),
+        bytecode=tuple(tree.get("bytecode", ())),
+    )
+
+
+def target_of(pins: Iterable[Pin]) -> Architecture:
+    """The architecture of the images that some tools are for: by what they have in addition."""
+    names = {pin.name for pin in pins}
+    return next((each for each, name in MARKS.items() if name in names), TOOLS)

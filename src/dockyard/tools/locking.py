@@ -6,24 +6,31 @@ from dataclasses import replace
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problems
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
 from dockyard.packages.deb.refresh import refresh_missing
 from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress
-from dockyard.tools.declared import declared_trees
+from dockyard.tools.declared import TOOLS, declared_trees
 from dockyard.tools.trees import request
 
 
-def lock_tools(store: Path, origins: Origins, progress: Progress | None = None) -> Lock:
-    """Resolve all declared tools against the archive as it is now.
+def lock_tools(
+    store: Path,
+    origins: Origins,
+    progress: Progress | None = None,
+    target: Architecture = TOOLS,
+) -> Lock:
+    """Resolve all tools that are declared for images of an architecture against the archive as it
+    is now.
 
     Raises DockyardError with the problems of all trees.
     """
-    lock = Lock(subject="tools", request=request())
+    lock = Lock(subject="tools", request=request(target))
     problems = Problems()
-    for tree in declared_trees():
+    for tree in declared_trees(target):
         index, opened = open_suites([tree.suite], store, origins, progress)
         wishes = [
             Wish(name, f"tools.yaml, tree {tree.name}: {purpose.title}")

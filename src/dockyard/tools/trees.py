@@ -1,8 +1,9 @@
 """The tools trees: every program that Dockyard runs but does not ship, from Debian, locked.
 
 `data/tools.yaml` says what is wanted and why, `data/tools.lock` pins it, and a step unpacks it
-once (see `unpacking`). Each run of Dockyard looks once whether the trees are as they were made, and
-makes them again where they are not.
+once (see `unpacking`). For images of another architecture than the tools' there is a lock with more
+in it, `tools.<architecture>.lock`. Each run of Dockyard looks once whether the trees are as they
+were made, and makes them again where they are not.
 """
 
 from __future__ import annotations
@@ -19,50 +20,63 @@ from dockyard.engine.store import Store
 from dockyard.engine.whole import whole_plan
 from dockyard.errors import DockyardError, Problem
 from dockyard.host import namespace
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
 from dockyard.packages.deb.sources import Origins
-from dockyard.tools.declared import Unpacking, declared_digest, declared_trees
+from dockyard.tools.declared import TOOLS, Unpacking, declared_digest, declared_trees, target_of
 from dockyard.tools.unpacked import ToolTrees, trees_in
 
 LOCK_TOOLS = "dockyard tools lock"
 
-_LOCK = Path(__file__).parents[1] / "data/tools.lock"
+_DATA = Path(__file__).parents[1] / "data"
 _SHOWN = 8
 
 _found_whole: set[Path] = set()
 """The places that this process has looked at, or filled."""
 
 
-def request() -> Request:
+def request(target: Architecture = TOOLS) -> Request:
     """What the lock of the tools must answer: `<suite>/<package>` for every wanted package."""
-    asked = (f"{tree.suite.name}/{name}" for tree in declared_trees() for name in tree.wanted)
+    trees = declared_trees(target)
+    asked = (f"{tree.suite.name}/{name}" for tree in trees for name in tree.wanted)
     return Request(install=tuple(sorted(asked)))
 
 
-def load_tools_lock(path: Path | None = None) -> Lock:
-    """The lock in use, see `lock_path`, or the given file."""
-    return lockfile.load(path or lock_path(), LOCK_TOOLS)
+def made_by(target: Architecture = TOOLS) -> str:
+    """The command that makes the lock of the tools for images of an architecture."""
+    return LOCK_TOOLS if target is TOOLS else f"{LOCK_TOOLS} --architecture {target}"
 
 
-def lock_path() -> Path:
+def load_tools_lock(path: Path | None = None, target: Architecture = TOOLS) -> Lock:
+    """The lock in use for images of an architecture, see `lock_path`, or the given file."""
+    return lockfile.load(path or lock_path(target), made_by(target))
+
+
+def lock_path(target: Architecture = TOOLS) -> Path:
     """The file of the lock in use: DOCKYARD_TOOLS_LOCK, else the user's own when there is one, else
     the one that comes with Dockyard.
     """
-    own = own_lock_path()
-    if os.environ.get("DOCKYARD_TOOLS_LOCK") or own.is_file():
-        return own
-    return _LOCK
+    own = own_lock_path(target)
+    chosen = target is TOOLS and os.environ.get("DOCKYARD_TOOLS_LOCK")
+    return own if chosen or own.is_file() else _DATA / _lock_name(target)
 
 
-def own_lock_path() -> Path:
+def own_lock_path(target: Architecture = TOOLS) -> Path:
     """Where `dockyard tools lock` puts what it made: the user's configuration, unless
-    DOCKYARD_TOOLS_LOCK names another file. The package's own file is never written.
+    DOCKYARD_TOOLS_LOCK names another file; that for images of another architecture is beside it.
+    The package's own file is never written.
     """
     if chosen := os.environ.get("DOCKYARD_TOOLS_LOCK"):
-        return Path(chosen)
+        file = Path(chosen)
+        return file if target is TOOLS else file.with_name(f"{file.stem}.{target}{file.suffix}")
     home = os.environ.get("HOME", "/")
-    return Path(os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config") / "dockyard/tools.lock"
+    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config")
+    return configuration / "dockyard" / _lock_name(target)
+
+
+def _lock_name(target: Architecture) -> str:
+    return "tools.lock" if target is TOOLS else f"tools.{target}.lock"
 
 
 def tools_step(pins: Iterable[Pin], origins: Origins | None = None) -> Step:
@@ -72,7 +86,7 @@ def tools_step(pins: Iterable[Pin], origins: Origins | None = None) -> Step:
         "tools",
         f"Unpack {len(packages)} packages of tools",
         "dockyard.tools.unpacking:unpack_tools",
-        Unpacking(packages, declared_digest(), origins or Origins()),
+        Unpacking(packages, declared_digest(target_of(packages)), origins or Origins()),
     )
 
 
@@ -122,7 +136,7 @@ def tools_tree(
     step = tools_step(pins, origins or Origins.of_host(os.environ))
     if not _untouched(kept, step):
         if not all(tree.pins(pins) for tree in declared_trees()):
-            require_whole(pins)
+            require_whole(pins, remake=made_by(target_of(pins)))
         with Hold(kept) as hold:
             plan = whole_plan([step], kept, {})
             hold.keep(plan)
@@ -132,24 +146,31 @@ def tools_tree(
 
 
 def enter_tools(
-    store: Path, origins: Origins | None = None, listener: Listener = ignore
+    store: Path,
+    origins: Origins | None = None,
+    listener: Listener = ignore,
+    target: Architecture = TOOLS,
 ) -> ToolTrees:
-    """Enter the namespace, and give the trees of the lock in use; the listener is told when they
-    are fetched first. Raises DockyardError.
+    """Enter the namespace, and give the trees of the lock in use for images of an architecture; the
+    listener is told when they are fetched first. Raises DockyardError.
     """
     namespace.enter()
-    return tools_tree(store, listener=listener, origins=origins)
+    return tools_tree(store, load_tools_lock(target=target), listener, origins=origins)
 
 
 def require_whole(
-    pinned: Sequence[Pin], where: str | None = None, remake: str = LOCK_TOOLS
+    pinned: Sequence[Pin],
+    where: str | None = None,
+    remake: str = LOCK_TOOLS,
+    target: Architecture = TOOLS,
 ) -> None:
-    """Raise DockyardError (`tools.lock-stale`) unless all that is declared is pinned.
+    """Raise DockyardError (`tools.lock-stale`) unless all that is declared for images of an
+    architecture is pinned.
 
     where: the lock's file. remake: the command that makes it again.
     """
     lacking = []
-    for tree in declared_trees():
+    for tree in declared_trees(target):
         names = {pin.name for pin in tree.pins(pinned)}
         lacking += [f"{tree.name}: {name}" for name in tree.wanted if name not in names]
     if lacking:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dockyard.model.architecture import Architecture
+
 if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
 
@@ -20,6 +22,12 @@ class ToolTrees:
     def named(self, name: str) -> Tools:
         """The tree of a name, as the modules of file systems say which one they need."""
         return self.testing if name == "testing" else self.main
+
+    def emulator(self, target: Architecture) -> Path:
+        """The program that runs those for another architecture; there where the trees are for
+        images of it.
+        """
+        return self.main.root / f"usr/bin/qemu-{target}"
 
 
 def trees_in(result: Path) -> ToolTrees:

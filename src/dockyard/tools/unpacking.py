@@ -16,7 +16,7 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.pins import fetch_pins
 from dockyard.packages.deb.unpack import unpack
 from dockyard.packages.fetching import Fetching
-from dockyard.tools.declared import DeclaredTree, Unpacking, declared_trees
+from dockyard.tools.declared import DeclaredTree, Unpacking, declared_trees, target_of
 
 if TYPE_CHECKING:
     from dockyard.engine.work import Work
@@ -39,7 +39,7 @@ def unpack_tools(work: Work, wanted: Unpacking) -> None:
             done += 1
             work.progress(f"unpacking {labels[path]}", done, len(labels), "packages")
 
-    for tree in declared_trees():
+    for tree in declared_trees(target_of(wanted.packages)):
         root = work.out / tree.name
         packages = [blobs.path(pin.digest) for pin in tree.pins(wanted.packages)]
         unpack(packages, root, drop=tree.drop, done=told, jobs=os.cpu_count() or 2)

@@ -36,8 +36,8 @@ def interact(
     errand: what the guest is to do when its services start; what goes wrong with it is told there.
     Raises DockyardError when QEMU cannot run it.
     """
-    smbios = credentials.for_console() if show_kernel else []
-    smbios += credentials.for_autologin(autologin) if autologin else []
+    smbios = credentials.for_console(machine.serial) if show_kernel else []
+    smbios += credentials.for_autologin(autologin, machine.serial) if autologin else []
     smbios += credentials.for_checks(script.HELLO, script.EMERGENCY) if errand else []
     directory = Path(gettempdir())
     with (

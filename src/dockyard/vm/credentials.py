@@ -116,9 +116,11 @@ ExecStart=-/sbin/agetty --autologin {user} --noclear --keep-baud 115200,57600,38
 """
 
 
-def for_autologin(user: str) -> list[str]:
-    """SMBIOS strings that log a user in at the serial console, without a password."""
-    name = "systemd.unit-dropin.serial-getty@ttyS0.service"
+def for_autologin(user: str, port: str) -> list[str]:
+    """SMBIOS strings that log a user in at the serial console, without a password. port: what Linux
+    calls it.
+    """
+    name = f"systemd.unit-dropin.serial-getty@{port}.service"
     return [_credential(name, _AUTOLOGIN.format(user=user))]
 
 
@@ -128,11 +130,11 @@ def without_login(port: str) -> list[str]:
     return [_credential(name, f"[Unit]\nConditionPathExists=!/dev/{port}\n")]
 
 
-def for_console() -> list[str]:
-    """SMBIOS strings that add the serial port to the kernel's consoles. They have no effect under
+def for_console(port: str) -> list[str]:
+    """SMBIOS strings that add a serial port to the kernel's consoles. They have no effect under
     Secure Boot, or with a boot loader other than systemd's.
     """
     return [
-        f"io.systemd.{loader}.kernel-cmdline-extra=console=ttyS0,115200"
+        f"io.systemd.{loader}.kernel-cmdline-extra=console={port},115200"
         for loader in ("stub", "boot")
     ]

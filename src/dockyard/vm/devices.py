@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dockyard.model.architecture import Architecture
+
 REPORT_PORT = "dockyard.report"
 _PORTS = {"report": REPORT_PORT, "output": "dockyard.output", "errors": "dockyard.errors"}
 
@@ -32,9 +34,11 @@ class Graphics:
 
 
 FIRST_VNC_PORT = 5900
+# VGA is the PC's.
+_SCREENS = {Architecture.X86_64: "virtio-vga", Architecture.AARCH64: "virtio-gpu-pci"}
 
 
-def graphics_devices(graphics: Graphics | None) -> list[str]:
+def graphics_devices(graphics: Graphics | None, architecture: Architecture) -> list[str]:
     """A screen, keyboard and pointer, or none of them."""
     if graphics is None:
         return ["-display", "none"]
@@ -42,7 +46,7 @@ def graphics_devices(graphics: Graphics | None) -> list[str]:
     return [
         *("-object", f"secret,id=vnc,file={escaped(str(graphics.password))}"),
         *("-vnc", f"127.0.0.1:{display},password-secret=vnc"),
-        *("-device", "virtio-vga", "-device", "qemu-xhci"),
+        *("-device", _SCREENS[architecture], "-device", "qemu-xhci"),
         *("-device", "usb-kbd", "-device", "usb-tablet"),
     ]
 

@@ -68,7 +68,7 @@ def ask(
     """
     machine = machine or Machine()
     smbios = credentials.for_checks(script.HELLO, script.EMERGENCY)
-    smbios += credentials.for_console() if show_kernel else []
+    smbios += credentials.for_console(machine.serial) if show_kernel else []
     plan = _Plan(checks, timeout, show_kernel, power_off, progress, notice, console, machine.cpus)
     for attempt in range(1, _ATTEMPTS + 1):
         with (

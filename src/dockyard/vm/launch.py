@@ -57,7 +57,7 @@ def start(
 
     terminal: the guest's, see Terminal.
     """
-    found = find_firmware(tools.root, machine.secure_boot)
+    found = find_firmware(tools.root, machine.secure_boot, machine.architecture)
     with TemporaryDirectory(prefix="dockyard-boot-", dir=directory) as name:
         work = Path(name)
         firmware = Firmware(found.code, work / "variables")

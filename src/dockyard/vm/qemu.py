@@ -1,5 +1,5 @@
-"""The command line of QEMU: a q35 machine with UEFI firmware or a BIOS, one disk or CD, one network
-card, and nothing that is not asked for.
+"""The command line of QEMU: a machine with UEFI firmware or a BIOS, one disk or CD, one network
+card, and nothing that is not asked for. It is a q35 for x86_64, and a virt for aarch64.
 
 The disk is opened with `snapshot=on` unless it is to be kept: what the guest writes goes to a
 temporary file and the image never changes. Options are documented in qemu-system(1).
@@ -26,15 +26,24 @@ from dockyard.vm.devices import (
 MEBIBYTE = 1 << 20
 
 # Where distributions put edk2's firmware and its empty variable store.
-_FIRMWARE = (
-    ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("usr/share/edk2/ovmf/OVMF_CODE_4M.fd", "usr/share/edk2/ovmf/OVMF_VARS_4M.fd"),
-    ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),
-)
-_SECURE_FIRMWARE = (
-    ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("usr/share/edk2/ovmf/OVMF_CODE_4M.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS_4M.fd"),
-)
+_FIRMWARE = {
+    Architecture.X86_64: (
+        ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
+        ("usr/share/edk2/ovmf/OVMF_CODE_4M.fd", "usr/share/edk2/ovmf/OVMF_VARS_4M.fd"),
+        ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),
+    ),
+    Architecture.AARCH64: (
+        ("usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
+        ("usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
+    ),
+}
+# That of aarch64 holds its keys no better than the other: QEMU has no secure world for it there.
+_SECURE_FIRMWARE = {
+    Architecture.X86_64: (
+        ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
+        ("usr/share/edk2/ovmf/OVMF_CODE_4M.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS_4M.fd"),
+    ),
+}
 
 # The driver of QEMU, with its options, for each format of ours. A fixed VHD has its true size in
 # the footer; QEMU would round it down to the geometry's.
@@ -53,6 +62,7 @@ _ISO_MAGIC_AT = 0x8001
 NETWORK_BOOT = "pxe-dir"
 # What firmware asks the network for: by UEFI, and by BIOS.
 _LOADERS = ("bootx64.efi", "pxegrub.0")
+_BUSES_OF_PC = ("sata",)
 _BUSES = {
     "virtio": "virtio-blk-pci,drive=disk,bootindex=1",
     "nvme": "nvme,drive=disk,serial=dockyard,bootindex=1",
@@ -63,7 +73,10 @@ _BUSES = {
 
 # Without nested virtualization, for which the guest would load KVM; with instructions for SHA-256,
 # which are translated to a function of the host's own, quicker than what they replace.
-_PLAIN_PROCESSOR = "qemu64,-svm,+ssse3,+sse4.1,+sha-ni"
+_PLAIN_PROCESSOR = {
+    Architecture.X86_64: "qemu64,-svm,+ssse3,+sse4.1,+sha-ni",
+    Architecture.AARCH64: "cortex-a57",
+}
 # Where nothing is attached: the guest would load drivers for it all the same, and try every port.
 _WITHOUT = {"q35": ("smbus=off", "i8042=off", "sata=off")}
 
@@ -109,6 +122,11 @@ class Machine:
     shares: tuple[SharedDirectory, ...] = ()
     graphics: Graphics | None = None
 
+    @property
+    def serial(self) -> str:
+        """What Linux calls its serial port."""
+        return self.architecture.names.serial
+
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -127,18 +145,23 @@ class Firmware:
     variables: Path
 
 
-def find_firmware(tools_root: Path, secure_boot: bool = False) -> Firmware:
-    """The firmware of a tools tree: code as the sandbox sees it, variables as the host sees them.
+def find_firmware(
+    tools_root: Path, secure_boot: bool = False, architecture: Architecture = Architecture.X86_64
+) -> Firmware:
+    """The firmware of a tools tree for machines of an architecture: code as the sandbox sees it,
+    variables as the host sees them.
 
     Raises DockyardError when the tree has none.
     """
-    for code, variables in _SECURE_FIRMWARE if secure_boot else _FIRMWARE:
+    known = _SECURE_FIRMWARE if secure_boot else _FIRMWARE
+    for code, variables in known.get(architecture, ()):
         if (tools_root / code).is_file() and (tools_root / variables).is_file():
             return Firmware(Path("/") / code, tools_root / variables)
     raise DockyardError(
         Problem(
             code="vm.no-firmware",
-            what="the tools tree has no UEFI firmware",
+            what=f"the tools tree has no UEFI firmware for {architecture}"
+            + (" with Secure Boot" if secure_boot else ""),
             where=str(tools_root),
             fix="fetch the tools again: dockyard tools",
         )
@@ -221,11 +244,12 @@ def command(
     at_terminal: whether the terminal is a virtio console, apart from the serial port. smbios:
     values of the SMBIOS type 11 table, which the guest's systemd reads as credentials.
     """
+    _require_possible(machine)
     argv = [
         machine.architecture.names.emulator,
         "-nodefaults",
         "-no-user-config",
-        *graphics_devices(machine.graphics),
+        *graphics_devices(machine.graphics, machine.architecture),
     ]
     argv += _processor(machine)
     argv += [] if machine.bios else _firmware(machine, firmware)
@@ -240,8 +264,24 @@ def command(
     return argv
 
 
+def _require_possible(machine: Machine) -> None:
+    """Raise DockyardError for what only a PC has."""
+    if machine.architecture is Architecture.X86_64:
+        return
+    asked = {"a BIOS": machine.bios, f"the bus {machine.bus}": machine.bus in _BUSES_OF_PC}
+    for what in (name for name, wanted in asked.items() if wanted):
+        raise DockyardError(
+            Problem(
+                code="vm.not-this-machine",
+                what=f"a machine for {machine.architecture} has not {what}",
+                fix="start it by UEFI firmware, with the disk at virtio",
+            )
+        )
+
+
 def _processor(machine: Machine) -> list[str]:
-    model = machine.cpu or ("host" if machine.accel is Accel.KVM else _PLAIN_PROCESSOR)
+    plain = _PLAIN_PROCESSOR[machine.architecture]
+    model = machine.cpu or ("host" if machine.accel is Accel.KVM else plain)
     board = machine.architecture.names.board
     bus = machine.bus or "virtio"
     options = [board, *(each for each in _WITHOUT.get(board, ()) if bus not in each)]
