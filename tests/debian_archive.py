@@ -112,16 +112,28 @@ class SmallArchive:
 
     root: Path
     suite: str = "stable"
-    stanzas: list[str] = field(default_factory=list)
+    components: tuple[str, ...] = ("main",)
+    stanzas: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, name: str, version: str, **fields: str) -> Path:
+    def add(
+        self,
+        name: str,
+        version: str,
+        *,
+        component: str = "main",
+        suffix: str = ".xz",
+        **fields: str,
+    ) -> Path:
         """Add a package; fields: of its control file, `_` for `-`."""
         control = {"Package": name, "Version": version, "Architecture": "amd64"}
         control |= {key.replace("_", "-"): value for key, value in fields.items()}
         control.setdefault("Maintainer", "Tests <tests@example.com>")
-        data = deb(control, [directory("./usr"), Member(f"./usr/{name}", version.encode())])
+        files = [directory("./usr"), Member(f"./usr/{name}", version.encode())]
+        data = deb(control, files, suffix=suffix)
         source = fields.get("Source", name)
-        path = f"pool/main/{source[0]}/{source}/{name}_{version.replace(':', '%3a')}_amd64.deb"
+        path = (
+            f"pool/{component}/{source[0]}/{source}/{name}_{version.replace(':', '%3a')}_amd64.deb"
+        )
         place = self.root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
@@ -131,20 +143,23 @@ class SmallArchive:
             "Size": str(len(data)),
             "SHA256": hashlib.sha256(data).hexdigest(),
         }
-        self.stanzas.append("".join(f"{key}: {value}\n" for key, value in listed.items()))
+        stanza = "".join(f"{key}: {value}\n" for key, value in listed.items())
+        self.stanzas.setdefault(component, []).append(stanza)
         return place
 
     def publish(self, *, signer: str = "archive", codename: str = "tester") -> Path:
         """Write the signed release; gives the path of its InRelease file."""
-        packages = "\n".join(self.stanzas).encode()
         base = self.root / "dists" / self.suite
-        (base / "main/binary-amd64").mkdir(parents=True, exist_ok=True)
         lines = [f"Origin: Tests\nSuite: {self.suite}\nCodename: {codename}\nSHA256:"]
-        for suffix in ("", ".xz"):
-            data = COMPRESS[suffix](packages)
-            (base / f"main/binary-amd64/Packages{suffix}").write_bytes(data)
-            digest = hashlib.sha256(data).hexdigest()
-            lines.append(f" {digest} {len(data)} main/binary-amd64/Packages{suffix}")
+        for component in self.components:
+            packages = "\n".join(self.stanzas.get(component, [])).encode()
+            place = f"{component}/binary-amd64"
+            (base / place).mkdir(parents=True, exist_ok=True)
+            for suffix in ("", ".xz"):
+                data = COMPRESS[suffix](packages)
+                (base / f"{place}/Packages{suffix}").write_bytes(data)
+                digest = hashlib.sha256(data).hexdigest()
+                lines.append(f" {digest} {len(data)} {place}/Packages{suffix}")
         path = base / "InRelease"
         path.write_bytes(sign("\n".join(lines).encode() + b"\n", signer))
         return path

@@ -23,6 +23,7 @@ from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Lock
+    from dockyard.packages.deb.sources import Origins
 
 
 @click.command(cls=Verb)
@@ -64,7 +65,12 @@ def command(
         step(listener, f"Fill {into}", f"{len(loaded)} locks") as tell,
     ):
         filled = fill(
-            loaded, into.absolute(), place, origins, _bases(loaded.items(), choice, place), tell
+            loaded,
+            into.absolute(),
+            place,
+            origins,
+            _bases(loaded.items(), choice, place, origins),
+            tell,
         )
     made = sorted({pin.repository for pin in filled.made})
     size = terminal.size(filled.octets)
@@ -87,7 +93,7 @@ def command(
 
 
 def _bases(
-    locks: Iterable[tuple[Path, Lock]], choice: Choice, store: Path
+    locks: Iterable[tuple[Path, Lock]], choice: Choice, store: Path, origins: Origins
 ) -> dict[str, tuple[str, ...]]:
     """The addresses of the repositories that locks pin digests of, by the images' files. Where the
     Debian archive is, the origins say.
@@ -107,7 +113,9 @@ def _bases(
             header = read_header(distro)
             system = system_of(header.distro.kind)
             with Network() as network:
-                for repository in system.repositories(header.distro, header.directory, store):
+                for repository in system.repositories(
+                    header.distro, header.directory, store, origins=origins
+                ):
                     if repository.id in ids:
                         bases[repository.id] = system.addresses(repository, network)
     return bases

@@ -146,7 +146,7 @@ def _lock(
             store,
             Access.of_store(store, offline=origins.offline, progress=fetched),
             tools=partial(_tool_pins, store, origins, fetched, distro.distro.architecture),
-            mirrors=origins.mirrors,
+            origins=origins,
             **options,
         )
 

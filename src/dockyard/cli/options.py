@@ -174,8 +174,9 @@ def origin_options(command: Command) -> Command:
     return click.option(
         "--debian-mirror",
         multiple=True,
-        metavar="ADDRESS",
-        help="The base of a Debian archive: an address or a directory; default: the host's apt.",
+        metavar="[NAME=]ADDRESS",
+        help="The base of a Debian archive: an address or a directory. With a name it is that of "
+        "the archive which a distribution calls so, such as `ubuntu`. Default: the host's apt.",
     )(command)
 
 

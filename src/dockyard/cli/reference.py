@@ -22,7 +22,7 @@ Every verb takes `--json`, see [what programs read](json.md). Verbs that work ta
 | --- | --- |
 | `DOCKYARD_STORE` | the store, in place of `~/.cache/dockyard` (or `$XDG_CACHE_HOME/dockyard`) |
 | `DOCKYARD_STORE_LIMIT` | how much it may hold: `40G`, `30%` of the disk, or `none` |
-| `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, separated by spaces |
+| `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, or NAME=ADDRESS, separated by spaces |
 | `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, separated by colons |
 | `DOCKYARD_AZURE_LINUX` | registry and path below which Azure Linux is published |
 | `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE` | where logins of registries are, as for Docker and Podman |

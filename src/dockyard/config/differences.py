@@ -331,7 +331,8 @@ DIFFERENCES: tuple[Difference, ...] = (
         "own-keys",
         "Keys and values of our own",
         "`name` and `distro` at the top make an image from a distribution's packages, `os.initrd` "
-        "chooses how its initrd is made, `os.bootloader.type` what boots it, `checks` are "
+        "chooses how its initrd is made, `os.bootloader.type` what boots it, "
+        "`os.packages.withoutSuites` leaves out what is not to be had, `checks` are "
         "questions to the booted image, and `erofs` is a file system, with settings of its own. "
         "`output.image` has settings of the formats that are ours: `oci`, `wsl` and `extension`.",
         "valid",
@@ -339,6 +340,7 @@ DIFFERENCES: tuple[Difference, ...] = (
             "name: web\ndistro: distros/harbor/distro.yaml\n",
             "os:\n  initrd: {builder: dracut}\n",
             "os:\n  bootloader: {type: grub}\n",
+            "os:\n  packages: {withoutSuites: [trixie-security]}\n",
             "checks:\n- {unit: sshd}\n",
             "output:\n  image: {format: oci-dir, path: out, oci: {cmd: [bash]}}\n",
             'variables: {role: {default: web}}\nos: {hostname: "${{ role }}"}\n',
@@ -350,6 +352,7 @@ DIFFERENCES: tuple[Difference, ...] = (
             "distro",
             "os.initrd",
             "os.bootloader.type",
+            "os.packages.withoutSuites",
             "checks",
             "variables",
             "profiles",

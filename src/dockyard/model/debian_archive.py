@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from dockyard.model.base import Mistake, Model
-from dockyard.model.distro_values import Fingerprints, Names
+from dockyard.model.distro_values import Fingerprints, Name, Names
 from dockyard.model.fields import field
+
+DEBIAN_ARCHIVE = "debian"
+"""What Debian's main archive is called; the tools come from there."""
 
 # Debian Policy 2.5: the priorities that a base system is chosen by, the highest first.
 PRIORITIES: Mapping[str, int] = {"essential": 0, "required": 1, "important": 2, "standard": 3}
@@ -24,14 +27,33 @@ class ArchiveSuite(Model):
     components: tuple[str, ...] = field(
         "Components.", default=("main",), examples=[["main", "non-free-firmware"]]
     )
+    archive: Name | None = field(
+        "Name of the archive that has the suite, in place of an address: `--debian-mirror "
+        "NAME=ADDRESS`, DOCKYARD_DEBIAN_MIRROR or the host's apt say where that is. Default: "
+        f"`{DEBIAN_ARCHIVE}`.",
+        default=None,
+        examples=["debian-security", "ubuntu"],
+    )
     baseurl: Names = field(
-        "Addresses of the archive, or directories relative to the file. Default: those of the "
-        "Debian archive, as the host's apt, `--debian-mirror` or DOCKYARD_DEBIAN_MIRROR have them.",
+        "Addresses of the archive, or directories relative to the file, in place of its name.",
         default=(),
         examples=["https://archive.example.com/debian-security"],
     )
 
+    @property
+    def of_archive(self) -> str:
+        """The name of the archive that has it."""
+        return self.archive or DEBIAN_ARCHIVE
+
     def mistakes(self) -> Iterator[Mistake]:
+        if self.archive and self.baseurl:
+            yield Mistake(
+                ("archive",),
+                "distro.archive-twice",
+                f"both `archive` and `baseurl` say where {self.name} is",
+                "remove one of the two",
+                reads=(("baseurl",),),
+            )
         if not self.components:
             yield Mistake(
                 ("components",),
@@ -54,8 +76,8 @@ class Archive(Model):
         examples=[["04B54C3CDCA79751B16BC6B5225629DF75B188BD"]],
     )
     keys: Names = field(
-        "Files with these keys, relative to the file. Default: the keys of the Debian archive that "
-        "come with Dockyard.",
+        "Files with these keys, relative to the file. Two keys of the Debian archive come with "
+        "Dockyard and need no file: those of Debian 13.",
         default=(),
         examples=["keys/example-archive-keyring.asc"],
     )

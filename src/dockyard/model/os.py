@@ -99,6 +99,12 @@ class Packages(Model):
         "Files with names of packages to update.", default=(), examples=[["lists/ssh.yaml"]]
     )
     update: tuple[str, ...] = field("Packages to update.", default=(), examples=[["openssl"]])
+    without_suites: tuple[str, ...] = field(
+        "Suites of the distribution's Debian archives that no packages are taken from, such as one "
+        "that is not to be had where the image is made.",
+        default=(),
+        examples=[["trixie-security"]],
+    )
     snapshot_time: Date = field(
         "Take only packages published before this time: `YYYY-MM-DD` or an RFC 3339 time.",
         default="",

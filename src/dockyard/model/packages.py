@@ -222,9 +222,9 @@ class DebRepository:
     """One component of a suite of a Debian archive, and who signs for it.
 
     base_urls: addresses of the archive, in order; none where nobody named one. keys: files of
-    OpenPGP certificates; those of Debian that come with Dockyard where there are none. signed_by:
-    fingerprints (upper-case hex) of those that may sign. position: where it was declared, for
-    errors.
+    OpenPGP certificates, beside those of Debian that come with Dockyard. signed_by: fingerprints
+    (upper-case hex) of those that may sign. archive: the name by which hosts know the archive.
+    position: where it was declared, for errors.
     """
 
     id: str
@@ -234,6 +234,7 @@ class DebRepository:
     base_urls: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     signed_by: tuple[str, ...] = ()
+    archive: str = "debian"
     position: Position | None = field(default=None, compare=False)
 
     @property

@@ -17,11 +17,12 @@ from dockyard.model.packages import Lock, Pin
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.lockfile import load_if_sound
-from dockyard.packages.sources import image_request
+from dockyard.packages.sources import image_request, unknown_suites
 from dockyard.packages.system import system_of
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
+    from dockyard.packages.deb.sources import Origins
 
 ToolPins = Callable[[Sequence[Pin] | None], Sequence[Pin]]
 
@@ -50,12 +51,12 @@ def lock_image(
     extra: Sequence[Path] = (),
     without_distro: bool = False,
     refresh_missing: bool = False,
-    mirrors: Sequence[str] = (),
+    origins: Origins | None = None,
 ) -> LockedImage:
     """Make the lock of an image file, or with refresh_missing move only the pins that are gone.
 
     tools: from the pins of the tools in the old lock, if they are to be kept, to those of the new.
-    mirrors: base addresses of the Debian archive.
+    origins: where archives are that the distribution names.
     Raises DockyardError; then the lock on disk is as it was.
     """
     path = loaded.lock_path
@@ -63,6 +64,7 @@ def lock_image(
     system = system_of(distro.kind)
     problems = Problems()
     problems.extend(system.refused(loaded))
+    problems.extend(unknown_suites(loaded, distro))
     problems.raise_any()
     repositories = system.repositories(
         distro,
@@ -70,7 +72,8 @@ def lock_image(
         store,
         extra=extra,
         without_distro=without_distro,
-        mirrors=mirrors,
+        origins=origins,
+        without=loaded.image.os.packages.without_suites,
     )
     if refresh_missing:
         old: Lock | None = locks.load(path, f"{locks.LOCK_IMAGE} {loaded.words}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +56,25 @@ def image_request(loaded: LoadedImage, distro: Distro, when: str = "") -> Reques
         before=snapshot_time(when or loaded.image.os.packages.snapshot_time),
         wanted_by=wanted_by,
     )
+
+
+def unknown_suites(loaded: LoadedImage, distro: Distro) -> Iterator[Problem]:
+    """A problem for each suite that an image file leaves out, and its distribution does not have;
+    and one where it leaves out all.
+    """
+    key = "os.packages.withoutSuites"
+    known = [each.name for each in distro.archive.suites] if distro.archive else []
+    names = loaded.image.os.packages.without_suites
+    fix = (
+        f"name one of {', '.join(known)}" if known else "remove it: the packages are no .deb files"
+    )
+    for index, name in enumerate(names):
+        if name not in known:
+            what = f"{distro.name} {distro.version} has no suite {name} to leave out"
+            yield loaded.problem(f"{key}[{index}]", "build.no-such-suite", what, fix=fix)
+    if known and set(known) <= set(names):
+        what = f"no suite of {distro.name} {distro.version} is left to take packages from"
+        yield loaded.problem(key, "build.no-suite-left", what, fix="leave one in")
 
 
 def image_repositories(

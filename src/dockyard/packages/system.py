@@ -12,7 +12,7 @@ systems keep what, `model.family` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dockyard.config import LoadedImage
     from dockyard.host.network import Network
     from dockyard.packages.access import Access
+    from dockyard.packages.deb.sources import Origins
 
 
 class PackageSystem(Protocol):
@@ -41,13 +42,14 @@ class PackageSystem(Protocol):
         *,
         extra: Sequence[Path] = (),
         without_distro: bool = False,
-        mirrors: Sequence[str] = (),
+        origins: Origins | None = None,
+        without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         """The repositories of an image, the distribution's first.
 
         directory: of distro.yaml. extra: what `--rpm-source` names. without_distro: leave the
-        distribution's own out. mirrors: base addresses of the Debian archive. Raises DockyardError
-        with every problem.
+        distribution's own out. origins: where archives are that the distribution names. without:
+        suites that are left out. Raises DockyardError with every problem.
         """
         ...
 

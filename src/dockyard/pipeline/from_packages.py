@@ -26,7 +26,7 @@ from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.pinned import pinned_of
-from dockyard.packages.sources import image_request
+from dockyard.packages.sources import image_request, unknown_suites
 from dockyard.packages.system import system_of
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.format_rules import EXTENSIONS, format_problems, of_nothing
@@ -91,6 +91,7 @@ def read_request(
     layout = _layout(loaded, architecture, seed, together) if has_disk else NO_DISK
     if distro is not None:
         together.extend(system_of(distro.distro.kind).refused(loaded))
+        together.extend(unknown_suites(loaded, distro.distro))
     if layout:
         family = distro.distro.of_family if distro else None
         _judge_layout(loaded, layout, family, architecture, together)
@@ -211,7 +212,8 @@ def _source(
             distro.directory,
             store,
             extra=rpm_sources,
-            mirrors=origins.mirrors,
+            origins=origins,
+            without=loaded.image.os.packages.without_suites,
         )
     )
     lock = together.get(lambda: locks.load(lock_file, f"{locks.LOCK_IMAGE} {words}"))

@@ -12,11 +12,17 @@ from click.testing import CliRunner, Result
 from debian_archive import SmallArchive, key
 from dockyard.cli.fetch import command as fetch
 from dockyard.cli.lock import command
+from dockyard.config.bundled import bundled_distros
+from dockyard.distro.header import read_header
 from dockyard.errors import DockyardError
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin
 from dockyard.packages import locking as locks
 from dockyard.packages.blobs import Blobs
+from dockyard.packages.deb.image_lock import certificates_of
+from dockyard.packages.deb.repository import deb_repositories
+from dockyard.packages.deb.system import DebSystem
 
+UBUNTUS = ("ubuntu-22.04", "ubuntu-24.04", "ubuntu-26.04")
 TOOL = "sha256:" + hashlib.sha256(b"a tool").hexdigest()
 DISTRO = """\
 name: debian
@@ -253,6 +259,81 @@ def test_an_archive_without_an_address_is_the_hosts(
     desk.distro(text)
     assert desk.lock("--debian-mirror", str(desk.place / "distro/archive")).exit_code == 0
     assert "server" in desk.names
+
+
+def security(desk: Desk) -> Path:
+    """A security archive beside the desk's, in whose distribution it has a name, not an address."""
+    place = desk.place / "elsewhere/security"
+    small = SmallArchive(place, suite="stable-security")
+    small.add("server", "1:2-1+deb13u1", Depends="helper")
+    small.publish()
+    first = "    - {name: stable, baseurl: archive}\n"
+    more = "    - {name: stable-security, archive: safe}\n"
+    desk.distro(DISTRO.format(signer=desk.fingerprint).replace(first, first + more))
+    return place
+
+
+def test_an_archive_that_a_distribution_names_is_where_the_user_says(desk: Desk) -> None:
+    place = security(desk)
+    result = desk.lock()
+    assert isinstance(result.exception, DockyardError)
+    [problem] = result.exception.problems
+    assert (problem.code, "stable-security" in (problem.why or "")) == ("debian.no-archive", True)
+    assert "--debian-mirror safe=ADDRESS" in (problem.fix or "")
+    assert desk.lock("--debian-mirror", f"safe={place}").exit_code == 0
+    [server] = [pin for pin in desk.held.packages if pin.name == "server"]
+    assert (server.evr, server.repository) == ("1:2-1+deb13u1", "debian:stable-security:main")
+    assert str(desk.place) not in desk.path.read_text()
+
+
+def test_an_image_does_without_a_suite_by_saying_so(desk: Desk) -> None:
+    security(desk)
+    desk.file("server", more="    withoutSuites: [stable-security]\n")
+    assert desk.lock().exit_code == 0
+    assert [each.id for each in desk.held.repositories] == ["debian:stable:main"]
+    # To take it in again is to choose anew.
+    desk.file("server")
+    assert desk.refused("--refresh-missing") == ["lock.stale"]
+    desk.file("server", more="    withoutSuites: [stable-security, other, stable]\n")
+    assert desk.refused() == ["build.no-such-suite", "build.no-suite-left"]
+
+
+def test_ubuntus_definitions_are_taken_from_where_the_user_says(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = desk.place / "elsewhere/ubuntu"
+    bundled = bundled_distros()["ubuntu-24.04"]
+    signer = "F6ECB3762474EDA9D21B7022871920D1991BC93C"
+    text = (bundled / "distro.yaml").read_text()
+    assert signer in text
+    desk.distro(text.replace(signer, desk.fingerprint).replace("ubuntu-archive-2018", "test"))
+    (desk.place / "distro/keys").mkdir()
+    shutil.move(desk.place / "distro/archive.asc", desk.place / "distro/keys/test.asc")
+    for suite in ("noble", "noble-updates", "noble-security"):
+        small = SmallArchive(place, suite, ("main", "universe"))
+        if suite == "noble":
+            small.add("base-files", "13ubuntu10", Essential="yes", Priority="required")
+            small.add("server", "1-1", component="universe")
+        if suite == "noble-security":
+            small.add("server", "1-1ubuntu0.1", component="universe", suffix=".zst")
+        small.publish(codename="noble")
+    assert desk.refused() == ["debian.no-archive"]
+    monkeypatch.setenv("DOCKYARD_DEBIAN_MIRROR", f"ubuntu={place}")
+    assert desk.lock().exit_code == 0, desk.lock().exception
+    assert {pin.name: pin.repository for pin in desk.held.packages} == {
+        "base-files": "ubuntu:noble:main",
+        "server": "ubuntu:noble-security:universe",
+    }
+
+
+@pytest.mark.parametrize("name", ["debian-12", "debian-13", *UBUNTUS])
+def test_the_keys_of_bundled_definitions_are_at_hand(name: str) -> None:
+    header = read_header(bundled_distros()[name])
+    for each in deb_repositories(
+        DebSystem().repositories(header.distro, header.directory, Path("none"))
+    ):
+        assert not each.base_urls
+        assert {cert.fingerprint.upper() for cert in certificates_of(each)} == set(each.signed_by)
 
 
 def test_what_a_lock_pins_is_fetched_from_where_the_distribution_says(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dockyard.errors import DockyardError
-from dockyard.packages.deb.sources import Origins, debian_mirrors
+from dockyard.packages.deb.sources import Origins, known_archives
 
 ONE_LINE = """\
 # deb http://commented.example/debian trixie main
@@ -15,6 +15,8 @@ deb-src http://source.example/debian trixie main
 deb [arch=amd64 signed-by=/k.gpg] http://first.example/debian/ trixie main contrib # why
 deb http://security.example/debian-security trixie-security main
 deb http://vendor.example/apt stable nonfree
+deb http://ports.example/ubuntu-ports noble main
+deb http://ubuntu-security.example/u noble-security main
 """
 
 DEB822 = """\
@@ -49,7 +51,7 @@ def apt(tmp_path: Path) -> Path:
 
 
 def test_both_forms_are_read_in_order(apt: Path) -> None:
-    assert debian_mirrors(apt) == (
+    assert known_archives(apt)["debian"] == (
         "http://first.example/debian",
         "http://second.example/debian",
         "https://third.example/debian",
@@ -63,7 +65,7 @@ def test_mirror_lists_are_followed(tmp_path: Path) -> None:
     )
     (tmp_path / "sources.list").write_text(f"deb mirror+file:{listed} trixie main\n")
     found = ("https://near.example/debian", "https://far.example/debian")
-    assert debian_mirrors(tmp_path) == found
+    assert known_archives(tmp_path)["debian"] == found
 
 
 def test_a_host_without_apt_has_no_archive(tmp_path: Path) -> None:
@@ -84,3 +86,23 @@ def test_options_win_over_the_environment_and_that_over_apt(apt: Path, tmp_path:
     assert from_environment.offline == (Path("/m"),)
     named = Origins.of_host(environment, debian_mirror=[str(tmp_path)], apt=apt)
     assert named.mirrors == (tmp_path.as_uri(),)
+
+
+def test_archives_are_told_by_their_suites_else_by_their_addresses(apt: Path) -> None:
+    found = known_archives(apt)
+    assert found["debian-security"] == ("http://security.example/debian-security",)
+    assert found["ubuntu"] == ("http://ports.example/ubuntu-ports",)
+    assert found["apt"] == ("http://vendor.example/apt",)
+    assert "http://ubuntu-security.example/u" not in found["ubuntu"]
+
+
+def test_each_archive_is_looked_up_by_itself(apt: Path) -> None:
+    environment = {"DOCKYARD_DEBIAN_MIRROR": "http://env.example/d vendor=http://env.example/v"}
+    named = ["ubuntu=http://given.example/u/", "vendor=http://given.example/v"]
+    origins = Origins.of_host(environment, debian_mirror=named, apt=apt)
+    assert origins.archive("debian") == origins.mirrors == ("http://env.example/d",)
+    assert origins.archive("ubuntu") == ("http://given.example/u",)
+    assert origins.archive("vendor") == ("http://given.example/v",)
+    assert origins.archive("debian-security") == ("http://security.example/debian-security",)
+    assert origins.archive("elsewhere") == ()
+    assert origins.given == ("debian", "ubuntu", "vendor")

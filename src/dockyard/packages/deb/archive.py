@@ -115,8 +115,9 @@ class DebianArchive:
         raise DockyardError(
             Problem(
                 code="debian.no-suite",
-                what=f"the suite {suite} could not be fetched from any Debian mirror",
-                fix="check the network, or name another mirror with --debian-mirror",
+                what=f"the suite {suite} could not be fetched from any mirror",
+                fix="check the network, or name another mirror with --debian-mirror; an image does "
+                f"without it by os.packages.withoutSuites: [{suite}]",
                 excerpt=tuple(failures),
             )
         )
@@ -186,7 +187,7 @@ def read_release(
         raise DockyardError(
             Problem(
                 code="debian.bad-signature",
-                what=f"the release of {suite} is not signed by Debian's archive keys",
+                what=f"the release of {suite} is not signed by a key that may sign it",
                 where=where,
                 why=reason,
                 fix="use another mirror: what this one gives must not be trusted",

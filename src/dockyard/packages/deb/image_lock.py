@@ -16,7 +16,7 @@ from dockyard.packages.deb.archive import DebianArchive, PackagesFile, archive_c
 from dockyard.packages.deb.index import Index, open_index
 from dockyard.packages.deb.pins import locked_repository, pin
 from dockyard.packages.deb.refresh import lost, move_gone
-from dockyard.packages.deb.repository import need_address, suite_of
+from dockyard.packages.deb.repository import need_addresses, suite_of
 from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
 
@@ -78,15 +78,16 @@ def open_repositories(
     """The current packages of repositories, fetched, verified and ready to be chosen from, in the
     order of the repositories.
     """
+    need_addresses(repositories)
     together: dict[tuple[str, ...], list[DebRepository]] = {}
     for each in repositories:
-        together.setdefault(need_address(each), []).append(each)
+        together.setdefault(each.base_urls, []).append(each)
     found: dict[str, PackagesFile] = {}
     for mirrors, those in together.items():
         archive = DebianArchive(
             mirrors,
             access.blobs,
-            certificates=_certificates(those[0]),
+            certificates=certificates_of(those[0]),
             progress=access.progress,
         )
         opened = archive.packages([suite_of(each) for each in those])
@@ -95,13 +96,12 @@ def open_repositories(
     return open_index(files, access.blobs, access.cache / "deb"), files
 
 
-def _certificates(repository: DebRepository) -> list[pysequoia.Cert]:
+def certificates_of(repository: DebRepository) -> list[pysequoia.Cert]:
     """The certificates that may sign for a repository. Raises DockyardError (`debian.no-such-key`)
     for a fingerprint that no file has, and for files that are none.
     """
-    known = list(archive_certificates())
-    if repository.keys:
-        known = [cert for path in repository.keys for cert in _read(Path(path), repository)]
+    files = [cert for path in repository.keys for cert in _read(Path(path), repository)]
+    known = [*archive_certificates(), *files]
     own = {cert.fingerprint.upper(): cert for cert in known}
     lacking = [name for name in repository.signed_by if name not in own]
     if lacking:
@@ -111,9 +111,8 @@ def _certificates(repository: DebRepository) -> list[pysequoia.Cert]:
                     "debian.no-such-key",
                     f"no key with the fingerprint {name} is known",
                     repository.position,
-                    why=f"the files of `keys` have {', '.join(sorted(own)) or 'none'}"
-                    if repository.keys
-                    else "it is not among those of the Debian archive that come with Dockyard",
+                    why=f"known are {', '.join(sorted(own))}: those of Debian that come with "
+                    "Dockyard, and those of the files of `keys`",
                     fix="name the file that has it with `keys`",
                 )
                 for name in lacking

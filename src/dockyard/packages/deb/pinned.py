@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import DebRepository, Lock, Pin, Repository
-from dockyard.packages.deb.repository import deb_repositories, need_address
+from dockyard.packages.deb.repository import deb_repositories, need_addresses
 from dockyard.packages.file_lists import FileLists
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ def _wanted(
         )
     there = [Blobs(path) for path in access.offline]
     wanted = []
+    nowhere: dict[str, DebRepository] = {}
     for pin in pins:
         bases = known[pin.repository].base_urls
         if not bases and not any(place.has(pin.digest) for place in there):
-            bases = need_address(known[pin.repository])
+            nowhere[pin.repository] = known[pin.repository]
         urls = tuple(f"{base}/{pin.path}" for base in bases)
         wanted.append(Wanted(pin.digest, pin.size, urls, pin.nevra, where))
+    need_addresses(nowhere.values())
     return wanted

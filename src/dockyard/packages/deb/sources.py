@@ -1,8 +1,12 @@
-"""Finds the Debian archive through the host's own apt configuration.
+"""Finds Debian archives through the host's own apt configuration.
 
 Reads what sources.list(5) describes: one-line `.list` files, deb822 `.sources` files, and the
 mirror lists that `mirror+file:` names. No address of an archive is written in Dockyard or in a
 lock: a lock names suites and paths, this module says where they are on this host.
+
+Archives go by names: `debian`, `debian-security` and `ubuntu` are told from one another by the
+suites that apt takes from them, any other by the last part of its address. A wrong guess does no
+harm: the archive's signature is checked before anything is used.
 """
 
 from __future__ import annotations
@@ -13,17 +17,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.debian_archive import DEBIAN_ARCHIVE
 from dockyard.model.family import DEBIAN
 from dockyard.packages.deb.control import paragraphs
 
 APT_DIRECTORY = Path(DEBIAN.packaging.settings[0])
 
-_SUITES = frozenset(
-    (
-        *("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", "experimental"),
-        *("buster", "bullseye", "bookworm", "trixie", "forky", "duke"),
-    )
-)
+_SECURITY = "debian-security"
+_UBUNTU = "ubuntu"
+_SUITES: Mapping[str, str] = {
+    **dict.fromkeys(("stable", "oldstable", "oldoldstable", "testing"), DEBIAN_ARCHIVE),
+    **dict.fromkeys(("unstable", "sid", "experimental"), DEBIAN_ARCHIVE),
+    **dict.fromkeys(("buster", "bullseye", "bookworm", "trixie", "forky", "duke"), DEBIAN_ARCHIVE),
+    **dict.fromkeys(("bionic", "focal", "jammy", "noble"), _UBUNTU),
+    **dict.fromkeys(("oracular", "plucky", "questing", "resolute"), _UBUNTU),
+}
+_SECURE = ("-security", "/updates")
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)=(.+)")
 _ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)(?:\s+(.*))?$")
 
 
@@ -36,15 +46,22 @@ class AptSource:
     components: tuple[str, ...]
 
     @property
-    def debian(self) -> bool:
-        """Whether this is the main Debian archive, by the suites that it is asked for.
+    def archives(self) -> frozenset[str]:
+        """The known archives that it may be, by the suites that it is asked for.
 
-        A wrong guess does no harm: the archive's signature is checked before anything is used.
+        Ubuntu's security suites are in its archive, and in another that has nothing else.
         """
-        return "main" in self.components and any(
-            suite.partition("-")[0] in _SUITES and not suite.endswith(("-security", "/updates"))
-            for suite in self.suites
-        )
+        if "main" not in self.components:
+            return frozenset()
+        found = set()
+        for suite in self.suites:
+            archive = _SUITES.get(re.split("[-/]", suite, maxsplit=1)[0])
+            secure = suite.endswith(_SECURE)
+            if archive == DEBIAN_ARCHIVE:
+                found.add(_SECURITY if secure else archive)
+            elif archive and not secure:
+                found.add(archive)
+        return frozenset(found)
 
 
 def apt_sources(directory: Path = APT_DIRECTORY) -> Iterator[AptSource]:
@@ -81,16 +98,21 @@ def _one_line(text: str) -> Iterator[AptSource]:
             yield AptSource((uri,), (suite,), tuple((components or "").split()))
 
 
-def debian_mirrors(directory: Path = APT_DIRECTORY) -> tuple[str, ...]:
-    """The base addresses of the Debian archive that the host's apt uses, in order, each once and
-    without a slash at the end; empty when apt is not set up for Debian.
+def known_archives(directory: Path = APT_DIRECTORY) -> Mapping[str, tuple[str, ...]]:
+    """Name → base addresses of the archives that the host's apt uses, in order, each once and
+    without a slash at the end.
     """
-    found: dict[str, None] = {}
+    found: dict[str, dict[str, None]] = {}
+    known = {*_SUITES.values(), _SECURITY}
     for source in apt_sources(directory):
-        if source.debian:
-            for uri in source.uris:
-                found.update(dict.fromkeys(base.rstrip("/") for base in _bases(uri)))
-    return tuple(found)
+        bases = [base.rstrip("/") for uri in source.uris for base in _bases(uri)]
+        for name in sorted(source.archives):
+            found.setdefault(name, {}).update(dict.fromkeys(bases))
+        for base in bases:
+            name = base.rpartition("/")[2]
+            if name not in known:
+                found.setdefault(name, {})[base] = None
+    return {name: tuple(bases) for name, bases in found.items()}
 
 
 def _bases(uri: str) -> Iterator[str]:
@@ -114,11 +136,14 @@ class Origins:
     """Where this host can get packages from: never part of a lock.
 
     mirrors: base addresses of the Debian archive. offline: directories of blobs that serve before
-    any mirror does (`packages.blobs`).
+    any mirror does (`packages.blobs`). others: name and base addresses of other archives. given:
+    the archives whose addresses options or the environment say, not the host's apt.
     """
 
     mirrors: tuple[str, ...] = ()
     offline: tuple[Path, ...] = ()
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    given: tuple[str, ...] = ()
 
     @classmethod
     def of_host(
@@ -129,15 +154,24 @@ class Origins:
         mirror_directories: Sequence[Path] = (),
         apt: Path = APT_DIRECTORY,
     ) -> Origins:
-        """What the options say, else DOCKYARD_DEBIAN_MIRROR (addresses separated by spaces) and
-        DOCKYARD_MIRROR_DIR (directories separated by colons), else the host's apt configuration.
+        """For each archive what the options say, else DOCKYARD_DEBIAN_MIRROR (separated by spaces),
+        else the host's apt configuration; and the directories of DOCKYARD_MIRROR_DIR (separated by
+        colons) unless options name some. debian_mirror: `ADDRESS` of the Debian archive, or
+        `NAME=ADDRESS` of another one.
         """
-        named = list(debian_mirror) or environment.get("DOCKYARD_DEBIAN_MIRROR", "").split()
+        given = _named(environment.get("DOCKYARD_DEBIAN_MIRROR", "").split())
+        given |= _named(debian_mirror)
         directories = list(mirror_directories) or [
             Path(text) for text in environment.get("DOCKYARD_MIRROR_DIR", "").split(":") if text
         ]
-        mirrors = tuple(_base(text) for text in named) or debian_mirrors(apt)
-        return cls(mirrors, tuple(path.absolute() for path in directories))
+        archives = {**known_archives(apt), **given}
+        mirrors = archives.pop(DEBIAN_ARCHIVE, ())
+        offline = tuple(path.absolute() for path in directories)
+        return cls(mirrors, offline, tuple(sorted(archives.items())), tuple(sorted(given)))
+
+    def archive(self, name: str) -> tuple[str, ...]:
+        """The base addresses of an archive; none where it is not known."""
+        return self.mirrors if name == DEBIAN_ARCHIVE else dict(self.others).get(name, ())
 
     def need_mirrors(self) -> tuple[str, ...]:
         """The mirrors. Raises DockyardError (`debian.no-archive`) when none is known."""
@@ -152,6 +186,16 @@ class Origins:
                 )
             )
         return self.mirrors
+
+
+def _named(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Name → base addresses, of `ADDRESS` (the Debian archive) and `NAME=ADDRESS`."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        match = _NAMED.fullmatch(word)
+        name, address = match.groups() if match else (DEBIAN_ARCHIVE, word)
+        found.setdefault(name, []).append(_base(address))
+    return {name: tuple(bases) for name, bases in found.items()}
 
 
 def _base(text: str) -> str:

@@ -7,7 +7,7 @@ taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from dockyard.errors import Position, Problem, Problems
 from dockyard.model.distro import Distro
 from dockyard.model.packages import DebRepository, Lock, Pin, Repository, Request
 from dockyard.packages.deb.repository import deb_repositories
+from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class DebSystem:
         *,
         extra: Sequence[Path] = (),
         without_distro: bool = False,
-        mirrors: Sequence[str] = (),
+        origins: Origins | None = None,
+        without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         """Raises DockyardError: `repository.not-rpm`, `debian.no-such-key`."""
         problems = Problems()
@@ -64,7 +66,7 @@ class DebSystem:
                 f"--rpm-source {path} is not for {distro.name}, whose packages are Debian packages",
                 fix="leave it out; another archive is a suite with a `baseurl` of a distro.yaml",
             )
-        found = tuple(_declared(distro, directory, mirrors))
+        found = tuple(_declared(distro, directory, origins or Origins(), without))
         for key in sorted({key for each in found for key in each.keys if not Path(key).is_file()}):
             what = f"there is no file of keys {key}"
             problems.add("debian.no-such-key", what, Position(str(directory / "distro.yaml")))
@@ -96,14 +98,19 @@ class DebSystem:
         return tuple(f"{base}/" for base in own.base_urls)
 
 
-def _declared(distro: Distro, directory: Path, mirrors: Sequence[str]) -> Iterable[DebRepository]:
+def _declared(
+    distro: Distro, directory: Path, origins: Origins, without: Collection[str]
+) -> Iterable[DebRepository]:
     """The repositories of a distribution, in its order; relative paths are below its directory."""
     archive = distro.archive
     assert archive is not None
     position = Position(str(directory / "distro.yaml"))
     keys = tuple(str(directory.absolute() / key) for key in archive.keys)
     for suite in archive.suites:
-        bases = [_address(text, directory) for text in suite.baseurl] or mirrors
+        if suite.name in without:
+            continue
+        bases = [_address(text, directory) for text in suite.baseurl]
+        bases = bases or list(origins.archive(suite.of_archive))
         for component in suite.components:
             named = Suite(suite.name, component, distro.architecture, distro.name)
             yield DebRepository(
@@ -114,6 +121,7 @@ def _declared(distro: Distro, directory: Path, mirrors: Sequence[str]) -> Iterab
                 tuple(bases),
                 keys,
                 tuple(sorted(archive.signed_by)),
+                suite.of_archive,
                 position,
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dockyard.config import LoadedImage
     from dockyard.host.network import Network
     from dockyard.packages.access import Access
+    from dockyard.packages.deb.sources import Origins
 
 
 class RpmSystem:
@@ -33,9 +34,10 @@ class RpmSystem:
         *,
         extra: Sequence[Path] = (),
         without_distro: bool = False,
-        mirrors: Sequence[str] = (),
+        origins: Origins | None = None,
+        without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
-        """mirrors: of no matter, an RPM repository says itself where it is."""
+        """origins: of no matter, an RPM repository says itself where it is."""
         return sources.image_repositories(
             distro, directory, store, extra=extra, without_distro=without_distro
         )
