@@ -4,19 +4,10 @@ tests that build an image or boot it. See tests/features.py.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
 from collections import defaultdict
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
-import pytest
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from features import FEATURES  # noqa: E402
+from shown import FEATURES, ROOT, Shown, collected
 
 PAGE = ROOT / "docs/reference/features.md"
 _HEAD = """\
@@ -28,41 +19,9 @@ outside. Columns are the file system of the root and what the image boots with.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A test that shows features."""
-
-    test: str
-    features: tuple[str, ...]
-    column: str
-    boots: bool
-
-
-class _Collector:
-    def __init__(self) -> None:
-        self.found: list[Shown] = []
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
-            boots = item.get_closest_marker("boot") is not None
-            for mark in item.iter_markers("covers"):
-                column = f"{mark.kwargs['file_system']}, {mark.kwargs['loader']}"
-                name = item.nodeid.partition("[")[0]
-                self.found.append(Shown(name, mark.kwargs["features"], column, boots))
-
-
-def collected() -> list[Shown]:
-    """All that tests say of themselves."""
-    collector = _Collector()
-    with contextlib.redirect_stdout(io.StringIO()):
-        words = ["--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/images")]
-        status = pytest.main(words, plugins=[collector])
-    assert status == 0, "the tests cannot be collected"
-    return collector.found
-
-
-def page(shown: list[Shown]) -> str:
+def page(shown: Sequence[Shown]) -> str:
     """The page, as Markdown."""
+    shown = [each for each in shown if each.features]
     columns = sorted({each.column for each in shown})
     cells: dict[tuple[str, str], bool] = defaultdict(bool)
     tests: dict[str, set[str]] = defaultdict(set)

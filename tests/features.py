@@ -1,12 +1,20 @@
 """The features that images are customized by, and which test shows each of them on what.
 
 A test says with `covers` what it shows. From what pytest collects, `scripts/draw_features.py` makes
-docs/reference/features.md; a feature that no built image shows is an error.
+docs/reference/features.md and `scripts/draw_tried.py` docs/reference/tried.md; a feature that no
+built image shows is an error, and so is a format or a way to boot that nothing was tried with and
+for which `untried` has no reason.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
 import pytest
+
+from dockyard.model.architecture import Architecture
 
 FEATURES = {
     "input.image, raw": "a raw disk is customized",
@@ -64,10 +72,123 @@ FEATURES = {
 }
 
 
+class Way(StrEnum):
+    """How a machine comes to the system of an image. The first are those of a disk, then those of a
+    medium, and of a network.
+    """
+
+    UKI = "UEFI, systemd-boot and UKI"
+    GRUB = "UEFI, shim and GRUB"
+    BIOS = "BIOS, GRUB"
+    CD_BY_UEFI = "CD, UEFI"
+    CD_BY_BIOS = "CD, BIOS"
+    STICK_BY_UEFI = "stick, UEFI"
+    STICK_BY_BIOS = "stick, BIOS"
+    TFTP_BY_UEFI = "TFTP, UEFI"
+    TFTP_BY_BIOS = "TFTP, BIOS"
+    HTTP_BY_UEFI = "HTTP, UEFI"
+    HTTP_BY_BIOS = "HTTP, BIOS"
+
+    @property
+    def of_disk(self) -> bool:
+        """Whether a disk is started, no medium, and nothing over a network."""
+        return self in (Way.UKI, Way.GRUB, Way.BIOS)
+
+
+OF_LOADER = {"systemd-boot": Way.UKI, "GRUB": Way.GRUB}
+
+
+class Proof(StrEnum):
+    """What is proven of a format."""
+
+    EQUAL = "same bytes twice"
+    ANYBODY = "same by root and by a user"
+    JUDGED = "judged by"
+    READ_BACK = "read back"
+    DAMAGED = "damaged refused"
+    TRUNCATED = "truncated refused"
+    SAME_DISK = "holds the disk of raw"
+
+
+@dataclass(frozen=True)
+class Untried:
+    """Why something is not tried here. What is empty stands for all."""
+
+    reason: str
+    formats: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
+    architectures: tuple[Architecture, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+
+    def fits(
+        self,
+        *,
+        format: str,
+        way: str | None = None,
+        architecture: str | None = None,
+        proof: str | None = None,
+    ) -> bool:
+        """Whether it is the reason for a cell: of a boot, or of a proof."""
+        if (proof is None) is bool(self.proofs):
+            return False
+        pairs: tuple[tuple[str | None, tuple[str, ...]], ...] = (
+            (format, self.formats),
+            (way, self.ways),
+            (architecture, self.architectures),
+            (proof, self.proofs),
+        )
+        return all(not chosen or value in chosen for value, chosen in pairs)
+
+
+_OF_NETWORK = (Way.TFTP_BY_UEFI, Way.TFTP_BY_BIOS, Way.HTTP_BY_UEFI, Way.HTTP_BY_BIOS)
+_OF_MEDIUM = (Way.CD_BY_UEFI, Way.CD_BY_BIOS, Way.STICK_BY_UEFI, Way.STICK_BY_BIOS)
+
+# The first that fits is told.
+UNTRIED = (
+    Untried("no image is made for it yet", architectures=(Architecture.AARCH64,)),
+    Untried("a network has the ISO served, and no medium", ("iso",), _OF_NETWORK),
+    Untried("what is served is no medium; the ISO in it is one", ("pxe-dir",), _OF_MEDIUM),
+    Untried(
+        "it is the format pxe-dir, packed: a test unpacks it and compares the two", ("pxe-tar",)
+    ),
+    Untried(
+        "GRUB's program for a BIOS has no HTTP: it reads what it was sent from by TFTP",
+        ("pxe-dir",),
+        (Way.HTTP_BY_BIOS,),
+    ),
+    Untried(
+        "a directory has no form of its own that programs would read, or that could be damaged",
+        ("directory", "pxe-dir"),
+        proofs=(Proof.JUDGED, Proof.READ_BACK, Proof.DAMAGED, Proof.TRUNCATED),
+    ),
+)
+
+
 def covers(
-    *features: str, file_system: str = "ext4", loader: str = "systemd-boot"
+    *features: str,
+    file_system: str = "ext4",
+    loader: str = "systemd-boot",
+    way: Way | None = None,
+    format: str = "raw",
+    distribution: str = "Harbor",
+    architecture: Architecture = Architecture.X86_64,
+    proofs: Sequence[Proof] = (),
+    judge: str = "",
 ) -> pytest.MarkDecorator:
-    """Say what a test shows. file_system: of the root; loader: what the image boots with."""
+    """Say what a test shows. file_system: of the root; loader: what the image boots with; way: how
+    a machine comes to it, where the loader does not say. format: of the output; `{name}` stands for
+    that parameter of the test. proofs: of the format. judge: the program of others that reads it.
+    """
     unknown = set(features) - FEATURES.keys()
     assert not unknown, f"no features: {', '.join(sorted(unknown))}"
-    return pytest.mark.covers(features=features, file_system=file_system, loader=loader)
+    return pytest.mark.covers(
+        features=features,
+        file_system=file_system,
+        loader=loader,
+        way=way or OF_LOADER[loader],
+        format=format,
+        distribution=distribution,
+        architecture=architecture,
+        proofs=(*proofs, *([Proof.JUDGED] if judge else [])),
+        judge=judge,
+    )

@@ -25,6 +25,7 @@ from dockyard.formats.cosi_regions import data_outside
 from dockyard.formats.parts import Parts
 from dockyard.formats.system import System, VerityOf
 from dockyard.host.sandbox import Tools
+from features import Proof, covers
 
 pytestmark = pytest.mark.build
 
@@ -53,6 +54,7 @@ def unpacked(data: bytes, tools: Tools, window: int = 27) -> bytes:
     return tools.run(argv, stdin=data).stdout
 
 
+@covers(format="{name}", judge="tar, zstd and the JSON schema of COSI")
 @pytest.mark.parametrize("name", ["cosi", "baremetal-image"])
 def test_another_reader_finds_the_disk_and_what_is_told_of_it(
     tools: Tools, tmp_path: Path, name: str
@@ -96,6 +98,8 @@ def test_another_reader_finds_the_disk_and_what_is_told_of_it(
     ]
 
 
+@covers(format="cosi", proofs=[Proof.SAME_DISK, Proof.READ_BACK])
+@covers(format="baremetal-image", proofs=[Proof.SAME_DISK, Proof.READ_BACK], judge="qemu-img")
 def test_our_reader_gives_the_same_disk_and_qemu_img_the_same_file(
     tools: Tools, tmp_path: Path
 ) -> None:
@@ -206,6 +210,7 @@ def test_data_outside_of_partitions_are_counted(tmp_path: Path) -> None:
     assert data_outside(disk, size) == 9
 
 
+@covers(format="cosi", judge="GNU tar")
 def test_gnu_tar_lists_it_as_ustar(tools: Tools, tmp_path: Path) -> None:
     image = written(parts(tmp_path), tmp_path, tools)
     listed = subprocess.run(

@@ -21,6 +21,7 @@ from dockyard.formats.extension_content import added
 from dockyard.host.sandbox import Tools
 from dockyard.model.guests import Extension
 from dockyard.model.output import OutputImage
+from features import covers
 
 OLD = {b"usr/lib/os-release": OS_RELEASE, b"usr/bin/old": b"old", b"etc/motd": b"hello"}
 NEW = {**OLD, b"usr/bin/old": b"changed", b"usr/bin/new": b"new" * 9000, b"opt/it/a": b"1"}
@@ -140,6 +141,7 @@ def test_a_link_to_what_stays_behind_is_a_file_of_its_own() -> None:
     assert found.read(b"usr/c") == b"data"
 
 
+@covers(format="{name}", judge="systemd-dissect")
 @pytest.mark.build
 @pytest.mark.parametrize("name", ["sysext", "confext"])
 def test_systemd_finds_it_valid(tools: Tools, oracles: Tools, tmp_path: Path, name: str) -> None:

@@ -18,10 +18,11 @@ from dockyard.errors import DockyardError, Position
 from dockyard.formats import Holds, Part, by_name, holding, supported
 from dockyard.host.sandbox import Tools
 from dockyard.model.output import ImageFormat
+from features import Proof, covers
 from nasty_archive import nasty, plain
 
 
-def _root(name: str) -> Archive:
+def root_of(name: str) -> Archive:
     """A root with all that a format holds; what it does not is refused."""
     if name in holding(Holds.EXTENSION):
         place = {"sysext": b"usr/bin/new", "confext": b"etc/new"}[name]
@@ -29,6 +30,7 @@ def _root(name: str) -> Archive:
     return plain() if name == "squashfs" else nasty()
 
 
+@covers(format="{name}", proofs=[Proof.EQUAL])
 @pytest.mark.build
 @pytest.mark.parametrize("name", supported())
 def test_equal_parts_give_equal_files(tools: Tools, tmp_path: Path, name: str) -> None:
@@ -38,7 +40,7 @@ def test_equal_parts_give_equal_files(tools: Tools, tmp_path: Path, name: str) -
         folder = tmp_path / copy
         out = folder / "out"
         out.mkdir(parents=True)
-        given = parts(folder, _root(name), backwards=copy == "b")
+        given = parts(folder, root_of(name), backwards=copy == "b")
         files = chosen.write(given, out, tools)
         assert files[0] == out / f"web{chosen.extension}"
         assert sorted(out.iterdir()) == sorted(files)
@@ -53,7 +55,7 @@ def test_a_format_is_made_of_the_parts_that_it_needs_alone(
     tools: Tools, tmp_path: Path, name: str
 ) -> None:
     chosen = by_name(name)
-    every = parts(tmp_path, _root(name))
+    every = parts(tmp_path, root_of(name))
     assert chosen.needs <= every.present
     bare = dataclasses.replace(
         every,
@@ -74,6 +76,7 @@ def test_a_format_is_made_of_the_parts_that_it_needs_alone(
     assert found[0] == found[1]
 
 
+@covers(format="{name}", judge="qemu-img", proofs=[Proof.SAME_DISK])
 @pytest.mark.build
 @pytest.mark.parametrize(
     ("name", "driver"),
@@ -102,6 +105,21 @@ def test_qemu_reads_the_same_disk(tools: Tools, tmp_path: Path, name: str, drive
         assert "No errors" in checked.text
     if name == "vhd-fixed":
         assert out.stat().st_size == 42 * MIB + 512
+
+
+@covers(judge="sfdisk")
+@pytest.mark.build
+def test_sfdisk_finds_the_partitions_of_the_raw_disk(tools: Tools, tmp_path: Path) -> None:
+    given = parts(tmp_path)
+    assert given.layout is not None
+    (out,) = by_name("raw").write(given, tmp_path, tools)
+    verified = tools.run(["sfdisk", "--verify", str(out)], read=[out])
+    assert "No errors detected" in verified.text
+    told = json.loads(tools.run(["sfdisk", "--json", str(out)], read=[out]).text)["partitiontable"]
+    assert told["label"] == "gpt"
+    assert [(each["start"] * 512, each["size"] * 512) for each in told["partitions"]] == [
+        (each.start, each.size) for each in given.layout.partitions
+    ]
 
 
 def test_the_raw_disk_is_what_its_parts_make(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from dockyard.model.guests import Oci, Wsl
 from dockyard.model.output import OutputImage
 from dockyard.packages.oci.manifest import check_digest, read_manifest
 from dockyard.packages.oci.reference import Reference
+from features import covers
 from nasty_archive import plain, same, same_data
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
@@ -181,6 +182,8 @@ def test_the_archive_is_the_layout_as_a_tar(tools: Tools, tmp_path: Path) -> Non
     }
 
 
+@covers(format="oci-archive", judge="skopeo and umoci")
+@covers(format="oci-dir", judge="skopeo")
 @pytest.mark.build
 @pytest.mark.parametrize("given", [root, plain])
 def test_skopeo_and_umoci_read_it(tools: Tools, oracles: Tools, tmp_path: Path, given: Any) -> None:
@@ -188,10 +191,14 @@ def test_skopeo_and_umoci_read_it(tools: Tools, oracles: Tools, tmp_path: Path, 
     copied, bundle = tmp_path / "copied", tmp_path / "bundle"
     for path in (copied, bundle):
         path.mkdir()
+    layout = written("oci-dir", tmp_path, tools, given())
+    argv = ["skopeo", "inspect", "--config", f"oci:{layout}"]
+    told = json.loads(oracles.run(argv, read=[layout]).text)
     argv = ["skopeo", "--insecure-policy", "copy", f"oci-archive:{archive}", f"oci:{copied}/it:1.0"]
     oracles.run(argv, read=[archive], write=[copied])
     argv = ["skopeo", "inspect", "--config", f"oci:{copied}/it:1.0"]
     config = json.loads(oracles.run(argv, read=[copied]).text)
+    assert told == config
     assert config["created"] == "2026-01-01T00:00:00Z"
     assert config["config"]["Entrypoint"] == ["/bin/server", "--log"]
     argv = ["umoci", "raw", "unpack", "--image", f"{copied}/it:1.0", f"{bundle}/root"]
@@ -210,10 +217,13 @@ def test_skopeo_and_umoci_read_it(tools: Tools, oracles: Tools, tmp_path: Path, 
     assert history["created_by"] == "dockyard"
 
 
+@covers(format="wsl", judge="GNU tar")
 @pytest.mark.build
 def test_a_distribution_of_wsl_is_a_gzip_of_the_root(tools: Tools, tmp_path: Path) -> None:
     out = written("wsl", tmp_path, tools, root(), wsl=Wsl(default_user="ops"))
     assert out.name == "web.wsl"
+    listed = tools.run(["tar", "--list", "--gzip", f"--file={out}"], read=[out]).text
+    assert "etc/passwd" in listed.splitlines()
     same_data(unpacked(out.read_bytes(), tmp_path), of_guest(root()))
 
 

@@ -11,6 +11,7 @@ from image_parts import content, parts
 
 from dockyard.formats import Parts, by_name
 from dockyard.host.sandbox import Tools
+from features import covers
 
 pytestmark = pytest.mark.build
 
@@ -48,6 +49,7 @@ def names(image: Path, tools: Tools) -> set[str]:
     return {line[2:-1] for line in said.splitlines() if line.startswith("'/")}
 
 
+@covers(format="iso", judge="xorriso")
 def test_a_medium_has_everything_and_boots_in_four_ways(tools: Tools, tmp_path: Path) -> None:
     image = written("iso", parts(tmp_path), tools)
     assert names(image, tools) == MEDIUM
@@ -77,6 +79,7 @@ def test_what_is_served_has_the_medium_where_it_is_fetched(tools: Tools, tmp_pat
     assert alone.read_bytes() == (image / "image.iso").read_bytes()
 
 
+@covers(format="pxe-tar", judge="GNU tar")
 def test_a_tar_has_what_the_directory_has(tools: Tools, tmp_path: Path) -> None:
     given = full_os(parts(tmp_path))
     folder, packed = written("pxe-dir", given, tools), written("pxe-tar", given, tools)
@@ -91,6 +94,7 @@ def test_a_tar_has_what_the_directory_has(tools: Tools, tmp_path: Path) -> None:
     assert not (folder / "image.iso").exists()
 
 
+@covers(format="pxe-dir", judge="grub-script-check")
 def test_menus_are_read_by_grub(tools: Tools, tmp_path: Path) -> None:
     folder = written("pxe-dir", parts(tmp_path), tools)
     menu = folder / "boot/grub/grub.cfg"

@@ -18,6 +18,7 @@ from dockyard.host.sandbox import Tools
 from dockyard.inspection.disks import open_disk
 from dockyard.inspection.systems import find_system
 from dockyard.tools.unpacked import ToolTrees
+from features import Proof, covers
 from nasty_archive import ACL, nasty, plain, same, same_data
 
 NAMES = ("squashfs", "erofs")
@@ -46,6 +47,7 @@ def test_it_holds_the_root(
     same(*(each.changed(seconds) if name == "squashfs" else each for each in (found, root)))
 
 
+@covers(format="{name}", proofs=[Proof.READ_BACK])
 @pytest.mark.build
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_read_as_an_image_without_a_table(tools: Tools, tmp_path: Path, name: str) -> None:
@@ -60,6 +62,7 @@ def test_it_is_read_as_an_image_without_a_table(tools: Tools, tmp_path: Path, na
     assert system.tree.text("/etc/os-release") == "ID=small\nVERSION_ID=1\n"
 
 
+@covers(format="{name}", proofs=[Proof.TRUNCATED])
 @pytest.mark.build
 @pytest.mark.parametrize("name", NAMES)
 def test_half_of_it_is_refused(tools: Tools, tmp_path: Path, name: str) -> None:
@@ -67,6 +70,40 @@ def test_half_of_it_is_refused(tools: Tools, tmp_path: Path, name: str) -> None:
     content = out.read_bytes()
     for size in (len(content) // 2, 4096, 1500):
         out.write_bytes(content[:size])
+        with pytest.raises(DockyardError):
+            filesystem(name).read(out, tools, tmp_path)
+
+
+# A program of the file system's own, and what it finds.
+JUDGES = {
+    "squashfs": (["unsquashfs", "-lls"], "etc/passwd"),
+    "erofs": (["dump.erofs", "--ls", "--path=/etc"], "passwd"),
+}
+
+
+@covers(format="squashfs", judge="unsquashfs")
+@covers(format="erofs", judge="dump.erofs")
+@pytest.mark.build
+@pytest.mark.parametrize("name", NAMES)
+def test_its_own_program_finds_the_files(tools: Tools, tmp_path: Path, name: str) -> None:
+    root = Archive.from_entries([Entry(b"etc/passwd", Kind.FILE)], {b"etc/passwd": b"root:\n"})
+    out = written(name, tmp_path, root, tools)
+    argv, said = JUDGES[name]
+    assert said in tools.run([*argv, str(out)], read=[out]).text
+
+
+@covers(format="{name}", proofs=[Proof.DAMAGED])
+@pytest.mark.build
+@pytest.mark.parametrize(("name", "places"), [("squashfs", (0, 28, 68)), ("erofs", (1024, 1060))])
+def test_a_damaged_one_is_refused(
+    tools: Tools, tmp_path: Path, name: str, places: tuple[int, ...]
+) -> None:
+    out = written(name, tmp_path, plain(), tools)
+    whole = out.read_bytes()
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        out.write_bytes(damaged)
         with pytest.raises(DockyardError):
             filesystem(name).read(out, tools, tmp_path)
 

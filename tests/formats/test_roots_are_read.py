@@ -23,6 +23,7 @@ from dockyard.host.sandbox import Tools
 from dockyard.inspection import Inspected, inspect_image
 from dockyard.inspection.roots import open_root, root_file
 from dockyard.tools.unpacked import ToolTrees
+from features import Proof, covers
 
 FILES = {b"usr/lib/os-release": OS_RELEASE, b"etc/hostname": b"web\n", b"usr/bin/a": b"a" * 9000}
 KINDS = {
@@ -52,6 +53,7 @@ def refusal(image: Path, tools: Tools) -> str:
     return " ".join(f"{each.what} {each.why}" for each in caught.value.problems)
 
 
+@covers(format="{name}", proofs=[Proof.READ_BACK])
 @pytest.mark.build
 @pytest.mark.parametrize("name", KINDS)
 def test_what_comes_out_goes_in(tools: Tools, tmp_path: Path, name: str) -> None:
@@ -74,6 +76,7 @@ def test_a_tar_of_others_need_not_name_directories(tools: Tools, tmp_path: Path)
     assert inspected(tmp_path / "t.tar", tools).hostname == "web"
 
 
+@covers(format="{name}", proofs=[Proof.TRUNCATED])
 @pytest.mark.build
 @pytest.mark.parametrize("name", [each for each in KINDS if each != "oci-dir"])
 def test_half_of_one_is_refused(tools: Tools, tmp_path: Path, name: str) -> None:
@@ -90,6 +93,7 @@ def test_what_is_compressed_and_no_tar_is_refused(tools: Tools, tmp_path: Path) 
     assert "what gzip unpacks of it is no tar" in refusal(image, tools)
 
 
+@covers(format="oci-dir", proofs=[Proof.DAMAGED, Proof.TRUNCATED])
 @pytest.mark.build
 def test_a_layout_that_lies_is_refused(tools: Tools, tmp_path: Path) -> None:
     layout = written("oci-dir", tmp_path, tools)
@@ -111,6 +115,8 @@ def test_a_layout_that_lies_is_refused(tools: Tools, tmp_path: Path) -> None:
     layer = layout / "blobs/sha256" / manifest["layers"][0]["digest"][7:]
     layer.write_bytes(layer.read_bytes()[:-1] + b"x")
     assert "not what its digest says" in refusal(layout, tools)
+    layer.write_bytes(layer.read_bytes()[: layer.stat().st_size // 2])
+    assert refusal(layout, tools)
 
 
 DIGEST = "a" * 64

@@ -12,6 +12,7 @@ from dockyard.archive import Archive, Kind, scan_stream
 from dockyard.archive.entry import DEVICES, NANOSECONDS
 from dockyard.formats import by_name
 from dockyard.host.sandbox import Tools
+from features import covers
 from nasty_archive import nasty, plain, same, same_data
 
 LETTERS = {
@@ -36,6 +37,7 @@ def test_the_reader_gives_back_what_was_written(tmp_path: Path) -> None:
     same_data(found, nasty())
 
 
+@covers(format="tar", judge="GNU tar")
 @pytest.mark.build
 def test_gnu_tar_lists_every_name_and_attribute(tools: Tools, tmp_path: Path) -> None:
     file = written("tar", tmp_path, nasty(), tools)
@@ -72,6 +74,7 @@ def test_gnu_tar_lists_every_name_and_attribute(tools: Tools, tmp_path: Path) ->
     assert lists == [access, default]
 
 
+@covers(format="tar-zst", judge="zstd")
 @pytest.mark.build
 def test_the_compressed_one_is_the_same_stream(tools: Tools, tmp_path: Path) -> None:
     for folder in ("plain", "packed"):

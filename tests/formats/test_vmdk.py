@@ -15,6 +15,7 @@ from dockyard.formats import by_name
 from dockyard.formats.containers import Container, container_of, raw_disk
 from dockyard.formats.disk_format import DiskFormat, Wrapping
 from dockyard.host.sandbox import Tools
+from features import Proof, covers
 
 SECTOR, GRAIN = 512, 64 << 10
 SIZE = 97 * MIB + 3 * SECTOR  # the last grain is no whole one; four tables, one of them empty
@@ -90,6 +91,7 @@ def test_its_ids_are_made_of_the_content_alone(tools: Tools, tmp_path: Path) -> 
     assert ids[0] == ids[1] and not set(ids[0]) & set(ids[2])
 
 
+@covers(format="vmdk", proofs=[Proof.DAMAGED, Proof.TRUNCATED])
 @pytest.mark.build
 def test_a_damaged_one_is_refused(tools: Tools, tmp_path: Path) -> None:
     image = written(tmp_path, tools)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import ROOT, run_dockyard
 
-from features import covers
+from features import Way, covers
 
 DISK = """\
 storage:
@@ -61,7 +61,7 @@ def require_menu(image: Path) -> None:
     assert "root=PARTUUID=" in entry["commandLine"]
 
 
-@covers("storage.bootType, legacy", loader="GRUB")
+@covers("storage.bootType, legacy", loader="GRUB", file_system="{kind}", way=Way.BIOS)
 @pytest.mark.boot
 @pytest.mark.parametrize(
     ("kind", "programs"),
@@ -80,7 +80,7 @@ def test_a_bios_boots_it(kind: str, programs: str, published: Path, tmp_path: Pa
     assert {"firmware.bios", "kernel.grub"} <= {check["id"] for check in verdict["checks"]}
 
 
-@covers("storage.bootType, legacy", "storage.disks", loader="GRUB")
+@covers("storage.bootType, legacy", "storage.disks", loader="GRUB", way=Way.BIOS)
 @pytest.mark.boot
 @pytest.mark.long
 def test_an_image_of_uefi_is_made_one_for_a_bios(published: Path, tmp_path: Path) -> None:

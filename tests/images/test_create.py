@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, run_dockyard
 
+from features import covers
+
 CONFIG = EXAMPLES / "create/config.yaml"
 
 
@@ -31,6 +33,7 @@ def test_an_image_out_of_rpms_has_what_its_file_says(published: Path, tmp_path: 
     assert not unchanged["changed"] and not unchanged["placed"]
 
 
+@covers()
 @pytest.mark.boot
 def test_an_image_out_of_rpms_boots_and_every_setting_holds(
     published: Path, tmp_path: Path

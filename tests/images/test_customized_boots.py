@@ -9,7 +9,7 @@ import pytest
 from command_line import EXAMPLES, ROOT, run_dockyard
 from test_btrfs_disk import IMAGE as LAYERS
 
-from features import covers
+from features import Way, covers
 
 pytestmark = [pytest.mark.boot, pytest.mark.long]
 QUIET = ("--progress", "quiet")
@@ -144,7 +144,15 @@ checks:
     assert any("overlay" in check["id"] for check in checks)
 
 
-@covers("iso", "input.image, raw", "os.hostname", file_system="squashfs", loader="GRUB")
+@covers(
+    "iso",
+    "input.image, raw",
+    "os.hostname",
+    file_system="squashfs",
+    loader="GRUB",
+    way=Way.CD_BY_UEFI,
+    format="iso",
+)
 def test_a_disk_becomes_a_live_medium(published: Path, tmp_path: Path) -> None:
     base = example("minimal", tmp_path, {})
     text = """\

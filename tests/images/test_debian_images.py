@@ -25,6 +25,7 @@ from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import run_in_tree
 from dockyard.packages import lockfile
 from dockyard.packages.deb.sources import Origins
+from features import Way, covers
 
 EXAMPLE = EXAMPLES / "debian-server"
 SUITES = {"debian-12": "bookworm", "debian-13": "trixie"}
@@ -183,15 +184,20 @@ UKI = "  uki: {mode: create}\n"
 @pytest.mark.parametrize(
     ("storage", "packages", "more"),
     [
-        pytest.param(BIOS, "", "", id="bios"),
+        pytest.param(BIOS, "", "", id="bios", marks=covers(distribution="Debian 13", way=Way.BIOS)),
         pytest.param(
             VERITY,
             ", cryptsetup-bin, dmsetup, systemd-boot-efi, systemd-cryptsetup",
             UKI,
             id="verity",
+            marks=covers(distribution="Debian 13"),
         ),
         pytest.param(
-            EFI, ", dracut, systemd-boot-efi", f"{UKI}  initrd: {{builder: dracut}}\n", id="dracut"
+            EFI,
+            ", dracut, systemd-boot-efi",
+            f"{UKI}  initrd: {{builder: dracut}}\n",
+            id="dracut",
+            marks=covers(distribution="Debian 13"),
         ),
     ],
 )

@@ -51,16 +51,36 @@ def test_the_disk_is_the_same_after_every_format(published: Path, tmp_path: Path
     _judge(tmp_path / "to-cosi")
 
 
-@covers("output.image.format, vmdk")
+# What a machine has written to its disk before it boots: done here, too.
+ON_DISK = ("cosi", "baremetal-image")
+SHOWN = {
+    "cosi": ["output.image.format, cosi"],
+    "vhd": ["output.image.format, vhd and vhdx"],
+    "vhdx": ["output.image.format, vhd and vhdx"],
+    "vmdk": ["output.image.format, vmdk"],
+}
+
+
 @pytest.mark.boot
 @pytest.mark.long
-def test_an_image_in_a_vmdk_boots(published: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.vmdk"
-    words = ("--output-image-format", "vmdk", "--progress", "quiet")
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=covers(*SHOWN.get(each, ()), format=each)) for each in FORMATS[:-1]],
+)
+def test_an_image_boots_in_every_format(name: str, published: Path, tmp_path: Path) -> None:
+    out = tmp_path / f"out.{name}"
+    words = ("--output-image-format", name, "--progress", "quiet")
     run_dockyard("build", MINIMAL, "--output-image-file", out, *words)
-    before = out.read_bytes()
+    before, started = out.read_bytes(), out
+    if name in ON_DISK:
+        started = tmp_path / "disk"
+        with started.open("wb") as disk:
+            disk.truncate(4 << 30)
+        run_dockyard("burn", out, started, "--yes", "--progress", "quiet")
     asked = ("--config-file", MINIMAL, "--check", "--timeout", "600", "--json")
-    assert run_dockyard("boot", out, *asked).json["passed"]
+    told = run_dockyard("boot", started, *asked, check=False).json
+    assert [check for check in told["checks"] if not check["passed"]] == []
+    assert (told["systemState"], told["failedUnits"]) == ("running", [])
     assert out.read_bytes() == before
 
 

@@ -11,12 +11,21 @@ import pytest
 from command_line import EXAMPLES, ROOT, fresh_store, result_of, run_dockyard
 
 from dockyard.config import load_image
+from features import covers
 
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/image.yaml"))
 # The image that is chosen of a file that has several.
 VARIANTS = {"matrix": ("--variant", "xfs-qcow2-debug")}
 # By tests that ask more of them than they do themselves.
 BOOTED_ELSEWHERE = {"selinux"}
+SHOWS = {
+    "container-host": covers(format="qcow2"),
+    "debian-server": covers(distribution="Debian 13"),
+    "grub": covers(loader="GRUB", format="qcow2"),
+    "matrix": covers(file_system="xfs", format="qcow2"),
+    "minimal": covers(),
+    "server": covers(),
+}
 
 
 def test_there_are_examples() -> None:
@@ -49,7 +58,10 @@ def test_an_example_is_built_and_an_unchanged_build_does_nothing(
 
 
 @pytest.mark.boot
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in BOOTED_ELSEWHERE])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=SHOWS[name]) for name in NAMES if name not in BOOTED_ELSEWHERE],
+)
 def test_an_example_boots_and_every_check_passes(name: str, published: Path) -> None:
     image = (EXAMPLES / name / "image.yaml", *VARIANTS.get(name, ()))
     run_dockyard("build", *image, "--output-image-file", ROOT / "build" / f"{name}.img")

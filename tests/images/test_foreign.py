@@ -74,19 +74,18 @@ def maker(tmp_path_factory: pytest.TempPathFactory, published: Path) -> Iterator
     yield Maker(Path(override) if override else tmp_path_factory.mktemp("foreign"))
 
 
-_SHOWN = "images of others"
+def shown(file_system: str) -> pytest.MarkDecorator:
+    return covers(
+        "images of others", loader="GRUB", file_system=file_system, distribution="Debian 13"
+    )
 
 
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("classic", marks=covers(_SHOWN, loader="GRUB")),
-        pytest.param(
-            "xfs", marks=(pytest.mark.long, covers(_SHOWN, loader="GRUB", file_system="xfs"))
-        ),
-        pytest.param(
-            "btrfs", marks=(pytest.mark.long, covers(_SHOWN, loader="GRUB", file_system="btrfs"))
-        ),
+        pytest.param("classic", marks=shown("ext4")),
+        pytest.param("xfs", marks=(pytest.mark.long, shown("xfs"))),
+        pytest.param("btrfs", marks=(pytest.mark.long, shown("btrfs"))),
     ],
 )
 def image(request: pytest.FixtureRequest, maker: Maker) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, ROOT, run_dockyard
 
+from features import covers
+
 _BOOT_PARTITION = """\
         - id: boot
           type: xbootldr
@@ -72,6 +74,7 @@ def test_an_image_is_inspected_as_one_of_the_rpm_world(published: Path, tmp_path
     assert entry["commandLine"].startswith("root=UUID=")
 
 
+@covers(loader="GRUB", file_system="{root}")
 @pytest.mark.boot
 @pytest.mark.parametrize(
     ("boot", "root"),

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,9 +15,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from command_line import EXAMPLES, run_dockyard
 
-from features import covers
+from features import Way, covers
 
 MINIMAL = EXAMPLES / "minimal/image.yaml"
 QUIET = ("--progress", "quiet")
@@ -43,7 +44,14 @@ def words_of(image: Path) -> str:
     return str(line["commandLine"])
 
 
-@covers("iso", "input.image, iso", file_system="squashfs", loader="GRUB")
+@covers(
+    "iso",
+    "input.image, iso",
+    file_system="squashfs",
+    loader="GRUB",
+    way=Way.CD_BY_UEFI,
+    format="iso",
+)
 @pytest.mark.build
 def test_a_live_image_is_the_same_twice_and_keeps_what_was_asked_for(
     published: Path, tmp_path: Path
@@ -68,15 +76,22 @@ def test_a_live_image_is_the_same_twice_and_keeps_what_was_asked_for(
     assert "live.no-disk-to-keep" in refused.stderr and "live.other-format" in refused.stderr
 
 
-@covers("iso", file_system="squashfs", loader="GRUB")
+def live(feature: str, way: Way, format: str) -> pytest.MarkDecorator:
+    return covers(feature, file_system="squashfs", loader="GRUB", way=way, format=format)
+
+
+def medium(way: Way, *words: str, marks: Sequence[pytest.MarkDecorator] = ()) -> ParameterSet:
+    return pytest.param(words, id=way.value, marks=(live("iso", way, "iso"), *marks))
+
+
 @pytest.mark.boot
 @pytest.mark.parametrize(
     "how",
     [
-        pytest.param((), id="cd"),
-        pytest.param(("--bus", "virtio", "--bios"), id="stick, bios"),
-        pytest.param(("--bus", "virtio"), id="stick", marks=pytest.mark.long),
-        pytest.param(("--bios",), id="cd, bios", marks=pytest.mark.long),
+        medium(Way.CD_BY_UEFI),
+        medium(Way.STICK_BY_BIOS, "--bus", "virtio", "--bios"),
+        medium(Way.STICK_BY_UEFI, "--bus", "virtio", marks=[pytest.mark.long]),
+        medium(Way.CD_BY_BIOS, "--bios", marks=[pytest.mark.long]),
     ],
 )
 def test_a_medium_boots(published: Path, tmp_path: Path, how: tuple[str, ...]) -> None:
@@ -89,11 +104,17 @@ def test_a_medium_boots(published: Path, tmp_path: Path, how: tuple[str, ...]) -
     }
 
 
-@covers("pxe", file_system="squashfs", loader="GRUB")
 @pytest.mark.boot
 @pytest.mark.parametrize(
     "how",
-    [pytest.param((), id="uefi"), pytest.param(("--bios",), id="bios", marks=pytest.mark.long)],
+    [
+        pytest.param((), id="uefi", marks=live("pxe", Way.TFTP_BY_UEFI, "pxe-dir")),
+        pytest.param(
+            ("--bios",),
+            id="bios",
+            marks=(live("pxe", Way.TFTP_BY_BIOS, "pxe-dir"), pytest.mark.long),
+        ),
+    ],
 )
 def test_the_whole_system_boots_over_the_network(
     published: Path, tmp_path: Path, how: tuple[str, ...]
@@ -125,7 +146,7 @@ def serving(directory: Path) -> Iterator[tuple[int, list[str]]]:
             thread.join()
 
 
-@covers("pxe", file_system="squashfs", loader="GRUB")
+@live("pxe", Way.TFTP_BY_UEFI, "pxe-dir")
 @pytest.mark.boot
 @pytest.mark.long
 def test_a_small_initrd_fetches_the_root(published: Path, tmp_path: Path) -> None:
@@ -210,7 +231,7 @@ assert verdict.passed, verdict
 """
 
 
-@covers("pxe", file_system="squashfs", loader="GRUB")
+@live("pxe", Way.HTTP_BY_UEFI, "pxe-dir")
 @pytest.mark.boot
 @pytest.mark.long
 def test_firmware_boots_by_http(published: Path, tmp_path: Path) -> None:

@@ -8,17 +8,39 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from command_line import CODE, EXAMPLES, ROOT, run_dockyard
 
 from dockyard.host.process import run
+from features import Proof, covers
 
+QUICK = ("oci-archive", "wsl", "squashfs", "erofs")
+# Made of what those have, by code that does not ask who runs it.
+LONG = (
+    *("vhd", "vhd-fixed", "vhdx", "qcow2", "vmdk", "cosi", "baremetal-image"),
+    *("iso", "pxe-dir", "pxe-tar", "tar", "tar-zst", "oci-dir"),
+)
+ADDED = "os: {imageHistory: none, additionalFiles: [{content: new, destination: %s}]}\n"
+NO_REPOSITORIES = "--disable-base-image-rpm-repos"
 USER = "dockyard-test"
+T = TypeVar("T", bound=Callable[..., None])
 PYTHON = "/usr/bin/python3"
 SHARED_LIBRARIES = Path(pytest.__file__).parents[1]  # site-packages
+
+
+def shown_for(*formats: str) -> Callable[[T], T]:
+    """What a test shows of several formats."""
+
+    def marked(test: T) -> T:
+        for format in formats:
+            test = covers(format=format, proofs=[Proof.ANYBODY])(test)
+        return test
+
+    return marked
 
 
 @pytest.fixture
@@ -62,10 +84,9 @@ def _told(place: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
-@pytest.mark.build
-def test_an_ordinary_user_makes_the_same_bytes(
-    user_place: Path, published: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def as_user(user_place: Path, published: Path) -> Callable[..., None]:
+    """Runs `dockyard` as the user, who has what was fetched before and a store of their own."""
     downloads = user_place / "downloads"
     shutil.copytree(published / "blobs", downloads)
     environment = {
@@ -85,13 +106,21 @@ def test_an_ordinary_user_makes_the_same_bytes(
         )
         assert done.returncode == 0, f"dockyard {' '.join(words)}\n{done.stderr}"
 
-    image = "examples/minimal/image.yaml"
     as_user("distro", "build", "distros/harbor", "--progress", "quiet")
+    return as_user
+
+
+@shown_for("raw", *QUICK, "directory")
+@pytest.mark.build
+def test_an_ordinary_user_makes_the_same_bytes(
+    user_place: Path, published: Path, tmp_path: Path, as_user: Callable[..., None]
+) -> None:
+    image = "examples/minimal/image.yaml"
     as_user("build", image, "--progress", "quiet", "--output-image-file", "user.raw")
     ours = tmp_path / "root.raw"
     run_dockyard("build", EXAMPLES / "minimal/image.yaml", "--output-image-file", ours)
     assert run(["cmp", str(ours), str(user_place / "user.raw")], check=False).text == ""
-    for name in ("oci-archive", "wsl", "squashfs", "erofs"):
+    for name in QUICK:
         words = ("--output-image-format", name, "--progress", "quiet", "--output-image-file")
         as_user("build", image, *words, "user.guest")
         run_dockyard("build", EXAMPLES / "minimal/image.yaml", *words, tmp_path / "root.guest")
@@ -109,3 +138,35 @@ def test_an_ordinary_user_makes_the_same_bytes(
     key = "repositories/harbor/RPM-GPG-KEY-harbor"
     users_key = user_place / "home/store" / key
     assert users_key.read_bytes() != (published / key).read_bytes(), "the user signs alone"
+
+
+@shown_for(*LONG, "sysext", "confext")
+@pytest.mark.build
+@pytest.mark.long
+def test_an_ordinary_user_makes_the_same_bytes_in_every_format(
+    user_place: Path, published: Path, tmp_path: Path, as_user: Callable[..., None]
+) -> None:
+    image = "examples/minimal/image.yaml"
+    quiet = ("--progress", "quiet", "--output-image-file")
+    for name in ("raw", *LONG):
+        level = ("--cosi-compression-level", "1") if name in ("cosi", "baremetal-image") else ()
+        words = (*level, "--output-image-format", name, *quiet)
+        as_user("build", image, *words, f"user.{name}")
+        run_dockyard("build", ROOT / image, *words, tmp_path / f"root.{name}")
+        assert _content(user_place / f"user.{name}") == _content(tmp_path / f"root.{name}"), name
+    for name in ("sysext", "confext"):
+        words = ("--output-image-format", name, *quiet)
+        given = ("customize", "--config-file", user_place / "config.yaml", "--image-file")
+        place = {"sysext": "/usr/share/added", "confext": "/etc/added"}[name]
+        (user_place / "config.yaml").write_text(ADDED % place)
+        as_user(*map(str, given), "user.raw", NO_REPOSITORIES, *words, f"user.{name}")
+        run_dockyard(
+            *given, tmp_path / "root.raw", NO_REPOSITORIES, *words, tmp_path / f"root.{name}"
+        )
+        assert _content(user_place / f"user.{name}") == _content(tmp_path / f"root.{name}"), name
+
+
+def _content(image: Path) -> dict[str, bytes]:
+    """All files of an image, which may be a directory."""
+    files = [path for path in image.rglob("*") if path.is_file()] if image.is_dir() else [image]
+    return {str(path.relative_to(image)): path.read_bytes() for path in files}

@@ -57,7 +57,7 @@ def described(place: Path, more: str = "") -> Path:
     return image
 
 
-@covers("os.selinux")
+@covers("os.selinux", format="qcow2")
 @pytest.mark.boot
 def test_the_example_boots_and_an_administrator_logs_in(published: Path, tmp_path: Path) -> None:
     image = described(tmp_path, log_in())

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import EXAMPLES, ROOT, run_dockyard
 
+from features import covers
+
 SCRIPTS = """
 scripts:
   postCustomization:
@@ -109,6 +111,7 @@ def test_a_root_of_another_kind_is_the_same_bytes_twice(
     build(image, "--verify")
 
 
+@covers(file_system="{root}")
 @pytest.mark.boot
 @pytest.mark.long
 @pytest.mark.parametrize("root", sorted(PACKAGES))
@@ -140,6 +143,7 @@ def test_a_server_boots_from_a_root_that_is_only_read(published: Path, tmp_path:
     check(image, "--timeout", "600")
 
 
+@covers(file_system="{root}")
 @pytest.mark.boot
 @pytest.mark.parametrize(
     "root", ["btrfs", *(pytest.param(root, marks=pytest.mark.long) for root in ("ext4", "xfs"))]
@@ -161,6 +165,7 @@ def test_a_root_grows_with_its_disk_and_swap_space_is_in_use(
     check(out, "--config-file", image)
 
 
+@covers()
 @pytest.mark.boot
 def test_an_initrd_of_dracut_boots(published: Path, tmp_path: Path) -> None:
     image = variant(tmp_path, packages=["dracut"], name="by-dracut")

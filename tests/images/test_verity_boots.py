@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import ROOT, run_dockyard
 
+from features import covers
+
 # Too large to lie beside an inode, and nothing that can be compressed.
 CONTENT = random.Random(1).randbytes(200_000)
 PAYLOAD = "/usr/lib/payload"
@@ -86,9 +88,14 @@ def built(place: Path, layout: str) -> tuple[Path, Path]:
 
 @pytest.mark.boot
 @pytest.mark.parametrize(
-    "layout", ["usr-inline", *(pytest.param(x, marks=pytest.mark.long) for x in
-                               ("root", "usr", "root-inline"))]
-)  # fmt: skip
+    "layout",
+    [
+        "usr-inline",
+        pytest.param("root", marks=(pytest.mark.long, covers())),
+        pytest.param("usr", marks=pytest.mark.long),
+        pytest.param("root-inline", marks=(pytest.mark.long, covers(file_system="erofs"))),
+    ],
+)
 def test_a_system_boots_from_data_that_are_checked(
     layout: str, published: Path, tmp_path: Path
 ) -> None:

@@ -205,15 +205,21 @@ def test_an_image_that_needs_other_files_is_refused_before_anybody_opens_them(
 
 @pytest.mark.build
 def test_a_table_that_lies_about_its_partitions_is_told_of(disk: Path, tools: Tools) -> None:
+    entries = (
+        gpt.TableEntry(1, ROOT, UUID(int=1), MIB, 16 * MIB, "root"),
+        gpt.TableEntry(2, ROOT, UUID(int=3), 5 * MIB, -3 * MIB, "inside out"),
+    )
     with disk.open("r+b") as file:
-        entries = (
-            gpt.TableEntry(1, ROOT, UUID(int=1), MIB, 16 * MIB, "root"),
-            gpt.TableEntry(2, ROOT, UUID(int=2), 19 * MIB, 1 << 40, "past the end"),
-            gpt.TableEntry(3, ROOT, UUID(int=3), 5 * MIB, -3 * MIB, "inside out"),
-        )
         gpt.write(gpt.Table(GUID, 20 * MIB, entries), file)
     found = open_disk(disk, disk.parent, tools)
-    assert [each.content and each.content.kind for each in found.partitions] == ["ext4", None, None]
+    assert [each.content and each.content.kind for each in found.partitions] == ["ext4", None]
+    entries += (gpt.TableEntry(3, ROOT, UUID(int=2), 19 * MIB, 2 * MIB, "past the end"),)
+    with disk.open("r+b") as file:
+        gpt.write(gpt.Table(GUID, 20 * MIB, entries), file)
+    with pytest.raises(DockyardError) as caught:
+        open_disk(disk, disk.parent, tools)
+    (problem,) = caught.value.problems
+    assert problem.why == f"it ends {MIB} bytes before the end of partition 3"
 
 
 @pytest.mark.build

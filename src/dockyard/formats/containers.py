@@ -31,6 +31,7 @@ _QCOW2_HEADER = 104  # bytes, the least
 _HEAD = 1 << 14  # bytes, with the description in a VMDK
 _VMDK_HEADER = 79
 _TAR_AT = 257
+_LEAKED = 3  # as qemu-img check ends where room is lost and nothing else is wrong
 
 
 class Container(StrEnum):
@@ -57,6 +58,7 @@ class Container(StrEnum):
         return self in _QEMU
 
 
+_CHECKED = (Container.QCOW2, Container.VHDX, Container.VMDK)
 _QEMU = {
     Container.QCOW2: "qcow2",
     Container.VHD: "vpc",
@@ -130,29 +132,61 @@ def container_of(image: Path) -> Container:
 def raw_disk(image: Path, scratch: Path, tools: Tools) -> RawDisk:
     """The raw disk of an image: the file itself where that is one, else made in a directory.
 
-    Raises DockyardError.
+    Raises DockyardError, also for one that was cut short.
     """
     container = container_of(image)
     if container.is_raw:
-        return RawDisk(image, raw_size(image, container), container)
-    out = scratch / "disk"
-    if container not in _QEMU:
+        raw = RawDisk(image, raw_size(image, container), container)
+    elif container in _QEMU:
+        raw = _by_qemu(image, scratch / "disk", container, tools)
+    else:
         # A plain image need not load what reads it.
         from dockyard.formats.cosi_reader import read_disk
 
-        return RawDisk(out, read_disk(image, out), container)
+        raw = RawDisk(scratch / "disk", read_disk(image, scratch / "disk"), container)
+    if container is not Container.ISO:
+        _require_all(image, raw)
+    return raw
+
+
+def _by_qemu(image: Path, out: Path, container: Container, tools: Tools) -> RawDisk:
+    """What qemu-img makes of an image. Of a qcow2 that was cut short it makes zeros, and says
+    nothing, unless it is asked to check it.
+    """
     from dockyard.host.process import ProcessFailed
 
     out.touch()
-    source = image.resolve()
-    argv = ["qemu-img", "convert", "-f", _QEMU[container], "-O", "raw", str(source), str(out)]
+    source, driver = image.resolve(), _QEMU[container]
     try:
+        if container in _CHECKED:
+            argv = ["qemu-img", "check", "-q", "-f", driver, str(source)]
+            done = tools.run(argv, read=[source], reads=source, check=False)
+            if done.status not in (0, _LEAKED):
+                raise ProcessFailed(done, argv)
+        argv = ["qemu-img", "convert", "-f", driver, "-O", "raw", str(source), str(out)]
         tools.run(argv, read=[source], write=[out], reads=source)
     except ProcessFailed as error:
-        why = error.completed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise _refused(image, f"qemu-img cannot read this {container}: {why}",
-                       "fetch or make the image again") from error  # fmt: skip
+        said = error.completed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        why = f"qemu-img cannot read this {container}: {said or 'it finds it damaged'}"
+        fix = "fetch or make the image again"
+        raise _refused(image, why, fix) from error
     return RawDisk(out, out.stat().st_size, container)
+
+
+def _require_all(image: Path, raw: RawDisk) -> None:
+    """Raise DockyardError where a partition ends behind the end of the disk."""
+    from dockyard.disk import gpt
+
+    with raw.path.open("rb") as disk:
+        try:
+            table = gpt.read(disk, raw.size)
+        except DockyardError:
+            return  # whoever needs one says so
+    for entry in table.entries:
+        missing = entry.start + entry.size - raw.size
+        if missing > 0:
+            why = f"it ends {missing} bytes before the end of partition {entry.number}"
+            raise _refused(image, why, "it was cut short: fetch or make the image again")
 
 
 def raw_size(image: Path, container: Container) -> int:
