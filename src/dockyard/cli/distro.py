@@ -198,8 +198,35 @@ def lock(
 @click.argument("path", type=DISTRO)
 @_with
 @store_option
-def check(path: Path, store: Path, beside: tuple[str, ...]) -> Answer:
-    """Prove the published repository whole: relations, installability, file conflicts."""
+@origin_options
+def check(
+    path: Path,
+    store: Path,
+    beside: tuple[str, ...],
+    debian_mirror: tuple[str, ...],
+    mirror_dir: tuple[Path, ...],
+) -> Answer:
+    """Say what a distribution takes from where, with every mistake. Asks no network.
+
+    Of one that is built here, the published repository is proven whole as well: relations,
+    installability, file conflicts.
+    """
+    from dockyard.cli.distro_text import as_json, as_text
+    from dockyard.distro.described import describe
+
+    found = describe(path, store.absolute(), origins_of(debian_mirror, mirror_dir))
+    if not found.parts:
+        if beside:
+            problem = "only the repository of a distribution that is built here is checked with it"
+            raise click.BadParameter(problem, param_hint="--with")
+        return Answer(as_text(found), {**as_json(found), "repository": None})
+    place = _proven(path, store, beside)
+    text = f"{as_text(found)}\n\n{place}: every requirement is met, no files conflict"
+    return Answer(text, {**as_json(found), "repository": str(place)})
+
+
+def _proven(path: Path, store: Path, beside: tuple[str, ...]) -> Path:
+    """The published repository of a distribution, which is whole. Raises DockyardError."""
     from dockyard.config.bundled import distro_word
     from dockyard.distro.build import repositories_beside
     from dockyard.distro.check import check_repository
@@ -221,12 +248,9 @@ def check(path: Path, store: Path, beside: tuple[str, ...]) -> Answer:
             )
         )
     others = repositories_beside(Store(store), loaded, beside)
-    problems = check_repository(place, loaded.places(), others.values())
-    if problems:
+    if problems := check_repository(place, loaded.places(), others.values()):
         raise DockyardError(*problems)
-    return Answer(
-        f"{place}: every requirement is met, no files conflict", {"repository": str(place)}
-    )
+    return place
 
 
 @command.command(name="list")
