@@ -34,10 +34,12 @@ IN_VAR, IN_USR = "/var/lib/rpm", "/usr/lib/sysimage/rpm"
     ("id", "version", "like", "manager", "database"),
     [
         ("harbor", "1", ("fedora",), "dnf", IN_VAR),
+        ("almalinux", "8.10", ("rhel", "centos", "fedora"), "dnf", IN_VAR),
         ("almalinux", "9.6", ("rhel", "centos", "fedora"), "dnf", IN_VAR),
         ("almalinux", "10.0", ("rhel", "centos", "fedora"), "dnf", IN_USR),
         ("fedora", "40", (), "dnf", IN_USR),
         ("fedora", "42", (), "dnf5", IN_USR),
+        ("mariner", "2.0", (), "tdnf", IN_VAR),
         ("azurelinux", "3.0", (), "tdnf", IN_VAR),
         ("azurelinux", "4.0", ("fedora",), "dnf5", IN_USR),
         ("debian", "13", (), "apt", "/var/lib/dpkg"),
@@ -127,7 +129,8 @@ def _texts() -> Iterator[str]:
         for part, of in ((each.packaging, Packaging), (each.loader, BootLoader)):
             for field in fields(of):
                 value = getattr(part, field.name)
-                yield from (value,) if isinstance(value, str) else value
+                if not isinstance(value, bool):
+                    yield from (value,) if isinstance(value, str) else value
 
 
 def _literals(source: str) -> Iterator[str]:

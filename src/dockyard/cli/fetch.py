@@ -17,6 +17,7 @@ from dockyard.cli.options import (
     origin_options,
     origins_of,
     progress_option,
+    rpm_mirror_options,
     store_option,
 )
 from dockyard.cli.verb import Verb
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 )
 @choice_options
 @origin_options
+@rpm_mirror_options
 @store_option
 @progress_option
 def command(
@@ -64,14 +66,8 @@ def command(
         display(progress) as listener,
         step(listener, f"Fill {into}", f"{len(loaded)} locks") as tell,
     ):
-        filled = fill(
-            loaded,
-            into.absolute(),
-            place,
-            origins,
-            _bases(loaded.items(), choice, place, origins),
-            tell,
-        )
+        bases = _bases(loaded.items(), choice, place, origins)
+        filled = fill(loaded, into.absolute(), place, origins, bases, tell)
     made = sorted({pin.repository for pin in filled.made})
     size = terminal.size(filled.octets)
     lines = [f"{into}: {filled.files} files, {size}, {filled.new} new"]
@@ -96,7 +92,7 @@ def _bases(
     locks: Iterable[tuple[Path, Lock]], choice: Choice, store: Path, origins: Origins
 ) -> dict[str, tuple[str, ...]]:
     """The addresses of the repositories that locks pin digests of, by the images' files. Where the
-    Debian archive is, the origins say.
+    Debian archive is, and mirrors of RPM distributions, the origins say.
     """
     from dockyard.config.kinds import image_file_of
     from dockyard.distro.header import read_header
@@ -112,10 +108,9 @@ def _bases(
         for distro in filter(None, distros):
             header = read_header(distro)
             system = system_of(header.distro.kind)
+            found = system.repositories(header.distro, header.directory, store, origins=origins)
             with Network() as network:
-                for repository in system.repositories(
-                    header.distro, header.directory, store, origins=origins
-                ):
+                for repository in found:
                     if repository.id in ids:
                         bases[repository.id] = system.addresses(repository, network)
     return bases

@@ -144,6 +144,7 @@ def image_argument(command: Command) -> Command:
 
 
 _CONFIG_FILE = "dockyard.config-file"
+_RPM_MIRROR, _RPM_KEYS = "dockyard.rpm-mirror", "dockyard.rpm-key"
 
 
 def _jobs(default: int | None, shown: bool | str) -> Callable[[Command], Command]:
@@ -180,8 +181,31 @@ def origin_options(command: Command) -> Command:
     )(command)
 
 
+def rpm_mirror_options(command: Command) -> Command:
+    """`--rpm-mirror` and `--rpm-key`: where an RPM distribution is; `origins_of` reads them."""
+    command = click.option(
+        "--rpm-key",
+        type=EXISTING_FILE,
+        multiple=True,
+        expose_value=False,
+        callback=_into(_RPM_KEYS),
+        help="A file with keys that the distro's repositories are signed by; only keys whose "
+        "fingerprints its distro.yaml names count.",
+    )(command)
+    return click.option(
+        "--rpm-mirror",
+        multiple=True,
+        metavar="ADDRESS",
+        expose_value=False,
+        callback=_into(_RPM_MIRROR),
+        help="The base of a mirror of an RPM distribution, in place of the one that its "
+        "distro.yaml names: an address or a directory.",
+    )(command)
+
+
 def rpm_source_option(command: Command) -> Command:
-    """`--rpm-source`: packages beside the distro's repositories."""
+    """`--rpm-source`: packages beside the distro's repositories; with `rpm_mirror_options`."""
+    command = rpm_mirror_options(command)
     return click.option(
         "--rpm-source",
         type=click.Path(exists=True, path_type=Path),
@@ -243,7 +267,15 @@ def origins_of(debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...]) -> 
     """Where packages are fetched from: what the options say, else as the host is set up."""
     from dockyard.packages.deb.sources import Origins
 
-    return Origins.of_host(os.environ, debian_mirror=debian_mirror, mirror_directories=mirror_dir)
+    context = click.get_current_context(silent=True)
+    given = context.meta if context else {}
+    return Origins.of_host(
+        os.environ,
+        debian_mirror=debian_mirror,
+        mirror_directories=mirror_dir,
+        rpm_mirror=given.get(_RPM_MIRROR) or (),
+        rpm_keys=given.get(_RPM_KEYS) or (),
+    )
 
 
 def _into(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:

@@ -30,7 +30,15 @@ from typing import Any, ClassVar, Literal
 from dockyard.model.architecture import Architecture
 from dockyard.model.base import Mistake, Model
 from dockyard.model.debian_archive import Archive
-from dockyard.model.distro_values import Name, Names, Natural, OwnFile, Positive, SystemPath
+from dockyard.model.distro_values import (
+    Fingerprints,
+    Name,
+    Names,
+    Natural,
+    OwnFile,
+    Positive,
+    SystemPath,
+)
 from dockyard.model.family import DEBIAN, FAMILIES, HARBOR, Family, family_named, family_of
 from dockyard.model.fields import field
 from dockyard.model.packages import PackageKind
@@ -49,7 +57,8 @@ class Repository(Model):
     id: Name = field("Short name, in locks and messages.", examples=["baseos"])
     name: str = field("Name for people.", default="", examples=["AlmaLinux 10 BaseOS"])
     baseurl: Names = field(
-        "Addresses, or directories relative to the file.",
+        "Addresses, or directories relative to the file. One with `$mirror` counts where there is "
+        "no `metalink` or `mirrorlist`, or with `--rpm-mirror`, which then is all that counts.",
         default=(),
         examples=["https://repository.example.com/10/BaseOS/x86_64/os/"],
     )
@@ -65,6 +74,13 @@ class Repository(Model):
     )
     gpgkey: Names = field(
         "Files or addresses of keys.", default=(), examples=["keys/RPM-GPG-KEY-example"]
+    )
+    signed_by: Fingerprints = field(
+        "Fingerprints of the keys that may sign it. All of them must be among the keys that "
+        "`gpgkey` or `--rpm-key` gives, and no other counts, whatever these files hold. Default: "
+        "every key of `gpgkey` counts.",
+        default=(),
+        examples=[["BF18AC2876178908D6E71267D36CB86CB86B3716"]],
     )
     gpgcheck: bool = field("Verify packages.", default=True, examples=[False])
     repo_gpgcheck: bool = field("Verify metadata.", default=False, examples=[True])
@@ -183,6 +199,18 @@ class Distro(Model):
     )
     repositories: tuple[Repository, ...] = field(
         "Where the packages of a binary distribution are.", default=()
+    )
+    mirror: str | None = field(
+        "What `$mirror` stands for in the addresses of `repositories`, unless `--rpm-mirror` says "
+        "another place.",
+        default=None,
+        examples=["https://repository.example.com/almalinux"],
+    )
+    variables: dict[str, str] = field(
+        "What other `$name` stand for in these addresses, as dnf's variables do. `$releasever` is "
+        "`version`, `$basearch` and `$arch` are `architecture`.",
+        default_factory=dict,
+        examples=[{"stream": "10-stream"}],
     )
     archive: Archive | None = field(
         "Where the packages of a binary distribution of Debian packages are.", default=None

@@ -5,13 +5,13 @@ is chosen by what os-release(5) says (`ID`, `VERSION_ID`, `ID_LIKE`), which is a
 distribution's `name` and `version` say. Code reads the table and has no branches by distribution.
 
 Sources: `%_dbpath` of each distribution's rpm (Fedora's change RelocateRPMToUsr, which Enterprise
-Linux took over with release 10), dpkg(1), dnf.conf(5), systemd-boot(7).
+Linux took over with release 10; its release 8 has rpm 4.14), dpkg(1), dnf.conf(5), systemd-boot(7).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockyard.model.architecture import Architecture
 from dockyard.model.digits import number_in
@@ -51,7 +51,7 @@ class Packaging:
     from repositories. settings: directories of both's configuration. state: directories in which
     the manager keeps records of its own. lock: a file of the database that means nothing once
     nobody holds it. logs: what both log, and what they leave of no later use, globs in the last
-    part.
+    part. reads: whether the tool reads the database as images get it.
     """
 
     kind: PackageKind
@@ -62,6 +62,7 @@ class Packaging:
     state: tuple[str, ...]
     lock: str
     logs: tuple[str, ...]
+    reads: bool = True
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -203,6 +204,11 @@ def _dnf(database: str) -> Packaging:
     return _rpm(database, "dnf", "/etc/dnf", "/var/lib/dnf", logs)
 
 
+def _dnf_of_bdb(database: str) -> Packaging:
+    """Where rpm is 4.14, which keeps packages in Berkeley DB and knows no SQLite."""
+    return replace(_dnf(database), reads=False)
+
+
 def _dnf5(database: str) -> Packaging:
     state = "/usr/lib/sysimage/libdnf5"
     return _rpm(database, "dnf5", "/etc/dnf", state, ("/var/log/dnf5.log*",))
@@ -239,10 +245,12 @@ DEBIAN = Family(
 HARBOR = Family("harbor", ("harbor",), _dnf(_IN_VAR), grub=_GRUB2, by_grub=HARBOR_GRUB)
 FAMILIES = (
     HARBOR,
+    Family("enterprise-linux-8", _ENTERPRISE, _dnf_of_bdb(_IN_VAR), since=8, before=9, grub=_GRUB2),
     Family("enterprise-linux-9", _ENTERPRISE, _dnf(_IN_VAR), since=9, before=10, grub=_GRUB2),
     Family("enterprise-linux-10", _ENTERPRISE, _dnf(_IN_USR), since=10, grub=_GRUB2),
     Family("fedora-36", ("fedora",), _dnf(_IN_USR), since=36, before=41, grub=_GRUB2),
     Family("fedora-41", ("fedora",), _dnf5(_IN_USR), since=41, grub=_GRUB2),
+    Family("azure-linux-2", ("mariner",), _tdnf(_IN_VAR), since=2, before=3, grub=_GRUB2),
     Family("azure-linux-3", ("azurelinux",), _tdnf(_IN_VAR), since=3, before=4, grub=_GRUB2),
     Family("azure-linux-4", ("azurelinux",), _dnf5(_IN_USR), since=4, grub=_GRUB2),
     DEBIAN,

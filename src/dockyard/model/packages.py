@@ -189,6 +189,8 @@ class RpmRepository:
     metadata is a `file://` base too; it is recognized when it is read.
     mirror_list / metalink: addresses that give more mirrors when the repository is used.
     keys: where the OpenPGP keys are: absolute paths, `file://` or `http(s)://` addresses.
+    signed_by: fingerprints (upper-case hex) of the keys that count, all of which must be there; any
+    does where there are none.
     check_packages / check_metadata: `gpgcheck` and `repo_gpgcheck` of a .repo file.
     exclude / include: globs over names or NEVRAs; an empty `include` takes everything.
     position: where it was declared, for errors.
@@ -199,6 +201,7 @@ class RpmRepository:
     mirror_list: str | None = None
     metalink: str | None = None
     keys: tuple[str, ...] = ()
+    signed_by: tuple[str, ...] = ()
     check_packages: bool = True
     check_metadata: bool = False
     priority: int = DEFAULT_PRIORITY

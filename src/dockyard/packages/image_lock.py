@@ -56,7 +56,7 @@ def lock_image(
     """Make the lock of an image file, or with refresh_missing move only the pins that are gone.
 
     tools: from the pins of the tools in the old lock, if they are to be kept, to those of the new.
-    origins: where archives are that the distribution names.
+    origins: where packages are on this host.
     Raises DockyardError; then the lock on disk is as it was.
     """
     path = loaded.lock_path

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ from dockyard.packages.rpm import repofile
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage, PackageName
+
+_MIRROR = re.compile(r"\$(mirror\b|\{mirror\})")
 
 
 def image_request(loaded: LoadedImage, distro: Distro, when: str = "") -> Request:
@@ -84,11 +87,14 @@ def image_repositories(
     *,
     extra: Sequence[Path] = (),
     without_distro: bool = False,
+    mirrors: Sequence[str] = (),
+    keys: Sequence[Path] = (),
 ) -> tuple[RpmRepository, ...]:
     """The repositories of an image, the distribution's first.
 
     directory: of distro.yaml. extra: directories of RPMs and .repo files. without_distro: leave
-    the distribution's own repositories out.
+    the distribution's own repositories out. mirrors: addresses that take the place of the
+    distribution's `mirror`. keys: files with keys of its repositories.
     Raises DockyardError: `distro.not-published`, `repofile.…`, `repository.id-twice`, ….
     """
     problems = Problems()
@@ -97,7 +103,7 @@ def image_repositories(
     variables = {"releasever": distro.version, "basearch": architecture, "arch": architecture}
     if not without_distro:
         try:
-            found += _of_distro(distro, directory, store, variables)
+            found += _of_distro(distro, directory, store, variables, mirrors, keys)
         except DockyardError as error:
             problems.extend(error.problems)
     found += named_sources(extra, variables, problems)
@@ -141,12 +147,28 @@ def refuse_twice(found: Sequence[RpmRepository], problems: Problems) -> None:
 
 
 def _of_distro(
-    distro: Distro, directory: Path, store: Path, variables: dict[str, str]
+    distro: Distro,
+    directory: Path,
+    store: Path,
+    variables: Mapping[str, str],
+    mirrors: Sequence[str],
+    keys: Sequence[Path],
 ) -> list[RpmRepository]:
     if not distro.repositories:
         return [_built(distro, directory, store)]
-    file = directory / "distro.yaml"
-    return [_declared(each, file, variables) for each in distro.repositories if each.enabled]
+    places = _Places(directory / "distro.yaml", {**distro.variables, **variables}, distro, mirrors)
+    problems = Problems()
+    if mirrors and not distro.mirror:
+        problems.add(
+            "distro.no-mirror",
+            f"--rpm-mirror says nothing about {distro.name}",
+            str(places.file),
+            why="none of its repositories is below $mirror",
+            fix="add `mirror`, and `$mirror` where repositories are below it; or leave it out",
+        )
+    problems.raise_any()
+    files = tuple(str(each) for each in keys)
+    return [_declared(each, places, files) for each in distro.repositories if each.enabled]
 
 
 def _built(distro: Distro, directory: Path, store: Path) -> RpmRepository:
@@ -176,24 +198,64 @@ def _built(distro: Distro, directory: Path, store: Path) -> RpmRepository:
     )
 
 
-def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> RpmRepository:
-    """A repository of distro.yaml; relative paths are below the file's directory."""
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the repositories of a distribution are. file: its distro.yaml. mirrors: what the user
+    names in place of its own.
+    """
 
-    def address(text: str) -> str:
-        plain, unknown = repofile.expanded(text, variables)
-        if unknown:
-            what = f"repository {declared.id!r} uses ${unknown[0]}, which has no value"
-            why = f"known: {', '.join(f'${name}' for name in sorted(variables))}"
-            problem = Problem("repofile.unknown-variable", what, Position(str(file)), why)
-            raise DockyardError(problem)
-        return repofile.address(plain, file.parent)
+    file: Path
+    variables: Mapping[str, str]
+    distro: Distro
+    mirrors: Sequence[str]
 
+    def addresses(self, id: str, text: str) -> list[str]:
+        """The addresses that a text of a repository means, one for each mirror where it has
+        `$mirror`; relative paths are below the file's directory.
+        """
+        own = [self.distro.mirror] if self.distro.mirror else []
+        found = []
+        for mirror in self.mirrors or own if _MIRROR.search(text) else [""]:
+            more = {"mirror": mirror.rstrip("/")} if mirror else {}
+            plain, unknown = repofile.expanded(text, {**self.variables, **more})
+            if unknown:
+                names = sorted({*self.variables, *(["mirror"] if own else [])})
+                what = f"repository {id!r} uses ${unknown[0]}, which has no value"
+                why = f"known: {', '.join(f'${name}' for name in names)}"
+                where = Position(str(self.file))
+                raise DockyardError(Problem("repofile.unknown-variable", what, where, why))
+            found.append(repofile.address(plain, self.file.parent))
+        return found
+
+    def sources(self, declared: Declared) -> tuple[list[str], str | None, str | None]:
+        """The bases, the mirror list and the metalink of a repository that count."""
+        listed = declared.metalink or declared.mirrorlist
+        below = [text for text in declared.baseurl if _MIRROR.search(text)]
+        others = [text for text in declared.baseurl if text not in below]
+        if below and self.mirrors:
+            return (
+                [each for text in below for each in self.addresses(declared.id, text)],
+                None,
+                None,
+            )
+        texts = others if listed else declared.baseurl
+        bases = [each for text in texts for each in self.addresses(declared.id, text)]
+        lists = (declared.mirrorlist, declared.metalink)
+        one, other = (self.addresses(declared.id, each)[0] if each else None for each in lists)
+        return bases, one, other
+
+
+def _declared(declared: Declared, places: _Places, files: tuple[str, ...]) -> RpmRepository:
+    """A repository of distro.yaml. files: with its keys, beside those that it names itself."""
+    bases, mirror_list, metalink = places.sources(declared)
+    keys = [each for text in declared.gpgkey for each in places.addresses(declared.id, text)]
     return RpmRepository(
         id=declared.id,
-        base_urls=tuple(address(each) for each in declared.baseurl),
-        mirror_list=address(declared.mirrorlist) if declared.mirrorlist else None,
-        metalink=address(declared.metalink) if declared.metalink else None,
-        keys=tuple(address(each) for each in declared.gpgkey),
+        base_urls=tuple(bases),
+        mirror_list=mirror_list,
+        metalink=metalink,
+        keys=(*(files if declared.signed_by else ()), *keys),
+        signed_by=tuple(sorted(declared.signed_by)),
         check_packages=declared.gpgcheck,
         check_metadata=declared.repo_gpgcheck,
         priority=declared.priority,
@@ -202,7 +264,7 @@ def _declared(declared: Declared, file: Path, variables: dict[str, str]) -> RpmR
         include=declared.includes,
         pin=PinBy(declared.pin),
         title=declared.name,
-        position=Position(str(file)),
+        position=Position(str(places.file)),
     )
 
 

@@ -47,6 +47,7 @@ from dockyard.pipeline.request import (
     output_of,
     read_settings,
     unpackaged_problems,
+    unread_database,
 )
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
@@ -239,6 +240,7 @@ def _judge_packages(
     """Judge whether the packages have what the file names."""
     settings, repositories, access = chosen.settings, source.repositories, source.access
     together.extend(nothing_to_update(loaded, source.lock))
+    together.extend(unread_database(loaded, source))
     position = loaded.position("os.packages")
     kinds = None if output.boots_nothing else layout.initrd_filesystems
     together.extend(unknown_names(settings, source.lock, repositories, access, position, kinds))

@@ -175,6 +175,24 @@ def unpackaged_problems(loaded: LoadedImage, output: Output) -> Iterator[Problem
         )
 
 
+def unread_database(loaded: LoadedImage, source: PackageSource) -> Iterator[Problem]:
+    """A problem where the image is to have a package manager that cannot read its packages."""
+    packaging = source.family.packaging
+    names = {pin.name for pin in source.lock.packages}
+    if packaging.reads or packaging.tool not in names:
+        return
+    if not loaded.image.os.packages.remove_package_manager:
+        yield loaded.problem(
+            "os.packages",
+            "build.unread-database",
+            f"{packaging.tool} of {source.family.name} cannot read the database of packages that "
+            "the image would get",
+            why="it keeps packages in Berkeley DB, which nothing current writes; the image gets "
+            "them in SQLite, which scanners read",
+            fix="set `os.packages.removePackageManager: true`",
+        )
+
+
 def level_remarks(loaded: LoadedImage, output: Output, given: int | None) -> Iterator[Problem]:
     """A remark where a level of compression is asked for, and the format has none. given: by the
     command line.

@@ -137,13 +137,16 @@ class Origins:
 
     mirrors: base addresses of the Debian archive. offline: directories of blobs that serve before
     any mirror does (`packages.blobs`). others: name and base addresses of other archives. given:
-    the archives whose addresses options or the environment say, not the host's apt.
+    the archives whose addresses options or the environment say, not the host's apt. rpm_mirrors:
+    addresses of the mirror of an RPM distribution. rpm_keys: files with keys of its repositories.
     """
 
     mirrors: tuple[str, ...] = ()
     offline: tuple[Path, ...] = ()
     others: tuple[tuple[str, tuple[str, ...]], ...] = ()
     given: tuple[str, ...] = ()
+    rpm_mirrors: tuple[str, ...] = ()
+    rpm_keys: tuple[Path, ...] = ()
 
     @classmethod
     def of_host(
@@ -152,22 +155,32 @@ class Origins:
         *,
         debian_mirror: Sequence[str] = (),
         mirror_directories: Sequence[Path] = (),
+        rpm_mirror: Sequence[str] = (),
+        rpm_keys: Sequence[Path] = (),
         apt: Path = APT_DIRECTORY,
     ) -> Origins:
         """For each archive what the options say, else DOCKYARD_DEBIAN_MIRROR (separated by spaces),
-        else the host's apt configuration; and the directories of DOCKYARD_MIRROR_DIR (separated by
-        colons) unless options name some. debian_mirror: `ADDRESS` of the Debian archive, or
-        `NAME=ADDRESS` of another one.
+        else the host's apt configuration. Where options name none: the directories of
+        DOCKYARD_MIRROR_DIR (separated by colons), the mirrors of DOCKYARD_RPM_MIRROR (by spaces)
+        and the files of DOCKYARD_RPM_KEY (by colons). debian_mirror: `ADDRESS` of the Debian
+        archive, or `NAME=ADDRESS` of another one.
         """
         given = _named(environment.get("DOCKYARD_DEBIAN_MIRROR", "").split())
         given |= _named(debian_mirror)
-        directories = list(mirror_directories) or [
-            Path(text) for text in environment.get("DOCKYARD_MIRROR_DIR", "").split(":") if text
-        ]
+        directories = list(mirror_directories) or _paths(environment, "DOCKYARD_MIRROR_DIR")
+        rpm_named = list(rpm_mirror) or environment.get("DOCKYARD_RPM_MIRROR", "").split()
+        keys = list(rpm_keys) or _paths(environment, "DOCKYARD_RPM_KEY")
         archives = {**known_archives(apt), **given}
         mirrors = archives.pop(DEBIAN_ARCHIVE, ())
         offline = tuple(path.absolute() for path in directories)
-        return cls(mirrors, offline, tuple(sorted(archives.items())), tuple(sorted(given)))
+        return cls(
+            mirrors,
+            offline,
+            tuple(sorted(archives.items())),
+            tuple(sorted(given)),
+            tuple(_base(text) for text in rpm_named),
+            tuple(path.absolute() for path in keys),
+        )
 
     def archive(self, name: str) -> tuple[str, ...]:
         """The base addresses of an archive; none where it is not known."""
@@ -196,6 +209,10 @@ def _named(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
         name, address = match.groups() if match else (DEBIAN_ARCHIVE, word)
         found.setdefault(name, []).append(_base(address))
     return {name: tuple(bases) for name, bases in found.items()}
+
+
+def _paths(environment: Mapping[str, str], name: str) -> list[Path]:
+    return [Path(text) for text in environment.get(name, "").split(":") if text]
 
 
 def _base(text: str) -> str:

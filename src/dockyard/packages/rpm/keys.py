@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from dockyard.host.files import read_regular, write_atomic
 from dockyard.host.network import TransferFailed, url_text
 from dockyard.model.packages import RpmRepository
 from dockyard.packages.access import Access
+from dockyard.packages.rpm import bare_keys
 
 _LIMIT = 4 << 20
+_ARMOR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _REMOTE = re.compile(r"https?://")
 
 
@@ -35,34 +37,96 @@ def load(
     """The keys of a repository.
 
     wanted: fingerprints that a lock records; keys of these that were fetched before serve again,
-    without asking the network. Raises DockyardError (`repository.no-key`, `.bad-key`).
+    without asking the network, as do those of the fingerprints that the repository itself names.
+    Raises DockyardError (`repository.no-key`, `.bad-key`, `.other-key`).
     """
-    if wanted:
+    if wanted or repository.signed_by:
         before = [
             _kept(source, access).read_bytes()
             for source in repository.keys
             if _kept(source, access).is_file()
         ]
-        known = tuple(cert for data in before for cert in pysequoia.Cert.split_bytes(data))
-        if set(wanted) <= set(fingerprints(known)):
+        known = _counting((cert for data in before for cert in _split(data)), repository)
+        if set(wanted or repository.signed_by) <= set(fingerprints(known)):
             _require_past(repository, known)
             return known
-    certificates: list[pysequoia.Cert] = []
-    for source in repository.keys:
-        data = _read(source, repository, access)
-        try:
-            certificates += pysequoia.Cert.split_bytes(data)
-        except (RuntimeError, ValueError) as error:
-            what = f"a key of {repository.id} is no OpenPGP key: {url_text(source)}"
-            raise _problem(repository, "bad-key", what, first_line(error)) from None
-        if _REMOTE.match(source):
-            _kept(source, access).parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(_kept(source, access), data)
+    certificates = _signing(repository, access) if repository.signed_by else []
+    for source in () if repository.signed_by else repository.keys:
+        certificates += _certificates(source, repository, access)
     if not certificates:
         what = f"{repository.id} is to be verified, but names no key"
         raise _problem(repository, "no-key", what, "")
     _require_past(repository, certificates)
     return tuple(certificates)
+
+
+def _counting(
+    certificates: Iterable[pysequoia.Cert], repository: RpmRepository
+) -> tuple[pysequoia.Cert, ...]:
+    """Those of some certificates that count for a repository."""
+    wanted = repository.signed_by
+    return tuple(each for each in certificates if not wanted or _name(each) in wanted)
+
+
+def _signing(repository: RpmRepository, access: Access) -> list[pysequoia.Cert]:
+    """The keys of the fingerprints that a repository names, from the first place that has each."""
+    found: dict[str, pysequoia.Cert] = {}
+    failures: list[str] = []
+    for source in repository.keys:
+        if found.keys() >= set(repository.signed_by):
+            break
+        try:
+            here = _certificates(source, repository, access)
+        except DockyardError as error:
+            failures += [f"{each.what}: {each.why}" for each in error.problems]
+            continue
+        for each in _counting(here, repository):
+            found.setdefault(_name(each), each)
+        others = [_name(each) for each in here if _name(each) not in repository.signed_by]
+        if len(others) == len(here):
+            failures.append(f"{url_text(source)} has other keys: {', '.join(others)}")
+    if lacking := sorted(set(repository.signed_by) - found.keys()):
+        raise DockyardError(
+            Problem(
+                "repository.other-key",
+                f"repository {repository.id} lacks the key {lacking[0]}",
+                repository.position,
+                why="its packages count only when a key of this fingerprint signed them"
+                + ("" if failures else ", and no place is named that has it"),
+                fix="give the file of the key with --rpm-key FILE",
+                excerpt=tuple(failures),
+            )
+        )
+    return list(found.values())
+
+
+def _certificates(
+    source: str, repository: RpmRepository, access: Access
+) -> tuple[pysequoia.Cert, ...]:
+    """The keys of one place; what was fetched is kept."""
+    data = _read(source, repository, access)
+    try:
+        found = _split(data)
+    except (RuntimeError, ValueError) as error:
+        what = f"a key of {repository.id} is no OpenPGP key: {url_text(source)}"
+        raise _problem(repository, "bad-key", what, first_line(error)) from None
+    if _REMOTE.match(source) and _counting(found, repository):
+        _kept(source, access).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(_kept(source, access), data)
+    return found
+
+
+def _split(data: bytes) -> tuple[pysequoia.Cert, ...]:
+    """The keys of a file: binary, or in ASCII armor, one block after the other. Raises RuntimeError
+    or ValueError.
+    """
+    before, *blocks = data.split(_ARMOR)
+    parts = [_ARMOR + block for block in blocks] or [before]
+    return tuple(each for part in parts for each in pysequoia.Cert.split_bytes(part))
+
+
+def _name(certificate: pysequoia.Cert) -> str:
+    return str(certificate.fingerprint).upper()
 
 
 def _require_past(repository: RpmRepository, certificates: Sequence[pysequoia.Cert]) -> None:
@@ -137,6 +201,8 @@ def verify_detached(
             signature=pysequoia.Sig.from_bytes(signature),
         )
     except (RuntimeError, ValueError) as error:
+        if found := bare_keys.signers(data, signature, certificates):
+            return found
         raise BadSignature(first_line(error)) from None
     signers = tuple(sorted({found.certificate.upper() for found in checked.valid_sigs}))
     if not signers:

@@ -21,6 +21,7 @@ from typing import IO
 import pysequoia
 
 from dockyard.errors import DockyardError, Problem
+from dockyard.packages.rpm import bare_keys
 from dockyard.packages.rpm.contents import FileFlag
 from dockyard.packages.rpm.header import (
     Header,
@@ -95,6 +96,9 @@ def signers(package: RpmFile | Path, keys: Sequence[pysequoia.Cert]) -> tuple[st
                 signature=signature,
             )
         except (RuntimeError, ValueError) as error:
+            if found_bare := bare_keys.signers(main, data, keys):
+                good += found_bare
+                continue
             why = _told(issuer, keys) or str(error).splitlines()[0]
             raise _bad_signature(path, why) from error
         good += [valid.certificate.upper() for valid in result.valid_sigs]

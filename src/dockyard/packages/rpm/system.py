@@ -37,9 +37,14 @@ class RpmSystem:
         origins: Origins | None = None,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
-        """origins: of no matter, an RPM repository says itself where it is."""
         return sources.image_repositories(
-            distro, directory, store, extra=extra, without_distro=without_distro
+            distro,
+            directory,
+            store,
+            extra=extra,
+            without_distro=without_distro,
+            mirrors=origins.rpm_mirrors if origins else (),
+            keys=origins.rpm_keys if origins else (),
         )
 
     def make_lock(

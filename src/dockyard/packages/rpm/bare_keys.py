@@ -1,0 +1,171 @@
+"""Verifies signatures of data that pysequoia takes for too old by the primary key itself (RFC 9580,
+sections 5.2 and 5.5; RFC 4880, section 5.2.2, for those of version 3).
+
+Two kinds of these are all over the repositories of Enterprise Linux. Keys that were made when SHA-1
+was the hash of self-signatures: pysequoia evaluates no key that only SHA-1 binds, but a key that a
+person or a definition names needs no such signature, as whoever named it vouches for it. And
+signatures of version 3, which is the packet's form and says nothing about its strength. Nothing
+weaker counts: it must be by RSA of 2048 bits over a digest of the SHA-2 family.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import pysequoia
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+_SIGNATURE, _PUBLIC_KEY = 2, 6
+_RSA = (1, 3)
+_BINARY = 0
+_LEAST_BITS = 2048
+_HASHES: dict[int, hashes.HashAlgorithm] = {
+    8: hashes.SHA256(),
+    9: hashes.SHA384(),
+    10: hashes.SHA512(),
+}
+
+
+def signers(
+    data: bytes, signature: bytes, certificates: Sequence[pysequoia.Cert]
+) -> tuple[str, ...]:
+    """The fingerprints (upper-case hex) of the certificates whose primary keys made a detached
+    signature, binary or armored, over the data; one that pysequoia can judge does not count.
+    """
+    found: dict[str, None] = {}
+    try:
+        for body in [body for tag, body in _packets(_plain(signature)) if tag == _SIGNATURE]:
+            algorithm, digest, number = _signed(body, data)
+            for each in certificates:
+                if _counts(each, body) and _made(algorithm, digest, number, _rsa_key(each)):
+                    found[str(each.fingerprint).upper()] = None
+    except (ValueError, IndexError):
+        return ()
+    return tuple(found)
+
+
+def _counts(certificate: pysequoia.Cert, body: bytes) -> bool:
+    """Whether a key's signature, of a known version, is to be judged here."""
+    if is_unbound(certificate):
+        return True
+    if body[0] != 3 or certificate.is_revoked:
+        return False
+    made, until = int.from_bytes(body[3:7]), certificate.expiration
+    return until is None or made < until.timestamp()
+
+
+def is_unbound(certificate: pysequoia.Cert) -> bool:
+    """Whether no signature that counts binds a key, and none revokes it."""
+    if certificate.is_revoked:
+        return False
+    try:
+        _ = certificate.expiration
+    except (RuntimeError, ValueError):
+        return True
+    return False
+
+
+def _plain(signature: bytes) -> bytes:
+    """A signature without its ASCII armor."""
+    import base64
+
+    if not signature.lstrip().startswith(b"-----BEGIN"):
+        return signature
+    lines = [line.strip() for line in signature.strip().splitlines()]
+    start = lines.index(b"") + 1
+    body = [line for line in lines[start:-1] if line and not line.startswith(b"=")]
+    return base64.b64decode(b"".join(body), validate=True)
+
+
+def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and body of each packet. Raises ValueError or IndexError for what is none."""
+    at = 0
+    while at < len(data):
+        head = data[at]
+        if not head & 0x80:
+            raise ValueError("no packet starts there")
+        at += 1
+        if head & 0x40:
+            tag, (size, at) = head & 0x3F, _new_size(data, at)
+        else:
+            width = 1 << (head & 3)
+            if width == 8:
+                raise ValueError("its length is not given")
+            tag, size, at = (head >> 2) & 0xF, int.from_bytes(data[at : at + width]), at + width
+        if at + size > len(data):
+            raise ValueError("it ends too early")
+        yield tag, data[at : at + size]
+        at += size
+
+
+def _new_size(data: bytes, at: int) -> tuple[int, int]:
+    first = data[at]
+    if first < 192:
+        return first, at + 1
+    if first < 224:
+        return ((first - 192) << 8) + data[at + 1] + 192, at + 2
+    if first == 255:
+        return int.from_bytes(data[at + 1 : at + 5]), at + 5
+    raise ValueError("it has parts")
+
+
+def _signed(body: bytes, data: bytes) -> tuple[hashes.HashAlgorithm, bytes, int]:
+    """The hash algorithm of a signature packet, the digest that it signs over the data, and its
+    number. Raises ValueError for one that does not count.
+    """
+    version = body[0]
+    if version == 3:
+        if body[1] != 5:
+            raise ValueError("it is no signature of version 3")
+        kind, algorithm, hashed_by = body[2], body[15], body[16]
+        trailer, rest = body[2:7], body[17:]
+    elif version == 4:
+        kind, algorithm, hashed_by = body[1], body[2], body[3]
+        end = 6 + int.from_bytes(body[4:6])
+        trailer = body[:end] + b"\x04\xff" + end.to_bytes(4)
+        rest = body[end + 2 + int.from_bytes(body[end : end + 2]) :]
+    else:
+        raise ValueError(f"signatures of version {version} are not known")
+    if kind != _BINARY or algorithm not in _RSA or hashed_by not in _HASHES:
+        raise ValueError("it is no signature of data by RSA over a digest that counts")
+    digest = hashlib.new(_HASHES[hashed_by].name, data + trailer).digest()
+    if digest[:2] != rest[:2]:
+        raise ValueError("it is over other data")
+    return _HASHES[hashed_by], digest, _number(rest, 2)[0]
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A multiprecision integer, and where it ends."""
+    end = at + 2 + (int.from_bytes(data[at : at + 2]) + 7) // 8
+    if end > len(data):
+        raise ValueError("a number is cut")
+    return int.from_bytes(data[at + 2 : end]), end
+
+
+def _rsa_key(certificate: pysequoia.Cert) -> rsa.RSAPublicKey | None:
+    """The primary key of a certificate, where it is one of RSA."""
+    tag, body = next(_packets(bytes(certificate)))
+    if tag != _PUBLIC_KEY or body[0] != 4 or body[5] not in _RSA:
+        return None
+    modulus, end = _number(body, 6)
+    exponent, _ = _number(body, end)
+    if modulus.bit_length() < _LEAST_BITS:
+        return None
+    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+
+
+def _made(
+    algorithm: hashes.HashAlgorithm, digest: bytes, number: int, key: rsa.RSAPublicKey | None
+) -> bool:
+    if key is None:
+        return False
+    try:
+        signature = number.to_bytes((key.key_size + 7) // 8)
+        key.verify(signature, digest, padding.PKCS1v15(), Prehashed(algorithm))
+    except (InvalidSignature, OverflowError):
+        return False
+    return True
