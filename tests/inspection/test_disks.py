@@ -213,9 +213,9 @@ def test_a_table_that_lies_about_its_partitions_is_told_of(disk: Path, tools: To
         gpt.write(gpt.Table(GUID, 20 * MIB, entries), file)
     found = open_disk(disk, disk.parent, tools)
     assert [each.content and each.content.kind for each in found.partitions] == ["ext4", None]
-    entries += (gpt.TableEntry(3, ROOT, UUID(int=2), 19 * MIB, 2 * MIB, "past the end"),)
+    past = gpt.TableEntry(3, ROOT, UUID(int=2), 19 * MIB, 2 * MIB, "past the end")
     with disk.open("r+b") as file:
-        gpt.write(gpt.Table(GUID, 20 * MIB, entries), file)
+        gpt.write(gpt.Table(GUID, 20 * MIB, (*entries, past)), file)
     with pytest.raises(DockyardError) as caught:
         open_disk(disk, disk.parent, tools)
     (problem,) = caught.value.problems
