@@ -26,7 +26,8 @@ LONG = (
 )
 ADDED = "os: {imageHistory: none, additionalFiles: [{content: new, destination: %s}]}\n"
 NO_REPOSITORIES = "--disable-base-image-rpm-repos"
-USER = "dockyard-test"
+# Of this run alone: another may be at work on the same machine.
+USER = f"dockyard-test-{os.getpid()}"
 T = TypeVar("T", bound=Callable[..., None])
 PYTHON = "/usr/bin/python3"
 SHARED_LIBRARIES = Path(pytest.__file__).parents[1]  # site-packages
@@ -51,24 +52,20 @@ def user_place() -> Iterator[Path]:
     version = run([PYTHON, "-c", "import sys; print(sys.version_info[:2])"], check=False)
     if version.text.strip() != str(sys.version_info[:2]):
         pytest.skip(f"{PYTHON} is not the Python {sys.version_info[:2]} that the libraries are for")
-    made = False
+    run(["useradd", "--create-home", "--add-subids-for-system", USER])
+    place = Path(f"/var/tmp/{USER}")
     try:
         account = pwd.getpwnam(USER)
-    except KeyError:
-        run(["useradd", "--create-home", "--add-subids-for-system", USER])
-        account, made = pwd.getpwnam(USER), True
-    place = Path("/var/tmp/dockyard-test-user")
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(mode=0o755)
-    for name in ("src", "distros", "examples"):
-        shutil.copytree(ROOT / name, place / name)
-    shutil.copytree(SHARED_LIBRARIES, place / "site")
-    (place / "home").mkdir()
-    for path in (place, *place.rglob("*")):
-        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
-    if made:
+        place.mkdir(mode=0o755)
+        for name in ("src", "distros", "examples"):
+            shutil.copytree(ROOT / name, place / name)
+        shutil.copytree(SHARED_LIBRARIES, place / "site")
+        (place / "home").mkdir()
+        for path in (place, *place.rglob("*")):
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
         run(["userdel", "--remove", USER], check=False)
 
 
