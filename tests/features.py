@@ -28,6 +28,7 @@ FEATURES = {
     "baseConfigs": "files that build on others",
     "storage.disks": "the disk is laid out anew",
     "storage.bootType, legacy": "a disk that a BIOS starts",
+    "storage.bootType, hybrid": "a disk that a BIOS and UEFI firmware start",
     "storage.filesystems, btrfs subvolumes": "subvolumes, with quotas",
     "storage.filesystems, swap": "swap space",
     "storage.resetPartitionsUuidsType": "new ids for all that has one",
@@ -80,6 +81,7 @@ class Way(StrEnum):
     UKI = "UEFI, systemd-boot and UKI"
     GRUB = "UEFI, shim and GRUB"
     BIOS = "BIOS, GRUB"
+    HYBRID = "BIOS and UEFI, GRUB"
     CD_BY_UEFI = "CD, UEFI"
     CD_BY_BIOS = "CD, BIOS"
     STICK_BY_UEFI = "stick, UEFI"
@@ -92,7 +94,7 @@ class Way(StrEnum):
     @property
     def of_disk(self) -> bool:
         """Whether a disk is started, no medium, and nothing over a network."""
-        return self in (Way.UKI, Way.GRUB, Way.BIOS)
+        return self in (Way.UKI, Way.GRUB, Way.BIOS, Way.HYBRID)
 
 
 OF_LOADER = {"systemd-boot": Way.UKI, "GRUB": Way.GRUB}

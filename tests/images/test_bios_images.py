@@ -40,6 +40,9 @@ storage:
     - {deviceId: esp, type: vfat, mountPoint: {path: /boot/efi, options: umask=0077}}
     - {deviceId: root, type: ext4, mountPoint: /}
 """
+ESP_SYSTEM = (
+    "    - {deviceId: esp, type: vfat, mountPoint: {path: /boot/efi, options: umask=0077}}\n"
+)
 CHANGE = "os: {hostname: changed, bootloader: {resetType: hard-reset}}\n"
 
 
@@ -93,6 +96,82 @@ def test_an_image_of_uefi_is_made_one_for_a_bios(published: Path, tmp_path: Path
     verdict = run_dockyard("boot", config, *words[2:], "--check", "--json", check=False).json
     assert [check for check in verdict["checks"] if not check["passed"]] == []
     assert verdict["systemState"] == "running"
+
+
+HYBRID = (
+    DISK.replace("legacy", "hybrid")
+    .replace(
+        "        - {id: root,",
+        "        - {id: esp, type: esp, label: esp, size: 64M}\n        - {id: root,",
+    )
+    .replace("  filesystems:\n", f"  filesystems:\n{ESP_SYSTEM}")
+)
+
+
+def by_both(kind: str = "ext4", programs: str = "e2fsprogs") -> str:
+    """The file of an image that a BIOS starts, and UEFI firmware."""
+    text = OTHERS % f"{programs}, grub2-efi-x64" + HYBRID % kind
+    return text.replace("hard-reset}", "hard-reset, type: grub}")
+
+
+@covers("storage.bootType, hybrid", loader="GRUB", way=Way.HYBRID)
+@pytest.mark.boot
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "programs"),
+    [("ext4", "e2fsprogs"), ("xfs", "xfsprogs"), ("btrfs", "btrfs-progs")],
+)
+def test_both_firmwares_boot_one_disk(
+    kind: str, programs: str, published: Path, tmp_path: Path
+) -> None:
+    image, out = built(tmp_path, by_both(kind, programs))
+    require_menu(out)
+    for words, firmware in (((), "UEFI"), (("--bios",), "BIOS")):
+        asked = "test -e /sys/firmware/efi && echo UEFI || echo BIOS"
+        image.write_text(
+            by_both(kind, programs)
+            + f"checks: [{{name: firmware, command: '{asked}', output: {firmware}}}]\n"
+        )
+        given = ("--config-file", image, "--check", "--json", *words)
+        verdict = run_dockyard("boot", out, *given, check=False).json
+        assert [check for check in verdict["checks"] if not check["passed"]] == []
+        assert (verdict["systemState"], verdict["failedUnits"]) == ("running", [])
+        assert "kernel.grub" in {check["id"] for check in verdict["checks"]}
+
+
+@covers("storage.bootType, hybrid", loader="GRUB", way=Way.HYBRID)
+@pytest.mark.build
+def test_a_disk_for_both_firmwares_has_one_menu_and_is_the_same_twice(
+    published: Path, tmp_path: Path
+) -> None:
+    image, out = built(tmp_path, by_both())
+    run_dockyard("build", image, "--output-image-file", out, "--verify", "--progress", "quiet")
+    require_menu(out)
+    boot = run_dockyard("inspect", out, "--json").json["boot"]
+    assert boot["loaders"] == ["grub", "shim", "grub for BIOS"]
+    # What it is made of goes in again: the one menu is changed.
+    config, new = tmp_path / "config.yaml", tmp_path / "new.raw"
+    config.write_text("os: {kernelCommandLine: {extraCommandLine: [a.b=1]}}\n")
+    words = ("--config-file", config, "--image-file", out, "--output-image-file", new)
+    run_dockyard("customize", *words, "--progress", "quiet")
+    (entry,) = run_dockyard("inspect", new, "--json").json["boot"]["entries"]
+    assert entry["kind"] == "grub" and entry["commandLine"].endswith(" a.b=1")
+    assert out.read_bytes()[:512] == new.read_bytes()[:512]
+
+
+@pytest.mark.build
+def test_a_disk_for_both_firmwares_is_by_grub_and_of_packages(
+    published: Path, tmp_path: Path
+) -> None:
+    image, out = tmp_path / "image.yaml", tmp_path / "out.raw"
+    image.write_text(by_both().replace(", type: grub", ""))
+    said = run_dockyard("build", image, "--output-image-file", out, check=False).stderr
+    assert "build.hybrid-by-grub" in said
+    image.write_text(
+        by_both().replace("        - {id: esp, type: esp, label: esp, size: 64M}\n", "")
+    )
+    said = run_dockyard("build", image, "--output-image-file", out, check=False).stderr
+    assert "config.boot-partition" in said and "`bootType: hybrid` needs" in said
 
 
 @pytest.mark.build

@@ -63,6 +63,12 @@ VERITY_MOUNTS = {"/": "root", "/usr": "usr"}
 class BootType(StrEnum):
     EFI = "efi"
     LEGACY = "legacy"
+    HYBRID = "hybrid"
+
+    @property
+    def by_bios(self) -> bool:
+        """Whether a BIOS starts the disk, be it that UEFI firmware does so, too."""
+        return self is not BootType.EFI
 
 
 class CorruptionOption(StrEnum):
@@ -207,7 +213,8 @@ class Storage(Model):
     }
 
     boot_type: BootType | None = field(
-        "How the machine starts: `efi` or `legacy` (BIOS). Needed with `disks`.",
+        "How the machine starts: `efi`, `legacy` (BIOS), or `hybrid`: by either, with GRUB. "
+        "Needed with `disks`.",
         default=None,
         examples=["efi"],
     )

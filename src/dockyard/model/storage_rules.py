@@ -15,6 +15,13 @@ from dockyard.model.storage import Storage
 
 # What a rule looks at. Rules name no more than they need, so that they still speak when other
 # parts of the file could not be read.
+# The partitions that a disk needs to be started.
+_NEEDED = (
+    ("efi", "esp"),
+    ("legacy", "bios-grub"),
+    ("hybrid", "bios-grub"),
+    ("hybrid", "esp"),
+)
 _Reads: TypeAlias = tuple[tuple[Segment, ...], ...]
 _PARTITION_IDS: _Reads = (("disks", ANY, "partitions", ANY, "id"),)
 _DEVICE_IDS: _Reads = (*_PARTITION_IDS, ("verity", ANY, "id"))
@@ -194,7 +201,7 @@ def _boot_partitions(value: Storage) -> Iterator[Mistake]:
                 )
     if not value.disks:
         return
-    for boot_type, needed in (("efi", "esp"), ("legacy", "bios-grub")):
+    for boot_type, needed in _NEEDED:
         if value.boot_type == boot_type and needed not in types:
             yield Mistake(
                 ("bootType",),

@@ -18,7 +18,7 @@ def menu_of(request: ImageRequest) -> str:
 
 def bios_partition(request: ImageRequest) -> PartitionLayout | None:
     """The BIOS boot partition of an image that is laid out to boot by a BIOS."""
-    if not request.by_bios:
+    if request.boot_type is None or not request.boot_type.by_bios:
         return None
     found = (each for each in request.layout.partitions if each.type_guid == BIOS_GRUB)
     return next(found, None)

@@ -247,6 +247,8 @@ def _layout(
     if loaded.image.storage.disks:
         laid = together.get(lambda: new_layout(loaded, source))
         together.extend(left_behind(loaded, source, laid) if laid else ())
+        if loaded.image.storage.boot_type is BootType.HYBRID:
+            together.extend([_hybrid(loaded)])
         if laid and loaded.image.storage.boot_type is BootType.LEGACY:
             together.extend(grub_problems(loaded, laid, source.family, source.architecture))
         return laid or layout_of(source)
@@ -260,6 +262,17 @@ def _layout(
     layout = together.get(lambda: with_verity(loaded, source, layout, seed)) or layout
     together.extend(made_otherwise(source, layout))
     return layout
+
+
+def _hybrid(loaded: LoadedImage) -> Problem:
+    return loaded.problem(
+        "storage.bootType",
+        "boot.hybrid-of-packages",
+        "an image that exists cannot be made one for BIOS and UEFI",
+        why="its boot loader for the one firmware is kept, and the other one's would be beside it "
+        "with a menu of its own",
+        fix="set `bootType: efi` or `bootType: legacy`, or build the image from packages",
+    )
 
 
 def _of_devices(

@@ -23,8 +23,19 @@ def grub_problems(
     """A problem for each thing that GRUB cannot do; none for an image that boots without it."""
     chosen = loaded.image.os.bootloader.type is BootloaderType.GRUB
     by_bios = loaded.image.storage.boot_type is BootType.LEGACY
-    if by_bios:
+    by_both = loaded.image.storage.boot_type is BootType.HYBRID
+    if by_bios or by_both:
         yield from _bios_problems(loaded, architecture)
+    if by_both and not chosen:
+        yield loaded.problem(
+            _KEY if loaded.image.os.bootloader.type else _BY_BIOS,
+            "build.hybrid-by-grub",
+            f"`bootType: hybrid` needs `{_KEY}: grub`",
+            why="both firmwares start GRUB, which finds one menu in /boot",
+            fix=f"set `{_KEY}: grub`, or choose `bootType: efi` or `bootType: legacy`",
+        )
+    if by_bios:
+        pass
     elif not chosen:
         return
     elif family.by_grub is None or architecture is not Architecture.X86_64:
@@ -72,16 +83,14 @@ def _bios_problems(loaded: LoadedImage, architecture: Architecture) -> Iterator[
             f"machines of {architecture} have no BIOS",
             fix="set `bootType: efi`, and give the disk a partition of the type esp",
         )
-    os = loaded.image.os
-    for key, given in (
-        ("os.uki", os.uki is not None and os.uki.mode),
-        (_KEY, os.bootloader.type is BootloaderType.SYSTEMD_BOOT),
-    ):
+    os, boot_type = loaded.image.os, loaded.image.storage.boot_type
+    other = boot_type is BootType.LEGACY and os.bootloader.type is BootloaderType.SYSTEMD_BOOT
+    for key, given in (("os.uki", os.uki is not None and os.uki.mode), (_KEY, other)):
         if given:
             yield loaded.problem(
                 key,
                 "build.not-by-bios",
-                f"`{key}` cannot be combined with `bootType: legacy`",
+                f"`{key}` cannot be combined with `bootType: {boot_type}`",
                 why="UKIs and systemd-boot are programs for UEFI; a BIOS starts GRUB",
                 fix=f"remove `{key}`, or set `bootType: efi`",
             )

@@ -14,6 +14,7 @@ from dockyard.disk.grub import boot_partition, boot_place
 from dockyard.disk.layout import PartitionLayout
 from dockyard.engine.step import Step, names_of
 from dockyard.model.os import BootloaderType
+from dockyard.model.storage import BootType
 from dockyard.pipeline.arguments.image import WriteGrub, WriteMenu
 from dockyard.pipeline.bios_steps import menu_of
 from dockyard.pipeline.boot_steps import BootSteps
@@ -67,7 +68,10 @@ def _systemd_boot(
 def _grub(
     request: ImageRequest, whole: Stack, boot: Stack, steps: BootSteps, sealed: Sealed
 ) -> Booting:
-    """Kernel, initrd and entry as a layer over the root: /boot may be in it or beside it."""
+    """Kernel, initrd and entry as a layer over the root: /boot may be in it or beside it. Where a
+    BIOS starts the disk, too, the menu has the entry: its GRUB is another, which may not know
+    entries.
+    """
     family = request.family
     assert family.by_grub is not None
     wanted = WriteGrub(
@@ -79,6 +83,7 @@ def _grub(
         architecture=request.architecture,
         below=names_of(whole.layers),
         epoch=request.epoch,
+        written=request.boot_type is BootType.HYBRID,
         found=sealed.found,
     )
     entries = Step.of(

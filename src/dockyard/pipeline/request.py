@@ -151,9 +151,14 @@ class ImageRequest:
         return bool(self.layout.partitions and self.loaded.image.storage.disks)
 
     @property
+    def boot_type(self) -> BootType | None:
+        """How a machine starts the disk; None where the image file does not lay it out."""
+        return self.loaded.image.storage.boot_type if self.is_laid_out else None
+
+    @property
     def by_bios(self) -> bool:
-        """Whether the disk is laid out to boot by a BIOS."""
-        return self.is_laid_out and self.loaded.image.storage.boot_type is BootType.LEGACY
+        """Whether the disk is laid out to boot by a BIOS alone."""
+        return self.boot_type is BootType.LEGACY
 
     def partition_position(self, number: int) -> Position:
         """Where the image file describes a partition."""

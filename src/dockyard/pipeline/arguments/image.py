@@ -83,7 +83,8 @@ class MakeUki:
 @dataclass(frozen=True, slots=True)
 class WriteGrub:
     """command_line, found: as of MakeUki. menu: the path of GRUB's. place: where it finds /boot.
-    esp: where the EFI system partition is mounted.
+    esp: where the EFI system partition is mounted. written: whether the entry is in the menu, and
+    no file of its own.
     """
 
     grub: Grub
@@ -94,6 +95,7 @@ class WriteGrub:
     architecture: Architecture
     below: Beside[tuple[str, ...]]
     epoch: int
+    written: bool = False
     found: Mapping[str, Found] = field(default_factory=dict)
 
 

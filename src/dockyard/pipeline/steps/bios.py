@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dockyard.disk import bios, efi, grub
@@ -57,20 +58,31 @@ def write_menu(work: Work, wanted: WriteMenu) -> None:
     with whole_files(work, wanted.below, wanted.epoch) as tree, InRoot(tree) as inside:
         version = kernel_version(tree)
         release = variables(os_release(tree).decode(errors="replace"))
-        title = release.get("PRETTY_NAME") or release.get("ID", "Linux")
         kernel, initrd = grub.kernel_name(version), grub.initrd_name(version)
-        entry = WrittenEntry(
-            f"{title}, with Linux {version}",
-            f"{wanted.place.path}/{kernel}",
-            f"{wanted.place.path}/{initrd}",
-            command_line,
-        )
-        menu = written_menu([entry], wanted.place.filesystem, 0)
+        menu = one_entry(wanted.place, release, version, command_line)
         _write(inside, wanted.menu, menu.encode())
         _write(inside, f"{grub.BOOT}/{kernel}", efi.kernel(tree, version))
         _write(
             inside, f"{grub.BOOT}/{initrd}", (work.result(INITRD) / INITRD).read_bytes(), _SECRET
         )
+
+
+def title_of(release: Mapping[str, str]) -> str:
+    """What a menu calls a system. release: the variables of os-release(5)."""
+    return release.get("PRETTY_NAME") or release.get("ID", "Linux")
+
+
+def one_entry(
+    place: grub.BootPlace, release: Mapping[str, str], version: str, command_line: str
+) -> str:
+    """The text of a menu that starts the one kernel of an image."""
+    entry = WrittenEntry(
+        f"{title_of(release)}, with Linux {version}",
+        f"{place.path}/{grub.kernel_name(version)}",
+        f"{place.path}/{grub.initrd_name(version)}",
+        command_line,
+    )
+    return written_menu([entry], place.filesystem, 0)
 
 
 def _write(inside: InRoot, path: str, data: bytes, mode: int = 0o644) -> None:

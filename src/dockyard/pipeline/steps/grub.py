@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dockyard.disk import efi, grub
@@ -12,6 +13,7 @@ from dockyard.pipeline.arguments.image import WriteGrub
 from dockyard.pipeline.arguments.names import COMMAND_LINE, INITRD
 from dockyard.pipeline.found import found_words
 from dockyard.pipeline.layer import whole_files
+from dockyard.pipeline.steps.bios import one_entry, title_of
 from dockyard.pipeline.steps.boot import kernel_version, os_release
 
 if TYPE_CHECKING:
@@ -27,13 +29,10 @@ def write_grub(work: Work, wanted: WriteGrub) -> None:
     with whole_files(work, wanted.below, wanted.epoch) as tree, InRoot(tree) as inside:
         version = kernel_version(tree)
         release = variables(os_release(tree).decode(errors="replace"))
-        system = release.get("ID", "linux")
-        title = release.get("PRETTY_NAME") or system
-        entry = grub.entry_text(wanted.place, title, version, command_line)
         content = {
             f"{grub.BOOT}/{grub.kernel_name(version)}": efi.kernel(tree, version),
-            f"{grub.ENTRIES}/{grub.entry_name(system, version)}": entry.encode(),
             **_program_files(inside, wanted),
+            **(_menu if wanted.written else _entry)(inside, wanted, release, version, command_line),
         }
         for path, data in content.items():
             _write(inside, path, data)
@@ -41,10 +40,36 @@ def write_grub(work: Work, wanted: WriteGrub) -> None:
         _write(inside, f"{grub.BOOT}/{grub.initrd_name(version)}", initrd, _SECRET)
 
 
+def _menu(
+    inside: InRoot, wanted: WriteGrub, release: Mapping[str, str], version: str, command_line: str
+) -> dict[str, bytes]:
+    """The menu, with the kernel in it."""
+    return {wanted.menu: one_entry(wanted.place, release, version, command_line).encode()}
+
+
+def _entry(
+    inside: InRoot, wanted: WriteGrub, release: Mapping[str, str], version: str, command_line: str
+) -> dict[str, bytes]:
+    """The entry of the kernel, the menu that finds it, and the modules that this one loads."""
+    system = release.get("ID", "linux")
+    entry = grub.entry_text(wanted.place, title_of(release), version, command_line)
+    loader = wanted.grub
+    beside, platform = wanted.menu.rpartition("/")[0], loader.modules.rpartition("/")[2]
+    return {
+        f"{grub.ENTRIES}/{grub.entry_name(system, version)}": entry.encode(),
+        wanted.menu: grub.menu_text(wanted.place, loader.loaded).encode(),
+        **{
+            f"{beside}/{platform}/{name}.mod": _taken(
+                inside, f"{loader.modules}/{name}.mod", wanted
+            )
+            for name in loader.loaded
+        },
+    }
+
+
 def _program_files(inside: InRoot, wanted: WriteGrub) -> dict[str, bytes]:
-    """GRUB itself: programs and first settings on the EFI system partition, menu and modules."""
+    """GRUB itself: programs and first settings on the EFI system partition."""
     loader, names = wanted.grub, wanted.architecture.names
-    beside = wanted.menu.rpartition("/")[0]
     first = grub.first_settings(wanted.place, wanted.menu)
     found = {
         f"{wanted.esp}/{place.format(names.efi, removable=names.removable_loader)}": _taken(
@@ -53,11 +78,6 @@ def _program_files(inside: InRoot, wanted: WriteGrub) -> dict[str, bytes]:
         for place, file in loader.programs
     }
     found[f"{wanted.esp}/{loader.settings}"] = first.encode()
-    found[wanted.menu] = grub.menu_text(wanted.place, loader.loaded).encode()
-    platform = loader.modules.rpartition("/")[2]
-    for name in loader.loaded:
-        module = _taken(inside, f"{loader.modules}/{name}.mod", wanted)
-        found[f"{beside}/{platform}/{name}.mod"] = module
     return found
 
 
