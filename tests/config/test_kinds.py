@@ -11,6 +11,7 @@ from dockyard.config.kinds import FileKind, kind_of
 from dockyard.distro.load import load_distro
 from dockyard.distro.lock import read_lock
 from dockyard.errors import DockyardError, Problem
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock
 from dockyard.packages import lockfile
 from dockyard.tools.trees import require_whole
@@ -29,8 +30,8 @@ def refused(read: object, path: Path) -> Problem:
 def test_every_file_of_the_project_is_of_its_own_kind() -> None:
     locks = [
         *sorted(ROOT.glob("examples/*/*.lock")),
-        *sorted(ROOT.glob("distros/*/distro.lock")),
-        ROOT / "src/dockyard/data/tools.lock",
+        *sorted(ROOT.glob("distros/*/distro*.lock")),
+        *sorted(ROOT.glob("src/dockyard/data/tools*.lock"), reverse=True),
     ]
     assert len(locks) > 3
     for path in locks:
@@ -38,10 +39,12 @@ def test_every_file_of_the_project_is_of_its_own_kind() -> None:
         lockfile.load(path)  # whole, as its own digest says
     for path in sorted(ROOT.glob("examples/*/image.yaml")):
         assert kind_of(path.read_text()) is FileKind.IMAGE
-    distro = load_distro(ROOT / "distros/harbor")
-    assert kind_of(distro.files[0].read_text()) is FileKind.DISTRO
-    read_lock(distro)  # fits what is declared
-    require_whole(lockfile.load(locks[-1]).packages)  # of all that tools.yaml wants
+    for architecture in Architecture:
+        distro = load_distro(ROOT / "distros/harbor", architecture)
+        assert kind_of(distro.files[0].read_text()) is FileKind.DISTRO
+        read_lock(distro)  # fits what is declared
+    for lock in locks[-2:]:
+        require_whole(lockfile.load(lock).packages)  # of all that tools.yaml wants
 
 
 def test_an_image_file_given_as_distro_and_the_reverse(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from dockyard.distro.load import load_distro
+from dockyard.distro.lock import lock_path, made_by, suites
 from dockyard.distro.scriptlets import resolve
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.architecture import Architecture
 from dockyard.model.distro import Distro
 from dockyard.model.scriptlets import Scriptlet
 from model_data import from_data
@@ -70,6 +72,58 @@ def test_a_whole_distribution(tmp_path: Path) -> None:
     assert loaded.positions["tool"] == Position(file, 3, 3)
 
 
+SEVERAL = DISTRO + "architectures: [aarch64, x86_64]\n"
+BY_ARCHITECTURE = """\
+components:
+  bash:
+  kernel: {import: kernel-arm, rename: kernel, architectures: [aarch64]}
+  kernel-pc: {import: kernel-pc, rename: kernel, architectures: [x86_64]}
+"""
+
+
+def test_a_distribution_for_several_architectures_is_read_as_it_is_for_one(tmp_path: Path) -> None:
+    package = """\
+name: own
+version: 1
+summary: Own
+license: MIT
+directories:
+  - {path: /usr/lib/pc, architectures: [x86_64]}
+  - {path: /usr/lib/all}
+"""
+    place = _write(tmp_path, SEVERAL, BY_ARCHITECTURE, package)
+    found = {each: load_distro(place, each) for each in (None, *Architecture)}
+    kernels = {
+        each: [item.upstream for item in loaded.imports() if item.rpm_name == "kernel"]
+        for each, loaded in found.items()
+    }
+    pc, arm = Architecture.X86_64, Architecture.AARCH64
+    assert kernels == {None: ["kernel-arm"], arm: ["kernel-arm"], pc: ["kernel-pc"]}
+    paths = [[each.path for each in found[one].packages[0].directories] for one in (pc, arm)]
+    assert paths == [["/usr/lib/pc", "/usr/lib/all"], ["/usr/lib/all"]]
+    names = [found[one].distro.published_name for one in (None, arm, pc)]
+    assert names == ["small", "small", "small-x86_64"]
+    locks = [lock_path(found[one]).name for one in (None, arm, pc)]
+    assert locks == ["distro.lock", "distro.lock", "distro.x86_64.lock"]
+    assert {each.architecture for each in suites(found[pc])} == {pc}
+    assert made_by(found[pc]) == f"dockyard distro lock --architecture x86_64 {place}"
+
+
+def test_what_differs_by_architecture_leaves_nothing_in_what_is_made(tmp_path: Path) -> None:
+    """So that packages for one do not change when another comes."""
+    (own,) = load_distro(_write(tmp_path / "a")).packages
+    package = PACKAGE.replace("}", ", architectures: [aarch64]}")
+    (chosen,) = load_distro(_write(tmp_path / "b", SEVERAL, package=package)).packages
+    assert chosen == own
+
+
+def test_a_distribution_is_not_for_every_architecture(tmp_path: Path) -> None:
+    with pytest.raises(DockyardError) as caught:
+        load_distro(_write(tmp_path), Architecture.AARCH64)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.why) == ("distro.not-for-architecture", "it is for x86_64")
+
+
 def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
     components = "components:\n  bash: {drops: [/a]}\n  b:\n    attributes:\n"
     components += '      - {path: usr/a, mode: "0999"}\n'
@@ -104,6 +158,7 @@ def test_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
         ({"scriptlets": "scriptlets: {}\n"}, "distro.no-scriptlet"),
         ({"package": PACKAGE.replace("}", ", architecture: amd64}")}, "distro.architecture"),
         ({"distro": DISTRO + "family: debian\n"}, "distro.family"),
+        ({"distro": SEVERAL.replace("x86_64", "aarch64")}, "distro.architectures"),
         ({"distro": DISTRO.replace("epoch: 1767225600\n", "")}, "distro.no-epoch"),
         ({"distro": DISTRO.replace("1767225600", "-1")}, "distro.out-of-range"),
         ({"distro": DISTRO + "repositories: [{id: a, baseurl: b}]\n"}, "distro.kind"),

@@ -19,6 +19,7 @@ from dockyard.cli.options import (
     store_option,
 )
 from dockyard.cli.verb import Noun, remark, wants_json
+from dockyard.model.architecture import Architecture
 
 
 class _Distro(click.Path):
@@ -46,14 +47,22 @@ _with = click.option(
 )
 
 
+_architecture = click.option(
+    "--architecture",
+    type=click.Choice([each.value for each in Architecture]),
+    callback=lambda context, parameter, value: value and Architecture(value),
+    help="That of the packages, of a distribution for several. Default: its first.",
+)
+
+
 @click.group(cls=Noun)
 def command() -> None:
     """Build and look at a distribution: packages and signed repository."""
 
 
 def _making(command: Command) -> Command:
-    """What `build` and `plan` share, so that a plan is that of the build: PATH, --store, where
-    packages come from, --keys, --no-check and --with.
+    """What `build` and `plan` share, so that a plan is that of the build: PATH, --architecture,
+    --store, where packages come from, --keys, --no-check and --with.
     """
     for decorate in (
         _with,
@@ -61,6 +70,7 @@ def _making(command: Command) -> Command:
         click.option("--keys", type=DIRECTORY, help="Where signing keys are kept."),
         origin_options,
         store_option,
+        _architecture,
         click.argument("path", type=DISTRO),
     ):
         command = decorate(command)
@@ -71,6 +81,7 @@ def _making(command: Command) -> Command:
 @_making
 def plan(
     path: Path,
+    architecture: Architecture | None,
     store: Path,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
@@ -85,7 +96,13 @@ def plan(
 
     origins = origins_of(debian_mirror, mirror_dir)
     planned = plan_distro(
-        path, Store(store), origins=origins, keys=keys, check=not no_check, beside=beside
+        path,
+        Store(store),
+        architecture,
+        origins=origins,
+        keys=keys,
+        check=not no_check,
+        beside=beside,
     )
     return Answer(as_text(planned.plan), as_json(planned.plan))
 
@@ -96,6 +113,7 @@ def plan(
 @progress_option
 def build(
     path: Path,
+    architecture: Architecture | None,
     store: Path,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
@@ -119,6 +137,7 @@ def build(
         built = build_distro(
             path,
             Store(store),
+            architecture,
             origins=origins,
             keys=keys,
             listener=listener,
@@ -148,6 +167,7 @@ def build(
 
 @command.command()
 @click.argument("path", type=DISTRO)
+@_architecture
 @store_option
 @origin_options
 @click.option(
@@ -157,6 +177,7 @@ def build(
 )
 def lock(
     path: Path,
+    architecture: Architecture | None,
     store: Path,
     debian_mirror: tuple[str, ...],
     mirror_dir: tuple[Path, ...],
@@ -170,7 +191,7 @@ def lock(
     from dockyard.distro.load import load_distro
     from dockyard.distro.locking import make_lock, where_to_declare
 
-    loaded = load_distro(path)
+    loaded = load_distro(path, architecture)
     origins = origins_of(debian_mirror, mirror_dir)
     made = make_lock(loaded, store.absolute(), origins, refresh_missing=refresh_missing)
     pinned = terminal.count(len(made.lock.packages), "package")
@@ -196,11 +217,13 @@ def lock(
 
 @command.command()
 @click.argument("path", type=DISTRO)
+@_architecture
 @_with
 @store_option
 @origin_options
 def check(
     path: Path,
+    architecture: Architecture | None,
     store: Path,
     beside: tuple[str, ...],
     debian_mirror: tuple[str, ...],
@@ -214,18 +237,20 @@ def check(
     from dockyard.cli.distro_text import as_json, as_text
     from dockyard.distro.described import describe
 
-    found = describe(path, store.absolute(), origins_of(debian_mirror, mirror_dir))
+    found = describe(path, store.absolute(), origins_of(debian_mirror, mirror_dir), architecture)
     if not found.parts:
         if beside:
             problem = "only the repository of a distribution that is built here is checked with it"
             raise click.BadParameter(problem, param_hint="--with")
         return Answer(as_text(found), {**as_json(found), "repository": None})
-    place = _proven(path, store, beside)
+    place = _proven(path, architecture, store, beside)
     text = f"{as_text(found)}\n\n{place}: every requirement is met, no files conflict"
     return Answer(text, {**as_json(found), "repository": str(place)})
 
 
-def _proven(path: Path, store: Path, beside: tuple[str, ...]) -> Path:
+def _proven(
+    path: Path, architecture: Architecture | None, store: Path, beside: tuple[str, ...]
+) -> Path:
     """The published repository of a distribution, which is whole. Raises DockyardError."""
     from dockyard.config.bundled import distro_word
     from dockyard.distro.build import repositories_beside
@@ -235,8 +260,8 @@ def _proven(path: Path, store: Path, beside: tuple[str, ...]) -> Path:
     from dockyard.errors import DockyardError, Problem
     from dockyard.packages.published import published, repository_path
 
-    loaded = load_distro(path)
-    name = loaded.distro.name
+    loaded = load_distro(path, architecture)
+    name = loaded.distro.published_name
     place = repository_path(store.absolute(), name)
     if not published(store.absolute(), name):
         raise DockyardError(
@@ -244,7 +269,8 @@ def _proven(path: Path, store: Path, beside: tuple[str, ...]) -> Path:
                 "distro.not-published",
                 f"the store has no repository of {name}",
                 str(place),
-                fix=f"run: dockyard distro build {distro_word(path)}",
+                fix=f"run: dockyard distro build {distro_word(path)}"
+                + loaded.distro.of_architecture(" --architecture "),
             )
         )
     others = repositories_beside(Store(store), loaded, beside)
@@ -255,12 +281,13 @@ def _proven(path: Path, store: Path, beside: tuple[str, ...]) -> Path:
 
 @command.command(name="list")
 @click.argument("path", type=DISTRO)
-def list_packages(path: Path) -> Answer:
+@_architecture
+def list_packages(path: Path, architecture: Architecture | None) -> Answer:
     """List the packages of the distribution: name, version, and what each is made of."""
     from dockyard.distro.listing import listing
     from dockyard.distro.load import load_distro
 
-    rows = listing(load_distro(path))
+    rows = listing(load_distro(path, architecture))
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     lines = [
         f"{name:{widths[0]}}  {version:{widths[1]}}  {origin}".rstrip()

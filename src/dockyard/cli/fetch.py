@@ -104,9 +104,12 @@ def _bases(
         pins = [pin for pin in lock.packages if pin.digest and not store_has(store, pin.digest)]
         ids = {pin.repository for pin in pins}
         file = image_file_of(path) if ids else None
-        distros = {image.distro_path: None for image in choice.all(file)} if file else {}
-        for distro in filter(None, distros):
-            header = read_header(distro)
+        images = choice.all(file) if file else []
+        distros = dict.fromkeys((each.distro_path, each.image.architecture) for each in images)
+        for distro, architecture in distros:
+            if distro is None:
+                continue
+            header = read_header(distro, architecture)
             system = system_of(header.distro.kind)
             found = system.repositories(header.distro, header.directory, store, origins=origins)
             with Network() as network:

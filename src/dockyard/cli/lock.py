@@ -134,7 +134,7 @@ def _lock(
         what = "the image file names no distro, so there is nothing to lock"
         fix = "add, for example: distro: harbor"
         raise DockyardError(loaded.problem("", "lock.no-distro", what, fix=fix))
-    distro = read_header(loaded.distro_path)
+    distro = read_header(loaded.distro_path, loaded.image.architecture)
     with (
         display(progress) as listener,
         step(listener, f"Choose packages for {loaded.name}", "its lock is made") as fetched,

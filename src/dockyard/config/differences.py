@@ -330,11 +330,11 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "own-keys",
         "Keys and values of our own",
-        "`name` and `distro` at the top make an image from a distribution's packages, `os.initrd` "
-        "chooses how its initrd is made, `os.bootloader.type` what boots it, "
-        "`os.packages.withoutSuites` leaves out what is not to be had, `checks` are "
-        "questions to the booted image, and `erofs` is a file system, with settings of its own. "
-        "`output.image` has settings of the formats that are ours: `oci`, `wsl` and `extension`.",
+        "`name`, `distro` and `architecture` at the top make an image from a distribution's "
+        "packages, `os.initrd` chooses how its initrd is made, `os.bootloader.type` what boots it, "
+        "`os.packages.withoutSuites` leaves out what is not to be had, `checks` are questions to "
+        "the booted image, and `erofs` is a file system, with settings of its own. `output.image` "
+        "has settings of the formats that are ours: `oci`, `wsl` and `extension`.",
         "valid",
         examples=(
             "name: web\ndistro: distros/harbor/distro.yaml\n",
@@ -350,6 +350,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         keys=(
             "name",
             "distro",
+            "architecture",
             "os.initrd",
             "os.bootloader.type",
             "os.packages.withoutSuites",

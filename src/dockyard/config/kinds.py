@@ -25,7 +25,7 @@ _KEY = re.compile(r"^([A-Za-z]+)[ \t]*:", re.MULTILINE)
 _LOCK = re.compile(r'\s*\{\s*"lock"\s*:')
 _OWN_KEYS = {
     FileKind.IMAGE: {"os", "storage", "output", "distro", "input", "baseConfigs", "scripts"},
-    FileKind.DISTRO: {"repositories", "components", "upstream", "architecture", "version"},
+    FileKind.DISTRO: {"repositories", "components", "upstream", "architectures", "version"},
 }
 
 

@@ -209,10 +209,15 @@ def _asked(loaded: LoadedImage) -> Hashable:
     try:
         names = package_names(loaded)
     except DockyardError:
-        return (loaded.image.distro, packages)  # which is told when it is used
+        return (
+            loaded.image.distro,
+            loaded.image.architecture,
+            packages,
+        )  # which is told when it is used
     lists = (names.install, names.remove, names.update)
     return (
         loaded.image.distro,
+        loaded.image.architecture,
         packages.snapshot_time,
         packages.update_existing_packages,
         tuple(frozenset(each.name for each in names) for names in lists),

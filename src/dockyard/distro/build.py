@@ -26,6 +26,7 @@ from dockyard.engine.whole import whole_plan
 from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.host.workers import processors
 from dockyard.keeping.products import DISTRIBUTION, LastPlan, note_product, record_name
+from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.published import published, repository_path
@@ -46,12 +47,12 @@ class PlannedDistro:
 
     @property
     def name(self) -> str:
-        return self.loaded.distro.name
+        return self.loaded.distro.published_name
 
     @property
     def record_name(self) -> str:
         """Under which name the store keeps this plan, for the reasons of the next."""
-        return record_name(DISTRIBUTION, self.loaded.directory)
+        return _record_name(self.loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class BuiltDistro:
 def plan_distro(
     path: Path,
     store: Store,
+    architecture: Architecture | None = None,
     *,
     origins: Origins | None = None,
     keys: Path | None = None,
@@ -83,11 +85,12 @@ def plan_distro(
 ) -> PlannedDistro:
     """Read the files and the lock of a distribution, and plan its build. Changes nothing.
 
+    architecture: that it is built for; None for the first that it has.
     keys: where the signing key is. check: refuse to publish what is not closed or has conflicting
     files. beside: published distributions that it is checked together with. Raises DockyardError
     with every mistake of the files.
     """
-    loaded = _loaded(path)
+    loaded = _loaded(path, architecture)
     directory = keys or default_directory()
     key = known_key(loaded.distro.name, directory)
     signer = Signer(loaded.distro.name, key.fingerprint if key else "", directory)
@@ -98,6 +101,7 @@ def plan_distro(
 def build_distro(
     path: Path,
     store: Store,
+    architecture: Architecture | None = None,
     *,
     origins: Origins | None = None,
     keys: Path | None = None,
@@ -108,17 +112,18 @@ def build_distro(
 ) -> BuiltDistro:
     """Build and publish the repository of a distribution of components.
 
-    origins: where upstream packages are fetched from; default: as the host's apt has it. keys:
-    where the signing key is, which is made when there is none. jobs: steps that run side by side;
-    default: one for each processor. check, beside: as in plan_distro. Enters the namespace when
-    there is something to do: call it before any thread is started. Raises DockyardError.
+    architecture: as in plan_distro. origins: where upstream packages are fetched from; default: as
+    the host's apt has it. keys: where the signing key is, which is made when there is none. jobs:
+    steps that run side by side; default: one for each processor. check, beside: as in plan_distro.
+    Enters the namespace when there is something to do: call it before any thread is started. Raises
+    DockyardError.
     """
-    loaded = _loaded(path)
-    name = loaded.distro.name
+    loaded = _loaded(path, architecture)
+    name = loaded.distro.published_name
     together = repositories_beside(store, loaded, beside)
     directory = keys or default_directory()
-    key = signing_key(name, loaded.title, directory)
-    signer = Signer(name, key.fingerprint, directory)
+    key = signing_key(loaded.distro.name, loaded.title, directory)
+    signer = Signer(loaded.distro.name, key.fingerprint, directory)
     with Hold(store) as hold:
         planned = _planned(loaded, store, signer, origins, together, check=check, mend=True)
         steps, plan = planned.steps, planned.plan
@@ -171,7 +176,7 @@ def repositories_beside(
     problems = Problems()
     for name in sorted({*names}):
         place = published(store.root, name) if is_name(name) else None
-        if name == loaded.distro.name:
+        if name == loaded.distro.published_name:
             what = f"{name} is to be checked together with itself"
             problems.add("distro.with-itself", what, fix="name another distribution with --with")
         elif place is None:
@@ -184,8 +189,12 @@ def repositories_beside(
     return found
 
 
-def _loaded(path: Path) -> LoadedDistro:
-    loaded = load_distro(path)
+def _record_name(loaded: LoadedDistro) -> str:
+    return record_name(DISTRIBUTION, loaded.directory, loaded.distro.of_architecture(""))
+
+
+def _loaded(path: Path, architecture: Architecture | None) -> LoadedDistro:
+    loaded = load_distro(path, architecture)
     distro = loaded.distro
     if distro.repositories or distro.archive:
         source = "its archive" if distro.archive else "repositories"
@@ -216,7 +225,7 @@ def _planned(
     origins = origins or Origins.of_host(os.environ)
     steps = distro_steps(loaded, lock, store, signer, tools, origins, beside)
     goals = [steps.check, steps.repository] if check else [steps.repository]
-    last = LastPlan(store, record_name(DISTRIBUTION, loaded.directory))
+    last = LastPlan(store, _record_name(loaded))
     # What a fetch brought and is not there any more is no result, whatever is noted of it.
     gone = {}
     if steps.fetch and store.has(steps.fetch):

@@ -16,6 +16,7 @@ from dockyard.distro.header import DistroHeader, read_header
 from dockyard.distro.load import load_distro
 from dockyard.errors import DockyardError, Position, Problem, Problems
 from dockyard.host.network import file_path, url_text
+from dockyard.model.architecture import Architecture
 from dockyard.model.debian_archive import DEBIAN_ARCHIVE
 from dockyard.model.distro import Distro
 from dockyard.model.packages import DebRepository, RpmRepository
@@ -74,12 +75,16 @@ class Described:
     parts: int = 0
 
 
-def describe(path: Path, store: Path, origins: Origins) -> Described:
-    """Read a definition and resolve what it names. Raises DockyardError with every mistake."""
-    header = read_header(path)
+def describe(
+    path: Path, store: Path, origins: Origins, architecture: Architecture | None = None
+) -> Described:
+    """Read a definition, as it is for an architecture (None: its first), and resolve what it names.
+    Raises DockyardError with every mistake.
+    """
+    header = read_header(path, architecture)
     distro = header.distro
     if not distro.repositories and not distro.archive:
-        loaded = load_distro(path)
+        loaded = load_distro(path, architecture)
         parts = len(loaded.components) + len(loaded.packages)
         return Described(header.file, distro, tuple(_of_upstream(distro, origins)), parts)
     problems = Problems()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,12 +13,14 @@ from dockyard.config.report import Report
 from dockyard.distro.header import read_header
 from dockyard.distro.imports import Import
 from dockyard.errors import DockyardError, Position, Problem
+from dockyard.model.architecture import Architecture
 from dockyard.model.base import Model
-from dockyard.model.components import Component, ComponentsFile, Package
+from dockyard.model.components import Component, ComponentsFile, Directory, Package, Payload
 from dockyard.model.distro import Distro
 from dockyard.model.scriptlets import Scriptlet, ScriptletsFile
 
 M = TypeVar("M", bound=Model)
+P = TypeVar("P", bound=Payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,13 @@ class LoadedDistro:
         return found
 
 
-def load_distro(path: Path) -> LoadedDistro:
-    """Read distro.yaml (or the directory that has it) and every file that it names.
+def load_distro(path: Path, architecture: Architecture | None = None) -> LoadedDistro:
+    """Read distro.yaml (or the directory that has it) and every file that it names, as they are for
+    an architecture: None for the first that it has.
 
     Raises DockyardError with every mistake, each with file, line and column.
     """
-    header = read_header(path)
+    header = read_header(path, architecture)
     distro, directory = header.distro, header.file.parent
     reader = _Reader()
     components: dict[str, Component] = {}
@@ -78,14 +81,30 @@ def load_distro(path: Path) -> LoadedDistro:
     loaded = LoadedDistro(
         header.directory,
         distro,
-        components,
-        tuple(packages),
+        dict(_for_one(components.items(), distro.architecture)),
+        tuple(each for _, each in _for_one(((p.name, p) for p in packages), distro.architecture)),
         scriptlets,
         reader.positions,
         (header.file, *reader.files),
     )
     _check(loaded)
     return loaded
+
+
+def _for_one(
+    declared: Iterable[tuple[str, P]], architecture: Architecture
+) -> Iterator[tuple[str, P]]:
+    """What is declared for an architecture, as it is for that."""
+
+    def is_for(each: Payload | Directory) -> bool:
+        return not each.architectures or architecture in each.architectures
+
+    for name, each in declared:
+        if is_for(each):
+            directories = tuple(
+                replace(one, architectures=()) for one in each.directories if is_for(one)
+            )
+            yield name, replace(each, architectures=(), directories=directories)
 
 
 class _Reader:

@@ -1,6 +1,7 @@
 """The lock of a distribution: which upstream package each component is, by digest.
 
-`distro.lock` is beside distro.yaml. It pins exactly the declared components: what they depend on
+`distro.lock` is beside distro.yaml, and for each further architecture `distro.<architecture>.lock`.
+It pins exactly the declared components: what they depend on
 beyond that is reported, never pulled in.
 """
 
@@ -18,7 +19,7 @@ from dockyard.model.packages import Lock, Pin
 from dockyard.packages import lockfile
 from dockyard.packages.deb.suite import Suite
 
-LOCK_NAME = "distro.lock"
+_LOCK_NAME = "distro{}.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class PinnedImport:
 
 
 def lock_path(loaded: LoadedDistro) -> Path:
-    return loaded.directory / LOCK_NAME
+    return loaded.directory / _LOCK_NAME.format(loaded.distro.of_architecture("."))
 
 
 def read_lock(loaded: LoadedDistro) -> Lock:
@@ -52,6 +53,8 @@ def read_lock(loaded: LoadedDistro) -> Lock:
         what = f"the distribution {loaded.distro.name} has no lock"
         raise DockyardError(Problem("distro.no-lock", what, str(path), fix=_fix(loaded)))
     lock = lockfile.load(path, made_by(loaded))
+    if lock.request and lock.request.architecture is not loaded.distro.architecture:
+        raise stale(loaded, "architecture", f"it is for {lock.request.architecture}")
     if words := _differences(loaded, lock):
         raise stale(loaded, "components", "; ".join(words), "--refresh-missing")
     return lock
@@ -61,7 +64,7 @@ def suites(loaded: LoadedDistro) -> list[Suite]:
     """The suites that components are imported from, in order of preference."""
     upstream = loaded.distro.upstream
     return [
-        Suite(suite.name, component)
+        Suite(suite.name, component, loaded.distro.architecture)
         for suite in (upstream.debian.suites if upstream else ())
         for component in suite.components
     ]
@@ -83,7 +86,8 @@ def worlds(loaded: LoadedDistro) -> dict[str | None, list[Suite]]:
 
 def check_suites(loaded: LoadedDistro, lock: Lock) -> None:
     """Refuse a lock that was made of other suites (`distro.lock-stale`)."""
-    declared = {suite.id for suite in suites(loaded)}
+    # A suite that is taken from by name alone may have no component for this architecture.
+    declared = {suite.id for wanted in worlds(loaded).values() for suite in wanted}
     locked = {repository.id for repository in lock.repositories}
     if declared != locked:
         names = ", ".join(sorted(locked)), ", ".join(sorted(declared))
@@ -101,7 +105,10 @@ def stale(loaded: LoadedDistro, what: str, why: str, *options: str) -> DockyardE
 
 def made_by(loaded: LoadedDistro, *options: str) -> str:
     """The command that makes the lock of a distribution."""
-    return " ".join(("dockyard distro lock", *options, str(loaded.directory)))
+    words = ["dockyard distro lock", *options]
+    if chosen := loaded.distro.of_architecture(""):
+        words.append(f"--architecture {chosen}")
+    return " ".join((*words, str(loaded.directory)))
 
 
 def _fix(loaded: LoadedDistro, *options: str) -> str:

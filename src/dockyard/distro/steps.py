@@ -100,7 +100,9 @@ def distro_steps(
         "repository",
         f"Make the repository of {_packages(len(made))}",
         "dockyard.distro.repository:make_repository",
-        Repository(loaded.distro.name, loaded.epoch, signer, dict(sorted(signed.items()))),
+        Repository(
+            loaded.distro.published_name, loaded.epoch, signer, dict(sorted(signed.items()))
+        ),
         (*made, *signatures, tools_step(tools, origins)),
     )
     check = Step.of(

@@ -24,7 +24,7 @@ def version_kept(
     key: the result that is to be published. made: the steps that made packages, by the names of
     those that signed them.
     """
-    kept = sorted(_kept(store, loaded.distro.name, key, made))
+    kept = sorted(_kept(store, loaded.distro.published_name, key, made))
     if not kept:
         return
     named = ", ".join(name.removesuffix(".rpm") for name in kept[:_NAMED])

@@ -128,7 +128,7 @@ class _Transactions:
                     packages.append(_remover(Path(name), come, obsoleted))
                 # Of what comes afterwards, the solver has seen that it goes together.
                 trust = ["--nodeps"] if beside or alone else []
-                said += self._install(["-Uv", "--oldpackage", *trust], packages)
+                said += self._install(["-Uv", "--ignorearch", "--oldpackage", *trust], packages)
             if beside:
                 said += self._install(["-iv", *(["--nodeps"] if alone else [])], beside.values())
         if alone:

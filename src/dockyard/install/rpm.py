@@ -34,6 +34,8 @@ _SETTINGS = (
     f"--macros={_CONFIGURATION}/macros:{_CONFIGURATION}/macros.d/macros.*"
     f":{_CONFIGURATION}/platform/%{{_target}}/macros",
 )
+# The lock says for which architecture packages are; it need not be that of the tools.
+_UPGRADE = ("-U", "--ignorearch")
 _PACKAGES_INSIDE = "/dev/.packages"
 _SCRATCH = "/dev/.database"
 _NOT_THERE = re.compile(r"^warning: (user|group) (?P<name>\S+) does not exist")
@@ -74,7 +76,7 @@ def install(
     rpm refuses, a scriptlet fails or an owner is unknown.
     """
     # The digest of the whole payload is checked, which makes that of each file another time over.
-    argv = ["-Uv", "--nofiledigest", *([] if documents else ["--excludedocs"])]
+    argv = [*_UPGRADE, "-v", "--nofiledigest", *([] if documents else ["--excludedocs"])]
     with shown(packages, root) as (names, read):
         argv += names
         report = transaction(argv, root, tools, epoch, dbpath, read, Count(installed))
@@ -110,7 +112,7 @@ def run_stubs(
     transaction keeps a database of its own, which is gone afterwards. Raises DockyardError as
     `install` does.
     """
-    argv = ["-U", "--nodigest", "--ignoresize", "--define", "_pkgverify_level none"]
+    argv = [*_UPGRADE, "--nodigest", "--ignoresize", "--define", "_pkgverify_level none"]
     argv += [f"{_PACKAGES_INSIDE}/{name}" for name in stubs]
     return transaction(argv, root, tools, epoch, _SCRATCH, [(directory, _PACKAGES_INSIDE)])
 

@@ -53,6 +53,9 @@ class Directory(Model):
     owner: str = field("User who owns it.", default="root", examples=["daemon"])
     group: str = field("Group that owns it.", default="root", examples=["adm"])
     ghost: bool = field("It is owned, but not made.", default=False, examples=[True])
+    architectures: tuple[Architecture, ...] = field(
+        "Only in packages for these; default: for all.", default=(), examples=[["x86_64"]]
+    )
 
 
 class File(Model):
@@ -173,6 +176,11 @@ class Payload(Relations):
     )
     scriptlets: tuple[str, ...] = field(
         "Names out of the file of scriptlets.", default=(), examples=[["ldconfig"]]
+    )
+    architectures: tuple[Architecture, ...] = field(
+        "Only for these, where the distribution is for several; default: for all.",
+        default=(),
+        examples=[["x86_64"]],
     )
 
 

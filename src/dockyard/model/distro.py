@@ -181,6 +181,12 @@ class Distro(Model):
         default=Architecture.X86_64,
         examples=["aarch64"],
     )
+    architectures: tuple[Architecture, ...] = field(
+        "Processors that it is for, in place of `architecture`, where there are several: packages "
+        "and a lock for each. The first is meant where an image file or a command names none.",
+        default=(),
+        examples=[["x86_64", "aarch64"]],
+    )
     family: str | None = field(
         "Family of distributions that it belongs to: it says where a system keeps its database of "
         "packages, and the like. Default: the one whose systems have `name` and `version` as `ID` "
@@ -258,6 +264,23 @@ class Distro(Model):
     )
 
     @property
+    def every_architecture(self) -> tuple[Architecture, ...]:
+        """The architectures that it is for, first the one that is meant where none is named."""
+        return self.architectures or (self.architecture,)
+
+    @property
+    def published_name(self) -> str:
+        """What its repository is called in a store."""
+        return self.name + self.of_architecture("-")
+
+    def of_architecture(self, mark: str) -> str:
+        """What tells its files for this architecture from those for the first: a mark and its name;
+        "" for the first.
+        """
+        is_first = self.architecture is self.every_architecture[0]
+        return "" if is_first else f"{mark}{self.architecture}"
+
+    @property
     def kind(self) -> PackageKind:
         """The format of its packages."""
         return PackageKind.DEB if self.archive else PackageKind.RPM
@@ -283,6 +306,13 @@ class Distro(Model):
                 reads=(("archive",),),
             )
         yield from self._kinds()
+        if len(set(self.architectures)) < len(self.architectures):
+            yield Mistake(
+                ("architectures",),
+                "distro.architectures",
+                "an architecture is named twice",
+                "name each once",
+            )
         if self.components and self.upstream is None:
             yield Mistake(
                 ("components",),

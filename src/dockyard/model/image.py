@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from dockyard.model.architecture import Architecture
 from dockyard.model.base import Mistake, Model, absolute_path_mistakes
 from dockyard.model.checks import ImageCheck
 from dockyard.model.content import Script, Scripts
@@ -85,6 +86,12 @@ class Profile(Model):
         "name of one that comes with Dockyard, or the path of a distribution file.",
         default=None,
         examples=["harbor", "debian-13", "./team/distro.yaml"],
+    )
+    architecture: Architecture | None = field(
+        "Processor that an image made from packages is for, one that its distribution has. "
+        "Default: the first of these.",
+        default=None,
+        examples=["aarch64"],
     )
     base_configs: tuple[BaseConfig, ...] = field(
         "Image files that this one builds on, in order.", default=()

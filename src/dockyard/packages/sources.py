@@ -176,20 +176,22 @@ def _built(distro: Distro, directory: Path, store: Path) -> RpmRepository:
 
     Whoever builds it signs it with a key of their own, so pins are by content.
     """
-    place = repository_path(store.absolute(), distro.name)
-    if published(store.absolute(), distro.name) is None:
+    name, words = distro.published_name, str(distro_word(directory))
+    place = repository_path(store.absolute(), name)
+    if published(store.absolute(), name) is None:
+        chosen = distro.of_architecture(" --architecture ")
         raise DockyardError(
             Problem(
                 "distro.not-published",
-                f"the store has no repository of {distro.name}",
+                f"the store has no repository of {name}",
                 str(place),
-                fix=f"run: dockyard distro build {distro_word(directory)}",
+                fix=f"run: dockyard distro build {words}{chosen}",
             )
         )
     return RpmRepository(
         id=distro.name,
         base_urls=(place.as_uri(),),
-        keys=(str(place / key_name(distro.name)),),
+        keys=(str(place / key_name(name)),),
         check_packages=True,
         check_metadata=True,
         pin=PinBy.CONTENT,

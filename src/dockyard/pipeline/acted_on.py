@@ -110,6 +110,13 @@ def not_buildable(
             "the image file names a distro, and `create` takes packages from --rpm-source alone",
             fix="use `dockyard lock` and `dockyard build`, or remove `distro`",
         )
+    if image.architecture and created:
+        yield loaded.problem(
+            "architecture",
+            "create.architecture",
+            "the image file names an architecture, and `create` makes images for this machine's",
+            fix="use `dockyard lock` and `dockyard build` with a distro, or remove `architecture`",
+        )
     if not image.distro and not created:
         yield loaded.problem(
             "",

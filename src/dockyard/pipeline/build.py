@@ -24,6 +24,7 @@ from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
+from dockyard.pipeline.foreign import enable_foreign
 from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.image import ImageSteps, image_steps
 from dockyard.pipeline.output import (
@@ -228,6 +229,7 @@ def build_image(
             from dockyard.keeping.limit import limit_of
 
             limit_of(store.root)  # refused now, not when all is made
+            enable_foreign(planned.request, store, listener)
         policy = planned.policy
         inside = verify or policy is not None or (placing and needs_namespace(steps))
         carry_out(planned.plan, hold, store, listener, jobs=jobs, inside=inside)

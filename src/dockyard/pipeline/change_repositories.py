@@ -46,7 +46,7 @@ def change_repositories(
     given: dict[str, RpmRepository] = {}
     if loaded.distro_path is not None:
         try:
-            distro = read_header(loaded.distro_path.resolve())
+            distro = read_header(loaded.distro_path.resolve(), architecture)
             own = image_repositories(distro.distro, distro.directory, store)
             given |= {each.id: each for each in own}
         except DockyardError as error:

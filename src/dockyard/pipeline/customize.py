@@ -73,7 +73,12 @@ _ABOUT_NEW = {
         lambda image: image.os.bootloader.type,
         "what a new image boots with",
         "remove it",
-    )
+    ),
+    "architecture": Refused(
+        lambda image: image.architecture,
+        "packages for a processor",
+        "remove it",
+    ),
 }
 
 
@@ -82,7 +87,7 @@ _NO_DISK = holding(Holds.LIVE, Holds.ROOT, Holds.GUEST, Holds.EXTENSION)
 
 def not_customizable(loaded: LoadedImage) -> Iterator[Problem]:
     """A problem for every key in use that customizing has no use for."""
-    because = "asks for a new image, and one that exists keeps its boot loader"
+    because = "asks for a new image, and one that exists keeps its own"
     return refusals(loaded, _ABOUT_NEW, because)
 
 

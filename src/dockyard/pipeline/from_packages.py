@@ -112,7 +112,8 @@ def read_request(
     lock = source.lock
     if not tools_there(store, lock.tools):
         made_by = f"{locks.LOCK_IMAGE} {loaded.words}"
-        together.get(lambda: require_whole(lock.tools, str(lock_file), made_by))
+        target = source.architecture
+        together.get(lambda: require_whole(lock.tools, str(lock_file), made_by, target))
     together.raise_any()
     keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
     extra = (
@@ -141,7 +142,8 @@ def read_request(
 
 def _distro(loaded: LoadedImage) -> DistroHeader:
     """The distribution that an image file names."""
-    return read_header((loaded.distro_path or loaded.directory).resolve())
+    place = (loaded.distro_path or loaded.directory).resolve()
+    return read_header(place, loaded.image.architecture)
 
 
 def _judge_layout(

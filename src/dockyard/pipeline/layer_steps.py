@@ -7,7 +7,7 @@ nor EFI system partition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockyard.disk.fstab import mounted_from, source
 from dockyard.disk.growth import growth
@@ -15,6 +15,7 @@ from dockyard.disk.partitions import FileSystemLayout, PartitionLayout
 from dockyard.engine.step import Step, names_of
 from dockyard.pipeline.arguments.image import MergeRoot
 from dockyard.pipeline.arguments.settings import ApplySettings
+from dockyard.pipeline.foreign import emulator
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.source import PackageSource
 from dockyard.tree.additional import AdditionalDirectorySetting, AdditionalFileSetting, plain_path
@@ -57,7 +58,8 @@ def layers_over(request: ImageRequest, lowest: Step, tools: Step) -> tuple[Step,
     below: tuple[Step, ...] = (lowest,)
     for make in _LAYERS:
         if layer := make(request, below, tools):
-            below = (*below, layer)
+            more = [each for each in emulator(request, tools) if each not in layer.inputs]
+            below = (*below, replace(layer, inputs=(*layer.inputs, *more)) if more else layer)
     return below
 
 

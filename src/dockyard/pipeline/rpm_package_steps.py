@@ -14,6 +14,7 @@ from dockyard.pipeline.arguments.packages import (
     Unpack,
 )
 from dockyard.pipeline.arguments.settings import InstallPackages
+from dockyard.pipeline.foreign import emulator
 from dockyard.pipeline.request import ImageRequest
 from dockyard.pipeline.required_names import required_names
 
@@ -47,7 +48,7 @@ def rpm_packages_step(request: ImageRequest, tools: Step, fetch: Step) -> Step:
         "Make the index of kernel modules",
         f"{_STEPS}.packages:make_index",
         MakeIndex(found.name, names, epoch),
-        (found,),
+        (found, *emulator(request, tools)),
         borrowed=steps,
         name="modules-index",
     )
