@@ -91,10 +91,13 @@ def index(
     algorithm: str = "sha256",
     apart: bool = False,
     modules: str = "",
+    groups: str = "",
+    others: Sequence[str] = (),
 ) -> Path:
     """Write the metadata of the packages below a directory; gives the directory.
 
     apart: files stand in filelists.xml, not in primary.xml. modules: the text of modules.yaml.
+    groups: that of comps.xml. others: kinds of metadata that nobody here reads.
     """
     found = []
     for path in sorted(root.rglob("*.rpm")):
@@ -108,6 +111,9 @@ def index(
         indexes["filelists"] = _filelists(found)
     if modules:
         indexes["modules"] = modules.encode()
+    if groups:
+        indexes["group" + ("_" + suffix[1:] if suffix else "")] = groups.encode()
+    indexes |= dict.fromkeys(others, b"nobody reads this")
     records = ""
     for kind, plain in indexes.items():
         data = COMPRESSIONS[suffix](plain)

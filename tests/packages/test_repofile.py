@@ -63,6 +63,7 @@ def test_a_whole_file_is_understood() -> None:
         cost=5,
         exclude=("kernel*", "grub2-*", "shim"),
         include=("a", "b"),
+        module_hotfixes=True,
         title="Base packages",
     )
     assert base.position == Position(str(FILE), 4, 1)

@@ -9,8 +9,8 @@ import pytest
 
 from dockyard.errors import DockyardError
 from dockyard.model.distro import Distro
-from dockyard.model.packages import Lock, Pin, RpmRepository
-from dockyard.pipeline.from_distro import trusted_keys, wants_documents
+from dockyard.model.packages import Lock, Pin, Request, RpmRepository
+from dockyard.pipeline.from_distro import enabled_modules, trusted_keys, wants_documents
 from dockyard.tree.additional import AdditionalFileSetting
 from model_data import from_data
 
@@ -73,3 +73,13 @@ def test_documentation_is_for_images_that_have_a_reader() -> None:
     assert wants_documents(DISTRO, lock("bash", "man-db"))
     assert not wants_documents(DISTRO, lock("bash"))
     assert wants_documents(replace(DISTRO, document_reader=None), lock("bash"))
+
+
+def test_streams_that_packages_were_chosen_with_are_enabled_in_the_image() -> None:
+    lock = Lock("web", Request(("nginx",), modules=("nginx:1.24", "php:8.2")))
+    own = AdditionalFileSetting("/etc/dnf/modules.d/php.module", content="mine")
+    [found] = enabled_modules(DISTRO, lock, [own])
+    assert found.destination == "/etc/dnf/modules.d/nginx.module"
+    said = "[nginx]\nname=nginx\nstream=1.24\nprofiles=\nstate=enabled\n"
+    assert (found.content, found.permissions) == (said, 0o644)
+    assert list(enabled_modules(DISTRO, Lock("web", Request(("nginx",))), [])) == []

@@ -23,6 +23,8 @@ Every verb takes `--json`, see [what programs read](json.md). Verbs that work ta
 | `DOCKYARD_STORE` | the store, in place of `~/.cache/dockyard` (or `$XDG_CACHE_HOME/dockyard`) |
 | `DOCKYARD_STORE_LIMIT` | how much it may hold: `40G`, `30%` of the disk, or `none` |
 | `DOCKYARD_DEBIAN_MIRROR` | addresses of Debian archives, or NAME=ADDRESS, separated by spaces |
+| `DOCKYARD_RPM_MIRROR` | mirrors of the RPM distribution of images, separated by spaces |
+| `DOCKYARD_RPM_KEY` | files with keys of its repositories, separated by colons |
 | `DOCKYARD_MIRROR_DIR` | directories that `dockyard fetch` filled, separated by colons |
 | `DOCKYARD_AZURE_LINUX` | registry and path below which Azure Linux is published |
 | `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE` | where logins of registries are, as for Docker and Podman |
@@ -44,12 +46,15 @@ start and name such a key, for nothing is ever accepted and ignored.
 def pages() -> dict[str, str]:
     """File name below docs/reference → text of the page."""
     from dockyard.config import reference as config
+    from dockyard.config.bundled import bundled_distros
+    from dockyard.distro import definitions_page
     from dockyard.distro import reference as distro
 
     return {
         "cli.md": cli_markdown(),
         "differences.md": config.differences_markdown(),
         "distro.md": distro.markdown(),
+        "distributions.md": definitions_page.markdown(bundled_distros()),
         "existing-images.md": existing_images_markdown(),
         "image.md": config.markdown(),
     }

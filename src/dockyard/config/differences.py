@@ -332,6 +332,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "Keys and values of our own",
         "`name`, `distro` and `architecture` at the top make an image from a distribution's "
         "packages, `os.initrd` chooses how its initrd is made, `os.bootloader.type` what boots it, "
+        "`os.packages.modules` enables streams of modules, "
         "`os.packages.withoutSuites` leaves out what is not to be had, `checks` are questions to "
         "the booted image, and `erofs` is a file system, with settings of its own. `output.image` "
         "has settings of the formats that are ours: `oci`, `wsl` and `extension`.",
@@ -353,6 +354,7 @@ DIFFERENCES: tuple[Difference, ...] = (
             "architecture",
             "os.initrd",
             "os.bootloader.type",
+            "os.packages.modules",
             "os.packages.withoutSuites",
             "checks",
             "variables",

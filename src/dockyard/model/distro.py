@@ -37,6 +37,7 @@ from dockyard.model.distro_values import (
     Natural,
     OwnFile,
     Positive,
+    Streams,
     SystemPath,
 )
 from dockyard.model.family import DEBIAN, FAMILIES, HARBOR, Family, family_named, family_of
@@ -86,6 +87,12 @@ class Repository(Model):
     repo_gpgcheck: bool = field("Verify metadata.", default=False, examples=[True])
     priority: Positive = field("Lower numbers are preferred.", default=99, examples=[10])
     cost: Natural = field("Lower numbers are asked first.", default=1000, examples=[500])
+    module_hotfixes: bool = field(
+        "Whether its packages may be chosen though a stream of a module has others of the same "
+        "name.",
+        default=False,
+        examples=[True],
+    )
     enabled: bool = field(
         "Whether packages are taken from the repository.", default=True, examples=[False]
     )
@@ -217,6 +224,15 @@ class Distro(Model):
         "`version`, `$basearch` and `$arch` are `architecture`.",
         default_factory=dict,
         examples=[{"stream": "10-stream"}],
+    )
+    modules: Streams = field(
+        "Streams of modules that are enabled, where an image file enables none of the same module; "
+        "of others the default ones are.",
+        default=(),
+        examples=[["nodejs:20"]],
+    )
+    install_weak_deps: bool = field(
+        "Whether packages that others recommend come along.", default=False, examples=[True]
     )
     archive: Archive | None = field(
         "Where the packages of a binary distribution of Debian packages are.", default=None

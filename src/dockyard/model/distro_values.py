@@ -11,6 +11,7 @@ _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 _VERSION = r"[A-Za-z0-9._+~^]+"
 # Of OpenPGP keys of version 4, and of version 6.
 _FINGERPRINT = r"[0-9A-F]{40}|[0-9A-F]{64}"
+_STREAM = r"[A-Za-z0-9+._-]+:[A-Za-z0-9+._-]+"
 _CLAUSE = r"cap_[a-z_]+(,cap_[a-z_]+)*[=+][eip]+"
 
 
@@ -44,6 +45,10 @@ def _capabilities(value: str) -> str:
 
 def _fingerprint(value: str) -> str:
     return "" if re.fullmatch(_FINGERPRINT, value) else f"{value!r} is not a fingerprint of a key"
+
+
+def _stream(value: str) -> str:
+    return "" if re.fullmatch(_STREAM, value) else f"{value!r} is not a stream of a module"
 
 
 def _natural(value: int) -> str:
@@ -109,6 +114,18 @@ Fingerprints: TypeAlias = tuple[
             _fingerprint,
             "write all of its 40 digits in upper case, without blanks",
             {"pattern": f"^({_FINGERPRINT})$"},
+        ),
+    ],
+    ...,
+]
+Streams: TypeAlias = tuple[
+    Annotated[
+        str,
+        ValueRule(
+            "packages.stream",
+            _stream,
+            "write the module and the stream with a colon between, such as `nodejs:20`",
+            {"pattern": f"^{_STREAM}$"},
         ),
     ],
     ...,

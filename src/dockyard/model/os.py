@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from dockyard.model.base import Mistake, Model
 from dockyard.model.content import AdditionalDir, AdditionalFile
+from dockyard.model.distro_values import Streams
 from dockyard.model.fields import Date, LocalPath, field
 from dockyard.model.users import Group, Password, PasswordType, User
 
@@ -89,7 +90,11 @@ class Packages(Model):
         examples=[["lists/ssh.yaml"]],
     )
     install: tuple[str, ...] = field(
-        "Packages to install.", default=(), examples=[["openssh-server"]]
+        "Packages to install. `@ID` is a group of packages of an RPM distribution, `@^ID` an "
+        "environment of groups: the mandatory and the default packages, with ` --optional` after "
+        "it the optional ones too, with ` --nodefaults` only the mandatory.",
+        default=(),
+        examples=[["openssh-server"]],
     )
     remove_lists: tuple[LocalPath, ...] = field(
         "Files with names of packages to remove.", default=(), examples=[["lists/unwanted.yaml"]]
@@ -99,6 +104,11 @@ class Packages(Model):
         "Files with names of packages to update.", default=(), examples=[["lists/ssh.yaml"]]
     )
     update: tuple[str, ...] = field("Packages to update.", default=(), examples=[["openssl"]])
+    modules: Streams = field(
+        "Streams of modules that packages are taken from in place of the default ones.",
+        default=(),
+        examples=[["nodejs:20"]],
+    )
     without_suites: tuple[str, ...] = field(
         "Suites of the distribution's Debian archives that no packages are taken from, such as one "
         "that is not to be had where the image is made.",

@@ -111,6 +111,7 @@ class Request:
     install: names, globs, NEVRAs, provides or absolute paths, sorted, each once.
     base: what comes beside them, see `model.debian_archive.PRIORITIES`; "" for nothing.
     remove, update: likewise, of what is installed. update_all: update whatever is installed.
+    modules: streams (`module:stream`) that are enabled, sorted.
     before: Unix seconds; what repositories got later is not seen. None: all is.
     protected: names of packages that must stay. kernels: of those with a kernel, one of which must.
     wanted_by, unwanted_by: where each item to install or update, or to remove, was named, so that
@@ -126,6 +127,7 @@ class Request:
     update_all: bool = False
     before: int | None = None
     base: str = ""
+    modules: tuple[str, ...] = ()
     protected: tuple[str, ...] = field(default=(), compare=False)
     kernels: tuple[str, ...] = field(default=(), compare=False)
     wanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)
@@ -192,6 +194,7 @@ class RpmRepository:
     signed_by: fingerprints (upper-case hex) of the keys that count, all of which must be there; any
     does where there are none.
     check_packages / check_metadata: `gpgcheck` and `repo_gpgcheck` of a .repo file.
+    module_hotfixes: no stream of a module hides its packages.
     exclude / include: globs over names or NEVRAs; an empty `include` takes everything.
     position: where it was declared, for errors.
     """
@@ -209,6 +212,7 @@ class RpmRepository:
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     pin: PinBy = PinBy.DIGEST
+    module_hotfixes: bool = False
     title: str = ""
     position: Position | None = field(default=None, compare=False)
 

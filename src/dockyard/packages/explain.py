@@ -50,6 +50,35 @@ def not_found(item: str, packages: PackagePool) -> Problem:
     return kind(code, f"there is no package {item}", where, why, fix)
 
 
+def no_group(item: str, known: Sequence[str], request: Request) -> Problem:
+    """The problem of a group that no repository has. known: the items that name one."""
+    name, _, choice = item.partition(" ")
+    near = nearest(name, known, 3)
+    why = f"there are {_listing(near)}" if near else ""
+    fix = "correct the id"
+    if not known:
+        why = "no repository has groups"
+    if name in known:
+        why = f"{choice!r} stands after it"
+        fix = "write nothing there, --optional or --nodefaults"
+    elif ":" in name:
+        why = "streams of modules are no groups"
+        fix = f"name {name[1:].partition('/')[0]} in os.packages.modules, and its packages here"
+    where = request.wanted_by.get(item)
+    return Problem("solve.no-group", f"there is no group {item}", where, why, fix)
+
+
+def empty_group(item: str, request: Request) -> Problem:
+    """The problem of a group that brings nothing."""
+    return Problem(
+        "solve.empty-group",
+        f"no package of the group {item} may be installed",
+        request.wanted_by.get(item),
+        why="it names none, or none that a repository has for this architecture",
+        fix="take it out of the list, or write --optional after it",
+    )
+
+
 def not_installed(item: str, packages: PackagePool, *, remove: bool = False) -> Problem:
     """The problem of an item to update or to remove that the image does not have."""
     request = packages.request

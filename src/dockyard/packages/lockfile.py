@@ -184,6 +184,8 @@ def _change_lines(request: Request) -> Iterator[str]:
         yield ' "update_all": true,'
     if request.base:
         yield f' "base": {_json(request.base)},'
+    if request.modules:
+        yield f' "modules": {_json(list(request.modules))},'
     if request.before is not None:
         yield f' "before": {request.before},'
 
@@ -253,6 +255,7 @@ class _Reader:
         needed = {"lock", "digest", "subject", "packages"}
         known = needed | {"architecture", "weak", "exclude", "install", "answers"}
         known |= {"repositories", "tools", "remove", "update", "update_all", "before", "base"}
+        known |= {"modules"}
         known |= {"installed", "newest", "removed"}
         row = self._object(data, ("", 0), known, needed)
         if type(row.get("lock", LOCK_VERSION)) is not int or row.get("lock", 1) < 1:
@@ -272,6 +275,7 @@ class _Reader:
                 update=self._texts(row, "update", ("", 0)),
                 update_all=self._flag(row, "update_all", ("", 0), default=False),
                 base=self._text_field(row, "base", ("", 0), default=""),
+                modules=self._texts(row, "modules", ("", 0)),
                 before=self._count(row, "before", ("", 0)) if "before" in row else None,
             )
         repositories = tuple(

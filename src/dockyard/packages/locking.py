@@ -310,6 +310,8 @@ def _requests(old: Request, new: Request) -> list[str]:
         words.append(f"all packages are{'' if new.update_all else ' not'} to be updated now")
     if old.base != new.base:
         words.append(f"base packages: {old.base or 'none'} before, {new.base or 'none'} now")
+    if old.modules != new.modules:
+        words.append(f"module streams: {_either(old.modules)} before, {_either(new.modules)} now")
     if old.before != new.before:
         words.append(
             f"packages as of a time: {_moment(old.before)} before, {_moment(new.before)} now"

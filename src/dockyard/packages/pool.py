@@ -22,7 +22,7 @@ import solv
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.family import ARCHITECTURES
 from dockyard.model.packages import PackageKind, Pin, Request, RpmRepository
-from dockyard.packages.rpm.modules import NONE, Modules
+from dockyard.packages.rpm.modules import Modules, activate
 from dockyard.packages.rpm.primary import in_order, published
 from dockyard.packages.rpm.repository import Metadata
 from dockyard.packages.solv_file import keep, read_kept
@@ -65,7 +65,7 @@ class PackagePool:
         self.left_out: dict[int, LeftOut] = {}
         self.filelists = filelists
         self._repositories: dict[int, RpmRepository] = {}
-        self._modules: dict[int, Modules] = {}
+        self._modules: list[Modules] = []
         self._published: dict[int, Mapping[str, int]] = {}
         self._kept = -1
         if kept is not None:
@@ -158,7 +158,7 @@ class PackagePool:
         repo.priority = -repository.priority  # libsolv: the higher number wins
         repo.subpriority = -repository.cost
         self._repositories[repo.id] = repository
-        self._modules[repo.id] = metadata.modules()
+        self._modules.append(metadata.modules())
         if self.request.before is not None:
             self._published[repo.id] = published(metadata.primary())
         self._load(repo, metadata, cache)
@@ -184,6 +184,7 @@ class PackagePool:
 
     def _leave_out(self) -> None:
         """Mark what architecture, excludes and includes keep from being chosen."""
+        active = activate(self._modules, self.request.modules, self.request.wanted_by)
         architectures = {ARCHITECTURES[PackageKind.RPM][self.request.architecture], "noarch"}
         for repo in self.pool.repos:
             if self.pool.installed and repo.id == self.pool.installed.id:
@@ -192,11 +193,13 @@ class PackagePool:
             repository = self._repositories.get(repo.id) or RpmRepository("")
             excludes = _matcher((*repository.exclude, *self.request.exclude))
             includes = _matcher(repository.include)
-            hidden = self._modules.get(repo.id, NONE).why_hidden
+            lifted = repository.module_hotfixes or repo.id == self._kept
             for solvable in repo.solvables:
                 if solvable.arch not in architectures:
                     self.left_out[solvable.id] = LeftOut(f"is for {solvable.arch}")
-                elif why := hidden(solvable.name, solvable.evr, solvable.arch):
+                elif not lifted and (
+                    why := active.why_hidden(solvable.name, solvable.evr, solvable.arch)
+                ):
                     self.left_out[solvable.id] = LeftOut(why)
                 elif excludes and repo.id != self._kept and excludes(solvable):
                     self.left_out[solvable.id] = LeftOut(EXCLUDED)

@@ -6,14 +6,14 @@ has them go. A request to remove takes along what needs the package, unless some
 provides the same; a request to install or update removes nothing.
 
 A request's items are names, globs over names, NEVRAs (in whole or in part), `name >= version`,
-provides, or absolute paths; the best candidate is taken or the request fails. Weak dependencies
-are left out unless the request wants them. Lists of files are loaded only when a path is asked
-for that the primary metadata does not know.
+provides, absolute paths, or groups (`rpm.comps`); the best candidate is taken or the request fails.
+Weak dependencies are left out unless the request wants them. Lists of files are loaded only when a
+path is asked for that the primary metadata does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from dockyard.model.packages import Pin, Request
 from dockyard.packages import explain
 from dockyard.packages.changes import changes_of
 from dockyard.packages.pool import PackagePool
+from dockyard.packages.rpm import comps
+from dockyard.packages.rpm.comps import Comps, Group
 from dockyard.packages.rpm.primary import IndexedPackage, primary_xml
 from dockyard.packages.rpm.repository import Metadata
 
@@ -115,6 +117,10 @@ class _Attempt:
         )
         self._wanted: dict[str, frozenset[int]] = {}
         self._unwanted: dict[str, frozenset[int]] = {}
+        self._opened = opened
+        self._groups: dict[str, Group] = {}
+        self._known: list[Comps] = []
+        self._asked: set[tuple[str, str]] = set()
         self._problems: list[Problem] = []
 
     def run(self, keep: Sequence[Pin], *, hard: bool) -> Solution:
@@ -125,12 +131,10 @@ class _Attempt:
         jobs += self._remove_jobs()
         if self._problems:
             raise DockyardError(*self._problems)
-        solver = self._solver()
-        if found := solver.solve([*jobs, *self._side_by_side()]):
-            raise DockyardError(
-                *explain.unsatisfiable(found, self._wanted | self._unwanted, self._packages)
-            )
-        transaction = solver.transaction()
+        transaction = self._solved(jobs)
+        while more := self._conditional_jobs(transaction.newsolvables()):
+            jobs += more
+            transaction = self._solved(jobs)
         taken = transaction.newsolvables()
         gone = [each for each in transaction.steps() if self._packages.is_installed(each)]
         if stopped := explain.protected(gone, taken, self._unwanted, self._packages):
@@ -143,6 +147,52 @@ class _Attempt:
             self._held_back(taken, gone),
             max((each.lookup_num(solv.SOLVABLE_BUILDTIME) for each in taken), default=0),
         )
+
+    def _solved(self, jobs: Sequence[Any]) -> Any:
+        """The transaction that does some jobs."""
+        solver = self._solver()
+        if found := solver.solve([*jobs, *self._side_by_side()]):
+            raise DockyardError(
+                *explain.unsatisfiable(found, self._wanted | self._unwanted, self._packages)
+            )
+        return solver.transaction()
+
+    def _group_jobs(self, item: str) -> list[Any]:
+        """A job for each package of a group that may be chosen here; those that no repository has
+        for this architecture, or that are excluded, are not its members.
+        """
+        if not self._known:
+            self._known.append(comps.together(each.groups() for each in self._opened))
+        group = self._known[0].members(item) if comps.choice_of(item) in comps.CHOICES else None
+        if group is None:
+            self._problems.append(explain.no_group(item, self._known[0].items, self._request))
+            return []
+        self._groups[item] = group
+        jobs = self._member_jobs(item, (*group.mandatory, *group.default, *group.optional))
+        if not jobs:
+            self._problems.append(explain.empty_group(item, self._request))
+        return jobs
+
+    def _member_jobs(self, item: str, names: Iterable[str]) -> list[Any]:
+        jobs = []
+        for name in names:
+            found = self._packages.pool.select(name, solv.Selection.SELECTION_NAME)
+            here = {e.id for e in found.solvables() if e.id not in self._packages.left_out}
+            if here:
+                self._wanted[item] = self._wanted.get(item, frozenset()) | here
+                jobs += found.jobs(solv.Job.SOLVER_INSTALL)
+        return jobs
+
+    def _conditional_jobs(self, taken: Sequence[Any]) -> list[Any]:
+        """Jobs for the conditional packages of groups whose condition came true."""
+        names = {each.name for each in (*taken, *self._packages.installed)}
+        jobs = []
+        for item, group in self._groups.items():
+            due = [name for needs, name in group.conditional if needs in names - {name}]
+            new = [name for name in due if name not in names and (item, name) not in self._asked]
+            self._asked |= {(item, name) for name in new}
+            jobs += self._member_jobs(item, new)
+        return jobs
 
     def _solver(self) -> Any:
         solver = self._packages.pool.Solver()
@@ -157,6 +207,9 @@ class _Attempt:
     def _install_jobs(self, best: int) -> list[Any]:
         jobs: list[Any] = []
         for item in sorted(set(self._request.install)):
+            if comps.is_group(item):
+                jobs += self._group_jobs(item)
+                continue
             selection = select(self._packages.pool, item)
             if selection.isempty():
                 self._problems.append(explain.not_found(item, self._packages))

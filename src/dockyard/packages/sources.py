@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,14 +51,32 @@ def image_request(loaded: LoadedImage, distro: Distro, when: str = "") -> Reques
         if each.name not in installed or at(each) > at(installed[each.name])
     }
     wanted_by = {name: each.position for name, each in installed.items() if name not in removed}
+    streams = enabled_streams(loaded)
     return Request(
         tuple(sorted(wanted_by)),
         exclude=tuple(sorted(removed)),
         architecture=distro.architecture,
         base=distro.archive.base if distro.archive else "",
+        weak=distro.install_weak_deps,
+        modules=_modules(streams, distro),
         before=snapshot_time(when or loaded.image.os.packages.snapshot_time),
-        wanted_by=wanted_by,
+        wanted_by={**streams, **wanted_by},
     )
+
+
+def enabled_streams(loaded: LoadedImage) -> dict[str, Position]:
+    """The streams of modules that an image file enables, and where it names each."""
+    named = enumerate(loaded.image.os.packages.modules)
+    return {text: loaded.position(f"os.packages.modules[{index}]") for index, text in named}
+
+
+def _modules(own: Collection[str], distro: Distro) -> tuple[str, ...]:
+    """The streams that are enabled: those of the image file, and of the distribution those of other
+    modules.
+    """
+    named = {text.partition(":")[0] for text in own}
+    others = (text for text in distro.modules if text.partition(":")[0] not in named)
+    return tuple(sorted({*own, *others}))
 
 
 def unknown_suites(loaded: LoadedImage, distro: Distro) -> Iterator[Problem]:
@@ -265,6 +283,7 @@ def _declared(declared: Declared, places: _Places, files: tuple[str, ...]) -> Rp
         exclude=declared.excludes,
         include=declared.includes,
         pin=PinBy(declared.pin),
+        module_hotfixes=declared.module_hotfixes,
         title=declared.name,
         position=Position(str(places.file)),
     )
@@ -279,7 +298,11 @@ def _extra(path: Path, variables: Mapping[str, str]) -> tuple[RpmRepository, ...
     if path.is_dir():
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.absolute().name).strip("-.") or "rpms"
         address = path.absolute().as_uri()
-        return (RpmRepository(name, (address,), check_packages=False, pin=PinBy.CONTENT),)
+        return (
+            RpmRepository(
+                name, (address,), check_packages=False, pin=PinBy.CONTENT, module_hotfixes=True
+            ),
+        )
     if path.suffix == ".repo":
         return repofile.load(path, variables)
     what = f"{path} is neither a directory of RPMs nor a .repo file"

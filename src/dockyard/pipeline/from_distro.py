@@ -33,6 +33,21 @@ def trusted_keys(
             yield AdditionalFileSetting(wanted.path, Path(key), permissions=0o644)
 
 
+def enabled_modules(
+    distro: Distro, lock: Lock, settings: Iterable[Setting]
+) -> Iterator[AdditionalFileSetting]:
+    """The file by which dnf knows that a stream is enabled, for each that the packages were chosen
+    with; none where the image file puts a file of its own.
+    """
+    own = added_paths(settings)
+    for text in lock.request.modules if lock.request else ():
+        module, _, stream = text.partition(":")
+        path = f"{distro.of_family.packaging.settings[0]}/modules.d/{module}.module"
+        if path not in own:
+            lines = f"[{module}]\nname={module}\nstream={stream}\nprofiles=\nstate=enabled\n"
+            yield AdditionalFileSetting(path, content=lines, permissions=0o644)
+
+
 def wants_documents(distro: Distro, lock: Lock) -> bool:
     """Whether an image gets what its packages mark as documentation."""
     return distro.document_reader is None or _has(lock, distro.document_reader)

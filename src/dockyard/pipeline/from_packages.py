@@ -30,7 +30,7 @@ from dockyard.packages.sources import image_request, unknown_suites
 from dockyard.packages.system import system_of
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.format_rules import EXTENSIONS, format_problems, of_nothing
-from dockyard.pipeline.from_distro import trusted_keys, wants_documents
+from dockyard.pipeline.from_distro import enabled_modules, trusted_keys, wants_documents
 from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.live import FORMATS, live_request
 from dockyard.pipeline.live_problems import architecture_problems, live_problems
@@ -115,6 +115,7 @@ def read_request(
         target = source.architecture
         together.get(lambda: require_whole(lock.tools, str(lock_file), made_by, target))
     together.raise_any()
+    streams = enabled_modules(distro.distro, lock, settings.settings)
     keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
     extra = (
         *command_words(loaded.image.os.selinux.mode),
@@ -127,7 +128,7 @@ def read_request(
         source=source,
         settings=replace(
             settings,
-            settings=(*keys, *settings.settings),
+            settings=(*keys, *streams, *settings.settings),
             record=_record(loaded, settings, source) if creation is not None else (),
         ),
         layout=layout,

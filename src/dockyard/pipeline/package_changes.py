@@ -21,7 +21,7 @@ from dockyard.model.os import Packages
 from dockyard.model.packages import Lock, PackageKind, Pin, Request, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
-from dockyard.packages.sources import snapshot_time
+from dockyard.packages.sources import enabled_streams, snapshot_time
 from dockyard.pipeline.change_repositories import LEAVE_OUT, change_repositories
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_facts import InstalledFacts, kept
@@ -118,10 +118,14 @@ def change_request(
         remove=tuple(sorted(each.name for each in names.remove)),
         update=tuple(sorted(each.name for each in names.update)),
         update_all=packages.update_existing_packages,
+        modules=tuple(sorted(packages.modules)),
         before=snapshot_time(when or packages.snapshot_time),
         protected=installed.protected,
         kernels=installed.kernels,
-        wanted_by={each.name: each.position for each in (*names.update, *names.install)},
+        wanted_by={
+            **enabled_streams(loaded),
+            **{each.name: each.position for each in (*names.update, *names.install)},
+        },
         unwanted_by={each.name: each.position for each in names.remove},
     )
     return asked if asked.asks_repositories or asked.remove else None

@@ -39,6 +39,13 @@ class DebSystem:
                 fix="remove `snapshotTime`, and name an archive as it was then: with "
                 "--debian-mirror, or with `baseurl` in a distro.yaml",
             )
+        if packages.modules:
+            yield loaded.problem(
+                "os.packages.modules",
+                "build.no-modules",
+                "Debian packages are in no modules",
+                fix="remove `modules`",
+            )
         if packages.remove_package_manager:
             yield loaded.problem(
                 "os.packages.removePackageManager",

@@ -1,34 +1,58 @@
-"""Modular repositories: packages that belong to streams, of which only default ones are offered.
+"""Modular repositories: packages that belong to streams, of which only active ones are offered.
 
 `modules.yaml` (modulemd documents, version 2, and modulemd-defaults) says which packages a stream
-of a module has. As with dnf, packages of a stream that nobody enabled are not there, and packages
-of a default stream hide others of the same name. Streams cannot be enabled here, so a repository
-shows what a fresh system sees.
+of a module has. As with dnf, a stream is active when it is enabled, or when it is its module's
+default and no other is enabled; packages of streams that are not active are not there; and packages
+of active ones hide others of the same name, in whatever repository, but for those that are marked
+as having hotfixes. What an enabled stream requires of other modules is enabled along with it where
+that is one stream.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_FORMAT = 1
+from dockyard.errors import Position, Problem, Problems
+from dockyard.model.nearest import nearest
+
+_FORMAT = 2
 _SOURCES = (".src", ".nosrc")
+_PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True)
 class Modules:
-    """What modules say about a repository's packages.
+    """What a repository says of modules.
 
-    streams: NEVRA (with an epoch always) → `module:stream` it is in. offered: the NEVRAs of
-    default streams. names: the names of packages in default streams.
+    streams: `module:stream` → NEVRAs (with an epoch always). defaults: module → its default stream.
+    requires: `module:stream` → module that it needs → streams of that which do, any if none.
     """
 
-    streams: dict[str, str]
-    offered: frozenset[str]
-    names: frozenset[str]
+    streams: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+    requires: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+
+
+NONE = Modules()
+
+
+class MalformedModules(ValueError):
+    """The bytes are no modules.yaml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What may be chosen of modules. offered: NEVRAs of active streams. streams: NEVRA → a stream
+    that it is in, of all streams. hidden: names of packages in active streams → the stream.
+    """
+
+    offered: frozenset[str] = frozenset()
+    streams: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     def why_hidden(self, name: str, evr: str, arch: str) -> str:
         """Why a package may not be chosen, in words that follow its name; "" when it may."""
@@ -36,17 +60,97 @@ class Modules:
         if nevra in self.offered:
             return ""
         if nevra in self.streams:
-            return f"is in the module stream {self.streams[nevra]}, which is not a default"
-        if name in self.names:
-            return "is hidden by a module's default stream"
+            return f"is in the module stream {self.streams[nevra]}, which is not enabled"
+        if name in self.hidden:
+            return f"is hidden by the module stream {self.hidden[name]}"
         return ""
 
 
-NONE = Modules({}, frozenset(), frozenset())
+def activate(
+    found: Iterable[Modules], enabled: Sequence[str], positions: Mapping[str, Position]
+) -> Active:
+    """What may be chosen when some streams (`module:stream`) are enabled.
+
+    found: what repositories say, the preferred first. positions: where streams were named. Raises
+    DockyardError (`solve.no-module`, `solve.module-streams`) with every problem.
+    """
+    streams: dict[str, set[str]] = {}
+    defaults: dict[str, str] = {}
+    requires: dict[str, dict[str, tuple[str, ...]]] = {}
+    for each in found:
+        for stream, nevras in each.streams.items():
+            streams.setdefault(stream, set()).update(nevras)
+        defaults = {**each.defaults, **defaults}
+        requires = {**each.requires, **requires}
+    chosen = _enabled(streams, defaults, requires, enabled, positions)
+    names = {module: f"{module}:{stream}" for module, stream in {**defaults, **chosen}.items()}
+    active = sorted(stream for stream in names.values() if stream in streams)
+    belongs = {nevra: stream for stream in sorted(streams) for nevra in streams[stream]}
+    hidden = {
+        nevra.rsplit("-", 2)[0]: stream
+        for stream in active
+        for nevra in sorted(streams[stream])
+        if not nevra.endswith(_SOURCES)
+    }
+    offered = frozenset(nevra for stream in active for nevra in streams[stream])
+    return Active(offered, belongs, hidden)
 
 
-class MalformedModules(ValueError):
-    """The bytes are no modules.yaml."""
+def _enabled(
+    streams: Mapping[str, object],
+    defaults: Mapping[str, str],
+    requires: Mapping[str, Mapping[str, tuple[str, ...]]],
+    enabled: Sequence[str],
+    positions: Mapping[str, Position],
+) -> dict[str, str]:
+    """Module → the stream that is enabled of it."""
+    problems = Problems()
+    chosen: dict[str, str] = {}
+    modules = {each.partition(":")[0] for each in enabled}
+    waiting = [(stream, stream) for stream in enabled]  # with the one that the user named
+    for text, named in waiting:
+        module, _, stream = text.partition(":")
+        where = positions.get(named)
+        if text not in streams:
+            problems.extend([_unknown(text, streams, where)])
+            continue
+        if chosen.setdefault(module, stream) != stream:
+            problems.add(
+                "solve.module-streams",
+                f"two streams of the module {module} are to be enabled: {chosen[module]} and "
+                f"{stream}",
+                where,
+                why="" if text == named else f"{named} requires {text}",
+                fix="enable streams that go together",
+            )
+            continue
+        for other, good in requires.get(text, {}).items():
+            wanted = [each for each in good if not each.startswith("-")]
+            named_too = any(f"{other}:{each}" in enabled for each in wanted)
+            by_default = other not in modules and defaults.get(other) in wanted
+            if not wanted or named_too or by_default:
+                continue
+            if len(wanted) == 1:
+                waiting.append((f"{other}:{wanted[0]}", named))
+                continue
+            problems.add(
+                "solve.module-streams",
+                f"the module stream {text} needs a stream of {other}",
+                where,
+                why=f"{', '.join(wanted)} would do, and none of them is its default",
+                fix=f"enable one of them as well, such as {other}:{wanted[0]}",
+            )
+    problems.raise_any()
+    return chosen
+
+
+def _unknown(text: str, streams: Iterable[str], where: Position | None) -> Problem:
+    module, _, _stream = text.partition(":")
+    same = sorted(each for each in streams if each.partition(":")[0] == module)
+    near = same or nearest(text, sorted(streams), 3)
+    why = f"there are {', '.join(near)}" if near else "no repository has modules"
+    what = f"there is no module stream {text}"
+    return Problem("solve.no-module", what, where, why, "name a stream that a repository has")
 
 
 def parse(data: bytes) -> Modules:
@@ -60,47 +164,65 @@ def parse(data: bytes) -> Modules:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise MalformedModules((str(error).splitlines() or ["it is nested too deep"])[0]) from None
     defaults = {
-        _text(each, "module"): _text(each, "stream") for each in _of_kind(documents, "defaults")
+        _text(each, "module"): stream
+        for each in _of_kind(documents, "defaults")
+        if (stream := _text(each, "stream"))
     }
-    streams: dict[str, str] = {}
-    offered: set[str] = set()
+    streams: dict[str, dict[str, None]] = {}
+    requires: dict[str, dict[str, tuple[str, ...]]] = {}
     for each in _of_kind(documents, ""):
-        module, stream = _text(each, "name"), _text(each, "stream")
+        stream = f"{_text(each, 'name')}:{_text(each, 'stream')}"
         artifacts = each.get("artifacts")
-        found = artifacts.get("rpms") if isinstance(artifacts, dict) else None
-        for nevra in found if isinstance(found, list) else ():
-            if not isinstance(nevra, str):
-                continue
-            streams[nevra] = f"{module}:{stream}"
-            if stream and defaults.get(module) == stream:
-                offered.add(nevra)
-    return _modules(streams, offered)
+        rpms = artifacts.get("rpms") if isinstance(artifacts, dict) else None
+        found = [nevra for nevra in _list(rpms) if isinstance(nevra, str)]
+        if found:
+            streams.setdefault(stream, {}).update(dict.fromkeys(found))
+        # Of several contexts, which are made for others' streams, the first says what is needed.
+        needed = dict(_requirements(each.get("dependencies")))
+        requires.setdefault(stream, needed)
+    kept = {stream: tuple(nevras) for stream, nevras in streams.items()}
+    return Modules(kept, defaults, {name: need for name, need in requires.items() if need})
 
 
 def dump(modules: Modules) -> bytes:
     """What `load` reads back."""
-    return json.dumps([_FORMAT, modules.streams, sorted(modules.offered)]).encode()
+    return json.dumps([_FORMAT, modules.streams, modules.defaults, modules.requires]).encode()
 
 
 def load(path: Path) -> Modules | None:
     """What `dump` wrote; None when there is nothing, or nothing that fits."""
     try:
-        version, streams, offered = json.loads(path.read_bytes())
-    except (OSError, ValueError, TypeError):
+        version, streams, defaults, requires = json.loads(path.read_bytes())
+        if version != _FORMAT:
+            return None
+        return Modules(
+            {stream: tuple(nevras) for stream, nevras in streams.items()},
+            dict(defaults),
+            {
+                stream: {module: tuple(good) for module, good in needed.items()}
+                for stream, needed in requires.items()
+            },
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return _modules(streams, offered) if version == _FORMAT else None
 
 
-def _modules(streams: dict[str, str], offered: Iterable[str]) -> Modules:
-    nevras = frozenset(offered)
-    names = (nevra.rsplit("-", 2)[0] for nevra in nevras if not nevra.endswith(_SOURCES))
-    return Modules(streams, nevras, frozenset(names))
+def _requirements(dependencies: object) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for each in _list(dependencies):
+        needed = each.get("requires") if isinstance(each, dict) else None
+        for module, good in needed.items() if isinstance(needed, dict) else ():
+            if isinstance(module, str) and module != _PLATFORM:
+                yield module, tuple(name for name in _list(good) if isinstance(name, str))
 
 
 def _of_kind(documents: Iterable[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     name = f"modulemd-{kind}" if kind else "modulemd"
     found = (each.get("data") for each in documents if each.get("document") == name)
     return [each for each in found if isinstance(each, dict)]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(data: dict[str, Any], key: str) -> str:

@@ -22,6 +22,7 @@ _ADDRESSES = ("baseurl", "mirrorlist", "metalink", "gpgkey")
 _KNOWN = {
     "baseurl", "mirrorlist", "metalink", "gpgkey", "gpgcheck", "repo_gpgcheck", "pkg_gpgcheck",
     "priority", "cost", "excludepkgs", "exclude", "includepkgs", "enabled", "name",
+    "module_hotfixes",
 }  # fmt: skip
 # They say how a package manager fetches, shows or caches; the packages stay the same.
 _WITHOUT_EFFECT = {
@@ -30,8 +31,6 @@ _WITHOUT_EFFECT = {
     "deltarpm_percentage", "enabled_metadata", "enablegroups", "failovermethod", "ip_resolve",
     "http_caching", "gpgcakey", "mirrorlist_expire", "autorefresh", "keeppackages", "rpmverbosity",
     "path", "protected_multilib", "fallback_baseurl", "mdpolicy", "retry_until_available",
-    # Modules hide packages of their own repository only, so there is nothing to lift.
-    "module_hotfixes",
 }  # fmt: skip
 
 
@@ -138,6 +137,7 @@ class _Reader:
             cost=self._number(name, options, "cost", DEFAULT_COST),
             exclude=words["excludepkgs"] + words["exclude"],
             include=words["includepkgs"],
+            module_hotfixes=self._flag(name, options, "module_hotfixes", default=False),
             title=options.get("name", ""),
             position=where,
         )

@@ -13,7 +13,9 @@ from xml.etree import ElementTree
 
 from dockyard.host.network import whole_number
 
-_USED = ("primary", "filelists", "modules")
+# The last are comps.xml, plain or compressed; what is not here (updateinfo, SQLite, zchunk, …) is
+# passed over.
+_USED = ("primary", "filelists", "modules", "group", "group_gz", "group_xz", "group_zst")
 _NAMESPACE = "{http://linux.duke.edu/metadata/repo}"
 _STRENGTH = {"sha512": 3, "sha384": 2, "sha256": 1}
 _LENGTH = {"sha512": 128, "sha384": 96, "sha256": 64}
@@ -50,6 +52,12 @@ class Repomd:
 
     revision: str
     records: dict[str, Record]
+
+    @property
+    def groups(self) -> Record | None:
+        """comps.xml, in one of its forms."""
+        kinds = (kind for kind in _USED if kind.startswith("group") and kind in self.records)
+        return next((self.records[kind] for kind in kinds), None)
 
     @property
     def primary(self) -> Record:

@@ -23,7 +23,8 @@ from dockyard.model.packages import LockedRepository, RpmRepository, recorded
 from dockyard.packages import compression
 from dockyard.packages.access import Access
 from dockyard.packages.fetch import Wanted, fetch
-from dockyard.packages.rpm import keys, mirrors, modules, repomd
+from dockyard.packages.rpm import comps, keys, mirrors, modules, repomd
+from dockyard.packages.rpm.comps import Comps
 from dockyard.packages.rpm.directory import read_directory
 from dockyard.packages.rpm.mirrors import REPOMD, MalformedMirrors, Mirrors
 from dockyard.packages.rpm.modules import NONE, Modules
@@ -44,9 +45,9 @@ class Metadata:
 
     bases: addresses of mirrors, the one that gave the metadata first. identity: names what was
     read; equal identities mean equal packages. primary: gives the bytes of primary.xml, plain.
-    filelists: likewise, or None when primary names every file. modules: gives what streams of
-    modules hide. keys: loaded if anything is to be verified with them. revision: as repomd.xml
-    says it.
+    filelists: likewise, or None when primary names every file. modules: gives what it says of
+    streams of modules, groups: of groups of packages. keys: loaded if anything is to be verified
+    with them. revision: as repomd.xml says it.
     """
 
     repository: RpmRepository
@@ -55,6 +56,7 @@ class Metadata:
     primary: Callable[[], bytes] = field(compare=False)
     filelists: Callable[[], bytes] | None = field(default=None, compare=False)
     modules: Callable[[], Modules] = field(default=lambda: NONE, compare=False)
+    groups: Callable[[], Comps] = field(default=lambda: comps.NONE, compare=False)
     keys: tuple[pysequoia.Cert, ...] = field(default=(), compare=False)
     revision: str = ""
 
@@ -91,7 +93,7 @@ def open_repository(repository: RpmRepository, access: Access) -> Metadata:
     base, index = _repomd(repository, found, certificates, access)
     bases = (base, *(other for other in found.bases if other != base))
     filelists = index.records.get("filelists")
-    modular = index.records.get("modules")
+    modular, grouped = index.records.get("modules"), index.groups
     return Metadata(
         repository,
         bases,
@@ -99,6 +101,7 @@ def open_repository(repository: RpmRepository, access: Access) -> Metadata:
         lambda: _index_file(repository, index.primary, bases, access),
         (lambda: _index_file(repository, filelists, bases, access)) if filelists else None,
         (lambda: _modules(repository, modular, bases, access)) if modular else lambda: NONE,
+        (lambda: _groups(repository, grouped, bases, access)) if grouped else lambda: comps.NONE,
         certificates,
         index.revision,
     )
@@ -232,6 +235,16 @@ def _modules(
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(kept, modules.dump(found))
     return found
+
+
+def _groups(
+    repository: RpmRepository, record: Record, bases: Sequence[str], access: Access
+) -> Comps:
+    """What comps.xml says."""
+    try:
+        return comps.parse(_index_file(repository, record, bases, access))
+    except comps.MalformedComps as error:
+        raise _damaged(repository, record, str(error)) from None
 
 
 def _other_digest(

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockyard.errors import Problem
+from dockyard.errors import DockyardError, Problem
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Pin, Repository, Request
 from dockyard.packages import locking, sources
+from dockyard.packages.rpm.comps import is_group
 from dockyard.packages.rpm.pinned import rpm_repositories
 
 if TYPE_CHECKING:
@@ -23,8 +24,22 @@ class RpmSystem:
     """What `packages.system.PackageSystem` says, for RPM packages."""
 
     def refused(self, loaded: LoadedImage) -> Iterator[Problem]:
-        """None."""
-        yield from ()
+        from dockyard.config import package_names
+
+        try:
+            removed = package_names(loaded).remove
+        except DockyardError:
+            return  # told by what asks for the packages
+        for each in removed:
+            if is_group(each.name):
+                yield Problem(
+                    "build.group-stays",
+                    f"the group {each.name} cannot be left out as such",
+                    each.position,
+                    why="what is removed is never chosen, whoever needs it; a group's packages may "
+                    "be needed by others",
+                    fix="name its packages that are not to come",
+                )
 
     def repositories(
         self,
