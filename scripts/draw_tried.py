@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from shown import ROOT, UNTRIED, Proof, Shown, Untried, Way, collected
+from shown import ELSEWHERE, ROOT, UNTRIED, Proof, Shown, Untried, Way, collected
 
 from dockyard.formats.registry import Holds, holding
 from dockyard.model.architecture import Architecture
@@ -56,6 +56,8 @@ class Page:
         yield "## Not tried here, and why\n\n"
         for reason, number in self._used.items():
             yield f"{number}. {reason.reason}\n"
+        yield "\nPrograms and machines that are not here, and what stands for them:\n\n"
+        yield "".join(f"- {each}\n" for each in ELSEWHERE)
         yield "\n## The tests\n\n"
         yield from self._tests()
 

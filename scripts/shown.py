@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from features import (  # noqa: E402
+    ELSEWHERE,
     FEATURES,
     UNTRIED,
     Proof,
@@ -22,7 +23,17 @@ from features import (  # noqa: E402
     Way,
 )
 
-__all__ = ["FEATURES", "ROOT", "UNTRIED", "Proof", "Shown", "Untried", "Way", "collected"]
+__all__ = [
+    "ELSEWHERE",
+    "FEATURES",
+    "ROOT",
+    "UNTRIED",
+    "Proof",
+    "Shown",
+    "Untried",
+    "Way",
+    "collected",
+]
 
 _TESTS = ("tests/images", "tests/formats")
 

@@ -80,8 +80,10 @@ class Way(StrEnum):
 
     UKI = "UEFI, systemd-boot and UKI"
     GRUB = "UEFI, shim and GRUB"
+    SECURE = "Secure Boot, signed shim and GRUB"
     BIOS = "BIOS, GRUB"
     HYBRID = "BIOS and UEFI, GRUB"
+    KERNEL = "kernel without a loader"
     CD_BY_UEFI = "CD, UEFI"
     CD_BY_BIOS = "CD, BIOS"
     STICK_BY_UEFI = "stick, UEFI"
@@ -94,7 +96,7 @@ class Way(StrEnum):
     @property
     def of_disk(self) -> bool:
         """Whether a disk is started, no medium, and nothing over a network."""
-        return self in (Way.UKI, Way.GRUB, Way.BIOS, Way.HYBRID)
+        return self in (Way.UKI, Way.GRUB, Way.SECURE, Way.BIOS, Way.HYBRID, Way.KERNEL)
 
 
 OF_LOADER = {"systemd-boot": Way.UKI, "GRUB": Way.GRUB}
@@ -145,9 +147,21 @@ class Untried:
 _OF_NETWORK = (Way.TFTP_BY_UEFI, Way.TFTP_BY_BIOS, Way.HTTP_BY_UEFI, Way.HTTP_BY_BIOS)
 _OF_MEDIUM = (Way.CD_BY_UEFI, Way.CD_BY_BIOS, Way.STICK_BY_UEFI, Way.STICK_BY_BIOS)
 
+# What stands for programs that are not here.
+ELSEWHERE = (
+    "VMware, VirtualBox, Hyper-V and Azure: QEMU and qemu-img, which read their formats by code of "
+    "their own.",
+    "Machines: OVMF, SeaBIOS and the devices of QEMU.",
+    "WSL, which takes Windows: GNU tar, which lists what is imported there.",
+    "Engines of containers: skopeo, umoci and systemd-dissect.",
+    "What installs COSI files: `dockyard burn`, and readers of tar, zstd and the schema.",
+)
+
 # The first that fits is told.
 UNTRIED = (
-    Untried("no image is made for it yet", architectures=(Architecture.AARCH64,)),
+    Untried(
+        "no test boots an image for aarch64 in this way", architectures=(Architecture.AARCH64,)
+    ),
     Untried("a network has the ISO served, and no medium", ("iso",), _OF_NETWORK),
     Untried("what is served is no medium; the ISO in it is one", ("pxe-dir",), _OF_MEDIUM),
     Untried(

@@ -103,6 +103,11 @@ def test_an_image_that_cannot_answer_is_not_booted(desk: Desk, here: Here) -> No
     assert "boot.no-answers" in done.stderr and "it lacks timeout" in done.stderr
 
 
+def test_a_bios_has_no_secure_boot(desk: Desk, here: Here) -> None:
+    done = check(here, desk, desk.file, "--bios", "--secure-boot")
+    assert done.returncode == 2 and "a BIOS has no Secure Boot" in done.stderr
+
+
 def test_a_build_that_was_damaged_is_not_booted(desk: Desk) -> None:
     build(desk, manifest())
     result = desk.store.path(desk.plan().steps.manifest) / "manifest.jsonl"

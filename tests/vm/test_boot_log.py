@@ -50,6 +50,8 @@ def test_a_broken_boot_is_understood(
             "boot.c:2576@image_start: Error loading \\EFI\\Linux\\lab.efi: Access denied",
             "vm.secure-boot-refused",
         ),
+        ("Verification failed: (0x1A) Security Violation", "vm.secure-boot-refused"),
+        ("error: bad shim signature.", "vm.secure-boot-refused"),
         ("BdsDxe: No bootable option or device was found.", "vm.nothing-to-boot"),
         ("grub rescue> ", "vm.boot-loader-failed"),
         ("error: file `/vmlinuz-6.12' not found.", "vm.boot-loader-failed"),

@@ -147,6 +147,17 @@ def test_what_a_guest_writes_is_not_kept_in_a_vmdk(tmp_path: Path) -> None:
     assert caught.value.problems[0].code == "vm.not-written"
 
 
+def test_secure_boot_begins_with_the_keys_that_machines_have(tmp_path: Path) -> None:
+    place = tmp_path / "usr/share/OVMF"
+    place.mkdir(parents=True)
+    for name in ("CODE_4M", "CODE_4M.secboot", "VARS_4M", "VARS_4M.ms"):
+        (place / f"OVMF_{name}.fd").touch()
+    assert find_firmware(tmp_path).variables.name == "OVMF_VARS_4M.fd"
+    found = find_firmware(tmp_path, secure_boot=True)
+    assert found.code.name == "OVMF_CODE_4M.secboot.fd"
+    assert found.variables.name == "OVMF_VARS_4M.ms.fd"
+
+
 def test_firmware_that_is_missing_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(DockyardError) as caught:
         find_firmware(tmp_path)

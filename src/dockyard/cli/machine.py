@@ -35,6 +35,7 @@ class WantedMachine:
     network: bool
     forward: tuple[Forward, ...]
     architecture: Architecture | None = None
+    secure_boot: bool = False
 
     def machine(self, tools: Tools, store: Path, architecture: Architecture) -> Machine:
         """The machine; where it is left open, it is tried whether KVM works here. architecture: of
@@ -62,6 +63,7 @@ class WantedMachine:
             self.forward,
             architecture=architecture,
             bios=self.bios,
+            secure_boot=self.secure_boot,
         )
 
 
@@ -88,8 +90,8 @@ def _forwards(
 
 
 def machine_options(command: Callable[..., T]) -> Callable[..., T]:
-    """`--memory`, `--cpus`, `--cpu`, `--architecture`, `--bus`, `--accel`, `--network` and
-    `--forward`, which the command gets as one WantedMachine, `wanted`.
+    """`--memory`, `--cpus`, `--cpu`, `--architecture`, `--bus`, `--bios`, `--secure-boot`,
+    `--accel`, `--network` and `--forward`, which the command gets as one WantedMachine, `wanted`.
     """
 
     @click.option("--memory", default="2G", show_default=True, callback=_memory, help="Memory.")
@@ -104,6 +106,9 @@ def machine_options(command: Callable[..., T]) -> Callable[..., T]:
                   help="Of the processor. Default: that of the image file, else x86_64."
                   )  # fmt: skip
     @click.option("--bios", is_flag=True, help="Start it by a BIOS, not by UEFI firmware.")
+    @click.option("--secure-boot", is_flag=True, help=(
+        "Have UEFI firmware start only what Microsoft's keys, which most machines have, signed."
+    ))  # fmt: skip
     @click.option("--accel", type=click.Choice(("auto", "kvm", "tcg")), default="auto",
                   show_default=True, help="The host's processor, or translation.")  # fmt: skip
     @click.option("--network", is_flag=True, help="A way out for the network card.")
@@ -116,14 +121,17 @@ def machine_options(command: Callable[..., T]) -> Callable[..., T]:
         cpu: str,
         bus: str | None,
         bios: bool,
+        secure_boot: bool,
         accel: str,
         network: bool,
         forward: tuple[Forward, ...],
         architecture: Architecture | None,
         **others: object,
     ) -> T:
+        if bios and secure_boot:
+            raise click.UsageError("a BIOS has no Secure Boot: drop --bios or --secure-boot")
         wanted = WantedMachine(
-            memory, cpus, cpu, bus or "", bios, accel, network, forward, architecture
+            memory, cpus, cpu, bus or "", bios, accel, network, forward, architecture, secure_boot
         )
         return command(wanted=wanted, **others)
 

@@ -114,15 +114,17 @@ class Grub:
 
     packages: that bring it. programs: places on the partition, each with the file of a root that
     goes there. settings: what it reads first, on the partition. modules: a directory in a root.
-    loaded: those of its modules that it is to load before it knows entries.
+    loaded: those of its modules that it is to load before it knows entries. entries: whether it
+    reads those of the Boot Loader Specification; without, its menu has them.
     """
 
     name: str
     packages: tuple[str, ...]
     programs: tuple[tuple[str, str], ...]
     settings: str
-    modules: str
-    loaded: tuple[str, ...]
+    modules: str = ""
+    loaded: tuple[str, ...] = ()
+    entries: bool = True
 
 
 _SHIM_FILE = "/usr/lib/shim/shim{}.efi.signed"
@@ -141,6 +143,27 @@ HARBOR_GRUB = Grub(
     settings="EFI/debian/grub.cfg",
     modules="/usr/lib/grub/x86_64-efi",
     loaded=("blsuki",),
+)
+
+
+_MANAGER_FILE = "/usr/lib/shim/mm{}.efi.signed"
+_SIGNED_GRUB_FILE = "/usr/lib/grub/x86_64-efi-signed/grub{}.efi.signed"
+
+# Microsoft has signed shim for the firmware, and Debian all else for shim. The latter's fallback
+# program is left out: it would write boot variables, and restart machines with a TPM.
+DEBIAN_GRUB = Grub(
+    name="grub",
+    packages=("grub-efi-amd64-signed", "shim-signed"),
+    programs=(
+        ("EFI/BOOT/{removable}", _SHIM_FILE),
+        ("EFI/BOOT/grub{}.efi", _SIGNED_GRUB_FILE),
+        ("EFI/BOOT/mm{}.efi", _MANAGER_FILE),
+        ("EFI/debian/shim{}.efi", _SHIM_FILE),
+        ("EFI/debian/grub{}.efi", _SIGNED_GRUB_FILE),
+        ("EFI/debian/mm{}.efi", _MANAGER_FILE),
+    ),
+    settings="EFI/debian/grub.cfg",
+    entries=False,
 )
 
 
@@ -240,7 +263,12 @@ _APT = Packaging(
 )
 
 DEBIAN = Family(
-    "debian", ("debian", "ubuntu"), _APT, grub="/boot/grub/grub.cfg", initrd="/boot/initrd.img-{}"
+    "debian",
+    ("debian", "ubuntu"),
+    _APT,
+    grub="/boot/grub/grub.cfg",
+    by_grub=DEBIAN_GRUB,
+    initrd="/boot/initrd.img-{}",
 )
 HARBOR = Family("harbor", ("harbor",), _dnf(_IN_VAR), grub=_GRUB2, by_grub=HARBOR_GRUB)
 FAMILIES = (

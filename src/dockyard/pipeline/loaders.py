@@ -68,9 +68,9 @@ def _systemd_boot(
 def _grub(
     request: ImageRequest, whole: Stack, boot: Stack, steps: BootSteps, sealed: Sealed
 ) -> Booting:
-    """Kernel, initrd and entry as a layer over the root: /boot may be in it or beside it. Where a
-    BIOS starts the disk, too, the menu has the entry: its GRUB is another, which may not know
-    entries.
+    """Kernel, initrd and entry as a layer over the root: /boot may be in it or beside it. The
+    menu has the entry where GRUB does not know such, and where a BIOS starts the disk, too: that
+    one's GRUB is another.
     """
     family = request.family
     assert family.by_grub is not None
@@ -83,7 +83,7 @@ def _grub(
         architecture=request.architecture,
         below=names_of(whole.layers),
         epoch=request.epoch,
-        written=request.boot_type is BootType.HYBRID,
+        written=request.boot_type is BootType.HYBRID or not family.by_grub.entries,
         found=sealed.found,
     )
     entries = Step.of(

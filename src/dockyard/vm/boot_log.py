@@ -85,9 +85,10 @@ _ENDINGS = (
         "boot it with --cpu max",
     ),
     _ending(
-        r"Error loading .*: (?:Access denied|Security violation)|Boot\w+ .*: Access Denied",
+        r"Error loading .*: (?:Access denied|Security violation)|Boot\w+ .*: Access Denied"
+        r"|Verification failed: .*Security Violation|error: bad shim signature",
         "vm.secure-boot-refused",
-        "the firmware refused to start what Secure Boot does not trust",
+        "the firmware, or what it started, refused what Secure Boot does not trust",
         "sign the boot loader and the kernel with a key that is enrolled, or boot without "
         "Secure Boot",
     ),

@@ -37,11 +37,12 @@ _FIRMWARE = {
         ("usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
     ),
 }
+# Its stores have Microsoft's keys, as machines have that are sold.
 # That of aarch64 holds its keys no better than the other: QEMU has no secure world for it there.
 _SECURE_FIRMWARE = {
     Architecture.X86_64: (
-        ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
-        ("usr/share/edk2/ovmf/OVMF_CODE_4M.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS_4M.fd"),
+        ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.ms.fd"),
+        ("usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"),
     ),
 }
 
