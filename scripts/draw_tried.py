@@ -69,11 +69,11 @@ class Page:
                      if each.boots]  # fmt: skip
             if found:
                 return _boots(found)
-            reason = self._reason(format=format, way=way, architecture=architecture)
             raw = any(each.boots for each in self._of(
                 format="raw", way=way, architecture=architecture))  # fmt: skip
-            if reason is None and raw and self._proven(format, Proof.SAME_DISK):
+            if raw and self._proven(format, Proof.SAME_DISK):
                 return "as raw"
+            reason = self._reason(format=format, way=way, architecture=architecture)
             return self._numbered(reason, f"{format}, {way}, {architecture}")
 
         yield from _table(title, formats, ways, cell)

@@ -160,7 +160,22 @@ ELSEWHERE = (
 # The first that fits is told.
 UNTRIED = (
     Untried(
-        "no test boots an image for aarch64 in this way", architectures=(Architecture.AARCH64,)
+        "machines of aarch64 have no BIOS",
+        ways=(
+            *(Way.BIOS, Way.HYBRID, Way.CD_BY_BIOS, Way.STICK_BY_BIOS),
+            *(Way.TFTP_BY_BIOS, Way.HTTP_BY_BIOS),
+        ),
+        architectures=(Architecture.AARCH64,),
+    ),
+    Untried(
+        "GRUB, which media and networks boot by as well, is brought for x86_64 alone",
+        ways=(Way.GRUB, Way.SECURE, *_OF_MEDIUM, *_OF_NETWORK),
+        architectures=(Architecture.AARCH64,),
+    ),
+    Untried(
+        "boots of aarch64 are translated and slow: one way stands for it here",
+        ways=(Way.KERNEL,),
+        architectures=(Architecture.AARCH64,),
     ),
     Untried("a network has the ISO served, and no medium", ("iso",), _OF_NETWORK),
     Untried("what is served is no medium; the ISO in it is one", ("pxe-dir",), _OF_MEDIUM),

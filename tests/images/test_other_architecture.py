@@ -14,6 +14,7 @@ from dockyard.model.architecture import Architecture
 from dockyard.packages import lockfile
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.build import plan_image
+from features import covers
 
 IMAGE = EXAMPLES / "server-aarch64/image.yaml"
 
@@ -33,6 +34,7 @@ def test_its_repository_is_one_of_its_own(tmp_path: Path) -> None:
     assert problem.fix == "run: dockyard distro build harbor --architecture aarch64"
 
 
+@covers(architecture=Architecture.AARCH64)
 @pytest.mark.boot
 @pytest.mark.long
 def test_it_is_built_here_and_every_check_passes(published: Path) -> None:
