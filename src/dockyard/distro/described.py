@@ -47,9 +47,9 @@ class Given(StrEnum):
 class Source:
     """A repository. archive: the name that the definition gives in place of addresses, else "".
     addresses: of its mirrors, or of lists of mirrors, as they may be printed. keys: fingerprints
-    (upper-case hex) of those that may sign it, as far as files that are here say. key_files: where
-    they are. elsewhere: those of the key files that are asked for over the network when the
-    repository is first used. checks: what is verified, of `metadata` and `packages`.
+    (upper-case hex) of those that may sign it, as far as the definition or files that are here say.
+    key_files: where they are. elsewhere: those of the key files that are asked for over the network
+    when the repository is first used. checks: what is verified, of `metadata` and `packages`.
     """
 
     id: str
@@ -176,7 +176,7 @@ def _of_rpm(repository: RpmRepository, access: Access, header: DistroHeader) -> 
             )
         )
     there = repository.keys and not elsewhere
-    own = keys.fingerprints(keys.load(repository, access)) if there else ()
+    own = keys.fingerprints(keys.load(repository, access)) if there else repository.signed_by
     return Source(
         repository.id,
         Given.DEFINITION,

@@ -39,7 +39,7 @@ def not_found(item: str, packages: PackagePool) -> Problem:
         if left_out and item in _forms(solvable):
             what = f"package {item} may not be installed"
             why = f"{_named(solvable, packages)} {left_out.why}"
-            return kind(code, what, where, why, "take away the exclude, or the request")
+            return kind(code, what, where, why, left_out.fix)
     hints = list(dict.fromkeys(_hints(item, packages)))[:4]
     names = sorted({repo.name for repo in packages.pool.repos} - {"", IN_IMAGE})
     place = "none of the repositories" if len(names) > 1 else "not in repository"

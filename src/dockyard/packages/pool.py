@@ -28,15 +28,17 @@ from dockyard.packages.rpm.repository import Metadata
 from dockyard.packages.solv_file import keep, read_kept
 
 _CACHE_FORMAT = 1
+_BY_MODULES = "name its stream in os.packages.modules, or take what the active stream has"
 EXCLUDED = "is excluded"
 IN_IMAGE = "in the image"
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Why a package may not be chosen, in words that follow its name."""
+    """Why a package may not be chosen, in words that follow its name, and what to do."""
 
     why: str
+    fix: str = "take away the exclude, or the request"
 
 
 class PackagePool:
@@ -200,7 +202,7 @@ class PackagePool:
                 elif not lifted and (
                     why := active.why_hidden(solvable.name, solvable.evr, solvable.arch)
                 ):
-                    self.left_out[solvable.id] = LeftOut(why)
+                    self.left_out[solvable.id] = LeftOut(why, _BY_MODULES)
                 elif excludes and repo.id != self._kept and excludes(solvable):
                     self.left_out[solvable.id] = LeftOut(EXCLUDED)
                 elif includes and not includes(solvable):
