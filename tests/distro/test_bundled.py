@@ -13,6 +13,11 @@ import pytest
 
 from dockyard.config import check_files, load_image
 from dockyard.config.bundled import bundled_distros, is_name
+from dockyard.distro.header import read_header
+from dockyard.model.architecture import Architecture
+from dockyard.packages.deb.repository import deb_repositories
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.system import system_of
 
 ROOT = Path(__file__).parents[2]
 IMAGE = (ROOT / "examples/minimal/image.yaml").read_text()
@@ -24,6 +29,17 @@ IMAGE = (ROOT / "examples/minimal/image.yaml").read_text()
 )
 def test_what_may_be_a_name(text: str, name: bool) -> None:
     assert is_name(text) is name
+
+
+@pytest.mark.parametrize("architecture", Architecture)
+@pytest.mark.parametrize("name", ["debian-13", "harbor"])
+def test_they_are_for_both_architectures(name: str, architecture: Architecture) -> None:
+    distro = read_header(bundled_distros()[name], architecture).distro
+    assert distro.every_architecture == tuple(Architecture)
+    if distro.archive:
+        origins = Origins(("https://mirror",))
+        found = system_of(distro.kind).repositories(distro, ROOT, ROOT, origins=origins)
+        assert {each.architecture for each in deb_repositories(found)} == {architecture}
 
 
 def named(place: Path, distro: str) -> Path:

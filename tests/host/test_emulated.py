@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,11 +62,17 @@ def test_an_old_kernel_is_told_of(program: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(kernel, "detached_mount", refuse)
-    with pytest.raises(DockyardError) as caught:
-        foreign.run_by(program / "hello", TARGET)
-    [problem] = caught.value.problems
-    assert problem.code == "host.no-foreign-programs"
-    assert problem.why.endswith("Operation not permitted") and "Linux 6.7" in problem.fix
+    monkeypatch.setattr(foreign, "_known", {})
+    attempts: list[Callable[[], None]] = [
+        lambda: foreign.require(TARGET),
+        lambda: foreign.run_by(program / "hello", TARGET),
+    ]
+    for attempt in attempts:
+        with pytest.raises(DockyardError) as caught:
+            attempt()
+        [problem] = caught.value.problems
+        assert problem.code == "host.no-foreign-programs"
+        assert problem.why.endswith("Operation not permitted") and "Linux 6.7" in problem.fix
 
 
 @pytest.mark.build
@@ -78,6 +85,7 @@ def test_a_foreign_program_runs_in_the_sandbox_alone(program: Path, tmp_path: Pa
     emulator = tmp_path / "tools/usr/bin/qemu-aarch64"
 
     if not foreign.is_known(TARGET):
+        foreign.require(TARGET)  # which registers nothing
         with pytest.raises(ProcessFailed, match="the sandbox for /hello could not be set up"):
             run_in_tree(program, ["/hello"])  # and there is no shell to try it with
         foreign.run_by(emulator, TARGET)

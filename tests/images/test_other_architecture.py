@@ -17,6 +17,11 @@ from dockyard.pipeline.build import plan_image
 from features import covers
 
 IMAGE = EXAMPLES / "server-aarch64/image.yaml"
+_CHANGES = """\
+scripts:
+  postCustomization:
+    - content: printf '\\nmade on %s\\n' "$(uname -m)" >/etc/machine-kind
+"""
 
 
 def test_its_lock_has_packages_for_it_and_an_emulator() -> None:
@@ -37,7 +42,7 @@ def test_its_repository_is_one_of_its_own(tmp_path: Path) -> None:
 @covers(architecture=Architecture.AARCH64)
 @pytest.mark.boot
 @pytest.mark.long
-def test_it_is_built_here_and_every_check_passes(published: Path) -> None:
+def test_it_is_built_here_and_every_check_passes(published: Path, tmp_path: Path) -> None:
     registered = Path("/proc/sys/fs/binfmt_misc")
     before = set(registered.iterdir())
     harbor = ROOT / "distros/harbor"
@@ -52,3 +57,9 @@ def test_it_is_built_here_and_every_check_passes(published: Path) -> None:
     assert [check for check in verdict["checks"] if not check["passed"]] == []
     assert (verdict["failedUnits"], verdict["systemState"]) == ([], "running")
     assert verdict["accelerator"] == "tcg" and len(verdict["checks"]) > 30
+    config, changed = tmp_path / "config.yaml", tmp_path / "changed.raw"
+    config.write_text(_CHANGES)
+    given = ("--config-file", config, "--image-file", out, "--progress", "quiet")
+    made = ("--output-image-file", changed, "--output-image-format", "raw")
+    run_dockyard("customize", *given, *made)
+    assert b"\nmade on aarch64\n" in changed.read_bytes(), "a script runs its programs"

@@ -47,11 +47,15 @@ def run_by(emulator: Path, architecture: Architecture) -> None:
         raise RuntimeError(f"programs for {architecture} have an emulator already")
     program = os.open(emulator, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _known[key] = _registered(architecture, program)
-    except OSError as error:
-        raise DockyardError(_impossible(architecture, error)) from error
+        _known[key] = _instance(architecture, rule(architecture, f"/proc/self/fd/{program}"))
     finally:
         os.close(program)
+
+
+def require(architecture: Architecture) -> None:
+    """Raise DockyardError as `run_by` does, before there is an emulator."""
+    if not is_known(architecture):
+        os.close(_instance(architecture))
 
 
 def is_known(architecture: Architecture) -> bool:
@@ -70,9 +74,19 @@ def _escaped(data: bytes) -> str:
     return "".join(f"\\x{each:02x}" for each in data)
 
 
-def _registered(architecture: Architecture, program: int) -> int:
-    """Register in a child, which joins the namespace of confined programs: whoever mounts an
-    instance gets that of the namespace that he is in. Gives a descriptor of it. Raises OSError.
+def _instance(architecture: Architecture, registered: bytes = b"") -> int:
+    """A descriptor of the instance of confined programs, with a rule registered. Raises
+    DockyardError where there is none.
+    """
+    try:
+        return _opened(registered)
+    except OSError as error:
+        raise DockyardError(_impossible(architecture, error)) from error
+
+
+def _opened(registered: bytes) -> int:
+    """Work in a child, which joins the namespace of confined programs: whoever mounts an instance
+    gets that of the namespace that he is in. Raises OSError.
     """
     confined = namespace.confined()
     answer_read, answer_write = os.pipe()
@@ -86,8 +100,9 @@ def _registered(architecture: Architecture, program: int) -> int:
             kernel.set_dumpable()
             kernel.unshare(kernel.CLONE_NEWNS)
             instance = kernel.detached_mount(_KIND)
-            file = os.open("register", os.O_WRONLY, dir_fd=instance)
-            os.write(file, rule(architecture, f"/proc/self/fd/{program}"))
+            if registered:
+                file = os.open("register", os.O_WRONLY, dir_fd=instance)
+                os.write(file, registered)
             os.write(answer_write, b"%d" % instance)
             os.read(taken_read, 1)
         except OSError as error:

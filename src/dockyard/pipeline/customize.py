@@ -60,6 +60,8 @@ from dockyard.pipeline.room import too_small
 from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
 from dockyard.pipeline.unseen import unseen_by_scripts
+from dockyard.tools.declared import TOOLS
+from dockyard.tools.trees import load_tools_lock
 from dockyard.tree.device_ids import DeviceIdsSetting
 from dockyard.tree.fstab_device import FstabDeviceSetting
 
@@ -166,9 +168,10 @@ def read_customization(
         together.extend(overlay_problems(loaded, layout))
     together.raise_any()
     live = live_request(loaded, output.format, seed, loaded.name, _saved(source), _booted(source))
+    runs_programs = bool(settings.all_scripts or source.changes or boot)
     return ImageRequest(
         loaded=loaded,
-        source=source,
+        source=_with_emulator(source) if runs_programs else source,
         settings=replace(
             settings,
             record=record,
@@ -183,6 +186,13 @@ def read_customization(
         boot=boot,
         live=live,
     )
+
+
+def _with_emulator(source: DiskSource) -> DiskSource:
+    """An image with tools among which is an emulator for its programs, where it needs one."""
+    if source.architecture is TOOLS:
+        return source
+    return replace(source, tools=load_tools_lock(target=source.architecture).packages)
 
 
 def _covered(image: Path, source: DiskSource) -> Iterator[Problem]:

@@ -38,5 +38,6 @@ def enable_foreign(request: ImageRequest, store: Store, listener: Listener) -> N
     from dockyard.tools.trees import tools_tree
 
     namespace.enter()
+    foreign.require(target)  # before anything is fetched
     trees = tools_tree(store.root, request.source.tools, listener, origins=request.origins)
     foreign.run_by(trees.emulator(target), target)
