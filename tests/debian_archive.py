@@ -78,11 +78,13 @@ def deb(
     members: Sequence[Member] = (),
     *,
     extra: Mapping[str, bytes] | None = None,
+    scripts: Sequence[Member] = (),
     suffix: str = ".xz",
 ) -> bytes:
-    """A .deb file. extra: more members of its control archive."""
+    """A .deb file. extra, scripts: more members of its control archive."""
     text = "".join(f"{name}: {value}\n" for name, value in control.items()).encode()
     files = [Member(f"./{name}", data) for name, data in {"control": text, **(extra or {})}.items()]
+    files += scripts
     return ar(
         [
             ("debian-binary", b"2.0\n"),
@@ -108,12 +110,15 @@ def sign(text: bytes, name: str = "archive") -> bytes:
 
 @dataclass
 class SmallArchive:
-    """An archive below a directory: add packages, then publish a suite."""
+    """An archive below a directory: add packages, then publish a suite. scripts: postinst and the
+    like of packages, by their names.
+    """
 
     root: Path
     suite: str = "stable"
     components: tuple[str, ...] = ("main",)
     stanzas: dict[str, list[str]] = field(default_factory=dict)
+    scripts: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(
         self,
@@ -128,8 +133,13 @@ class SmallArchive:
         control = {"Package": name, "Version": version, "Architecture": "amd64"}
         control |= {key.replace("_", "-"): value for key, value in fields.items()}
         control.setdefault("Maintainer", "Tests <tests@example.com>")
+        control.setdefault("Description", "a package of the tests")
         files = [directory("./usr"), Member(f"./usr/{name}", version.encode())]
-        data = deb(control, files, suffix=suffix)
+        scripts = [
+            Member(f"./{key}", text.encode(), mode=0o755)
+            for key, text in self.scripts.get(name, {}).items()
+        ]
+        data = deb(control, files, suffix=suffix, scripts=scripts)
         source = fields.get("Source", name)
         path = (
             f"pool/{component}/{source[0]}/{source}/{name}_{version.replace(':', '%3a')}_amd64.deb"

@@ -43,7 +43,8 @@ def test_what_others_must_find_at_work_comes_first_with_all_that_it_needs(tmp_pa
         "shell",
         "server; Depends: init",
     )
-    assert come_first(there) == ("dpkg", "gcc-base", "helpers", "libc", "mawk", "perl")
+    fields = {label: each.control for label, each in there.items()}
+    assert come_first(fields) == ("dpkg", "gcc-base", "helpers", "libc", "mawk", "perl")
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ FACTS = DiskFacts(
     family="harbor",
     package_count=7,
     has_rpm=False,
+    has_debs=True,
     boot=ExistingBoot(BootKind.UKIS, "", "/boot/efi", (UKI,), ("6.1",), ("root=x",)),
     verity=(ExistingVerity(1, 2, 3, "usr", GUID, "00", "ff"),),
     medium=ExistingMedium(("quiet",), SavedMedium(None, KdumpBootFiles.KEEP, (), ("a",)), (1, 2)),

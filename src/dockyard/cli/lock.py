@@ -174,7 +174,7 @@ def _lock_changes(
     ):
         access = Access.of_store(root, offline=origins.offline, progress=told)
         return lock_changes(
-            loaded, source, overrides, store, access, refresh_missing=refresh_missing
+            loaded, source, overrides, store, origins, access, refresh_missing=refresh_missing
         )
 
 

@@ -35,13 +35,13 @@ from dockyard.packages.deb.package import DebPackage, read_deb
 from dockyard.packages.deb.relations import relations
 from dockyard.packages.deb.unpack import MERGED
 
-_DPKG = ("/usr/bin/dpkg", "--force-unsafe-io")
-_PACKAGES_INSIDE = "/run/packages"
+DPKG = ("/usr/bin/dpkg", "--force-unsafe-io")
+PACKAGES_INSIDE = "/run/packages"
 _STAND_INS = "/run/stand-ins"
-_POLICY = "/usr/sbin/policy-rc.d"
-_NO_SERVICE = b"#!/bin/sh\nexit 101\n"
+POLICY = "/usr/sbin/policy-rc.d"
+NO_SERVICE = b"#!/bin/sh\nexit 101\n"
 _NOTHING = b"#!/bin/sh\nexit 0\n"
-_ENVIRONMENT: Mapping[str, str] = {
+ENVIRONMENT: Mapping[str, str] = {
     "DEBIAN_FRONTEND": "noninteractive",
     "DEBCONF_NONINTERACTIVE_SEEN": "true",
     "DEBCONF_NOWARNINGS": "yes",
@@ -76,43 +76,45 @@ def install(
     `deb.malformed`, `tree.package-failed`.
     """
     opened = {label: read_deb(path) for label, path in sorted(packages.items())}
-    first = come_first(opened)
+    first = come_first({label: each.control for label, each in opened.items()})
     _make_directories(root, packaging, architecture)
     _lay_out([opened[label] for label in first], root, tools)
-    count = _Count(installed)
+    count = Count(installed)
     with InRoot(root) as inside, TemporaryDirectory(prefix=".packages-", dir=root.parent) as name:
         place = Path(name)
         place.chmod(0o755)
-        read = list(_shown(packages, place))
-        inside.write(_POLICY, _NO_SERVICE, mode=0o755)
-        env = {**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch)}
+        read = list(shown(packages, place))
+        inside.write(POLICY, NO_SERVICE, mode=0o755)
+        env = {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch)}
 
         def dpkg(options: Sequence[str], labels: Iterable[str]) -> None:
             stopping.check()
-            named = [f"{_PACKAGES_INSIDE}/{label}.deb" for label in labels]
+            named = [f"{PACKAGES_INSIDE}/{label}.deb" for label in labels]
             if named:
-                argv = [*_DPKG, *options, "--install", *named]
+                argv = [*DPKG, *options, "--install", *named]
                 done = run_in_tree(root, argv, env=env, check=False, read=read, told=count)
                 if done.status:
-                    raise DockyardError(_failed(done))
+                    raise DockyardError(failed(done))
 
         # These need one another, and each must find the others' files, which are there.
         dpkg(["--force-depends"], first)
         dpkg([], [label for label in opened if label not in first])
-        if inside.read(_POLICY) == _NO_SERVICE:
-            inside.remove(_POLICY)
+        if inside.read(POLICY) == NO_SERVICE:
+            inside.remove(POLICY)
         prepare_first_boot(inside)
     _require_installed(root, packaging, opened.values())
 
 
-def come_first(packages: Mapping[str, DebPackage]) -> tuple[str, ...]:
-    """The labels of the packages that others must find at work, sorted."""
+def come_first(packages: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """The labels of the packages that others must find at work, sorted. packages: their control
+    fields.
+    """
     providing: dict[str, list[str]] = {}
     for label, package in packages.items():
-        providing.setdefault(package.control["Package"], []).append(label)
+        providing.setdefault(package["Package"], []).append(label)
         for name in _names(package, "Provides"):
             providing.setdefault(name, []).append(label)
-    pending = [label for label, each in packages.items() if each.control.get("Essential") == "yes"]
+    pending = [label for label, each in packages.items() if each.get("Essential") == "yes"]
     pending += [
         label
         for each in packages.values()
@@ -129,8 +131,8 @@ def come_first(packages: Mapping[str, DebPackage]) -> tuple[str, ...]:
     return tuple(sorted(chosen))
 
 
-def _names(package: DebPackage, field: str) -> Iterator[str]:
-    for alternatives in relations(package.control.get(field, "")):
+def _names(package: Mapping[str, str], field: str) -> Iterator[str]:
+    for alternatives in relations(package.get(field, "")):
         yield from (each.name for each in alternatives)
 
 
@@ -164,7 +166,7 @@ def _lay_out(packages: Sequence[DebPackage], root: Path, tools: Tools) -> None:
         tools.run(argv, write=[root], stdin=joined)
 
 
-def _shown(packages: Mapping[str, Path], place: Path) -> Iterator[tuple[Path, str]]:
+def shown(packages: Mapping[str, Path], place: Path) -> Iterator[tuple[Path, str]]:
     """What the sandbox sees beside the tree: the packages, by their labels, and stand-ins."""
     debs, stand_ins = place / "packages", place / "stand-ins"
     for directory in (debs, stand_ins):
@@ -177,11 +179,11 @@ def _shown(packages: Mapping[str, Path], place: Path) -> Iterator[tuple[Path, st
     daemon = stand_ins / "start-stop-daemon"
     daemon.write_bytes(_NOTHING)
     daemon.chmod(0o755)
-    yield debs, _PACKAGES_INSIDE
+    yield debs, PACKAGES_INSIDE
     yield stand_ins, _STAND_INS
 
 
-class _Count:
+class Count:
     """Counts packages in what dpkg says."""
 
     def __init__(self, told: Callable[[int], None] | None) -> None:
@@ -195,12 +197,12 @@ class _Count:
                 self._told(self._done)
 
 
-def _failed(done: Completed) -> Problem:
+def failed(done: Completed) -> Problem:
     lines = [*_lines(done.stdout), *_lines(done.stderr)]
     named = [line for line in lines if line.startswith(("dpkg: error", "dpkg: dependency"))]
     return Problem(
         "tree.package-failed",
-        "dpkg could not install the packages",
+        "dpkg could not install or remove the packages",
         why=named[0].removeprefix("dpkg: ") if named else f"it ended with status {done.status}",
         fix="what it said last is below: a package is at fault, or lacks one that it needs; leave "
         "it out, or take another version",

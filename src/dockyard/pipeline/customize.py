@@ -321,7 +321,7 @@ def _with_changes(
     if loaded.image.os.packages.remove_package_manager:
         together.get(lambda: judge_unmanaged(source, access.cache))
     read = together.get(
-        lambda: read_changes(loaded, source, overrides, access, store.root),
+        lambda: read_changes(loaded, source, overrides, origins, access, store.root),
         known=("distro.missing",) if _has_no_distro(loaded) else (),
     )
     changes, remarks = read or (None, ())

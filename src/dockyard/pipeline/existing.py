@@ -23,6 +23,7 @@ from dockyard.pipeline.existing_disk import (
     DiskFacts,
     DiskSource,
 )
+from dockyard.pipeline.installed_debs import DEB_FACTS
 from dockyard.pipeline.telling import told
 from dockyard.pipeline.untouched import stamp_of
 
@@ -89,7 +90,9 @@ def read_existing(
         tools=load_tools_lock().packages,
         boot=facts.boot,
         medium=facts.medium,
-        installed=_installed_folder(store, known["digest"]) if facts.has_rpm else None,
+        installed=_installed_folder(store, known["digest"])
+        if facts.has_rpm or facts.has_debs
+        else None,
         verity=facts.verity,
         storage=facts.storage,
         labelled=facts.labelled,
@@ -107,7 +110,8 @@ def _installed_folder(store: Store, digest: str) -> Path:
 def _are_gone(known: Mapping[str, Any], store: Store) -> bool:
     """Whether what is kept beside the record was removed since."""
     folder = _installed_folder(store, known["digest"])
-    needed = (FILE, "facts.json") if known["facts"]["has_rpm"] else (FILE,)
+    has = {"facts.json": known["facts"]["has_rpm"], DEB_FACTS: known["facts"]["has_debs"]}
+    needed = (FILE, *(name for name, there in has.items() if there))
     return not all((folder / name).is_file() for name in needed)
 
 

@@ -106,8 +106,8 @@ class ExistingMedium:
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """What reading a disk found, as it is kept. family: its name. has_rpm: whether the image has a
-    database of rpm. See DiskSource for the rest.
+    """What reading a disk found, as it is kept. family: its name. has_rpm, has_debs: whether the
+    image has a database of rpm, or of dpkg. See DiskSource for the rest.
     """
 
     size: int
@@ -119,6 +119,7 @@ class DiskFacts:
     family: str
     package_count: int
     has_rpm: bool
+    has_debs: bool
     boot: ExistingBoot
     verity: tuple[ExistingVerity, ...]
     medium: ExistingMedium | None
@@ -135,8 +136,8 @@ class DiskSource:
     boot_code: of its first sector, in hex digits. epoch: seconds, the newest possible time in it:
     what is made is not newer. package_count: how many it has. boot: how it boots. verity: of what
     is mounted at / and /usr. installed: the directory with what is known of its packages, see
-    `package_facts`; None where it has no database of rpm. changes: what is to change among them.
-    listed: the directory with what is in its tree, see `existing_contents`.
+    `package_facts` and `installed_debs`; None where it has no database of them. changes: what is
+    to change among them. listed: the directory with what is in its tree, see `existing_contents`.
     storage: what another disk for it must hold. medium: where it is a live medium.
     labelled: whether it has the labels of SELinux, and a mode in which they count.
     """

@@ -14,6 +14,7 @@ from dockyard.disk.kernel_cmdline import ROOT_HASHES
 from dockyard.engine.store import Store
 from dockyard.errors import Problem, Problems
 from dockyard.filesystems.making import made_as, not_kept
+from dockyard.inspection.deb_facts import deb_facts
 from dockyard.inspection.disks import partitions_of
 from dockyard.inspection.image import architecture_of, distribution_of
 from dockyard.inspection.package_facts import package_facts
@@ -33,6 +34,7 @@ from dockyard.pipeline.existing_disk import (
     ExistingVerity,
 )
 from dockyard.pipeline.existing_storage import read_storage
+from dockyard.pipeline.installed_debs import keep_debs
 from dockyard.pipeline.package_facts import keep
 from dockyard.tree.selinux import CONFIG
 
@@ -94,6 +96,9 @@ def read_facts(
         keep_contents(contents, folder)
         if packages:
             keep(packages, folder)
+        debs = deb_facts(system.tree) if packages is None else None
+        if debs:
+            keep_debs(debs, folder)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
         return DiskFacts(
             size=disk.table.size if disk.table else disk.raw.size,
@@ -107,6 +112,7 @@ def read_facts(
             if packages
             else len(installed_packages(system.tree).packages),
             has_rpm=packages is not None,
+            has_debs=debs is not None,
             boot=boot,
             verity=tuple(_verity(disk, system, boot)),
             medium=_medium(disk),

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from dockyard.config import LoadedImage
 from dockyard.errors import DockyardError, Problem
-from dockyard.model.packages import PackageKind, RpmRepository
+from dockyard.model.packages import PackageKind, Repository
 from dockyard.packages.access import Access
 from dockyard.packages.file_lists import FileLists, file_lists
 from dockyard.packages.package_file import PackageFile
+from dockyard.packages.rpm.pinned import rpm_repositories
 from dockyard.pipeline.existing_contents import ExistingContents
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.named import below_usr, built_in_modules, unknown_shells, unknown_units
@@ -68,7 +69,8 @@ def known_parts(source: DiskSource, settings: Sequence[Setting], access: Access)
     coming: FileLists | None = FileLists(frozenset(), ())
     if source.changes is not None:
         lock = source.changes.lock
-        coming = file_lists(lock.packages, source.changes.repositories, access)
+        own = rpm_repositories(source.changes.repositories)
+        coming = file_lists(lock.packages, own, access)
         if any(pin.kind is not PackageKind.RPM for pin in lock.packages):
             coming = None
     return Parts(source.contents, coming, added_paths(settings)) if coming else None
@@ -118,12 +120,12 @@ def without_program(
 
 
 def provided_by(
-    wanted: Iterable[str], repositories: Sequence[RpmRepository], source: DiskSource, access: Access
+    wanted: Iterable[str], repositories: Sequence[Repository], source: DiskSource, access: Access
 ) -> Mapping[str, Provided]:
     """Which packages provide paths or programs, as far as metadata on this machine tell."""
     from dockyard.packages.providing import who_provides
 
-    return who_provides(wanted, repositories, access, source.architecture)
+    return who_provides(wanted, rpm_repositories(repositories), access, source.architecture)
 
 
 def _names(contents: ExistingContents, path: str) -> set[str]:

@@ -13,17 +13,21 @@ from dockyard.errors import DockyardError
 from dockyard.host.files import write_atomic
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
+from dockyard.packages.deb.image_lock import require_listed
+from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import LockedImage
 from dockyard.packages.lockfile import load_if_sound
+from dockyard.packages.rpm.pinned import rpm_repositories
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.input_image import input_file, input_named_by
+from dockyard.pipeline.installed_debs import KnownDebs
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import (
     change_request,
     decide,
-    installed_facts,
+    known_packages,
     refused,
     repositories_for,
 )
@@ -59,6 +63,7 @@ def lock_changes(
     source: DiskSource,
     overrides: Overrides,
     store: Store,
+    origins: Origins,
     access: Access,
     *,
     refresh_missing: bool = False,
@@ -68,14 +73,16 @@ def lock_changes(
     """
     request = None
     if source.installed is not None:
-        installed = installed_facts(source)
+        installed = known_packages(source)
         when = overrides.snapshot_time
         request = change_request(loaded, installed, source.architecture, when)
     if request is None:
         what = "the image file changes no packages, so there is nothing to lock"
         fix = "name some in os.packages"
         raise DockyardError(loaded.problem("os.packages", "lock.no-packages", what, fix=fix))
-    repositories = repositories_for(loaded, source, request, overrides, store.root)
+    repositories = repositories_for(
+        loaded, source, installed, request, overrides, origins, store.root
+    )
     path = loaded.lock_path
     old = load_if_sound(path)
     if refresh_missing:
@@ -83,12 +90,19 @@ def lock_changes(
         old = locks.load(path, made_by)
         identity = installed.identity
         locks.require(old, request, repositories, str(path), installed=identity, image=loaded.words)
-        new, _ = locks.refresh_missing(old, repositories, access, installed.metadata)
+        if isinstance(installed, KnownDebs):
+            require_listed(old, deb_repositories(repositories), access, installed.installed)
+            new = old
+        else:
+            own = rpm_repositories(repositories)
+            new, _ = locks.refresh_missing(old, own, access, installed.metadata)
         new = replace(new, tools=tuple(sorted(source.tools)))
     else:
         new, _ = decide(loaded.name, request, repositories, access, source.tools, installed)
     if old is not None and old.installed == new.installed:
         new = locks.follow(old, new, str(path))
+        if new.packages == old.packages:
+            new = replace(new, newest=old.newest)  # of the revisions that stay as well
     text = locks.dump(new).encode()
     if not path.is_file() or path.read_bytes() != text:
         write_atomic(path, text)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from dockyard.engine.step import Step, names_of
 from dockyard.model.package_change import Act, PackageChange
-from dockyard.pipeline.arguments.packages import ChangePackages, RemoveManager
+from dockyard.packages.rpm.pinned import rpm_repositories
+from dockyard.pipeline.arguments.packages import ChangeDebs, ChangePackages, RemoveManager
+from dockyard.pipeline.installed_debs import KnownDebs
 from dockyard.pipeline.package_steps import fetch_step
 
 if TYPE_CHECKING:
@@ -31,7 +33,23 @@ def package_layer(
     if lock.packages:
         file, offline = changes.lock_file, request.origins.offline
         inputs = (*inputs, fetch_step(lock, file, changes.repositories, offline))
+    title = f"Change packages: {summary(changes.changes)}"
+    details = tuple(map(line, changes.changes))
     installed = changes.installed
+    if isinstance(installed, KnownDebs):
+        debs = ChangeDebs(
+            packages={pin.nevra: pin.digest for pin in lock.packages},
+            removed=lock.removed,
+            packaging=request.family.packaging,
+            epoch=request.epoch,
+            below=names_of(below),
+            lock=lock,
+            lock_file=changes.lock_file,
+            repositories=changes.repositories,
+            offline=request.origins.offline,
+        )
+        function = f"{_STEPS}.change_debs:change_debs"
+        return Step.of("packages", title, function, debs, inputs, name="packages", details=details)
     wanted = ChangePackages(
         packages={pin.nevra: pin.content or pin.digest for pin in lock.packages},
         signed=tuple(sorted(pin.nevra for pin in lock.packages if pin.content is None)),
@@ -44,17 +62,17 @@ def package_layer(
         below=names_of(below),
         lock=lock,
         lock_file=changes.lock_file,
-        repositories=changes.repositories,
+        repositories=rpm_repositories(changes.repositories),
         offline=request.origins.offline,
     )
     return Step.of(
         "packages",
-        f"Change packages: {summary(changes.changes)}",
+        title,
         f"{_STEPS}.change:change_packages",
         wanted,
         inputs,
         name="packages",
-        details=tuple(map(line, changes.changes)),
+        details=details,
     )
 
 

@@ -16,13 +16,23 @@ from typing import TYPE_CHECKING
 from dockyard.config import LoadedImage, package_names
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.architecture import Architecture
-from dockyard.model.family import FAMILIES
 from dockyard.model.os import Packages
-from dockyard.model.packages import Lock, PackageKind, Pin, Request, RpmRepository
+from dockyard.model.packages import Lock, PackageKind, Pin, Repository, Request
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
+from dockyard.packages.deb.changes import changes_of_debs
+from dockyard.packages.deb.repository import deb_repositories
+from dockyard.packages.deb.sources import Origins
+from dockyard.packages.deb.system import DebSystem
+from dockyard.packages.rpm.pinned import rpm_repositories
 from dockyard.packages.sources import enabled_streams, snapshot_time
 from dockyard.pipeline.change_repositories import LEAVE_OUT, change_repositories
+from dockyard.pipeline.deb_change_repositories import (
+    deb_change_repositories,
+    refuse_time,
+    require_whole,
+)
+from dockyard.pipeline.installed_debs import KnownDebs, kept_debs
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_facts import InstalledFacts, kept
 from dockyard.pipeline.package_plan import PackageChanges
@@ -59,17 +69,9 @@ def changes_packages(loaded: LoadedImage) -> bool:
 def refused(loaded: LoadedImage, source: DiskSource) -> Iterator[Problem]:
     """A problem for every key in use that cannot be honoured for an image of this kind."""
     keys = used_keys(loaded)
-    if source.family.packaging.kind is not PackageKind.RPM:
-        known = [each.name for each in FAMILIES if each.packaging.kind is PackageKind.RPM]
-        for key in keys:
-            yield loaded.problem(
-                key,
-                "image.packages-not-changed",
-                f"packages of images of the family {source.family.name} are not changed",
-                why=f"their database is {source.family.packaging.tool}'s",
-                fix=f"remove `{key}`; it works for {', '.join(known)}",
-            )
-    elif source.installed is None:
+    if source.family.packaging.kind is PackageKind.DEB:
+        yield from DebSystem().refused(loaded)
+    if source.installed is None:
         for key in keys:
             yield loaded.problem(
                 key,
@@ -105,8 +107,27 @@ def installed_facts(source: DiskSource) -> InstalledFacts:
     return found
 
 
+def known_packages(source: DiskSource) -> InstalledFacts | KnownDebs:
+    """What is known of the packages of an image, of either format, that has a database of them.
+    Raises DockyardError for a system whose packages cannot be changed as it is.
+    """
+    if source.family.packaging.kind is PackageKind.RPM:
+        return installed_facts(source)
+    assert source.installed is not None
+    found = kept_debs(source.installed)
+    if found is None:
+        what = "what was known of the image's packages is gone from the store"
+        where, fix = str(source.installed), "run the command again"
+        raise DockyardError(Problem("image.packages-forgotten", what, where, fix=fix))
+    require_whole(found, source)
+    return found
+
+
 def change_request(
-    loaded: LoadedImage, installed: InstalledFacts, architecture: Architecture, when: str = ""
+    loaded: LoadedImage,
+    installed: InstalledFacts | KnownDebs,
+    architecture: Architecture,
+    when: str = "",
 ) -> Request | None:
     """What is asked of the packages; None where nothing is. when: a time in place of the file's."""
     names = package_names(loaded)
@@ -132,19 +153,24 @@ def change_request(
 
 
 def read_changes(
-    loaded: LoadedImage, source: DiskSource, overrides: Overrides, access: Access, store: Path
+    loaded: LoadedImage,
+    source: DiskSource,
+    overrides: Overrides,
+    origins: Origins,
+    access: Access,
+    store: Path,
 ) -> tuple[PackageChanges | None, tuple[Problem, ...]]:
     """What is to change, and remarks about it; None where nothing is asked for. Raises
     DockyardError with every mistake.
     """
     if source.installed is None:
         return None, ()
-    installed = installed_facts(source)
+    installed = known_packages(source)
     when = overrides.snapshot_time
     request = change_request(loaded, installed, source.architecture, when)
     if request is None:
         return None, ()
-    repositories = repositories_for(loaded, source, request, overrides, store)
+    repositories = repositories_for(loaded, source, installed, request, overrides, origins, store)
     file = loaded.lock_path
     if file.is_file():
         made_by = f"{locks.LOCK_IMAGE} {loaded.words} --image-file {source.image}"
@@ -159,15 +185,25 @@ def read_changes(
 
 
 def repositories_for(
-    loaded: LoadedImage, source: DiskSource, request: Request, overrides: Overrides, store: Path
-) -> tuple[RpmRepository, ...]:
+    loaded: LoadedImage,
+    source: DiskSource,
+    installed: InstalledFacts | KnownDebs,
+    request: Request,
+    overrides: Overrides,
+    origins: Origins,
+    store: Path,
+) -> tuple[Repository, ...]:
     """The repositories that a request asks; none where it only removes."""
+    if isinstance(installed, KnownDebs):
+        refuse_time(request)
     if not request.asks_repositories:
         return ()
+    if isinstance(installed, KnownDebs):
+        return deb_change_repositories(loaded, source, installed, overrides, origins, store)
     return change_repositories(
         loaded,
         source.image,
-        installed_facts(source),
+        installed,
         source.architecture,
         store,
         extra=overrides.rpm_sources,
@@ -178,14 +214,21 @@ def repositories_for(
 def decide(
     subject: str,
     request: Request,
-    repositories: tuple[RpmRepository, ...],
+    repositories: tuple[Repository, ...],
     access: Access,
     tools: tuple[Pin, ...],
-    installed: InstalledFacts,
+    installed: InstalledFacts | KnownDebs,
 ) -> tuple[Lock, Solution]:
     """Ask the solver; a repository of the image that cannot be had says how to leave it out."""
+    if isinstance(installed, KnownDebs):
+        from dockyard.packages.deb import image_lock
+
+        own = deb_repositories(repositories)
+        return image_lock.lock_change(subject, request, own, access, tools, installed.installed)
     try:
-        return locks.lock_change(subject, request, repositories, access, tools, installed.metadata)
+        return locks.lock_change(
+            subject, request, rpm_repositories(repositories), access, tools, installed.metadata
+        )
     except DockyardError as error:
         raise DockyardError(*map(_with_way_out, error.problems)) from error
 
@@ -200,10 +243,13 @@ def _with_way_out(problem: Problem) -> Problem:
 def _locked(
     lock: Lock,
     file: str,
-    repositories: tuple[RpmRepository, ...],
-    installed: InstalledFacts,
+    repositories: tuple[Repository, ...],
+    installed: InstalledFacts | KnownDebs,
     access: Access,
 ) -> PackageChanges:
+    if isinstance(installed, KnownDebs):
+        found = changes_of_debs(lock, installed.installed)
+        return PackageChanges(lock, file, repositories, installed, found)
     # It loads the solver's library.
     from dockyard.packages.changes import changes_of_lock
 

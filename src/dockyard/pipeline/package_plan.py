@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dockyard.model.package_change import PackageChange
-from dockyard.model.packages import Lock, RpmRepository
+from dockyard.model.packages import Lock, Repository
+from dockyard.pipeline.installed_debs import KnownDebs
 from dockyard.pipeline.package_facts import InstalledFacts
 
 
@@ -18,8 +19,8 @@ class PackageChanges:
 
     lock: Lock
     lock_file: str
-    repositories: tuple[RpmRepository, ...]
-    installed: InstalledFacts
+    repositories: tuple[Repository, ...]
+    installed: InstalledFacts | KnownDebs
     changes: tuple[PackageChange, ...]
 
     @property

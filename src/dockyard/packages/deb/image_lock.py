@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pysequoia
 
@@ -12,13 +13,18 @@ from dockyard.errors import DockyardError, Problem
 from dockyard.model.debian_archive import PRIORITIES
 from dockyard.model.packages import DebRepository, Lock, Pin, Request
 from dockyard.packages.access import Access
+from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import DebianArchive, PackagesFile, archive_certificates
 from dockyard.packages.deb.index import Index, open_index
+from dockyard.packages.deb.installed import InstalledDebs
 from dockyard.packages.deb.pins import locked_repository, pin
 from dockyard.packages.deb.refresh import lost, move_gone
 from dockyard.packages.deb.repository import need_addresses, suite_of
 from dockyard.packages.deb.solve import Wish, solve
 from dockyard.packages.deb.sources import Origins
+
+if TYPE_CHECKING:
+    from dockyard.packages.solve import Solution
 
 
 def make_lock(
@@ -72,11 +78,74 @@ def refresh_missing(lock: Lock, repositories: Sequence[DebRepository], access: A
     )
 
 
+def lock_change(
+    subject: str,
+    request: Request,
+    repositories: Sequence[DebRepository],
+    access: Access,
+    tools: Iterable[Pin],
+    installed: InstalledDebs,
+) -> tuple[Lock, Solution]:
+    """The lock of what changes in a system that exists, and the choice in a person's terms. A
+    request that only removes asks no repository. Raises DockyardError with every problem.
+    """
+    from dockyard.packages.deb.solve_change import solve_change
+
+    asked = repositories if request.asks_repositories else ()
+    index, files = open_repositories(asked, access, installed)
+    chosen = solve_change(index, request, installed)
+    locked = tuple(sorted(map(locked_repository, files)))
+    used = {pin.repository for pin in chosen.packages}
+    times = [each.revision_number or 0 for each in locked if each.id in used]
+    lock = Lock(
+        subject,
+        request,
+        locked,
+        chosen.packages,
+        tuple(sorted(tools)),
+        chosen.answers,
+        installed.identity,
+        chosen.removed,
+        max(times, default=0),
+    )
+    return lock, chosen
+
+
+def require_listed(
+    lock: Lock, repositories: Sequence[DebRepository], access: Access, installed: InstalledDebs
+) -> None:
+    """Raise DockyardError (`debian.gone`) where the packages that come to a system by a lock cannot
+    be had any more, as far as the indexes of archives tell.
+    """
+    places = [access.blobs, *(Blobs(path) for path in access.offline)]
+    unsure = [each for each in lock.packages if not any(one.has(each.digest) for one in places)]
+    if not unsure:
+        return
+    index, _ = open_repositories(repositories, access, installed)
+    gone = [
+        each.nevra
+        for each in unsure
+        if not any(found.digest == each.digest for found in index.named(each.name))
+    ]
+    if gone:
+        raise DockyardError(
+            Problem(
+                "debian.gone",
+                f"{len(gone)} packages of the lock are in no archive any more",
+                why="what comes to a system with Debian packages is chosen together",
+                fix="choose anew with `dockyard lock`, without --refresh-missing",
+                excerpt=tuple(gone[:8]),
+            )
+        )
+
+
 def open_repositories(
-    repositories: Sequence[DebRepository], access: Access
+    repositories: Sequence[DebRepository],
+    access: Access,
+    installed: InstalledDebs | None = None,
 ) -> tuple[Index, list[PackagesFile]]:
     """The current packages of repositories, fetched, verified and ready to be chosen from, in the
-    order of the repositories.
+    order of the repositories. installed: what is installed in the system that is to change.
     """
     need_addresses(repositories)
     together: dict[tuple[str, ...], list[DebRepository]] = {}
@@ -93,7 +162,7 @@ def open_repositories(
         opened = archive.packages([suite_of(each) for each in those])
         found |= {each.suite.id: each for each in opened}
     files = [found[each.id] for each in repositories]
-    return open_index(files, access.blobs, access.cache / "deb"), files
+    return open_index(files, access.blobs, access.cache / "deb", installed), files
 
 
 def certificates_of(repository: DebRepository) -> list[pysequoia.Cert]:

@@ -24,15 +24,16 @@ from dockyard.host.storage import storage_problem
 from dockyard.packages import compression
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import PackagesFile
+from dockyard.packages.deb.installed import InstalledDebs
 from dockyard.packages.deb.ranked_pool import ESSENTIAL, Keys, build_pool
 from dockyard.packages.deb.version import key
 from dockyard.packages.solv_file import keep, read_kept
 
-_FORMAT = "2"
+_FORMAT = "3"
 
 _FIELD = re.compile(
     r"^(Package|Version|Architecture|Essential|Priority|Pre-Depends|Depends|Provides|Conflicts"
-    r"|Breaks|Filename|Size|SHA256): (.*)$",
+    r"|Breaks|Filename|Size|Installed-Size|SHA256): (.*)$",
     re.MULTILINE,
 )
 
@@ -114,27 +115,53 @@ class Index:
         return known[number - 1] if 0 < number <= len(known) else "?"
 
 
-def open_index(files: Sequence[PackagesFile], blobs: Blobs, cache: Path) -> Index:
+def open_index(
+    files: Sequence[PackagesFile],
+    blobs: Blobs,
+    cache: Path,
+    installed: InstalledDebs | None = None,
+) -> Index:
     """The index of fetched Packages files, from the cache directory or made and kept there.
 
-    The order of the files is the order of preference between equal versions.
+    The order of the files is the order of preference between equal versions. installed: what is
+    installed in the system that is to change.
     """
     parts = [_FORMAT, *(f"{file.suite.id} {file.digest}" for file in files)]
+    parts += [f"installed {installed.identity}"] if installed else []
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     pool_file, versions_file = cache / f"{name}.solv", cache / f"{name}.versions"
-    pool = solv.Pool()
-    repository = pool.add_repo("debian")
-    if not read_kept(repository, pool_file):
+    pool = _read(pool_file, installed is not None)
+    if pool is None:
         # None yet, one of another libsolv, or a damaged one.
-        _make(files, blobs, pool_file, versions_file)
-        pool = solv.Pool()
-        repository = pool.add_repo("debian")
-        read_kept(repository, pool_file)
+        _make(files, blobs, pool_file, versions_file, installed)
+        pool = _read(pool_file, installed is not None)
+        assert pool is not None
     return Index(pool, versions_file)
 
 
+def _read(pool_file: Path, changing: bool) -> solv.Pool | None:
+    """The pool that was kept; None where none is whole."""
+    pool = solv.Pool()
+    if not read_kept(pool.add_repo("debian"), pool_file):
+        return None
+    if changing:
+        here = pool.add_repo("installed")
+        if not read_kept(here, _installed_file(pool_file)):
+            return None
+        pool.installed = here
+    return pool
+
+
+def _installed_file(pool_file: Path) -> Path:
+    return pool_file.with_suffix(".installed.solv")
+
+
 def _make(
-    files: Sequence[PackagesFile], blobs: Blobs, pool_file: Path, versions_file: Path
+    files: Sequence[PackagesFile],
+    blobs: Blobs,
+    pool_file: Path,
+    versions_file: Path,
+    installed: InstalledDebs | None,
 ) -> None:
     # Millions of small objects, none in a cycle: looking for cycles would cost a third of it all.
     collecting = gc.isenabled()
@@ -143,8 +170,11 @@ def _make(
         paragraphs = [
             (file.suite.id, fields) for file in files for fields in _read_packages(file, blobs)
         ]
+        paragraphs += [("", fields) for fields in installed.paragraphs()] if installed else []
         pool, versions = build_pool(paragraphs)
     except (ValueError, OverflowError, TypeError) as error:
+        if not files:
+            raise
         raise _bad_index(files[0], blobs, f"a field is damaged: {str(error)[:80]}") from error
     finally:
         if collecting:
@@ -162,7 +192,10 @@ def _write(
     with tempfile.NamedTemporaryFile(dir=pool_file.parent, delete=False) as out:
         out.write(json.dumps(versions, separators=(",", ":")).encode())
     Path(out.name).rename(versions_file)
-    keep(next(iter(pool.repos)), pool_file)
+    available, installed = pool.repos
+    if installed.nsolvables:
+        keep(installed, _installed_file(pool_file))
+    keep(available, pool_file)
 
 
 def _bad_index(file: PackagesFile, blobs: Blobs, why: str) -> DockyardError:

@@ -6,13 +6,15 @@ versioned relation is met by the package itself or by a versioned provide, never
 package `p` of rank 7 therefore provides `p = 7` and `=p = 7`, a bare provide gives `p` only, and a
 versioned relation asks for `=p`.
 
-Each solvable carries its true version, path, size, digest and repository.
+Each solvable carries its true version, path, size, digest and repository. Packages that are
+installed (their repository is "") are a repository of their own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import solv
 
@@ -112,8 +114,9 @@ class _Maker:
 
     def __init__(self, parsed: dict[str, Alternatives], ranks: _Ranks) -> None:
         self.pool = solv.Pool()
-        self._repository = self.pool.add_repo("debian")
-        self._data = self._repository.add_repodata()
+        self.available = self.pool.add_repo("debian")
+        self.installed = self.pool.add_repo("installed")
+        self._data_of = {each: each.add_repodata() for each in (self.available, self.installed)}
         self._keys = Keys(self.pool)
         self._parsed = parsed
         self._ranks = ranks
@@ -124,7 +127,8 @@ class _Maker:
     def add(self, repository: str, fields: dict[str, str]) -> None:
         name, version = fields["Package"], fields["Version"]
         rank = self._ranks.rank(name, version)
-        solvable = self._repository.add_solvable()
+        own = self.available if repository else self.installed
+        solvable = own.add_solvable()
         solvable.name, solvable.evr, solvable.arch = name, rank, fields["Architecture"]
         solvable.add_provides(self._dep(DebRelation(name, "=", version), exact=False))
         solvable.add_provides(self._dep(DebRelation(name, "=", version)))
@@ -141,14 +145,18 @@ class _Maker:
             for text in groups(fields.get(field, "")):
                 for relation in self._parsed[text]:
                     solvable.add_conflicts(self._dep(relation))
-        self._describe(solvable, repository, fields)
+        self._describe(solvable, self._data_of[own], repository, fields)
 
-    def _describe(self, solvable: solv.XSolvable, repository: str, fields: dict[str, str]) -> None:
-        data, keys, number = self._data, self._keys, solvable.id
+    def _describe(
+        self, solvable: solv.XSolvable, data: Any, repository: str, fields: dict[str, str]
+    ) -> None:
+        keys, number = self._keys, solvable.id
         data.set_str(number, keys.version, fields["Version"])
         data.set_poolstr(number, keys.repository, repository)
         data.set_str(number, keys.path, fields["Filename"].removeprefix("./"))
         data.set_num(number, solv.SOLVABLE_DOWNLOADSIZE, int(fields.get("Size", "0")))
+        if (size := fields.get("Installed-Size", "")).isdigit():  # KiB
+            data.set_num(number, solv.SOLVABLE_INSTALLSIZE, int(size) * 1024)
         checksum = solv.Chksum.from_bin(solv.REPOKEY_TYPE_SHA256, bytes.fromhex(fields["SHA256"]))
         data.set_checksum(number, solv.SOLVABLE_CHECKSUM, checksum)
         priority = fields.get("Priority", "optional")
@@ -162,8 +170,9 @@ class _Maker:
             solvable.add_provides(self._dep(DebRelation(ESSENTIAL)))
 
     def finish(self) -> None:
-        self._data.internalize()
-        self._repository.internalize()
+        for repository, data in self._data_of.items():
+            data.internalize()
+            repository.internalize()
 
     def _group(self, text: str) -> solv.Dep | None:
         if text not in self._requires:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import solv
@@ -58,24 +58,22 @@ def solve(
     """
     wanted = [*wishes, *(Wish(name, "essential packages") for name in _essential(index, essential))]
     excluded = frozenset(exclude)
-    choices = [_choices(index, wish, excluded) for wish in wanted]
+    chosen = [choices(index, wish, excluded) for wish in wanted]
     problems = [
-        _no_package(index, wish, wish.text in excluded)
-        if not found
-        else _ambiguous(wish, [solvable.name for solvable in found])
-        for wish, found in zip(wanted, choices, strict=True)
-        if not found or _unclear(wish, found)
+        problem
+        for wish, found in zip(wanted, chosen, strict=True)
+        if (problem := no_package(index, wish, found, excluded) or unclear(wish, found))
     ]
     if problems:
         raise DockyardError(*problems)
-    walked = _Walk(index, excluded).run(choices)
+    walked = Walk(index, excluded).run(chosen)
     solver = index.pool.Solver()
     solver.set_flag(_RULES.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
     if solver.solve(_install([[solvable] for solvable in walked], index, excluded)):
         favoured = [_job(index, _JOB.SOLVER_FAVOR, solvable) for solvable in walked]
-        failed = solver.solve([*_install(choices, index, excluded), *favoured])
+        failed = solver.solve([*_install(chosen, index, excluded), *favoured])
         if failed:
-            raise DockyardError(*(_explain(index, problem) for problem in failed))
+            raise DockyardError(*(explain(index, problem) for problem in failed))
     return sorted(
         (index.candidate(solvable) for solvable in solver.transaction().newsolvables()),
         key=lambda found: (found.name, found.architecture),
@@ -86,7 +84,7 @@ def _essential(index: Index, wanted: bool) -> list[str]:
     return index.essential() if wanted else []
 
 
-def _choices(index: Index, wish: Wish, excluded: frozenset[str]) -> list[solv.XSolvable]:
+def choices(index: Index, wish: Wish, excluded: frozenset[str]) -> list[solv.XSolvable]:
     """The solvables that fulfil a wish, the best first."""
     relation = wish.relation
     found = list(index.pool.whatprovides(index.pool.Dep(relation.name)))
@@ -118,7 +116,7 @@ def ranked(index: Index, name: str, found: Iterable[solv.XSolvable]) -> list[sol
 
 
 @dataclass
-class _Walk:
+class Walk:
     """Follows dependencies the way apt marks packages."""
 
     index: Index
@@ -198,14 +196,11 @@ def _job(index: Index, action: int, solvable: solv.XSolvable) -> solv.Job:
     return index.pool.Job(action | _JOB.SOLVER_SOLVABLE, solvable.id)
 
 
-def _unclear(wish: Wish, found: Sequence[solv.XSolvable]) -> bool:
-    """Whether a wish names only something that several packages provide."""
-    names = {solvable.name for solvable in found}
-    return len(names) > 1 and wish.relation.name not in names
-
-
-def _ambiguous(wish: Wish, names: Sequence[str]) -> Problem:
-    listed = list(dict.fromkeys(names))
+def unclear(wish: Wish, found: Sequence[solv.XSolvable]) -> Problem | None:
+    """The problem of a wish that names only something that several packages provide."""
+    listed = list(dict.fromkeys(solvable.name for solvable in found))
+    if len(listed) < 2 or wish.relation.name in listed:
+        return None
     shown = ", ".join(listed[:8]) + (", …" if len(listed) > 8 else "")
     return Problem(
         code="debian.ambiguous",
@@ -216,10 +211,15 @@ def _ambiguous(wish: Wish, names: Sequence[str]) -> Problem:
     )
 
 
-def _no_package(index: Index, wish: Wish, excluded: bool) -> Problem:
+def no_package(
+    index: Index, wish: Wish, found: Sequence[solv.XSolvable], excluded: Collection[str]
+) -> Problem | None:
+    """The problem of a wish that nothing fulfils."""
+    if found:
+        return None
     relation = wish.relation
     there = index.named(relation.name)
-    if excluded:
+    if wish.text in excluded:
         why, fix = "it is asked for and excluded", "drop one of the two"
     elif there:
         why = "there is only " + ", ".join(sorted({item.version for item in there}))
@@ -238,7 +238,7 @@ def _no_package(index: Index, wish: Wish, excluded: bool) -> Problem:
     )
 
 
-def _explain(index: Index, problem: solv.Problem) -> Problem:
+def explain(index: Index, problem: solv.Problem) -> Problem:
     """A solver's problem in plain words."""
     lines: dict[str, None] = {}
     for rule in problem.findallproblemrules():

@@ -34,16 +34,19 @@ _SUITES: Mapping[str, str] = {
 }
 _SECURE = ("-security", "/updates")
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)=(.+)")
-_ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)(?:\s+(.*))?$")
+_ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)(?:\s+(.*))?$")
 
 
 @dataclass(frozen=True, slots=True)
 class AptSource:
-    """One entry of apt's configuration for binary packages."""
+    """One entry of apt's configuration for binary packages. signed_by: what it says of its keys:
+    paths of files, fingerprints, or a key itself; empty where apt's own keys count.
+    """
 
     uris: tuple[str, ...]
     suites: tuple[str, ...]
     components: tuple[str, ...]
+    signed_by: str = ""
 
     @property
     def archives(self) -> frozenset[str]:
@@ -75,7 +78,12 @@ def apt_sources(directory: Path = APT_DIRECTORY) -> Iterator[AptSource]:
             text = file.read_text(errors="replace")
         except OSError:
             continue
-        yield from _deb822(text) if file.suffix == ".sources" else _one_line(text)
+        yield from sources_in(file.name, text)
+
+
+def sources_in(name: str, text: str) -> Iterator[AptSource]:
+    """The enabled entries of a file of apt's. name: its name, which says its form."""
+    return _deb822(text) if name.endswith(".sources") else _one_line(text)
 
 
 def _deb822(text: str) -> Iterator[AptSource]:
@@ -87,6 +95,7 @@ def _deb822(text: str) -> Iterator[AptSource]:
                 tuple(found.get("uris", [])),
                 tuple(found.get("suites", [])),
                 tuple(found.get("components", [])),
+                next((value for name, value in fields.items() if name.lower() == "signed-by"), ""),
             )
 
 
@@ -94,8 +103,10 @@ def _one_line(text: str) -> Iterator[AptSource]:
     for line in text.splitlines():
         match = _ONE_LINE.match(line.partition("#")[0].rstrip())
         if match and not line.lstrip().startswith("deb-src"):
-            uri, suite, components = match.groups()
-            yield AptSource((uri,), (suite,), tuple((components or "").split()))
+            options, uri, suite, components = match.groups()
+            keys = re.search(r"(?:^|\s)signed-by=(\S+)", options or "", re.IGNORECASE)
+            signed_by = keys[1].replace(",", " ") if keys else ""
+            yield AptSource((uri,), (suite,), tuple((components or "").split()), signed_by)
 
 
 def known_archives(directory: Path = APT_DIRECTORY) -> Mapping[str, tuple[str, ...]]:

@@ -68,6 +68,24 @@ class ChangePackages:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeDebs:
+    """What changes among the Debian packages of a tree that exists. packages: digests of those that
+    come, by their names, versions and architectures. removed: those that go, likewise. The rest
+    says where packages come from.
+    """
+
+    packages: Mapping[str, str]
+    removed: tuple[str, ...]
+    packaging: Packaging
+    epoch: int
+    below: Beside[tuple[str, ...]]
+    lock: Beside[Lock]
+    lock_file: Beside[str]
+    repositories: Beside[tuple[Repository, ...]]
+    offline: Beside[tuple[Path, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveManager:
     """The package manager, to be taken out of a tree. place, backend: of the database. protected,
     kernels: names of packages that must stay, and of which one must.
