@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from dockyard.inspection.tree import Tree
 from dockyard.model.family import databases
 from dockyard.model.packages import PackageKind
-from dockyard.packages.deb.sources import sources_in
+from dockyard.packages.deb.sources import APT_DIRECTORY, sources_in
 
-_APT = "/etc/apt"
+_APT = str(APT_DIRECTORY)
 _PARTS = f"{_APT}/sources.list.d"
 TRUSTED = f"{_APT}/trusted.gpg.d"
 """Where apt has the keys that count for entries that name none (apt-key(8))."""
