@@ -127,7 +127,7 @@ def test_it_is_told_in_lines_and_as_json(tmp_path: Path) -> None:
         "required",
         "/var/lib/dpkg",
     )
-    assert (told["bootLoaders"], told["repository"]) == (["systemd-boot"], None)
+    assert (told["bootLoaders"][0], told["repository"]) == ("systemd-boot", None)
     assert [each["given"] for each in told["repositories"]] == ["definition", "option"]
 
 
