@@ -36,6 +36,7 @@ from dockyard.packages.deb.package import DebPackage, read_deb
 _SERVER = "/usr/sbin/sshd"
 # What packages want to hear before they go: the image file has said so.
 _ASKED: Mapping[str, str] = {"SUDO_FORCE_REMOVE": "yes"}
+_MARK = "printf '%s purge\\n' \"$@\" | dpkg --set-selections"
 _GONE = ("not-installed", "config-files")
 _SHOWN = 8
 
@@ -78,9 +79,7 @@ def change(
         if not policy:
             inside.write(POLICY, NO_SERVICE, mode=0o755)
         if gone:
-            words = "".join(f"{name} purge\\n" for name in gone)
-            script = f'printf "{words}" | dpkg --set-selections'
-            ended = run_in_tree(root, ["/bin/sh", "-c", script], env=env, check=False)
+            ended = run_in_tree(root, ["/bin/sh", "-c", _MARK, "sh", *gone], env=env, check=False)
             if ended.status:
                 raise DockyardError(failed(ended))
         for wave in waves(opened):
