@@ -34,11 +34,13 @@ def test_what_may_be_a_name(text: str, name: bool) -> None:
 @pytest.mark.parametrize("architecture", Architecture)
 @pytest.mark.parametrize("name", ["debian-13", "harbor"])
 def test_they_are_for_both_architectures(name: str, architecture: Architecture) -> None:
-    distro = read_header(bundled_distros()[name], architecture).distro
+    header = read_header(bundled_distros()[name], architecture)
+    distro = header.distro
     assert distro.every_architecture == tuple(Architecture)
     if distro.archive:
-        origins = Origins(("https://mirror",))
-        found = system_of(distro.kind).repositories(distro, ROOT, ROOT, origins=origins)
+        origins = Origins(("https://mirror",), others=(("debian-security", ("https://security",)),))
+        system = system_of(distro.kind)
+        found = system.repositories(distro, header.directory, ROOT, origins=origins)
         assert {each.architecture for each in deb_repositories(found)} == {architecture}
 
 
