@@ -99,6 +99,25 @@ def test_a_lock_of_some_images_of_a_file_has_its_repositories(tmp_path: Path) ->
     assert Blobs(tmp_path / "out").read(digest) == RPM
 
 
+def test_repositories_of_one_name_are_those_of_each_lock(tmp_path: Path) -> None:
+    locks = []
+    for name, data in (("one", DEB), ("two", RPM)):
+        place = tmp_path / name
+        (place / "packages").mkdir(parents=True)
+        (place / "image.yaml").write_text("distro: distro.yaml\nos: {}\n")
+        (place / "distro.yaml").write_text(DISTRO)
+        (place / "packages" / f"{name}.rpm").write_bytes(data)
+        pin = Pin(
+            "b", "1-1", "x86_64", "own", f"{name}.rpm", size=len(data), digest=digest_of(data)
+        )
+        found = Lock("image", None, (LockedRepository("own"),), (pin,))
+        locks.append(place / "image.lock")
+        locks[-1].write_text(lockfile.dump(found))
+    done = run(tmp_path, locks[0], str(locks[1]))
+    assert done.exit_code == 0, done.exception
+    assert all(Blobs(tmp_path / "out").has(digest_of(data)) for data in (DEB, RPM))
+
+
 def test_another_lock_of_tools_can_be_named(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKYARD_TOOLS_LOCK", str(lock))
     answer = json.loads(CliRunner().invoke(tools_command, ["--json"]).output)

@@ -11,7 +11,7 @@ from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.packages import Lock, Request, RpmRepository
 from dockyard.packages import lockfile
 from dockyard.packages.locking import check, make_lock
-from dockyard.packages.rpm import comps
+from dockyard.packages.rpm import comps, modules
 
 
 def repository(root: Path, name: str = "", **options: object) -> RpmRepository:
@@ -233,3 +233,9 @@ def test_metadata_that_nobody_reads_does_no_harm(tmp_path: Path) -> None:
     kinds = ("updateinfo", "prestodelta", "primary_db", "primary_zck", "filelists_db", "group_zck")
     index(root, others=kinds)
     assert chosen(tmp_path, Request(("one",)), repository(root)) == ["one-1-1.noarch"]
+
+
+@pytest.mark.parametrize("text", [b"[" * 200_000, b"- " * 200_000, b"{a: " * 200_000])
+def test_modules_nested_without_end_are_refused(text: bytes) -> None:
+    with pytest.raises(modules.MalformedModules):
+        modules.parse(text)

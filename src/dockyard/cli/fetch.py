@@ -115,7 +115,10 @@ def _bases(
             with Network() as network:
                 for repository in found:
                     if repository.id in ids:
-                        bases[repository.id] = system.addresses(repository, network)
+                        # Those of another lock, or architecture, may have the same name.
+                        found_too = system.addresses(repository, network)
+                        known = bases.get(repository.id, ())
+                        bases[repository.id] = tuple(dict.fromkeys((*known, *found_too)))
     return bases
 
 

@@ -36,7 +36,6 @@ from dockyard.packages.deb.package import DebPackage, read_deb
 _SERVER = "/usr/sbin/sshd"
 # What packages want to hear before they go: the image file has said so.
 _ASKED: Mapping[str, str] = {"SUDO_FORCE_REMOVE": "yes"}
-_MARK = "printf '%s purge\\n' \"$@\" | dpkg --set-selections"
 _GONE = ("not-installed", "config-files")
 _SHOWN = 8
 
@@ -58,6 +57,7 @@ def change(
     when dpkg refuses, a script fails, or the outcome is not what was asked for.
     """
     before = _installed(root, packaging)
+    _require(before, before | set(removed))
     opened = {label: read_deb(path) for label, path in sorted(packages.items())}
     come = {label.partition("_")[0] for label in packages}
     gone = sorted({label.partition("_")[0] for label in removed} - come)
@@ -79,7 +79,9 @@ def change(
         if not policy:
             inside.write(POLICY, NO_SERVICE, mode=0o755)
         if gone:
-            ended = run_in_tree(root, ["/bin/sh", "-c", _MARK, "sh", *gone], env=env, check=False)
+            words = "".join(f"{name} purge\n" for name in gone).encode()
+            argv = [*DPKG, "--set-selections"]
+            ended = run_in_tree(root, argv, stdin=words, env=env, check=False)
             if ended.status:
                 raise DockyardError(failed(ended))
         for wave in waves(opened):

@@ -61,7 +61,7 @@ from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.together import Together
 from dockyard.pipeline.unseen import unseen_by_scripts
 from dockyard.tools.declared import TOOLS
-from dockyard.tools.trees import load_tools_lock
+from dockyard.tools.trees import load_tools_lock, lock_path, made_by, require_whole
 from dockyard.tree.device_ids import DeviceIdsSetting
 from dockyard.tree.fstab_device import FstabDeviceSetting
 
@@ -192,7 +192,10 @@ def _with_emulator(source: DiskSource) -> DiskSource:
     """An image with tools among which is an emulator for its programs, where it needs one."""
     if source.architecture is TOOLS:
         return source
-    return replace(source, tools=load_tools_lock(target=source.architecture).packages)
+    target = source.architecture
+    pins = load_tools_lock(target=target).packages
+    require_whole(pins, str(lock_path(target)), made_by(target), target)
+    return replace(source, tools=pins)
 
 
 def _covered(image: Path, source: DiskSource) -> Iterator[Problem]:

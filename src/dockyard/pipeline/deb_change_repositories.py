@@ -91,6 +91,14 @@ def require_whole(known: KnownDebs, source: DiskSource) -> None:
             fix="finish or remove them in the image first: `dpkg --audit` tells them",
             excerpt=tuple(unfinished[:_SHOWN]),
         )
+    if malformed := known.installed.malformed:
+        problems.add(
+            "image.packages-malformed",
+            f"dpkg's database in the image has {len(malformed)} packages that dpkg would not write",
+            where,
+            fix="mend the file in the image first",
+            excerpt=tuple(malformed[:_SHOWN]),
+        )
     own = ARCHITECTURES[PackageKind.DEB][source.architecture]
     odd = sorted(
         each for each in known.installed.labels if each.rpartition("_")[2] not in (own, "all")
@@ -138,14 +146,29 @@ class _Own:
             for source in sources_in(path, text):
                 suites |= set(source.suites)
                 for each in self._repositories(path, source):
-                    if each.suite not in without:
-                        found.setdefault(each.id, each)
+                    if each.suite in without:
+                        continue
+                    first = found.setdefault(each.id, each)
+                    if first.signed_by != each.signed_by:
+                        self._refuse_second(path, source, each)
         for index, name in enumerate(without):
             if name not in suites:
                 at = f"os.packages.withoutSuites[{index}]"
                 what = f"the image's apt has no suite {name} to leave out"
                 self._problems.extend([self._loaded.problem(at, "build.no-such-suite", what)])
         yield from found.values()
+
+    def _refuse_second(self, path: str, source: AptSource, other: DebRepository) -> None:
+        """Two archives whose suites have one name: neither may stand for the other."""
+        uris = ", ".join(source.uris)
+        what = f"{uris} has {other.suite} {other.component}, as another archive has"
+        self._problems.add(
+            "repository.id-twice",
+            what,
+            f"{self._source.image}:{path}",
+            why="both would be called alike in the lock, and other keys sign them",
+            fix=_FIX,
+        )
 
     def _repositories(self, path: str, source: AptSource) -> Iterator[DebRepository]:
         where = f"{self._source.image}:{path}"

@@ -53,6 +53,7 @@ from dockyard.pipeline.sealing import sealing_problems
 from dockyard.pipeline.source import PackageSource, image_epoch
 from dockyard.pipeline.together import Together
 from dockyard.pipeline.unseen import unseen_by_scripts
+from dockyard.tools.declared import target_of
 from dockyard.tools.trees import require_whole, tools_there
 from dockyard.tree.additional import added_paths
 from dockyard.tree.history import HistorySetting
@@ -110,9 +111,9 @@ def read_request(
         together.extend(architecture_problems(loaded, distro.distro.architecture))
     _judge_packages(loaded, distro, source, settings, layout, output, together)
     lock = source.lock
-    if not tools_there(store, lock.tools):
+    target = source.architecture
+    if target_of(lock.tools) is not target or not tools_there(store, lock.tools):
         made_by = f"{locks.LOCK_IMAGE} {loaded.words}"
-        target = source.architecture
         together.get(lambda: require_whole(lock.tools, str(lock_file), made_by, target))
     together.raise_any()
     streams = enabled_modules(distro.distro, lock, settings.settings)

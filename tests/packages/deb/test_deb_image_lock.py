@@ -15,10 +15,11 @@ from dockyard.cli.lock import command
 from dockyard.config.bundled import bundled_distros
 from dockyard.distro.header import read_header
 from dockyard.errors import DockyardError
-from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin
+from dockyard.model.packages import DebRepository, Lock, LockedRepository, PackageKind, Pin
 from dockyard.packages import locking as locks
+from dockyard.packages.access import Access
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.image_lock import certificates_of
+from dockyard.packages.deb.image_lock import certificates_of, open_repositories
 from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.deb.system import DebSystem
 
@@ -377,3 +378,29 @@ def test_what_a_lock_pins_is_fetched_from_where_the_distribution_says(desk: Desk
 def test_mistakes_of_an_archive_are_told(desk: Desk, text: str, codes: set[str]) -> None:
     desk.distro(text.replace("{archive}", DISTRO.format(signer=desk.fingerprint)))
     assert set(desk.refused()) == codes
+
+
+def test_the_key_of_one_archive_does_not_sign_for_another_at_the_same_place(desk: Desk) -> None:
+    other = key("other").extract_certificate()
+    (desk.place / "other.asc").write_bytes(bytes(other))
+    address = ((desk.place / "distro/archive").as_uri(),)
+    good = DebRepository(
+        "one:stable:main",
+        "stable",
+        "main",
+        base_urls=address,
+        keys=(str(desk.place / "distro/archive.asc"),),
+        signed_by=(desk.fingerprint,),
+    )
+    vendors = DebRepository(
+        "two:stable:main",
+        "stable",
+        "main",
+        base_urls=address,
+        keys=(str(desk.place / "other.asc"),),
+        signed_by=(other.fingerprint.upper(),),
+    )
+    access = Access.of_store(desk.place / "store")
+    open_repositories((good,), access)
+    with pytest.raises(DockyardError, match="not signed by a key that may sign it"):
+        open_repositories((good, vendors), access)

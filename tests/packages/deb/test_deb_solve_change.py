@@ -8,9 +8,10 @@ import pytest
 
 from debian_archive import SmallArchive, certificates
 from dockyard.errors import DockyardError
-from dockyard.model.packages import Request
+from dockyard.model.packages import Lock, Request
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import DebianArchive
+from dockyard.packages.deb.changes import changes_of_debs
 from dockyard.packages.deb.index import Index, open_index
 from dockyard.packages.deb.installed import InstalledDebs
 from dockyard.packages.deb.solve_change import solve_change
@@ -157,3 +158,34 @@ def test_what_is_half_installed_is_known_and_the_identity_follows_what_is_there(
     half = status(*INSTALLED, "half 1; Status: install ok unpacked")
     assert half.unfinished == ["half_1_amd64: install ok unpacked"]
     assert replace(half) == half
+
+
+@pytest.mark.parametrize("label", ['x"$(touch owned)"_1_amd64', "lib_2_amd64", "lib"])
+def test_a_lock_removes_nothing_that_is_not_there(label: str) -> None:
+    lock = Lock("web", Request((), remove=("lib",)), removed=(label,))
+    with pytest.raises(DockyardError, match="does not have"):
+        changes_of_debs(lock, status("lib 1"))
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        'x"$(id)" 1',
+        "a/../b 1",
+        "lib 1_2",
+        "lib \u00b2",
+        "lib 1; Installed-Size: \u00b2",
+        f"lib 1; Installed-Size: {'9' * 5000}",
+        "lib 1; Architecture: amd64 all",
+        "agent 2",
+    ],
+)
+def test_what_dpkg_would_not_write_is_told(package: str) -> None:
+    assert not status(*INSTALLED).malformed
+    assert status(*INSTALLED, package).malformed
+
+
+@pytest.mark.parametrize("wanted", ["purge", "deinstall"])
+def test_what_is_marked_to_go_and_still_there_is_unfinished(wanted: str) -> None:
+    assert not status(*INSTALLED).unfinished
+    assert status(f"lib 1; Status: {wanted} ok installed").unfinished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dockyard.errors import DockyardError, Problem
 from dockyard.model.package_change import Act, PackageChange
 from dockyard.model.packages import Lock
 from dockyard.packages.deb.installed import InstalledDebs
@@ -9,16 +10,29 @@ from dockyard.packages.deb.version import key
 
 _ASKED = "asked for"
 _LOCKED = "the lock says so"
+_SHOWN = 8
 
 
 def changes_of_debs(lock: Lock, installed: InstalledDebs) -> tuple[PackageChange, ...]:
-    """What was chosen earlier, by name; why is what the lock itself tells."""
+    """What was chosen earlier, by name; why is what the lock itself tells.
+    Raises DockyardError (`lock.stale`) for a lock that no solver made of what is installed.
+    """
     assert lock.request is not None
     sizes = {
         each["Package"]: int(each["Installed-Size"]) * 1024
         for each in installed.paragraphs()
         if each.get("Installed-Size", "").isdigit()
     }
+    if others := sorted(set(lock.removed) - installed.labels):
+        raise DockyardError(
+            Problem(
+                "lock.stale",
+                "the lock removes packages that the image does not have",
+                why="it was changed by hand",
+                fix="make it again: dockyard lock",
+                excerpt=tuple(others[:_SHOWN]),
+            )
+        )
     gone = {label.partition("_")[0]: label.split("_") for label in lock.removed}
     asked = {*lock.request.install, *lock.request.update, *(name for _, name in lock.answers)}
     found = []

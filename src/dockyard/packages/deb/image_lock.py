@@ -148,13 +148,15 @@ def open_repositories(
     order of the repositories. installed: what is installed in the system that is to change.
     """
     need_addresses(repositories)
-    together: dict[tuple[str, ...], list[DebRepository]] = {}
+    together: dict[tuple[tuple[str, ...], ...], list[DebRepository]] = {}
     for each in repositories:
-        together.setdefault(each.base_urls, []).append(each)
+        # What one key may sign, another may not, though it is at the same place.
+        place = (each.base_urls, each.keys, each.signed_by)
+        together.setdefault(place, []).append(each)
     found: dict[str, PackagesFile] = {}
-    for mirrors, those in together.items():
+    for those in together.values():
         archive = DebianArchive(
-            mirrors,
+            those[0].base_urls,
             access.blobs,
             certificates=certificates_of(those[0]),
             progress=access.progress,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,14 @@ _FIELDS = (
 )
 _GONE = ("not-installed", "config-files")
 _NOBODYS = "0" * 64
+_WHOLE = ("install ok installed", "hold ok installed")
+# Debian Policy 5.6.1, 5.6.8, 5.6.12 and 5.6.20: what is not so would be read in another way later.
+_FORMS = {
+    "Package": re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*"),
+    "Version": re.compile(r"[A-Za-z0-9.+:~-]+"),
+    "Architecture": re.compile(r"[a-z0-9-]+"),
+    "Installed-Size": re.compile(r"[0-9]{1,15}"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,10 +77,25 @@ class InstalledDebs:
     def unfinished(self) -> list[str]:
         """The packages that are not installed in full, with their state."""
         return [
-            f"{label(fields)}: {status}"
-            for status, fields in self._known
-            if status.split()[1:] != ["ok", "installed"]
+            f"{label(fields)}: {status}" for status, fields in self._known if status not in _WHOLE
         ]
+
+    @property
+    def malformed(self) -> list[str]:
+        """The packages with fields of forms that no package has, or that are there twice."""
+        found: list[str] = []
+        names: set[tuple[str, str]] = set()
+        for _, fields in self._known:
+            wrong = [
+                f"{name} {fields[name][:40]!r}"
+                for name, form in _FORMS.items()
+                if not form.fullmatch(fields.get(name, "0"))
+            ]
+            name = fields["Package"], fields["Architecture"]
+            wrong += ["it is there twice"] if name in names else []
+            names.add(name)
+            found += [f"{name[0][:40]!r}: {', '.join(wrong)}"] if wrong else []
+        return found
 
     @property
     def held(self) -> frozenset[str]:

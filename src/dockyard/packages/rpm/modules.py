@@ -22,6 +22,7 @@ from dockyard.model.nearest import nearest
 _FORMAT = 2
 _SOURCES = (".src", ".nosrc")
 _PLATFORM = "platform"
+_DEEPEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ def parse(data: bytes) -> Modules:
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
+        _require_shallow(yaml.parse(data, Loader=loader))
         # Scalars stay texts, so that the streams 1.1 and 1.10 are two.
         documents = [each for each in yaml.load_all(data, Loader=loader) if isinstance(each, dict)]
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -182,6 +184,18 @@ def parse(data: bytes) -> Modules:
         requires.setdefault(stream, needed)
     kept = {stream: tuple(nevras) for stream, nevras in streams.items()}
     return Modules(kept, defaults, {name: need for name, need in requires.items() if need})
+
+
+def _require_shallow(events: Iterable[Any]) -> None:
+    """Raise ValueError for what is nested so deep that libyaml's composer, which calls itself for
+    each level, would end the process.
+    """
+    depth = 0
+    for each in events:
+        name = type(each).__name__
+        depth += name.endswith("StartEvent") - name.endswith("EndEvent")
+        if depth > _DEEPEST:
+            raise ValueError("it is nested too deep")
 
 
 def dump(modules: Modules) -> bytes:
