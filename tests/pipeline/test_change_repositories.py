@@ -12,6 +12,7 @@ from dockyard.errors import DockyardError
 from dockyard.inspection.package_facts import PackageFacts
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import RpmRepository
+from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.change_repositories import change_repositories
 from dockyard.pipeline.package_facts import InstalledFacts, keep, kept
 
@@ -87,6 +88,27 @@ def test_an_image_s_repository_has_its_variables_and_its_own_key(tmp_path: Path)
     (key,) = found.keys
     assert Path(key).read_bytes() == b"a key"
     assert str(found.position).startswith("base.raw:/etc/yum.repos.d/os.repo")
+
+
+def test_mirrors_and_keys_of_the_host_count_for_the_distribution_that_is_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "distro.yaml").write_text(
+        'name: own\nversion: "9"\nmirror: https://gone.example\nrepositories:\n'
+        f'- {{id: base, baseurl: "$mirror/base", signedBy: [{"A" * 40}]}}\n'
+    )
+    file = tmp_path / "config.yaml"
+    file.write_text("distro: distro.yaml\nos: {}\n")
+    (found,) = change_repositories(
+        load_image(file),
+        Path("base.raw"),
+        facts(tmp_path / "facts"),
+        Architecture.X86_64,
+        tmp_path / "store",
+        origins=Origins(rpm_mirrors=("https://near.example",), rpm_keys=(tmp_path / "key",)),
+    )
+    assert found.base_urls == ("https://near.example/base",)
+    assert found.keys == (str(tmp_path / "key"),)
 
 
 def test_what_the_command_line_names_takes_the_place_of_the_image_s(tmp_path: Path) -> None:

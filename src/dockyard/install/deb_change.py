@@ -34,6 +34,8 @@ from dockyard.model.family import Packaging
 from dockyard.packages.deb.package import DebPackage, read_deb
 
 _SERVER = "/usr/sbin/sshd"
+# Settings that somebody changed stay when a package has others now: dpkg would ask.
+_KEEPING = ("--force-confdef", "--force-confold")
 # What packages want to hear before they go: the image file has said so.
 _ASKED: Mapping[str, str] = {"SUDO_FORCE_REMOVE": "yes"}
 _GONE = ("not-installed", "config-files")
@@ -71,7 +73,7 @@ def change(
 
         def dpkg(*arguments: str) -> None:
             stopping.check()
-            argv = [*DPKG, *arguments]
+            argv = [*DPKG, *_KEEPING, *arguments]
             ended = run_in_tree(root, argv, env=env, check=False, read=read, told=count)
             if ended.status:
                 raise DockyardError(failed(ended))

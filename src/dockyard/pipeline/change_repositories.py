@@ -19,6 +19,7 @@ from dockyard.host.network import file_path
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import ARCHITECTURES
 from dockyard.model.packages import PackageKind, RpmRepository
+from dockyard.packages.deb.sources import Origins
 from dockyard.packages.rpm import repofile
 from dockyard.packages.sources import image_repositories, named_sources, refuse_twice
 from dockyard.pipeline.package_facts import InstalledFacts
@@ -35,10 +36,12 @@ def change_repositories(
     *,
     extra: Sequence[Path] = (),
     without_image: bool = False,
+    origins: Origins | None = None,
 ) -> tuple[RpmRepository, ...]:
     """All repositories, those of the image first. Raises DockyardError with what is wrong with any.
 
     extra: directories of RPMs and .repo files. without_image: leave those of the image out.
+    origins: where mirrors and keys of the distribution are on this host.
     """
     variables = variables_of(installed, architecture)
     problems = Problems()
@@ -47,7 +50,13 @@ def change_repositories(
     if loaded.distro_path is not None:
         try:
             distro = read_header(loaded.distro_path.resolve(), architecture)
-            own = image_repositories(distro.distro, distro.directory, store)
+            own = image_repositories(
+                distro.distro,
+                distro.directory,
+                store,
+                mirrors=origins.rpm_mirrors if origins else (),
+                keys=origins.rpm_keys if origins else (),
+            )
             given |= {each.id: each for each in own}
         except DockyardError as error:
             problems.extend(error.problems)

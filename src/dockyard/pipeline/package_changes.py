@@ -208,6 +208,7 @@ def repositories_for(
         store,
         extra=overrides.rpm_sources,
         without_image=overrides.without_image_repositories,
+        origins=origins,
     )
 
 
