@@ -12,6 +12,7 @@ from dockyard.cli import terminal
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
 from dockyard.cli.options import (
+    architecture_option,
     origin_options,
     origins_of,
     package_jobs_option,
@@ -47,11 +48,8 @@ _with = click.option(
 )
 
 
-_architecture = click.option(
-    "--architecture",
-    type=click.Choice([each.value for each in Architecture]),
-    callback=lambda context, parameter, value: value and Architecture(value),
-    help="That of the packages, of a distribution for several. Default: its first.",
+_architecture = architecture_option(
+    "That of the packages, of a distribution for several. Default: its first."
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from dockyard.cli.options import architecture_option
 from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -101,10 +102,7 @@ def machine_options(command: Callable[..., T]) -> Callable[..., T]:
     @click.option("--bus", type=click.Choice(("virtio", "nvme", "sata", "cdrom")), default=None,
                   help="What the disk is attached to. Default: virtio; an ISO is in a CD drive."
                   )  # fmt: skip
-    @click.option("--architecture", type=click.Choice([each.value for each in Architecture]),
-                  callback=lambda context, parameter, value: value and Architecture(value),
-                  help="Of the processor. Default: that of the image file, else x86_64."
-                  )  # fmt: skip
+    @architecture_option("Of the processor. Default: that of the image file, else x86_64.")
     @click.option("--bios", is_flag=True, help="Start it by a BIOS, not by UEFI firmware.")
     @click.option("--secure-boot", is_flag=True, help=(
         "Have UEFI firmware start only what Microsoft's keys, which most machines have, signed."

@@ -17,6 +17,7 @@ from dockyard.engine.store import default_root
 from dockyard.errors import DockyardError, Problem
 from dockyard.host.private import private_directory
 from dockyard.host.storage import store_trouble_told
+from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
     from dockyard.packages.deb.sources import Origins
@@ -221,6 +222,22 @@ def disable_repositories_option(command: Command) -> Command:
         is_flag=True,
         help="Take no packages from the repositories that the image itself is set up for.",
     )(command)
+
+
+def architecture_option(
+    help: str, default: Architecture | None = None
+) -> Callable[[Command], Command]:
+    """`--architecture`, which the command gets as an Architecture, or as None where there is no
+    default.
+    """
+    return click.option(
+        "--architecture",
+        type=click.Choice([each.value for each in Architecture]),
+        default=default and default.value,
+        show_default=default is not None,
+        callback=lambda context, parameter, value: value and Architecture(value),
+        help=help,
+    )
 
 
 def package_source_options(command: Command) -> Command:

@@ -10,7 +10,13 @@ import click
 from dockyard.cli.answer import Answer
 from dockyard.cli.display import display
 from dockyard.cli.fetching import step
-from dockyard.cli.options import origin_options, origins_of, progress_option, store_option
+from dockyard.cli.options import (
+    architecture_option,
+    origin_options,
+    origins_of,
+    progress_option,
+    store_option,
+)
 from dockyard.cli.verb import Noun
 from dockyard.model.architecture import Architecture
 
@@ -19,13 +25,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 40
 
-_architecture = click.option(
-    "--architecture",
-    type=click.Choice([each.value for each in Architecture]),
-    default=Architecture.X86_64.value,
-    show_default=True,
-    callback=lambda context, parameter, value: Architecture(value),
-    help="Of the images that they are for: for another than that of the tools there are more.",
+_architecture = architecture_option(
+    "Of the images that they are for: for another than that of the tools there are more.",
+    default=Architecture.X86_64,
 )
 
 

@@ -31,6 +31,7 @@ from dockyard.install.deb import (
 from dockyard.install.deb_database import INSTALLED, known_packages
 from dockyard.install.deb_first_boot import prepare_first_boot
 from dockyard.model.family import Packaging
+from dockyard.packages.deb.installed import GONE
 from dockyard.packages.deb.package import DebPackage, read_deb
 
 _SERVER = "/usr/sbin/sshd"
@@ -38,7 +39,6 @@ _SERVER = "/usr/sbin/sshd"
 _KEEPING = ("--force-confdef", "--force-confold")
 # What packages want to hear before they go: the image file has said so.
 _ASKED: Mapping[str, str] = {"SUDO_FORCE_REMOVE": "yes"}
-_GONE = ("not-installed", "config-files")
 _SHOWN = 8
 
 
@@ -121,7 +121,7 @@ def _installed(root: Path, packaging: Packaging) -> set[str]:
         if each.status.split()[1:] == INSTALLED.split()[1:]
         else f"{each.label} (in part)"
         for each in known_packages(root, packaging.database)
-        if each.status.rpartition(" ")[2] not in _GONE
+        if each.status.rpartition(" ")[2] not in GONE
     }
 
 

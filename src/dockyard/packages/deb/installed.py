@@ -30,7 +30,8 @@ _FIELDS = (
     "Breaks",
     "Installed-Size",
 )
-_GONE = ("not-installed", "config-files")
+GONE = ("not-installed", "config-files")
+"""States of packages of which nothing is there but settings."""
 _NOBODYS = "0" * 64
 _WHOLE = ("install ok installed", "hold ok installed")
 # Debian Policy 5.6.1, 5.6.8, 5.6.12 and 5.6.20: what is not so would be read in another way later.
@@ -59,7 +60,7 @@ class InstalledDebs:
             for fields in paragraphs(self.text)
             if {"Package", "Version", "Architecture"} <= fields.keys()
         ]
-        there = [each for each in found if each[0].rpartition(" ")[2] not in _GONE]
+        there = [each for each in found if each[0].rpartition(" ")[2] not in GONE]
         return sorted(there, key=lambda each: label(each[1]))
 
     @cached_property
