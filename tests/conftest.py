@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from dockyard.tools.unpacked import ToolTrees
 from oracle_tools import oracle_tools
 
 ROOT = Path(__file__).parents[1]
+_taken: set[Path] = set()  # what this process runs of the tests that several share
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile(
@@ -37,13 +40,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests first, then builds, then boots; last those that move this process into the
     namespace, which it cannot leave again: what starts programs as a user does comes before.
     """
+    items.sort(key=_rank)
 
-    def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
-        inside = "namespace" in getattr(item, "fixturenames", ())
-        boots, builds = (item.get_closest_marker(name) is not None for name in ("boot", "build"))
-        return inside, boots, builds
 
-    items.sort(key=rank)
+def _rank(item: pytest.Item) -> tuple[bool, bool, bool]:
+    inside = "namespace" in getattr(item, "fixturenames", ())
+    boots, builds = (item.get_closest_marker(name) is not None for name in ("boot", "build"))
+    return inside, boots, builds
+
+
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Where processes share the tests (DOCKYARD_TEST_SHARE names a directory of theirs), leave to
+    the others what they have taken.
+    """
+    share = os.environ.get("DOCKYARD_TEST_SHARE")
+    if share is None:
+        return None
+    taken = Path(share) / hashlib.sha256(_unit(item).encode()).hexdigest()
+    with contextlib.suppress(FileExistsError):
+        taken.mkdir()
+        _taken.add(taken)
+    return None if taken in _taken else True
+
+
+def _unit(item: pytest.Item) -> str:
+    """What one process runs whole: a test, or those of a file and rank that have a fixture in
+    common, so that it is built once.
+    """
+    info = getattr(item, "_fixtureinfo", None)
+    fixtures = info.name2fixturedefs.values() if info is not None else ()
+    if any(found.scope in ("module", "class") for all_found in fixtures for found in all_found):
+        return f"{item.path} {_rank(item)}"
+    return item.nodeid
 
 
 @pytest.fixture(scope="session")
