@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ from dockyard.tools.unpacked import ToolTrees
 from oracle_tools import oracle_tools
 
 ROOT = Path(__file__).parents[1]
-_taken: set[Path] = set()  # what this process runs of the tests that several share
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile(
@@ -49,18 +47,37 @@ def _rank(item: pytest.Item) -> tuple[bool, bool, bool]:
     return inside, boots, builds
 
 
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """Where processes share the tests (DOCKYARD_TEST_SHARE names a directory of theirs), leave to
-    the others what they have taken.
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Where processes share the tests (DOCKYARD_TEST_SHARE names a directory of theirs), run those
+    that no other has taken: pytest's own loop in all else.
     """
     share = os.environ.get("DOCKYARD_TEST_SHARE")
-    if share is None:
+    if share is None or session.testsfailed or session.config.option.collectonly:
         return None
-    taken = Path(share) / hashlib.sha256(_unit(item).encode()).hexdigest()
-    with contextlib.suppress(FileExistsError):
-        taken.mkdir()
-        _taken.add(taken)
-    return None if taken in _taken else True
+    mine = _taken_by_us(Path(share), session.items)
+    item = next(mine, None)
+    while item is not None:
+        following = next(mine, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        item = following
+    return True
+
+
+def _taken_by_us(share: Path, items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    ours = set()
+    for item in items:
+        unit = hashlib.sha256(_unit(item).encode()).hexdigest()
+        if unit not in ours:
+            try:
+                (share / unit).mkdir()
+            except FileExistsError:
+                continue
+            ours.add(unit)
+        yield item
 
 
 def _unit(item: pytest.Item) -> str:
