@@ -11,7 +11,7 @@ import pytest
 from debian_archive import certificates
 from dockyard.errors import DockyardError
 from dockyard.model.architecture import Architecture
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.deb.sources import Origins, sources_in
 from dockyard.pipeline.deb_change_repositories import deb_change_repositories, require_whole
 from dockyard.pipeline.installed_debs import KnownDebs
 
@@ -32,7 +32,7 @@ def entry(address: str, key: str, more: str = "") -> str:
 
 def found(place: Path, *lines: str, given: Origins = Origins()) -> list[tuple[str, str]]:  # noqa: B008
     keys = {}
-    for name in ("one", "two"):
+    for name in ("one", "two", "debian-archive-keyring"):
         (place / name).write_bytes(b"".join(map(bytes, certificates(name))))
         keys[f"{FOLDER}/{name}.gpg"] = place / name
     known = KnownDebs("/var/lib/dpkg", "", {"/etc/apt/sources.list": "".join(lines)}, keys)
@@ -73,6 +73,36 @@ def test_what_an_image_says_reads_nothing_of_this_machine(
     tmp_path: Path, line: str, code: str
 ) -> None:
     assert refused(tmp_path, line) == [code]
+
+
+def test_a_mirror_stands_for_its_archive_and_for_no_vendor(tmp_path: Path) -> None:
+    given = Origins(("file:///mirror",), given=("debian",))
+    plain = "deb [signed-by={}] https://a.example/{} stable main\n"
+    keyring = f"{FOLDER}/debian-archive-keyring.gpg"
+    archive = plain.format(keyring, "debian")
+    assert found(tmp_path, archive, given=given) == [("debian:stable:main", "file:///mirror")]
+    for line in (plain.format(keyring, "vendor"), entry("https://a.example/debian", "one")):
+        (((_, address),)) = found(tmp_path, line, given=given)
+        assert address.startswith("https://a.example/")
+
+
+def test_entries_for_other_processors_and_disabled_ones_are_left_out(tmp_path: Path) -> None:
+    mine, other = (entry(f"https://{name}.example/x", "one") for name in ("a", "b"))
+    other = other.replace("signed-by", "arch=arm64,armhf signed-by")
+    assert found(tmp_path, mine.replace("signed", "arch=amd64 signed"), other) == [
+        ("debian:stable:main", "https://a.example/x")
+    ]
+    text = "types: deb\nuris: https://a.example/x\nsuites: stable\ncomponents: main\nenabled: {}\n"
+    assert [len(list(sources_in("a.sources", text.format(word)))) for word in ("no", "yes")] == [
+        0,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("suite", ["../../other", "a?b", "a/../b", "-x", "a//b"])
+def test_a_suite_is_a_name_and_no_way_out_of_the_archive(tmp_path: Path, suite: str) -> None:
+    line = entry("https://a.example/x", "one").replace(" stable ", f" {suite} ")
+    assert refused(tmp_path, line) == ["repository.odd-name"]
 
 
 def test_a_database_that_dpkg_would_not_write_is_refused(tmp_path: Path) -> None:

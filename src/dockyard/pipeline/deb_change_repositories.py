@@ -3,11 +3,12 @@
 The archives of a distribution, where the image file names one; else those that the image's own apt
 takes packages from, with the keys that the image has. What the image says is somebody else's word:
 an address on this machine means a place in the image there, and is refused. `--debian-mirror` comes
-before the address of an archive that it names.
+before the address of an archive that it names, but not before a vendor's with suites of its names.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,9 @@ from dockyard.pipeline.overrides import Overrides
 
 _FIX = "name the distribution in the image file, such as `distro: debian-13`"
 _SHOWN = 8
+_PLAIN = re.compile(
+    r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._+~-]*(/[A-Za-z0-9][A-Za-z0-9._+~-]*)*"
+).fullmatch
 
 
 def deb_change_repositories(
@@ -145,6 +149,9 @@ class _Own:
         for path, text in sorted(self._known.sources.items()):
             for source in sources_in(path, text):
                 suites |= set(source.suites)
+                own = ARCHITECTURES[PackageKind.DEB][self._source.architecture]
+                if source.architectures and own not in source.architectures:
+                    continue
                 for each in self._repositories(path, source):
                     if each.suite in without:
                         continue
@@ -176,6 +183,11 @@ class _Own:
             what = f"the image's apt takes packages from {flat[0]}, a repository without suites"
             self._problems.add("repository.flat", what, where, fix=_FIX)
             return
+        if odd := [name for name in (*source.suites, *source.components) if not _PLAIN(name)]:
+            what = f"the image's apt takes packages from a suite or component {odd[0]!r}"
+            why = "a name has letters, digits and . _ + ~ -, in parts by /"
+            self._problems.add("repository.odd-name", what, where, why=why, fix=_FIX)
+            return
         keys = self._keys(source, where)
         fingerprints = tuple(sorted(self._fingerprints(keys, where)))
         addresses = self._addresses(source, where)
@@ -195,7 +207,7 @@ class _Own:
                 )
 
     def _addresses(self, source: AptSource, where: str) -> tuple[str, ...]:
-        for archive in sorted(source.archives & set(self._origins.given)):
+        for archive in sorted(source.own_archives & set(self._origins.given)):
             return self._origins.archive(archive)
         for address in source.uris:
             if not address.startswith(("http://", "https://")):

@@ -41,12 +41,14 @@ _ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)(?:
 class AptSource:
     """One entry of apt's configuration for binary packages. signed_by: what it says of its keys:
     paths of files, fingerprints, or a key itself; empty where apt's own keys count.
+    architectures: Debian's names of those that it is for; empty for all.
     """
 
     uris: tuple[str, ...]
     suites: tuple[str, ...]
     components: tuple[str, ...]
     signed_by: str = ""
+    architectures: tuple[str, ...] = ()
 
     @property
     def archives(self) -> frozenset[str]:
@@ -65,6 +67,15 @@ class AptSource:
             elif archive and not secure:
                 found.add(archive)
         return frozenset(found)
+
+    @property
+    def own_archives(self) -> frozenset[str]:
+        """Those of `archives` whose name its address ends with, and whose keys are the archive's or
+        apt's own: a vendor's repository may have suites of the same names.
+        """
+        ends = {uri.rstrip("/").rpartition("/")[2] for uri in self.uris}
+        by_archive = all("-archive-" in Path(key).name for key in self.signed_by.split())
+        return self.archives & ends if by_archive else frozenset()
 
 
 def apt_sources(directory: Path = APT_DIRECTORY) -> Iterator[AptSource]:
@@ -87,15 +98,20 @@ def sources_in(name: str, text: str) -> Iterator[AptSource]:
 
 
 def _deb822(text: str) -> Iterator[AptSource]:
-    for fields in paragraphs(text):
-        found = {name.lower(): value.split() for name, value in fields.items()}
-        enabled = fields.get("Enabled", "yes").strip().lower()
-        if "deb" in found.get("types", []) and enabled not in ("no", "false", "off", "0"):
+    for written in paragraphs(text):
+        fields = {name.lower(): value for name, value in written.items()}
+
+        def words(name: str, fields: Mapping[str, str] = fields) -> tuple[str, ...]:
+            return tuple(fields.get(name, "").split())
+
+        enabled = fields.get("enabled", "yes").strip().lower()
+        if "deb" in words("types") and enabled not in ("no", "false", "off", "without", "0"):
             yield AptSource(
-                tuple(found.get("uris", [])),
-                tuple(found.get("suites", [])),
-                tuple(found.get("components", [])),
-                next((value for name, value in fields.items() if name.lower() == "signed-by"), ""),
+                words("uris"),
+                words("suites"),
+                words("components"),
+                fields.get("signed-by", ""),
+                words("architectures"),
             )
 
 
@@ -103,10 +119,18 @@ def _one_line(text: str) -> Iterator[AptSource]:
     for line in text.splitlines():
         match = _ONE_LINE.match(line.partition("#")[0].rstrip())
         if match and not line.lstrip().startswith("deb-src"):
-            options, uri, suite, components = match.groups()
-            keys = re.search(r"(?:^|\s)signed-by=(\S+)", options or "", re.IGNORECASE)
-            signed_by = keys[1].replace(",", " ") if keys else ""
-            yield AptSource((uri,), (suite,), tuple((components or "").split()), signed_by)
+            words, uri, suite, components = match.groups()
+            options = {
+                name.lower(): value.split(",")
+                for name, _, value in (word.partition("=") for word in (words or "").split())
+            }
+            yield AptSource(
+                (uri,),
+                (suite,),
+                tuple((components or "").split()),
+                " ".join(options.get("signed-by", ())),
+                tuple(options.get("arch", ())),
+            )
 
 
 def known_archives(directory: Path = APT_DIRECTORY) -> Mapping[str, tuple[str, ...]]:
