@@ -124,6 +124,19 @@ def test_active_streams_hide_packages_of_all_repositories_but_hotfixes(
     assert "is hidden by the module stream web:1.1" in problem.why
 
 
+def test_a_repository_hides_nothing_of_preferred_ones_unless_its_stream_is_asked_for(
+    tmp_path: Path, appstream: RpmRepository
+) -> None:
+    first = tmp_path / "first"
+    for version in ("2", "5"):
+        add_rpm(first, "web", version)
+    preferred = repository(index(first), priority=10)
+    assert chosen(tmp_path, asking("web"), appstream, preferred) == ["web-5-1.noarch"]
+    assert chosen(tmp_path, asking("web-2-1.noarch"), appstream, preferred) == ["web-2-1.noarch"]
+    asked = asking("web", modules=("web:1.10",))
+    assert chosen(tmp_path, asked, appstream, preferred) == ["web-1.10-1.noarch"]
+
+
 def test_a_lock_says_which_streams_are_enabled(tmp_path: Path, appstream: RpmRepository) -> None:
     asked = asking("web", modules=("web:1.10",))
     lock = locked(tmp_path, asked, appstream)

@@ -67,7 +67,7 @@ class PackagePool:
         self.left_out: dict[int, LeftOut] = {}
         self.filelists = filelists
         self._repositories: dict[int, RpmRepository] = {}
-        self._modules: list[Modules] = []
+        self._modules: list[tuple[int, Modules]] = []
         self._published: dict[int, Mapping[str, int]] = {}
         self._kept = -1
         if kept is not None:
@@ -160,7 +160,7 @@ class PackagePool:
         repo.priority = -repository.priority  # libsolv: the higher number wins
         repo.subpriority = -repository.cost
         self._repositories[repo.id] = repository
-        self._modules.append(metadata.modules())
+        self._modules.append((repository.priority, metadata.modules()))
         if self.request.before is not None:
             self._published[repo.id] = published(metadata.primary())
         self._load(repo, metadata, cache)
@@ -200,7 +200,9 @@ class PackagePool:
                 if solvable.arch not in architectures:
                     self.left_out[solvable.id] = LeftOut(f"is for {solvable.arch}")
                 elif not lifted and (
-                    why := active.why_hidden(solvable.name, solvable.evr, solvable.arch)
+                    why := active.why_hidden(
+                        solvable.name, solvable.evr, solvable.arch, repository.priority
+                    )
                 ):
                     self.left_out[solvable.id] = LeftOut(why, _BY_MODULES)
                 elif excludes and repo.id != self._kept and excludes(solvable):

@@ -4,8 +4,9 @@
 of a module has. As with dnf, a stream is active when it is enabled, or when it is its module's
 default and no other is enabled; packages of streams that are not active are not there; and packages
 of active ones hide others of the same name, in whatever repository, but for those that are marked
-as having hotfixes. What an enabled stream requires of other modules is enabled along with it where
-that is one stream.
+as having hotfixes. Beyond dnf, a repository hides nothing of those that are preferred to it but by
+a stream that is enabled by name. What an enabled stream requires of other modules is enabled along
+with it where that is one stream.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _FORMAT = 2
 _SOURCES = (".src", ".nosrc")
 _PLATFORM = "platform"
 _DEEPEST = 64
+_OVER_ALL = -(1 << 31)  # preferred to every repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +50,63 @@ class MalformedModules(ValueError):
 @dataclass(frozen=True, slots=True)
 class Active:
     """What may be chosen of modules. offered: NEVRAs of active streams. streams: NEVRA → a stream
-    that it is in, of all streams. hidden: names of packages in active streams → the stream.
+    that it is in, of all streams. hidden: names of packages in active streams → the stream. Both
+    with the priority of the best repository that says so: the lower number is the preferred one.
     """
 
     offered: frozenset[str] = frozenset()
-    streams: Mapping[str, str] = field(default_factory=dict)
-    hidden: Mapping[str, str] = field(default_factory=dict)
+    streams: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    hidden: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
-    def why_hidden(self, name: str, evr: str, arch: str) -> str:
-        """Why a package may not be chosen, in words that follow its name; "" when it may."""
+    def why_hidden(self, name: str, evr: str, arch: str, priority: int) -> str:
+        """Why a package of a repository of some priority may not be chosen, in words that follow
+        its name; "" when it may, as when only repositories that come after its own say otherwise.
+        """
         nevra = f"{name}-{evr if ':' in evr else f'0:{evr}'}.{arch}"
         if nevra in self.offered:
             return ""
-        if nevra in self.streams:
-            return f"is in the module stream {self.streams[nevra]}, which is not enabled"
-        if name in self.hidden:
-            return f"is hidden by the module stream {self.hidden[name]}"
+        for said, why in (
+            (self.streams.get(nevra), "is in the module stream {}, which is not enabled"),
+            (self.hidden.get(name), "is hidden by the module stream {}"),
+        ):
+            if said is not None and said[0] <= priority:
+                return why.format(said[1])
         return ""
 
 
 def activate(
-    found: Iterable[Modules], enabled: Sequence[str], positions: Mapping[str, Position]
+    found: Iterable[tuple[int, Modules]], enabled: Sequence[str], positions: Mapping[str, Position]
 ) -> Active:
     """What may be chosen when some streams (`module:stream`) are enabled.
 
-    found: what repositories say, the preferred first. positions: where streams were named. Raises
-    DockyardError (`solve.no-module`, `solve.module-streams`) with every problem.
+    found: priorities of repositories and what they say, the preferred first. positions: where
+    streams were named. Raises DockyardError (`solve.no-module`, `solve.module-streams`) with every
+    problem.
     """
     streams: dict[str, set[str]] = {}
     defaults: dict[str, str] = {}
     requires: dict[str, dict[str, tuple[str, ...]]] = {}
-    for each in found:
+    reach: dict[tuple[str, str], int] = {}  # of a stream over a package
+    for priority, each in found:
         for stream, nevras in each.streams.items():
             streams.setdefault(stream, set()).update(nevras)
+            for nevra in nevras:
+                reach.setdefault((stream, nevra), priority)
         defaults = {**each.defaults, **defaults}
         requires = {**each.requires, **requires}
     chosen = _enabled(streams, defaults, requires, enabled, positions)
     names = {module: f"{module}:{stream}" for module, stream in {**defaults, **chosen}.items()}
-    active = sorted(stream for stream in names.values() if stream in streams)
-    belongs = {nevra: stream for stream in sorted(streams) for nevra in streams[stream]}
-    hidden = {
-        nevra.rsplit("-", 2)[0]: stream
-        for stream in active
-        for nevra in sorted(streams[stream])
-        if not nevra.endswith(_SOURCES)
-    }
+    active = {stream for stream in names.values() if stream in streams}
+    belongs: dict[str, tuple[int, str]] = {}
+    hidden: dict[str, tuple[int, str]] = {}
+    asked = {f"{module}:{stream}" for module, stream in chosen.items()}
+    for (stream, nevra), priority in reach.items():
+        said = (priority, stream)
+        belongs[nevra] = min(said, belongs.get(nevra, said))
+        if stream in active and not nevra.endswith(_SOURCES):
+            name = nevra.rsplit("-", 2)[0]
+            said = (_OVER_ALL if stream in asked else priority, stream)
+            hidden[name] = min(said, hidden.get(name, said))
     offered = frozenset(nevra for stream in active for nevra in streams[stream])
     return Active(offered, belongs, hidden)
 
