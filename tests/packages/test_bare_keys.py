@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from pathlib import Path
 
 import pysequoia
@@ -38,10 +39,12 @@ def packet(tag: int, body: bytes) -> bytes:
 class Old:
     """An RSA key as RFC 4880 has it, whose own signature is over a SHA-1 digest."""
 
-    def __init__(self, bits: int = 2048, own: int = 2, lives: int = 0) -> None:
+    def __init__(
+        self, bits: int = 2048, own: int = 2, lives: int = 0, exponent: int = 65537
+    ) -> None:
         self.key = rsa.generate_private_key(65537, bits)
-        numbers = self.key.public_key().public_numbers()
-        self.body = b"\4" + MADE.to_bytes(4) + b"\1" + number(numbers.n) + number(numbers.e)
+        modulus = self.key.public_key().public_numbers().n
+        self.body = b"\4" + MADE.to_bytes(4) + b"\1" + number(modulus) + number(exponent)
         name = b"Old <old@example.com>"
         framed = b"\x99" + len(self.body).to_bytes(2) + self.body
         self.fingerprint = hashlib.sha1(framed).hexdigest().upper()
@@ -149,6 +152,39 @@ def test_signatures_of_version_3_count_whatever_binds_the_key() -> None:
     early, late = lived.signature(DATA, 3), lived.signature(DATA, 3, when=MADE + 10)
     assert bare_keys.signers(DATA, early, [lived.certificate]) == (lived.fingerprint,)
     assert bare_keys.signers(DATA, late, [lived.certificate]) == ()
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_what_was_signed_when_the_key_did_not_live_does_not_count(version: int) -> None:
+    mortal = Old(lives=100)
+    far = int(time.time()) + 86400
+    for when, counts in ((MADE, True), (MADE + 99, True), (MADE - 1, False), (MADE + 100, False)):
+        made = mortal.signature(DATA, version, when=when)
+        assert bool(bare_keys.signers(DATA, made, [mortal.certificate])) == counts
+    immortal = Old()
+    made = immortal.signature(DATA, version, when=far)
+    assert bare_keys.signers(DATA, made, [immortal.certificate]) == ()
+
+
+def test_a_signature_that_has_expired_or_says_what_is_not_understood_does_not_count(
+    old: Old,
+) -> None:
+    long = (1 << 31).to_bytes(4)
+    for more, counts in (
+        (b"\x05\x03" + (60).to_bytes(4), False),
+        (b"\x05\x03" + long, True),
+        (b"\x02\x64x", True),
+        (b"\x02\xe4x", False),  # critical
+    ):
+        made = old.signature(DATA, more=more)
+        assert bool(bare_keys.signers(DATA, made, [old.certificate])) == counts
+
+
+def test_a_key_or_signature_that_is_none_hides_no_other(old: Old) -> None:
+    odd = Old(exponent=1)
+    made = old.signature(b"other data", 3) + old.signature(DATA)
+    assert bare_keys.signers(DATA, made, [odd.certificate, old.certificate]) == (old.fingerprint,)
+    assert bare_keys.signers(DATA, odd.signature(DATA), [odd.certificate]) == ()
 
 
 @pytest.mark.parametrize("version", [3, 4])

@@ -5,13 +5,17 @@ Two kinds of these are all over the repositories of Enterprise Linux. Keys that 
 was the hash of self-signatures: pysequoia evaluates no key that only SHA-1 binds, but a key that a
 person or a definition names needs no such signature, as whoever named it vouches for it. And
 signatures of version 3, which is the packet's form and says nothing about its strength. Nothing
-weaker counts: it must be by RSA of 2048 bits over a digest of the SHA-2 family.
+weaker counts: it must be by RSA of 2048 bits over a digest of the SHA-2 family, made while the key
+lived by what it says of itself, not in the future, and not past its own time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pysequoia
 from cryptography.exceptions import InvalidSignature
@@ -19,7 +23,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-_SIGNATURE, _PUBLIC_KEY = 2, 6
+_SIGNATURE, _PUBLIC_KEY, _SUBKEY = 2, 6, 14
+_BINDING = range(0x10, 0x14)  # certifications of a name
+_TIMES = (2, 3, 9)  # subpackets: when it was made, how long it counts, how long the key lives
+_UNDERSTOOD = frozenset((*_TIMES, 11, 16, 20, 21, 22, 23, 25, 27, 30, 33))
 _RSA = (1, 3)
 _BINARY = 0
 _LEAST_BITS = 2048
@@ -37,25 +44,102 @@ def signers(
     signature, binary or armored, over the data; one that pysequoia can judge does not count.
     """
     found: dict[str, None] = {}
-    try:
-        for body in [body for tag, body in _packets(_plain(signature)) if tag == _SIGNATURE]:
+    bad = (ValueError, IndexError)  # what another key or signature says may still count
+    bodies: list[bytes] = []
+    with contextlib.suppress(*bad):
+        bodies = [body for tag, body in _packets(_plain(signature)) if tag == _SIGNATURE]
+    for body in bodies:
+        with contextlib.suppress(*bad):
             algorithm, digest, number = _signed(body, data)
+            lifetime = _lifetime(body)
             for each in certificates:
-                if _counts(each, body) and _made(algorithm, digest, number, _rsa_key(each)):
-                    found[str(each.fingerprint).upper()] = None
-    except (ValueError, IndexError):
-        return ()
+                with contextlib.suppress(*bad):
+                    if _counts(each, body[0], lifetime) and _made(
+                        algorithm, digest, number, _rsa_key(each)
+                    ):
+                        found[str(each.fingerprint).upper()] = None
     return tuple(found)
 
 
-def _counts(certificate: pysequoia.Cert, body: bytes) -> bool:
-    """Whether a key's signature, of a known version, is to be judged here."""
-    if is_unbound(certificate):
-        return True
-    if body[0] != 3 or certificate.is_revoked:
+@dataclass(frozen=True, slots=True)
+class _Lifetime:
+    """When a signature was made and until when it counts, in Unix seconds (None: for ever), and how
+    long the key that it binds lives, in seconds from when that was made (0: for ever).
+    """
+
+    made: int
+    until: int | None = None
+    of_key: int = 0
+
+
+def _lifetime(body: bytes) -> _Lifetime:
+    """Of the body of a signature packet. Raises ValueError where it says no time, or more that must
+    be understood.
+    """
+    if body[0] == 3:
+        return _Lifetime(int.from_bytes(body[3:7]))
+    found: dict[int, int] = {}
+    at, end = 6, 6 + int.from_bytes(body[4:6])
+    while at < end:
+        size, at = _subpacket_size(body, at)
+        kind, value = body[at] & 0x7F, body[at + 1 : at + size]
+        if body[at] & 0x80 and kind not in _UNDERSTOOD:
+            raise ValueError(f"a critical subpacket of type {kind} is not known")
+        if kind in _TIMES:
+            found[kind] = int.from_bytes(value)
+        at += size
+    made, lives, of_key = (found.get(kind, 0) for kind in _TIMES)
+    if not made:
+        raise ValueError("it does not say when it was made")
+    return _Lifetime(made, made + lives if lives else None, of_key)
+
+
+def _subpacket_size(body: bytes, at: int) -> tuple[int, int]:
+    """The length of a subpacket with its type, and where that is (RFC 9580, 5.2.3.7)."""
+    first = body[at]
+    if first < 192:
+        return max(first, 1), at + 1
+    if first < 255:
+        return ((first - 192) << 8) + body[at + 1] + 192, at + 2
+    return max(int.from_bytes(body[at + 1 : at + 5]), 1), at + 5
+
+
+def _counts(certificate: pysequoia.Cert, version: int, signature: _Lifetime) -> bool:
+    """Whether a key's signature of a version of the packet is to be judged here, and is of a time
+    that counts.
+    """
+    unbound = is_unbound(certificate)
+    if not unbound and (version != 3 or certificate.is_revoked):
         return False
-    made, until = int.from_bytes(body[3:7]), certificate.expiration
-    return until is None or made < until.timestamp()
+    now = time.time()
+    if signature.made > now or (signature.until is not None and signature.until <= now):
+        return False
+    if unbound:
+        created, until = _life_of_key(certificate)
+    else:
+        created, expiration = _created(certificate), certificate.expiration
+        until = None if expiration is None else int(expiration.timestamp())
+    return created <= signature.made and (until is None or signature.made < until)
+
+
+def _created(certificate: pysequoia.Cert) -> int:
+    """When the primary key was made, in Unix seconds."""
+    return int.from_bytes(next(_packets(bytes(certificate)))[1][1:5])
+
+
+def _life_of_key(certificate: pysequoia.Cert) -> tuple[int, int | None]:
+    """When the primary key was made, and until when it lives, as the newest signature on its names
+    says, whoever could have forged that: it can only shorten the time.
+    """
+    created = _created(certificate)
+    newest = _Lifetime(0)
+    for tag, body in _packets(bytes(certificate)):
+        if tag == _SUBKEY:
+            break
+        if tag == _SIGNATURE and body[0] == 4 and body[1] in _BINDING:
+            found = _lifetime(body)
+            newest = found if found.made >= newest.made else newest
+    return created, created + newest.of_key if newest.of_key else None
 
 
 def is_unbound(certificate: pysequoia.Cert) -> bool:
