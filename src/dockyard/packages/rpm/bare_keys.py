@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +21,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from dockyard.host import clock
 
 _SIGNATURE, _PUBLIC_KEY, _SUBKEY = 2, 6, 14
 _BINDING = range(0x10, 0x14)  # certifications of a name
@@ -111,7 +112,7 @@ def _counts(certificate: pysequoia.Cert, version: int, signature: _Lifetime) -> 
     unbound = is_unbound(certificate)
     if not unbound and (version != 3 or certificate.is_revoked):
         return False
-    now = time.time()
+    now = clock.now()
     if signature.made > now or (signature.until is not None and signature.until <= now):
         return False
     if unbound:
