@@ -172,13 +172,32 @@ def test_without_a_mirror_the_lists_of_the_distribution_count(tmp_path: Path) ->
     assert stream.metalink and "repo=centos-baseos-10-stream&arch=x86_64" in stream.metalink
 
 
-def test_a_mirror_of_what_has_none_is_told(tmp_path: Path) -> None:
+def test_a_mirror_and_keys_that_say_nothing_are_told(tmp_path: Path) -> None:
     (tmp_path / "distro.yaml").write_text(
-        'name: own\nversion: "1"\nrepositories: [{id: own, baseurl: rpms, gpgcheck: false}]\n'
+        'name: own\nversion: "1"\nmirror: file:///own\n'
+        "repositories: [{id: own, baseurl: rpms, gpgcheck: false}]\n"
+    )
+    useless = Origins(rpm_mirrors=("file:///mirror",), rpm_keys=(tmp_path / "KEY",))
+    with pytest.raises(DockyardError) as caught:
+        repositories_of(tmp_path, tmp_path, useless)
+    codes = [each.code for each in caught.value.problems]
+    assert codes == ["distro.no-mirror", "distro.no-signed-by"]
+
+
+def test_settings_that_say_nothing_are_told(tmp_path: Path) -> None:
+    fingerprint = "BF18AC2876178908D6E71267D36CB86CB86B3716"
+    (tmp_path / "distro.yaml").write_text(
+        'name: own\nversion: "1"\nvariables: {releasever: "2", mirror: x, own: y}\n'
+        f"repositories: [{{id: own, baseurl: rpms, gpgcheck: false, signedBy: [{fingerprint}]}}]\n"
     )
     with pytest.raises(DockyardError) as caught:
-        repositories_of(tmp_path, tmp_path, Origins(rpm_mirrors=("file:///mirror",)))
-    assert [each.code for each in caught.value.problems] == ["distro.no-mirror"]
+        repositories_of(tmp_path, tmp_path, Origins())
+    found = [(each.code, str(each.where).partition(":")[2]) for each in caught.value.problems]
+    assert sorted(found) == [
+        ("distro.unchecked", "4:58"),
+        ("distro.variable-given", "3:25"),
+        ("distro.variable-given", "3:38"),
+    ]
 
 
 def test_the_environment_says_the_same(tmp_path: Path) -> None:

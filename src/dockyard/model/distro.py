@@ -45,6 +45,12 @@ from dockyard.model.fields import field
 from dockyard.model.packages import PackageKind
 
 _FAMILIES = [each.name for each in FAMILIES]
+_GIVEN_BY = {
+    "releasever": "version",
+    "basearch": "architecture",
+    "arch": "architecture",
+    "mirror": "mirror",
+}
 _KINDS = (("repositories",), ("archive",), ("components",), ("packages",))
 
 
@@ -118,6 +124,14 @@ class Repository(Model):
                 f"the repository {self.id} has no address",
                 "add `baseurl`, `metalink` or `mirrorlist`",
                 reads=(("baseurl",), ("metalink",), ("mirrorlist",)),
+            )
+        if self.signed_by and not (self.gpgcheck or self.repo_gpgcheck):
+            yield Mistake(
+                ("signedBy",),
+                "distro.unchecked",
+                f"the keys of the repository {self.id} sign what nobody verifies",
+                "remove `gpgcheck: false`, or say `repoGpgcheck: true`, or remove `signedBy`",
+                reads=(("gpgcheck",), ("repoGpgcheck",)),
             )
 
 
@@ -322,6 +336,13 @@ class Distro(Model):
                 reads=(("archive",),),
             )
         yield from self._kinds()
+        for name in sorted(_GIVEN_BY.keys() & self.variables.keys()):
+            yield Mistake(
+                ("variables", name),
+                "distro.variable-given",
+                f"${name} has its value from elsewhere",
+                f"remove it: it comes from `{_GIVEN_BY[name]}`",
+            )
         if len(set(self.architectures)) < len(self.architectures):
             yield Mistake(
                 ("architectures",),

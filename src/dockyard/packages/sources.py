@@ -175,18 +175,27 @@ def _of_distro(
     if not distro.repositories:
         return [_built(distro, directory, store)]
     places = _Places(directory / "distro.yaml", {**distro.variables, **variables}, distro, mirrors)
+    enabled = [each for each in distro.repositories if each.enabled]
     problems = Problems()
-    if mirrors and not distro.mirror:
+    if mirrors and not any(_MIRROR.search(text) for each in enabled for text in each.baseurl):
         problems.add(
             "distro.no-mirror",
             f"--rpm-mirror says nothing about {distro.name}",
             str(places.file),
-            why="none of its repositories is below $mirror",
+            why="no `baseurl` of its repositories is below $mirror",
             fix="add `mirror`, and `$mirror` where repositories are below it; or leave it out",
+        )
+    if keys and not any(each.signed_by for each in enabled):
+        problems.add(
+            "distro.no-signed-by",
+            f"--rpm-key says nothing about {distro.name}",
+            str(places.file),
+            why="none of its repositories says by its fingerprint which key may sign it",
+            fix="add `signedBy` to repositories that the key is for; or leave it out",
         )
     problems.raise_any()
     files = tuple(str(each) for each in keys)
-    return [_declared(each, places, files) for each in distro.repositories if each.enabled]
+    return [_declared(each, places, files) for each in enabled]
 
 
 def _built(distro: Distro, directory: Path, store: Path) -> RpmRepository:
