@@ -85,10 +85,10 @@ def test_a_lock_of_ones_own_for_another_architecture_is_beside_the_other(
     assert own_lock_path(target) == tmp_path / "dockyard/tools.aarch64.lock"
     assert lock_path(target).parent.name == "data"
     monkeypatch.setenv("DOCKYARD_TOOLS_LOCK", str(tmp_path / "mine.lock"))
-    assert own_lock_path(target) == tmp_path / "mine.aarch64.lock"
-    assert lock_path(target).parent.name == "data"
-    own_lock_path(target).touch()
-    assert lock_path(target) == own_lock_path(target)
+    assert own_lock_path(target) == lock_path(target) == tmp_path / "mine.aarch64.lock"
+    with pytest.raises(DockyardError, match=r"mine\.aarch64\.lock") as caught:
+        load_tools_lock(target=target)
+    assert "--architecture aarch64" in caught.value.problems[0].fix
 
 
 def test_the_shipped_lock_names_no_host() -> None:

@@ -71,7 +71,7 @@ def test_another_architecture_has_a_machine_of_its_own(tmp_path: Path) -> None:
         (place / name).touch()
     found = find_firmware(tmp_path, architecture=Architecture.AARCH64)
     assert found.code == Path("/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd")
-    with pytest.raises(DockyardError, match="for aarch64 with Secure Boot"):
+    with pytest.raises(DockyardError, match="for aarch64 that does Secure Boot"):
         find_firmware(tmp_path, True, Architecture.AARCH64)
 
 

@@ -54,11 +54,12 @@ def load_tools_lock(path: Path | None = None, target: Architecture = TOOLS) -> L
 
 
 def lock_path(target: Architecture = TOOLS) -> Path:
-    """The file of the lock in use: DOCKYARD_TOOLS_LOCK, else the user's own when there is one, else
-    the one that comes with Dockyard.
+    """The file of the lock in use: DOCKYARD_TOOLS_LOCK, or the one beside it (`own_lock_path`),
+    whether it is there or not; else the user's own when there is one, else the one that comes with
+    Dockyard.
     """
     own = own_lock_path(target)
-    chosen = target is TOOLS and os.environ.get("DOCKYARD_TOOLS_LOCK")
+    chosen = os.environ.get("DOCKYARD_TOOLS_LOCK")
     return own if chosen or own.is_file() else _DATA / _lock_name(target)
 
 

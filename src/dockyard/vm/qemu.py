@@ -158,13 +158,17 @@ def find_firmware(
     for code, variables in known.get(architecture, ()):
         if (tools_root / code).is_file() and (tools_root / variables).is_file():
             return Firmware(Path("/") / code, tools_root / variables)
+    if secure_boot and architecture not in known:
+        what = f"the tools have no UEFI firmware for {architecture} that does Secure Boot"
+        fix = f"boot it without --secure-boot; what has it: {', '.join(map(str, known))}"
+        raise DockyardError(Problem("vm.no-secure-boot", what, fix=fix))
     raise DockyardError(
         Problem(
             code="vm.no-firmware",
             what=f"the tools tree has no UEFI firmware for {architecture}"
             + (" with Secure Boot" if secure_boot else ""),
             where=str(tools_root),
-            fix="fetch the tools again: dockyard tools",
+            fix="fetch the tools again: dockyard tools fetch",
         )
     )
 
