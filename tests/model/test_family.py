@@ -57,6 +57,14 @@ def test_a_family_is_found_by_what_a_system_says_of_itself(
     assert (found.packaging.manager, found.packaging.database) == (manager, database)
 
 
+def test_a_variant_that_is_known_comes_before_what_it_is_of() -> None:
+    for id, variant in (("azurelinux", "azurecontainerlinux"), ("azurecontainerlinux", "")):
+        found = family_of(id, "3.0.20260421", variant=variant)
+        assert found and (found.name, found.esp) == ("azure-container-linux-3", "/boot")
+    plain = family_of("azurelinux", "3.0", variant="server")
+    assert plain and plain.name == "azure-linux-3"
+
+
 @pytest.mark.parametrize(
     ("id", "version", "like"),
     [("centos", "7", ("rhel", "fedora")), ("own", "2", ("fedora",)), ("arch", "", ())],
@@ -110,7 +118,7 @@ def test_a_family_that_is_not_known_or_not_of_rpm_is_a_mistake() -> None:
 
 def test_what_is_in_the_table_is_nowhere_else() -> None:
     root = Path(dockyard.__file__).parent
-    facts = {text.strip("/") for text in _texts() if "/" in text}
+    facts = {text.strip("/") for text in _texts() if "/" in text.strip("/")}
     assert {"var/lib/rpm", "etc/yum.repos.d", "boot/efi", "EFI/systemd"} <= facts
     found = [
         f"{path.relative_to(root)}: {text}"

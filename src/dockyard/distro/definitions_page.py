@@ -27,6 +27,9 @@ None of these repositories could be reached where this was written: what is trie
 definition over a mirror of the tests', laid out as its addresses say, with packages and a key of
 the tests'.
 
+Azure Container Linux has no repositories: its images are taken as they are, and `dockyard inspect`
+and `customize` know them by `VARIANT_ID` (family `azure-container-linux-3`).
+
 | Name | Distribution | Family | Repositories | Disabled |
 | --- | --- | --- | --- | --- |
 """

@@ -161,7 +161,8 @@ def distribution_of(tree: Tree) -> Distribution:
     """Which distribution a tree is of."""
     found = variables(release_of(tree.text) or "")
     id, version = found.get("ID", "linux"), found.get("VERSION_ID", "")
-    family = family_of(id, version, found.get("ID_LIKE", "").split())
+    like, variant = found.get("ID_LIKE", "").split(), found.get("VARIANT_ID", "")
+    family = family_of(id, version, like, variant)
     return Distribution(id, version, found.get("PRETTY_NAME", id), family)
 
 

@@ -1,8 +1,8 @@
 """Families of distributions: what differs between them, in one table.
 
 A family is the distributions, or the releases of one, that keep these facts in the same places. It
-is chosen by what os-release(5) says (`ID`, `VERSION_ID`, `ID_LIKE`), which is also what a
-distribution's `name` and `version` say. Code reads the table and has no branches by distribution.
+is chosen by what os-release(5) says (`ID`, `VERSION_ID`, `ID_LIKE`, `VARIANT_ID`); a distribution's
+`name` and `version` are the first two. Code reads the table and has no branches by distribution.
 
 Sources: `%_dbpath` of each distribution's rpm (Fedora's change RelocateRPMToUsr, which Enterprise
 Linux took over with release 10; its release 8 has rpm 4.14), dpkg(1), dnf.conf(5), systemd-boot(7).
@@ -18,7 +18,7 @@ from dockyard.model.digits import number_in
 from dockyard.model.packages import PackageKind
 
 ESP_MOUNT = "/boot/efi"
-"""Where the EFI system partition is mounted, in all families of the table."""
+"""Where images that we make mount the EFI system partition."""
 
 ARCHITECTURES: Mapping[PackageKind, Mapping[Architecture, str]] = {
     PackageKind.RPM: {each: each.value for each in Architecture},
@@ -204,6 +204,8 @@ _IN_VAR = "/var/lib/rpm"
 _IN_USR = "/usr/lib/sysimage/rpm"
 _ENTERPRISE = ("rhel", "almalinux", "centos", "ol", "rocky")
 _GRUB2 = "/boot/grub2/grub.cfg"
+# Says so as its ID, or as the VARIANT_ID of Azure Linux. It has no repositories and no manager.
+_CONTAINER_LINUX = "azurecontainerlinux"
 
 
 def _rpm(
@@ -281,6 +283,7 @@ FAMILIES = (
     Family("azure-linux-2", ("mariner",), _tdnf(_IN_VAR), since=2, before=3, grub=_GRUB2),
     Family("azure-linux-3", ("azurelinux",), _tdnf(_IN_VAR), since=3, before=4, grub=_GRUB2),
     Family("azure-linux-4", ("azurelinux",), _dnf5(_IN_USR), since=4, grub=_GRUB2),
+    Family("azure-container-linux-3", (_CONTAINER_LINUX,), _tdnf(_IN_VAR), since=3, esp="/boot"),
     DEBIAN,
 )
 
@@ -331,13 +334,17 @@ def family_named(name: str) -> Family | None:
     return next((each for each in FAMILIES if each.name == name), None)
 
 
-def family_of(id: str, version: str = "", like: Iterable[str] = ()) -> Family | None:
+def family_of(
+    id: str, version: str = "", like: Iterable[str] = (), variant: str = ""
+) -> Family | None:
     """The family of a system; None for one that no row of the table is about.
 
-    id, version, like: ID, VERSION_ID and the words of ID_LIKE in its os-release, where the first
-    that is known counts. A distribution that is like another is taken to have its release numbers.
+    id, version, like, variant: ID, VERSION_ID, the words of ID_LIKE and VARIANT_ID in its
+    os-release: the variant where that is known, else the first of the others that is. A
+    distribution that is like another is taken to have its release numbers.
     """
     number, _, _ = version.partition(".")
     release = number_in(number)
-    found = (each for known in (id, *like) for each in FAMILIES if each.has(known, release))
+    names = (variant, id, *like)
+    found = (each for known in names for each in FAMILIES if each.has(known, release))
     return next(found, None)
