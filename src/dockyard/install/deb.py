@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
 from dockyard.errors import DockyardError, Problem
-from dockyard.host import files, stopping
+from dockyard.host import stopping
 from dockyard.host.in_root import InRoot
 from dockyard.host.process import Completed
 from dockyard.host.sandbox import Tools, run_in_tree
@@ -78,12 +79,12 @@ def install(
     opened = {label: read_deb(path) for label, path in sorted(packages.items())}
     first = come_first({label: each.control for label, each in opened.items()})
     _make_directories(root, packaging, architecture)
-    _lay_out([opened[label] for label in first], root, tools)
     count = Count(installed)
     with InRoot(root) as inside, TemporaryDirectory(prefix=".packages-", dir=root.parent) as name:
         place = Path(name)
         place.chmod(0o755)
-        read = list(shown(packages, place))
+        debs, read = shown(opened, place)
+        _lay_out([debs[label] for label in first], root, tools)
         inside.write(POLICY, NO_SERVICE, mode=0o755)
         env = {**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(epoch)}
 
@@ -151,7 +152,7 @@ def _make_directories(root: Path, packaging: Packaging, architecture: Architectu
             inside.write(f"{packaging.database}/{name}", b"")
 
 
-def _lay_out(packages: Sequence[DebPackage], root: Path, tools: Tools) -> None:
+def _lay_out(packages: Sequence[Path], root: Path, tools: Tools) -> None:
     """Unpack the files of packages, without their scripts. Where a package has a directory and the
     tree has a link to one, the link stays.
     """
@@ -159,28 +160,35 @@ def _lay_out(packages: Sequence[DebPackage], root: Path, tools: Tools) -> None:
     argv += ["--keep-directory-symlink", "--ignore-zeros", f"--directory={root}"]
     with TemporaryFile(dir=root.parent) as joined:
         for package in packages:
-            for piece in package.tar():
-                stopping.check()
+            for piece in read_deb(package).tar():
                 joined.write(piece)
         joined.seek(0)
         tools.run(argv, write=[root], stdin=joined)
 
 
-def shown(packages: Mapping[str, Path], place: Path) -> Iterator[tuple[Path, str]]:
-    """What the sandbox sees beside the tree: the packages, by their labels, and stand-ins."""
+def shown(
+    packages: Mapping[str, DebPackage], place: Path
+) -> tuple[Mapping[str, Path], Sequence[tuple[Path, str]]]:
+    """The packages by their labels, decompressed below a directory; and what the sandbox sees of it
+    beside the tree, with the paths there: the packages and stand-ins.
+    """
     debs, stand_ins = place / "packages", place / "stand-ins"
     for directory in (debs, stand_ins):
         directory.mkdir()
         directory.chmod(0o755)
-    for label, path in packages.items():
-        target = debs / f"{label}.deb"
-        files.copy_sparse(path, target)
-        target.chmod(0o644)
+    files = {label: debs / f"{label}.deb" for label in packages}
+
+    def write(label: str) -> None:
+        stopping.check()
+        packages[label].write_plain(files[label])
+        files[label].chmod(0o644)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, packages))
     daemon = stand_ins / "start-stop-daemon"
     daemon.write_bytes(_NOTHING)
     daemon.chmod(0o755)
-    yield debs, PACKAGES_INSIDE
-    yield stand_ins, _STAND_INS
+    return files, ((debs, PACKAGES_INSIDE), (stand_ins, _STAND_INS))
 
 
 class Count:

@@ -68,7 +68,7 @@ def change(
     with InRoot(root) as inside, TemporaryDirectory(prefix=".packages-", dir=root.parent) as name:
         place = Path(name)
         place.chmod(0o755)
-        read = list(shown(packages, place))
+        _, read = shown(opened, place)
         policy, had_server = inside.lstat(POLICY), bool(inside.lstat(_SERVER))
 
         def dpkg(*arguments: str) -> None:

@@ -53,6 +53,16 @@ def test_all_that_a_package_holds_is_read(tmp_path: Path, suffix: str) -> None:
     assert entries[f"usr/share/{'n' * 150}"].data == b"long"
     assert entries["usr/share/caf\udce9"].data == b"latin"
 
+    # Decompressed, it is the package that we would have made so.
+    package.write_plain(tmp_path / "plain.deb")
+    plain = deb(CONTROL, MEMBERS, extra=extra, suffix="")
+    again = read_deb(tmp_path / "plain.deb")
+    assert again.control_members == package.control_members
+    assert list(again.entries()) == list(package.entries())
+    assert b"".join(again.tar()) in plain
+    if suffix == "":
+        assert (tmp_path / "plain.deb").read_bytes() == plain
+
 
 @pytest.mark.parametrize(
     ("damage", "why"),

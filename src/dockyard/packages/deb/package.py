@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import io
+import os
 import posixpath
 import re
 import tarfile
@@ -105,6 +106,15 @@ class DebPackage:
         """The names of the maintainer scripts that the package has."""
         return tuple(name for name in SCRIPTS if name in self.control_members)
 
+    def listed(self) -> Iterator[str]:
+        """The paths, in the form of `DebEntry`, that its control data name: of its files, but those
+        that a package leaves out of md5sums, as it may.
+        """
+        for line in self.control_members.get("md5sums", b"").splitlines():
+            _, _, name = line.decode(errors="surrogateescape").partition("  ")
+            yield name.removeprefix("./")
+        yield from (path.lstrip("/") for path in self.conffiles)
+
     def paths(self) -> Iterator[str]:
         """The paths of the data archive, in the form of `DebEntry`, but those of directories; no
         content is read. Raises DockyardError as `entries` does.
@@ -130,6 +140,21 @@ class DebPackage:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
                 raise _malformed(self.path, f"its data is damaged: {error}") from error
+
+    def write_plain(self, target: Path) -> None:
+        """Write the package with its data decompressed, which dpkg-deb(1) reads as well: for those
+        that read it more than once. Raises DockyardError (`deb.malformed`).
+        """
+        member = self._data_member
+        with self.path.open("rb") as source, target.open("wb") as out:
+            out.write(source.read(member.offset - _AR_HEADER))
+            header, size = out.tell(), 0
+            out.seek(_AR_HEADER, os.SEEK_CUR)
+            for piece in self.tar():
+                size += out.write(piece)
+            out.write(b"\n" * (size % 2))
+            out.seek(header)
+            out.write(b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (b"data.tar", 0, 0, 0, 0o100644, size))
 
     def entries(self) -> Iterator[DebEntry]:
         """The entries of the data archive, streamed: only one file's content is held at a time.
