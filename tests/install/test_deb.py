@@ -13,6 +13,7 @@ from dockyard.install.deb_database import DebStatus, file_owners, known_packages
 from dockyard.install.deb_first_boot import prepare_first_boot
 from dockyard.packages.deb.package import DebPackage, read_deb
 from dockyard.packages.deb.package_file import DebPackageFile
+from dockyard.packages.file_lists import FileLists
 
 DATABASE = "/var/lib/dpkg"
 
@@ -145,7 +146,7 @@ def test_a_package_is_looked_into_before_it_is_installed(tmp_path: Path) -> None
     ]
     control = {"Package": "a", "Version": "1", "Architecture": "all", "Provides": "b (= 1), c"}
     path.write_bytes(deb(control, members, extra={"postinst": b"addgroup sgx", "prerm": b"no"}))
-    found = DebPackageFile(path)
+    found = DebPackageFile(read_deb(path))
     assert set(found.paths()) == {"/usr/lib/modules.builtin", "/usr/a"}
     assert list(found.contents(lambda path: path.endswith("builtin"))) == [
         ("/usr/lib/modules.builtin", b"ext4")
@@ -153,3 +154,20 @@ def test_a_package_is_looked_into_before_it_is_installed(tmp_path: Path) -> None
     assert list(found.contents(lambda _: False)) == []
     assert list(found.provides()) == ["b", "c"]
     assert list(found.scripts()) == ["addgroup sgx"]
+
+
+def test_what_a_package_lists_is_told_without_its_data(tmp_path: Path) -> None:
+    path = tmp_path / "a.deb"
+    members = [Member("./usr/a", b"1"), Member("./usr/b", b"2"), Member("./etc/c", b"3")]
+    control = {"Package": "a", "Version": "1", "Architecture": "all"}
+    extra = {"md5sums": b"00  usr/a\n00  bin/d\n", "conffiles": b"/etc/c\n"}
+    path.write_bytes(deb(control, members, extra=extra))
+    lists = FileLists((DebPackageFile(read_deb(path)),))
+    assert lists.listed == {"/usr/a", "/usr/bin/d", "/etc/c"}
+    assert lists.paths == {"/usr/a", "/usr/b", "/etc/c"}
+    assert lists.has_any({"/usr/a", "/x"}) and lists.has_any({"/usr/b", "/x"})
+    assert not lists.has_any({"/usr/x", "/x"})
+    [package] = lists.packages
+    for name, data, listed in (("/usr/a", b"1", True), ("/usr/b", b"2", False)):
+        assert list(package.contents(name.__eq__)) == [(name, data)]
+        assert list(package.contents(name.__eq__, listed=True)) == [(name, data)] * listed

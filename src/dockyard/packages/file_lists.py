@@ -4,8 +4,9 @@ of packages that are here already, fetched or in a repository that is a director
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dockyard.model.packages import PackageKind, Pin, RpmRepository
@@ -13,12 +14,36 @@ from dockyard.packages.access import Access
 from dockyard.packages.package_file import PackageFile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileLists:
-    """paths: every path of the packages. packages: the packages' own files, to look into."""
+    """What files packages bring. packages: their own files, to look into."""
 
-    paths: frozenset[str]
-    packages: tuple[PackageFile, ...]
+    packages: tuple[PackageFile, ...] = ()
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Every path of the packages."""
+        return frozenset(path for package in self.packages for path in package.paths())
+
+    @cached_property
+    def listed(self) -> frozenset[str]:
+        """Those that are told without a look at the packages' data: quick, and maybe not all."""
+        return frozenset(path for package in self.packages for path in package.listed())
+
+    def has_any(self, wanted: Collection[str]) -> bool:
+        """Whether any of some paths is there. Packages that list others in the same directories are
+        looked into first, and those with few files before those with many.
+        """
+        if not self.listed.isdisjoint(wanted):
+            return True
+        folders = {path.rpartition("/")[0] for path in wanted}
+
+        def distance(package: PackageFile) -> tuple[bool, int]:
+            listed = [path.rpartition("/")[0] for path in package.listed()]
+            return folders.isdisjoint(listed), len(listed)
+
+        ordered = sorted(self.packages, key=distance)
+        return any(path in wanted for package in ordered for path in package.paths())
 
 
 def file_lists(
@@ -33,8 +58,7 @@ def file_lists(
     packages = tuple(RpmPackageFile(path) for path in found if path)
     if len(packages) < len(found):
         return None
-    paths = (path for package in packages for path in package.paths())
-    return FileLists(frozenset(paths), packages)
+    return FileLists(packages)
 
 
 def _local(pin: Pin, repositories: Sequence[RpmRepository], access: Access) -> Path | None:

@@ -13,8 +13,16 @@ class PackageFile(Protocol):
         """Every path that the package brings."""
         ...
 
-    def contents(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-        """The files that are wanted, by their paths, with what is in them."""
+    def listed(self) -> Iterable[str]:
+        """Those that it tells without its data being read: of files, and maybe not of all."""
+        ...
+
+    def contents(
+        self, wanted: Callable[[str], bool], *, listed: bool = False
+    ) -> Iterator[tuple[str, bytes]]:
+        """The files that are wanted, by their paths, with what is in them. listed: without a look
+        at the data of a package that does not tell any of them.
+        """
         ...
 
     def provides(self) -> Iterable[str]:

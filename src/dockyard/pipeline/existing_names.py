@@ -66,7 +66,7 @@ def known_parts(source: DiskSource, settings: Sequence[Setting], access: Access)
     """What an image will have; None while that is not known for certain."""
     if source.contents is None:
         return None
-    coming: FileLists | None = FileLists(frozenset(), ())
+    coming: FileLists | None = FileLists()
     if source.changes is not None:
         lock = source.changes.lock
         own = rpm_repositories(source.changes.repositories)

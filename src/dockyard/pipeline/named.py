@@ -76,14 +76,19 @@ def unknown_names(
         architecture = (lock.request or Request(())).architecture
         return pinned.who_provides(wanted, repositories, access, architecture)
 
-    paths = {below_usr(path) for path in found.paths} | added
-    problems = unknown_units(asked, paths, provided)
-    if filesystems is not None:
-        problems = [*_kernel(paths, lock, packages_at), *problems]
-        problems += _programs(filesystems, paths, provided, packages_at)
-    if not problems:
-        problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
-    problems += unknown_shells(users, paths, provided)
+    def judged(there: Iterable[str]) -> list[Problem]:
+        paths = {below_usr(path) for path in there} | added
+        problems = unknown_units(asked, paths, provided)
+        if filesystems is not None:
+            problems = [*_kernel(paths, lock, packages_at), *problems]
+            problems += _programs(filesystems, paths, found, provided, packages_at)
+        if not problems:
+            problems = [*_modules(asked, paths, found), *unknown_groups(settings, found.packages)]
+        return [*problems, *unknown_shells(users, paths, provided)]
+
+    problems = judged(found.listed)
+    if problems and found.paths != found.listed:
+        problems = judged(found.paths)
     if not problems:
         good.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(good, b"")
@@ -110,6 +115,7 @@ def _kernel(paths: set[str], lock: Lock, position: Position | None) -> list[Prob
 def _programs(
     filesystems: Sequence[str],
     paths: set[str],
+    lists: FileLists,
     provided: _Provider,
     position: Position | None,
 ) -> list[Problem]:
@@ -118,11 +124,15 @@ def _programs(
         return []  # all that the boot lacks is told together then (pipeline.required, the initrd)
     from dockyard.initrd.parts import FILESYSTEMS, Part
 
+    def is_there(program: str) -> bool:
+        places = {f"{place}/{program}" for place in _PROGRAMS}
+        return not paths.isdisjoint(places) or lists.has_any(places)
+
     lacking = {
         program: kind
         for kind in filesystems
         for program in FILESYSTEMS.get(kind, Part()).programs
-        if not any(f"{place}/{program}" in paths for place in _PROGRAMS)
+        if not is_there(program)
     }
     if not lacking:
         return []
@@ -196,7 +206,8 @@ def unknown_shells(
 
 def built_in_modules(found: FileLists) -> set[str]:
     """The modules that are part of the kernel itself."""
-    for package in found.packages:
-        for _, data in package.contents(lambda path: path.endswith(_BUILTIN)):
-            return {module_name(line) for line in data.decode(errors="replace").splitlines()}
+    for listed in (True, False):
+        for package in found.packages:
+            for _, data in package.contents(lambda path: path.endswith(_BUILTIN), listed=listed):
+                return {module_name(line) for line in data.decode(errors="replace").splitlines()}
     return set()

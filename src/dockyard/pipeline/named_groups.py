@@ -33,10 +33,12 @@ def unknown_groups(
         return []
     for package in packages:
         known.update(_announced(package))
-    if asked <= known:
-        return []
-    for package in packages:
-        known.update(_brought(package))
+    # Without a look at all data first.
+    for listed in (True, False):
+        if asked <= known:
+            return []
+        for package in packages:
+            known.update(_brought(package, listed))
     known.update(group for group in asked - known if any(_speaks(each, group) for each in packages))
     return [problem for user in users for problem in user.lacking(known)]
 
@@ -47,9 +49,9 @@ def _announced(package: PackageFile) -> Iterator[str]:
             yield match[1]
 
 
-def _brought(package: PackageFile) -> Iterator[str]:
-    """The groups of the package's files."""
-    for path, data in package.contents(_tells):
+def _brought(package: PackageFile, listed: bool) -> Iterator[str]:
+    """The groups of the package's files. listed: see `PackageFile.contents`."""
+    for path, data in package.contents(_tells, listed=listed):
         for line in data.decode(errors="replace").splitlines():
             if path in _GROUP_FILES:
                 yield line.partition(":")[0]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from dockyard.packages.deb.package import read_deb
+from dockyard.packages.deb.package import DebPackage
 from dockyard.packages.deb.relations import relations
 from dockyard.packages.deb.unpack import merged
 
@@ -17,22 +16,30 @@ _SCRIPTS = ("preinst", "postinst")
 class DebPackageFile:
     """What `PackageFile` says, of a .deb file. Paths from before merged /usr are below /usr."""
 
-    path: Path
+    package: DebPackage
 
     def paths(self) -> Iterable[str]:
-        return (f"/{merged(path)}" for path in read_deb(self.path).paths())
+        return map(_in_image, self.package.paths())
 
-    def contents(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-        package = read_deb(self.path)
-        if any(wanted(f"/{merged(path)}") for path in package.paths()):
-            for entry in package.entries():
-                if wanted(path := f"/{merged(entry.path)}"):
+    def listed(self) -> Iterable[str]:
+        return map(_in_image, self.package.listed())
+
+    def contents(
+        self, wanted: Callable[[str], bool], *, listed: bool = False
+    ) -> Iterator[tuple[str, bytes]]:
+        if any(map(wanted, self.listed() if listed else self.paths())):
+            for entry in self.package.entries():
+                if wanted(path := _in_image(entry.path)):
                     yield path, entry.data
 
     def provides(self) -> Iterable[str]:
-        field = read_deb(self.path).control.get("Provides", "")
+        field = self.package.control.get("Provides", "")
         return (each.name for alternatives in relations(field) for each in alternatives)
 
     def scripts(self) -> Iterable[str]:
-        members = read_deb(self.path).control_members
+        members = self.package.control_members
         return (members[name].decode(errors="replace") for name in _SCRIPTS if name in members)
+
+
+def _in_image(path: str) -> str:
+    return f"/{merged(path)}"

@@ -44,15 +44,13 @@ class PinnedDebs:
     def file_lists(
         self, pins: Sequence[Pin], repositories: Sequence[Repository], access: Access
     ) -> FileLists | None:
+        from dockyard.packages.deb.package import read_deb
         from dockyard.packages.deb.package_file import DebPackageFile
 
         found = [access.blobs.path(pin.digest) for pin in pins]
         if not all(path.is_file() for path in found):
             return None
-        packages = tuple(DebPackageFile(path) for path in found)
-        return FileLists(
-            frozenset(path for package in packages for path in package.paths()), packages
-        )
+        return FileLists(tuple(DebPackageFile(read_deb(path)) for path in found))
 
     def who_provides(
         self,

@@ -21,7 +21,12 @@ class RpmPackageFile:
     def paths(self) -> Iterable[str]:
         return (each.path for each in read_package(self.path).files())
 
-    def contents(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    def listed(self) -> Iterable[str]:
+        return self.paths()
+
+    def contents(
+        self, wanted: Callable[[str], bool], *, listed: bool = False
+    ) -> Iterator[tuple[str, bytes]]:
         package = read_package(self.path)
         if any(wanted(each.path) for each in package.files()):
             for path, _, data in package.entries():
