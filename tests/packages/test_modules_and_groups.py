@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,17 @@ def test_a_repository_hides_nothing_of_preferred_ones_unless_its_stream_is_asked
     assert chosen(tmp_path, asking("web-2-1.noarch"), appstream, preferred) == ["web-2-1.noarch"]
     asked = asking("web", modules=("web:1.10",))
     assert chosen(tmp_path, asked, appstream, preferred) == ["web-1.10-1.noarch"]
+
+
+def test_streams_that_a_system_has_enabled_count_as_far_as_there_are_such(
+    tmp_path: Path, appstream: RpmRepository
+) -> None:
+    def having(*there: str, modules: tuple[str, ...] = ()) -> Request:
+        return replace(asking("web", modules=modules), streams=there)
+
+    assert chosen(tmp_path, having("web:1.10", "gone:1"), appstream) == ["web-1.10-1.noarch"]
+    asked = having("web:2", "run:b", modules=("web:1.10", "run:a"))
+    assert chosen(tmp_path, asked, appstream) == ["web-1.10-1.noarch"]
 
 
 def test_a_lock_says_which_streams_are_enabled(tmp_path: Path, appstream: RpmRepository) -> None:

@@ -21,6 +21,9 @@ from rpm_repositories import add_rpm
 
 REPO = "/etc/yum.repos.d/os.repo"
 KEY = "/etc/pki/rpm-gpg/KEY-9"
+MODULE = (
+    b"[web]\nname=web\nstream=1.10\nprofiles=\nstate=enabled\n[old]\nstream=2\nstate=disabled\n"
+)
 GOOD = f"""\
 [os]
 name = Base
@@ -49,6 +52,7 @@ def facts(folder: Path, **repositories: str) -> InstalledFacts:
                       for name, text in repositories.items()},
         variables={"/etc/dnf/vars/tier": b"prod\n"},
         managers={"/etc/dnf/dnf.conf": b"[main]\ngpgcheck=1\nexcludepkgs=foo*,\n  bar\n"},
+        modules={"/etc/dnf/modules.d/web.module": MODULE, "/etc/dnf/modules.d/b.module": b"\xff["},
         protected={"/etc/dnf/protected.d/a.conf": b"dnf\n# not this\nsystemd\n"},
         keys={KEY: b"a key"},
     )  # fmt: skip
@@ -156,6 +160,7 @@ def test_what_must_stay_and_what_is_excluded_comes_from_the_image(tmp_path: Path
     found = facts(tmp_path)
     assert found.protected == ("dnf", "systemd")
     assert found.exclude == ("bar", "foo*")
+    assert found.streams == ("web:1.10",)
 
 
 def test_facts_that_were_changed_or_removed_are_none(tmp_path: Path) -> None:

@@ -76,10 +76,11 @@ def test_documentation_is_for_images_that_have_a_reader() -> None:
 
 
 def test_streams_that_packages_were_chosen_with_are_enabled_in_the_image() -> None:
-    lock = Lock("web", Request(("nginx",), modules=("nginx:1.24", "php:8.2")))
+    packaging = DISTRO.of_family.packaging
+    asked = Request(("nginx",), modules=("nginx:1.24", "php:8.2"), streams=("kept:1",))
     own = AdditionalFileSetting("/etc/dnf/modules.d/php.module", content="mine")
-    [found] = enabled_modules(DISTRO, lock, [own])
+    [found] = enabled_modules(packaging, asked, [own])
     assert found.destination == "/etc/dnf/modules.d/nginx.module"
     said = "[nginx]\nname=nginx\nstream=1.24\nprofiles=\nstate=enabled\n"
     assert (found.content, found.permissions) == (said, 0o644)
-    assert list(enabled_modules(DISTRO, Lock("web", Request(("nginx",))), [])) == []
+    assert list(enabled_modules(packaging, Request(("nginx",)), [])) == []

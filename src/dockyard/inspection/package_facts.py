@@ -28,6 +28,7 @@ _RELEASES = (
     "distribution-release",
     "redhat-release",
 )
+_MODULES = "/etc/dnf/modules.d"
 _PROTECTED = tuple(f"/etc/{each}/protected.d" for each in ("dnf", "yum", "tdnf"))
 _KEYS = "/etc/pki/rpm-gpg"
 _NAMED_KEY = re.compile(r"file://(/[\w.+/-]+)")
@@ -42,7 +43,7 @@ class PackageFacts:
     is installed, as primary.xml says it.
     release: $releasever, "" where no package says it. documents: whether files that are marked as
     documentation are there. kernels: names of the packages with a kernel. repositories, variables,
-    managers, protected, keys: files of settings, by their paths.
+    managers, modules, protected, keys: files of settings, by their paths.
     """
 
     place: str
@@ -55,6 +56,7 @@ class PackageFacts:
     repositories: dict[str, bytes]
     variables: dict[str, bytes]
     managers: dict[str, bytes]
+    modules: dict[str, bytes]
     protected: dict[str, bytes]
     keys: dict[str, bytes]
 
@@ -84,6 +86,7 @@ def package_facts(tree: Tree) -> PackageFacts | None:
         managers={
             path: data for path in MANAGER_SETTINGS if (data := tree.whole(path, _MOST)) is not None
         },
+        modules=dict(_files(tree, (_MODULES,), ".module")),
         protected=dict(_files(tree, _PROTECTED, ".conf")),
         keys=keys,
     )

@@ -111,7 +111,8 @@ class Request:
     install: names, globs, NEVRAs, provides or absolute paths, sorted, each once.
     base: what comes beside them, see `model.debian_archive.PRIORITIES`; "" for nothing.
     remove, update: likewise, of what is installed. update_all: update whatever is installed.
-    modules: streams (`module:stream`) that are enabled, sorted.
+    modules: streams (`module:stream`) that are enabled, sorted. streams: those that are enabled
+    already, where there are any, and as far as repositories have them.
     before: Unix seconds; what repositories got later is not seen. None: all is.
     protected: names of packages that must stay. kernels: of those with a kernel, one of which must.
     wanted_by, unwanted_by: where each item to install or update, or to remove, was named, so that
@@ -128,6 +129,7 @@ class Request:
     before: int | None = None
     base: str = ""
     modules: tuple[str, ...] = ()
+    streams: tuple[str, ...] = field(default=(), compare=False)
     protected: tuple[str, ...] = field(default=(), compare=False)
     kernels: tuple[str, ...] = field(default=(), compare=False)
     wanted_by: dict[str, Position] = field(default_factory=dict, compare=False, hash=False)

@@ -186,7 +186,8 @@ class PackagePool:
 
     def _leave_out(self) -> None:
         """Mark what architecture, excludes and includes keep from being chosen."""
-        active = activate(self._modules, self.request.modules, self.request.wanted_by)
+        asked = self.request
+        active = activate(self._modules, asked.modules, asked.wanted_by, asked.streams)
         architectures = {ARCHITECTURES[PackageKind.RPM][self.request.architecture], "noarch"}
         for repo in self.pool.repos:
             if self.pool.installed and repo.id == self.pool.installed.id:

@@ -30,6 +30,7 @@ from dockyard.pipeline.existing_parts import missing_parts
 from dockyard.pipeline.existing_read_only import read_only_warnings
 from dockyard.pipeline.existing_verity import mounts_of_devices, with_verity
 from dockyard.pipeline.format_rules import EXTENSIONS, WITHOUT_DISK, format_problems
+from dockyard.pipeline.from_distro import enabled_modules
 from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.image_record import made_of_image, record_of
 from dockyard.pipeline.input_image import input_file, input_named_by
@@ -168,6 +169,8 @@ def read_customization(
         together.extend(overlay_problems(loaded, layout))
     together.raise_any()
     live = live_request(loaded, output.format, seed, loaded.name, _saved(source), _booted(source))
+    asked = source.changes.lock.request if source.changes else None
+    streams = enabled_modules(source.family.packaging, asked, settings.settings)
     runs_programs = bool(settings.all_scripts or source.changes or boot)
     return ImageRequest(
         loaded=loaded,
@@ -175,7 +178,7 @@ def read_customization(
         settings=replace(
             settings,
             record=record,
-            settings=(*_of_devices(loaded, source, layout), *settings.settings),
+            settings=(*_of_devices(loaded, source, layout), *streams, *settings.settings),
         ),
         layout=layout if laid_out else NO_DISK,
         output=output,

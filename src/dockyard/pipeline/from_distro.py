@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dockyard.model.distro import Distro
-from dockyard.model.packages import Lock, Repository
+from dockyard.model.family import Packaging
+from dockyard.model.packages import Lock, Repository, Request
 from dockyard.tree.additional import AdditionalFileSetting, added_paths
 from dockyard.tree.setting import Setting
 
@@ -34,15 +35,15 @@ def trusted_keys(
 
 
 def enabled_modules(
-    distro: Distro, lock: Lock, settings: Iterable[Setting]
+    packaging: Packaging, request: Request | None, settings: Iterable[Setting]
 ) -> Iterator[AdditionalFileSetting]:
     """The file by which dnf knows that a stream is enabled, for each that the packages were chosen
     with; none where the image file puts a file of its own.
     """
     own = added_paths(settings)
-    for text in lock.request.modules if lock.request else ():
+    for text in request.modules if request else ():
         module, _, stream = text.partition(":")
-        path = f"{distro.of_family.packaging.settings[0]}/modules.d/{module}.module"
+        path = f"{packaging.settings[0]}/modules.d/{module}.module"
         if path not in own:
             lines = f"[{module}]\nname={module}\nstream={stream}\nprofiles=\nstate=enabled\n"
             yield AdditionalFileSetting(path, content=lines, permissions=0o644)

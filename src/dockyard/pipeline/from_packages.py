@@ -116,7 +116,7 @@ def read_request(
         made_by = f"{locks.LOCK_IMAGE} {loaded.words}"
         together.get(lambda: require_whole(lock.tools, str(lock_file), made_by, target))
     together.raise_any()
-    streams = enabled_modules(distro.distro, lock, settings.settings)
+    streams = enabled_modules(source.family.packaging, lock.request, settings.settings)
     keys = trusted_keys(distro.distro, lock, source.repositories, settings.settings)
     extra = (
         *command_words(loaded.image.os.selinux.mode),

@@ -44,6 +44,11 @@ class KnownDebs:
         return ()
 
     @property
+    def streams(self) -> tuple[str, ...]:
+        """None: archives have no modules."""
+        return ()
+
+    @property
     def protected(self) -> tuple[str, ...]:
         """The names of packages that must stay."""
         return tuple(sorted(self.installed.protected))

@@ -141,6 +141,7 @@ def change_request(
         update_all=packages.update_existing_packages,
         modules=tuple(sorted(packages.modules)),
         before=snapshot_time(when or packages.snapshot_time),
+        streams=installed.streams,
         protected=installed.protected,
         kernels=installed.kernels,
         wanted_by={

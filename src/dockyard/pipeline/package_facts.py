@@ -10,10 +10,13 @@ All of it can be made again from the image.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +29,7 @@ from dockyard.packages.rpm.repository import Metadata
 if TYPE_CHECKING:
     from dockyard.inspection.package_facts import PackageFacts
 
-_SETTINGS = ("repositories", "variables", "managers", "protected")
+_SETTINGS = ("repositories", "variables", "managers", "modules", "protected")
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,20 @@ class InstalledFacts:
             path.rpartition("/")[2]: (data.decode(errors="replace").splitlines() or [""])[0].strip()
             for path, data in self.settings["variables"].items()
         }
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams of modules (`module:stream`) that are enabled."""
+        found = set()
+        for data in self.settings["modules"].values():
+            parser = ConfigParser(interpolation=None, strict=False)
+            with contextlib.suppress(ConfigError):  # dnf passes such a file over
+                parser.read_string(data.decode(errors="replace"))
+            for name in parser.sections():
+                section = parser[name]
+                if section.get("state") == "enabled" and (stream := section.get("stream")):
+                    found.add(f"{name}:{stream}")
+        return tuple(sorted(found))
 
     @property
     def exclude(self) -> tuple[str, ...]:

@@ -75,13 +75,17 @@ class Active:
 
 
 def activate(
-    found: Iterable[tuple[int, Modules]], enabled: Sequence[str], positions: Mapping[str, Position]
+    found: Iterable[tuple[int, Modules]],
+    enabled: Sequence[str],
+    positions: Mapping[str, Position],
+    before: Iterable[str] = (),
 ) -> Active:
     """What may be chosen when some streams (`module:stream`) are enabled.
 
     found: priorities of repositories and what they say, the preferred first. positions: where
-    streams were named. Raises DockyardError (`solve.no-module`, `solve.module-streams`) with every
-    problem.
+    streams were named. before: streams that a system has enabled already, which count where no
+    other of the module is, and a repository has them. Raises DockyardError (`solve.no-module`,
+    `solve.module-streams`) with every problem.
     """
     streams: dict[str, set[str]] = {}
     defaults: dict[str, str] = {}
@@ -94,7 +98,9 @@ def activate(
                 reach.setdefault((stream, nevra), priority)
         defaults = {**each.defaults, **defaults}
         requires = {**each.requires, **requires}
-    chosen = _enabled(streams, defaults, requires, enabled, positions)
+    named = {each.partition(":")[0] for each in enabled}
+    kept = (each for each in before if each in streams and each.partition(":")[0] not in named)
+    chosen = _enabled(streams, defaults, requires, (*enabled, *kept), positions)
     names = {module: f"{module}:{stream}" for module, stream in {**defaults, **chosen}.items()}
     active = {stream for stream in names.values() if stream in streams}
     belongs: dict[str, tuple[int, str]] = {}
