@@ -56,9 +56,10 @@ def harbors(published: Path, tmp_path_factory: pytest.TempPathFactory) -> list[H
     shutil.copytree(ROOT / "distros/harbor", place / "harbor")
     components = place / "harbor/components/boot.yaml"
     text = components.read_text()
-    assert text.count(FOLLOWED) == 1
-    text = text.replace(FOLLOWED, f"    import: linux-image-{other}\n")
-    components.write_text(text.replace("{abi}", other))
+    own, mark, others_of = text.partition("  kernel-aarch64:\n")
+    assert own.count(FOLLOWED) == 1 and mark
+    own = own.replace(FOLLOWED, f"    import: linux-image-{other}\n").replace("{abi}", other)
+    components.write_text(own + mark + others_of)
     store = share(place / "store", published, "blobs", "metadata", kinds=KINDS)
     run_dockyard("distro", "lock", place / "harbor", "--refresh-missing", "--store", store)
     run_dockyard("distro", "build", place / "harbor", "--store", store, *QUIET)
