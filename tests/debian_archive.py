@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pysequoia
@@ -111,12 +112,13 @@ def sign(text: bytes, name: str = "archive") -> bytes:
 @dataclass
 class SmallArchive:
     """An archive below a directory: add packages, then publish a suite. scripts: postinst and the
-    like of packages, by their names.
+    like of packages, by their names. architectures: that there are indexes for.
     """
 
     root: Path
     suite: str = "stable"
     components: tuple[str, ...] = ("main",)
+    architectures: tuple[str, ...] = ("amd64",)
     stanzas: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -141,9 +143,8 @@ class SmallArchive:
         ]
         data = deb(control, files, suffix=suffix, scripts=scripts)
         source = fields.get("Source", name)
-        path = (
-            f"pool/{component}/{source[0]}/{source}/{name}_{version.replace(':', '%3a')}_amd64.deb"
-        )
+        file = f"{name}_{version.replace(':', '%3a')}_{fields.get('Architecture', 'amd64')}.deb"
+        path = f"pool/{component}/{source[0]}/{source}/{file}"
         place = self.root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
@@ -161,9 +162,12 @@ class SmallArchive:
         """Write the signed release; gives the path of its InRelease file."""
         base = self.root / "dists" / self.suite
         lines = [f"Origin: Tests\nSuite: {self.suite}\nCodename: {codename}\nSHA256:"]
-        for component in self.components:
-            packages = "\n".join(self.stanzas.get(component, [])).encode()
-            place = f"{component}/binary-amd64"
+        for component, architecture in product(self.components, self.architectures):
+            stanzas = self.stanzas.get(component, [])
+            if len(self.architectures) > 1:
+                stanzas = [each for each in stanzas if f"Architecture: {architecture}\n" in each]
+            packages = "\n".join(stanzas).encode()
+            place = f"{component}/binary-{architecture}"
             (base / place).mkdir(parents=True, exist_ok=True)
             for suffix in ("", ".xz"):
                 data = COMPRESS[suffix](packages)

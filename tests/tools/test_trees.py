@@ -76,6 +76,16 @@ def test_who_makes_images_for_the_tools_own_architecture_has_no_more_than_these(
         require_whole(load_tools_lock().packages, target=Architecture.AARCH64)
 
 
+def test_packages_for_another_architecture_are_data_and_alone() -> None:
+    target = Architecture.AARCH64
+    [(suite, names)] = [pair for tree in declared_trees(target) for pair in tree.data.items()]
+    assert (suite.architecture, names) == (target, ("grub-efi-arm64-bin",))
+    found = {pin.name for pin in load_tools_lock(target=target).packages if pin.arch == "arm64"}
+    assert found == set(names)
+    assert not [pair for tree in declared_trees() for pair in tree.data.items()]
+    assert not [pin for pin in load_tools_lock().packages if pin.arch == "arm64"]
+
+
 def test_a_lock_of_ones_own_for_another_architecture_is_beside_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

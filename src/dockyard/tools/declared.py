@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,14 @@ _DATA = Path(__file__).parents[1] / "data"
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Why some packages are wanted."""
+    """Why some packages are wanted. architecture: theirs; where it is not that of the tools, their
+    files are data here, and what they depend on is not taken.
+    """
 
     title: str
     why: str
     packages: tuple[str, ...]
+    architecture: Architecture = TOOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ class DeclaredTree:
     @property
     def wanted(self) -> tuple[str, ...]:
         return tuple(sorted({name for purpose in self.purposes for name in purpose.packages}))
+
+    @property
+    def data(self) -> Mapping[Suite, tuple[str, ...]]:
+        """The packages that are for another architecture, by where they are from."""
+        found: dict[Suite, tuple[str, ...]] = {}
+        for purpose in self.purposes:
+            if purpose.architecture is not TOOLS:
+                suite = replace(self.suite, architecture=purpose.architecture)
+                found[suite] = (*found.get(suite, ()), *purpose.packages)
+        return found
 
     def pins(self, pinned: Iterable[Pin]) -> list[Pin]:
         return [pin for pin in pinned if pin.repository == self.suite.id]
@@ -108,7 +121,12 @@ def _tree(name: str, tree: dict[str, Any], added: list[dict[str, Any]]) -> Decla
         name=name,
         suite=Suite(tree["suite"]),
         purposes=tuple(
-            Purpose(item["title"], item["why"], tuple(item["packages"]))
+            Purpose(
+                item["title"],
+                item["why"],
+                tuple(item["packages"]),
+                Architecture(item.get("architecture", TOOLS)),
+            )
             for each in every
             for item in each["purposes"]
         ),
