@@ -168,8 +168,8 @@ UNTRIED = (
         architectures=(Architecture.AARCH64,),
     ),
     Untried(
-        "GRUB, which media and networks boot by as well, is brought for x86_64 alone",
-        ways=(Way.GRUB, Way.SECURE, *_OF_MEDIUM, *_OF_NETWORK),
+        "disks that start shim and GRUB are made of packages for x86_64 alone",
+        ways=(Way.GRUB, Way.SECURE),
         architectures=(Architecture.AARCH64,),
     ),
     Untried(

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from image_parts import content, parts
 
+from dockyard.engine.store import default_root
 from dockyard.formats import Parts, by_name
+from dockyard.host import removal
 from dockyard.host.sandbox import Tools
+from dockyard.model.architecture import Architecture
+from dockyard.tools.trees import load_tools_lock, tools_tree
 from features import covers
 
 pytestmark = pytest.mark.build
@@ -24,6 +28,9 @@ SERVED = {
     *("vmlinuz", "initrd.img", "bootx64.efi", "pxegrub.0", "boot/grub/grub.cfg", "image.iso"),
     "docs/extra = \\more",
 }
+
+
+LOADERS = {"EFI/BOOT/BOOTX64.EFI", "boot/grub/bios.img", "bootx64.efi", "pxegrub.0"}
 
 
 def written(name: str, given: Parts, tools: Tools) -> Path:
@@ -92,6 +99,31 @@ def test_a_tar_has_what_the_directory_has(tools: Tools, tmp_path: Path) -> None:
     )  # fmt: skip
     assert content(tmp_path / "unpacked") == content(folder)
     assert not (folder / "image.iso").exists()
+
+
+@pytest.fixture(scope="module")
+def its_tools(namespace: None) -> Tools:
+    """The tools for images of aarch64, which have GRUB's modules for that."""
+    return tools_tree(default_root(), load_tools_lock(target=Architecture.AARCH64)).main
+
+
+@pytest.mark.long
+def test_for_aarch64_there_is_uefi_alone(its_tools: Tools, tmp_path: Path) -> None:
+    given = replace(parts(tmp_path), architecture=Architecture.AARCH64)
+    served = written("pxe-dir", given, its_tools)
+    found = {str(path.relative_to(served)) for path in served.rglob("*") if path.is_file()}
+    assert found == (SERVED - LOADERS) | {"bootaa64.efi"}
+    medium = served / "image.iso"
+    assert names(medium, its_tools) == (MEDIUM - LOADERS) | {"EFI/BOOT/BOOTAA64.EFI"}
+    said = listed(medium, its_tools, "-report_el_torito", "plain", "-report_system_area", "plain")
+    assert "El Torito boot img :   1  UEFI" in said and "BIOS" not in said
+    assert "grub2-mbr" not in said and "/boot/grub/efi.img" in said
+    program = (served / "bootaa64.efi").read_bytes()
+    start = int.from_bytes(program[60:64], "little")
+    assert program[start : start + 6] == b"PE\0\0\x64\xaa", "of machines of aarch64"
+    whole = content(served)
+    removal.remove_tree(served)
+    assert content(written("pxe-dir", given, its_tools)) == whole
 
 
 @covers(format="pxe-dir", judge="grub-script-check")

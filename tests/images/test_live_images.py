@@ -213,20 +213,21 @@ import shutil, sys
 from pathlib import Path
 from dockyard.engine.store import default_root
 from dockyard.host import namespace
-from dockyard.tools.trees import tools_tree
+from dockyard.model.architecture import Architecture
+from dockyard.tools.trees import load_tools_lock, tools_tree
 from dockyard.tree.check import Check
 from dockyard.vm.guest import ask
 from dockyard.vm.qemu import Machine, find_firmware
-place, url = Path(sys.argv[1]), sys.argv[2]
+place, url, architecture = Path(sys.argv[1]), sys.argv[2], Architecture(sys.argv[3])
 namespace.enter()
-tools = tools_tree(default_root()).main
+tools = tools_tree(default_root(), load_tools_lock(target=architecture)).main
 variables, nothing = place / "variables", place / "nothing"
 nothing.mkdir()
-shutil.copyfile(find_firmware(tools.root).variables, variables)
+shutil.copyfile(find_firmware(tools.root, architecture=architecture).variables, variables)
 tools.run(["virt-fw-vars", "--inplace", str(variables), "--set-boot-uri", url], write=[place])
 verdict = ask(nothing, "pxe-dir", [Check("name", "its name", "hostname", "minimal")], tools,
-              console=place / "console", machine=Machine(network=True),
-              firmware_variables=variables, timeout=600)
+              console=place / "console", firmware_variables=variables, timeout=1200,
+              machine=Machine(network=True, architecture=architecture))
 assert verdict.passed, verdict
 """
 
@@ -238,5 +239,5 @@ def test_firmware_boots_by_http(published: Path, tmp_path: Path) -> None:
     served = build(image_file(tmp_path, ""), "pxe-dir", tmp_path / "served")
     with serving(served) as (port, asked):
         url = f"http://10.0.2.2:{port}/bootx64.efi"
-        subprocess.run([sys.executable, "-c", BY_ADDRESS, tmp_path, url], check=True)
+        subprocess.run([sys.executable, "-c", BY_ADDRESS, tmp_path, url, "x86_64"], check=True)
     assert {"/bootx64.efi", "/boot/grub/grub.cfg", "/vmlinuz", "/initrd.img"} <= set(asked)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from command_line import EXAMPLES, ROOT, run_dockyard
+from test_live_images import BY_ADDRESS, QUIET, build, image_file, serving
 
 from dockyard.config import load_image
 from dockyard.engine.store import Store
@@ -14,7 +18,7 @@ from dockyard.model.architecture import Architecture
 from dockyard.packages import lockfile
 from dockyard.packages.deb.sources import Origins
 from dockyard.pipeline.build import plan_image
-from features import covers
+from features import Way, covers
 
 IMAGE = EXAMPLES / "server-aarch64/image.yaml"
 _CHANGES = """\
@@ -63,3 +67,64 @@ def test_it_is_built_here_and_every_check_passes(published: Path, tmp_path: Path
     made = ("--output-image-file", changed, "--output-image-format", "raw")
     run_dockyard("customize", *given, *made)
     assert b"\nmade on aarch64\n" in changed.read_bytes(), "a script runs its programs"
+
+
+def live(way: Way, format: str) -> pytest.MarkDecorator:
+    return covers(
+        "iso" if format == "iso" else "pxe",
+        file_system="squashfs",
+        loader="GRUB",
+        way=way,
+        format=format,
+        architecture=Architecture.AARCH64,
+    )
+
+
+@pytest.fixture
+def minimal(published: Path, tmp_path: Path) -> Path:
+    """The smallest image, for aarch64, with its lock."""
+    harbor = ROOT / "distros/harbor"
+    run_dockyard("distro", "build", harbor, "--architecture", "aarch64", *QUIET)
+    file = image_file(tmp_path, "architecture: aarch64\n")
+    file.write_text(file.read_text().replace("console=ttyS0", "console=ttyAMA0"))
+    run_dockyard("lock", file, *QUIET)
+    return file
+
+
+def medium(way: Way, *words: str) -> ParameterSet:
+    return pytest.param(words, id=way.value, marks=live(way, "iso"))
+
+
+@pytest.mark.boot
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "how", [medium(Way.CD_BY_UEFI), medium(Way.STICK_BY_UEFI, "--bus", "virtio")]
+)
+def test_a_medium_boots(minimal: Path, tmp_path: Path, how: tuple[str, ...]) -> None:
+    minimal.write_text(minimal.read_text() + "output: {image: {format: iso}}\n")
+    out = build(minimal, "iso", tmp_path / "web.iso")
+    assert run_dockyard("inspect", out, "--json").json["architecture"] == "aarch64"
+    told = run_dockyard("boot", minimal, "--check", "--json", "--timeout", "1200", *how).json
+    assert [check for check in told["checks"] if not check["passed"]] == []
+    assert {"live.root", "live.fstab", "kernel.command-line"} <= {
+        each["id"] for each in told["checks"]
+    }
+
+
+@live(Way.TFTP_BY_UEFI, "pxe-dir")
+@pytest.mark.boot
+@pytest.mark.long
+def test_the_whole_system_boots_over_the_network(minimal: Path, tmp_path: Path) -> None:
+    served = build(minimal, "pxe-dir", tmp_path / "served")
+    assert run_dockyard("boot", served, "--check", "--json", "--timeout", "1200").json["passed"]
+
+
+@live(Way.HTTP_BY_UEFI, "pxe-dir")
+@pytest.mark.boot
+@pytest.mark.long
+def test_firmware_boots_by_http(minimal: Path, tmp_path: Path) -> None:
+    served = build(minimal, "pxe-dir", tmp_path / "served")
+    with serving(served) as (port, asked):
+        url = f"http://10.0.2.2:{port}/bootaa64.efi"
+        subprocess.run([sys.executable, "-c", BY_ADDRESS, tmp_path, url, "aarch64"], check=True)
+    assert {"/bootaa64.efi", "/boot/grub/grub.cfg", "/vmlinuz", "/initrd.img"} <= set(asked)

@@ -11,7 +11,7 @@ from dockyard.initrd.options import InitrdFeature
 from dockyard.model.architecture import Architecture
 from dockyard.model.live import InitramfsType, KdumpBootFiles
 from dockyard.pipeline.live import LiveRequest, known_medium, live_request
-from dockyard.pipeline.live_problems import architecture_problems, live_problems
+from dockyard.pipeline.live_problems import live_problems
 
 URL = "pxe: {initramfsType: bootstrap, bootstrapBaseUrl: 'http://10.0.0.1/web/'}\n"
 
@@ -71,11 +71,10 @@ def test_what_is_for_a_disk_is_noted() -> None:
     assert codes(text, "raw", Severity.NOTE) == []
 
 
-def test_other_processors_are_refused() -> None:
-    loaded = parse_image("os: {hostname: a}\n")
-    assert [*architecture_problems(loaded, Architecture.X86_64)] == []
-    (problem,) = architecture_problems(loaded, Architecture.AARCH64)
-    assert problem.code == "live.architecture"
+@pytest.mark.parametrize("name", [each.names.served_loader for each in Architecture])
+def test_what_machines_load_is_in_nobodys_way(name: str) -> None:
+    text = f"pxe: {{additionalFiles: [{{content: x, destination: /{name}}}]}}\n"
+    assert codes(text, "pxe-dir") == ["live.own-place"]
 
 
 def test_a_medium_finds_its_root_by_a_label_of_its_own() -> None:

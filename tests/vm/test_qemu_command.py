@@ -20,6 +20,7 @@ from dockyard.vm.qemu import (
     command,
     detect_format,
     find_firmware,
+    served_to,
 )
 
 COSI = b"cosi-marker".ljust(257, b"\0") + b"ustar"
@@ -183,12 +184,21 @@ def test_what_a_network_boots_is_served_and_no_disk(tmp_path: Path) -> None:
     with pytest.raises(DockyardError, match="cannot be started"):
         line(Machine(), Disk(tmp_path, "directory"))
     (tmp_path / "bootx64.efi").touch()
-    assert detect_format(tmp_path) == "pxe-dir"
+    assert (detect_format(tmp_path), served_to(tmp_path)) == ("pxe-dir", Architecture.X86_64)
     told = line(Machine(), Disk(tmp_path, "pxe-dir"))
     assert f"tftp={tmp_path},bootfile=/bootx64.efi" in told and "restrict=on" in told
     assert "bootindex=1,romfile=" in told and "id=disk" not in told
     told = line(Machine(bios=True), Disk(tmp_path, "pxe-dir"))
     assert "bootfile=/pxegrub.0" in told and "romfile" not in told
+
+
+def test_another_architecture_has_loaders_and_media_of_its_own(tmp_path: Path) -> None:
+    machine = Machine(architecture=Architecture.AARCH64)
+    (tmp_path / "bootaa64.efi").touch()
+    assert (detect_format(tmp_path), served_to(tmp_path)) == ("pxe-dir", Architecture.AARCH64)
+    told = line(machine, Disk(tmp_path, "pxe-dir"))
+    assert f"tftp={tmp_path},bootfile=/bootaa64.efi" in told and "bootindex=1,romfile=" in told
+    assert "scsi-cd" in line(machine, Disk(Path("/i"), "iso"))
 
 
 def test_directories_are_shared_by_9p_as_the_caller() -> None:

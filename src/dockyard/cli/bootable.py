@@ -49,7 +49,7 @@ def bootable(
     image file. look: finds what an image file made. check: whether questions are wanted.
     """
     from dockyard.formats.containers import container_of
-    from dockyard.vm.qemu import Disk, check_format, detect_format
+    from dockyard.vm.qemu import Disk, check_format, detect_format, served_to
 
     if image.suffix in YAML:
         found = look(image, store, check=check, fits=lambda form: check_format(Disk(image, form)))
@@ -61,7 +61,7 @@ def bootable(
         container_of(image)  # refuses what is no disk, or names files that are to be opened, too
     disk = Disk(image.absolute(), detect_format(image))
     if config is None:
-        return Bootable(disk, (), (), image.stem, False)
+        return Bootable(disk, (), (), image.stem, False, served_to(image))
     found = look(config, store, built=False, written=disk.format)
     return Bootable(disk, found.questions, found.tools, image.stem, found.bios, found.architecture)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dockyard.disk.grub_script import quoted
 from dockyard.host.sandbox import Tools
+from dockyard.model.architecture import Architecture
 
 FOLDER = "boot/grub"
 MENU = f"{FOLDER}/grub.cfg"
@@ -36,15 +37,29 @@ class Platform:
     modules: tuple[str, ...]
 
 
-UEFI = Platform("x86_64-efi", "x86_64-efi", (*_MEDIUM, "efi_gop"))
-UEFI_NETWORK = Platform("x86_64-efi", "x86_64-efi", (*_NETWORK, "efinet", "efi_gop"))
-BIOS = Platform("i386-pc-eltorito", "i386-pc", (*_MEDIUM, "biosdisk"))
+_EFI = {Architecture.X86_64: "x86_64-efi", Architecture.AARCH64: "arm64-efi"}
+# Machines for other architectures have no BIOS.
 BIOS_DISK = Platform("i386-pc", "i386-pc", (*_DISK, "biosdisk"))
-BIOS_NETWORK = Platform("i386-pc-pxe", "i386-pc", (*_NETWORK, "pxe"))
+_BIOS = Platform("i386-pc-eltorito", "i386-pc", (*_MEDIUM, "biosdisk"))
+_BIOS_NETWORK = Platform("i386-pc-pxe", "i386-pc", (*_NETWORK, "pxe"))
 HYBRID = "usr/lib/grub/i386-pc/boot_hybrid.img"
 """What a BIOS starts of a medium that is no CD; in the tools tree."""
 # By HTTP, Debian's GRUB looks for its menu beside itself (fw_path), and nowhere else then.
 _LOADED_FROM = "unset fw_path\nnormal\n"
+
+
+def for_uefi(architecture: Architecture, *, network: bool = False) -> Platform:
+    """What UEFI starts: of a medium, or of what a network serves."""
+    name = _EFI[architecture]
+    more = (*_NETWORK, "efinet") if network else _MEDIUM
+    return Platform(name, name, (*more, "efi_gop"))
+
+
+def for_bios(architecture: Architecture, *, network: bool = False) -> Platform | None:
+    """What a BIOS starts of a medium, or of what a network serves; None where there is no BIOS."""
+    if architecture is not Architecture.X86_64:
+        return None
+    return _BIOS_NETWORK if network else _BIOS
 
 
 def make_grub(

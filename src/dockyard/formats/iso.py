@@ -1,8 +1,8 @@
 """iso: a live system on a medium: a CD or DVD, and the same bytes on a USB stick.
 
-ISO 9660 with Rock Ridge, written by xorriso(1). It boots by UEFI and by BIOS: by El Torito from a
-CD, and from a stick by the partition table (GPT, with the file system for UEFI as a partition) and
-the code for a BIOS in its first sector. All times are those of the image.
+ISO 9660 with Rock Ridge, written by xorriso(1). It boots by UEFI, and where there is one by BIOS:
+by El Torito from a CD, and from a stick by the partition table (GPT, with the file system for UEFI
+as a partition) and the code for a BIOS in its first sector. All times are those of the image.
 """
 
 from __future__ import annotations
@@ -56,14 +56,17 @@ def write_iso(parts: Parts, image: Path, tools: Tools) -> None:
 def _command(parts: Parts, grafts: Path, out: Path) -> list[str]:
     label = live.live_of(parts).label
     moment = datetime.fromtimestamp(parts.epoch, UTC)
-    boots = live.Boots()
+    boots = live.boots(parts.architecture)
+    by_bios: list[str] = []
+    if boots.bios:
+        by_bios += ["-b", boots.bios, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"]
+        by_bios += ["--grub2-boot-info", "--grub2-mbr", f"/{HYBRID}"]
     return [
         *("xorriso", "-as", "mkisofs", "-quiet", "-graft-points", "-iso-level", "3", "-r"),
         *("-volid", label, "-volset", label, "-appid", parts.name[:128].upper()),
         f"--modification-date={moment:%Y%m%d%H%M%S}00",
         *("--set_all_file_dates", f"={parts.epoch}"),
-        *("-b", boots.bios, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"),
-        *("--grub2-boot-info", "--grub2-mbr", f"/{HYBRID}", "--protective-msdos-label"),
+        *(*by_bios, "--protective-msdos-label"),
         *("--efi-boot", boots.uefi, "-efi-boot-part", "--efi-boot-image"),
         *("-path-list", str(grafts), "-o", str(out)),
     ]

@@ -18,12 +18,12 @@ from dockyard.filesystems import FilesystemSpec, by_name
 from dockyard.formats.parts import LivePart, Parts
 from dockyard.host.sandbox import Tools
 from dockyard.initrd.live import IMAGE
+from dockyard.model.architecture import Architecture
 
 KERNEL = "boot/vmlinuz"
 INITRD = "boot/initrd.img"
 SAVED = "liveos/medium.json"
 ROOT = IMAGE
-LOADER = "EFI/BOOT/BOOTX64.EFI"
 _EFI = "boot/grub/efi.img"
 _BIOS = "boot/grub/bios.img"
 _LOADER_SPACE = 8 << 20
@@ -32,11 +32,16 @@ _LOADER_SPACE = 8 << 20
 @dataclass(frozen=True, slots=True)
 class Boots:
     """What an ISO boots with: images for El Torito (UEFI: a FAT file system; BIOS: a program), by
-    their paths on the medium.
+    their paths on the medium. bios: None where there is no BIOS.
     """
 
-    uefi: str = _EFI
-    bios: str = _BIOS
+    uefi: str
+    bios: str | None
+
+
+def boots(architecture: Architecture) -> Boots:
+    """What an ISO for machines of an architecture boots with."""
+    return Boots(_EFI, _BIOS if grub_images.for_bios(architecture) else None)
 
 
 def lay_out(parts: Parts, into: Path, tools: Tools) -> dict[str, Path]:
@@ -45,10 +50,12 @@ def lay_out(parts: Parts, into: Path, tools: Tools) -> dict[str, Path]:
     """
     live = live_of(parts)
     loader, bios, efi = into / "loader", into / "bios", into / "efi"
+    place = f"EFI/BOOT/{parts.architecture.names.removable_loader}"
     search = f"--label {live.label}"
-    grub_images.make_grub(loader, grub_images.UEFI, search, tools)
-    grub_images.make_grub(bios, grub_images.BIOS, search, tools)
-    _write_esp(parts, loader, efi, tools)
+    grub_images.make_grub(loader, grub_images.for_uefi(parts.architecture), search, tools)
+    if by_bios := grub_images.for_bios(parts.architecture):
+        grub_images.make_grub(bios, by_bios, search, tools)
+    _write_esp(parts, place, loader, efi, tools)
     menu, saved = into / "menu", into / "saved"
     words = live.medium_words
     menu.write_text(grub_images.menu(live.title, f"/{KERNEL}", f"/{INITRD}", words))
@@ -58,9 +65,9 @@ def lay_out(parts: Parts, into: Path, tools: Tools) -> dict[str, Path]:
         KERNEL: parts.kernel,
         INITRD: parts.initrd,
         grub_images.MENU: menu,
-        LOADER: loader,
+        place: loader,
         _EFI: efi,
-        _BIOS: bios,
+        **({_BIOS: bios} if by_bios else {}),
         SAVED: saved,
         **({ROOT: live.root} if live.root else {}),
     }
@@ -73,9 +80,9 @@ def live_of(parts: Parts) -> LivePart:
     return parts.live
 
 
-def _write_esp(parts: Parts, loader: Path, out: Path, tools: Tools) -> None:
+def _write_esp(parts: Parts, place: str, loader: Path, out: Path, tools: Tools) -> None:
     """The file system that UEFI starts from, whether the medium is a CD or a stick."""
-    path = LOADER.encode()
+    path = place.encode()
     entry = Entry(path, Kind.FILE, 0o755, mtime_ns=parts.epoch * 10**9)
     content = Archive.from_entries([entry], {path: loader})
     spec = FilesystemSpec(derive(parts.seed, "medium", "esp"), "LIVE", parts.epoch)

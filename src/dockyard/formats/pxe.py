@@ -1,8 +1,9 @@
 """pxe-dir, pxe-tar: what a network boot server serves, as a directory or as one tar.gz.
 
-The names are those of Image Customizer: `bootx64.efi` is what UEFI loads (by TFTP or HTTP),
-`pxegrub.0` what a BIOS loads, `boot/grub/grub.cfg` their menu, `vmlinuz` and `initrd.img` what that
-starts. With a bootstrap initrd the ISO is there as well, which the initrd fetches by its URL.
+The names are those of Image Customizer: `bootx64.efi` or `bootaa64.efi` is what UEFI loads (by TFTP
+or HTTP), `pxegrub.0` what a BIOS loads where there is one, `boot/grub/grub.cfg` their menu,
+`vmlinuz` and `initrd.img` what that starts. With a bootstrap initrd the ISO is there as well, which
+the initrd fetches by its URL.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dockyard.host.sandbox import Tools
 
 _KERNEL, _INITRD = "vmlinuz", "initrd.img"
-_UEFI, _BIOS = "bootx64.efi", "pxegrub.0"
+_BIOS = "pxegrub.0"
 
 
 class PxeDir(AnyFormat):
@@ -64,8 +65,15 @@ def lay_out(parts: Parts, folder: Path, tools: Tools) -> None:
     told = live.live_of(parts)
     assert parts.kernel is not None and parts.initrd is not None
     (folder / grub_images.FOLDER).mkdir(parents=True)
-    for name, platform in ((_UEFI, grub_images.UEFI_NETWORK), (_BIOS, grub_images.BIOS_NETWORK)):
-        grub_images.make_grub(folder / name, platform, "", tools)
+    loaders = {
+        parts.architecture.names.served_loader: grub_images.for_uefi(
+            parts.architecture, network=True
+        ),
+        _BIOS: grub_images.for_bios(parts.architecture, network=True),
+    }
+    for name, platform in loaders.items():
+        if platform:
+            grub_images.make_grub(folder / name, platform, "", tools)
     menu = grub_images.menu(told.title, f"/{_KERNEL}", f"/{_INITRD}", told.network_words)
     (folder / grub_images.MENU).write_text(menu)
     for name, path in {_KERNEL: parts.kernel, _INITRD: parts.initrd, **told.files}.items():

@@ -91,7 +91,7 @@ def _partition(tree: Tree, esp: Tree | None) -> Iterator[tuple[Tree, str]]:
 
 def _loaders(tree: Tree, esp: Tree | None) -> Iterator[str]:
     """The names of the boot loaders: by their folders, and what firmware starts by default by what
-    it is, as it has no other name than BOOTX64.EFI.
+    it is, as it has no other name than BOOTX64.EFI or the like.
     """
     yield from _installed_loaders(tree, esp)
     for where, place in _partition(tree, esp):

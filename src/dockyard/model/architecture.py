@@ -35,6 +35,11 @@ class Names:
         """The program that firmware starts without being told (UEFI 2.10, 3.5.1.1)."""
         return f"BOOT{self.efi.upper()}.EFI"
 
+    @property
+    def served_loader(self) -> str:
+        """The program that UEFI loads over a network, as Image Customizer names it."""
+        return self.removable_loader.lower()
+
 
 class Architecture(StrEnum):
     """An architecture that images are made for. Its value is the kernel's name for it (`uname -m`),

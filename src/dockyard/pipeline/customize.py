@@ -35,7 +35,7 @@ from dockyard.pipeline.grub_problems import grub_problems
 from dockyard.pipeline.image_record import made_of_image, record_of
 from dockyard.pipeline.input_image import input_file, input_named_by
 from dockyard.pipeline.live import FORMATS, known_medium, live_request
-from dockyard.pipeline.live_problems import architecture_problems, live_problems
+from dockyard.pipeline.live_problems import live_problems
 from dockyard.pipeline.new_ids import id_problems, named_anew, with_new_ids
 from dockyard.pipeline.new_layout import left_behind, new_layout
 from dockyard.pipeline.overlay_problems import overlay_problems
@@ -141,11 +141,11 @@ def read_customization(
     if source is not None and source.medium is None and not without_disk:
         layout = _layout(loaded, source, has_disk, together)
     boot = None
-    if source is not None and is_live:
-        together.extend(architecture_problems(loaded, source.architecture))
-    elif source is not None and source.medium is not None:
+    if source is None or is_live:
+        pass
+    elif source.medium is not None:
         together.extend(_without_disk(loaded, source, output.format))
-    elif source is not None and not without_disk:
+    elif not without_disk:
         boot = together.get(lambda: boot_changes(loaded, source, layout))
     if source is not None and settings is not None:
         access = Access.of_store(store.root, offline=origins.offline)
@@ -174,7 +174,7 @@ def read_customization(
     runs_programs = bool(settings.all_scripts or source.changes or boot)
     return ImageRequest(
         loaded=loaded,
-        source=_with_emulator(source) if runs_programs else source,
+        source=_with_its_tools(source) if runs_programs or live else source,
         settings=replace(
             settings,
             record=record,
@@ -191,8 +191,10 @@ def read_customization(
     )
 
 
-def _with_emulator(source: DiskSource) -> DiskSource:
-    """An image with tools among which is an emulator for its programs, where it needs one."""
+def _with_its_tools(source: DiskSource) -> DiskSource:
+    """An image with tools for its architecture, among which is an emulator for its programs, and
+    what live media boot with.
+    """
     if source.architecture is TOOLS:
         return source
     target = source.architecture

@@ -32,8 +32,8 @@ from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.format_rules import EXTENSIONS, format_problems, of_nothing
 from dockyard.pipeline.from_distro import enabled_modules, trusted_keys, wants_documents
 from dockyard.pipeline.grub_problems import grub_problems
-from dockyard.pipeline.live import FORMATS, live_request
-from dockyard.pipeline.live_problems import architecture_problems, live_problems
+from dockyard.pipeline.live import live_request
+from dockyard.pipeline.live_problems import live_problems
 from dockyard.pipeline.named import unknown_names
 from dockyard.pipeline.newest import nothing_to_update
 from dockyard.pipeline.overlay_problems import overlay_problems
@@ -107,8 +107,6 @@ def read_request(
         assert distro
         source = _source(loaded, distro, store, origins, rpm_sources, together)
     distro = source.distro
-    if output.format in FORMATS:
-        together.extend(architecture_problems(loaded, distro.distro.architecture))
     _judge_packages(loaded, distro, source, settings, layout, output, together)
     lock = source.lock
     target = source.architecture

@@ -19,7 +19,10 @@ from dockyard.pipeline.live import FETCHED, FORMATS
 from dockyard.tree.additional import plain_path
 
 _OWN_PLACES = ("/boot/", "/liveos/", "/EFI/", "/efi/")
-_OWN_NAMES = ("/vmlinuz", "/initrd.img", "/bootx64.efi", "/pxegrub.0", f"/{FETCHED}")
+_OWN_NAMES = (
+    *("/vmlinuz", "/initrd.img", "/pxegrub.0", f"/{FETCHED}"),
+    *(f"/{each.names.served_loader}" for each in Architecture),
+)
 _OF_A_DISK = ("storage", "os.bootloader", "os.uki")
 
 
@@ -136,16 +139,4 @@ def _fetching(loaded: LoadedImage, asked: Pxe) -> Iterator[Problem]:
             f"`{key}` is given, and nothing is fetched",
             why="without initramfsType the initramfs is the whole system",
             fix="add `initramfsType: bootstrap`",
-        )
-
-
-def architecture_problems(loaded: LoadedImage, architecture: Architecture) -> Iterator[Problem]:
-    """Live media are made for processors that the tools have a boot loader for."""
-    if architecture is not Architecture.X86_64:
-        yield loaded.problem(
-            "output.image.format",
-            "live.architecture",
-            f"live media for {architecture} are not made",
-            why="the tools have GRUB for x86_64 alone",
-            fix="choose another format",
         )

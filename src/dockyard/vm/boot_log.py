@@ -96,7 +96,8 @@ _ENDINGS = (
         r"BdsDxe: No bootable option|starting Boot\w+ \"EFI Internal Shell\"|^Shell> ",
         "vm.nothing-to-boot",
         "the firmware found nothing to boot on the disk",
-        "the EFI system partition must hold EFI/BOOT/BOOTX64.EFI and be of type esp",
+        "the EFI system partition must hold EFI/BOOT/BOOTX64.EFI (aarch64: BOOTAA64.EFI) and be of "
+        "type esp",
     ),
     _ending(
         r"BdsDxe: starting Boot.*\n\s*Reboot Into Firmware Interface\n\s*Boot in \d+ s",

@@ -61,8 +61,9 @@ _DRIVERS = {
 _NOT_WRITTEN = ("vmdk",)
 _ISO_MAGIC_AT = 0x8001
 NETWORK_BOOT = "pxe-dir"
-# What firmware asks the network for: by UEFI, and by BIOS.
-_LOADERS = ("bootx64.efi", "pxegrub.0")
+# What firmware asks the network for: by BIOS, and by UEFI.
+_FOR_BIOS = "pxegrub.0"
+_LOADERS = (_FOR_BIOS, *(each.names.served_loader for each in Architecture))
 _BUSES_OF_PC = ("sata",)
 _BUSES = {
     "virtio": "virtio-blk-pci,drive=disk,bootindex=1",
@@ -233,6 +234,12 @@ def detect_format(path: Path) -> str:
     return "iso" if magic == b"CD001" else "raw"
 
 
+def served_to(directory: Path) -> Architecture:
+    """The architecture of the machines that a directory is served to, by the loader in it."""
+    found = (each for each in Architecture if (directory / each.names.served_loader).is_file())
+    return next(found, Architecture.X86_64)
+
+
 def command(
     machine: Machine,
     disk: Disk | None,
@@ -326,7 +333,8 @@ def _network(machine: Machine, served: Path | None) -> list[str]:
     # Without an option ROM the firmware does not try to boot from the network.
     card = "virtio-net-pci,netdev=net,romfile="
     if served is not None:
-        lines += f",tftp={escaped(str(served))},bootfile=/{_LOADERS[machine.bios]}"
+        loader = _FOR_BIOS if machine.bios else machine.architecture.names.served_loader
+        lines += f",tftp={escaped(str(served))},bootfile=/{loader}"
         # A BIOS has no driver of its own.
         card = f"virtio-net-pci,netdev=net,bootindex=1{'' if machine.bios else ',romfile='}"
     return ["-netdev", f"user,id=net,restrict={restrict}{lines}", "-device", card]
