@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dockyard.inspection.packages import RpmDatabase, rpm_database
 from dockyard.inspection.tree import Tree
-from dockyard.model.family import MANAGER_SETTINGS, REPOSITORIES, VARIABLES
+from dockyard.model.family import MANAGER_SETTINGS, MODULES, REPOSITORIES, VARIABLES
 from dockyard.packages.rpm.contents import FileFlag
 from dockyard.packages.rpm.header import Header, MalformedHeader, Tag
 from dockyard.packages.rpm.primary import chunk, from_chunks, installed
@@ -28,7 +28,6 @@ _RELEASES = (
     "distribution-release",
     "redhat-release",
 )
-_MODULES = "/etc/dnf/modules.d"
 _PROTECTED = tuple(f"/etc/{each}/protected.d" for each in ("dnf", "yum", "tdnf"))
 _KEYS = "/etc/pki/rpm-gpg"
 _NAMED_KEY = re.compile(r"file://(/[\w.+/-]+)")
@@ -86,7 +85,7 @@ def package_facts(tree: Tree) -> PackageFacts | None:
         managers={
             path: data for path in MANAGER_SETTINGS if (data := tree.whole(path, _MOST)) is not None
         },
-        modules=dict(_files(tree, (_MODULES,), ".module")),
+        modules=dict(_files(tree, (MODULES,), ".module")),
         protected=dict(_files(tree, _PROTECTED, ".conf")),
         keys=keys,
     )

@@ -300,6 +300,9 @@ REPOSITORIES = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repo
 VARIABLES = ("/usr/share/dnf5/vars.d", "/etc/yum/vars", "/etc/tdnf/vars", "/etc/dnf/vars")
 """Where they say what the variables in those files mean, a later place before an earlier."""
 
+MODULES = "/etc/dnf/modules.d"
+"""Where they say which streams of modules are enabled, in files of modules."""
+
 MANAGER_SETTINGS = ("/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/tdnf/tdnf.conf")
 """The settings of their package managers."""
 
