@@ -28,6 +28,11 @@ scripts:
 """
 
 
+def build_distribution() -> None:
+    harbor = ROOT / "distros/harbor"
+    run_dockyard("distro", "build", harbor, "--architecture", "aarch64", *QUIET)
+
+
 def test_its_lock_has_packages_for_it_and_an_emulator() -> None:
     lock = lockfile.load(IMAGE.with_name("image.lock"))
     assert lock.request and lock.request.architecture is Architecture.AARCH64
@@ -49,8 +54,7 @@ def test_its_repository_is_one_of_its_own(tmp_path: Path) -> None:
 def test_it_is_built_here_and_every_check_passes(published: Path, tmp_path: Path) -> None:
     registered = Path("/proc/sys/fs/binfmt_misc")
     before = set(registered.iterdir())
-    harbor = ROOT / "distros/harbor"
-    run_dockyard("distro", "build", harbor, "--architecture", "aarch64", "--progress", "quiet")
+    build_distribution()
     out = ROOT / "build/server-aarch64.img"
     run_dockyard("build", IMAGE, "--output-image-file", out, "--progress", "quiet")
     assert set(registered.iterdir()) == before, "the host knows of no emulator"
@@ -69,6 +73,31 @@ def test_it_is_built_here_and_every_check_passes(published: Path, tmp_path: Path
     assert b"\nmade on aarch64\n" in changed.read_bytes(), "a script runs its programs"
 
 
+@covers(loader="GRUB", architecture=Architecture.AARCH64)
+@pytest.mark.boot
+@pytest.mark.long
+def test_a_disk_boots_with_grub(published: Path, tmp_path: Path) -> None:
+    build_distribution()
+    text = (EXAMPLES / "grub/image.yaml").read_text()
+    changes = {
+        "../../distros": str(ROOT / "distros"),
+        "grub2-efi-x64": "grub2-efi-aa64",
+        "console=ttyS0": "console=ttyAMA0",
+    }
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file = tmp_path / "grub.yaml"
+    file.write_text(text + "architecture: aarch64\n")
+    run_dockyard("lock", file, *QUIET)
+    out = tmp_path / "grub.img"
+    run_dockyard("build", file, "--output-image-file", out, "--verify", *QUIET)
+    assert run_dockyard("inspect", out, "--json").json["boot"]["loaders"] == ["grub", "shim"]
+    verdict = run_dockyard("boot", file, "--check", "--json", "--timeout", "1200").json
+    assert [check for check in verdict["checks"] if not check["passed"]] == []
+    assert "kernel.grub" in {check["id"] for check in verdict["checks"]}
+
+
 def live(way: Way, format: str) -> pytest.MarkDecorator:
     return covers(
         "iso" if format == "iso" else "pxe",
@@ -83,8 +112,7 @@ def live(way: Way, format: str) -> pytest.MarkDecorator:
 @pytest.fixture
 def minimal(published: Path, tmp_path: Path) -> Path:
     """The smallest image, for aarch64, with its lock."""
-    harbor = ROOT / "distros/harbor"
-    run_dockyard("distro", "build", harbor, "--architecture", "aarch64", *QUIET)
+    build_distribution()
     file = image_file(tmp_path, "architecture: aarch64\n")
     file.write_text(file.read_text().replace("console=ttyS0", "console=ttyAMA0"))
     run_dockyard("lock", file, *QUIET)

@@ -37,7 +37,6 @@ class Platform:
     modules: tuple[str, ...]
 
 
-_EFI = {Architecture.X86_64: "x86_64-efi", Architecture.AARCH64: "arm64-efi"}
 # Machines for other architectures have no BIOS.
 BIOS_DISK = Platform("i386-pc", "i386-pc", (*_DISK, "biosdisk"))
 _BIOS = Platform("i386-pc-eltorito", "i386-pc", (*_MEDIUM, "biosdisk"))
@@ -50,7 +49,7 @@ _LOADED_FROM = "unset fw_path\nnormal\n"
 
 def for_uefi(architecture: Architecture, *, network: bool = False) -> Platform:
     """What UEFI starts: of a medium, or of what a network serves."""
-    name = _EFI[architecture]
+    name = architecture.names.grub
     more = (*_NETWORK, "efinet") if network else _MEDIUM
     return Platform(name, name, (*more, "efi_gop"))
 

@@ -18,8 +18,8 @@ class Names:
 
     efi: the suffix of programs (UEFI 2.10, 3.5.1.1). systemd: as `ConditionArchitecture=` takes it,
     and gpt-auto names partition types. oci: GOARCH, in the index of an image. emulator, board:
-    QEMU's. serial: what Linux calls the serial port of that board. rpm_number: in the lead of a
-    package. What packages call it is in `family`.
+    QEMU's. serial: what Linux calls the serial port of that board. grub: the platform of GRUB for
+    UEFI. rpm_number: in the lead of a package. What packages call it is in `family`.
     """
 
     efi: str
@@ -28,6 +28,7 @@ class Names:
     emulator: str
     board: str
     serial: str
+    grub: str
     rpm_number: int
 
     @property
@@ -63,6 +64,7 @@ _NAMES: Mapping[Architecture, Names] = {
         emulator="qemu-system-x86_64",
         board="q35",
         serial="ttyS0",
+        grub="x86_64-efi",
         rpm_number=1,
     ),
     Architecture.AARCH64: Names(
@@ -72,6 +74,7 @@ _NAMES: Mapping[Architecture, Names] = {
         emulator="qemu-system-aarch64",
         board="virt",
         serial="ttyAMA0",
+        grub="arm64-efi",
         rpm_number=19,
     ),
 }

@@ -109,8 +109,9 @@ SYSTEMD_BOOT = BootLoader(
 
 @dataclass(frozen=True, slots=True)
 class Grub:
-    """GRUB for EFI, and where a root and an EFI system partition have it. `{}` stands for what EFI
-    calls the architecture, `{removable}` for the program that firmware starts without being told.
+    """GRUB for EFI, and where a root and an EFI system partition have it. `{efi}` stands for what
+    EFI calls the architecture, `{deb}` for what Debian calls it, `{platform}` for what GRUB does,
+    and `{removable}` for the program that firmware starts without being told: see `named_for`.
 
     packages: that bring it. programs: places on the partition, each with the file of a root that
     goes there. settings: what it reads first, on the partition. modules: a directory in a root.
@@ -126,41 +127,59 @@ class Grub:
     loaded: tuple[str, ...] = ()
     entries: bool = True
 
+    def named_for(self, architecture: Architecture) -> Grub:
+        """The same with the names for an architecture in it."""
+        names = architecture.names
+        known = {
+            "efi": names.efi,
+            "deb": ARCHITECTURES[PackageKind.DEB][architecture],
+            "platform": names.grub,
+            "removable": names.removable_loader,
+        }
+        return replace(
+            self,
+            packages=tuple(each.format(**known) for each in self.packages),
+            programs=tuple(
+                (place.format(**known), file.format(**known)) for place, file in self.programs
+            ),
+            modules=self.modules.format(**known),
+        )
 
-_SHIM_FILE = "/usr/lib/shim/shim{}.efi.signed"
-_GRUB_FILE = "/usr/lib/grub/x86_64-efi/grub{}.efi"
+
+_SHIM_FILE = "/usr/lib/shim/shim{efi}.efi.signed"
+_GRUB_FILE = "/usr/lib/grub/{platform}/grub{efi}.efi"
 
 # Where its program looks for settings is built into it, by the distribution that it is imported of.
 HARBOR_GRUB = Grub(
     name="grub",
-    packages=("grub2-efi-x64", "shim-x64"),
+    packages=("grub2-efi-{efi}", "shim-{efi}"),
     programs=(
         ("EFI/BOOT/{removable}", _SHIM_FILE),
-        ("EFI/BOOT/grub{}.efi", _GRUB_FILE),
-        ("EFI/debian/shim{}.efi", _SHIM_FILE),
-        ("EFI/debian/grub{}.efi", _GRUB_FILE),
+        ("EFI/BOOT/grub{efi}.efi", _GRUB_FILE),
+        ("EFI/debian/shim{efi}.efi", _SHIM_FILE),
+        ("EFI/debian/grub{efi}.efi", _GRUB_FILE),
     ),
     settings="EFI/debian/grub.cfg",
-    modules="/usr/lib/grub/x86_64-efi",
+    modules="/usr/lib/grub/{platform}",
     loaded=("blsuki",),
 )
 
 
-_MANAGER_FILE = "/usr/lib/shim/mm{}.efi.signed"
-_SIGNED_GRUB_FILE = "/usr/lib/grub/x86_64-efi-signed/grub{}.efi.signed"
+_MANAGER_FILE = "/usr/lib/shim/mm{efi}.efi.signed"
+_SIGNED_GRUB_FILE = "/usr/lib/grub/{platform}-signed/grub{efi}.efi.signed"
 
 # Microsoft has signed shim for the firmware, and Debian all else for shim. The latter's fallback
 # program is left out: it would write boot variables, and restart machines with a TPM.
 DEBIAN_GRUB = Grub(
     name="grub",
-    packages=("grub-efi-amd64-signed", "shim-signed"),
+    packages=("grub-efi-{deb}-signed", "shim-signed"),
     programs=(
         ("EFI/BOOT/{removable}", _SHIM_FILE),
-        ("EFI/BOOT/grub{}.efi", _SIGNED_GRUB_FILE),
-        ("EFI/BOOT/mm{}.efi", _MANAGER_FILE),
-        ("EFI/debian/shim{}.efi", _SHIM_FILE),
-        ("EFI/debian/grub{}.efi", _SIGNED_GRUB_FILE),
-        ("EFI/debian/mm{}.efi", _MANAGER_FILE),
+        ("EFI/BOOT/grub{efi}.efi", _SIGNED_GRUB_FILE),
+        ("EFI/BOOT/mm{efi}.efi", _MANAGER_FILE),
+        ("EFI/debian/shim{efi}.efi", _SHIM_FILE),
+        ("EFI/debian/grub{efi}.efi", _SIGNED_GRUB_FILE),
+        ("EFI/debian/mm{efi}.efi", _MANAGER_FILE),
     ),
     settings="EFI/debian/grub.cfg",
     entries=False,

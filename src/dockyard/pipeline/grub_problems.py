@@ -38,11 +38,11 @@ def grub_problems(
         pass
     elif not chosen:
         return
-    elif family.by_grub is None or architecture is not Architecture.X86_64:
+    elif family.by_grub is None:
         yield loaded.problem(
             _KEY,
             "build.no-grub",
-            f"images of {family.name} for {architecture} cannot be made to boot with GRUB",
+            f"images of {family.name} cannot be made to boot with GRUB",
             fix=f"remove `{_KEY}`: such an image boots with {family.loader.name}",
         )
     found = boot_partition(layout)

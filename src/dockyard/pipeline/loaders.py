@@ -75,12 +75,11 @@ def _grub(
     family = request.family
     assert family.by_grub is not None
     wanted = WriteGrub(
-        grub=family.by_grub,
+        grub=family.by_grub.named_for(request.architecture),
         menu=family.grub,
         place=boot_place(request.layout),
         command_line=request.command_line,
         esp=family.esp,
-        architecture=request.architecture,
         below=names_of(whole.layers),
         epoch=request.epoch,
         written=request.boot_type is BootType.HYBRID or not family.by_grub.entries,

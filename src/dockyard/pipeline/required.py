@@ -61,8 +61,8 @@ def _wanted(request: ImageRequest) -> dict[str, str]:
     loader = request.family.by_grub
     chosen = loader_type(request) is BootloaderType.GRUB and not request.by_bios
     if loader is not None and chosen:
-        name = request.architecture.names.efi
-        wanted |= {file.format(name): "GRUB" for _, file in loader.programs}
+        programs = loader.named_for(request.architecture).programs
+        wanted |= {file: "GRUB" for _, file in programs}
     if (mode := request.loaded.image.os.selinux.mode) in LABELLED:
         wanted |= dict.fromkeys(_SELINUX, f"SELinux {mode}")
     return wanted

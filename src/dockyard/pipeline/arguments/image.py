@@ -82,7 +82,8 @@ class MakeUki:
 
 @dataclass(frozen=True, slots=True)
 class WriteGrub:
-    """command_line, found: as of MakeUki. menu: the path of GRUB's. place: where it finds /boot.
+    """grub: with the names for the architecture. command_line, found: as of MakeUki. menu: the path
+    of GRUB's. place: where it finds /boot.
     esp: where the EFI system partition is mounted. written: whether the entry is in the menu, and
     no file of its own.
     """
@@ -92,7 +93,6 @@ class WriteGrub:
     place: BootPlace
     command_line: tuple[str, ...]
     esp: str
-    architecture: Architecture
     below: Beside[tuple[str, ...]]
     epoch: int
     written: bool = False

@@ -69,13 +69,10 @@ def _entry(
 
 def _program_files(inside: InRoot, wanted: WriteGrub) -> dict[str, bytes]:
     """GRUB itself: programs and first settings on the EFI system partition."""
-    loader, names = wanted.grub, wanted.architecture.names
+    loader = wanted.grub
     first = grub.first_settings(wanted.place, wanted.menu)
     found = {
-        f"{wanted.esp}/{place.format(names.efi, removable=names.removable_loader)}": _taken(
-            inside, file.format(names.efi), wanted
-        )
-        for place, file in loader.programs
+        f"{wanted.esp}/{place}": _taken(inside, file, wanted) for place, file in loader.programs
     }
     found[f"{wanted.esp}/{loader.settings}"] = first.encode()
     return found
