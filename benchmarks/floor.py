@@ -35,7 +35,7 @@ from dockyard.engine.store import Store
 from dockyard.filesystems import FilesystemSpec, ext4
 from dockyard.host import namespace, removal
 from dockyard.host.sandbox import Tools
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.rpm.header import Tag
 from dockyard.packages.rpm.reader import read_package
 from dockyard.pipeline.arguments.names import INDEX, TREE, UPPER

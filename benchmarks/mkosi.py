@@ -25,9 +25,9 @@ from dockyard.host import namespace, removal
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.pins import fetch_pins, open_suites, pin
 from dockyard.packages.deb.solve import Wish, solve
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.deb.unpack import unpack
+from dockyard.packages.origins import Origins
 from dockyard.tools.declared import DeclaredTree, Purpose
 from dockyard.tools.unpacking import finish_tree
 

@@ -19,7 +19,7 @@ from dockyard.errors import DockyardError
 from dockyard.host import namespace as host_namespace
 from dockyard.host.files import make_root
 from dockyard.host.sandbox import Tools
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.tools.locking import refresh_tools
 from dockyard.tools.trees import load_tools_lock, tools_tree
 from dockyard.tools.unpacked import ToolTrees

@@ -13,8 +13,8 @@ from dockyard.engine.step import Step
 from dockyard.engine.store import Store
 from dockyard.host import seal
 from dockyard.packages.access import Access
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import lock_image
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.build import PlannedImage, plan_image
 from dockyard.tools.trees import load_tools_lock
 

@@ -25,7 +25,7 @@ from dockyard.formats.system import System
 from dockyard.host.in_root import InRoot
 from dockyard.model.architecture import Architecture
 from dockyard.packages.access import Access
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.acted_on import not_buildable
 from dockyard.pipeline.build import plan_image
 from dockyard.pipeline.creation import Creation

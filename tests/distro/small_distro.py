@@ -15,7 +15,7 @@ from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin
 from dockyard.packages import lockfile
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import Suite
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 
 DISTRO = """\
 name: small

@@ -31,7 +31,7 @@ from dockyard.keeping.products import DISTRIBUTION, products
 from dockyard.keeping.prune import prune
 from dockyard.model.family import HARBOR
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.published import path_before, published
 from dockyard.packages.rpm.reader import content_digest
 from dockyard.packages.rpm.signature import check_digests

@@ -16,7 +16,7 @@ from dockyard.config.bundled import bundled_distros, is_name
 from dockyard.distro.header import read_header
 from dockyard.model.architecture import Architecture
 from dockyard.packages.deb.repository import deb_repositories
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.system import system_of
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from dockyard.cli.distro import command
 from dockyard.config.bundled import bundled_distros
 from dockyard.distro.described import WITH_DOCKYARD, Given, Source, describe
 from dockyard.errors import DockyardError
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 
 SIGNER = key("archive").extract_certificate().fingerprint.upper()
 RPM = """\

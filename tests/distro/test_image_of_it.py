@@ -14,8 +14,8 @@ from dockyard.engine.store import default_root
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import Tools
 from dockyard.packages.access import Access
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import lock_image
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.image import image_steps
 from dockyard.tools.trees import load_tools_lock

@@ -18,7 +18,7 @@ from dockyard.packages import lockfile
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb import archive as archives
 from dockyard.packages.deb.pins import fetch_pins
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 
 DISTRO = """\
 name: small

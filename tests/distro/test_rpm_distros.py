@@ -14,8 +14,8 @@ from dockyard.distro.header import read_header
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Request
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.locking import make_lock
+from dockyard.packages.origins import Origins
 from dockyard.packages.rpm.pinned import rpm_repositories
 from dockyard.packages.system import system_of
 

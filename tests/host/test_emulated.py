@@ -18,8 +18,8 @@ from dockyard.host.sandbox import run_in_tree
 from dockyard.model.architecture import Architecture
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.pins import fetch_pins
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.unpack import unpack
+from dockyard.packages.origins import Origins
 from dockyard.tools.declared import declared_trees
 from dockyard.tools.trees import load_tools_lock
 from foreign_program import aarch64_program

@@ -24,7 +24,7 @@ from dockyard.host.files import make_root
 from dockyard.host.removal import remove_tree
 from dockyard.host.sandbox import run_in_tree
 from dockyard.packages import lockfile
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from features import Way, covers
 
 EXAMPLE = EXAMPLES / "debian-server"

@@ -12,8 +12,8 @@ import pytest
 from command_line import EXAMPLES, ROOT, run_dockyard
 
 from dockyard.packages.deb.pins import open_suites
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
+from dockyard.packages.origins import Origins
 from features import covers
 from stores import share
 

@@ -11,8 +11,8 @@ from command_line import run_dockyard
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.package import MemberKind, read_deb
 from dockyard.packages.deb.pins import fetch_pins, open_suites, pin
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
+from dockyard.packages.origins import Origins
 
 PACKAGES = ("grub-rescue-pc", "ipxe", "memtest86+")
 

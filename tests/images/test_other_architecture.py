@@ -16,7 +16,7 @@ from dockyard.engine.store import Store
 from dockyard.errors import DockyardError
 from dockyard.model.architecture import Architecture
 from dockyard.packages import lockfile
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.build import plan_image
 from features import Way, covers
 

@@ -12,7 +12,7 @@ from dockyard.errors import DockyardError
 from dockyard.inspection.package_facts import PackageFacts
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import RpmRepository
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.change_repositories import change_repositories
 from dockyard.pipeline.package_facts import InstalledFacts, keep, kept
 

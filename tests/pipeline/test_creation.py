@@ -12,7 +12,7 @@ from dockyard.config import load_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Problem
 from dockyard.packages.access import Access
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.build import PlannedImage, plan_image
 from dockyard.pipeline.creation import Creation
 from dockyard.tree.users import GroupSetting, UserSetting

@@ -11,7 +11,8 @@ import pytest
 from debian_archive import certificates
 from dockyard.errors import DockyardError
 from dockyard.model.architecture import Architecture
-from dockyard.packages.deb.sources import Origins, sources_in
+from dockyard.packages.deb.apt_sources import sources_in
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.deb_change_repositories import deb_change_repositories, require_whole
 from dockyard.pipeline.installed_debs import KnownDebs
 

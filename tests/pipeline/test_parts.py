@@ -20,7 +20,7 @@ from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock
 from dockyard.packages.access import Access
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, INDEX, INITRD, KERNEL, TREE, UPPER
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
 from dockyard.pipeline.image import ImageSteps, image_steps

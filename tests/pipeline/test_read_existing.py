@@ -19,7 +19,7 @@ from dockyard.filesystems.limits import Unheld
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import HARBOR
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline import existing_facts
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource

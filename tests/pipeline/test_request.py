@@ -12,7 +12,7 @@ import pytest
 from dockyard.config import load_image, parse_image
 from dockyard.engine.store import Store
 from dockyard.errors import DockyardError, Severity
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.acted_on import ABOUT_EXISTING, needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.from_packages import read_request
 from dockyard.pipeline.layer_steps import shapes_boot

@@ -11,8 +11,8 @@ from dockyard.errors import DockyardError
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock
 from dockyard.packages.deb import archive as archives
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
+from dockyard.packages.origins import Origins
 from dockyard.tools import locking, trees
 from dockyard.tools.declared import DeclaredTree, Purpose
 from dockyard.tools.locking import lock_tools, refresh_tools

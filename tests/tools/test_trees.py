@@ -20,8 +20,8 @@ from dockyard.host import seal
 from dockyard.host.sandbox import Tools
 from dockyard.model.architecture import Architecture
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.mirror_directory import fill
+from dockyard.packages.origins import Origins
 from dockyard.tools.declared import MARKS, TOOLS, declared_trees, target_of
 from dockyard.tools.locking import lock_tools
 from dockyard.tools.trees import (

@@ -66,7 +66,7 @@ def questions_for(
     from dockyard.engine.store import Store
     from dockyard.host import namespace
     from dockyard.host.apart import apart
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
     from dockyard.pipeline.arguments.names import MANIFEST
     from dockyard.pipeline.artefact import needs_namespace, write_image
     from dockyard.pipeline.build import plan_customization, plan_image

@@ -24,7 +24,7 @@ from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
     from dockyard.model.packages import Lock
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
 
 
 @click.command(cls=Verb)

@@ -17,7 +17,7 @@ from dockyard.cli.verb import Verb
 
 if TYPE_CHECKING:
     from dockyard.inspection import Inspected
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
 
 
 @click.command(cls=Verb)

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from dockyard.config import LoadedImage
     from dockyard.model.architecture import Architecture
     from dockyard.model.packages import Pin
-    from dockyard.packages.deb.sources import Origins
     from dockyard.packages.fetch import Progress
     from dockyard.packages.image_lock import LockedImage
     from dockyard.packages.oci.access import Registries
+    from dockyard.packages.origins import Origins
     from dockyard.pipeline.overrides import Overrides
 
 _SHOWN = 40

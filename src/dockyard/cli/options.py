@@ -20,7 +20,7 @@ from dockyard.host.storage import store_trouble_told
 from dockyard.model.architecture import Architecture
 
 if TYPE_CHECKING:
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -282,7 +282,7 @@ def _time(context: click.Context, parameter: click.Parameter, value: str) -> str
 
 def origins_of(debian_mirror: tuple[str, ...], mirror_dir: tuple[Path, ...]) -> Origins:
     """Where packages are fetched from: what the options say, else as the host is set up."""
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
 
     context = click.get_current_context(silent=True)
     given = context.meta if context else {}

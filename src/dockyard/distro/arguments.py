@@ -12,7 +12,7 @@ from dockyard.engine.codec import Beside
 from dockyard.errors import Position
 from dockyard.model.components import Component, Package
 from dockyard.model.packages import Pin
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.rpm.contents import FileTrigger, PackageScriptlet
 
 PACKAGE = "package.rpm"

@@ -28,7 +28,7 @@ from dockyard.host.workers import processors
 from dockyard.keeping.products import DISTRIBUTION, LastPlan, note_product, record_name
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.published import published, repository_path
 from dockyard.tools.trees import load_tools_lock
 

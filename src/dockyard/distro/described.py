@@ -23,8 +23,8 @@ from dockyard.model.packages import DebRepository, RpmRepository
 from dockyard.packages.access import Access
 from dockyard.packages.deb.archive import archive_certificates
 from dockyard.packages.deb.image_lock import certificates_of
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
+from dockyard.packages.origins import Origins
 from dockyard.packages.rpm import keys
 from dockyard.packages.system import system_of
 

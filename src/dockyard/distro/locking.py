@@ -21,9 +21,9 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.index import Candidate, Index
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
 from dockyard.packages.deb.refresh import move_gone
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress
 from dockyard.packages.locking import diff_pins, follow
+from dockyard.packages.origins import Origins
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from dockyard.errors import Problems
 from dockyard.model.components import Component, Package
 from dockyard.model.packages import Lock, Pin
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.rpm.payload import LEVEL, LIBRARY
 from dockyard.tools.trees import tools_step
 

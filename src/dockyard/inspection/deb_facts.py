@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dockyard.inspection.tree import Tree
 from dockyard.model.family import databases
 from dockyard.model.packages import PackageKind
-from dockyard.packages.deb.sources import APT_DIRECTORY, sources_in
+from dockyard.packages.deb.apt_sources import APT_DIRECTORY, sources_in
 
 _APT = str(APT_DIRECTORY)
 _PARTS = f"{_APT}/sources.list.d"

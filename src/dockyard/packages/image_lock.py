@@ -22,7 +22,7 @@ from dockyard.packages.system import system_of
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
 
 ToolPins = Callable[[Sequence[Pin] | None], Sequence[Pin]]
 

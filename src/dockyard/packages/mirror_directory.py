@@ -14,8 +14,8 @@ from pathlib import Path
 
 from dockyard.model.packages import Lock, PackageKind, Pin
 from dockyard.packages.blobs import Blobs
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress, Wanted, fetch
+from dockyard.packages.origins import Origins
 
 
 @dataclass(frozen=True, slots=True)

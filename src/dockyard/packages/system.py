@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dockyard.config import LoadedImage
     from dockyard.host.network import Network
     from dockyard.packages.access import Access
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
 
 
 class PackageSystem(Protocol):

@@ -21,7 +21,7 @@ from dockyard.engine.whole import whole_plan
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.formats import by_name as format_by_name
 from dockyard.keeping.products import IMAGE, LastPlan, note_product, record_name
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.arguments.names import FILESYSTEM, MANIFEST
 from dockyard.pipeline.artefact import image_id, needs_namespace, write_image
 from dockyard.pipeline.foreign import enable_foreign

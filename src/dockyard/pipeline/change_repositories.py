@@ -19,7 +19,7 @@ from dockyard.host.network import file_path
 from dockyard.model.architecture import Architecture
 from dockyard.model.family import ARCHITECTURES
 from dockyard.model.packages import PackageKind, RpmRepository
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.rpm import repofile
 from dockyard.packages.sources import image_repositories, named_sources, refuse_twice
 from dockyard.pipeline.package_facts import InstalledFacts

@@ -21,7 +21,7 @@ from dockyard.errors import Problem, Severity
 from dockyard.formats.containers import Container, RawDisk, container_of, raw_disk
 from dockyard.formats.disk_format import DiskFormat
 from dockyard.host import seal
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.output import is_placed, misnamed, place, require_placeable
 from dockyard.pipeline.rewritten import (
     disk_format,

@@ -18,7 +18,7 @@ from dockyard.formats import by_name as format_by_name
 from dockyard.formats.saved_medium import SavedMedium
 from dockyard.model.storage import BootType
 from dockyard.packages.access import Access
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.acted_on import Refused, refusals
 from dockyard.pipeline.boot_changes import BootChanges, boot_changes
 from dockyard.pipeline.existing import read_existing

@@ -20,10 +20,11 @@ from dockyard.errors import DockyardError, Problem, Problems
 from dockyard.inspection.deb_facts import TRUSTED
 from dockyard.model.family import ARCHITECTURES
 from dockyard.model.packages import DebRepository, PackageKind, Request
+from dockyard.packages.deb.apt_sources import AptSource, sources_in
 from dockyard.packages.deb.repository import deb_repositories
-from dockyard.packages.deb.sources import AptSource, Origins, sources_in
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.deb.system import DebSystem
+from dockyard.packages.origins import Origins
 from dockyard.packages.sources import unknown_suites
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.installed_debs import KnownDebs

@@ -17,7 +17,7 @@ from dockyard.engine.store import Store
 from dockyard.host import seal
 from dockyard.host.apart import beside
 from dockyard.model.family import family_named
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.existing_contents import FILE
 from dockyard.pipeline.existing_disk import (
     DiskFacts,

@@ -24,7 +24,7 @@ from dockyard.model.base import as_written
 from dockyard.model.family import Family
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.packages.pinned import pinned_of
 from dockyard.packages.sources import image_request, unknown_suites
 from dockyard.packages.system import system_of

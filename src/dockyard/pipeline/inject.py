@@ -28,7 +28,7 @@ from dockyard.inspection.disks import FoundDisk, FoundPartition, partitions_of
 from dockyard.inspection.verity import find_trees
 from dockyard.model.filesystems import MountIdType
 from dockyard.model.image import InjectPartition
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.output import misnamed, place, require_placeable
 from dockyard.pipeline.rewritten import (
     disk_format,

@@ -15,9 +15,9 @@ from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.deb.image_lock import require_listed
 from dockyard.packages.deb.repository import deb_repositories
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.image_lock import LockedImage
 from dockyard.packages.lockfile import load_if_sound
+from dockyard.packages.origins import Origins
 from dockyard.packages.rpm.pinned import rpm_repositories
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource

@@ -23,7 +23,7 @@ from dockyard.model.architecture import Architecture
 from dockyard.model.family import Family
 from dockyard.model.image_rules import KEEP_PACKAGE_MANAGER
 from dockyard.model.storage import BootType
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.pipeline.live import LiveRequest
 from dockyard.pipeline.source import PackageSource
 from dockyard.pipeline.together import Together

@@ -15,8 +15,8 @@ from typing import Any
 
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Pin
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
+from dockyard.packages.origins import Origins
 
 TOOLS = Architecture.X86_64
 """The architecture of the tools, and of the images that they make without an addition."""

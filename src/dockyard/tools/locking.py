@@ -13,8 +13,8 @@ from dockyard.packages.deb.index import Candidate, Index
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
 from dockyard.packages.deb.refresh import refresh_missing
 from dockyard.packages.deb.solve import Wish, choices, no_package, solve
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress
+from dockyard.packages.origins import Origins
 from dockyard.tools.declared import TOOLS, DeclaredTree, declared_trees, target_of
 from dockyard.tools.trees import request
 

@@ -23,7 +23,7 @@ from dockyard.host import namespace
 from dockyard.model.architecture import Architecture
 from dockyard.model.packages import Lock, Pin, Request
 from dockyard.packages import lockfile
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 from dockyard.tools.declared import TOOLS, Unpacking, declared_digest, declared_trees, target_of
 from dockyard.tools.unpacked import ToolTrees, trees_in
 

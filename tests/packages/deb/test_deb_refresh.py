@@ -16,7 +16,7 @@ from dockyard.packages.deb.archive import Suite
 from dockyard.packages.deb.pins import fetch_pins, locked_repository, open_suites, pin
 from dockyard.packages.deb.refresh import refresh_missing
 from dockyard.packages.deb.solve import Wish, solve
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 
 SUITE = Suite("stable")
 

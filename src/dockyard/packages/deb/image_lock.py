@@ -21,7 +21,7 @@ from dockyard.packages.deb.pins import locked_repository, pin
 from dockyard.packages.deb.refresh import lost, move_gone
 from dockyard.packages.deb.repository import need_addresses, suite_of
 from dockyard.packages.deb.solve import Wish, solve
-from dockyard.packages.deb.sources import Origins
+from dockyard.packages.origins import Origins
 
 if TYPE_CHECKING:
     from dockyard.packages.solve import Solution

@@ -9,8 +9,8 @@ from dockyard.model.packages import LockedRepository, PackageKind, Pin
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.archive import DebianArchive, PackagesFile, Suite
 from dockyard.packages.deb.index import Candidate, Index, open_index
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.fetch import Progress, Wanted, fetch
+from dockyard.packages.origins import Origins
 
 
 def pin(candidate: Candidate) -> Pin:

@@ -26,10 +26,10 @@ from dockyard.packages.deb.index import Candidate, Index
 from dockyard.packages.deb.needs import Need, conflicts, depends
 from dockyard.packages.deb.pins import locked_repository, open_suites, pin
 from dockyard.packages.deb.solve import ranked
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.version import satisfies
 from dockyard.packages.fetch import Progress
 from dockyard.packages.locking import diff_pins
+from dockyard.packages.origins import Origins
 
 
 def refresh_missing(

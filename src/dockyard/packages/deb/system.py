@@ -15,14 +15,14 @@ from dockyard.errors import Position, Problem, Problems
 from dockyard.model.distro import Distro
 from dockyard.model.packages import DebRepository, Lock, Pin, Repository, Request
 from dockyard.packages.deb.repository import deb_repositories
-from dockyard.packages.deb.sources import Origins
 from dockyard.packages.deb.suite import Suite
+from dockyard.packages.origins import Origins
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
     from dockyard.host.network import Network
     from dockyard.packages.access import Access
-    from dockyard.packages.deb.sources import Origins
+    from dockyard.packages.origins import Origins
 
 
 class DebSystem:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dockyard.errors import DockyardError
-from dockyard.packages.deb.sources import Origins, known_archives
+from dockyard.packages.deb.apt_sources import known_archives
 
 ONE_LINE = """\
 # deb http://commented.example/debian trixie main
@@ -68,41 +67,9 @@ def test_mirror_lists_are_followed(tmp_path: Path) -> None:
     assert known_archives(tmp_path)["debian"] == found
 
 
-def test_a_host_without_apt_has_no_archive(tmp_path: Path) -> None:
-    origins = Origins.of_host({}, apt=tmp_path / "none")
-    with pytest.raises(DockyardError) as caught:
-        origins.need_mirrors()
-    assert caught.value.problems[0].code == "debian.no-archive"
-
-
-def test_options_win_over_the_environment_and_that_over_apt(apt: Path, tmp_path: Path) -> None:
-    environment = {
-        "DOCKYARD_DEBIAN_MIRROR": "http://env.example/debian/",
-        "DOCKYARD_MIRROR_DIR": "/m",
-    }
-    assert Origins.of_host({}, apt=apt).mirrors[0] == "http://first.example/debian"
-    from_environment = Origins.of_host(environment, apt=apt)
-    assert from_environment.mirrors == ("http://env.example/debian",)
-    assert from_environment.offline == (Path("/m"),)
-    named = Origins.of_host(environment, debian_mirror=[str(tmp_path)], apt=apt)
-    assert named.mirrors == (tmp_path.as_uri(),)
-
-
 def test_archives_are_told_by_their_suites_else_by_their_addresses(apt: Path) -> None:
     found = known_archives(apt)
     assert found["debian-security"] == ("http://security.example/debian-security",)
     assert found["ubuntu"] == ("http://ports.example/ubuntu-ports",)
     assert found["apt"] == ("http://vendor.example/apt",)
     assert "http://ubuntu-security.example/u" not in found["ubuntu"]
-
-
-def test_each_archive_is_looked_up_by_itself(apt: Path) -> None:
-    environment = {"DOCKYARD_DEBIAN_MIRROR": "http://env.example/d vendor=http://env.example/v"}
-    named = ["ubuntu=http://given.example/u/", "vendor=http://given.example/v"]
-    origins = Origins.of_host(environment, debian_mirror=named, apt=apt)
-    assert origins.archive("debian") == origins.mirrors == ("http://env.example/d",)
-    assert origins.archive("ubuntu") == ("http://given.example/u",)
-    assert origins.archive("vendor") == ("http://given.example/v",)
-    assert origins.archive("debian-security") == ("http://security.example/debian-security",)
-    assert origins.archive("elsewhere") == ()
-    assert origins.given == ("debian", "ubuntu", "vendor")
