@@ -21,7 +21,7 @@ from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, Pi
 from dockyard.packages import locking as locks
 from dockyard.packages.blobs import Blobs
 from dockyard.packages.published import SIGNATURE, key_name
-from dockyard.packages.sources import image_repositories
+from dockyard.packages.rpm.sources import image_repositories
 from model_data import from_data
 
 TOOL = "sha256:" + hashlib.sha256(b"a tool").hexdigest()

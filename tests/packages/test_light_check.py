@@ -9,7 +9,8 @@ import sys
 def test_checking_a_lock_loads_neither_solver_nor_network() -> None:
     program = (
         "import sys\n"
-        "import dockyard.packages.locking, dockyard.packages.sources, dockyard.packages.access\n"
+        "import dockyard.packages.locking, dockyard.packages.request, dockyard.packages.access\n"
+        "import dockyard.packages.rpm.sources\n"
         "heavy = {'solv', 'urllib3', 'pysequoia'} & sys.modules.keys()\n"
         "print(*sorted(heavy))\n"
     )

@@ -17,7 +17,7 @@ from dockyard.model.packages import Lock, Pin
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.lockfile import load_if_sound
-from dockyard.packages.sources import image_request, unknown_suites
+from dockyard.packages.request import image_request, unknown_suites
 from dockyard.packages.system import system_of
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from dockyard.model.family import ARCHITECTURES
 from dockyard.model.packages import PackageKind, RpmRepository
 from dockyard.packages.origins import Origins
 from dockyard.packages.rpm import repofile
-from dockyard.packages.sources import image_repositories, named_sources, refuse_twice
+from dockyard.packages.rpm.sources import image_repositories, named_sources, refuse_twice
 from dockyard.pipeline.package_facts import InstalledFacts
 
 LEAVE_OUT = "--disable-base-image-rpm-repos leaves the image's repositories out"

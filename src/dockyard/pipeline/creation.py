@@ -21,7 +21,8 @@ from dockyard.model.family import FAMILIES, family_of
 from dockyard.model.packages import Lock, PackageKind, Pin, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
-from dockyard.packages.sources import image_repositories, image_request
+from dockyard.packages.request import image_request
+from dockyard.packages.rpm.sources import image_repositories
 from dockyard.pipeline.from_distro import wants_documents
 from dockyard.pipeline.source import PackageSource
 

@@ -25,7 +25,7 @@ from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.deb.suite import Suite
 from dockyard.packages.deb.system import DebSystem
 from dockyard.packages.origins import Origins
-from dockyard.packages.sources import unknown_suites
+from dockyard.packages.request import unknown_suites
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.installed_debs import KnownDebs
 from dockyard.pipeline.overrides import Overrides

@@ -26,7 +26,7 @@ from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
 from dockyard.packages.origins import Origins
 from dockyard.packages.pinned import pinned_of
-from dockyard.packages.sources import image_request, unknown_suites
+from dockyard.packages.request import image_request, unknown_suites
 from dockyard.packages.system import system_of
 from dockyard.pipeline.acted_on import needs_disk, not_acted_on, not_buildable
 from dockyard.pipeline.format_rules import EXTENSIONS, format_problems, of_nothing

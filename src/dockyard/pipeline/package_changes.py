@@ -24,8 +24,8 @@ from dockyard.packages.deb.changes import changes_of_debs
 from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.deb.system import DebSystem
 from dockyard.packages.origins import Origins
+from dockyard.packages.request import enabled_streams, snapshot_time
 from dockyard.packages.rpm.pinned import rpm_repositories
-from dockyard.packages.sources import enabled_streams, snapshot_time
 from dockyard.pipeline.change_repositories import LEAVE_OUT, change_repositories
 from dockyard.pipeline.deb_change_repositories import (
     deb_change_repositories,

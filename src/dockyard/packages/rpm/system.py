@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from dockyard.errors import DockyardError, Problem
 from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, Pin, Repository, Request
-from dockyard.packages import locking, sources
+from dockyard.packages import locking
 from dockyard.packages.rpm.comps import is_group
 from dockyard.packages.rpm.pinned import rpm_repositories
+from dockyard.packages.rpm.sources import image_repositories
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
@@ -52,7 +53,7 @@ class RpmSystem:
         origins: Origins | None = None,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
-        return sources.image_repositories(
+        return image_repositories(
             distro,
             directory,
             store,
