@@ -78,6 +78,7 @@ class Desk:
             distro.directory,
             self.store.root,
             Access.of_store(self.store.root),
+            Origins(),
             tools=lambda _: pins,
         )
 

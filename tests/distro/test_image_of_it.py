@@ -50,6 +50,7 @@ def _locked_and_planned(small: Small, image: Path) -> tuple[str, list[str]]:
         header.directory,
         root,
         Access.of_store(root),
+        Origins(),
         tools=lambda _: load_tools_lock().packages,
     )
     steps = image_steps(read_request(load_image(image), root, Origins()))

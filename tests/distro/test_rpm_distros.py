@@ -87,7 +87,7 @@ def own_key(place: Path, name: str) -> Path:
 def repositories_of(place: Path, store: Path, origins: Origins) -> tuple:  # type: ignore[type-arg]
     header = read_header(place)
     found = system_of(header.distro.kind).repositories(
-        header.distro, header.directory, store, origins=origins
+        header.distro, header.directory, store, origins
     )
     return rpm_repositories(found)
 

@@ -20,6 +20,7 @@ from dockyard.model.distro import Distro
 from dockyard.model.packages import Lock, LockedRepository, PackageKind, Pin, PinBy
 from dockyard.packages import locking as locks
 from dockyard.packages.blobs import Blobs
+from dockyard.packages.origins import Origins
 from dockyard.packages.published import SIGNATURE, key_name
 from dockyard.packages.rpm.sources import image_repositories
 from model_data import from_data
@@ -260,21 +261,23 @@ def built_distro() -> Distro:
 
 def test_a_distribution_of_components_is_taken_from_the_store(tmp_path: Path) -> None:
     with pytest.raises(DockyardError) as caught:
-        image_repositories(built_distro(), tmp_path, tmp_path / "store")
+        image_repositories(built_distro(), tmp_path, tmp_path / "store", Origins())
     [problem] = caught.value.problems
     assert problem.code == "distro.not-published"
     assert problem.fix == f"run: dockyard distro build {tmp_path}"
     with pytest.raises(DockyardError) as caught:
-        image_repositories(built_distro(), bundled_distros()["harbor"], tmp_path / "store")
+        image_repositories(
+            built_distro(), bundled_distros()["harbor"], tmp_path / "store", Origins()
+        )
     assert caught.value.problems[0].fix == "run: dockyard distro build harbor"
     add_rpm(tmp_path / "store/repositories/own", "one")
     index(tmp_path / "store/repositories/own")
     # What is not signed was never published.
     with pytest.raises(DockyardError):
-        image_repositories(built_distro(), tmp_path, tmp_path / "store")
+        image_repositories(built_distro(), tmp_path, tmp_path / "store", Origins())
     for name in (SIGNATURE, key_name("own")):
         (tmp_path / "store/repositories/own" / name).touch()
-    [found] = image_repositories(built_distro(), tmp_path, tmp_path / "store")
+    [found] = image_repositories(built_distro(), tmp_path, tmp_path / "store", Origins())
     assert (found.id, found.pin, found.check_packages) == ("own", PinBy.CONTENT, True)
     assert found.keys[0].endswith("own/RPM-GPG-KEY-own")
 

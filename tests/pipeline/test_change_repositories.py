@@ -73,6 +73,7 @@ def read(
         facts(tmp_path / "facts", **repositories),
         Architecture.X86_64,
         tmp_path / "store",
+        Origins(),
         extra=extra,
         without_image=without_image,
     )
@@ -109,7 +110,7 @@ def test_mirrors_and_keys_of_the_host_count_for_the_distribution_that_is_named(
         facts(tmp_path / "facts"),
         Architecture.X86_64,
         tmp_path / "store",
-        origins=Origins(rpm_mirrors=("https://near.example",), rpm_keys=(tmp_path / "key",)),
+        Origins(rpm_mirrors=("https://near.example",), rpm_keys=(tmp_path / "key",)),
     )
     assert found.base_urls == ("https://near.example/base",)
     assert found.keys == (str(tmp_path / "key"),)

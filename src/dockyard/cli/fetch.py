@@ -111,7 +111,7 @@ def _bases(
                 continue
             header = read_header(distro, architecture)
             system = system_of(header.distro.kind)
-            found = system.repositories(header.distro, header.directory, store, origins=origins)
+            found = system.repositories(header.distro, header.directory, store, origins)
             with Network() as network:
                 for repository in found:
                     if repository.id in ids:

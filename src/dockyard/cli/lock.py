@@ -145,8 +145,8 @@ def _lock(
             distro.directory,
             store,
             Access.of_store(store, offline=origins.offline, progress=fetched),
+            origins,
             tools=partial(_tool_pins, store, origins, fetched, distro.distro.architecture),
-            origins=origins,
             **options,
         )
 

@@ -90,9 +90,7 @@ def describe(
     problems = Problems()
     sources: list[Source] = []
     try:
-        found = system_of(distro.kind).repositories(
-            distro, header.directory, store, origins=origins
-        )
+        found = system_of(distro.kind).repositories(distro, header.directory, store, origins)
     except DockyardError as error:
         problems.extend(error.problems)
         found = ()

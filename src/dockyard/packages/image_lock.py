@@ -46,17 +46,17 @@ def lock_image(
     distro_directory: Path,
     store: Path,
     access: Access,
+    origins: Origins,
     *,
     tools: ToolPins,
     extra: Sequence[Path] = (),
     without_distro: bool = False,
     refresh_missing: bool = False,
-    origins: Origins | None = None,
 ) -> LockedImage:
     """Make the lock of an image file, or with refresh_missing move only the pins that are gone.
 
-    tools: from the pins of the tools in the old lock, if they are to be kept, to those of the new.
-    origins: where packages are on this host.
+    origins: where packages are on this host. tools: from the pins of the tools in the old lock, if
+    they are to be kept, to those of the new.
     Raises DockyardError; then the lock on disk is as it was.
     """
     path = loaded.lock_path
@@ -70,9 +70,9 @@ def lock_image(
         distro,
         distro_directory,
         store,
+        origins,
         extra=extra,
         without_distro=without_distro,
-        origins=origins,
         without=loaded.image.os.packages.without_suites,
     )
     if refresh_missing:

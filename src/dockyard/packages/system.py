@@ -39,17 +39,17 @@ class PackageSystem(Protocol):
         distro: Distro,
         directory: Path,
         store: Path,
+        origins: Origins,
         *,
         extra: Sequence[Path] = (),
         without_distro: bool = False,
-        origins: Origins | None = None,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         """The repositories of an image, the distribution's first.
 
-        directory: of distro.yaml. extra: what `--rpm-source` names. without_distro: leave the
-        distribution's own out. origins: where archives are that the distribution names. without:
-        suites that are left out. Raises DockyardError with every problem.
+        directory: of distro.yaml. origins: where archives are that the distribution names. extra:
+        what `--rpm-source` names. without_distro: leave the distribution's own out. without: suites
+        that are left out. Raises DockyardError with every problem.
         """
         ...
 

@@ -33,15 +33,15 @@ def change_repositories(
     installed: InstalledFacts,
     architecture: Architecture,
     store: Path,
+    origins: Origins,
     *,
     extra: Sequence[Path] = (),
     without_image: bool = False,
-    origins: Origins | None = None,
 ) -> tuple[RpmRepository, ...]:
     """All repositories, those of the image first. Raises DockyardError with what is wrong with any.
 
-    extra: directories of RPMs and .repo files. without_image: leave those of the image out.
-    origins: where mirrors and keys of the distribution are on this host.
+    origins: where mirrors and keys of the distribution are on this host. extra: directories of RPMs
+    and .repo files. without_image: leave those of the image out.
     """
     variables = variables_of(installed, architecture)
     problems = Problems()
@@ -50,13 +50,7 @@ def change_repositories(
     if loaded.distro_path is not None:
         try:
             distro = read_header(loaded.distro_path.resolve(), architecture)
-            own = image_repositories(
-                distro.distro,
-                distro.directory,
-                store,
-                mirrors=origins.rpm_mirrors if origins else (),
-                keys=origins.rpm_keys if origins else (),
-            )
+            own = image_repositories(distro.distro, distro.directory, store, origins)
             given |= {each.id: each for each in own}
         except DockyardError as error:
             problems.extend(error.problems)

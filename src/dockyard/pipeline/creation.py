@@ -21,6 +21,7 @@ from dockyard.model.family import FAMILIES, family_of
 from dockyard.model.packages import Lock, PackageKind, Pin, RpmRepository
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
+from dockyard.packages.origins import Origins
 from dockyard.packages.request import image_request
 from dockyard.packages.rpm.sources import image_repositories
 from dockyard.pipeline.from_distro import wants_documents
@@ -62,7 +63,12 @@ class Creation:
 
         expected = self._header(loaded, self.distro or _DEFAULT, self.version)
         repositories = image_repositories(
-            expected.distro, loaded.directory, store, extra=self.rpm_sources, without_distro=True
+            expected.distro,
+            loaded.directory,
+            store,
+            Origins(),
+            extra=self.rpm_sources,
+            without_distro=True,
         )
         request = image_request(loaded, expected.distro, self.when)
         tools = load_tools_lock().packages

@@ -68,8 +68,8 @@ def deb_change_repositories(
             distro.distro,
             distro.directory,
             store,
+            origins,
             extra=overrides.rpm_sources,
-            origins=origins,
             without=loaded.image.os.packages.without_suites,
         )
     )

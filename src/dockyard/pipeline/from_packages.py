@@ -214,8 +214,8 @@ def _source(
             distro.distro,
             distro.directory,
             store,
+            origins,
             extra=rpm_sources,
-            origins=origins,
             without=loaded.image.os.packages.without_suites,
         )
     )

@@ -207,9 +207,9 @@ def repositories_for(
         installed,
         source.architecture,
         store,
+        origins,
         extra=overrides.rpm_sources,
         without_image=overrides.without_image_repositories,
-        origins=origins,
     )
 
 

@@ -22,6 +22,7 @@ from dockyard.packages.blobs import Blobs
 from dockyard.packages.deb.image_lock import certificates_of, open_repositories
 from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.deb.system import DebSystem
+from dockyard.packages.origins import Origins
 
 UBUNTUS = ("ubuntu-22.04", "ubuntu-24.04", "ubuntu-26.04")
 TOOL = "sha256:" + hashlib.sha256(b"a tool").hexdigest()
@@ -331,7 +332,7 @@ def test_ubuntus_definitions_are_taken_from_where_the_user_says(
 def test_the_keys_of_bundled_definitions_are_at_hand(name: str) -> None:
     header = read_header(bundled_distros()[name])
     for each in deb_repositories(
-        DebSystem().repositories(header.distro, header.directory, Path("none"))
+        DebSystem().repositories(header.distro, header.directory, Path("none"), Origins())
     ):
         assert not each.base_urls
         assert {cert.fingerprint.upper() for cert in certificates_of(each)} == set(each.signed_by)

@@ -16,7 +16,6 @@ from dockyard.model.distro import Distro
 from dockyard.model.packages import DebRepository, Lock, Pin, Repository, Request
 from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.deb.suite import Suite
-from dockyard.packages.origins import Origins
 
 if TYPE_CHECKING:
     from dockyard.config import LoadedImage
@@ -60,10 +59,10 @@ class DebSystem:
         distro: Distro,
         directory: Path,
         store: Path,
+        origins: Origins,
         *,
         extra: Sequence[Path] = (),
         without_distro: bool = False,
-        origins: Origins | None = None,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         """Raises DockyardError: `repository.not-rpm`, `debian.no-such-key`."""
@@ -74,7 +73,7 @@ class DebSystem:
                 f"--rpm-source {path} is not for {distro.name}, whose packages are Debian packages",
                 fix="leave it out; another archive is a suite with a `baseurl` of a distro.yaml",
             )
-        found = tuple(_declared(distro, directory, origins or Origins(), without))
+        found = tuple(_declared(distro, directory, origins, without))
         for key in sorted({key for each in found for key in each.keys if not Path(key).is_file()}):
             what = f"there is no file of keys {key}"
             problems.add("debian.no-such-key", what, Position(str(directory / "distro.yaml")))

@@ -19,6 +19,7 @@ from dockyard.model.distro import Distro
 from dockyard.model.distro import Repository as Declared
 from dockyard.model.family import ARCHITECTURES
 from dockyard.model.packages import PackageKind, PinBy, RpmRepository
+from dockyard.packages.origins import Origins
 from dockyard.packages.published import key_name, published, repository_path
 from dockyard.packages.rpm import repofile
 
@@ -29,17 +30,16 @@ def image_repositories(
     distro: Distro,
     directory: Path,
     store: Path,
+    origins: Origins,
     *,
     extra: Sequence[Path] = (),
     without_distro: bool = False,
-    mirrors: Sequence[str] = (),
-    keys: Sequence[Path] = (),
 ) -> tuple[RpmRepository, ...]:
     """The repositories of an image, the distribution's first.
 
-    directory: of distro.yaml. extra: directories of RPMs and .repo files. without_distro: leave
-    the distribution's own repositories out. mirrors: addresses that take the place of the
-    distribution's `mirror`. keys: files with keys of its repositories.
+    directory: of distro.yaml. origins: has the addresses that take the place of the distribution's
+    `mirror`, and files with keys of its repositories. extra: directories of RPMs and .repo files.
+    without_distro: leave the distribution's own repositories out.
     Raises DockyardError: `distro.not-published`, `repofile.…`, `repository.id-twice`, ….
     """
     problems = Problems()
@@ -48,7 +48,7 @@ def image_repositories(
     variables = {"releasever": distro.version, "basearch": architecture, "arch": architecture}
     if not without_distro:
         try:
-            found += _of_distro(distro, directory, store, variables, mirrors, keys)
+            found += _of_distro(distro, directory, store, variables, origins)
         except DockyardError as error:
             problems.extend(error.problems)
     found += named_sources(extra, variables, problems)
@@ -86,9 +86,9 @@ def _of_distro(
     directory: Path,
     store: Path,
     variables: Mapping[str, str],
-    mirrors: Sequence[str],
-    keys: Sequence[Path],
+    origins: Origins,
 ) -> list[RpmRepository]:
+    mirrors, keys = origins.rpm_mirrors, origins.rpm_keys
     if not distro.repositories:
         return [_built(distro, directory, store)]
     places = _Places(directory / "distro.yaml", {**distro.variables, **variables}, distro, mirrors)

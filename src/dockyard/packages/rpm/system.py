@@ -47,20 +47,19 @@ class RpmSystem:
         distro: Distro,
         directory: Path,
         store: Path,
+        origins: Origins,
         *,
         extra: Sequence[Path] = (),
         without_distro: bool = False,
-        origins: Origins | None = None,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         return image_repositories(
             distro,
             directory,
             store,
+            origins,
             extra=extra,
             without_distro=without_distro,
-            mirrors=origins.rpm_mirrors if origins else (),
-            keys=origins.rpm_keys if origins else (),
         )
 
     def make_lock(
