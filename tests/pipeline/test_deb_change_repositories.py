@@ -31,13 +31,18 @@ def entry(address: str, key: str, more: str = "") -> str:
     return f"deb [signed-by={FOLDER}/{key}.gpg{more}] {address} stable main\n"
 
 
-def found(place: Path, *lines: str, given: Origins = Origins()) -> list[tuple[str, str]]:  # noqa: B008
+def found(
+    place: Path,
+    *lines: str,
+    given: Origins = Origins(),  # noqa: B008
+    without: tuple[str, ...] = (),
+) -> list[tuple[str, str]]:
     keys = {}
     for name in ("one", "two", "debian-archive-keyring"):
         (place / name).write_bytes(b"".join(map(bytes, certificates(name))))
         keys[f"{FOLDER}/{name}.gpg"] = place / name
     known = KnownDebs("/var/lib/dpkg", "", {"/etc/apt/sources.list": "".join(lines)}, keys)
-    packages = SimpleNamespace(without_suites=())
+    packages = SimpleNamespace(without_suites=without)
     loaded = SimpleNamespace(
         distro_path=None, image=SimpleNamespace(os=SimpleNamespace(packages=packages))
     )
@@ -74,6 +79,16 @@ def test_what_an_image_says_reads_nothing_of_this_machine(
     tmp_path: Path, line: str, code: str
 ) -> None:
     assert refused(tmp_path, line) == [code]
+
+
+def test_nothing_is_wrong_with_suites_that_are_left_out(tmp_path: Path) -> None:
+    mine = entry("https://a.example/x", "one")
+    for bad in (entry("file:/media/disc", "one"), entry("https://b.example/x", "none")):
+        other = bad.replace(" stable ", " media ")
+        assert len(refused(tmp_path, mine, other)) == 1
+        assert found(tmp_path, mine, other, without=("media",)) == [
+            ("debian:stable:main", "https://a.example/x")
+        ]
 
 
 def test_a_mirror_stands_for_its_archive_and_for_no_vendor(tmp_path: Path) -> None:

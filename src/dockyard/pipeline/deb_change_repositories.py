@@ -153,9 +153,8 @@ class _Own:
                 own = ARCHITECTURES[PackageKind.DEB][self._source.architecture]
                 if source.architectures and own not in source.architectures:
                     continue
-                for each in self._repositories(path, source):
-                    if each.suite in without:
-                        continue
+                wanted = tuple(name for name in source.suites if name not in without)
+                for each in self._repositories(path, source, wanted) if wanted else ():
                     first = found.setdefault(each.id, each)
                     if first.signed_by != each.signed_by:
                         self._refuse_second(path, source, each)
@@ -178,13 +177,16 @@ class _Own:
             fix=_FIX,
         )
 
-    def _repositories(self, path: str, source: AptSource) -> Iterator[DebRepository]:
+    def _repositories(
+        self, path: str, source: AptSource, suites: tuple[str, ...]
+    ) -> Iterator[DebRepository]:
+        """Those suites of an entry that count: nothing is wrong with what is left out."""
         where = f"{self._source.image}:{path}"
-        if flat := [name for name in source.suites if name.endswith("/")]:
+        if flat := [name for name in suites if name.endswith("/")]:
             what = f"the image's apt takes packages from {flat[0]}, a repository without suites"
             self._problems.add("repository.flat", what, where, fix=_FIX)
             return
-        if odd := [name for name in (*source.suites, *source.components) if not _PLAIN(name)]:
+        if odd := [name for name in (*suites, *source.components) if not _PLAIN(name)]:
             what = f"the image's apt takes packages from a suite or component {odd[0]!r}"
             why = "a name has letters, digits and . _ + ~ -, in parts by /"
             self._problems.add("repository.odd-name", what, where, why=why, fix=_FIX)
@@ -193,7 +195,7 @@ class _Own:
         fingerprints = tuple(sorted(self._fingerprints(keys, where)))
         addresses = self._addresses(source, where)
         family, architecture = self._source.family.name, self._source.architecture
-        for suite in source.suites:
+        for suite in suites:
             for component in source.components:
                 named = Suite(suite, component, architecture, family)
                 yield DebRepository(
