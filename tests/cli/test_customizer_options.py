@@ -130,3 +130,11 @@ def test_timestamps_of_all_work_of_a_run(
 def test_a_file_of_timestamps_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DockyardError, match="timestamps"), timestamps(tmp_path / "a/b", set()):
         pass
+
+
+@pytest.mark.parametrize("verb", ["build", "customize", "fetch", "lock", "plan"])
+def test_verbs_that_fetch_packages_say_where_an_rpm_distribution_is(verb: str) -> None:
+    command = dockyard.get_command(click.Context(dockyard), verb)
+    assert command is not None
+    has = {name for each in command.params for name in each.opts}
+    assert {"--rpm-mirror", "--rpm-key"} <= has

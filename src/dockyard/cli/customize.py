@@ -26,6 +26,7 @@ from dockyard.cli.options import (
     origins_of,
     package_source_options,
     progress_option,
+    rpm_mirror_options,
     store_option,
 )
 from dockyard.cli.verb import Verb, remark
@@ -46,6 +47,7 @@ from dockyard.cli.verb import Verb, remark
     "file.",
 )
 @package_source_options
+@rpm_mirror_options
 @origin_options
 @store_option
 @jobs_option
