@@ -198,10 +198,3 @@ def test_settings_that_say_nothing_are_told(tmp_path: Path) -> None:
         ("distro.variable-given", "3:25"),
         ("distro.variable-given", "3:38"),
     ]
-
-
-def test_the_environment_says_the_same(tmp_path: Path) -> None:
-    said = {"DOCKYARD_RPM_MIRROR": "https://a.example.com/x/ /srv", "DOCKYARD_RPM_KEY": "/a:/b"}
-    found = Origins.of_host(said, apt=tmp_path)
-    assert found.rpm_mirrors == ("https://a.example.com/x", "file:///srv")
-    assert found.rpm_keys == (Path("/a"), Path("/b"))
