@@ -13,23 +13,18 @@ from dockyard.errors import DockyardError
 from dockyard.host.files import write_atomic
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
-from dockyard.packages.deb.image_lock import require_listed
-from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.image_lock import LockedImage
 from dockyard.packages.lockfile import load_if_sound
 from dockyard.packages.origins import Origins
-from dockyard.packages.rpm.pinned import rpm_repositories
+from dockyard.pipeline.change_systems import change_system_of
 from dockyard.pipeline.existing import read_existing
 from dockyard.pipeline.existing_disk import DiskSource
 from dockyard.pipeline.input_image import input_file, input_named_by
-from dockyard.pipeline.installed_debs import KnownDebs
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_changes import (
     change_request,
-    decide,
     known_packages,
     refused,
-    repositories_for,
 )
 from dockyard.pipeline.together import Together
 
@@ -80,9 +75,8 @@ def lock_changes(
         what = "the image file changes no packages, so there is nothing to lock"
         fix = "name some in os.packages"
         raise DockyardError(loaded.problem("os.packages", "lock.no-packages", what, fix=fix))
-    repositories = repositories_for(
-        loaded, source, installed, request, overrides, origins, store.root
-    )
+    system = change_system_of(installed)
+    repositories = system.repositories(loaded, source, request, overrides, origins, store.root)
     path = loaded.lock_path
     old = load_if_sound(path)
     if refresh_missing:
@@ -90,15 +84,10 @@ def lock_changes(
         old = locks.load(path, made_by)
         identity = installed.identity
         locks.require(old, request, repositories, str(path), installed=identity, image=loaded.words)
-        if isinstance(installed, KnownDebs):
-            require_listed(old, deb_repositories(repositories), access, installed.installed)
-            new = old
-        else:
-            own = rpm_repositories(repositories)
-            new, _ = locks.refresh_missing(old, own, access, installed.metadata)
+        new = system.refresh_missing(old, repositories, access)
         new = replace(new, tools=tuple(sorted(source.tools)))
     else:
-        new, _ = decide(loaded.name, request, repositories, access, source.tools, installed)
+        new, _ = system.decide(loaded.name, request, repositories, access, source.tools)
     if old is not None and old.installed == new.installed:
         new = locks.follow(old, new, str(path))
         if new.packages == old.packages:

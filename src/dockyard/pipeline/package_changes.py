@@ -11,35 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dockyard.config import LoadedImage, package_names
 from dockyard.errors import DockyardError, Problem, Severity
 from dockyard.model.architecture import Architecture
 from dockyard.model.os import Packages
-from dockyard.model.packages import Lock, PackageKind, Pin, Repository, Request
+from dockyard.model.packages import PackageKind, Request
 from dockyard.packages import locking as locks
 from dockyard.packages.access import Access
-from dockyard.packages.deb.changes import changes_of_debs
-from dockyard.packages.deb.repository import deb_repositories
 from dockyard.packages.deb.system import DebSystem
 from dockyard.packages.origins import Origins
 from dockyard.packages.request import enabled_streams, snapshot_time
-from dockyard.packages.rpm.pinned import rpm_repositories
-from dockyard.pipeline.change_repositories import LEAVE_OUT, change_repositories
-from dockyard.pipeline.deb_change_repositories import (
-    deb_change_repositories,
-    refuse_time,
-    require_whole,
-)
+from dockyard.pipeline.change_systems import change_system_of
+from dockyard.pipeline.deb_change_repositories import require_whole
 from dockyard.pipeline.installed_debs import KnownDebs, kept_debs
 from dockyard.pipeline.overrides import Overrides
 from dockyard.pipeline.package_facts import InstalledFacts, kept
 from dockyard.pipeline.package_plan import PackageChanges
 
 if TYPE_CHECKING:
-    from dockyard.packages.solve import Solution
     from dockyard.pipeline.existing_disk import DiskSource
+
+Facts = TypeVar("Facts", InstalledFacts, KnownDebs)
 
 _MANAGER = "removePackageManager"
 _KEYS: Mapping[str, Callable[[Packages], object]] = {
@@ -97,14 +91,9 @@ def judge_unmanaged(source: DiskSource, cache: Path) -> None:
 
 
 def installed_facts(source: DiskSource) -> InstalledFacts:
-    """What is known of the packages of an image that has a database of them."""
+    """What is known of the packages of an image that has a database of RPM packages."""
     assert source.installed is not None
-    found = kept(source.installed)
-    if found is None:
-        what = "what was known of the image's packages is gone from the store"
-        where, fix = str(source.installed), "run the command again"
-        raise DockyardError(Problem("image.packages-forgotten", what, where, fix=fix))
-    return found
+    return _still_known(kept(source.installed), source.installed)
 
 
 def known_packages(source: DiskSource) -> InstalledFacts | KnownDebs:
@@ -114,12 +103,17 @@ def known_packages(source: DiskSource) -> InstalledFacts | KnownDebs:
     if source.family.packaging.kind is PackageKind.RPM:
         return installed_facts(source)
     assert source.installed is not None
-    found = kept_debs(source.installed)
+    found = _still_known(kept_debs(source.installed), source.installed)
+    require_whole(found, source)
+    return found
+
+
+def _still_known(found: Facts | None, place: Path) -> Facts:
+    """Raise DockyardError (`image.packages-forgotten`) where the facts of an image are gone."""
     if found is None:
         what = "what was known of the image's packages is gone from the store"
-        where, fix = str(source.installed), "run the command again"
-        raise DockyardError(Problem("image.packages-forgotten", what, where, fix=fix))
-    require_whole(found, source)
+        fix = "run the command again"
+        raise DockyardError(Problem("image.packages-forgotten", what, str(place), fix=fix))
     return found
 
 
@@ -171,7 +165,8 @@ def read_changes(
     request = change_request(loaded, installed, source.architecture, when)
     if request is None:
         return None, ()
-    repositories = repositories_for(loaded, source, installed, request, overrides, origins, store)
+    system = change_system_of(installed)
+    repositories = system.repositories(loaded, source, request, overrides, origins, store)
     file = loaded.lock_path
     if file.is_file():
         made_by = f"{locks.LOCK_IMAGE} {loaded.words} --image-file {source.image}"
@@ -179,84 +174,11 @@ def read_changes(
         image = f"{loaded.words} --image-file {source.image}"
         identity = installed.identity
         locks.require(lock, request, repositories, str(file), image=image, installed=identity)
-        return _locked(lock, str(file), repositories, installed, access), ()
-    lock, chosen = decide(loaded.name, request, repositories, access, source.tools, installed)
+        found = system.changes(lock, access)
+        return PackageChanges(lock, str(file), repositories, installed, found), ()
+    lock, chosen = system.decide(loaded.name, request, repositories, access, source.tools)
     remarks = tuple(_held_back(chosen.held_back, loaded))
     return PackageChanges(lock, "", repositories, installed, chosen.changes), remarks
-
-
-def repositories_for(
-    loaded: LoadedImage,
-    source: DiskSource,
-    installed: InstalledFacts | KnownDebs,
-    request: Request,
-    overrides: Overrides,
-    origins: Origins,
-    store: Path,
-) -> tuple[Repository, ...]:
-    """The repositories that a request asks; none where it only removes."""
-    if isinstance(installed, KnownDebs):
-        refuse_time(request)
-    if not request.asks_repositories:
-        return ()
-    if isinstance(installed, KnownDebs):
-        return deb_change_repositories(loaded, source, installed, overrides, origins, store)
-    return change_repositories(
-        loaded,
-        source.image,
-        installed,
-        source.architecture,
-        store,
-        origins,
-        extra=overrides.rpm_sources,
-        without_image=overrides.without_image_repositories,
-    )
-
-
-def decide(
-    subject: str,
-    request: Request,
-    repositories: tuple[Repository, ...],
-    access: Access,
-    tools: tuple[Pin, ...],
-    installed: InstalledFacts | KnownDebs,
-) -> tuple[Lock, Solution]:
-    """Ask the solver; a repository of the image that cannot be had says how to leave it out."""
-    if isinstance(installed, KnownDebs):
-        from dockyard.packages.deb import image_lock
-
-        own = deb_repositories(repositories)
-        return image_lock.lock_change(subject, request, own, access, tools, installed.installed)
-    try:
-        return locks.lock_change(
-            subject, request, rpm_repositories(repositories), access, tools, installed.metadata
-        )
-    except DockyardError as error:
-        raise DockyardError(*map(_with_way_out, error.problems)) from error
-
-
-def _with_way_out(problem: Problem) -> Problem:
-    of_image = ":/" in str(problem.where or "")
-    if problem.code == "repository.unreachable" and of_image:
-        return replace(problem, fix=f"check the network; {LEAVE_OUT}")
-    return problem
-
-
-def _locked(
-    lock: Lock,
-    file: str,
-    repositories: tuple[Repository, ...],
-    installed: InstalledFacts | KnownDebs,
-    access: Access,
-) -> PackageChanges:
-    if isinstance(installed, KnownDebs):
-        found = changes_of_debs(lock, installed.installed)
-        return PackageChanges(lock, file, repositories, installed, found)
-    # It loads the solver's library.
-    from dockyard.packages.changes import changes_of_lock
-
-    changes = changes_of_lock(lock, installed.metadata, access.cache)
-    return PackageChanges(lock, file, repositories, installed, changes)
 
 
 def _held_back(found: tuple[tuple[str, str], ...], loaded: LoadedImage) -> Iterator[Problem]:
