@@ -56,7 +56,8 @@ def solve(
     that must not be taken. Recommended packages are never taken. Raises DockyardError
     (`debian.no-package`, `debian.conflict`) with every problem that was found.
     """
-    wanted = [*wishes, *(Wish(name, "essential packages") for name in _essential(index, essential))]
+    names = index.essential() if essential else []
+    wanted = [*wishes, *(Wish(name, "essential packages") for name in names)]
     excluded = frozenset(exclude)
     chosen = [choices(index, wish, excluded) for wish in wanted]
     problems = [
@@ -78,10 +79,6 @@ def solve(
         (index.candidate(solvable) for solvable in solver.transaction().newsolvables()),
         key=lambda found: (found.name, found.architecture),
     )
-
-
-def _essential(index: Index, wanted: bool) -> list[str]:
-    return index.essential() if wanted else []
 
 
 def choices(index: Index, wish: Wish, excluded: frozenset[str]) -> list[solv.XSolvable]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import solv
 
-from dockyard.errors import DockyardError, Problem
+from dockyard.errors import DockyardError, Position, Problem
 from dockyard.model.package_change import Act, PackageChange
 from dockyard.model.packages import Pin, Request
 from dockyard.packages.deb.index import Index
@@ -128,12 +128,12 @@ class _Change:
             jobs.append(self._pool.Job(_JOB.SOLVER_UPDATE | _JOB.SOLVER_SOLVABLE_ALL, 0))
         return jobs
 
-    def _not_installed(self, item: str, act: str, where: object) -> None:
+    def _not_installed(self, item: str, act: str, where: Position | None) -> None:
         self._problems.append(
             Problem(
                 "debian.not-installed",
                 f"{item} is to be {act}, and the image does not have it",
-                where,  # type: ignore[arg-type]
+                where,
                 fix="correct the name, or drop it",
             )
         )
