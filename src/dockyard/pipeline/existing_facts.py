@@ -22,6 +22,7 @@ from dockyard.inspection.packages import installed as installed_packages
 from dockyard.inspection.systems import find_system
 from dockyard.inspection.verity import find_trees
 from dockyard.model.os_release import variables
+from dockyard.model.packages import PackageKind
 from dockyard.model.storage import VERITY_MOUNTS
 from dockyard.pipeline import read_before
 from dockyard.pipeline.existing_boot import ExistingBoot, read_boot
@@ -90,13 +91,16 @@ def read_facts(
         assert distribution.family is not None and architecture is not None
         with raw.path.open("rb") as opened:
             boot_code = opened.read(_BOOT_CODE)
-        contents, packages = read_contents(system.tree), package_facts(system.tree)
+        # A system may have the other format's database besides.
+        kind = distribution.family.packaging.kind
+        packages = package_facts(system.tree) if kind is PackageKind.RPM else None
+        debs = deb_facts(system.tree) if kind is PackageKind.DEB else None
+        contents = read_contents(system.tree)
         boot = read_boot(system.tree)
         folder = installed()
         keep_contents(contents, folder)
         if packages:
             keep(packages, folder)
-        debs = deb_facts(system.tree) if packages is None else None
         if debs:
             keep_debs(debs, folder)
         read = (*system.archives.values(), *(each.archive for each in system.tree.mounted))
