@@ -130,7 +130,8 @@ def _created(certificate: pysequoia.Cert) -> int:
 
 def _life_of_key(certificate: pysequoia.Cert) -> tuple[int, int | None]:
     """When the primary key was made, and until when it lives, as the newest signature on its names
-    says, whoever could have forged that: it can only shorten the time.
+    says. Nothing that counts binds that: it keeps out what was signed too late, not a forger of
+    keys' signatures.
     """
     created = _created(certificate)
     newest = _Lifetime(0)
