@@ -98,7 +98,7 @@ IDLE = [
     (["burn", "DISK", "DISK", "--profile", "p"], "--profile does nothing without an image file"),
     (["build", "IMAGE", "--profile", "p", "--profile", "p"], "p is given twice"),
     (["boot", "DISK", "--json"], "--json does nothing without --check"),
-    (["lock", "IMAGE", "--disable-base-image-rpm-repos"], "does nothing without --rpm-source"),
+    (["lock", "IMAGE", "--disable-base-image-rpm-repos"], "does nothing without --image-file"),
     (["build", "IMAGE", "--config-file", "IMAGE"], "named twice"),
 ]
 

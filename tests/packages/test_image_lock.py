@@ -225,10 +225,6 @@ def test_packages_of_a_directory_and_of_a_repo_file_come_beside_the_distro(image
     assert found["mine"] == ("own-packages", True)
     assert found["theirs"] == ("team", False)
     assert found["three"] == ("base", False)
-    assert refused(image, "--rpm-source", str(own), "--disable-base-image-rpm-repos") == [
-        "solve.not-found",
-        "solve.not-found",
-    ]
 
 
 def test_sources_that_are_none_are_all_named(image: Path) -> None:

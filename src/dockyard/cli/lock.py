@@ -15,6 +15,7 @@ from dockyard.cli.display import display
 from dockyard.cli.fetching import step
 from dockyard.cli.input_options import input_of, registries_of
 from dockyard.cli.options import (
+    disable_repositories_option,
     image_argument,
     origin_options,
     origins_of,
@@ -48,11 +49,7 @@ _SHOWN = 40
     help="Keep every pin that can still be had; move only those whose files are gone.",
 )
 @rpm_source_option
-@click.option(
-    "--disable-base-image-rpm-repos",
-    is_flag=True,
-    help="Use only what --rpm-source names, not the repositories of the distro or of the image.",
-)
+@disable_repositories_option
 @customization_options
 @origin_options
 @click.pass_context
@@ -99,10 +96,7 @@ def command(
             loaded, overrides, store.absolute(), origins, registries, progress, refresh_missing
         )
         return _answer([done], terminal.duration(clock.monotonic() - began))
-    require_image(context, "package_snapshot_time")
-    if disable_base_image_rpm_repos and not rpm_source:
-        what = "--disable-base-image-rpm-repos does nothing without --rpm-source"
-        raise click.UsageError(what, context)
+    require_image(context, "package_snapshot_time", "disable_base_image_rpm_repos")
     one_of_each = {each.lock_path: each for each in reversed(images)}
     locked = [
         _lock(
@@ -111,7 +105,6 @@ def command(
             origins,
             progress,
             extra=rpm_source,
-            without_distro=disable_base_image_rpm_repos,
             refresh_missing=refresh_missing,
         )
         for each in reversed(one_of_each.values())

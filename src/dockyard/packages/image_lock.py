@@ -50,7 +50,6 @@ def lock_image(
     *,
     tools: ToolPins,
     extra: Sequence[Path] = (),
-    without_distro: bool = False,
     refresh_missing: bool = False,
 ) -> LockedImage:
     """Make the lock of an image file, or with refresh_missing move only the pins that are gone.
@@ -72,7 +71,6 @@ def lock_image(
         store,
         origins,
         extra=extra,
-        without_distro=without_distro,
         without=loaded.image.os.packages.without_suites,
     )
     if refresh_missing:

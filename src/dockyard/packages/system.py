@@ -42,14 +42,13 @@ class PackageSystem(Protocol):
         origins: Origins,
         *,
         extra: Sequence[Path] = (),
-        without_distro: bool = False,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         """The repositories of an image, the distribution's first.
 
         directory: of distro.yaml. origins: where archives are that the distribution names. extra:
-        what `--rpm-source` names. without_distro: leave the distribution's own out. without: suites
-        that are left out. Raises DockyardError with every problem.
+        what `--rpm-source` names. without: suites that are left out. Raises DockyardError with
+        every problem.
         """
         ...
 

@@ -62,7 +62,6 @@ class DebSystem:
         origins: Origins,
         *,
         extra: Sequence[Path] = (),
-        without_distro: bool = False,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         """Raises DockyardError: `repository.not-rpm`, `debian.no-such-key`."""

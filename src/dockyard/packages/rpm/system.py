@@ -50,7 +50,6 @@ class RpmSystem:
         origins: Origins,
         *,
         extra: Sequence[Path] = (),
-        without_distro: bool = False,
         without: Collection[str] = (),
     ) -> tuple[Repository, ...]:
         return image_repositories(
@@ -59,7 +58,6 @@ class RpmSystem:
             store,
             origins,
             extra=extra,
-            without_distro=without_distro,
         )
 
     def make_lock(
